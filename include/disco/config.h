@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the operator asked for, after the command line and the JSON file have
+ * been read and checked. Built by monitor/control/config*, read by
+ * monitor/control/run*. Owned by the control process; all strings malloc'ed
+ * and owned by the struct they are in.
+ */
+#ifndef DISCO_CONFIG_H
+#define DISCO_CONFIG_H
+
+#include "disco/base.h"
+
+#define VM_NAME_MAX	63 /* bytes, [A-Za-z0-9._-], starts alphanumeric */
+#define VM_MAX_DISKS	16
+#define VM_MAX_VCPUS	64
+#define VM_MIN_MEMORY	MIB(1)
+#define VM_MAX_MEMORY	GIB(1024)
+#define DISK_SERIAL_MAX 20   /* bytes, virtio 1.2 section 5.2.6.1 */
+#define CMDLINE_MAX	2047 /* bytes, x86 COMMAND_LINE_SIZE less the NUL */
+
+struct disk_config {
+	char *path;
+	char *serial; /* NULL: "disk0", "disk1", ... */
+	bool read_only;
+};
+
+struct vm_config {
+	char *name;
+	char *kernel;	   /* bzImage, or ELF with a PVH note */
+	char *initrd;	   /* NULL: none */
+	char *cmdline;	   /* NULL: "console=ttyS0" */
+	bool keep_packed;  /* kernel=...,unpack=off: the guest decompresses */
+	unsigned nr_vcpus; /* 1 .. VM_MAX_VCPUS */
+	uint64_t memory_bytes; /* multiple of PAGE_BYTES */
+	nodeid_t node;	       /* NODE_AUTO or a node's number */
+	bool strict;	       /* all memory on the node or none */
+	bool huge_thp;	       /* memory=...,huge=thp */
+	struct disk_config disks[VM_MAX_DISKS];
+	unsigned nr_disks;
+};
+
+struct run_config {
+	struct vm_config *vms; /* array, after -n was expanded */
+	unsigned nr_vms;
+	bool dry_run; /* print the plan, start nothing */
+	bool summary; /* --summary: a table at the end */
+	char *report; /* --report FILE: JSON at the end; NULL: none */
+	char *mark;   /* --mark TEXT: time of the first console line with it */
+};
+
+#endif

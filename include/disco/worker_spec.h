@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What passes between the control process and a worker (disco-vm).
+ *
+ * Start: control forks, puts the descriptors below at the numbers below and
+ * executes disco-vm without arguments but the VM's name. WORKER_FD_SPEC is a
+ * sealed memfd that holds one struct worker_spec. Both come from the same
+ * build; magic and size are checked so that a mismatch is one clear line.
+ *
+ * Run: WORKER_FD_CONTROL is a SOCK_SEQPACKET socket; one message is one
+ * struct worker_request (control -> worker) or struct worker_event (worker ->
+ * control). Control treats what it reads as hostile.
+ */
+#ifndef DISCO_WORKER_SPEC_H
+#define DISCO_WORKER_SPEC_H
+
+#include "disco/base.h"
+#include "disco/boot_layout.h"
+#include "disco/config.h"
+
+#define WORKER_SPEC_MAGIC 0x4f435349445632ull
+
+/* Descriptor numbers in the worker. 0 is /dev/null, 1 and 2 are the log. */
+enum worker_fd {
+	WORKER_FD_SPEC = 3,
+	WORKER_FD_CONTROL = 4,
+	WORKER_FD_CONSOLE = 5, /* stream socket: guest console bytes */
+	WORKER_FD_KVM = 6,     /* /dev/kvm, read-write */
+	WORKER_FD_RAM = 7,     /* guest RAM memfd, ram_bytes long */
+	WORKER_FD_BOOT = 8,    /* boot image memfd, read-only */
+	WORKER_FD_DISK0 = 9,   /* disks follow */
+};
+
+struct worker_disk {
+	uint64_t bytes; /* multiple of 512 */
+	uint32_t read_only;
+	char serial[DISK_SERIAL_MAX + 1];
+};
+
+struct worker_spec {
+	uint64_t magic;
+	uint64_t size; /* sizeof(struct worker_spec) */
+	char name[VM_NAME_MAX + 1];
+	uint32_t nr_vcpus;
+	int32_t node; /* NODE_AUTO: not bound */
+	uint32_t strict;
+	uint32_t nr_cpus;    /* entries of cpus; 0: not pinned */
+	uint16_t cpus[1024]; /* host CPUs the worker may run on */
+	uint64_t ram_bytes;
+	uint32_t huge_thp;
+	uint32_t nr_disks;
+	struct worker_disk disks[VM_MAX_DISKS];
+	struct boot_layout boot;
+	char cmdline[CMDLINE_MAX + 1];
+};
+
+enum worker_event_kind {
+	WORKER_STARTED = 1, /* about to enter KVM_RUN for the first time */
+	WORKER_STOPPED = 2, /* the last event; the worker exits next */
+	WORKER_STATS = 3,   /* answer to WORKER_REQ_STATS */
+};
+
+enum worker_stop {
+	STOP_POWEROFF = 1,
+	STOP_RESET = 2,
+	STOP_PANIC = 3,	 /* pvpanic said so */
+	STOP_CRASH = 4,	 /* triple fault, KVM_EXIT_INTERNAL_ERROR, ... */
+	STOP_FAILED = 5, /* the worker's own failure; text says why */
+	STOP_ASKED = 6,	 /* WORKER_REQ_STOP */
+};
+
+struct worker_event {
+	uint32_t kind;		  /* enum worker_event_kind */
+	uint32_t stop;		  /* enum worker_stop, with WORKER_STOPPED */
+	uint64_t cpu_ns;	  /* CPU time the worker has used */
+	uint64_t ram_pages;	  /* touched pages of guest RAM */
+	uint64_t ram_pages_local; /* ... that are on the worker's node */
+	uint64_t private_bytes;	  /* worker memory that is not guest RAM */
+	uint64_t exits;		  /* KVM_RUN returns, all vCPUs */
+	char text[256];		  /* one line, NUL-terminated, may be empty */
+};
+
+enum worker_request_kind {
+	WORKER_REQ_STATS = 1,
+	WORKER_REQ_STOP = 2,
+};
+
+struct worker_request {
+	uint32_t kind; /* enum worker_request_kind */
+};
+
+#endif

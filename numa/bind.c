@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "numa/bind.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <linux/mempolicy.h>
+
+#define LONG_BITS (sizeof(unsigned long) * CHAR_BIT)
+#define NODE_BITS (NODE_ID_MAX + 1)
+#define CPU_BITS  (UINT16_MAX + 1)
+#define BATCH	  1024 /* pages a system call: 12 KiB of stack */
+
+struct policy {
+	int mode;
+	unsigned long mask[NODE_BITS / LONG_BITS];
+};
+
+static int policy_make(struct policy *p, nodeid_t node, bool strict)
+{
+	memset(p, 0, sizeof(*p));
+	p->mode = MPOL_DEFAULT;
+	if (node == NODE_AUTO)
+		return 0;
+	if (node < 0 || node > NODE_ID_MAX)
+		return -ENODEV;
+	p->mode = strict ? MPOL_BIND : MPOL_PREFERRED;
+	p->mask[(size_t)node / LONG_BITS] = 1ul << ((size_t)node % LONG_BITS);
+	return 0;
+}
+
+/*
+ * The default policy wants an empty mask. Linux takes one off the number of
+ * bits it is told, so that is one more.
+ */
+static unsigned long policy_bits(const struct policy *p)
+{
+	return p->mode == MPOL_DEFAULT ? 0 : NODE_BITS + 1;
+}
+
+static const unsigned long *policy_mask(const struct policy *p)
+{
+	return p->mode == MPOL_DEFAULT ? NULL : p->mask;
+}
+
+/*
+ * Arguments were checked before, so EINVAL is what Linux says of a mask that
+ * is empty once it is restricted to nodes that exist, have memory and are
+ * allowed.
+ */
+static int policy_errno(int err)
+{
+	return err == EINVAL ? -ENODEV : -err;
+}
+
+static bool page_range(const void *addr, size_t bytes)
+{
+	return (uintptr_t)addr % PAGE_BYTES == 0 && bytes % PAGE_BYTES == 0;
+}
+
+int node_bind_memory(void *addr, size_t bytes, nodeid_t node, bool strict)
+{
+	struct policy p;
+	int err;
+
+	if (!page_range(addr, bytes) || bytes == 0)
+		return -EINVAL;
+	err = policy_make(&p, node, strict);
+	if (err)
+		return err;
+	if (syscall(SYS_mbind, addr, bytes, p.mode, policy_mask(&p),
+		    policy_bits(&p), 0) == 0)
+		return 0;
+	return policy_errno(errno);
+}
+
+int node_bind_thread(nodeid_t node, bool strict)
+{
+	struct policy p;
+	int err;
+
+	err = policy_make(&p, node, strict);
+	if (err)
+		return err;
+	if (syscall(SYS_set_mempolicy, p.mode, policy_mask(&p),
+		    policy_bits(&p)) == 0)
+		return 0;
+	return policy_errno(errno);
+}
+
+int node_run_on(const uint16_t *cpus, unsigned nr)
+{
+	unsigned long mask[CPU_BITS / LONG_BITS];
+
+	if (nr == 0)
+		return 0;
+	memset(mask, 0, sizeof(mask));
+	for (unsigned i = 0; i < nr; i++)
+		mask[cpus[i] / LONG_BITS] |= 1ul << (cpus[i] % LONG_BITS);
+	if (syscall(SYS_sched_setaffinity, 0, sizeof(mask), mask) == 0)
+		return 0;
+	return -errno;
+}
+
+/* Counts one batch of at most BATCH pages. */
+static int count_batch(char *addr, size_t nr_pages, nodeid_t node,
+		       uint64_t *touched, uint64_t *local)
+{
+	void *pages[BATCH];
+	int where[BATCH];
+
+	for (size_t i = 0; i < nr_pages; i++) {
+		pages[i] = addr + i * PAGE_BYTES;
+		where[i] = -ENOENT;
+	}
+	if (syscall(SYS_move_pages, 0, nr_pages, pages, NULL, where, 0) < 0)
+		return -errno;
+	for (size_t i = 0; i < nr_pages; i++) {
+		*touched += where[i] >= 0;
+		*local += where[i] == node;
+	}
+	return 0;
+}
+
+int node_pages_local(void *addr, size_t bytes, nodeid_t node, uint64_t *touched,
+		     uint64_t *local)
+{
+	uint64_t nr_touched = 0, nr_local = 0;
+	size_t left = bytes / PAGE_BYTES;
+	char *at = addr;
+
+	if (!page_range(addr, bytes))
+		return -EINVAL;
+	if (node < 0 || node > NODE_ID_MAX)
+		return -ENODEV;
+	while (left) {
+		size_t n = left < BATCH ? left : BATCH;
+		int err = count_batch(at, n, node, &nr_touched, &nr_local);
+
+		if (err)
+			return err;
+		at += n * PAGE_BYTES;
+		left -= n;
+	}
+	*touched = nr_touched;
+	*local = nr_local;
+	return 0;
+}

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "numa/place.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What is left of a node while VMs are being placed. */
+struct room {
+	uint64_t free_bytes;
+	uint64_t nr_vcpus;
+};
+
+/* Calls of place_group() in the order of their claims on memory. */
+enum group {
+	GROUP_STRICT,
+	GROUP_PREFERRED,
+	GROUP_AUTO_STRICT,
+	GROUP_AUTO,
+	NR_GROUPS,
+};
+
+static enum group group_of(const struct place_request *r)
+{
+	if (r->node == NODE_AUTO)
+		return r->strict ? GROUP_AUTO_STRICT : GROUP_AUTO;
+	return r->strict ? GROUP_STRICT : GROUP_PREFERRED;
+}
+
+static double mib(uint64_t bytes)
+{
+	return (double)bytes / (double)MIB(1);
+}
+
+static int fail_strict(const struct topology *t, const struct room *rooms,
+		       const struct place_request *r, unsigned i,
+		       struct diag *d)
+{
+	const struct topology_node *n = &t->nodes[i];
+	uint64_t taken = n->free_bytes - rooms[i].free_bytes;
+
+	return diag_fail(d, ST_MEMORY, ENOMEM,
+			 "vm '%s': %.0f MiB do not fit on node %d, which has "
+			 "%.0f MiB free of %.0f MiB (%.0f MiB go to other VMs "
+			 "of this run); give it less memory or another node, "
+			 "or leave out 'strict'",
+			 r->name, mib(r->bytes), n->id,
+			 mib(rooms[i].free_bytes), mib(n->total_bytes),
+			 mib(taken));
+}
+
+static int fail_unknown(const struct topology *t, const struct place_request *r,
+			struct diag *d)
+{
+	char list[256] = "";
+	size_t len = 0;
+
+	for (unsigned i = 0; i < t->nr_nodes && len < sizeof(list) - 16; i++)
+		len += (size_t)snprintf(list + len, sizeof(list) - len, "%s%d",
+					i ? ", " : "", t->nodes[i].id);
+	return diag_fail(d, ST_CONFIG, ENOENT,
+			 "vm '%s': no node %d here; nodes are %s (or 'auto')",
+			 r->name, r->node, list);
+}
+
+/* True when node @a is the better place for @r than node @b. */
+static bool better(const struct topology *t, const struct room *rooms,
+		   const struct place_request *r, unsigned a, unsigned b)
+{
+	bool fits_a = rooms[a].free_bytes >= r->bytes;
+	bool fits_b = rooms[b].free_bytes >= r->bytes;
+	/* vCPUs a CPU once @r is there, as fractions: a/b < c/d, ad < cb. */
+	uint64_t load_a =
+		(rooms[a].nr_vcpus + r->nr_vcpus) * t->nodes[b].nr_cpus;
+	uint64_t load_b =
+		(rooms[b].nr_vcpus + r->nr_vcpus) * t->nodes[a].nr_cpus;
+
+	if (fits_a != fits_b)
+		return fits_a;
+	if (!fits_a && rooms[a].free_bytes != rooms[b].free_bytes)
+		return rooms[a].free_bytes > rooms[b].free_bytes;
+	if (load_a != load_b)
+		return load_a < load_b;
+	return rooms[a].free_bytes > rooms[b].free_bytes;
+}
+
+static int choose(const struct topology *t, const struct room *rooms,
+		  const struct place_request *r, unsigned *out, struct diag *d)
+{
+	unsigned best = MAX_NODES;
+
+	for (unsigned i = 0; i < t->nr_nodes; i++)
+		if (t->nodes[i].nr_cpus &&
+		    (best == MAX_NODES || better(t, rooms, r, i, best)))
+			best = i;
+	if (best == MAX_NODES)
+		return diag_fail(d, ST_HOST, ENODEV,
+				 "vm '%s': no node has a CPU that this process "
+				 "may run on; check taskset(1) and the cgroup",
+				 r->name);
+	*out = best;
+	return 0;
+}
+
+static int lookup(const struct topology *t, const struct place_request *r,
+		  unsigned *out, struct diag *d)
+{
+	const struct topology_node *n = topology_find(t, r->node);
+
+	if (!n)
+		return fail_unknown(t, r, d);
+	*out = (unsigned)(n - t->nodes);
+	return 0;
+}
+
+static int place_one(const struct topology *t, struct room *rooms,
+		     const struct place_request *r, nodeid_t *node,
+		     struct diag *d)
+{
+	unsigned i = 0;
+	int err;
+
+	if (r->node == NODE_AUTO)
+		err = choose(t, rooms, r, &i, d);
+	else
+		err = lookup(t, r, &i, d);
+	if (err)
+		return err;
+	if (r->strict && rooms[i].free_bytes < r->bytes)
+		return fail_strict(t, rooms, r, i, d);
+	rooms[i].free_bytes -= min_u64(rooms[i].free_bytes, r->bytes);
+	rooms[i].nr_vcpus += r->nr_vcpus;
+	*node = t->nodes[i].id;
+	return 0;
+}
+
+static int place_group(const struct topology *t, struct room *rooms,
+		       const struct place_request *reqs, unsigned nr,
+		       enum group group, nodeid_t *nodes, struct diag *d)
+{
+	for (unsigned i = 0; i < nr; i++) {
+		int err;
+
+		if (group_of(&reqs[i]) != group)
+			continue;
+		err = place_one(t, rooms, &reqs[i], &nodes[i], d);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+int place_initial(const struct topology *t, const struct place_request *reqs,
+		  unsigned nr, nodeid_t *nodes, struct diag *d)
+{
+	struct room rooms[MAX_NODES] = { 0 };
+	nodeid_t *found;
+	int err = 0;
+
+	found = calloc(nr ? nr : 1, sizeof(*found));
+	if (!found)
+		return diag_fail(d, ST_HOST, ENOMEM, "out of memory");
+	for (unsigned i = 0; i < t->nr_nodes; i++)
+		rooms[i].free_bytes = t->nodes[i].free_bytes;
+	for (unsigned g = 0; g < NR_GROUPS && !err; g++)
+		err = place_group(t, rooms, reqs, nr, g, found, d);
+	if (!err && nr)
+		memcpy(nodes, found, nr * sizeof(*found));
+	free(found);
+	return err;
+}

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Test programs. Every tests/unit/*/test_*.c and tests/fuzz/fuzz_*.c is one;
+# what it is linked with stands in its first lines:
+#
+#	// LINK: folder/file.c folder/other.c -llib
+#
+# The lab's tests are scripts (tests/lab/all) and enter the lab by themselves.
+
+UNIT_TESTS	:= $(sort $(wildcard tests/unit/*/test_*.c))
+FUZZ_TESTS	:= $(sort $(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_SECONDS	?= 60
+F		:= build/fuzz
+
+# All LINK words as PROGRAM.c@WORD; links_of picks those of one program.
+LINK_WORDS := $(shell awk 'FNR > 12 { nextfile } \
+	sub(/^\/\/ LINK: */, "") { for (i = 1; i <= NF; i++) \
+	print FILENAME "@" $$i }' $(UNIT_TESTS) $(FUZZ_TESTS) /dev/null)
+links_of = $(patsubst $(1)@%,%,$(filter $(1)@%,$(LINK_WORDS)))
+in_dir = $(patsubst %.c,$(1)/%.o,$(filter %.c,$(2)))
+
+# $(1) test, $(2) its LINK words
+define unit_rule
+$(B)/$(1:.c=): $(call in_dir,$(B)/obj,$(1) $(2))
+	$$(call say,LINK,$$@)
+	$$(Q)mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(LDFLAGS) -o $$@ $$^ $(filter -l%,$(2)) -lcmocka
+endef
+$(foreach t,$(UNIT_TESTS),$(eval $(call unit_rule,$(t),$(call links_of,$(t)))))
+UNIT_BINS := $(UNIT_TESTS:%.c=$(B)/%)
+
+.PHONY: tests check check-unit check-lab check-deps fuzz
+tests: $(UNIT_BINS)
+
+check-deps:
+	$(Q)scripts/deps check
+
+# LAB_TEST_DEPS: what tests/lab/all needs built besides, see tests/guest.
+LAB_TESTS := lab/auto tests/lab/all
+export VARIANT
+check-unit: all tests
+	$(Q)tests/run --unit $(UNIT_BINS)
+check-lab: check-deps all images $$(LAB_TEST_DEPS)
+	$(Q)tests/run --lab "$(LAB_TESTS)"
+check: check-deps all tests images $$(LAB_TEST_DEPS)
+	$(Q)tests/run --unit $(UNIT_BINS) --lab "$(LAB_TESTS)"
+
+# --- fuzzing: clang's libFuzzer, with address and undefined sanitizers --------
+FUZZ_CFLAGS := -std=gnu11 -g -O1 -Wall -Wextra -Wshadow -Wno-sign-conversion \
+	       -fno-strict-aliasing -fno-omit-frame-pointer -MMD -MP -pthread \
+	       -fsanitize=fuzzer-no-link,address,undefined \
+	       -fno-sanitize-recover=undefined -DDISCO_SANITIZED -DDISCO_FUZZING
+
+$(F)/obj/%.o: %.c
+	$(call say,FUZZCC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)clang $(CPPFLAGS) $(FUZZ_CFLAGS) -c -o $@ $<
+
+$(F)/obj/monitor/worker/acpi.o: build/gen/dsdt.hex
+
+define fuzz_rule
+$(F)/$(notdir $(1:.c=)): $(call in_dir,$(F)/obj,$(1) $(2))
+	$$(call say,LINK,$$@)
+	$$(Q)clang -pthread -fsanitize=fuzzer,address,undefined -o $$@ $$^ \
+		$(filter -l%,$(2))
+endef
+$(foreach t,$(FUZZ_TESTS),$(eval $(call fuzz_rule,$(t),$(call links_of,$(t)))))
+FUZZ_BINS := $(FUZZ_TESTS:tests/fuzz/%.c=$(F)/%)
+
+-include $(shell find $(F)/obj -name '*.d' 2>/dev/null)
+
+fuzz: $(FUZZ_BINS)
+	$(Q)tests/fuzz/run $(FUZZ_SECONDS) $^

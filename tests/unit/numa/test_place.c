@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+// LINK: numa/topology.c numa/place.c -lhwloc
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "numa/place.h"
+
+#define CPUS(n) .nr_cpus = (n)
+
+static struct topology four = {
+	.nr_nodes = 4,
+	.nodes = {
+		{ 0, GIB(1), GIB(1), CPUS(2), NULL },
+		{ 1, GIB(1), GIB(1), CPUS(2), NULL },
+		{ 2, GIB(1), GIB(1), CPUS(2), NULL },
+		{ 3, GIB(1), GIB(1), CPUS(2), NULL },
+	},
+};
+
+/* A big node, one without CPUs, one without memory, a small one; ids odd. */
+static struct topology odd = {
+	.nr_nodes = 4,
+	.nodes = {
+		{ 0, GIB(4), GIB(4), CPUS(8), NULL },
+		{ 2, GIB(64), GIB(64), CPUS(0), NULL },
+		{ 5, 0, 0, CPUS(8), NULL },
+		{ 9, GIB(1), MIB(512), CPUS(2), NULL },
+	},
+};
+
+static struct place_request vm(uint64_t bytes, unsigned nr_vcpus, nodeid_t node,
+			       bool strict)
+{
+	return (struct place_request){ "a", bytes, nr_vcpus, node, strict };
+}
+
+static void place(const struct topology *t, const struct place_request *reqs,
+		  unsigned nr, nodeid_t *nodes)
+{
+	struct diag d = { 0 };
+
+	if (place_initial(t, reqs, nr, nodes, &d))
+		fail_msg("%s", d.text);
+}
+
+static void refuse(const struct topology *t, const struct place_request *reqs,
+		   unsigned nr, int err, enum exit_status status,
+		   const char *text)
+{
+	nodeid_t nodes[8] = { -77, -77, -77, -77, -77, -77, -77, -77 };
+	struct diag d = { 0 };
+
+	assert_int_equal(place_initial(t, reqs, nr, nodes, &d), err);
+	assert_int_equal(d.status, status);
+	assert_string_equal(d.text, text);
+	for (size_t i = 0; i < ARRAY_SIZE(nodes); i++)
+		assert_int_equal(nodes[i], -77);
+}
+
+static void four_use_all_four(void **state)
+{
+	struct place_request reqs[8];
+	nodeid_t nodes[8];
+	unsigned used[4] = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < 8; i++)
+		reqs[i] = vm(MIB(256), 1, NODE_AUTO, false);
+	place(&four, reqs, 4, nodes);
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(nodes[i], i);
+	place(&four, reqs, 8, nodes);
+	for (size_t i = 0; i < 8; i++)
+		used[nodes[i]]++;
+	for (size_t i = 0; i < 4; i++)
+		assert_int_equal(used[i], 2);
+}
+
+static void vcpus_a_cpu_then_memory(void **state)
+{
+	struct place_request reqs[] = {
+		vm(MIB(64), 4, 0, false),	  vm(MIB(512), 1, 1, false),
+		vm(MIB(256), 1, 2, false),	  vm(MIB(128), 1, 3, false),
+		vm(MIB(64), 1, NODE_AUTO, false),
+	};
+	nodeid_t nodes[5];
+
+	(void)state;
+	place(&four, reqs, 5, nodes);
+	assert_int_equal(nodes[4], 3);
+}
+
+/* Explicit VMs are charged first, wherever they stand in the list. */
+static void auto_goes_around_explicit(void **state)
+{
+	struct place_request reqs[] = {
+		vm(MIB(64), 1, NODE_AUTO, false),
+		vm(MIB(64), 1, 0, false),
+		vm(MIB(64), 1, 1, true),
+	};
+	nodeid_t nodes[3];
+
+	(void)state;
+	place(&four, reqs, 3, nodes);
+	assert_int_equal(nodes[0], 2);
+	assert_int_equal(nodes[1], 0);
+	assert_int_equal(nodes[2], 1);
+}
+
+static void never_without_cpus_nor_room(void **state)
+{
+	struct place_request reqs[12];
+	nodeid_t nodes[12];
+
+	(void)state;
+	for (size_t i = 0; i < 12; i++)
+		reqs[i] = vm(MIB(256), 1, NODE_AUTO, false);
+	place(&odd, reqs, 12, nodes);
+	for (size_t i = 0; i < 12; i++)
+		assert_true(nodes[i] == 0 || nodes[i] == 9);
+}
+
+static void room_goes_before_load(void **state)
+{
+	struct place_request reqs[] = {
+		vm(MIB(64), 64, 0, false),
+		vm(GIB(1), 1, NODE_AUTO, false),
+	};
+	nodeid_t nodes[2];
+
+	(void)state;
+	place(&odd, reqs, 2, nodes);
+	assert_int_equal(nodes[1], 0);
+}
+
+static void too_large_takes_the_most_room(void **state)
+{
+	struct place_request req = vm(GIB(100), 1, NODE_AUTO, false);
+	nodeid_t node;
+
+	(void)state;
+	place(&odd, &req, 1, &node);
+	assert_int_equal(node, 0);
+}
+
+static void explicit_is_kept(void **state)
+{
+	struct place_request reqs[] = {
+		vm(GIB(100), 1, 9, false), /* too large, but not strict */
+		vm(GIB(1), 1, 2, true),	   /* no CPUs */
+		vm(GIB(1), 1, 5, false),   /* no memory */
+	};
+	nodeid_t nodes[3];
+
+	(void)state;
+	place(&odd, reqs, 3, nodes);
+	assert_int_equal(nodes[0], 9);
+	assert_int_equal(nodes[1], 2);
+	assert_int_equal(nodes[2], 5);
+}
+
+static void strict_must_fit(void **state)
+{
+	struct place_request big = vm(GIB(2), 1, 1, true);
+	struct place_request any = vm(GIB(2), 1, NODE_AUTO, true);
+	struct place_request two[] = {
+		vm(MIB(600), 1, 3, true),
+		vm(MIB(600), 1, 3, true),
+	};
+	struct place_request exact = vm(GIB(1), 1, 1, true);
+	nodeid_t node;
+
+	(void)state;
+	refuse(&four, &big, 1, -ENOMEM, ST_MEMORY,
+	       "vm 'a': 2048 MiB do not fit on node 1, which has 1024 MiB free "
+	       "of 1024 MiB (0 MiB go to other VMs of this run); give it less "
+	       "memory or another node, or leave out 'strict'");
+	refuse(&four, &any, 1, -ENOMEM, ST_MEMORY,
+	       "vm 'a': 2048 MiB do not fit on node 0, which has 1024 MiB free "
+	       "of 1024 MiB (0 MiB go to other VMs of this run); give it less "
+	       "memory or another node, or leave out 'strict'");
+	two[1].name = "b";
+	refuse(&four, two, 2, -ENOMEM, ST_MEMORY,
+	       "vm 'b': 600 MiB do not fit on node 3, which has 424 MiB free "
+	       "of 1024 MiB (600 MiB go to other VMs of this run); give it "
+	       "less memory or another node, or leave out 'strict'");
+	place(&four, &exact, 1, &node);
+	assert_int_equal(node, 1);
+}
+
+static void unknown_node(void **state)
+{
+	struct place_request req = vm(GIB(1), 1, 1, false);
+
+	(void)state;
+	refuse(&odd, &req, 1, -ENOENT, ST_CONFIG,
+	       "vm 'a': no node 1 here; nodes are 0, 2, 5, 9 (or 'auto')");
+}
+
+static void no_cpus_anywhere(void **state)
+{
+	static struct topology none = {
+		.nr_nodes = 1,
+		.nodes = { { 0, GIB(1), GIB(1), CPUS(0), NULL } },
+	};
+	struct place_request req = vm(MIB(1), 1, NODE_AUTO, false);
+
+	(void)state;
+	refuse(&none, &req, 1, -ENODEV, ST_HOST,
+	       "vm 'a': no node has a CPU that this process may run on; check "
+	       "taskset(1) and the cgroup");
+}
+
+static void nothing_to_place(void **state)
+{
+	nodeid_t node = -77;
+
+	(void)state;
+	place(&four, NULL, 0, &node);
+	assert_int_equal(node, -77);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(four_use_all_four),
+		cmocka_unit_test(vcpus_a_cpu_then_memory),
+		cmocka_unit_test(auto_goes_around_explicit),
+		cmocka_unit_test(never_without_cpus_nor_room),
+		cmocka_unit_test(room_goes_before_load),
+		cmocka_unit_test(too_large_takes_the_most_room),
+		cmocka_unit_test(explicit_is_kept),
+		cmocka_unit_test(strict_must_fit),
+		cmocka_unit_test(unknown_node),
+		cmocka_unit_test(no_cpus_anywhere),
+		cmocka_unit_test(nothing_to_place),
+	};
+
+	return cmocka_run_group_tests_name("place", tests, NULL, NULL);
+}
