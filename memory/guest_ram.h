@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Guest RAM as one worker sees it: a view.
+ *
+ * RAM is a memfd of ram_bytes. A view is one mapping of it, plus what is
+ * overlaid on that mapping. A guest may have several views (one a node); so
+ * nothing here is global, and nothing here knows KVM.
+ *
+ * Guest physical layout: [0, RAM_LOW_END) and [RAM_HIGH_START, ...); the hole
+ * between them holds PCI windows, ECAM and the APICs (monitor/worker/layout.h).
+ *
+ * Guest memory changes under us at any time. Whoever reads it copies once,
+ * checks the copy and uses the copy.
+ */
+#ifndef DISCO_MEMORY_GUEST_RAM_H
+#define DISCO_MEMORY_GUEST_RAM_H
+
+#include "disco/base.h"
+
+#define RAM_LOW_END    GIB(3)
+#define RAM_HIGH_START GIB(4)
+#define RAM_MAX_SLOTS  2
+
+/* A run of guest pages, contiguous in the memfd and in the view. */
+struct ram_slot {
+	uint64_t gpa;
+	uint64_t bytes;
+	uint64_t offset; /* in memfd and view */
+};
+
+struct ram_view {
+	int fd;				      /* [I] not owned */
+	uint8_t *hva;			      /* [I] start of the mapping */
+	uint64_t bytes;			      /* [I] */
+	unsigned nr_slots;		      /* [I] */
+	struct ram_slot slots[RAM_MAX_SLOTS]; /* [I] ascending */
+};
+
+/**
+ * ram_view_create() - map guest RAM
+ * @view:  out; release with ram_view_destroy()
+ * @fd:    RAM memfd, must outlive the view
+ * @bytes: size of RAM, a multiple of PAGE_BYTES, not 0
+ *
+ * Context: start of the worker. Return: 0; -EINVAL bad size; -errno of mmap.
+ */
+MUST_CHECK int ram_view_create(struct ram_view *view, int fd, uint64_t bytes);
+void ram_view_destroy(struct ram_view *view);
+
+/**
+ * ram_at() - where [@at, @at + @len) of guest memory is mapped
+ * @len: bytes; 0 gives a pointer that must not be dereferenced
+ *
+ * Context: any thread; lock-free.
+ * Return:  NULL unless the whole range lies in one slot.
+ */
+MUST_CHECK void *ram_at(const struct ram_view *view, gpa_t at, uint64_t len);
+
+/* Copy in and out. Return: 0; -EFAULT when any byte is not RAM. */
+MUST_CHECK int ram_read(const struct ram_view *view, gpa_t at, void *dst,
+			uint64_t len);
+MUST_CHECK int ram_write(const struct ram_view *view, gpa_t at, const void *src,
+			 uint64_t len);
+
+/**
+ * ram_overlay() - show pages of another file at @at, copy-on-write
+ * @at, @bytes: page aligned, inside one slot
+ * @fd, @off:   what to show; a read-only descriptor is enough
+ *
+ * Context: any thread; a running guest sees the new pages at once.
+ * Return:  0; -EFAULT not RAM; -EINVAL not aligned; -errno of mmap.
+ * Source:  Disco (SOSP'97) 4.3; DESIGN 3, "overlay".
+ */
+MUST_CHECK int ram_overlay(const struct ram_view *view, gpa_t at,
+			   uint64_t bytes, int fd, uint64_t off);
+
+#endif

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: BSD-2-Clause
+MEMORY_SRCS	+= memory/guest_ram.c

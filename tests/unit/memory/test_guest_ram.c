@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+// LINK: memory/guest_ram.c
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "memory/guest_ram.h"
+#include "tests/unit/support.h"
+
+/* A memfd that is sparse: sizes of several GiB cost nothing. */
+static int memfd(uint64_t bytes)
+{
+	int fd = memfd_create("test-ram", MFD_CLOEXEC);
+
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, (off_t)bytes), 0);
+	return fd;
+}
+
+static void make(struct ram_view *v, uint64_t bytes)
+{
+	assert_int_equal(ram_view_create(v, memfd(bytes), bytes), 0);
+}
+
+static void destroy(struct ram_view *v)
+{
+	int fd = v->fd;
+
+	ram_view_destroy(v);
+	ram_view_destroy(v); /* twice is fine */
+	(void)close(fd);
+}
+
+static void bad_sizes(void **state)
+{
+	struct ram_view v = { .fd = 77 };
+	int fd = memfd(4096);
+
+	(void)state;
+	assert_int_equal(ram_view_create(&v, fd, 0), -EINVAL);
+	assert_int_equal(ram_view_create(&v, fd, 4095), -EINVAL);
+	assert_int_equal(ram_view_create(&v, -1, 4096), -EBADF);
+	assert_int_equal(v.fd, 77); /* untouched on error */
+	ram_view_destroy(NULL);
+	(void)close(fd);
+}
+
+static void small_ram_is_one_slot(void **state)
+{
+	struct ram_view v;
+
+	(void)state;
+	make(&v, MIB(1));
+	assert_int_equal(v.nr_slots, 1);
+	assert_non_null(ram_at(&v, gpa(0), MIB(1)));
+	assert_non_null(ram_at(&v, gpa(MIB(1) - 1), 1));
+	assert_null(ram_at(&v, gpa(MIB(1) - 1), 2));
+	assert_null(ram_at(&v, gpa(MIB(1)), 1));
+	assert_null(ram_at(&v, gpa(0), MIB(1) + 1));
+	assert_null(ram_at(&v, gpa(UINT64_MAX), 1));
+	assert_null(ram_at(&v, gpa(UINT64_MAX), UINT64_MAX));
+	assert_null(ram_at(&v, gpa(16), UINT64_MAX - 8));
+	destroy(&v);
+}
+
+static void just_up_to_the_hole(void **state)
+{
+	struct ram_view v;
+
+	(void)state;
+	make(&v, RAM_LOW_END);
+	assert_int_equal(v.nr_slots, 1);
+	assert_non_null(ram_at(&v, gpa(RAM_LOW_END - 1), 1));
+	assert_null(ram_at(&v, gpa(RAM_HIGH_START), 1));
+	destroy(&v);
+}
+
+static void beyond_the_hole(void **state)
+{
+	uint64_t high = GIB(1) + PAGE_BYTES;
+	struct ram_view v;
+	uint8_t *low_end, *high_start;
+
+	(void)state;
+	make(&v, RAM_LOW_END + high);
+	assert_int_equal(v.nr_slots, 2);
+	low_end = ram_at(&v, gpa(RAM_LOW_END - 1), 1);
+	high_start = ram_at(&v, gpa(RAM_HIGH_START), 1);
+	assert_ptr_equal(low_end + 1, high_start); /* dense in the memfd */
+	assert_null(ram_at(&v, gpa(RAM_LOW_END), 1));
+	assert_null(ram_at(&v, gpa(RAM_HIGH_START - 1), 1));
+	assert_null(ram_at(&v, gpa(RAM_LOW_END - 8), 16));
+	assert_null(ram_at(&v, gpa(RAM_LOW_END - 8), GIB(1) + 16));
+	assert_non_null(ram_at(&v, gpa(RAM_HIGH_START), high));
+	assert_null(ram_at(&v, gpa(RAM_HIGH_START), high + 1));
+	destroy(&v);
+}
+
+static void copies_check_the_whole_range(void **state)
+{
+	struct ram_view v;
+	char buf[8] = "unread";
+
+	(void)state;
+	make(&v, PAGE_BYTES);
+	assert_int_equal(ram_write(&v, gpa(PAGE_BYTES - 4), "abcd", 4), 0);
+	assert_int_equal(ram_read(&v, gpa(PAGE_BYTES - 4), buf, 4), 0);
+	assert_memory_equal(buf, "abcd", 4);
+	assert_int_equal(ram_write(&v, gpa(PAGE_BYTES - 4), "ABCDE", 5),
+			 -EFAULT);
+	assert_int_equal(ram_read(&v, gpa(PAGE_BYTES - 3), buf, 4), -EFAULT);
+	assert_memory_equal(buf, "abcd", 4);
+	assert_int_equal(ram_read(&v, gpa(PAGE_BYTES - 4), buf, 4), 0);
+	assert_memory_equal(buf, "abcd", 4);
+	destroy(&v);
+}
+
+static void overlay_is_copy_on_write(void **state)
+{
+	struct ram_view v;
+	int image = memfd(3 * PAGE_BYTES);
+	char c;
+
+	(void)state;
+	make(&v, 4 * PAGE_BYTES);
+	assert_int_equal(pwrite(image, "I", 1, 2 * PAGE_BYTES), 1);
+	assert_int_equal(ram_write(&v, gpa(PAGE_BYTES), "R", 1), 0);
+	assert_int_equal(ram_overlay(&v, gpa(PAGE_BYTES), PAGE_BYTES, image,
+				     2 * PAGE_BYTES),
+			 0);
+	assert_int_equal(ram_read(&v, gpa(PAGE_BYTES), &c, 1), 0);
+	assert_int_equal(c, 'I');
+	assert_int_equal(ram_write(&v, gpa(PAGE_BYTES), "W", 1), 0);
+	assert_int_equal(pread(image, &c, 1, 2 * PAGE_BYTES), 1);
+	assert_int_equal(c, 'I'); /* the image stays as it was */
+	assert_int_equal(pread(v.fd, &c, 1, PAGE_BYTES), 1);
+	assert_int_equal(c, 'R'); /* and RAM below it, too */
+	assert_int_equal(ram_read(&v, gpa(0), &c, 1), 0);
+	assert_int_equal(c, 0);
+	destroy(&v);
+	(void)close(image);
+}
+
+static void overlay_refuses(void **state)
+{
+	struct ram_view v;
+	int image = memfd(PAGE_BYTES);
+
+	(void)state;
+	make(&v, 2 * PAGE_BYTES);
+	assert_int_equal(ram_overlay(&v, gpa(1), PAGE_BYTES, image, 0),
+			 -EINVAL);
+	assert_int_equal(ram_overlay(&v, gpa(0), 100, image, 0), -EINVAL);
+	assert_int_equal(ram_overlay(&v, gpa(0), PAGE_BYTES, image, 1),
+			 -EINVAL);
+	assert_int_equal(ram_overlay(&v, gpa(0), 0, image, 0), -EINVAL);
+	assert_int_equal(
+		ram_overlay(&v, gpa(PAGE_BYTES), 2 * PAGE_BYTES, image, 0),
+		-EFAULT);
+	assert_int_equal(
+		ram_overlay(&v, gpa(UINT64_MAX - 4095), PAGE_BYTES, image, 0),
+		-EFAULT);
+	assert_int_equal(ram_overlay(&v, gpa(0), PAGE_BYTES, -1, 0), -EBADF);
+	destroy(&v);
+	(void)close(image);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(bad_sizes),
+		cmocka_unit_test(small_ram_is_one_slot),
+		cmocka_unit_test(just_up_to_the_hole),
+		cmocka_unit_test(beyond_the_hole),
+		cmocka_unit_test(copies_check_the_whole_range),
+		cmocka_unit_test(overlay_is_copy_on_write),
+		cmocka_unit_test(overlay_refuses),
+	};
+
+	return cmocka_run_group_tests_name("guest_ram", tests, NULL, NULL);
+}
