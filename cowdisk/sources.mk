@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: BSD-2-Clause
+COWDISK_SRCS	+= cowdisk/disk.c
