@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "monitor/dev/console.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#define FLUSH_BYTES 1024u
+#define FLUSH_NS    2000000
+#define INPUT_CHUNK 256u
+
+_Static_assert((CONSOLE_OUT_BYTES & (CONSOLE_OUT_BYTES - 1)) == 0,
+	       "free-running indices need a power of two");
+
+static uint32_t used(const struct console *c)
+{
+	return c->head - c->tail;
+}
+
+static void poke(int fd)
+{
+	uint64_t one = 1;
+
+	if (write(fd, &one, sizeof(one)) < 0)
+		return; /* counter full: it is readable already */
+}
+
+/* Lock held: make sure the buffer will be sent. */
+static void arm(struct console *c, bool now)
+{
+	struct itimerspec t = { .it_value.tv_nsec = FLUSH_NS };
+
+	if (now)
+		poke(c->wake.fd);
+	else if (!c->armed)
+		(void)timerfd_settime(c->timer.fd, 0, &t, NULL);
+	c->armed = true;
+}
+
+size_t console_put(struct console *c, struct console_port *p,
+		   const uint8_t *buf, size_t len)
+{
+	size_t n;
+
+	(void)pthread_mutex_lock(&c->lock);
+	c->focus = p;
+	n = min_u64(len, CONSOLE_OUT_BYTES - used(c));
+	for (size_t i = 0; i < n; i++)
+		c->out[c->head++ % CONSOLE_OUT_BYTES] = buf[i];
+	if (n < len)
+		c->refused = true;
+	if (n)
+		arm(c, memchr(buf, '\n', n) || used(c) >= FLUSH_BYTES);
+	(void)pthread_mutex_unlock(&c->lock);
+	return n;
+}
+
+bool console_has_room(struct console *c, size_t bytes)
+{
+	bool fits;
+
+	(void)pthread_mutex_lock(&c->lock);
+	fits = bytes <= CONSOLE_OUT_BYTES - used(c);
+	if (!fits)
+		c->refused = true;
+	(void)pthread_mutex_unlock(&c->lock);
+	return fits;
+}
+
+void console_want_input(struct console *c)
+{
+	poke(c->wake.fd);
+}
+
+/*
+ * Send one contiguous part. Return: true when there may be more to send and
+ * the socket took it all. The reader being gone counts as sent: nobody can
+ * read it any more and the guest must not hang on that.
+ */
+static bool send_part(struct console *c)
+{
+	uint32_t at, n;
+	ssize_t sent;
+
+	(void)pthread_mutex_lock(&c->lock);
+	at = c->tail % CONSOLE_OUT_BYTES;
+	n = (uint32_t)min_u64(used(c), CONSOLE_OUT_BYTES - at);
+	c->armed = false;
+	(void)pthread_mutex_unlock(&c->lock);
+	if (n == 0)
+		return false;
+	/* Bytes [tail, tail + n) are stable: only this thread moves tail. */
+	sent = send(c->sock.fd, c->out + at, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (sent < 0 && (errno == EAGAIN || errno == EINTR))
+		return false;
+	if (sent < 0)
+		sent = n;
+	(void)pthread_mutex_lock(&c->lock);
+	c->tail += (uint32_t)sent;
+	(void)pthread_mutex_unlock(&c->lock);
+	return (uint32_t)sent == n;
+}
+
+static void tell_drained(struct console *c)
+{
+	bool tell;
+
+	(void)pthread_mutex_lock(&c->lock);
+	tell = c->refused && used(c) < CONSOLE_OUT_BYTES / 2;
+	if (tell)
+		c->refused = false;
+	(void)pthread_mutex_unlock(&c->lock);
+	for (unsigned i = 0; tell && i < c->nr_ports; i++)
+		c->ports[i]->drained(c->ports[i]);
+}
+
+static void take_input(struct console *c)
+{
+	uint8_t buf[INPUT_CHUNK];
+	struct console_port *p;
+	size_t room;
+	ssize_t n;
+
+	(void)pthread_mutex_lock(&c->lock);
+	p = c->focus;
+	(void)pthread_mutex_unlock(&c->lock);
+	room = p && !c->eof ? min_u64(p->room(p), sizeof(buf)) : 0;
+	if (room == 0)
+		return;
+	n = recv(c->sock.fd, buf, room, MSG_DONTWAIT);
+	if (n > 0)
+		p->input(p, buf, (size_t)n);
+	else if (n == 0 || (errno != EAGAIN && errno != EINTR))
+		c->eof = true;
+}
+
+/* Wait for just what can be used, or a level-triggered loop would spin. */
+static void update_events(struct console *c)
+{
+	struct console_port *p;
+	uint32_t want = 0;
+	bool pending;
+
+	(void)pthread_mutex_lock(&c->lock);
+	p = c->focus;
+	pending = used(c) > 0;
+	(void)pthread_mutex_unlock(&c->lock);
+	if (p && !c->eof && p->room(p) > 0)
+		want |= EPOLLIN;
+	if (pending)
+		want |= EPOLLOUT;
+	if (want == c->events)
+		return;
+	c->events = want;
+	(void)c->host->ops->watch(c->host, &c->sock, want);
+}
+
+static void pump(struct console *c)
+{
+	while (send_part(c))
+		;
+	tell_drained(c);
+	take_input(c);
+	update_events(c);
+}
+
+static void sock_ready(struct io_watch *w, uint32_t events)
+{
+	/* A hang-up shows as end of file, after what was typed before it. */
+	(void)events;
+	pump(container_of(w, struct console, sock));
+}
+
+static void drain_counter(struct io_watch *w)
+{
+	uint64_t count;
+
+	if (read(w->fd, &count, sizeof(count)) < 0)
+		return;
+}
+
+static void timer_ready(struct io_watch *w, uint32_t events)
+{
+	(void)events;
+	drain_counter(w);
+	pump(container_of(w, struct console, timer));
+}
+
+static void wake_ready(struct io_watch *w, uint32_t events)
+{
+	(void)events;
+	drain_counter(w);
+	pump(container_of(w, struct console, wake));
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+void console_flush(struct console *c, int ms)
+{
+	struct pollfd p = { .fd = c->sock.fd, .events = POLLOUT };
+	int64_t end = now_ms() + ms, left;
+
+	while (used(c) > 0) {
+		if (send_part(c) || used(c) == 0)
+			continue;
+		left = end - now_ms();
+		if (left <= 0 || poll(&p, 1, (int)left) <= 0)
+			return;
+	}
+}
+
+void console_add_port(struct console *c, struct console_port *p)
+{
+	c->ports[c->nr_ports++] = p;
+	if (!c->focus)
+		c->focus = p;
+}
+
+int console_init(struct console *c, struct dev_host *host, int fd)
+{
+	int err;
+
+	*c = (struct console){ .host = host };
+	(void)pthread_mutex_init(&c->lock, NULL);
+	c->sock = (struct io_watch){ .fd = fd, .ready = sock_ready };
+	c->timer = (struct io_watch){ .ready = timer_ready };
+	c->wake = (struct io_watch){ .ready = wake_ready };
+	c->timer.fd =
+		timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	c->wake.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (c->timer.fd < 0 || c->wake.fd < 0 ||
+	    fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
+		return -errno;
+	c->events = EPOLLIN;
+	err = host->ops->watch(host, &c->timer, EPOLLIN);
+	if (!err)
+		err = host->ops->watch(host, &c->wake, EPOLLIN);
+	if (!err)
+		err = host->ops->watch(host, &c->sock, EPOLLIN);
+	return err;
+}
+
+void console_destroy(struct console *c)
+{
+	if (!c->host)
+		return;
+	(void)close(c->timer.fd);
+	(void)close(c->wake.fd);
+	(void)pthread_mutex_destroy(&c->lock);
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What a device needs from the VM it is in. Devices know nothing of KVM or
+ * of the worker: tests hand in a host of their own.
+ */
+#ifndef DISCO_MONITOR_DEV_HOST_H
+#define DISCO_MONITOR_DEV_HOST_H
+
+#include "disco/base.h"
+#include "disco/worker_spec.h"
+#include "memory/guest_ram.h"
+
+/* A descriptor the I/O thread waits for; embedded in what it wakes. */
+struct io_watch {
+	int fd;
+	void (*ready)(struct io_watch *w, uint32_t epoll_events);
+};
+
+struct dev_host;
+
+struct dev_host_ops {
+	/*
+	 * Connect an eventfd to a message-signalled interrupt: a write to @fd
+	 * sends @data to @addr. Again with other values: changes it. @gsi is
+	 * 0 before the first call and belongs to the caller.
+	 * Context: any thread. Return: 0; -ENOSPC no routes left; -errno.
+	 */
+	int (*msi_route)(struct dev_host *h, int fd, uint32_t *gsi,
+			 uint64_t addr, uint32_t data);
+	/*
+	 * Signal @fd on every guest write of @len bytes at @at (0: any
+	 * length), or stop doing so. Context: any thread. Return: 0 or -errno.
+	 */
+	int (*ioeventfd)(struct dev_host *h, int fd, uint64_t at, unsigned len,
+			 bool on);
+	/* Level of an interrupt line. Context: any thread. */
+	void (*irq_line)(struct dev_host *h, uint32_t gsi, bool high);
+	/*
+	 * Wait for @w->fd on the I/O thread; @epoll_events 0 takes it off.
+	 * Context: any thread. Return: 0 or -errno.
+	 */
+	int (*watch)(struct dev_host *h, struct io_watch *w,
+		     uint32_t epoll_events);
+	/*
+	 * End the VM; the first reason counts. Returns at once, the vCPUs stop
+	 * soon after. Context: any thread.
+	 */
+	void (*stop)(struct dev_host *h, enum worker_stop why,
+		     const char *text);
+};
+
+struct dev_host {
+	const struct dev_host_ops *ops;
+	const struct ram_view *ram;
+};
+
+#endif

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * virtio block device over a struct disk. Source: virtio 1.2, section 5.2.
+ */
+#ifndef DISCO_MONITOR_VIRTIO_BLK_H
+#define DISCO_MONITOR_VIRTIO_BLK_H
+
+#include "cowdisk/disk.h"
+#include "monitor/dev/virtio_pci.h"
+
+struct virtio_blk;
+
+/**
+ * virtio_blk_create() - a disk for a guest
+ * @disk:   owned by the device from now on, also on error
+ * @bytes:  size, a multiple of 512
+ * @serial: at most DISK_SERIAL_MAX bytes
+ *
+ * Return: 0; -ENOMEM; -errno of virtio_init().
+ */
+MUST_CHECK int virtio_blk_create(struct dev_host *host, struct disk *disk,
+				 uint64_t bytes, bool read_only,
+				 const char *serial, struct virtio_blk **out);
+void virtio_blk_destroy(struct virtio_blk *b);
+struct virtio_dev *virtio_blk_dev(struct virtio_blk *b);
+
+/* Requests a disk may have under way for one device. */
+#define VIRTIO_BLK_DEPTH 128
+
+#endif

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Build-time program: writes the workers' seccomp filters as C arrays, made
+ * by libseccomp. Computing them in each worker would cost more CPU time than
+ * the rest of its start together.
+ *
+ * Rule of the lists: a call stands here because a line of the code below it
+ * makes it, or because the C library does for one that does. Everything else
+ * kills the process (SIGSYS), which the control process reports by name.
+ */
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/kvm.h>
+#include <seccomp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "disco/base.h"
+
+#define MAX_CALLS 48
+
+struct thread_class {
+	const char *name;
+	int calls[MAX_CALLS];	  /* allowed with any arguments; 0 ends */
+	unsigned long ioctls[12]; /* allowed requests; 0 ends */
+};
+
+/* read(2) is number 0: given apart, in every class. */
+static const struct thread_class classes[] = {
+	{ .name = "vcpu",
+	  .calls = { SCMP_SYS(write), /* eventfds */
+		     SCMP_SYS(futex), SCMP_SYS(timerfd_settime),
+		     SCMP_SYS(epoll_ctl), SCMP_SYS(rt_sigreturn),
+		     SCMP_SYS(rt_sigprocmask), SCMP_SYS(exit),
+		     SCMP_SYS(exit_group), SCMP_SYS(clock_gettime),
+		     SCMP_SYS(madvise), /* stack of an ending thread */
+		     SCMP_SYS(munmap), SCMP_SYS(getpid), SCMP_SYS(gettid),
+		     SCMP_SYS(tgkill), /* abort() */
+		     SCMP_SYS(restart_syscall) },
+	  .ioctls = { KVM_RUN, KVM_IRQ_LINE, KVM_SET_GSI_ROUTING, KVM_IRQFD,
+		      KVM_IOEVENTFD, KVM_GET_REGS } },
+	{ .name = "io",
+	  .calls = { SCMP_SYS(write), SCMP_SYS(epoll_wait), SCMP_SYS(epoll_ctl),
+		     SCMP_SYS(poll), SCMP_SYS(timerfd_settime),
+		     SCMP_SYS(sendto), SCMP_SYS(recvfrom), SCMP_SYS(sendmsg),
+		     SCMP_SYS(recvmsg),
+		     /* disks: the ring, or directly where there is none */
+		     SCMP_SYS(io_uring_enter), SCMP_SYS(preadv),
+		     SCMP_SYS(pwritev), SCMP_SYS(pread64), SCMP_SYS(fdatasync),
+		     SCMP_SYS(close), SCMP_SYS(getrandom),
+		     SCMP_SYS(move_pages), /* where guest memory is */
+		     SCMP_SYS(futex), SCMP_SYS(rt_sigreturn),
+		     SCMP_SYS(rt_sigprocmask), SCMP_SYS(getpid),
+		     SCMP_SYS(gettid), SCMP_SYS(tgkill), /* kicks, abort() */
+		     SCMP_SYS(lseek), SCMP_SYS(fstat), SCMP_SYS(newfstatat),
+		     SCMP_SYS(clock_gettime), SCMP_SYS(getrusage),
+		     SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(madvise),
+		     SCMP_SYS(exit), SCMP_SYS(exit_group),
+		     SCMP_SYS(restart_syscall) },
+	  .ioctls = { KVM_IRQ_LINE, KVM_SET_GSI_ROUTING, KVM_IRQFD,
+		      KVM_IOEVENTFD } },
+};
+
+static int allow_calls(scmp_filter_ctx ctx, const struct thread_class *c)
+{
+	int err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(read), 0);
+
+	for (size_t i = 0; !err && i < MAX_CALLS && c->calls[i]; i++)
+		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, c->calls[i], 0);
+	for (size_t i = 0; !err && c->ioctls[i]; i++)
+		err = seccomp_rule_add(
+			ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
+			SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffff, c->ioctls[i]));
+	/* Memory for malloc, never code. */
+	if (!err)
+		err = seccomp_rule_add(
+			ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
+			SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+	if (!err)
+		err = seccomp_rule_add(
+			ctx, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
+			SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+	return err;
+}
+
+static int print_filter(scmp_filter_ctx ctx, const char *name)
+{
+	struct sock_filter f;
+	int fd = memfd_create("filter", MFD_CLOEXEC);
+	int err = fd < 0 ? -errno : seccomp_export_bpf(ctx, fd);
+
+	if (err)
+		return err;
+	(void)lseek(fd, 0, SEEK_SET);
+	printf("static const struct sock_filter filter_%s[] = {\n", name);
+	while (read(fd, &f, sizeof(f)) == sizeof(f))
+		printf("\t{ 0x%x, %u, %u, 0x%x },\n", f.code, f.jt, f.jf, f.k);
+	printf("};\n");
+	(void)close(fd);
+	return 0;
+}
+
+int main(void)
+{
+	int err = 0;
+
+	for (size_t i = 0; !err && i < ARRAY_SIZE(classes); i++) {
+		scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
+
+		if (!ctx)
+			err = -ENOMEM;
+		/* A binary tree: few steps on the calls of every exit. */
+		if (!err)
+			err = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE,
+					       2);
+		if (!err)
+			err = allow_calls(ctx, &classes[i]);
+		if (!err)
+			err = print_filter(ctx, classes[i].name);
+		seccomp_release(ctx);
+	}
+	if (err)
+		(void)fprintf(stderr, "gen_filters: libseccomp error %d\n",
+			      -err);
+	return err ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "monitor/sandbox/sandbox.h"
+
+#include <errno.h>
+#include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/landlock.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "seccomp_filters.h" /* filter_io[], filter_vcpu[]: gen_filters.c */
+
+/* Every file system right of Landlock ABI 1: handled, and none granted. */
+#define LANDLOCK_ALL_FS ((LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1)
+
+static int deny_files(void)
+{
+	struct landlock_ruleset_attr attr = { .handled_access_fs =
+						      LANDLOCK_ALL_FS };
+	long fd = syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0);
+	int err = 0;
+
+	/* Not built in or switched off: seccomp alone keeps files away. */
+	if (fd < 0)
+		return errno == ENOSYS || errno == EOPNOTSUPP ? 0 : -errno;
+	if (syscall(SYS_landlock_restrict_self, fd, 0) < 0)
+		err = -errno;
+	(void)close((int)fd);
+	return err;
+}
+
+/*
+ * All capability sets empty, the bounding set first: dropping from it takes
+ * CAP_SETPCAP, so an unprivileged process cannot, and has nothing to drop.
+ * By system call: libcap-ng in a static program drags in getpwuid().
+ */
+static int drop_capabilities(void)
+{
+	struct __user_cap_header_struct head = {
+		.version = _LINUX_CAPABILITY_VERSION_3
+	};
+	struct __user_cap_data_struct none[2] = { 0 };
+
+	for (unsigned long cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0;
+	     cap++)
+		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0 && errno != EPERM)
+			return -errno;
+	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
+		return -errno;
+	return syscall(SYS_capset, &head, none) < 0 ? -errno : 0;
+}
+
+int sandbox_drop(void)
+{
+	int err;
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return -errno;
+	err = drop_capabilities();
+	return err ? err : deny_files();
+}
+
+static int install(const struct sock_filter *f, size_t n)
+{
+	struct sock_fprog prog = { .len = (unsigned short)n,
+				   .filter =
+					   (struct sock_filter *)(uintptr_t)f };
+
+	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog) < 0)
+		return -errno;
+	return 0;
+}
+
+int sandbox_enter(enum sandbox_class class)
+{
+#ifdef DISCO_SANITIZED
+	/* A sanitizer's runtime makes system calls of its own. */
+	(void)class;
+	(void)install;
+	return 0;
+#else
+	if (class == SANDBOX_VCPU)
+		return install(filter_vcpu, ARRAY_SIZE(filter_vcpu));
+	return install(filter_io, ARRAY_SIZE(filter_io));
+#endif
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A VM with its devices: what the guest sees as a machine.
+ */
+#ifndef DISCO_MONITOR_MACHINE_H
+#define DISCO_MONITOR_MACHINE_H
+
+#include "monitor/dev/console.h"
+#include "monitor/dev/power.h"
+#include "monitor/dev/serial.h"
+#include "monitor/dev/virtio_blk.h"
+#include "monitor/dev/virtio_console.h"
+#include "monitor/dev/virtio_rng.h"
+#include "monitor/worker/vm.h"
+
+struct machine {
+	struct vm vm;
+	struct console console;
+	struct serial serial;
+	struct virtio_console hvc;
+	struct virtio_rng rng;
+	struct pvpanic pvpanic;
+	struct virtio_blk *disks[VM_MAX_DISKS];
+};
+
+/**
+ * machine_create() - everything but the first instruction
+ * @m:    zeroed
+ * @spec: checked; outlives the machine
+ * @what: out on error: the part that failed
+ *
+ * Return: 0 or -errno. The worker ends by exiting: the kernel gives back what
+ * a guest could still be using (disks in flight), so there is no destroy.
+ */
+MUST_CHECK int machine_create(struct machine *m, const struct worker_spec *spec,
+			      const char **what);
+
+#endif

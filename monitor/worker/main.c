@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * disco-vm: one virtual machine, sandboxed. Started by the control process
+ * with the descriptors of disco/worker_spec.h; says how it went on
+ * WORKER_FD_CONTROL and exits. Never started by hand.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "monitor/sandbox/sandbox.h"
+#include "monitor/worker/boot_setup.h"
+#include "monitor/worker/machine.h"
+#include "monitor/worker/spec.h"
+#include "monitor/worker/stats.h"
+#include "monitor/worker/vcpu.h"
+
+#define CONSOLE_LAST_MS 1000 /* a reader that is slower loses the tail */
+
+static struct worker_spec spec;
+static struct machine machine;
+static struct io_watch control_watch;
+
+static void send_event(const struct worker_event *e)
+{
+	/* Control gone: nobody to tell, and control_ready() ends us. */
+	while (send(WORKER_FD_CONTROL, e, sizeof(*e), MSG_NOSIGNAL) < 0 &&
+	       errno == EINTR)
+		;
+}
+
+static void send_stats(enum worker_event_kind kind, bool deep)
+{
+	struct worker_event e = { .kind = kind };
+
+	stats_fill(&machine.vm, &e, deep);
+	send_event(&e);
+}
+
+static void control_ready(struct io_watch *w, uint32_t events)
+{
+	struct worker_request r;
+	ssize_t n = recv(w->fd, &r, sizeof(r), MSG_DONTWAIT);
+
+	(void)events;
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n == 0 || n < (ssize_t)sizeof(r)) {
+		vm_stop(&machine.vm, STOP_ASKED, "control process is gone");
+		return;
+	}
+	if (r.kind == WORKER_REQ_STATS)
+		send_stats(WORKER_STATS, true);
+	else if (r.kind == WORKER_REQ_STOP)
+		vm_stop(&machine.vm, STOP_ASKED, "stopped by the operator");
+}
+
+/* Everything that can fail before a guest runs. */
+static int prepare(const char **what)
+{
+	int err;
+
+	*what = "specification";
+	err = spec_load(WORKER_FD_SPEC, &spec);
+	if (err)
+		return err;
+	err = machine_create(&machine, &spec, what);
+	if (err)
+		return err;
+	*what = "boot protocol";
+	err = boot_setup(&machine.vm);
+	if (err)
+		return err;
+	*what = "start";
+	control_watch = (struct io_watch){ .fd = WORKER_FD_CONTROL,
+					   .ready = control_ready };
+	err = io_loop_watch(&machine.vm.loop, &control_watch, EPOLLIN);
+	if (!err)
+		err = vcpu_install_kick();
+	if (!err)
+		err = stats_init();
+	if (err)
+		return err;
+	*what = "sandbox";
+	return sandbox_drop();
+}
+
+/* Run until somebody calls vm_stop(). */
+static void run(void)
+{
+	int err;
+
+	send_stats(WORKER_STARTED, false);
+	err = vm_start(&machine.vm);
+	if (!err)
+		err = sandbox_enter(SANDBOX_IO);
+	if (!err)
+		err = io_loop_run(&machine.vm.loop);
+	if (err)
+		vm_stop(&machine.vm, STOP_FAILED, "worker: %s", strerror(-err));
+	vm_join(&machine.vm);
+	console_flush(&machine.console, CONSOLE_LAST_MS);
+}
+
+static void report(void)
+{
+	struct worker_event e = { .kind = WORKER_STOPPED };
+
+	/* Acquire in vm_stopping(): pairs with the release in vm_stop(). */
+	(void)vm_stopping(&machine.vm);
+	e.stop = atomic_load(&machine.vm.stop_why);
+	memcpy(e.text, machine.vm.stop_text, sizeof(e.text));
+	stats_fill(&machine.vm, &e, true);
+	send_event(&e);
+}
+
+int main(void)
+{
+	const char *what = "start";
+	int err;
+
+	(void)signal(SIGPIPE, SIG_IGN);
+	err = prepare(&what);
+	if (err) {
+		struct worker_event e = { .kind = WORKER_STOPPED,
+					  .stop = STOP_FAILED };
+
+		(void)snprintf(e.text, sizeof(e.text), "worker: %s: %s", what,
+			       strerror(-err));
+		send_event(&e);
+		return EXIT_FAILURE;
+	}
+	run();
+	report();
+	/* Not exit(): nothing to flush, and vCPU threads are joined. */
+	_exit(EXIT_SUCCESS);
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "monitor/worker/stats.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "numa/bind.h"
+
+static int smaps_fd = -1; /* [I after stats_init()] */
+
+int stats_init(void)
+{
+	smaps_fd = open("/proc/self/smaps", O_RDONLY | O_CLOEXEC);
+	return smaps_fd < 0 ? -errno : 0;
+}
+
+static uint64_t cpu_ns(void)
+{
+	struct rusage u;
+
+	if (getrusage(RUSAGE_SELF, &u) < 0)
+		return 0;
+	return ((uint64_t)u.ru_utime.tv_sec + (uint64_t)u.ru_stime.tv_sec) *
+		       1000000000u +
+	       ((uint64_t)u.ru_utime.tv_usec + (uint64_t)u.ru_stime.tv_usec) *
+		       1000u;
+}
+
+/* One line of smaps: which mapping, or how many private KiB it has. */
+struct smaps_sum {
+	uint64_t ram_start, ram_end;
+	bool in_ram;
+	uint64_t private_bytes;
+};
+
+static void smaps_line(struct smaps_sum *s, const char *line)
+{
+	uint64_t start, end, kib;
+
+	if (sscanf(line, "%" SCNx64 "-%" SCNx64 " ", &start, &end) == 2) {
+		s->in_ram = start >= s->ram_start && end <= s->ram_end;
+		return;
+	}
+	if (s->in_ram)
+		return;
+	if (sscanf(line, "Private_Clean: %" SCNu64, &kib) == 1 ||
+	    sscanf(line, "Private_Dirty: %" SCNu64, &kib) == 1)
+		s->private_bytes += kib * 1024;
+}
+
+/* Memory of the worker that is its alone and not the guest's. */
+static uint64_t private_bytes(const struct vm *vm)
+{
+	struct smaps_sum s = { (uintptr_t)vm->ram.hva,
+			       (uintptr_t)vm->ram.hva + vm->ram.bytes, false,
+			       0 };
+	char buf[4096 + 1], *line, *nl;
+	size_t have = 0;
+	ssize_t n;
+
+	if (lseek(smaps_fd, 0, SEEK_SET) < 0)
+		return 0;
+	while ((n = read(smaps_fd, buf + have, sizeof(buf) - 1 - have)) > 0) {
+		have += (size_t)n;
+		buf[have] = '\0';
+		for (line = buf; (nl = strchr(line, '\n')); line = nl + 1) {
+			*nl = '\0';
+			smaps_line(&s, line);
+		}
+		have = strlen(line);
+		if (have == sizeof(buf) - 1)
+			have = 0; /* a line that long is a path: not needed */
+		memmove(buf, line, have);
+	}
+	return s.private_bytes;
+}
+
+void stats_fill(const struct vm *vm, struct worker_event *e, bool deep)
+{
+	nodeid_t node = vm->spec->node == NODE_AUTO ? 0 : vm->spec->node;
+
+	e->cpu_ns = cpu_ns();
+	e->exits = vm_exits(vm);
+	if (!deep)
+		return;
+	if (node_pages_local(vm->ram.hva, vm->ram.bytes, node, &e->ram_pages,
+			     &e->ram_pages_local) < 0)
+		e->ram_pages = e->ram_pages_local = 0;
+	e->private_bytes = private_bytes(vm);
+}
