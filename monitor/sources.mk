@@ -1,5 +1,20 @@
 # SPDX-License-Identifier: BSD-2-Clause
 
+# control: options, configuration, doctor
+CONTROL_SRCS	+= monitor/control/main.c monitor/control/options.c \
+		   monitor/control/options_vm.c monitor/control/keyval.c \
+		   monitor/control/size.c monitor/control/config_draft.c \
+		   monitor/control/config_set.c \
+		   monitor/control/config_reader.c \
+		   monitor/control/config_json.c \
+		   monitor/control/plan.c monitor/control/cache_dir.c \
+		   monitor/control/unpack.c monitor/control/doctor.c \
+		   monitor/control/doctor_print.c \
+		   monitor/control/doctor_kvm.c monitor/control/doctor_numa.c \
+		   monitor/control/doctor_memory.c \
+		   monitor/control/doctor_perf.c \
+		   monitor/control/doctor_sandbox.c
+
 # worker: devices, sandbox, the machine
 WORKER_SRCS	+= monitor/dev/bus.c monitor/dev/pci.c monitor/dev/msix.c \
 		   monitor/dev/virtqueue.c monitor/dev/virtio_pci.c \
@@ -13,13 +28,35 @@ WORKER_SRCS	+= monitor/dev/bus.c monitor/dev/pci.c monitor/dev/msix.c \
 		   monitor/worker/boot_setup.c monitor/worker/acpi.c \
 		   monitor/worker/io_loop.c monitor/worker/stats.c
 
-# --- the programs ---------------------------------------------------------
+# control: running guests in the foreground
+CONTROL_SRCS	+= monitor/control/run.c monitor/control/boot_set.c \
+		   monitor/control/kvm_open.c monitor/control/disk_files.c \
+		   monitor/control/worker_code.c monitor/control/spawn.c \
+		   monitor/control/spawn_child.c monitor/control/supervise.c \
+		   monitor/control/vm_watch.c monitor/control/outcome.c \
+		   monitor/control/keyboard.c monitor/control/terminal.c \
+		   monitor/control/console.c monitor/control/console_text.c \
+		   monitor/control/sink.c monitor/control/loop.c \
+		   monitor/control/report.c
+
+# kernels and initrds
+BOOT_SRCS	+= monitor/boot/bzimage.c monitor/boot/elf_image.c \
+		   monitor/boot/unpack.c monitor/boot/kernel_cache.c \
+		   monitor/boot/boot_image.c
+
+# --- the two programs ---------------------------------------------------------
+CONTROL_LIBS	:= -lhwloc -ljansson -llzma -lzstd -llz4 -lz
 # The archive: the shared one of Debian 12 lacks io_uring_enable_rings().
 WORKER_LIBS	:= -l:liburing.a
 
+DISCO_OBJS	:= $(call obj,$(CONTROL_SRCS) $(BOOT_SRCS) $(NUMA_SRCS))
 WORKER_OBJS	:= $(call obj,$(WORKER_SRCS) $(MEMORY_SRCS) $(COWDISK_SRCS))
 
-all: $(B)/disco-vm
+all: $(B)/disco $(B)/disco-vm
+
+$(B)/disco: $(DISCO_OBJS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^ $(CONTROL_LIBS)
 
 $(B)/disco-vm: $(WORKER_OBJS)
 	$(call say,LINK,$@)
@@ -41,5 +78,26 @@ $(G)/seccomp_filters.h: $(G)/gen_filters
 	$(call say,GEN,$@)
 	$(Q)$< >$@
 
+# Written only when it changes, so that its readers are as new as it is.
+VERSION_LINE	:= \#define DISCO_VERSION "$(VERSION)"
+ifneq ($(VERSION_LINE),$(shell cat $(G)/version.h 2>/dev/null))
+.PHONY: $(G)/version.h
+endif
+$(G)/version.h:
+	$(Q)mkdir -p $(@D)
+	$(Q)printf '%s\n' '$(VERSION_LINE)' >$@
+
 $(B)/obj/monitor/worker/acpi.o: $(G)/dsdt.hex
 $(B)/obj/monitor/sandbox/sandbox.o: $(G)/seccomp_filters.h
+$(B)/obj/monitor/control/main.o: $(G)/version.h
+$(B)/obj/monitor/control/report.o: $(G)/version.h
+
+PREFIX	?= /usr/local
+.PHONY: install
+install: all
+	install -D -m 755 $(B)/disco $(DESTDIR)$(PREFIX)/bin/disco
+	install -D -m 755 $(B)/disco-vm $(DESTDIR)$(PREFIX)/bin/disco-vm
+	install -D -m 644 docs/disco.1 \
+		$(DESTDIR)$(PREFIX)/share/man/man1/disco.1
+	install -D -m 644 docs/disco.json.5 \
+		$(DESTDIR)$(PREFIX)/share/man/man5/disco.json.5

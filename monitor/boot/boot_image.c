@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "monitor/boot/boot_image.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "monitor/boot/bzimage.h"
+#include "monitor/boot/elf_image.h"
+#include "monitor/boot/kernel_cache.h"
+#include "monitor/boot/unpack.h"
+#include "numa/bind.h"
+
+#define INITRD_ALIGN MIB(2)
+#define ENTRY64	     0x200u /* boot.rst: 64-bit entry of the packed kernel */
+#define SEALS	     (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL)
+
+/* A file in memory: mapped, or unpacked (fd -1). */
+struct file {
+	const char *path;
+	int fd;
+	uint8_t *at;
+	uint64_t bytes;
+	struct stat st;
+};
+
+struct builder {
+	const struct boot_source *src;
+	struct boot_image *out;
+	struct diag *d;
+	uint8_t *mem; /* the image, mapped; offset == gpa */
+};
+
+static void file_close(struct file *f)
+{
+	if (f->at)
+		(void)munmap(f->at, f->bytes);
+	if (f->fd >= 0)
+		(void)close(f->fd);
+	*f = (struct file){ .fd = -1 };
+}
+
+static int file_map(struct file *f)
+{
+	f->at = mmap(NULL, f->bytes, PROT_READ, MAP_PRIVATE, f->fd, 0);
+	if (f->at != MAP_FAILED)
+		return 0;
+	f->at = NULL;
+	return -errno;
+}
+
+static int file_open(struct file *f, const char *what, const char *path,
+		     struct diag *d)
+{
+	int err = 0;
+
+	*f = (struct file){ .path = path };
+	f->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (f->fd < 0 || fstat(f->fd, &f->st) < 0)
+		return diag_fail(d, ST_FILE, errno, "%s %s: %s; check the path",
+				 what, path, strerror(errno));
+	if (!S_ISREG(f->st.st_mode))
+		return diag_fail(d, ST_FILE, EINVAL,
+				 "%s %s: is not a regular file; give the file "
+				 "itself",
+				 what, path);
+	f->bytes = (uint64_t)f->st.st_size;
+	if (f->bytes == 0)
+		return diag_fail(d, ST_FILE, EINVAL,
+				 "%s %s: is empty; was it copied completely?",
+				 what, path);
+	if (f->bytes > BOOT_IMAGE_MAX)
+		return diag_fail(d, ST_FILE, EFBIG,
+				 "%s %s: is larger than 1 GiB; is it the right "
+				 "file?",
+				 what, path);
+	err = file_map(f);
+	if (err)
+		return diag_fail(d, ST_FILE, -err, "%s %s: %s", what, path,
+				 strerror(-err));
+	return 0;
+}
+
+static int bad_kernel(struct diag *d, const char *path, int err,
+		      const char *why)
+{
+	if (err == -EBADMSG)
+		return diag_fail(d, ST_KERNEL_CUT, EBADMSG,
+				 "kernel %s: is truncated or corrupt: %s; copy "
+				 "it again",
+				 path, why);
+	return diag_fail(d, ST_KERNEL_KIND, -err,
+			 "kernel %s: cannot be booted: %s; give a bzImage or "
+			 "an ELF with a PVH note",
+			 path, why);
+}
+
+/* --- the image --- */
+
+static int image_make(struct builder *b)
+{
+	void *mem;
+	int err;
+
+	b->out->fd =
+		memfd_create("disco-boot", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (b->out->fd < 0 || ftruncate(b->out->fd, BOOT_IMAGE_MAX) < 0)
+		return -errno;
+	mem = mmap(NULL, BOOT_IMAGE_MAX, PROT_READ | PROT_WRITE, MAP_SHARED,
+		   b->out->fd, 0);
+	if (mem == MAP_FAILED)
+		return -errno;
+	b->mem = mem;
+	if (b->src->node == NODE_AUTO)
+		return 0;
+	/* Preferred: an image on another node is slower, not wrong. */
+	err = node_bind_memory(mem, BOOT_IMAGE_MAX, b->src->node, false);
+	return err == -ENOSYS || err == -EPERM ? 0 : err;
+}
+
+/* Note that [gpa, gpa + bytes) has contents; called in ascending order. */
+static int add_extent(struct boot_layout *l, uint64_t at, uint64_t bytes)
+{
+	uint64_t start = align_down(at, PAGE_BYTES);
+	uint64_t end = align_up(at + bytes, PAGE_BYTES);
+	struct boot_extent *last;
+
+	if (bytes == 0)
+		return 0;
+	if (l->nr_extents) {
+		last = &l->extents[l->nr_extents - 1];
+		if (start <= last->gpa + last->bytes) {
+			last->bytes = end - last->gpa;
+			return 0;
+		}
+	}
+	if (l->nr_extents == BOOT_MAX_EXTENTS)
+		return -ENOSPC;
+	l->extents[l->nr_extents++] =
+		(struct boot_extent){ start, end - start };
+	return 0;
+}
+
+/* Straight from the file into the image where there is a file. */
+static int copy_in(struct builder *b, const struct file *f, uint64_t off,
+		   uint64_t at, uint64_t bytes)
+{
+	uint64_t done = 0;
+
+	if (f->fd < 0 && f->at)
+		memcpy(b->mem + at, f->at + off, bytes);
+	while (f->fd >= 0 && done < bytes) {
+		ssize_t n = pread(f->fd, b->mem + at + done, bytes - done,
+				  (off_t)(off + done));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : -EIO;
+		done += (uint64_t)n;
+	}
+	return add_extent(&b->out->layout, at, bytes);
+}
+
+/* --- kernels --- */
+
+static int load_segments(struct builder *b, const struct file *f,
+			 const struct elf_image *e)
+{
+	int err = 0;
+
+	for (unsigned i = 0; !err && i < e->nr_segments; i++)
+		err = copy_in(b, f, e->segments[i].offset, e->segments[i].gpa,
+			      e->segments[i].file_bytes);
+	b->out->layout.end = e->end;
+	if (err)
+		return diag_fail(b->d, ST_HOST, -err, "kernel %s: %s", f->path,
+				 strerror(-err));
+	return 0;
+}
+
+static int load_elf(struct builder *b, const struct file *f)
+{
+	const char *why = "";
+	struct elf_image e;
+	int err = elf_parse(f->at, f->bytes, &e, &why);
+
+	if (!err && !e.has_pvh) {
+		err = -ENOTSUP;
+		why = "ELF without a PVH note (CONFIG_PVH)";
+	}
+	if (err)
+		return bad_kernel(b->d, f->path, err, why);
+	b->out->layout.entry_kind = BOOT_PVH;
+	b->out->layout.entry = e.pvh_entry;
+	return load_segments(b, f, &e);
+}
+
+static void set_linux64(struct builder *b, const struct bzimage *z,
+			uint64_t entry)
+{
+	struct boot_layout *l = &b->out->layout;
+
+	l->entry_kind = BOOT_LINUX64;
+	l->entry = entry;
+	l->hdr_bytes = z->hdr_bytes;
+	memcpy(l->hdr, z->hdr, z->hdr_bytes);
+}
+
+static int load_packed(struct builder *b, const struct file *f,
+		       const struct bzimage *z)
+{
+	int err = copy_in(b, f, z->kernel_offset, z->pref_address,
+			  z->kernel_bytes);
+
+	if (err)
+		return diag_fail(b->d, ST_HOST, -err, "kernel %s: %s", f->path,
+				 strerror(-err));
+	set_linux64(b, z, z->pref_address + ENTRY64);
+	b->out->layout.end = z->pref_address + z->init_size;
+	return 0;
+}
+
+static int unpack_kernel(struct builder *b, const struct file *f,
+			 const struct bzimage *z, uint64_t key,
+			 struct file *elf)
+{
+	size_t used = 0;
+	void *room = mmap(NULL, BOOT_IMAGE_MAX, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	int err;
+
+	if (room == MAP_FAILED)
+		return diag_fail(b->d, ST_HOST, errno, "kernel %s: %s", f->path,
+				 strerror(errno));
+	err = unpack_payload(f->at + z->payload_offset, z->payload_bytes, room,
+			     BOOT_IMAGE_MAX, &used);
+	if (err) {
+		(void)munmap(room, BOOT_IMAGE_MAX);
+		return err;
+	}
+	if (b->src->cache_dir)
+		kernel_cache_store(b->src->cache_dir, key, room, used);
+	elf->at = room;
+	elf->bytes = BOOT_IMAGE_MAX; /* of the mapping; past @used: zeroes */
+	return 0;
+}
+
+/* The ELF inside a bzImage, from the cache or unpacked now. */
+static int get_unpacked(struct builder *b, const struct file *f,
+			const struct bzimage *z, struct file *elf)
+{
+	uint64_t key = kernel_cache_key(&f->st, f->at);
+
+	*elf = (struct file){ .path = f->path, .fd = -1 };
+	if (b->src->cache_dir)
+		elf->fd =
+			kernel_cache_open(b->src->cache_dir, key, &elf->bytes);
+	if (elf->fd >= 0)
+		return file_map(elf);
+	elf->fd = -1;
+	return unpack_kernel(b, f, z, key, elf);
+}
+
+static int load_bzimage(struct builder *b, const struct file *f)
+{
+	const char *why = "";
+	struct elf_image e;
+	struct bzimage z;
+	struct file elf;
+	int err = bzimage_parse(f->at, f->bytes, &z, &why);
+
+	if (err)
+		return bad_kernel(b->d, f->path, err, why);
+	if (b->src->keep_packed)
+		return load_packed(b, f, &z);
+	err = get_unpacked(b, f, &z, &elf);
+	if (err == -ENOTSUP)
+		return load_packed(b, f, &z);
+	if (err)
+		return bad_kernel(b->d, f->path, -EBADMSG,
+				  "its payload cannot be unpacked");
+	err = elf_parse(elf.at, elf.bytes, &e, &why);
+	if (err) {
+		err = bad_kernel(b->d, f->path, -EBADMSG, why);
+	} else {
+		set_linux64(b, &z, e.entry);
+		err = load_segments(b, &elf, &e);
+	}
+	file_close(&elf);
+	return err;
+}
+
+static int load_kernel(struct builder *b)
+{
+	struct file f;
+	int err = file_open(&f, "kernel", b->src->kernel, b->d);
+
+	if (!err && bzimage_is(f.at, f.bytes))
+		err = load_bzimage(b, &f);
+	else if (!err && elf_is(f.at, f.bytes))
+		err = load_elf(b, &f);
+	else if (!err)
+		err = bad_kernel(b->d, f.path, -ENOTSUP,
+				 "neither bzImage nor ELF");
+	file_close(&f);
+	return err;
+}
+
+static int load_initrd(struct builder *b)
+{
+	struct boot_layout *l = &b->out->layout;
+	uint64_t at = align_up(l->end, INITRD_ALIGN);
+	struct file f;
+	int err;
+
+	if (!b->src->initrd)
+		return 0;
+	err = file_open(&f, "initrd", b->src->initrd, b->d);
+	if (!err && !range_fits(at, f.bytes, BOOT_IMAGE_MAX))
+		err = diag_fail(b->d, ST_FILE, EFBIG,
+				"initrd %s: does not fit below 1 GiB with this "
+				"kernel; make it smaller",
+				f.path);
+	if (!err) {
+		err = copy_in(b, &f, 0, at, f.bytes);
+		if (err)
+			(void)diag_fail(b->d, ST_HOST, -err, "initrd %s: %s",
+					f.path, strerror(-err));
+	}
+	if (!err) {
+		l->initrd_gpa = at;
+		l->initrd_bytes = f.bytes;
+		l->end = at + f.bytes;
+	}
+	file_close(&f);
+	return err;
+}
+
+/* No writer is left, and none can come: readers map it privately. */
+static int image_seal(struct builder *b)
+{
+	char path[64];
+	int ro;
+
+	(void)munmap(b->mem, BOOT_IMAGE_MAX);
+	b->mem = NULL;
+	if (fcntl(b->out->fd, F_ADD_SEALS, SEALS) < 0)
+		return -errno;
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", b->out->fd);
+	ro = open(path, O_RDONLY | O_CLOEXEC);
+	if (ro >= 0) { /* no /proc: the seals alone keep writers out */
+		(void)close(b->out->fd);
+		b->out->fd = ro;
+	}
+	return 0;
+}
+
+int boot_image_create(const struct boot_source *src, struct boot_image *out,
+		      struct diag *d)
+{
+	struct boot_image img = { .fd = -1 };
+	struct builder b = { .src = src, .out = &img, .d = d };
+	int err = image_make(&b);
+
+	if (!err)
+		err = load_kernel(&b);
+	if (!err)
+		err = load_initrd(&b);
+	if (!err)
+		err = image_seal(&b);
+	if (!err) {
+		*out = img;
+		return 0;
+	}
+	if (b.mem)
+		(void)munmap(b.mem, BOOT_IMAGE_MAX);
+	boot_image_destroy(&img);
+	return diag_fail(d, ST_HOST, -err, "boot image of %s: %s", src->kernel,
+			 strerror(-err));
+}
+
+void boot_image_destroy(struct boot_image *img)
+{
+	if (!img || img->fd < 0)
+		return;
+	(void)close(img->fd);
+	img->fd = -1;
+}

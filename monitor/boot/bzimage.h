@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Linux bzImage, read from memory; nothing in it is trusted.
+ * Source: Linux Documentation/arch/x86/boot.rst (offsets in the .c file).
+ */
+#ifndef DISCO_MONITOR_BZIMAGE_H
+#define DISCO_MONITOR_BZIMAGE_H
+
+#include "disco/boot_layout.h"
+
+struct bzimage {
+	uint64_t kernel_offset; /* protected-mode part, in the file */
+	uint64_t kernel_bytes;
+	uint64_t payload_offset; /* compressed ELF, in the file */
+	uint64_t payload_bytes;
+	uint64_t pref_address; /* where the packed kernel wants to be */
+	uint64_t init_size;    /* memory it needs there */
+	uint32_t hdr_bytes;
+	uint8_t hdr[BOOT_HDR_MAX]; /* setup header, from offset 0x1f1 */
+};
+
+/* True when the first bytes say "bzImage", even if the rest is missing. */
+MUST_CHECK bool bzimage_is(const uint8_t *file, size_t bytes);
+
+/**
+ * bzimage_parse() - find the parts
+ * @out: untouched on error
+ * @why: out on error, a few words
+ *
+ * Return: 0; -EBADMSG truncated or its figures contradict each other;
+ * -ENOTSUP too old, or no 64-bit entry.
+ */
+MUST_CHECK int bzimage_parse(const uint8_t *file, size_t bytes,
+			     struct bzimage *out, const char **why);
+
+#endif

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "monitor/control/console.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* '\n' of another console's open line, prefix "NAME| ", line, '\n'. */
+#define LINE_ROOM (1 + VM_NAME_MAX + 2 + CONSOLE_LINE_MAX + 1)
+
+_Static_assert(2 * LINE_ROOM <= SINK_BYTES / 2, "a drained sink takes lines");
+
+void console_hub_break_line(struct console_hub *hub)
+{
+	if (!hub->open_line)
+		return;
+	hub->open_line = NULL;
+	if (sink_room(hub->out))
+		sink_put(hub->out, "\n", 1);
+}
+
+/* The line so far; the sink has LINE_ROOM. */
+static void emit(struct console *c, bool end)
+{
+	struct console_hub *hub = c->hub;
+	struct sink *out = hub->out;
+
+	if (hub->open_line != c) {
+		console_hub_break_line(hub);
+		sink_put(out, c->name, strnlen(c->name, VM_NAME_MAX));
+		sink_put(out, "| ", 2);
+	}
+	sink_put(out, c->line, c->line_len);
+	c->line_len = 0;
+	if (end)
+		sink_put(out, "\n", 1);
+	hub->open_line = end ? NULL : c;
+}
+
+static void put_byte(struct console *c, uint8_t b)
+{
+	if (b == '\n') {
+		emit(c, true);
+		return;
+	}
+	if (c->line_len == CONSOLE_LINE_MAX)
+		emit(c, false);
+	c->line[c->line_len++] = b;
+}
+
+/* Pass the chunk on, line by line. Stops when the sink is nearly full. */
+static void pass_lines(struct console *c)
+{
+	uint8_t out[2];
+
+	while (c->raw_head < c->raw_tail) {
+		unsigned n;
+
+		if (sink_room(c->hub->out) < 2 * LINE_ROOM) {
+			sink_starve(c->hub->out);
+			return;
+		}
+		n = text_filter_feed(&c->filter, c->raw[c->raw_head++], out);
+		for (unsigned i = 0; i < n; i++)
+			put_byte(c, out[i]);
+	}
+	if (!c->eof || (!c->line_len && c->hub->open_line != c))
+		return;
+	if (sink_room(c->hub->out) < LINE_ROOM)
+		sink_starve(c->hub->out);
+	else
+		emit(c, true);
+}
+
+static void pass_bytes(struct console *c)
+{
+	size_t n = min_u64(c->raw_tail - c->raw_head, sink_room(c->hub->out));
+
+	sink_put(c->hub->out, c->raw + c->raw_head, n);
+	c->raw_head += n;
+	if (c->raw_head < c->raw_tail)
+		sink_starve(c->hub->out);
+}
+
+static void want(struct console *c)
+{
+	bool idle = c->raw_head == c->raw_tail;
+	uint32_t events = 0;
+
+	if (c->eof)
+		c->done = idle && !c->line_len;
+	else
+		events = (idle ? EPOLLIN : 0u) |
+			 (c->in_head < c->in_tail ? EPOLLOUT : 0u);
+	loop_want(c->hub->loop, &c->watch, events);
+}
+
+static void pass(struct console *c)
+{
+	if (c->hub->mode == CONSOLE_LINES)
+		pass_lines(c);
+	else
+		pass_bytes(c);
+	want(c);
+}
+
+static void note_mark(struct console *c, size_t n)
+{
+	if (!c->mark_ns &&
+	    mark_feed(&c->hub->mark, &c->mark_matched, c->raw, n))
+		c->mark_ns = max_u64(c->last_ns - c->start_ns, 1);
+}
+
+/* Read one chunk, when the last was passed on. */
+static void fill(struct console *c)
+{
+	ssize_t n;
+
+	if (c->eof || c->raw_head < c->raw_tail)
+		return;
+	n = read(c->watch.fd, c->raw, sizeof(c->raw));
+	if (n <= 0) {
+		c->eof = n == 0 || c->gone ||
+			 (errno != EAGAIN && errno != EINTR);
+		return;
+	}
+	c->raw_head = 0;
+	c->raw_tail = (size_t)n;
+	c->last_ns = loop_now_ns();
+	note_mark(c, (size_t)n);
+}
+
+/* A living worker's next chunk waits for the loop; a dead one's does not. */
+static void settle(struct console *c)
+{
+	pass(c);
+	while (c->gone && !c->eof && c->raw_head == c->raw_tail) {
+		fill(c);
+		pass(c);
+	}
+}
+
+static void give_input(struct console *c)
+{
+	while (c->in_head < c->in_tail) {
+		ssize_t n = send(c->watch.fd, c->in + c->in_head,
+				 c->in_tail - c->in_head,
+				 MSG_DONTWAIT | MSG_NOSIGNAL);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN)
+			return;
+		if (n < 0)
+			break; /* the guest's end is closed */
+		c->in_head += (size_t)n;
+	}
+	c->in_head = 0;
+	c->in_tail = 0;
+}
+
+static void on_ready(struct loop_watch *w, uint32_t events)
+{
+	struct console *c = container_of(w, struct console, watch);
+
+	if (events & (EPOLLOUT | EPOLLERR | EPOLLHUP))
+		give_input(c);
+	if (events & (EPOLLIN | EPOLLERR | EPOLLHUP))
+		fill(c);
+	settle(c);
+	sink_kick(c->hub->out);
+}
+
+/*
+ * stdout takes bytes again. The ring turns by one each time, so the console
+ * that gets the first of the room is another one.
+ */
+static void on_drained(void *arg)
+{
+	struct console_hub *hub = arg;
+	struct console *c = hub->first;
+
+	if (!c)
+		return;
+	do {
+		if (c->raw_head < c->raw_tail || (c->eof && !c->done))
+			settle(c);
+		c = c->next;
+	} while (c != hub->first);
+	hub->first = hub->first->next;
+}
+
+int console_hub_create(struct console_hub *hub, struct loop *loop,
+		       struct sink *out, enum console_mode mode,
+		       const char *mark)
+{
+	memset(hub, 0, sizeof(*hub));
+	hub->loop = loop;
+	hub->out = out;
+	hub->mode = mode;
+	out->drained = on_drained;
+	out->arg = hub;
+	return mark_create(&hub->mark, mark);
+}
+
+void console_hub_destroy(struct console_hub *hub)
+{
+	if (!hub)
+		return;
+	if (hub->out)
+		hub->out->drained = NULL;
+	mark_destroy(&hub->mark);
+}
+
+int console_hub_timeout_ms(const struct console_hub *hub, uint64_t now_ns)
+{
+	const struct console *c = hub->first;
+	uint64_t least = UINT64_MAX;
+
+	if (!c)
+		return -1;
+	do {
+		uint64_t due = c->last_ns + CONSOLE_IDLE_NS;
+
+		/* A console that waits for stdout has no deadline. */
+		if (c->line_len && c->raw_head == c->raw_tail)
+			least = min_u64(least, due > now_ns ? due - now_ns : 0);
+		c = c->next;
+	} while (c != hub->first);
+	return least == UINT64_MAX ? -1 : (int)((least + 999999u) / 1000000u);
+}
+
+void console_hub_tick(struct console_hub *hub, uint64_t now_ns)
+{
+	struct console *c = hub->first;
+
+	if (!c)
+		return;
+	do {
+		if (c->line_len && c->raw_head == c->raw_tail &&
+		    now_ns >= c->last_ns + CONSOLE_IDLE_NS) {
+			if (sink_room(hub->out) >= LINE_ROOM)
+				emit(c, false);
+			else
+				c->last_ns = now_ns; /* ask again later */
+			sink_kick(hub->out);
+		}
+		c = c->next;
+	} while (c != hub->first);
+}
+
+void console_open(struct console *c, struct console_hub *hub, const char *name,
+		  int fd, uint64_t start_ns)
+{
+	memset(c, 0, offsetof(struct console, raw));
+	c->hub = hub;
+	c->name = name;
+	c->start_ns = start_ns;
+	c->watch.fd = fd;
+	c->watch.ready = on_ready;
+	if (hub->first) {
+		c->next = hub->first->next;
+		hub->first->next = c;
+	} else {
+		c->next = c;
+	}
+	hub->first = c;
+	want(c);
+}
+
+void console_close(struct console *c)
+{
+	struct console_hub *hub = c ? c->hub : NULL;
+	struct console *before = c;
+
+	if (!hub)
+		return;
+	loop_want(hub->loop, &c->watch, 0);
+	if (hub->open_line == c)
+		console_hub_break_line(hub);
+	while (before->next != c)
+		before = before->next;
+	before->next = c->next;
+	if (hub->first == c)
+		hub->first = before == c ? NULL : before;
+	c->hub = NULL;
+}
+
+void console_gone(struct console *c)
+{
+	c->gone = true;
+	settle(c);
+	sink_kick(c->hub->out);
+}
+
+size_t console_input_room(const struct console *c)
+{
+	return CONSOLE_INPUT - (c->in_tail - c->in_head);
+}
+
+size_t console_type(struct console *c, const uint8_t *bytes, size_t n)
+{
+	if (c->eof)
+		return n;
+	n = min_u64(n, console_input_room(c));
+	memmove(c->in, c->in + c->in_head, c->in_tail - c->in_head);
+	c->in_tail -= c->in_head;
+	c->in_head = 0;
+	memcpy(c->in + c->in_tail, bytes, n);
+	c->in_tail += n;
+	give_input(c);
+	want(c);
+	return n;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Which VM goes where, before anything is started. */
+#ifndef DISCO_MONITOR_PLAN_H
+#define DISCO_MONITOR_PLAN_H
+
+#include "disco/config.h"
+#include "disco/diag.h"
+#include "numa/topology.h"
+
+/**
+ * plan_place() - place_initial() for the VMs of a configuration
+ * @nodes: out, cfg->nr_vms node numbers; untouched on error
+ *
+ * Context: any thread. Return: what place_initial() returns; -ENOMEM.
+ */
+MUST_CHECK int plan_place(const struct run_config *cfg,
+			  const struct topology *t, nodeid_t *nodes,
+			  struct diag *d);
+
+/**
+ * plan_print() - a table, a line a VM
+ * @nodes: as plan_place() filled it
+ *
+ * Context: any thread that may write to @out.
+ */
+void plan_print(const struct run_config *cfg, const nodeid_t *nodes, FILE *out);
+
+/**
+ * plan_show() - `disco run --dry-run`: find the nodes, place, print to @out
+ * @d: why not, on error: ST_MEMORY, ST_CONFIG, ST_HOST
+ *
+ * Files are not looked at. Return: 0; what topology_create() and
+ * place_initial() return.
+ */
+MUST_CHECK int plan_show(const struct run_config *cfg, FILE *out,
+			 struct diag *d);
+
+#endif

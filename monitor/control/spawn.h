@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Starting one worker: what it gets, and nothing else.
+ *
+ * The child joins its node before it executes anything, so that all memory
+ * the worker ever allocates is local; it has its own process group, because
+ * ^C on the terminal is for the control process alone, and private mount,
+ * network and IPC namespaces where that is permitted. Everything it inherits
+ * is at the numbers of disco/worker_spec.h; standard output and error are a
+ * pipe to us.
+ */
+#ifndef DISCO_MONITOR_SPAWN_H
+#define DISCO_MONITOR_SPAWN_H
+
+#include <signal.h>
+#include <sys/types.h>
+
+#include "disco/config.h"
+#include "disco/diag.h"
+#include "disco/worker_spec.h"
+
+/* Descriptors that the worker gets copies of; none is owned. */
+struct spawn_files {
+	int code; /* the program: a memfd of worker_code.h */
+	int kvm;
+	int boot;
+	int disks[VM_MAX_DISKS]; /* spec->nr_disks of them */
+};
+
+/* Our side of a running worker. All-zero is not a closed one: see below. */
+struct worker {
+	pid_t pid;	   /* 0: none, or reaped */
+	int pidfd;	   /* readable when the worker is dead */
+	int control;	   /* SOCK_SEQPACKET, non-blocking */
+	int console;	   /* SOCK_STREAM, non-blocking at both ends */
+	int log;	   /* pipe, non-blocking: the worker's own messages */
+	uint64_t start_ns; /* CLOCK_MONOTONIC just before fork() */
+};
+
+#define WORKER_NONE                                                            \
+	((struct worker){                                                      \
+		.pidfd = -1, .control = -1, .console = -1, .log = -1 })
+
+/**
+ * worker_spawn() - start a worker
+ * @spec:  complete; copied into a sealed memfd
+ * @files: see above
+ * @out:   filled on success; release with worker_destroy()
+ * @d:     why not: ST_HOST; ST_MEMORY when a strict binding is refused
+ *
+ * Guest RAM is made here, a memfd of spec->ram_bytes that can neither shrink
+ * nor grow; the worker alone keeps it. Not-strict binding that the host
+ * refuses is dropped silently; the worker's report shows where memory is.
+ * Signal dispositions are default in the worker and no signal is blocked.
+ *
+ * Context: control process, no other threads; waits for exec (milliseconds).
+ * Return:  0; -errno of the step that failed, in the child or here.
+ */
+MUST_CHECK int worker_spawn(const struct worker_spec *spec,
+			    const struct spawn_files *files, struct worker *out,
+			    struct diag *d);
+
+/* Send a signal; a dead worker is no error. */
+void worker_signal(const struct worker *w, int sig);
+
+/**
+ * worker_reap() - how the worker ended
+ * @info: out, si_code CLD_* and si_status; untouched unless 0 is returned
+ *
+ * Context: does not block. Return: 0; -EAGAIN still running; -ECHILD.
+ */
+MUST_CHECK int worker_reap(struct worker *w, siginfo_t *info);
+
+/* Kills and reaps it when it still runs. NULL and WORKER_NONE are fine. */
+void worker_destroy(struct worker *w);
+
+#endif

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "monitor/control/spawn_child.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "numa/bind.h"
+
+/* Above every number in use by a worker: what moves there is not in the way. */
+#define HIGH_FD 64
+
+_Static_assert(SPAWN_MAX_FDS <= HIGH_FD, "moved descriptors do not overlap");
+
+const char *spawn_step_text(int step)
+{
+	switch ((enum spawn_step)step) {
+	case SPAWN_SIGNALS:
+		return "cannot reset signals";
+	case SPAWN_FDS:
+		return "cannot arrange its descriptors";
+	case SPAWN_CPUS:
+		return "cannot run on its node's CPUs";
+	case SPAWN_BIND:
+		return "cannot bind its memory";
+	case SPAWN_EXEC:
+		return "cannot execute it";
+	}
+	return "unknown step";
+}
+
+/* Ignored signals and the mask go through exec: reset both. */
+static int reset_signals(void)
+{
+	struct sigaction sa = { .sa_handler = SIG_DFL };
+	sigset_t none;
+
+	for (int sig = 1; sig < NSIG; sig++)
+		(void)sigaction(sig, &sa, NULL); /* KILL, STOP: refused */
+	(void)sigemptyset(&none);
+	return sigprocmask(SIG_SETMASK, &none, NULL) < 0 ? -errno : 0;
+}
+
+static int move_high(int *fd)
+{
+	int high = fcntl(*fd, F_DUPFD_CLOEXEC, HIGH_FD);
+
+	if (high < 0)
+		return -errno;
+	*fd = high;
+	return 0;
+}
+
+/*
+ * Every source goes up first, then down to its place: a source that sits at
+ * another's place cannot be overwritten before it is used. dup2() clears
+ * close-on-exec; all that is left above gets it.
+ */
+static int place_fds(struct spawn_child *c)
+{
+	int err = move_high(&c->code);
+
+	if (!err)
+		err = move_high(&c->error);
+	if (!err)
+		err = move_high(&c->log);
+	c->fds[0] = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (c->fds[0] < 0)
+		return -errno;
+	c->fds[1] = c->log;
+	c->fds[2] = c->log;
+	for (unsigned i = 0; i < c->nr_fds && !err; i++)
+		err = move_high(&c->fds[i]);
+	for (unsigned i = 0; i < c->nr_fds && !err; i++)
+		err = dup2(c->fds[i], (int)i) < 0 ? -errno : 0;
+	if (!err && close_range(c->nr_fds, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
+		err = -errno;
+	return err;
+}
+
+/* Before exec, so that the new image's first page is local already. */
+static int join_node(const struct worker_spec *spec, int *step)
+{
+	int err;
+
+	*step = SPAWN_CPUS;
+	err = node_run_on(spec->cpus, spec->nr_cpus);
+	if (err < 0 && err != -EPERM)
+		return err;
+	*step = SPAWN_BIND;
+	err = spec->node == NODE_AUTO
+		      ? 0
+		      : node_bind_thread(spec->node, spec->strict);
+	return spec->strict ? err : 0;
+}
+
+/* Each alone: where one is forbidden the others may not be. */
+static void leave_namespaces(void)
+{
+	(void)unshare(CLONE_NEWNS);
+	(void)unshare(CLONE_NEWNET);
+	(void)unshare(CLONE_NEWIPC);
+}
+
+static int become(struct spawn_child *c, int *step)
+{
+	char *argv[] = { "disco-vm", (char *)c->spec->name, NULL };
+	int err;
+
+	(void)setpgid(0, 0);
+	*step = SPAWN_SIGNALS;
+	err = reset_signals();
+	if (err < 0)
+		return err;
+	*step = SPAWN_FDS;
+	err = place_fds(c);
+	if (err < 0)
+		return err;
+	leave_namespaces();
+	err = join_node(c->spec, step);
+	if (err < 0)
+		return err;
+	*step = SPAWN_EXEC;
+	(void)fexecve(c->code, argv, c->envp);
+	return -errno;
+}
+
+_Noreturn void spawn_child_run(const struct spawn_child *c)
+{
+	struct spawn_child mine = *c;
+	struct spawn_error e = { .step = 0 };
+
+	e.err = -become(&mine, &e.step);
+	while (write(mine.error, &e, sizeof(e)) < 0 && errno == EINTR)
+		;
+	_exit(127);
+}

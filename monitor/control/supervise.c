@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "monitor/control/supervise.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "monitor/control/vm_watch.h"
+
+static void kill_late(struct supervisor *s, uint64_t now)
+{
+	for (unsigned i = 0; i < s->nr; i++) {
+		struct vm *vm = &s->vms[i];
+
+		if (!vm->kill_at_ns || now < vm->kill_at_ns)
+			continue;
+		vm->kill_sent = true;
+		worker_signal(&vm->worker, SIGKILL);
+	}
+}
+
+static void ask_to_stop(struct vm *vm)
+{
+	struct worker_request req = { .kind = WORKER_REQ_STOP };
+
+	if (!vm->worker.pid)
+		return;
+	vm->end.asked = true;
+	vm_kill_in(vm, STOP_GRACE_NS);
+	/* A worker that does not read is killed when its time is over. */
+	(void)send(vm->worker.control, &req, sizeof(req),
+		   MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+static void stop_all(struct supervisor *s)
+{
+	s->stops++;
+	for (unsigned i = 0; i < s->nr; i++) {
+		struct vm *vm = &s->vms[i];
+
+		if (s->stops == 1) {
+			ask_to_stop(vm);
+		} else {
+			vm->kill_at_ns = vm->worker.pid ? 1 : 0;
+			worker_signal(&vm->worker, SIGKILL);
+		}
+	}
+	s->leave_at_ns = loop_now_ns();
+	if (s->stops == 1 && s->nr_left)
+		s->leave_at_ns += 2 * STOP_GRACE_NS;
+}
+
+static void signal_all(struct supervisor *s, int sig)
+{
+	for (unsigned i = 0; i < s->nr; i++)
+		worker_signal(&s->vms[i].worker, sig);
+}
+
+/* The workers are not in the terminal's process group: stop them as well. */
+static void suspend(struct supervisor *s)
+{
+	keyboard_suspend(&s->keyboard);
+	signal_all(s, SIGSTOP);
+	(void)kill(getpid(), SIGSTOP);
+	signal_all(s, SIGCONT);
+	keyboard_resume(&s->keyboard);
+}
+
+static void on_signal(struct loop_watch *w, uint32_t events)
+{
+	struct supervisor *s = container_of(w, struct supervisor, signals);
+	struct signalfd_siginfo si;
+
+	(void)events;
+	if (read(w->fd, &si, sizeof(si)) != (ssize_t)sizeof(si))
+		return;
+	if (si.ssi_signo == SIGTSTP)
+		suspend(s);
+	else if (si.ssi_signo == SIGCONT)
+		keyboard_resume(&s->keyboard);
+	else
+		stop_all(s);
+}
+
+static void obey_keys(struct supervisor *s)
+{
+	if (s->keyboard.help)
+		sink_line(&s->err, "disco: " KEY_HELP_LINE);
+	if (s->keyboard.leave)
+		stop_all(s);
+	s->keyboard.help = false;
+	s->keyboard.leave = false;
+}
+
+/* --- the loop --- */
+
+static int open_signals(struct supervisor *s)
+{
+	static const int ours[] = { SIGINT,  SIGTERM, SIGHUP,
+				    SIGQUIT, SIGTSTP, SIGCONT };
+	sigset_t set;
+
+	(void)signal(SIGPIPE, SIG_IGN);
+	(void)sigemptyset(&set);
+	for (unsigned i = 0; i < ARRAY_SIZE(ours); i++)
+		(void)sigaddset(&set, ours[i]);
+	(void)sigprocmask(SIG_BLOCK, &set, &s->old_mask);
+	s->signals.ready = on_signal;
+	s->signals.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (s->signals.fd < 0)
+		return -errno;
+	loop_want(&s->loop, &s->signals, EPOLLIN);
+	return 0;
+}
+
+static int supervisor_create(struct supervisor *s,
+			     const struct supervise_options *opts)
+{
+	int err = loop_create(&s->loop);
+
+	if (err < 0)
+		return err;
+	sink_create(&s->out, &s->loop, STDOUT_FILENO);
+	sink_create(&s->err, &s->loop, STDERR_FILENO);
+	s->err.drained = vm_watch_logs;
+	s->err.arg = s;
+	err = console_hub_create(&s->hub, &s->loop, &s->out,
+				 s->nr > 1 ? CONSOLE_LINES : CONSOLE_BYTES,
+				 opts->mark);
+	if (!err)
+		err = open_signals(s);
+	if (err < 0)
+		return err;
+	for (unsigned i = 0; i < s->nr; i++)
+		vm_watch_start(s, &s->vms[i]);
+	if (s->nr == 1 && !opts->no_input)
+		keyboard_create(&s->keyboard, &s->loop, STDIN_FILENO,
+				&s->vms[0].console);
+	if (s->keyboard.kind == KEYBOARD_TERMINAL)
+		sink_line(&s->err, "disco: " KEY_HELP_LINE);
+	return 0;
+}
+
+static void supervisor_destroy(struct supervisor *s)
+{
+	keyboard_destroy(&s->keyboard);
+	for (unsigned i = 0; i < s->nr; i++)
+		vm_watch_stop(&s->vms[i]);
+	console_hub_destroy(&s->hub);
+	sink_destroy(&s->out);
+	sink_destroy(&s->err);
+	if (s->signals.fd > 0)
+		(void)close(s->signals.fd);
+	loop_destroy(&s->loop);
+	(void)sigprocmask(SIG_SETMASK, &s->old_mask, NULL);
+}
+
+static bool all_shown(const struct supervisor *s)
+{
+	for (unsigned i = 0; i < s->nr; i++) {
+		if (!s->vms[i].console.done)
+			return false;
+	}
+	return sink_empty(&s->out) && sink_empty(&s->err);
+}
+
+static bool all_done(const struct supervisor *s)
+{
+	if (s->nr_left)
+		return false;
+	return all_shown(s) ||
+	       (s->leave_at_ns && loop_now_ns() >= s->leave_at_ns);
+}
+
+/* The smaller of @ms (-1: for ever) and the time until @at_ns (0: none). */
+static int sooner(int ms, uint64_t at_ns, uint64_t now)
+{
+	int wait;
+
+	/* Past: it was acted upon, and what it leads to will wake us. */
+	if (at_ns <= now)
+		return ms;
+	wait = (int)((at_ns - now) / 1000000u) + 1;
+	return ms < 0 || wait < ms ? wait : ms;
+}
+
+static int timeout_ms(const struct supervisor *s, uint64_t now)
+{
+	int ms = console_hub_timeout_ms(&s->hub, now);
+
+	for (unsigned i = 0; i < s->nr; i++)
+		ms = sooner(ms, s->vms[i].kill_at_ns, now);
+	return sooner(ms, s->leave_at_ns, now);
+}
+
+static int run_loop(struct supervisor *s)
+{
+	int err = 0;
+
+	while (!err && !all_done(s)) {
+		uint64_t now = loop_now_ns();
+
+		keyboard_update(&s->keyboard);
+		err = loop_turn(&s->loop, timeout_ms(s, now));
+		obey_keys(s);
+		now = loop_now_ns();
+		console_hub_tick(&s->hub, now);
+		kill_late(s, now);
+	}
+	return err;
+}
+
+int supervise(struct vm *vms, unsigned nr, const struct supervise_options *opts,
+	      struct diag *d)
+{
+	struct supervisor *s = calloc(1, sizeof(*s));
+	int err;
+
+	if (!s)
+		return diag_fail(d, ST_HOST, ENOMEM, "out of memory");
+	s->vms = vms;
+	s->nr = nr;
+	s->nr_left = nr;
+	s->signals.fd = -1;
+	err = supervisor_create(s, opts);
+	if (!err)
+		err = run_loop(s);
+	for (unsigned i = 0; i < nr && err; i++)
+		worker_signal(&vms[i].worker, SIGKILL);
+	supervisor_destroy(s);
+	free(s);
+	for (unsigned i = 0; i < nr && err; i++)
+		worker_destroy(&vms[i].worker);
+	if (err < 0)
+		return diag_fail(d, ST_HOST, -err,
+				 "cannot watch the guests: %s", strerror(-err));
+	return 0;
+}

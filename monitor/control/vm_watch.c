@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "monitor/control/vm_watch.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define EVENTS_A_TURN 16 /* of one worker, before others have their turn */
+#define LOG_CHUNK     128u
+
+/* A chunk of one-letter lines, each with "disco: NAME: ", is put at once. */
+_Static_assert(LOG_CHUNK / 2 * (VM_NAME_MAX + 12) < SINK_BYTES / 2,
+	       "a chunk of messages has room");
+
+void vm_tell(const struct vm *vm, const char *text)
+{
+	sink_line(&vm->sup->err, "disco: %s: %s", vm->name, text);
+}
+
+/* --- the worker's own messages --- */
+
+static void log_line(struct vm *vm)
+{
+	vm->log[vm->log_len] = '\0';
+	vm->log_len = 0;
+	text_clean(vm->log, sizeof(vm->log));
+	if (!vm->log[0] || vm->log_lines > LOG_MAX_LINES)
+		return;
+	if (vm->log_lines++ < LOG_MAX_LINES)
+		vm_tell(vm, vm->log);
+	else
+		vm_tell(vm,
+			"too many messages from its worker; the rest is lost");
+}
+
+/* Return: false when nothing is left to read, or no room to tell it. */
+static bool read_log(struct vm *vm)
+{
+	struct supervisor *s = vm->sup;
+	char buf[LOG_CHUNK];
+	ssize_t n;
+
+	if (sink_room(&s->err) < SINK_BYTES / 2) {
+		loop_want(&s->loop, &vm->log_watch, 0);
+		sink_starve(&s->err);
+		return false;
+	}
+	n = read(vm->worker.log, buf, sizeof(buf));
+	if (n < 0 && (errno == EINTR || errno == EAGAIN))
+		return errno == EINTR;
+	if (n <= 0) {
+		loop_want(&s->loop, &vm->log_watch, 0);
+		return false;
+	}
+	for (ssize_t i = 0; i < n; i++) {
+		if (buf[i] == '\n' || vm->log_len == sizeof(vm->log) - 1)
+			log_line(vm);
+		if (buf[i] != '\n')
+			vm->log[vm->log_len++] = buf[i];
+	}
+	return true;
+}
+
+static void on_log(struct loop_watch *w, uint32_t events)
+{
+	(void)events;
+	(void)read_log(container_of(w, struct vm, log_watch));
+}
+
+/* stderr takes bytes again. */
+void vm_watch_logs(void *supervisor)
+{
+	struct supervisor *s = supervisor;
+
+	for (unsigned i = 0; i < s->nr; i++) {
+		if (s->vms[i].worker.pid)
+			loop_want(&s->loop, &s->vms[i].log_watch, EPOLLIN);
+	}
+}
+
+/* --- events --- */
+
+void vm_kill_in(struct vm *vm, uint64_t ns_from_now)
+{
+	uint64_t at = loop_now_ns() + ns_from_now;
+
+	if (!vm->kill_at_ns || at < vm->kill_at_ns)
+		vm->kill_at_ns = at;
+}
+
+static void note_figures(struct vm *vm, const struct worker_event *ev)
+{
+	struct vm_figures *f = &vm->figures;
+
+	f->cpu_ns = ev->cpu_ns;
+	f->ram_pages = ev->ram_pages;
+	f->ram_pages_local = ev->ram_pages_local;
+	f->private_bytes = ev->private_bytes;
+	f->exits = ev->exits;
+}
+
+static void take_event(struct vm *vm, const struct worker_event *ev)
+{
+	if (vm->end.stop)
+		return; /* STOPPED is the last event: it said so itself */
+	switch ((enum worker_event_kind)ev->kind) {
+	case WORKER_STARTED:
+		if (!vm->started)
+			vm->figures.cpu_ns_before_first_run = ev->cpu_ns;
+		vm->started = true;
+		break;
+	case WORKER_STOPPED:
+		vm->end.stop = ev->stop;
+		memcpy(vm->text, ev->text, sizeof(vm->text));
+		note_figures(vm, ev);
+		vm_kill_in(vm, END_GRACE_NS);
+		break;
+	case WORKER_STATS:
+		note_figures(vm, ev);
+		break;
+	}
+}
+
+/* Return: false when there is nothing more to receive, now or ever. */
+static bool receive(struct vm *vm)
+{
+	uint8_t buf[sizeof(struct worker_event)];
+	struct worker_event ev;
+	ssize_t n = recv(vm->worker.control, buf, sizeof(buf),
+			 MSG_DONTWAIT | MSG_TRUNC);
+
+	if (n < 0 && (errno == EINTR || errno == EAGAIN))
+		return errno == EINTR;
+	if (n <= 0) {
+		loop_want(&vm->sup->loop, &vm->control_watch, 0);
+		if (!vm->end.stop)
+			vm->end.stuck = true; /* unless it ends by itself */
+		vm_kill_in(vm, END_GRACE_NS);
+		return false;
+	}
+	if (event_check(buf, (size_t)n, &ev) < 0) {
+		loop_want(&vm->sup->loop, &vm->control_watch, 0);
+		vm->end.hostile = true;
+		worker_signal(&vm->worker, SIGKILL);
+		return false;
+	}
+	take_event(vm, &ev);
+	return true;
+}
+
+static void on_control(struct loop_watch *w, uint32_t events)
+{
+	struct vm *vm = container_of(w, struct vm, control_watch);
+
+	(void)events;
+	for (unsigned i = 0; i < EVENTS_A_TURN && receive(vm); i++)
+		;
+}
+
+/* --- the end of a VM --- */
+
+static void announce(struct vm *vm)
+{
+	struct supervisor *s = vm->sup;
+	char line[512];
+
+	outcome_line(&vm->end, vm->text, s->nr_left > 0, line, sizeof(line));
+	if (!line[0])
+		return;
+	console_hub_break_line(&s->hub);
+	sink_kick(&s->out);
+	vm_tell(vm, line);
+}
+
+static void on_death(struct loop_watch *w, uint32_t events)
+{
+	struct vm *vm = container_of(w, struct vm, pidfd_watch);
+	struct supervisor *s = vm->sup;
+	siginfo_t info;
+
+	(void)events;
+	if (worker_reap(&vm->worker, &info) == -EAGAIN)
+		return;
+	loop_want(&s->loop, w, 0);
+	vm->figures.wall_ns = loop_now_ns() - vm->worker.start_ns;
+	vm->end.code = info.si_code;
+	vm->end.value = info.si_status;
+	/* What it said before it died is still in its socket and pipe. */
+	for (unsigned i = 0; i < EVENTS_A_TURN && receive(vm); i++)
+		;
+	vm->end.stuck = vm->end.stuck && vm->kill_sent &&
+			info.si_status == SIGKILL;
+	for (unsigned i = 0; i < EVENTS_A_TURN && read_log(vm); i++)
+		;
+	log_line(vm);
+	loop_want(&s->loop, &vm->control_watch, 0);
+	loop_want(&s->loop, &vm->log_watch, 0);
+	console_gone(&vm->console);
+	vm->figures.status = outcome_status(&vm->end);
+	vm->kill_at_ns = 0;
+	s->nr_left--;
+	announce(vm);
+}
+
+static void watch_fd(struct supervisor *s, struct loop_watch *w, int fd,
+		     void (*ready)(struct loop_watch *, uint32_t))
+{
+	w->fd = fd;
+	w->ready = ready;
+	loop_want(&s->loop, w, EPOLLIN);
+}
+
+void vm_watch_start(struct supervisor *s, struct vm *vm)
+{
+	vm->sup = s;
+	console_open(&vm->console, &s->hub, vm->name, vm->worker.console,
+		     vm->worker.start_ns);
+	watch_fd(s, &vm->pidfd_watch, vm->worker.pidfd, on_death);
+	watch_fd(s, &vm->control_watch, vm->worker.control, on_control);
+	watch_fd(s, &vm->log_watch, vm->worker.log, on_log);
+}
+
+void vm_watch_stop(struct vm *vm)
+{
+	if (!vm->sup)
+		return;
+	loop_want(&vm->sup->loop, &vm->pidfd_watch, 0);
+	loop_want(&vm->sup->loop, &vm->control_watch, 0);
+	loop_want(&vm->sup->loop, &vm->log_watch, 0);
+	vm->figures.mark_ns = vm->console.mark_ns;
+	console_close(&vm->console);
+	vm->sup = NULL;
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The worker's program, a copy on each node (DESIGN 1, code replication):
+ * workers of a node run text that is in their own memory.
+ */
+#ifndef DISCO_MONITOR_WORKER_CODE_H
+#define DISCO_MONITOR_WORKER_CODE_H
+
+#include "disco/base.h"
+#include "disco/diag.h"
+
+struct worker_code {
+	int file;	     /* the program on disk, read-only; -1: closed */
+	char path[512];	     /* where it was found, for messages */
+	int copy[MAX_NODES]; /* memfd; -1: not made yet */
+	nodeid_t node[MAX_NODES];
+	unsigned nr;
+};
+
+/**
+ * worker_code_create() - find the worker program
+ * @d: why not (ST_HOST)
+ *
+ * $DISCO_VM when set, else "disco-vm" beside our own executable.
+ *
+ * Context: control process, one thread (getenv). Return: 0; -ENOENT, -EACCES
+ * and other errnos of open(); -ENAMETOOLONG.
+ */
+MUST_CHECK int worker_code_create(struct worker_code *code, struct diag *d);
+
+/* Running workers keep their copy. NULL and half-built are fine. */
+void worker_code_destroy(struct worker_code *code);
+
+/**
+ * worker_code_get() - the copy for a node, made at the first call
+ * @node: NODE_AUTO: a copy that is bound nowhere
+ * @fd:   out; for fexecve(); owned by @code; untouched on error
+ * @d:    why not (ST_HOST)
+ *
+ * A host that forbids binding gets an unbound copy: locality is lost, the
+ * guest is not. The copy is sealed: nothing can change a running program.
+ *
+ * Return: 0; -errno of memfd_create(), mmap() or read(); -ENOSPC for more
+ * than MAX_NODES nodes.
+ */
+MUST_CHECK int worker_code_get(struct worker_code *code, nodeid_t node, int *fd,
+			       struct diag *d);
+
+#endif

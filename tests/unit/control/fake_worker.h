@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A worker without KVM: the test program itself, executed again by
+ * worker_spawn() (DISCO_VM or a memfd copy of /proc/self/exe). The VM's name,
+ * up to the first '.', says what it does.
+ *
+ *   check      look at everything inherited; power off, or say what is wrong
+ *   talk       two console lines, then power off
+ *   echo       give console input back until asked to stop
+ *   copy       the same until "end\n" came, then power off
+ *   flood      1 MiB of console lines, then power off
+ *   panic reset crash failed   stop for that reason
+ *   obey       wait to be asked to stop, and stop
+ *   deaf       wait for ever
+ *   sig9 sys exit3             die without a word
+ *   short forged               send a message that makes no sense
+ *   log        write to standard error, then power off
+ */
+#ifndef TESTS_FAKE_WORKER_H
+#define TESTS_FAKE_WORKER_H
+
+/* First thing in main(): does not return when this is the worker. */
+void fake_worker_hook(int argc, char **argv);
+
+#endif

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+// LINK: monitor/control/disk_files.c
+/* Disks: what is one, what is not, and who may share it. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "monitor/control/disk_files.h"
+#include "tests/unit/support.h"
+
+static char dir[] = "/tmp/disco-disks.XXXXXX";
+static char path[64];
+
+static int set_up(void **state)
+{
+	(void)state;
+	if (!*path) {
+		assert_non_null(mkdtemp(dir));
+		(void)snprintf(path, sizeof(path), "%s/disk", dir);
+	}
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	(void)unlink(path);
+	(void)rmdir(dir);
+	return 0;
+}
+
+static void make_file(off_t bytes)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, bytes), 0);
+	(void)close(fd);
+}
+
+static int open_disk(const char *where, bool read_only, int *fd,
+		     struct worker_disk *out, struct diag *d)
+{
+	const struct disk_config cfg = { .path = (char *)where,
+					 .read_only = read_only };
+
+	*d = (struct diag){ .status = ST_OK };
+	return disk_file_open(&cfg, "vm-0", 3, out, fd, d);
+}
+
+static void refused(const char *where, bool read_only, int err,
+		    const char *text)
+{
+	struct worker_disk out;
+	struct diag d;
+	int fd = -7;
+
+	assert_int_equal(open_disk(where, read_only, &fd, &out, &d), -err);
+	assert_int_equal(fd, -7);
+	assert_int_equal(d.status, ST_DISK);
+	assert_non_null(strstr(d.text, "vm-0: disk "));
+	if (!strstr(d.text, text))
+		fail_msg("no '%s' in: %s", text, d.text);
+}
+
+static void a_file_is_a_disk(void **state)
+{
+	const struct disk_config named = { .path = path,
+					   .serial = "exactly-20-bytes-xyz" };
+	struct diag d = { .status = ST_OK };
+	struct worker_disk out;
+	int fd = -1;
+
+	(void)state;
+	make_file(MIB(3));
+	assert_int_equal(open_disk(path, true, &fd, &out, &d), 0);
+	assert_true(out.bytes == MIB(3));
+	assert_int_equal(out.read_only, 1);
+	assert_string_equal(out.serial, "disk3");
+	assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
+	assert_int_equal(fcntl(fd, F_GETFL) & (O_ACCMODE | O_NONBLOCK),
+			 O_RDONLY);
+	(void)close(fd);
+	assert_int_equal(disk_file_open(&named, "vm-0", 0, &out, &fd, &d), 0);
+	assert_string_equal(out.serial, "exactly-20-bytes-xyz");
+	assert_int_equal(out.read_only, 0);
+	assert_int_equal(fcntl(fd, F_GETFL) & O_ACCMODE, O_RDWR);
+	(void)close(fd);
+}
+
+static void what_is_no_disk_is_refused(void **state)
+{
+	(void)state;
+	(void)unlink(path);
+	refused(path, true, ENOENT, "No such file");
+	refused(dir, false, EISDIR, "is a directory");
+	refused(dir, true, EISDIR, "is a directory");
+	refused("/dev/null", true, EINVAL, "neither a regular file nor");
+	make_file(0);
+	refused(path, true, EINVAL, "is empty");
+	make_file(513);
+	refused(path, true, EINVAL, "not a multiple of 512");
+	make_file(511);
+	refused(path, false, EINVAL, "not a multiple of 512");
+}
+
+static void a_pipe_does_not_hang(void **state)
+{
+	(void)state;
+	(void)unlink(path);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	refused(path, true, EINVAL, "neither a regular file nor");
+	(void)unlink(path);
+}
+
+static void rights_are_explained(void **state)
+{
+	(void)state;
+	if (geteuid() == 0)
+		SKIP("root may write to everything");
+	make_file(512);
+	assert_int_equal(chmod(path, 0400), 0);
+	refused(path, false, EACCES, "add ',ro'");
+	assert_int_equal(chmod(path, 0), 0);
+	refused(path, true, EACCES, "Permission denied");
+}
+
+/* Each with a first user of the disk, and what a second one gets. */
+static void sharing_follows_the_table(void **state)
+{
+	static const struct {
+		bool first_ro, second_ro, shared;
+	} cases[] = {
+		{ true, true, true },
+		{ true, false, false },
+		{ false, true, false },
+		{ false, false, false },
+	};
+	struct worker_disk out;
+	struct diag d;
+
+	(void)state;
+	make_file(512);
+	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+		int first = -1, second = -1;
+
+		assert_int_equal(
+			open_disk(path, cases[i].first_ro, &first, &out, &d),
+			0);
+		if (cases[i].shared)
+			assert_int_equal(
+				open_disk(path, true, &second, &out, &d), 0);
+		else
+			refused(path, cases[i].second_ro, EBUSY, "in use");
+		(void)close(first);
+		(void)close(second);
+	}
+}
+
+/* As when control has closed its copy and the worker still has one. */
+static void a_lock_lives_in_any_copy(void **state)
+{
+	struct worker_disk out;
+	struct diag d;
+	int fd = -1, copy;
+
+	(void)state;
+	make_file(512);
+	assert_int_equal(open_disk(path, false, &fd, &out, &d), 0);
+	copy = dup(fd);
+	(void)close(fd);
+	refused(path, false, EBUSY, "in use");
+	(void)close(copy);
+	assert_int_equal(open_disk(path, false, &fd, &out, &d), 0);
+	(void)close(fd);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_file_is_a_disk),
+		cmocka_unit_test(what_is_no_disk_is_refused),
+		cmocka_unit_test(a_pipe_does_not_hang),
+		cmocka_unit_test(rights_are_explained),
+		cmocka_unit_test(sharing_follows_the_table),
+		cmocka_unit_test(a_lock_lives_in_any_copy),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}

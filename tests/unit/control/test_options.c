@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+// LINK: monitor/control/options.c monitor/control/options_vm.c
+// LINK: monitor/control/keyval.c monitor/control/size.c
+// LINK: monitor/control/config_json.c monitor/control/config_reader.c
+// LINK: monitor/control/config_draft.c monitor/control/config_set.c -ljansson
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "monitor/control/config_draft.h"
+#include "monitor/control/options.h"
+
+#define FIXTURES "tests/fixtures/config/"
+#define MAX_ARGS 24
+
+/* Splits @line at blanks; getopt may permute, so the array is ours. */
+static int parse(const char *line, struct run_config *cfg, bool *helped,
+		 struct diag *d)
+{
+	char *copy, *argv[MAX_ARGS + 1] = { NULL };
+	int argc = 0, ret;
+
+	assert_true(asprintf(&copy, "run %s", line) > 0);
+	for (char *w = strtok(copy, " "); w; w = strtok(NULL, " ")) {
+		assert_true(argc < MAX_ARGS);
+		argv[argc++] = w;
+	}
+	ret = options_parse_run(argc, argv, cfg, helped, d);
+	free(copy);
+	return ret;
+}
+
+static void accept(const char *line, struct run_config *cfg)
+{
+	struct diag d = { 0 };
+	bool helped = false;
+
+	memset(cfg, 0, sizeof(*cfg));
+	if (parse(line, cfg, &helped, &d))
+		fail_msg("'%s': %s", line, d.text);
+	assert_false(helped);
+}
+
+static void refuse(const char *line, enum exit_status status, const char *text)
+{
+	struct run_config cfg = { .nr_vms = 77 };
+	struct diag d = { 0 };
+	bool helped = false;
+
+	if (parse(line, &cfg, &helped, &d) >= 0)
+		fail_msg("'%s' was accepted", line);
+	if (d.status != status || strcmp(d.text, text) != 0)
+		fail_msg("'%s': got %d '%s', want %d '%s'", line, (int)d.status,
+			 d.text, (int)status, text);
+	assert_int_equal(cfg.nr_vms, 77);
+}
+
+static void defaults(void **state)
+{
+	struct run_config cfg;
+
+	(void)state;
+	accept("--kernel /boot/vmlinuz", &cfg);
+	assert_int_equal(cfg.nr_vms, 1);
+	assert_string_equal(cfg.vms[0].name, "vm");
+	assert_string_equal(cfg.vms[0].kernel, "/boot/vmlinuz");
+	assert_null(cfg.vms[0].initrd);
+	assert_null(cfg.vms[0].cmdline);
+	assert_int_equal(cfg.vms[0].nr_vcpus, 1);
+	assert_int_equal(cfg.vms[0].memory_bytes, MIB(256));
+	assert_int_equal(cfg.vms[0].node, NODE_AUTO);
+	assert_false(cfg.vms[0].strict);
+	assert_false(cfg.vms[0].keep_packed);
+	assert_false(cfg.dry_run);
+	assert_false(cfg.summary);
+	assert_null(cfg.report);
+	run_config_destroy(&cfg);
+}
+
+static void every_option(void **state)
+{
+	struct run_config cfg;
+	const struct vm_config *vm;
+
+	(void)state;
+	accept("--kernel k,unpack=off --initrd i --cmdline quiet --cpus 4 "
+	       "--memory 1GiB,node=2,strict,huge=thp --name web --dry-run "
+	       "--disk path=a,ro,serial=s --disk path=b --summary "
+	       "--report r.json --mark ready",
+	       &cfg);
+	vm = &cfg.vms[0];
+	assert_true(vm->keep_packed);
+	assert_string_equal(vm->initrd, "i");
+	assert_string_equal(vm->cmdline, "quiet");
+	assert_int_equal(vm->nr_vcpus, 4);
+	assert_int_equal(vm->memory_bytes, GIB(1));
+	assert_int_equal(vm->node, 2);
+	assert_true(vm->strict && vm->huge_thp);
+	assert_string_equal(vm->name, "web");
+	assert_int_equal(vm->nr_disks, 2);
+	assert_true(vm->disks[0].read_only && !vm->disks[1].read_only);
+	assert_string_equal(vm->disks[0].serial, "s");
+	assert_string_equal(vm->disks[1].path, "b");
+	assert_true(cfg.dry_run && cfg.summary);
+	assert_string_equal(cfg.report, "r.json");
+	assert_string_equal(cfg.mark, "ready");
+	run_config_destroy(&cfg);
+}
+
+static void node_alone_is_preferred(void **state)
+{
+	struct run_config cfg;
+
+	(void)state;
+	accept("--kernel k --memory 1G,node=3", &cfg);
+	assert_int_equal(cfg.vms[0].node, 3);
+	assert_false(cfg.vms[0].strict);
+	run_config_destroy(&cfg);
+}
+
+static void count_numbers_names(void **state)
+{
+	struct run_config cfg;
+
+	(void)state;
+	accept("--kernel k -n 3 --name w --disk path=d,ro", &cfg);
+	assert_int_equal(cfg.nr_vms, 3);
+	assert_string_equal(cfg.vms[0].name, "w-0");
+	assert_string_equal(cfg.vms[2].name, "w-2");
+	assert_string_equal(cfg.vms[0].disks[0].path, "d");
+	assert_ptr_not_equal(cfg.vms[0].kernel, cfg.vms[2].kernel);
+	run_config_destroy(&cfg);
+	accept("--kernel k --count=1", &cfg);
+	assert_string_equal(cfg.vms[0].name, "vm");
+	run_config_destroy(&cfg);
+}
+
+static void line_goes_over_the_file(void **state)
+{
+	struct run_config cfg;
+
+	(void)state;
+	accept("--config " FIXTURES "pass-count.json --memory 128M -n 2 "
+	       "--disk path=x,ro --cpus 2",
+	       &cfg);
+	assert_int_equal(cfg.nr_vms, 2);
+	assert_string_equal(cfg.vms[1].name, "w-1");
+	assert_string_equal(cfg.vms[0].kernel, "/k");
+	assert_int_equal(cfg.vms[0].memory_bytes, MIB(128));
+	assert_int_equal(cfg.vms[0].nr_vcpus, 2);
+	assert_int_equal(cfg.vms[0].nr_disks, 1);
+	assert_string_equal(cfg.vms[0].disks[0].path, "x");
+	run_config_destroy(&cfg);
+	accept("--config " FIXTURES "fail-no-kernel.json --kernel k", &cfg);
+	assert_string_equal(cfg.vms[0].name, "a");
+	run_config_destroy(&cfg);
+}
+
+static void several_vms_take_no_vm_options(void **state)
+{
+	struct run_config cfg;
+
+	(void)state;
+	accept("--summary --config " FIXTURES "pass-full.json --dry-run", &cfg);
+	assert_int_equal(cfg.nr_vms, 2);
+	assert_true(cfg.summary);
+	run_config_destroy(&cfg);
+	refuse("--config " FIXTURES "pass-full.json -n 2", ST_USAGE,
+	       "--count cannot be given here: " FIXTURES
+	       "pass-full.json describes 2 VMs; set it there");
+	refuse("--cpus 2 --config " FIXTURES "pass-full.json", ST_USAGE,
+	       "--cpus cannot be given here: " FIXTURES
+	       "pass-full.json describes 2 VMs; set it there");
+}
+
+static void bad_options_are_one_line(void **state)
+{
+	(void)state;
+	refuse("--foo", ST_USAGE,
+	       "unrecognized option '--foo'; see 'disco run --help'");
+	refuse("--kernel k --foo=3 --cpus 2", ST_USAGE,
+	       "unrecognized option '--foo=3'; see 'disco run --help'");
+	refuse("-x", ST_USAGE,
+	       "unrecognized option '-x'; see 'disco run --help'");
+	refuse("--kernel k -xn 3", ST_USAGE,
+	       "unrecognized option '-xn'; see 'disco run --help'");
+	refuse("--co x", ST_USAGE,
+	       "option '--co' is ambiguous; see 'disco run --help'");
+	refuse("--kernel", ST_USAGE,
+	       "option '--kernel' needs a value, PATH[,unpack=on|off]");
+	refuse("--kernel k -n", ST_USAGE, "option '-n' needs a value, COUNT");
+	refuse("--dry-run=yes", ST_USAGE, "option '--dry-run' takes no value");
+	refuse("--kernel k stray", ST_USAGE,
+	       "unexpected argument 'stray'; see 'disco run --help'");
+	refuse("", ST_USAGE,
+	       "no kernel: give --kernel PATH, or a --config FILE that names "
+	       "one");
+}
+
+static void bad_values_name_the_option(void **state)
+{
+	(void)state;
+	refuse("--kernel k --memory 12Q", ST_USAGE,
+	       "--memory: '12Q' is not a number of bytes, or one with K, M, G "
+	       "or T (as in 256M)");
+	refuse("--kernel k --memory 1M,node=x", ST_USAGE,
+	       "--memory: 'x' is not a number");
+	refuse("--kernel k --memory 1M,node=", ST_USAGE,
+	       "--memory: 'node' needs a value, node=...");
+	refuse("--kernel k --memory 1M,node=1024", ST_USAGE,
+	       "--memory: must be 'auto' or a node's number, 0 to 1023");
+	refuse("--kernel k --memory 1M,huge=hugetlb", ST_USAGE,
+	       "--memory: must be 'thp' or 'off'");
+	refuse("--kernel k --memory 1M,strict=maybe", ST_USAGE,
+	       "--memory: strict must be on or off, not 'maybe'");
+	refuse("--kernel k --memory 1M,foo", ST_USAGE,
+	       "--memory: unknown key 'foo'; known: node, strict, huge");
+	refuse("--kernel k --cpus 65", ST_USAGE,
+	       "--cpus: a VM has 1 to 64 CPUs, not 65");
+	refuse("--kernel k --cpus 1x", ST_USAGE,
+	       "--cpus: '1x' is not a number");
+	refuse("--kernel k -n 0", ST_USAGE, "--count: 1 to 256 VMs, not 0");
+	refuse("--kernel k --name a/b", ST_USAGE,
+	       "--name: 'a/b' is not a name: letters, digits and '._-', a "
+	       "letter or digit first");
+	refuse("--kernel k,pack", ST_USAGE,
+	       "--kernel: unknown key 'pack'; known: unpack");
+	refuse("--kernel k --disk ro", ST_USAGE,
+	       "--disk: 'ro' has no path=FILE");
+	refuse("--kernel k --disk file", ST_USAGE,
+	       "--disk: unknown key 'file'; known: path, ro, serial");
+}
+
+static void one_writer_a_disk(void **state)
+{
+	(void)state;
+	refuse("--kernel k -n 2 --disk path=d", ST_CONFIG,
+	       "disk 'd' is writable for vm 'vm-0' and also used by vm 'vm-1'; "
+	       "a disk has one writer or only readers: make it 'ro' "
+	       "everywhere, or give each its own copy");
+	refuse("--kernel k --disk path=d --disk path=d,ro", ST_CONFIG,
+	       "disk 'd' is writable for vm 'vm' and also used by vm 'vm'; a "
+	       "disk has one writer or only readers: make it 'ro' everywhere, "
+	       "or give each its own copy");
+}
+
+static void file_errors_keep_their_status(void **state)
+{
+	(void)state;
+	refuse("--config /nonexistent", ST_CONFIG,
+	       "/nonexistent: No such file or directory");
+	refuse("--config " FIXTURES "fail-cpus-zero.json", ST_CONFIG,
+	       FIXTURES
+	       "fail-cpus-zero.json: cpus: a VM has 1 to 64 CPUs, not 0");
+	refuse("--config " FIXTURES "fail-no-kernel.json", ST_CONFIG,
+	       FIXTURES "fail-no-kernel.json: kernel: missing");
+}
+
+static void help_stops_there(void **state)
+{
+	int saved = dup(STDOUT_FILENO), null = open("/dev/null", O_WRONLY);
+	struct run_config cfg = { 0 };
+	struct diag d = { 0 };
+	bool helped = false;
+	int ret;
+
+	(void)state;
+	assert_true(saved >= 0 && null >= 0);
+	assert_true(dup2(null, STDOUT_FILENO) >= 0);
+	ret = parse("--help", &cfg, &helped, &d);
+	(void)fflush(stdout);
+	assert_true(dup2(saved, STDOUT_FILENO) >= 0);
+	(void)close(saved);
+	(void)close(null);
+	assert_int_equal(ret, 0);
+	assert_true(helped);
+	assert_null(cfg.vms);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(defaults),
+		cmocka_unit_test(every_option),
+		cmocka_unit_test(node_alone_is_preferred),
+		cmocka_unit_test(count_numbers_names),
+		cmocka_unit_test(line_goes_over_the_file),
+		cmocka_unit_test(several_vms_take_no_vm_options),
+		cmocka_unit_test(bad_options_are_one_line),
+		cmocka_unit_test(bad_values_name_the_option),
+		cmocka_unit_test(one_writer_a_disk),
+		cmocka_unit_test(file_errors_keep_their_status),
+		cmocka_unit_test(help_stops_there),
+	};
+
+	return cmocka_run_group_tests_name("options", tests, NULL, NULL);
+}

@@ -1,0 +1,690 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+// LINK: tests/unit/control/fake_worker.c monitor/control/run.c
+// LINK: monitor/control/boot_set.c monitor/control/cache_dir.c
+// LINK: monitor/control/plan.c monitor/control/size.c
+// LINK: monitor/control/disk_files.c monitor/control/worker_code.c
+// LINK: monitor/control/spawn.c monitor/control/spawn_child.c
+// LINK: monitor/control/supervise.c monitor/control/vm_watch.c
+// LINK: monitor/control/outcome.c monitor/control/keyboard.c
+// LINK: monitor/control/terminal.c monitor/control/console.c
+// LINK: monitor/control/console_text.c monitor/control/sink.c
+// LINK: monitor/control/loop.c monitor/control/report.c
+// LINK: numa/topology.c numa/place.c numa/bind.c -lhwloc -ljansson
+/*
+ * Whole runs, from configuration to exit status, with the fake worker. The
+ * run is a child process with its own standard descriptors.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <pty.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "monitor/boot/boot_image.h"
+#include "monitor/control/kvm_open.h"
+#include "monitor/control/run.h"
+#include "tests/unit/control/fake_worker.h"
+#include "tests/unit/support.h"
+
+#define MAX_VMS 8
+
+/* --- in place of KVM and of kernels --- */
+
+int kvm_open(int *fd, struct diag *d)
+{
+	(void)d;
+	*fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	return 0;
+}
+
+int boot_image_create(const struct boot_source *src, struct boot_image *out,
+		      struct diag *d)
+{
+	if (strcmp(src->kernel, "/missing") == 0)
+		return diag_fail(d, ST_FILE, ENOENT, "kernel /missing: gone");
+	memset(out, 0, sizeof(*out));
+	out->fd = memfd_create("boot", MFD_CLOEXEC);
+	out->layout.end = MIB(8);
+	return 0;
+}
+
+void boot_image_destroy(struct boot_image *img)
+{
+	if (img && img->fd > 0)
+		(void)close(img->fd);
+}
+
+/* --- one run --- */
+
+struct test_run {
+	struct run_config cfg;
+	struct vm_config vms[MAX_VMS];
+	pid_t pid;
+	int in, out, err; /* our ends */
+	int status;
+	char out_text[1 << 16], err_text[1 << 14];
+};
+
+static struct test_run *make(const char *first, ...)
+{
+	struct test_run *r = calloc(1, sizeof(*r));
+	va_list ap;
+
+	assert_non_null(r);
+	va_start(ap, first);
+	for (const char *n = first; n; n = va_arg(ap, const char *)) {
+		r->vms[r->cfg.nr_vms++] =
+			(struct vm_config){ .name = (char *)n,
+					    .kernel = "/kernel",
+					    .nr_vcpus = 1,
+					    .memory_bytes = MIB(16),
+					    .node = NODE_AUTO };
+	}
+	va_end(ap);
+	r->cfg.vms = r->vms;
+	r->in = -1;
+	return r;
+}
+
+_Noreturn static void child(const struct run_config *cfg)
+{
+	struct diag d = { .status = ST_OK };
+	int ret = run_vms(cfg, &d);
+
+	(void)fflush(stdout);
+	if (ret < 0)
+		(void)dprintf(STDERR_FILENO, "disco: %s\n", d.text);
+	_exit(ret < 0 ? (int)d.status : ret);
+}
+
+static void start(struct test_run *r)
+{
+	int in[2], out[2], err[2];
+
+	assert_int_equal(pipe2(in, O_CLOEXEC), 0);
+	assert_int_equal(pipe2(out, O_CLOEXEC), 0);
+	assert_int_equal(pipe2(err, O_CLOEXEC), 0);
+	(void)fflush(NULL);
+	r->pid = fork();
+	if (r->pid == 0) {
+		(void)dup2(in[0], 0);
+		(void)dup2(out[1], 1);
+		(void)dup2(err[1], 2);
+		(void)close(in[1]);
+		(void)close(out[0]);
+		(void)close(err[0]);
+		child(&r->cfg);
+	}
+	(void)close(in[0]);
+	(void)close(out[1]);
+	(void)close(err[1]);
+	r->in = in[1];
+	r->out = out[0];
+	r->err = err[0];
+}
+
+static size_t take(int fd, char *text, size_t len, size_t size)
+{
+	char rest[4096];
+	size_t room = size - 1 - len;
+	ssize_t n = room ? read(fd, text + len, room)
+			 : read(fd, rest, sizeof(rest));
+
+	return n > 0 ? (size_t)n : 0;
+}
+
+/* Read both until the run has closed them. */
+static void finish(struct test_run *r)
+{
+	struct pollfd p[2] = { { .fd = r->out, .events = POLLIN },
+			       { .fd = r->err, .events = POLLIN } };
+	size_t n, out = strlen(r->out_text), err = strlen(r->err_text);
+
+	while (p[0].fd >= 0 || p[1].fd >= 0) {
+		assert_true(poll(p, 2, 20000) > 0);
+		if (p[0].revents) {
+			n = take(r->out, r->out_text, out, sizeof(r->out_text));
+			p[0].fd = n ? r->out : -1;
+			out = min_u64(out + n, sizeof(r->out_text) - 1);
+		}
+		if (p[1].revents) {
+			n = take(r->err, r->err_text, err, sizeof(r->err_text));
+			p[1].fd = n ? r->err : -1;
+			err = min_u64(err + n, sizeof(r->err_text) - 1);
+		}
+	}
+	assert_int_equal(waitpid(r->pid, &r->status, 0), r->pid);
+	assert_true(WIFEXITED(r->status));
+	r->status = WEXITSTATUS(r->status);
+	(void)close(r->in);
+	(void)close(r->out);
+	(void)close(r->err);
+}
+
+static void run(struct test_run *r)
+{
+	start(r);
+	finish(r);
+}
+
+static void has(const char *text, const char *what)
+{
+	if (!strstr(text, what))
+		fail_msg("no '%s' in: %s", what, text);
+}
+
+/* --- ends --- */
+
+static void guests_power_off(void **state)
+{
+	struct test_run *r = make("talk.0", "talk.1", NULL);
+
+	(void)state;
+	run(r);
+	assert_int_equal(r->status, ST_OK);
+	has(r->out_text, "talk.0| hello\n");
+	has(r->out_text, "talk.0| MARK here\n");
+	has(r->out_text, "talk.0| partial\n");
+	has(r->out_text, "talk.1| partial\n");
+	assert_string_equal(r->err_text, "");
+	free(r);
+}
+
+static void every_end_is_told(void **state)
+{
+	static const struct {
+		const char *name;
+		int status;
+		const char *line;
+	} cases[] = {
+		{ "panic", ST_GUEST_PANIC,
+		  "disco: panic: guest kernel panicked: Fatal exception  "
+		  "[31m\n" },
+		{ "reset", ST_GUEST_RESET,
+		  "disco: reset: guest asked for a reset\n" },
+		{ "crash", ST_GUEST_CRASH,
+		  "disco: crash: guest CPU stopped: triple fault\n" },
+		{ "failed", ST_WORKER_FAIL,
+		  "disco: failed: worker failed: no luck\n" },
+		{ "sig9", ST_WORKER_SIGNAL,
+		  "disco: sig9: worker killed by signal 9 (Killed); its guest "
+		  "is gone\n" },
+		{ "sys", ST_WORKER_SECCOMP,
+		  "disco: sys: worker killed by its system call filter; its "
+		  "guest is gone\n" },
+		{ "exit3", ST_WORKER_FAIL,
+		  "disco: exit3: worker exited with status 3 without saying "
+		  "why; its guest is gone\n" },
+		{ "short", ST_WORKER_FAIL,
+		  "disco: short: worker sent a message that makes no sense and "
+		  "was killed; its guest is gone\n" },
+		{ "forged", ST_WORKER_FAIL,
+		  "disco: forged: worker sent a message that makes no sense "
+		  "and was killed; its guest is gone\n" },
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct test_run *r = make(cases[i].name, NULL);
+
+		run(r);
+		assert_string_equal(r->err_text, cases[i].line);
+		assert_int_equal(r->status, cases[i].status);
+		free(r);
+	}
+}
+
+static void messages_of_workers_are_named(void **state)
+{
+	struct test_run *r = make("log", NULL);
+
+	(void)state;
+	run(r);
+	assert_int_equal(r->status, ST_OK);
+	assert_string_equal(r->err_text, "disco: log: first  [2Jline\n"
+					 "disco: log: second line\n"
+					 "disco: log: no end\n");
+	free(r);
+}
+
+static void the_first_failure_is_the_status(void **state)
+{
+	struct test_run *r = make("talk", "reset.late", "panic", "sig9", NULL);
+
+	(void)state;
+	run(r);
+	assert_int_equal(r->status, ST_GUEST_RESET);
+	free(r);
+}
+
+static void one_is_killed_the_others_finish(void **state)
+{
+	struct test_run *r = make("sig9.x", "talk.1", "talk.2", NULL);
+
+	(void)state;
+	run(r);
+	assert_int_equal(r->status, ST_WORKER_SIGNAL);
+	has(r->err_text, "disco: sig9.x: worker killed by signal 9 (Killed); "
+			 "its guest is gone");
+	has(r->out_text, "talk.1| partial\n");
+	has(r->out_text, "talk.2| partial\n");
+	free(r);
+}
+
+/* --- the operator --- */
+
+/* Wait until the run has spawned and watches: a guest's echo says so. */
+static void await_echo(struct test_run *r)
+{
+	size_t n = 0;
+
+	assert_int_equal(write(r->in, "up\n", 3), 3);
+	while (!strstr(r->out_text, "up\n")) {
+		struct pollfd p = { .fd = r->out, .events = POLLIN };
+
+		assert_int_equal(poll(&p, 1, 10000), 1);
+		n += take(r->out, r->out_text, n, sizeof(r->out_text));
+	}
+}
+
+static void stops_when_told(int sig)
+{
+	struct test_run *r = make("echo", NULL);
+
+	start(r);
+	await_echo(r);
+	assert_int_equal(kill(r->pid, sig), 0);
+	finish(r);
+	assert_int_equal(r->status, ST_STOPPED);
+	assert_string_equal(r->err_text, "");
+	free(r);
+}
+
+static void signals_stop_the_guests(void **state)
+{
+	(void)state;
+	stops_when_told(SIGINT);
+	stops_when_told(SIGTERM);
+	stops_when_told(SIGHUP);
+}
+
+static void kill_when(const char *name, unsigned signals, uint64_t least_ms,
+		      uint64_t most_ms)
+{
+	struct test_run *r = make(name, "talk", NULL);
+	struct pollfd p;
+	uint64_t begin, ms;
+
+	start(r);
+	p = (struct pollfd){ .fd = r->out, .events = POLLIN };
+	assert_int_equal(poll(&p, 1, 10000), 1); /* the talker's first line */
+	begin = now_ns();
+	for (unsigned i = 0; i < signals; i++) {
+		assert_int_equal(kill(r->pid, SIGTERM), 0);
+		(void)poll(NULL, 0, 100); /* equal signals merge */
+	}
+	finish(r);
+	ms = (now_ns() - begin) / 1000000;
+	assert_int_equal(r->status, ST_STOPPED);
+	has(r->err_text, "deaf: worker did not stop in time and was killed\n");
+	assert_in_range(ms, least_ms, most_ms);
+	free(r);
+}
+
+static void deaf_workers_are_killed(void **state)
+{
+	(void)state;
+	kill_when("deaf", 1, 1900, 6000);
+	kill_when("deaf", 2, 50, 1800);
+}
+
+static void piped_input_reaches_the_guest(void **state)
+{
+	struct test_run *r = make("copy", NULL);
+	char *text = malloc(20001);
+
+	(void)state;
+	memset(text, 'z', 20000);
+	memcpy(text + 20000 - 4, "end\n", 4);
+	text[20000] = '\0';
+	start(r);
+	assert_int_equal(write(r->in, text, 20000), 20000);
+	finish(r);
+	assert_int_equal(r->status, ST_OK);
+	assert_string_equal(r->out_text, text);
+	free(text);
+	free(r);
+}
+
+static void the_end_of_input_stops_nothing(void **state)
+{
+	struct test_run *r = make("echo", NULL);
+
+	(void)state;
+	start(r);
+	await_echo(r);
+	(void)close(r->in);
+	r->in = -1;
+	(void)poll(NULL, 0, 200);
+	assert_int_equal(waitpid(r->pid, &r->status, WNOHANG), 0);
+	assert_int_equal(kill(r->pid, SIGTERM), 0);
+	finish(r);
+	assert_int_equal(r->status, ST_STOPPED);
+	free(r);
+}
+
+static void a_reader_that_leaves_changes_nothing(void **state)
+{
+	struct test_run *r = make("flood.0", "flood.1", NULL);
+	int out;
+
+	(void)state;
+	start(r);
+	out = r->out;
+	r->out = open("/dev/null", O_RDONLY); /* end of file at once */
+	(void)close(out);
+	finish(r);
+	assert_int_equal(r->status, ST_OK);
+	free(r);
+}
+
+static void a_reader_that_sleeps_does_not_keep_us(void **state)
+{
+	struct test_run *r = make("flood", NULL);
+	struct pollfd p;
+
+	(void)state;
+	start(r);
+	p = (struct pollfd){ .fd = r->out, .events = POLLIN };
+	assert_int_equal(poll(&p, 1, 10000), 1);
+	assert_int_equal(kill(r->pid, SIGTERM), 0);
+	assert_int_equal(waitpid(r->pid, &r->status, 0), r->pid);
+	assert_true(WIFEXITED(r->status));
+	assert_int_equal(WEXITSTATUS(r->status), ST_STOPPED);
+	(void)close(r->in);
+	(void)close(r->out);
+	(void)close(r->err);
+	free(r);
+}
+
+static void a_slow_reader_loses_nothing(void **state)
+{
+	struct test_run *r = make("flood", NULL);
+	static char buf[1 << 16];
+	size_t sum = 0;
+	ssize_t n;
+
+	(void)state;
+	start(r);
+	(void)poll(NULL, 0, 300); /* everything that can fill up is full */
+	while ((n = read(r->out, buf, sizeof(buf))) > 0)
+		sum += (size_t)n;
+	finish(r);
+	assert_int_equal(r->status, ST_OK);
+	assert_int_equal(sum, 1 << 20);
+	free(r);
+}
+
+/* --- a terminal --- */
+
+static pid_t start_on_terminal(struct test_run *r, int *master, int *slave)
+{
+	struct winsize size = { .ws_row = 25, .ws_col = 80 };
+	pid_t pid;
+
+	assert_int_equal(openpty(master, slave, NULL, NULL, &size), 0);
+	(void)fflush(NULL);
+	pid = fork();
+	if (pid == 0) {
+		(void)close(*master);
+		(void)setsid();
+		(void)ioctl(*slave, TIOCSCTTY, 0);
+		for (int fd = 0; fd < 3; fd++)
+			(void)dup2(*slave, fd);
+		(void)close(*slave);
+		child(&r->cfg);
+	}
+	return pid;
+}
+
+/* What the terminal shows until @what is there. */
+static void await_text(int master, const char *what)
+{
+	char text[4096] = "";
+	size_t n = 0;
+
+	while (!strstr(text, what)) {
+		struct pollfd p = { .fd = master, .events = POLLIN };
+
+		if (poll(&p, 1, 10000) != 1)
+			fail_msg("no '%s' in: %s", what, text);
+		n += take(master, text, n, sizeof(text));
+		text[n] = '\0';
+	}
+}
+
+static bool is_raw(int fd)
+{
+	struct termios t;
+
+	assert_int_equal(tcgetattr(fd, &t), 0);
+	return !(t.c_lflag & (ICANON | ECHO));
+}
+
+static void await_cooked(int fd)
+{
+	for (unsigned i = 0; i < 100 && is_raw(fd); i++)
+		(void)poll(NULL, 0, 50);
+	assert_false(is_raw(fd));
+}
+
+static void same_settings(int fd, const struct termios *before)
+{
+	struct termios t;
+
+	assert_int_equal(tcgetattr(fd, &t), 0);
+	assert_int_equal(t.c_lflag, before->c_lflag);
+	assert_int_equal(t.c_iflag, before->c_iflag);
+	assert_int_equal(t.c_oflag, before->c_oflag);
+}
+
+static void a_terminal_is_the_guests_until_ctrl_a_x(void **state)
+{
+	struct test_run *r = make("echo", NULL);
+	struct termios before;
+	int master, slave, status;
+	pid_t pid = start_on_terminal(r, &master, &slave);
+
+	(void)state;
+	assert_int_equal(tcgetattr(slave, &before), 0);
+	await_text(master, "Ctrl-A x");
+	assert_true(is_raw(slave));
+	assert_int_equal(write(master, "a\x03\x01\x01z", 5), 5);
+	await_text(master, "a\x03\x01z"); /* ^C and Ctrl-A are the guest's */
+	assert_int_equal(write(master, "\x01h", 2), 2);
+	await_text(master, "Ctrl-A h");
+	assert_int_equal(write(master, "\x01x", 2), 2);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), ST_STOPPED);
+	assert_false(is_raw(slave));
+	same_settings(slave, &before);
+	(void)close(master);
+	(void)close(slave);
+	free(r);
+}
+
+static void a_stopped_run_gives_the_terminal_back(void **state)
+{
+	struct test_run *r = make("echo", NULL);
+	int master, slave, status;
+	pid_t pid = start_on_terminal(r, &master, &slave);
+
+	(void)state;
+	await_text(master, "Ctrl-A x");
+	assert_int_equal(kill(pid, SIGTSTP), 0);
+	assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
+	assert_true(WIFSTOPPED(status));
+	assert_false(is_raw(slave));
+	assert_int_equal(kill(pid, SIGCONT), 0);
+	assert_int_equal(write(master, "back\n", 5), 5);
+	await_text(master, "back");
+	for (unsigned i = 0; i < 100 && !is_raw(slave); i++)
+		(void)poll(NULL, 0, 50);
+	assert_true(is_raw(slave));
+	assert_int_equal(kill(pid, SIGTERM), 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_false(is_raw(slave));
+	(void)close(master);
+	(void)close(slave);
+	free(r);
+}
+
+static void a_crash_of_ours_restores_the_terminal(void **state)
+{
+	struct test_run *r = make("echo", NULL);
+	int master, slave, status;
+	pid_t pid = start_on_terminal(r, &master, &slave);
+
+	(void)state;
+	await_text(master, "Ctrl-A x");
+	assert_int_equal(kill(pid, SIGABRT), 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status));
+	await_cooked(slave);
+	(void)close(master);
+	(void)close(slave);
+	free(r);
+}
+
+/* --- what is refused before anything starts --- */
+
+static void refused(struct test_run *r, int status, const char *line)
+{
+	run(r);
+	assert_string_equal(r->err_text, line);
+	assert_int_equal(r->status, status);
+	free(r);
+}
+
+static void bad_requests_are_one_line(void **state)
+{
+	struct test_run *r;
+
+	(void)state;
+	r = make("talk", NULL);
+	r->vms[0].kernel = "/missing";
+	refused(r, ST_FILE, "disco: kernel /missing: gone\n");
+	r = make("talk", NULL);
+	r->vms[0].memory_bytes = MIB(9) - PAGE_BYTES;
+	refused(r, ST_MEMORY,
+		"disco: talk: memory of 9212 KiB does not hold its kernel and "
+		"initrd; give it at least 9M\n");
+	r = make("talk", NULL);
+	r->vms[0].disks[0].path = "/";
+	r->vms[0].nr_disks = 1;
+	refused(r, ST_DISK,
+		"disco: talk: disk /: is a directory; give a raw image file or "
+		"a block device\n");
+	r = make("talk", NULL);
+	r->vms[0].node = 62;
+	run(r);
+	assert_int_equal(r->status, ST_CONFIG);
+	free(r);
+}
+
+static void another_machines_nodes_bind_nothing(void **state)
+{
+	struct test_run *r = make("talk.0", "talk.1", "talk.2", NULL);
+
+	(void)state;
+	assert_int_equal(setenv("HWLOC_SYNTHETIC", "numa:4 pu:2", 1), 0);
+	r->cfg.summary = true;
+	run(r);
+	assert_int_equal(unsetenv("HWLOC_SYNTHETIC"), 0);
+	assert_int_equal(r->status, ST_OK);
+	has(r->err_text, "nothing is bound");
+	has(r->out_text, "talk.2     2");
+	free(r);
+}
+
+/* --- figures --- */
+
+static void summary_and_report_are_written(void **state)
+{
+	struct test_run *r = make("talk", "sig9", NULL);
+	char path[] = "/tmp/disco-report.XXXXXX", text[8192] = "";
+	int fd = mkstemp(path);
+
+	(void)state;
+	assert_true(fd >= 0);
+	r->cfg.mark = "MARK";
+	r->cfg.summary = true;
+	r->cfg.report = path;
+	run(r);
+	assert_int_equal(r->status, ST_WORKER_SIGNAL);
+	has(r->out_text, "VM    node  ms to user space  local memory  exit ");
+	has(r->out_text, "        99.5 %  0 ok\n");
+	has(r->out_text, "             -  31 worker-signal\n");
+	(void)close(fd);
+	fd = open(path, O_RDONLY);
+	assert_true(read(fd, text, sizeof(text) - 1) > 0);
+	has(text, "\"cpu_ns_before_first_run\": 1000");
+	has(text, "\"ram_pages_local\": 199");
+	has(text, "\"mark_ms\": null");
+	(void)close(fd);
+	(void)unlink(path);
+	free(r);
+}
+
+static void a_report_that_fails_keeps_the_status(void **state)
+{
+	struct test_run *r = make("talk", NULL);
+
+	(void)state;
+	r->cfg.report = "/nowhere/report.json";
+	run(r);
+	assert_int_equal(r->status, ST_OK);
+	assert_string_equal(r->err_text,
+			    "disco: report /nowhere/report.json was not "
+			    "written: No such file or directory\n");
+	free(r);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(guests_power_off),
+		cmocka_unit_test(every_end_is_told),
+		cmocka_unit_test(messages_of_workers_are_named),
+		cmocka_unit_test(the_first_failure_is_the_status),
+		cmocka_unit_test(one_is_killed_the_others_finish),
+		cmocka_unit_test(signals_stop_the_guests),
+		cmocka_unit_test(deaf_workers_are_killed),
+		cmocka_unit_test(piped_input_reaches_the_guest),
+		cmocka_unit_test(the_end_of_input_stops_nothing),
+		cmocka_unit_test(a_reader_that_leaves_changes_nothing),
+		cmocka_unit_test(a_reader_that_sleeps_does_not_keep_us),
+		cmocka_unit_test(a_slow_reader_loses_nothing),
+		cmocka_unit_test(a_terminal_is_the_guests_until_ctrl_a_x),
+		cmocka_unit_test(a_stopped_run_gives_the_terminal_back),
+		cmocka_unit_test(a_crash_of_ours_restores_the_terminal),
+		cmocka_unit_test(bad_requests_are_one_line),
+		cmocka_unit_test(another_machines_nodes_bind_nothing),
+		cmocka_unit_test(summary_and_report_are_written),
+		cmocka_unit_test(a_report_that_fails_keeps_the_status),
+	};
+
+	fake_worker_hook(argc, argv);
+	(void)setenv("DISCO_VM", "/proc/self/exe", 1);
+	(void)setenv("DISCO_CACHE_DIR", "/dev/null/cache", 1);
+	(void)signal(SIGPIPE, SIG_IGN);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
