@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# The lab: kernels, guest images, and the two ways to run a command with KVM.
+
+# $(LAB_RUN) -- COMMAND: in the lab. $(LAB_AUTO) -- COMMAND: on this machine if
+# it runs stock guests, else in the lab.
+LAB_RUN		:= lab/run
+LAB_AUTO	:= lab/auto
+
+LAB_KERNELS	:= build/kernels/.stamp
+LAB_IMAGES	:= build/images/.stamp
+
+.PHONY: kernels images
+kernels: $(LAB_KERNELS)
+
+# Always looked at: lab/images itself sees (in 20 ms) whether something that
+# make does not know, such as a Debian package's version, has changed.
+images: $(LAB_KERNELS)
+	$(Q)scripts/deps images
+	$(Q)lab/images
+	$(Q)touch $(LAB_IMAGES)
+
+$(LAB_KERNELS): lab/kernels
+	$(Q)scripts/deps lab
+	$(Q)lab/kernels
+	$(Q)touch $@
+
+$(LAB_IMAGES): $(LAB_KERNELS) lab/images lab/lib.sh \
+		$(wildcard lab/guest/* lab/guest/disco/*)
+	$(Q)scripts/deps images
+	$(Q)lab/images
+	$(Q)touch $@
+
+# The guest kernel, unpacked once. Read by every run; see unpack in disco(1).
+export DISCO_CACHE_DIR ?= $(CURDIR)/build/cache
+.PHONY: kernel-cache
+kernel-cache: $$(B)/disco kernels
+	$(Q)$(B)/disco unpack build/kernels/guest/vmlinuz
+
+# Sub-makes: what scripts/deps has just installed is there when they start.
+.PHONY: demo
+demo:
+	$(Q)scripts/deps build lab images
+	$(Q)$(MAKE) --no-print-directory all images kernel-cache
+	$(Q)lab/auto -- lab/demo $(B)/disco
