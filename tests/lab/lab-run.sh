@@ -1,0 +1,195 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# tests/lab/lab-run.sh - lab/run and lab/auto themselves: exit status, output,
+# time limit, interruption, clear messages. Boots the lab twice in full.
+# Prints "ok NAME", "not ok NAME" (with details as # lines), "skip NAME WHY".
+# shellcheck disable=SC2317 # functions are called by check
+set -uo pipefail
+
+ROOT=$(cd "$(dirname "$0")/../.." && pwd)
+cd "$ROOT" || exit 1
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+failed=0
+# Labs of other users of this machine are none of our business.
+mark=(env "LAB_TEST_MARK=$$" lab/run)
+export TMPDIR=$work/tmp
+mkdir "$TMPDIR"
+out=$work/out err=$work/err status=0
+small=(--nodes 2 --cpus 2 --memory 1G)
+
+# run COMMAND... - sets status; stdout and stderr in $out and $err
+run()
+{
+	"$@" >"$out" 2>"$err" </dev/null
+	status=$?
+}
+
+# check NAME COMMAND... - ok if COMMAND holds
+check()
+{
+	local name=$1
+	shift
+
+	if "$@"; then
+		echo "ok $name"
+		return
+	fi
+	failed=1
+	echo "not ok $name"
+	echo "# failed: $*; status $status"
+	sed 's/^/# out: /' "$out" | tail -n 20
+	sed 's/^/# err: /' "$err" | tail -n 20
+}
+
+status_is()
+{
+	[[ $status = "$1" ]]
+}
+
+# err_is STATUS PATTERN - one line on stderr that matches, nothing on stdout
+err_is()
+{
+	status_is "$1" && [[ ! -s $out && $(wc -l <"$err") = 1 ]] &&
+		grep -qE -e "$2" "$err"
+}
+
+# no_process_left - of the labs that this script started (see mark)
+no_process_left()
+{
+	! grep -qsz "^LAB_TEST_MARK=$$\$" /proc/[0-9]*/environ
+}
+
+no_lab_left()
+{
+	local left=("$TMPDIR"/*)
+
+	no_process_left && [[ ! -e ${left[0]} ]]
+}
+
+test_messages()
+{
+	local program
+
+	run lab/run --bogus 1 -- true
+	check unknown-option err_is 125 'unknown option --bogus'
+	run lab/run --nodes
+	check option-without-value err_is 125 'option --nodes needs a value'
+	run lab/run --nodes four -- true
+	check bad-number err_is 125 'four: not a number'
+	run lab/run --nodes 8 --cpus 4 -- true
+	check too-few-cpus err_is 125 '--cpus 4: must be 8'
+	run lab/run --memory 12x -- true
+	check bad-memory err_is 125 '12x: not a size'
+	run lab/run --memory 900T -- true
+	check memory-beyond-machine err_is 125 'this machine has'
+	run lab/run --dist 21 -- true
+	check bad-distances err_is 125 'need 2 numbers'
+	run lab/run
+	check no-command err_is 125 'no command given'
+	run lab/run --help
+	check help status_is 0
+	cp -r lab "$work/lab"
+	run "$work/lab/run" -- true
+	check missing-kernel err_is 125 'no lab kernel.*run: lab/kernels'
+	mkdir "$work/bin"
+	for program in dirname sed awk cat; do
+		ln -s "$(command -v $program)" "$work/bin/"
+	done
+	run env PATH="$work/bin" "$BASH" lab/run -- true
+	check missing-qemu err_is 125 'no qemu.*run: scripts/deps lab'
+	run env DISCO_LAB=1 lab/auto --nodes 2 -- sh -c 'echo in; exit 3'
+	check auto-inside-the-lab status_is 3
+	run env DISCO_LAB=1 lab/auto --no-tty --cpus 2 echo plain
+	check auto-without-dashes grep -qx plain "$out"
+}
+
+test_limits()
+{
+	local pid
+
+	run "${mark[@]}" "${small[@]}" --timeout 2 -- sleep 60
+	check time-limit err_is 124 'time limit of 2 s'
+	check time-limit-leaves-nothing no_lab_left
+	"${mark[@]}" "${small[@]}" -- sleep 60 >"$out" 2>"$err" &
+	pid=$!
+	sleep 1.5
+	kill -TERM "$pid"
+	wait "$pid"
+	status=$?
+	check interrupted status_is 143
+	check interrupted-leaves-nothing no_lab_left
+	"${mark[@]}" "${small[@]}" -- sleep 60 >"$out" 2>"$err" &
+	pid=$!
+	sleep 1.5
+	kill -KILL "$pid"
+	wait "$pid" 2>/dev/null
+	sleep 2
+	check killed-leaves-no-process no_process_left
+}
+
+# shellcheck disable=SC2016 # expanded in the lab
+test_lab()
+{
+	local probe=$work/probe.sh
+
+	cat >"$probe" <<-'END'
+	echo "args:$1:$2:$#"
+	echo "where:$(pwd):$(id -u):$DISCO_LAB:$DISCO_TEST:$ASKED"
+	echo "nodes:$(ls -d /sys/devices/system/node/node? | wc -l)"
+	echo "far:$(cat /sys/devices/system/node/node0/distance)"
+	echo "kvm:$(cat /sys/module/kvm_amd/parameters/npt):$(test -w /dev/kvm && echo y)"
+	echo "time:$(date +%s)"
+	echo shared >build/lab-out/probe
+	echo lost >lab/probe-lost
+	echo to-stderr >/dev/stderr
+	echo reopened >/dev/stdout
+	sleep 1000 &
+	exit 7
+	END
+	rm -f build/lab-out/probe
+	DISCO_TEST='a b' ASKED='x$y' run lab/run --nodes 4 --cpus 4 \
+		--memory 2G --env ASKED --keep-log "$work/log" \
+		-- sh "$probe" 'one  two' '*'
+	check exit-status status_is 7
+	check arguments grep -qx 'args:one  two:\*:2' "$out"
+	check directory-and-environment \
+		grep -qxF "where:$ROOT:0:1:a b:x\$y" "$out"
+	check nodes grep -qx 'nodes:4' "$out"
+	check distances grep -qx 'far:10 21 31 21' "$out"
+	check nested-paging grep -qx 'kvm:Y:y' "$out"
+	check stderr-apart [ "$(cat "$err")" = to-stderr ]
+	check stdout-clean [ "$(wc -l <"$out")" = 7 ]
+	check shared-directory [ "$(cat build/lab-out/probe)" = shared ]
+	check root-unchanged [ ! -e lab/probe-lost ]
+	check clock within_minutes "$(sed -n 's/^time://p' "$out")"
+	check kept-log grep -q 'Power' "$work/log"
+	rm -f build/lab-out/probe
+
+	run "${mark[@]}" "${small[@]}" -- sh -c 'sleep 1; echo c >/proc/sysrq-trigger'
+	check dead-lab-status status_is 125
+	check dead-lab-message grep -q "the lab's kernel died: Kernel panic" "$err"
+	check dead-lab-leaves-nothing no_lab_left
+}
+
+within_minutes()
+{
+	local now
+
+	now=$(date +%s)
+	(($1 > now - 120 && $1 < now + 120))
+}
+
+if [[ ${DISCO_LAB:-} = 1 ]]; then
+	echo "skip lab-run inside the lab already"
+	exit 0
+fi
+test_messages
+if ! [[ -e build/kernels/lab/vmlinux ]]; then
+	echo "skip lab-boots no lab kernel; run: lab/kernels"
+	exit $failed
+fi
+test_limits
+test_lab
+exit $failed
