@@ -65,7 +65,7 @@ static uint8_t rx_get(struct serial *s)
 
 	if (rx_used(s))
 		byte = s->rx[s->tail++ % SERIAL_FIFO_BYTES];
-	if (!rx_used(s))
+	if (!rx_used(s) && !(s->mcr & MCR_LOOP))
 		console_want_input(s->console);
 	return byte;
 }
@@ -174,6 +174,8 @@ static void write_reg(struct serial *s, enum serial_reg reg, uint8_t v)
 		s->lcr = v;
 		break;
 	case MCR:
+		if ((s->mcr & MCR_LOOP) && !(v & MCR_LOOP))
+			console_want_input(s->console);
 		s->mcr = v & 0x1f;
 		break;
 	case SCR:
@@ -220,7 +222,8 @@ static size_t port_room(struct console_port *p)
 	size_t n;
 
 	(void)pthread_mutex_lock(&s->lock);
-	n = SERIAL_FIFO_BYTES - rx_used(s);
+	/* In loopback the receiver is off the line (8.6.7): input waits. */
+	n = s->mcr & MCR_LOOP ? 0 : SERIAL_FIFO_BYTES - rx_used(s);
 	(void)pthread_mutex_unlock(&s->lock);
 	return n;
 }

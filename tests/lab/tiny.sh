@@ -19,7 +19,10 @@ tiny()
 t_tiny_pvh_entry() { tiny pvh_entry 0; }
 t_tiny_poweroff() { tiny poweroff 0; }
 t_tiny_reset() { tiny reset 20; }
-t_tiny_serial() { tiny serial 0; }
+t_tiny_serial()
+{
+	tiny serial 0 && want_line '^(0123456789){200}' "$WORK/o"
+}
 t_tiny_acpi() { tiny acpi 0; }
 t_tiny_pci_scan() { tiny pci_scan 0; }
 t_tiny_memory() { tiny memory 0 --memory 4G; }
