@@ -20,6 +20,10 @@
 
 #define WORKER_SPEC_MAGIC 0x4f435349445632ull
 
+/* Environment of a worker: CPU ns its process had used when it was executed,
+ * for first_run_cpu_ns. Absent: 0. */
+#define WORKER_ENV_CPU_NS "DISCO_CPU_NS_AT_EXEC"
+
 /* Descriptor numbers in the worker. 0 is /dev/null, 1 and 2 are the log. */
 enum worker_fd {
 	WORKER_FD_SPEC = 3,
@@ -70,14 +74,16 @@ enum worker_stop {
 };
 
 struct worker_event {
-	uint32_t kind;		  /* enum worker_event_kind */
-	uint32_t stop;		  /* enum worker_stop, with WORKER_STOPPED */
-	uint64_t cpu_ns;	  /* CPU time the worker has used */
-	uint64_t ram_pages;	  /* touched pages of guest RAM */
-	uint64_t ram_pages_local; /* ... that are on the worker's node */
-	uint64_t private_bytes;	  /* worker memory that is not guest RAM */
-	uint64_t exits;		  /* KVM_RUN returns, all vCPUs */
-	char text[256];		  /* one line, NUL-terminated, may be empty */
+	uint32_t kind;		   /* enum worker_event_kind */
+	uint32_t stop;		   /* enum worker_stop, with WORKER_STOPPED */
+	uint64_t cpu_ns;	   /* CPU time the worker has used */
+	uint64_t ram_pages;	   /* touched pages of guest RAM */
+	uint64_t ram_pages_local;  /* ... that are on the worker's node */
+	uint64_t private_bytes;	   /* worker memory that is not guest RAM */
+	uint64_t first_run_cpu_ns; /* CPU time from exec to the first KVM_RUN;
+				    * 0: not there yet */
+	uint64_t exits;		   /* KVM_RUN returns, all vCPUs */
+	char text[256];		   /* one line, NUL-terminated, may be empty */
 };
 
 enum worker_request_kind {

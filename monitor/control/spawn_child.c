@@ -7,8 +7,10 @@
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "monitor/sandbox/privileges.h"
 #include "numa/bind.h"
 
 /* Above every number in use by a worker: what moves there is not in the way. */
@@ -27,6 +29,8 @@ const char *spawn_step_text(int step)
 		return "cannot run on its node's CPUs";
 	case SPAWN_BIND:
 		return "cannot bind its memory";
+	case SPAWN_PRIVILEGES:
+		return "cannot drop its privileges";
 	case SPAWN_EXEC:
 		return "cannot execute it";
 	}
@@ -106,6 +110,30 @@ static void leave_namespaces(void)
 	(void)unshare(CLONE_NEWIPC);
 }
 
+/* What the worker subtracts to know its own: exec does not reset it. */
+static void note_cpu_time(struct spawn_child *c)
+{
+	static char text[sizeof(WORKER_ENV_CPU_NS "=18446744073709551615")];
+	struct timespec t;
+	uint64_t ns;
+	size_t n = 0, at = sizeof(text) - 1;
+
+	while (n + 2 < ARRAY_SIZE(c->envp) && c->envp[n])
+		n++;
+	if (n + 2 > ARRAY_SIZE(c->envp) - 1 ||
+	    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t) < 0)
+		return;
+	ns = (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+	/* By hand: stdio is not async-signal-safe. */
+	do
+		text[--at] = (char)('0' + ns % 10);
+	while (ns /= 10);
+	at -= sizeof(WORKER_ENV_CPU_NS);
+	memcpy(text + at, WORKER_ENV_CPU_NS "=", sizeof(WORKER_ENV_CPU_NS));
+	c->envp[n] = text + at;
+	c->envp[n + 1] = NULL;
+}
+
 static int become(struct spawn_child *c, int *step)
 {
 	char *argv[] = { "disco-vm", (char *)c->spec->name, NULL };
@@ -124,7 +152,12 @@ static int become(struct spawn_child *c, int *step)
 	err = join_node(c->spec, step);
 	if (err < 0)
 		return err;
+	*step = SPAWN_PRIVILEGES;
+	err = privileges_drop();
+	if (err < 0)
+		return err;
 	*step = SPAWN_EXEC;
+	note_cpu_time(c);
 	(void)fexecve(c->code, argv, c->envp);
 	return -errno;
 }

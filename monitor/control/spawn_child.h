@@ -16,6 +16,7 @@ enum spawn_step {
 	SPAWN_FDS,
 	SPAWN_CPUS,
 	SPAWN_BIND, /* strict binding refused */
+	SPAWN_PRIVILEGES,
 	SPAWN_EXEC,
 };
 

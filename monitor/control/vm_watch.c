@@ -99,6 +99,7 @@ static void note_figures(struct vm *vm, const struct worker_event *ev)
 	f->ram_pages_local = ev->ram_pages_local;
 	f->private_bytes = ev->private_bytes;
 	f->exits = ev->exits;
+	f->cpu_ns_before_first_run = ev->first_run_cpu_ns;
 }
 
 static void take_event(struct vm *vm, const struct worker_event *ev)
@@ -107,8 +108,6 @@ static void take_event(struct vm *vm, const struct worker_event *ev)
 		return; /* STOPPED is the last event: it said so itself */
 	switch ((enum worker_event_kind)ev->kind) {
 	case WORKER_STARTED:
-		if (!vm->started)
-			vm->figures.cpu_ns_before_first_run = ev->cpu_ns;
 		vm->started = true;
 		break;
 	case WORKER_STOPPED:

@@ -55,9 +55,8 @@ static const struct thread_class classes[] = {
 		     SCMP_SYS(rt_sigprocmask), SCMP_SYS(getpid),
 		     SCMP_SYS(gettid), SCMP_SYS(tgkill), /* kicks, abort() */
 		     SCMP_SYS(lseek), SCMP_SYS(fstat), SCMP_SYS(newfstatat),
-		     SCMP_SYS(clock_gettime), SCMP_SYS(getrusage),
-		     SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(madvise),
-		     SCMP_SYS(exit), SCMP_SYS(exit_group),
+		     SCMP_SYS(clock_gettime), SCMP_SYS(brk), SCMP_SYS(munmap),
+		     SCMP_SYS(madvise), SCMP_SYS(exit), SCMP_SYS(exit_group),
 		     SCMP_SYS(restart_syscall) },
 	  .ioctls = { KVM_IRQ_LINE, KVM_SET_GSI_ROUTING, KVM_IRQFD,
 		      KVM_IOEVENTFD } },

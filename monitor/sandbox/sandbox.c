@@ -2,7 +2,6 @@
 #include "monitor/sandbox/sandbox.h"
 
 #include <errno.h>
-#include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/landlock.h>
 #include <linux/seccomp.h>
@@ -31,35 +30,12 @@ static int deny_files(void)
 	return err;
 }
 
-/*
- * All capability sets empty, the bounding set first: dropping from it takes
- * CAP_SETPCAP, so an unprivileged process cannot, and has nothing to drop.
- * By system call: libcap-ng in a static program drags in getpwuid().
- */
-static int drop_capabilities(void)
-{
-	struct __user_cap_header_struct head = {
-		.version = _LINUX_CAPABILITY_VERSION_3
-	};
-	struct __user_cap_data_struct none[2] = { 0 };
-
-	for (unsigned long cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0;
-	     cap++)
-		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0 && errno != EPERM)
-			return -errno;
-	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
-		return -errno;
-	return syscall(SYS_capset, &head, none) < 0 ? -errno : 0;
-}
-
 int sandbox_drop(void)
 {
-	int err;
-
+	/* Inherited already; asked for once more, as the filters need it. */
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return -errno;
-	err = drop_capabilities();
-	return err ? err : deny_files();
+	return deny_files();
 }
 
 static int install(const struct sock_filter *f, size_t n)

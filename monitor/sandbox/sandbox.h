@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What a worker gives up before a guest runs: capabilities, the file system
- * (Landlock, where the kernel has it), new privileges; then, a thread at a
- * time, every system call its class does not need (seccomp; the rest kills
- * the process). The filters are computed at build time from gen_filters.c.
+ * What a worker gives up before a guest runs: the file system (Landlock, where
+ * the kernel has it); then, a thread at a time, every system call its class
+ * does not need (seccomp; the rest kills the process). The filters are
+ * computed at build time from gen_filters.c.
  *
- * The process was started in mount and network namespaces of its own when the
- * control process could make them (monitor/control/spawn.c).
+ * It was started without capabilities (privileges.h), and in mount, network
+ * and IPC namespaces of its own where the control process could make them
+ * (monitor/control/spawn_child.c).
  */
 #ifndef DISCO_MONITOR_SANDBOX_H
 #define DISCO_MONITOR_SANDBOX_H
@@ -19,7 +20,7 @@ enum sandbox_class {
 };
 
 /**
- * sandbox_drop() - capabilities, Landlock, no_new_privs; whole process
+ * sandbox_drop() - the file system and new privileges; whole process
  * Context: before threads are made. Return: 0; -errno: do not run a guest.
  */
 MUST_CHECK int sandbox_drop(void);

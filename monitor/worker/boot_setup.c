@@ -24,6 +24,8 @@
 #define LOADER_UNKNOWN 0xff
 #define PVH_MAGIC      0x336ec578u
 
+_Static_assert(BOOT_IMAGE_MAX == GIB(1), "one page directory maps it");
+
 /* Xen public/arch-x86/hvm/start_info.h, version 1. */
 struct hvm_start_info {
 	uint32_t magic, version, flags, nr_modules;
@@ -130,7 +132,7 @@ static int put_start_info(const struct vm *vm)
 	return put(vm, LAYOUT_START_INFO, &s, sizeof(s));
 }
 
-/* The first 4 GiB mapped one to one by 2 MiB pages. */
+/* What a boot image can fill mapped one to one by 2 MiB pages. */
 static int put_page_tables(const struct vm *vm)
 {
 	uint64_t table[512] = { 0 };
@@ -139,17 +141,12 @@ static int put_page_tables(const struct vm *vm)
 
 	table[0] = (LAYOUT_PML4 + PAGE_BYTES) | PTE_PRESENT_WRITE;
 	err = put(vm, LAYOUT_PML4, table, sizeof(table));
-	for (unsigned i = 0; i < 4; i++)
-		table[i] = (dir + i * PAGE_BYTES) | PTE_PRESENT_WRITE;
+	table[0] = dir | PTE_PRESENT_WRITE;
 	if (!err)
 		err = put(vm, LAYOUT_PML4 + PAGE_BYTES, table, sizeof(table));
-	for (unsigned d = 0; !err && d < 4; d++) {
-		for (unsigned i = 0; i < 512; i++)
-			table[i] = MIB(2) * (d * 512ull + i) | PDE_HUGE |
-				   PTE_PRESENT_WRITE;
-		err = put(vm, dir + d * PAGE_BYTES, table, sizeof(table));
-	}
-	return err;
+	for (unsigned i = 0; i < 512; i++)
+		table[i] = MIB(2) * i | PDE_HUGE | PTE_PRESENT_WRITE;
+	return err ? err : put(vm, dir, table, sizeof(table));
 }
 
 static struct kvm_segment flat(uint16_t selector, bool code, bool long_mode)

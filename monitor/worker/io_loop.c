@@ -30,11 +30,11 @@ int io_loop_watch(struct io_loop *l, struct io_watch *w, uint32_t epoll_events)
 				       errno != ENOENT
 			       ? -errno
 			       : 0;
-	if (epoll_ctl(l->epoll_fd, EPOLL_CTL_MOD, w->fd, &e) == 0)
+	if (epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, w->fd, &e) == 0)
 		return 0;
-	if (errno != ENOENT)
+	if (errno != EEXIST)
 		return -errno;
-	return epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, w->fd, &e) < 0 ? -errno
+	return epoll_ctl(l->epoll_fd, EPOLL_CTL_MOD, w->fd, &e) < 0 ? -errno
 								    : 0;
 }
 

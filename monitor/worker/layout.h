@@ -12,7 +12,7 @@
 #define LAYOUT_GDT	   0x1000u
 #define LAYOUT_START_INFO  0x2000u /* PVH */
 #define LAYOUT_BOOT_PARAMS 0x3000u /* Linux zero page */
-#define LAYOUT_PML4	   0x8000u /* 6 pages: PML4, PDPT, 4 directories */
+#define LAYOUT_PML4	   0x8000u /* 3 pages: PML4, PDPT, directory */
 #define LAYOUT_CMDLINE	   0x20000u
 #define LAYOUT_LOW_RAM_END 0x9fc00u
 #define LAYOUT_ACPI	   0xe0000u /* RSDP first */

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -102,7 +103,8 @@ static void run(void)
 	if (!err)
 		err = io_loop_run(&machine.vm.loop);
 	if (err)
-		vm_stop(&machine.vm, STOP_FAILED, "worker: %s", strerror(-err));
+		vm_stop(&machine.vm, STOP_FAILED, "event loop: %s",
+			strerror(-err));
 	vm_join(&machine.vm);
 	console_flush(&machine.console, CONSOLE_LAST_MS);
 }
@@ -125,12 +127,14 @@ int main(void)
 	int err;
 
 	(void)signal(SIGPIPE, SIG_IGN);
+	/* The image came from a memfd, and would be named after it. */
+	(void)prctl(PR_SET_NAME, "disco-vm", 0, 0, 0);
 	err = prepare(&what);
 	if (err) {
 		struct worker_event e = { .kind = WORKER_STOPPED,
 					  .stop = STOP_FAILED };
 
-		(void)snprintf(e.text, sizeof(e.text), "worker: %s: %s", what,
+		(void)snprintf(e.text, sizeof(e.text), "%s: %s", what,
 			       strerror(-err));
 		send_event(&e);
 		return EXIT_FAILURE;

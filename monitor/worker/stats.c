@@ -5,30 +5,33 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "numa/bind.h"
 
-static int smaps_fd = -1; /* [I after stats_init()] */
+static int smaps_fd = -1;	/* [I after stats_init()] */
+static uint64_t cpu_ns_at_exec; /* [I after stats_init()] */
 
 int stats_init(void)
 {
+	const char *base = getenv(WORKER_ENV_CPU_NS);
+
+	cpu_ns_at_exec = base ? strtoull(base, NULL, 10) : 0;
 	smaps_fd = open("/proc/self/smaps", O_RDONLY | O_CLOEXEC);
 	return smaps_fd < 0 ? -errno : 0;
 }
 
-static uint64_t cpu_ns(void)
+uint64_t stats_cpu_ns(void)
 {
-	struct rusage u;
+	struct timespec t;
 
-	if (getrusage(RUSAGE_SELF, &u) < 0)
+	if (clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t) < 0)
 		return 0;
-	return ((uint64_t)u.ru_utime.tv_sec + (uint64_t)u.ru_stime.tv_sec) *
-		       1000000000u +
-	       ((uint64_t)u.ru_utime.tv_usec + (uint64_t)u.ru_stime.tv_usec) *
-		       1000u;
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec -
+	       cpu_ns_at_exec;
 }
 
 /* One line of smaps: which mapping, or how many private KiB it has. */
@@ -84,7 +87,9 @@ void stats_fill(const struct vm *vm, struct worker_event *e, bool deep)
 {
 	nodeid_t node = vm->spec->node == NODE_AUTO ? 0 : vm->spec->node;
 
-	e->cpu_ns = cpu_ns();
+	e->cpu_ns = stats_cpu_ns();
+	e->first_run_cpu_ns = atomic_load_explicit(&vm->first_run_cpu_ns,
+						   memory_order_relaxed);
 	e->exits = vm_exits(vm);
 	if (!deep)
 		return;

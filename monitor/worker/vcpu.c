@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "monitor/sandbox/sandbox.h"
+#include "monitor/worker/stats.h"
 
 #define KICK_SIGNAL	SIGUSR1
 #define VCPU_STACK	KIB(128)
@@ -92,9 +93,9 @@ static void exit_other(struct vcpu *c)
 
 	switch (run->exit_reason) {
 	case KVM_EXIT_SHUTDOWN:
-		vm_stop(c->vm, STOP_CRASH,
-			"guest triple fault on vCPU %u at rip %#llx", c->index,
-			rip);
+		/* No rip: on SVM, KVM has reset the vCPU by now. */
+		vm_stop(c->vm, STOP_CRASH, "guest triple fault on vCPU %u",
+			c->index);
 		break;
 	case KVM_EXIT_INTERNAL_ERROR:
 		vm_stop(c->vm, STOP_CRASH,
@@ -168,6 +169,9 @@ static void *vcpu_main(void *arg)
 	if (err)
 		vm_stop(c->vm, STOP_FAILED, "system call filter refused: %s",
 			strerror(-err));
+	if (c->index == 0)
+		atomic_store_explicit(&c->vm->first_run_cpu_ns, stats_cpu_ns(),
+				      memory_order_relaxed);
 	run_loop(c);
 	return NULL;
 }

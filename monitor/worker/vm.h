@@ -49,6 +49,9 @@ struct vm {
 	struct io_loop loop;
 	struct io_bus pio, mmio; /* [I] */
 	struct pci_bus pci;
+	/* CPU time of this process at the first KVM_RUN of vCPU 0.
+	 * [A: vCPU 0 / I/O thread, relaxed: a statistic] */
+	_Atomic uint64_t first_run_cpu_ns;
 	bool tsc_deadline;	  /* [I] */
 	struct cpuid_table cpuid; /* start only */
 	struct vcpu *vcpus;	  /* [I] */

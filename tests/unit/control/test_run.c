@@ -10,6 +10,7 @@
 // LINK: monitor/control/console_text.c monitor/control/sink.c
 // LINK: monitor/control/loop.c monitor/control/report.c
 // LINK: numa/topology.c numa/place.c numa/bind.c -lhwloc -ljansson
+// LINK: monitor/sandbox/privileges.c
 /*
  * Whole runs, from configuration to exit status, with the fake worker. The
  * run is a child process with its own standard descriptors.

@@ -167,7 +167,7 @@ static void linux_zero_page(void **state)
 	ram_end(&b.vm.ram);
 }
 
-/* Walk the tables as a CPU does: every address below 4 GiB is itself. */
+/* Walk the tables as a CPU does: every address below 1 GiB is itself. */
 static uint64_t walk(uint64_t va)
 {
 	uint64_t mask = 0xffffffffff000;
@@ -186,7 +186,7 @@ static void identity_page_tables(void **state)
 	(void)state;
 	setup_vm(MIB(128), BOOT_LINUX64);
 	assert_int_equal(boot_setup(&b.vm), -EBADF);
-	for (uint64_t va = 0; va < GIB(4); va += MIB(2))
+	for (uint64_t va = 0; va < BOOT_IMAGE_MAX; va += MIB(2))
 		assert_true(walk(va + 0x1234) == va + 0x1234);
 	ram_end(&b.vm.ram);
 }

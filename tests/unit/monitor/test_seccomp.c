@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-// LINK: monitor/sandbox/sandbox.c
+// LINK: monitor/sandbox/sandbox.c monitor/sandbox/privileges.c
 /*
  * What a thread of each class may not do, tried for real: a child enters the
  * sandbox and makes the call; the kernel has to kill it with SIGSYS.
@@ -25,6 +25,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "monitor/sandbox/privileges.h"
 #include "monitor/sandbox/sandbox.h"
 #include "tests/unit/support.h"
 
@@ -310,10 +311,14 @@ static void look_at_what_is_left(void)
 	static char buf[4096];
 	int fd = open("/proc/self/status", O_RDONLY);
 
+	check(privileges_drop() == 0, 39);
 	check(sandbox_drop() == 0, 40);
 	check(pread(fd, buf, sizeof(buf) - 1, 0) > 0, 41);
 	for (int i = 0; i < (int)ARRAY_SIZE(empty); i++)
 		check(strstr(buf, empty[i]) != NULL, 42 + i);
+	/* Only who has CAP_SETPCAP can, and has anything to, drop there. */
+	if (geteuid() == 0)
+		check(strstr(buf, "CapBnd:\t0000000000000000") != NULL, 49);
 	/* Landlock, where there is one: not even what all may read. */
 	if (syscall(SYS_landlock_create_ruleset, NULL, 0, 1) >= 1)
 		check(open("/etc/passwd", O_RDONLY) == -1, 50);
