@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <liburing.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -154,6 +155,20 @@ static void run_now(struct disk *d, struct disk_req *r)
 	r->done(r, more);
 }
 
+/* No memory for a request (EAGAIN) passes; an entry left in the ring without
+ * anything under way would wait for ever. */
+static void submit(struct disk *d)
+{
+	int n;
+
+	while ((n = io_uring_submit(&d->ring)) < 0) {
+		if (n == -EAGAIN || n == -EBUSY)
+			(void)poll(NULL, 0, 1);
+		else if (n != -EINTR)
+			abort(); /* the ring is not one: our own mistake */
+	}
+}
+
 static void queue(struct disk *d, struct disk_req *r)
 {
 	/* There is room: under_way never exceeds the ring's size. */
@@ -167,8 +182,7 @@ static void queue(struct disk *d, struct disk_req *r)
 		io_uring_prep_writev(sqe, 0, r->iov, r->nr_iov, r->offset);
 	sqe->flags |= IOSQE_FIXED_FILE;
 	io_uring_sqe_set_data(sqe, r);
-	while (io_uring_submit(&d->ring) == -EINTR)
-		;
+	submit(d);
 }
 
 static bool sane(const struct disk_req *r)

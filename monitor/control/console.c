@@ -80,6 +80,8 @@ static void pass_bytes(struct console *c)
 
 	sink_put(c->hub->out, c->raw + c->raw_head, n);
 	c->raw_head += n;
+	if (c->hub->tidy && n)
+		c->hub->open_line = c->raw[c->raw_head - 1] == '\n' ? NULL : c;
 	if (c->raw_head < c->raw_tail)
 		sink_starve(c->hub->out);
 }

@@ -37,6 +37,9 @@ struct console_hub {
 	enum console_mode mode;
 	struct mark mark;
 	struct console *first; /* all consoles, a ring through next */
+	/* With CONSOLE_BYTES: care for open_line as well, since something else
+	 * is going to stand on the same terminal. */
+	bool tidy;
 	/* Whose line on stdout has no end yet; NULL: at a line's start. */
 	struct console *open_line;
 };

@@ -258,7 +258,8 @@ static void report(const struct run *r)
 
 int run_vms(const struct run_config *cfg, struct diag *d)
 {
-	const struct supervise_options opts = { .mark = cfg->mark };
+	const struct supervise_options opts = { .mark = cfg->mark,
+						.end_line = cfg->summary };
 	struct run *r;
 	int err = hold_standard_fds(d);
 

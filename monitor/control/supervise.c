@@ -132,6 +132,7 @@ static int supervisor_create(struct supervisor *s,
 	err = console_hub_create(&s->hub, &s->loop, &s->out,
 				 s->nr > 1 ? CONSOLE_LINES : CONSOLE_BYTES,
 				 opts->mark);
+	s->hub.tidy = opts->end_line || isatty(STDOUT_FILENO);
 	if (!err)
 		err = open_signals(s);
 	if (err < 0)
@@ -151,6 +152,8 @@ static void supervisor_destroy(struct supervisor *s)
 	keyboard_destroy(&s->keyboard);
 	for (unsigned i = 0; i < s->nr; i++)
 		vm_watch_stop(&s->vms[i]);
+	if (s->out.loop)
+		sink_kick(&s->out); /* the end of a line, at most */
 	console_hub_destroy(&s->hub);
 	sink_destroy(&s->out);
 	sink_destroy(&s->err);

@@ -61,6 +61,7 @@ struct vm {
 struct supervise_options {
 	const char *mark; /* text to time on each console; NULL: none */
 	bool no_input;	  /* leave standard input alone */
+	bool end_line;	  /* more is going to be printed on standard output */
 };
 
 /**

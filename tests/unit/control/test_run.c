@@ -645,6 +645,21 @@ static void summary_and_report_are_written(void **state)
 	free(r);
 }
 
+static void the_table_starts_a_line_of_its_own(void **state)
+{
+	struct test_run *r = make("talk", NULL);
+
+	(void)state;
+	r->cfg.summary = true;
+	run(r);
+	has(r->out_text, "here\npartial\nVM    node");
+	free(r);
+	r = make("talk", NULL); /* nothing follows: not a byte is added */
+	run(r);
+	assert_string_equal(r->out_text + strlen(r->out_text) - 7, "partial");
+	free(r);
+}
+
 static void a_report_that_fails_keeps_the_status(void **state)
 {
 	struct test_run *r = make("talk", NULL);
@@ -680,6 +695,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(bad_requests_are_one_line),
 		cmocka_unit_test(another_machines_nodes_bind_nothing),
 		cmocka_unit_test(summary_and_report_are_written),
+		cmocka_unit_test(the_table_starts_a_line_of_its_own),
 		cmocka_unit_test(a_report_that_fails_keeps_the_status),
 	};
 
