@@ -104,6 +104,39 @@ def one_round(commands, guests, timeout):
     return (last - start) * 1000, children_cpu() - cpu
 
 
+def cpu_ns_of(pid):
+    """CPU time of all threads, by the scheduler's own count."""
+    total = 0
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{task}/schedstat", encoding="ascii") as f:
+            total += int(f.read().split()[0])
+    return total
+
+
+def qemu_start_cost(a, rounds):
+    """CPU ms of QEMU until it is ready to run its vCPUs (started with -S)."""
+    median = {}
+    for name, make in peers(a).items():
+        if name == "disco":
+            continue
+        ms = []
+        for _ in range(rounds):
+            cmd = make(1, 128)[0] + ["-S"]
+            with subprocess.Popen(cmd, stdin=subprocess.DEVNULL,
+                                  stdout=subprocess.DEVNULL,
+                                  stderr=subprocess.DEVNULL) as p:
+                before, now = -1, 0
+                while before != now:  # until it has come to rest
+                    time.sleep(2)
+                    if p.poll() is not None:
+                        fail(f"QEMU ended early: {' '.join(cmd)}", b"")
+                    before, now = now, cpu_ns_of(p.pid)
+                p.kill()
+            ms.append(now / 1e6)
+        median[name] = statistics.median(ms)
+    return median
+
+
 def worker_cost(a, rounds):
     """Private memory with a 128 MiB guest, CPU before the first KVM_RUN."""
     private, first = [], []
@@ -132,14 +165,27 @@ def measure(a):
     return rows
 
 
-def summarise(a, rows, private, first):
+def native_figure(path):
+    if not path:
+        return {"skipped": "not asked for"}
+    with open(path, encoding="utf-8") as f:
+        return json.load(f)
+
+
+def summarise(a, rows, worker, qemu_start):
+    private, first = worker
     out = {"bench": "boot", "version": 1, "commit": a.commit,
            "host": platform.node(), "kernel": platform.release(),
            "cpus": os.cpu_count(), "lab": os.environ.get("DISCO_LAB") == "1",
            "seed": None, "rounds": a.rounds, "memory_mib": a.memory,
            "cmdline": CMDLINE, "rows": [],
            "worker": {"private_mib_128": round(private, 2),
-                      "cpu_ms_before_first_run": round(first, 2)}}
+                      "cpu_ms_before_first_run": round(first, 2),
+                      "ratio_to_better_qemu":
+                          round(first / min(qemu_start.values()), 3),
+                      "on_the_machine_itself": native_figure(a.native)},
+           "qemu_cpu_ms_until_ready":
+               {n: round(v, 1) for n, v in qemu_start.items()}}
     for guests in a.guests:
         med = {n: tuple(statistics.median(v) for v in zip(*rows[guests, n]))
                for n in ("disco", "qemu-q35", "qemu-microvm")}
@@ -163,7 +209,13 @@ def print_table(out):
               f"{r['cpu_s']:>9.2f}{r['ratio_to_better_qemu']:>8.2f}")
     w = out["worker"]
     print(f"worker: {w['private_mib_128']} MiB private with a 128 MiB guest, "
-          f"{w['cpu_ms_before_first_run']} CPU-ms before the first KVM_RUN")
+          f"{w['cpu_ms_before_first_run']} CPU-ms from exec to the first "
+          f"KVM_RUN ({w['ratio_to_better_qemu']} of the better QEMU's)")
+    native = w["on_the_machine_itself"]
+    print("        on the machine itself: " + (
+        f"{native['cpu_ms_before_first_run']} CPU-ms (median of "
+        f"{native['rounds']}, tiny guest, kernel {native['kernel']})"
+        if "cpu_ms_before_first_run" in native else native["skipped"]))
 
 
 def main():
@@ -178,10 +230,12 @@ def main():
     p.add_argument("--memory", type=int, default=256, help="MiB a guest")
     p.add_argument("--timeout", type=int, default=180, help="s a round")
     p.add_argument("--commit", default="unknown")
+    p.add_argument("--native", help="JSON of bench/worker_start.py")
     p.add_argument("--out", help="write JSON here")
     a = p.parse_args()
     rows = measure(a)
-    out = summarise(a, rows, *worker_cost(a, a.rounds))
+    out = summarise(a, rows, worker_cost(a, a.rounds),
+                    qemu_start_cost(a, a.rounds))
     print_table(out)
     if a.out:
         with open(a.out, "w", encoding="utf-8") as f:

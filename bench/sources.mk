@@ -6,7 +6,10 @@ BENCH_OUT	:= build/lab-out
 .PHONY: bench bench-boot
 bench: bench-boot
 
-bench-boot: deps-bench all images kernel-cache
+bench-boot: deps-bench all images kernel-cache guests
 	@mkdir -p $(BENCH_OUT)
+	$(Q)bench/worker_start.py --disco $(B)/disco \
+		--guest $(B)/guest/serial.elf --out $(BENCH_OUT)/start.json
 	$(Q)lab/auto --timeout 3000 -- bench/boot.py --commit '$(VERSION)' \
+		--native $(BENCH_OUT)/start.json \
 		--disco $(B)/disco --out $(BENCH_OUT)/bench-boot.json
