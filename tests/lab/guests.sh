@@ -104,16 +104,27 @@ t_console_serial_flood()
 
 t_console_input()
 {
+	local in typist
+
 	STATUS=0
+	: >"$WORK/o"
+	rm -f "$WORK/in" && mkfifo "$WORK/in"
+	exec {in}<>"$WORK/in" # both ways: no end of file until it is closed
 	{
+		until grep -q 'DISCO-GUEST userspace' "$WORK/o"; do
+			sleep 0.2
+		done
 		sleep 1
-		echo 'echo typed-$((6 * 7))'
-		echo 'exit'
-		sleep 60
-	} | timeout -k 5 "$GUEST_LIMIT" "$DISCO" run --kernel "$KERNEL" \
+		printf '%s\n' 'echo typed-$((6 * 7))' exit >&"$in"
+	} &
+	typist=$!
+	timeout -k 5 "$GUEST_LIMIT" "$DISCO" run --kernel "$KERNEL" \
 		--initrd "$INITRD" --memory 256M --disk "path=$ROOT_DISK,ro" \
-		--cmdline 'console=ttyS0 quiet' >"$WORK/o" 2>"$WORK/o.err" ||
-		STATUS=$?
+		--cmdline 'console=ttyS0 quiet' <"$WORK/in" >"$WORK/o" \
+		2>"$WORK/o.err" || STATUS=$?
+	kill "$typist" 2>/dev/null
+	wait "$typist"
+	exec {in}>&-
 	want_status 0 "$WORK/o" && want_line 'typed-42' "$WORK/o"
 }
 
