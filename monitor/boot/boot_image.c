@@ -16,7 +16,6 @@
 #include "numa/bind.h"
 
 #define INITRD_ALIGN MIB(2)
-#define ENTRY64	     0x200u /* boot.rst: 64-bit entry of the packed kernel */
 #define SEALS	     (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL)
 
 /* A file in memory: mapped, or unpacked (fd -1). */
@@ -220,7 +219,7 @@ static int load_packed(struct builder *b, const struct file *f,
 	if (err)
 		return diag_fail(b->d, ST_HOST, -err, "kernel %s: %s", f->path,
 				 strerror(-err));
-	set_linux64(b, z, z->pref_address + ENTRY64);
+	set_linux64(b, z, z->pref_address + BZIMAGE_ENTRY64);
 	b->out->layout.end = z->pref_address + z->init_size;
 	return 0;
 }
@@ -229,9 +228,11 @@ static int unpack_kernel(struct builder *b, const struct file *f,
 			 const struct bzimage *z, uint64_t key,
 			 struct file *elf)
 {
+	uint64_t kept;
 	size_t used = 0;
-	void *room = mmap(NULL, BOOT_IMAGE_MAX, PROT_READ | PROT_WRITE,
-			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	uint8_t *room = mmap(NULL, BOOT_IMAGE_MAX, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
+			     0);
 	int err;
 
 	if (room == MAP_FAILED)
@@ -239,15 +240,36 @@ static int unpack_kernel(struct builder *b, const struct file *f,
 				 strerror(errno));
 	err = unpack_payload(f->at + z->payload_offset, z->payload_bytes, room,
 			     BOOT_IMAGE_MAX, &used);
+	if (!err && used == 0)
+		err = -EBADMSG;
 	if (err) {
 		(void)munmap(room, BOOT_IMAGE_MAX);
 		return err;
 	}
 	if (b->src->cache_dir)
 		kernel_cache_store(b->src->cache_dir, key, room, used);
+	kept = align_up(used, PAGE_BYTES);
+	if (kept < BOOT_IMAGE_MAX)
+		(void)munmap(room + kept, BOOT_IMAGE_MAX - kept);
 	elf->at = room;
-	elf->bytes = BOOT_IMAGE_MAX; /* of the mapping; past @used: zeroes */
+	elf->bytes = used;
 	return 0;
+}
+
+/* What is in the cache but cannot be used is unpacked anew. */
+static bool get_cached(const struct builder *b, uint64_t key, struct file *elf)
+{
+	const char *why;
+	struct elf_image e;
+
+	if (!b->src->cache_dir)
+		return false;
+	elf->fd = kernel_cache_open(b->src->cache_dir, key, &elf->bytes);
+	if (elf->fd >= 0 && file_map(elf) == 0 &&
+	    elf_parse(elf->at, elf->bytes, &e, &why) == 0)
+		return true;
+	file_close(elf);
+	return false;
 }
 
 /* The ELF inside a bzImage, from the cache or unpacked now. */
@@ -256,14 +278,13 @@ static int get_unpacked(struct builder *b, const struct file *f,
 {
 	uint64_t key = kernel_cache_key(&f->st, f->at);
 
-	*elf = (struct file){ .path = f->path, .fd = -1 };
-	if (b->src->cache_dir)
-		elf->fd =
-			kernel_cache_open(b->src->cache_dir, key, &elf->bytes);
-	if (elf->fd >= 0)
-		return file_map(elf);
-	elf->fd = -1;
-	return unpack_kernel(b, f, z, key, elf);
+	int err = 0;
+
+	*elf = (struct file){ .fd = -1 };
+	if (!get_cached(b, key, elf))
+		err = unpack_kernel(b, f, z, key, elf);
+	elf->path = f->path;
+	return err;
 }
 
 static int load_bzimage(struct builder *b, const struct file *f)
@@ -281,9 +302,11 @@ static int load_bzimage(struct builder *b, const struct file *f)
 	err = get_unpacked(b, f, &z, &elf);
 	if (err == -ENOTSUP)
 		return load_packed(b, f, &z);
-	if (err)
-		return bad_kernel(b->d, f->path, -EBADMSG,
+	if (err == -EBADMSG)
+		return bad_kernel(b->d, f->path, err,
 				  "its payload cannot be unpacked");
+	if (err)
+		return err;
 	err = elf_parse(elf.at, elf.bytes, &e, &why);
 	if (err) {
 		err = bad_kernel(b->d, f->path, -EBADMSG, why);

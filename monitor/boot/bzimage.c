@@ -76,6 +76,8 @@ static int find_kernel(const uint8_t *file, size_t bytes, struct bzimage *b,
 	/* syssize is rounded up to 16 bytes. */
 	if (declared > b->kernel_bytes + 15)
 		return refuse(why, EBADMSG, "it is shorter than it says");
+	if (b->kernel_bytes <= BZIMAGE_ENTRY64)
+		return refuse(why, EBADMSG, "it ends before its entry");
 	b->payload_offset = get32(file + OFF_PAYLOAD_OFFSET);
 	b->payload_bytes = get32(file + OFF_PAYLOAD_LENGTH);
 	if (b->payload_bytes == 0 ||

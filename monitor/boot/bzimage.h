@@ -8,6 +8,8 @@
 
 #include "disco/boot_layout.h"
 
+#define BZIMAGE_ENTRY64 0x200u /* 64-bit entry, in the protected-mode part */
+
 struct bzimage {
 	uint64_t kernel_offset; /* protected-mode part, in the file */
 	uint64_t kernel_bytes;

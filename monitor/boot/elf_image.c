@@ -30,7 +30,7 @@ static int check_header(const struct file *f, Elf64_Ehdr *h, const char **why)
 	if (f->bytes < sizeof(*h))
 		return refuse(why, EBADMSG, "it ends in its ELF header");
 	memcpy(h, f->at, sizeof(*h));
-	if (h->e_ident[EI_CLASS] != ELFCLASS64 ||
+	if (!elf_is(f->at, f->bytes) || h->e_ident[EI_CLASS] != ELFCLASS64 ||
 	    h->e_ident[EI_DATA] != ELFDATA2LSB || h->e_machine != EM_X86_64 ||
 	    (h->e_type != ET_EXEC && h->e_type != ET_DYN))
 		return refuse(why, ENOTSUP, "not an x86-64 executable");
@@ -70,12 +70,13 @@ static int add_segment(const struct file *f, const Elf64_Phdr *p,
 static void take_note(const Elf64_Nhdr *n, const uint8_t *name,
 		      const uint8_t *desc, struct elf_image *e)
 {
-	uint32_t entry;
+	uint64_t entry = 0;
 
 	if (n->n_type != PVH_NOTE || n->n_namesz != 4 ||
-	    memcmp(name, "Xen", 4) != 0 || n->n_descsz < sizeof(entry))
+	    memcmp(name, "Xen", 4) != 0 ||
+	    (n->n_descsz != 4 && n->n_descsz != sizeof(entry)))
 		return;
-	memcpy(&entry, desc, sizeof(entry));
+	memcpy(&entry, desc, n->n_descsz);
 	e->has_pvh = true;
 	e->pvh_entry = entry;
 }

@@ -8,7 +8,7 @@
 
 #include "disco/boot_layout.h"
 
-#define ELF_MAX_SEGMENTS BOOT_MAX_EXTENTS
+#define ELF_MAX_SEGMENTS (BOOT_MAX_EXTENTS - 1) /* the initrd is one more */
 
 struct elf_segment {
 	uint64_t offset; /* in the file */

@@ -68,7 +68,7 @@ int kernel_cache_open(const char *dir, uint64_t key, uint64_t *bytes)
 
 	if (path_of(path, sizeof(path), dir, key) < 0)
 		return -ENOENT;
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0)
 		return -ENOENT;
 	if (complete(fd, key, bytes))

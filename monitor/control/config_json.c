@@ -373,8 +373,11 @@ int config_json_load_buffer(const char *text, size_t len, const char *name,
 	struct config_draft c = { 0 };
 	int err = config_json_draft_buffer(text, len, name, &c, d);
 
-	if (!err)
+	if (!err) {
 		err = config_draft_finish(&c, cfg, d);
+		if (err)
+			one_line(d);
+	}
 	config_draft_destroy(&c);
 	return err;
 }
