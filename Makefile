@@ -80,10 +80,6 @@ $(B)/obj/%.o: %.c
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
-.PHONY: deps-%
-deps-%:
-	$(Q)scripts/deps $*
-
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 
 .PHONY: clean distclean

@@ -3,10 +3,13 @@
 
 BENCH_OUT	:= build/lab-out
 
-.PHONY: bench bench-boot
+.PHONY: bench bench-boot do-bench-boot
 bench: bench-boot
 
-bench-boot: deps-bench all images kernel-cache guests
+bench-boot:
+	$(Q)scripts/deps bench
+	$(Q)$(MAKE) --no-print-directory do-$@
+do-bench-boot: all images kernel-cache guests
 	@mkdir -p $(BENCH_OUT)
 	$(Q)bench/worker_start.py --disco $(B)/disco \
 		--guest $(B)/guest/serial.elf --out $(BENCH_OUT)/start.json

@@ -1,13 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # The lab: kernels, guest images, and the two ways to run a command with KVM.
 
-# $(LAB_RUN) -- COMMAND: in the lab. $(LAB_AUTO) -- COMMAND: on this machine if
-# it runs stock guests, else in the lab.
-LAB_RUN		:= lab/run
-LAB_AUTO	:= lab/auto
-
 LAB_KERNELS	:= build/kernels/.stamp
-LAB_IMAGES	:= build/images/.stamp
 
 .PHONY: kernels images
 kernels: $(LAB_KERNELS)
@@ -17,17 +11,10 @@ kernels: $(LAB_KERNELS)
 images: $(LAB_KERNELS)
 	$(Q)scripts/deps images
 	$(Q)lab/images
-	$(Q)touch $(LAB_IMAGES)
 
 $(LAB_KERNELS): lab/kernels
 	$(Q)scripts/deps lab
 	$(Q)lab/kernels
-	$(Q)touch $@
-
-$(LAB_IMAGES): $(LAB_KERNELS) lab/images lab/lib.sh \
-		$(wildcard lab/guest/* lab/guest/disco/*)
-	$(Q)scripts/deps images
-	$(Q)lab/images
 	$(Q)touch $@
 
 # The guest kernel, unpacked once. Read by every run; see unpack in disco(1).

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Checks of the source, and its format.
 
-.PHONY: lint format
+.PHONY: lint do-lint format
+lint:
+	$(Q)scripts/deps build lint
+	$(Q)$(MAKE) --no-print-directory do-$@
 # Headers that are generated have to be there to be included.
-lint: $$(G)/dsdt.hex $$(G)/seccomp_filters.h $$(G)/version.h
-	$(Q)scripts/deps lint
+do-lint: $$(G)/dsdt.hex $$(G)/seccomp_filters.h $$(G)/version.h
 	$(Q)scripts/lint
 
 format:

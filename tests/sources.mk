@@ -28,20 +28,22 @@ endef
 $(foreach t,$(UNIT_TESTS),$(eval $(call unit_rule,$(t),$(call links_of,$(t)))))
 UNIT_BINS := $(UNIT_TESTS:%.c=$(B)/%)
 
-.PHONY: tests check check-unit check-lab check-deps fuzz
+.PHONY: tests check check-unit check-lab fuzz do-check do-check-lab do-fuzz
 tests: $(UNIT_BINS)
-
-check-deps:
-	$(Q)scripts/deps check
 
 # LAB_TEST_DEPS: what tests/lab/all needs built besides, see tests/guest.
 LAB_TESTS := lab/auto tests/lab/all
 export VARIANT
 check-unit: all tests
 	$(Q)tests/run --unit $(UNIT_BINS)
-check-lab: check-deps all images $$(LAB_TEST_DEPS)
+
+# Sub-makes: what scripts/deps has just installed is there when they start.
+check-lab check:
+	$(Q)scripts/deps check
+	$(Q)$(MAKE) --no-print-directory do-$@
+do-check-lab: all images kernel-cache $$(LAB_TEST_DEPS)
 	$(Q)tests/run --lab "$(LAB_TESTS)"
-check: check-deps all tests images $$(LAB_TEST_DEPS)
+do-check: all tests images kernel-cache $$(LAB_TEST_DEPS)
 	$(Q)tests/run --unit $(UNIT_BINS) --lab "$(LAB_TESTS)"
 
 # --- fuzzing: clang's libFuzzer, with address and undefined sanitizers --------
@@ -68,5 +70,20 @@ FUZZ_BINS := $(FUZZ_TESTS:tests/fuzz/%.c=$(F)/%)
 
 -include $(shell find $(F)/obj -name '*.d' 2>/dev/null)
 
-fuzz: $(FUZZ_BINS)
+fuzz:
+	$(Q)scripts/deps build fuzz
+	$(Q)$(MAKE) --no-print-directory do-fuzz
+do-fuzz: $(FUZZ_BINS)
 	$(Q)tests/fuzz/run $(FUZZ_SECONDS) $^
+
+# --- for a night: everything again and again, until the time is over ----------
+SOAK_SECONDS	?= 28800
+
+.PHONY: soak
+soak:
+	$(Q)end=$$(($$(date +%s) + $(SOAK_SECONDS))); round=0; \
+	while [ "$$(date +%s)" -lt "$$end" ]; do \
+		$(MAKE) --no-print-directory check || exit; \
+		$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=300 || exit; \
+		round=$$((round + 1)); echo "soak: $$round rounds, 0 failed"; \
+	done
