@@ -34,8 +34,8 @@ tests: $(UNIT_BINS)
 # LAB_TEST_DEPS: what tests/lab/all needs built besides, see tests/guest.
 LAB_TESTS := lab/auto tests/lab/all
 export VARIANT
-check-unit: all tests
-	$(Q)tests/run --unit $(UNIT_BINS)
+check-unit: all tests $$(LAB_TEST_DEPS)
+	$(Q)tests/run --unit $(UNIT_BINS) tests/cli/refusals
 
 # Sub-makes: what scripts/deps has just installed is there when they start.
 check-lab check:
@@ -44,7 +44,8 @@ check-lab check:
 do-check-lab: all images kernel-cache $$(LAB_TEST_DEPS)
 	$(Q)tests/run --lab "$(LAB_TESTS)"
 do-check: all tests images kernel-cache $$(LAB_TEST_DEPS)
-	$(Q)tests/run --unit $(UNIT_BINS) --lab "$(LAB_TESTS)"
+	$(Q)tests/run --unit $(UNIT_BINS) tests/cli/refusals \
+		--lab "$(LAB_TESTS)"
 
 # --- fuzzing: clang's libFuzzer, with address and undefined sanitizers --------
 FUZZ_CFLAGS := -std=gnu11 -g -O1 -Wall -Wextra -Wshadow -Wno-sign-conversion \
