@@ -4,7 +4,6 @@
 #include "monitor/worker/layout.h"
 
 #define SLEEP_ENABLE   0x20u /* SLP_EN; SLP_TYP is bits 4:2 */
-#define RESET_VALUE    1u    /* FADT RESET_VALUE */
 #define I8042_RESET    0xfeu
 #define PVPANIC_EVENTS 0x03u /* panicked, crash kernel loaded */
 #define PVPANIC_BYTES  16u   /* smallest BAR PCI knows */

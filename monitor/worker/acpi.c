@@ -154,7 +154,7 @@ static uint64_t add_fadt(struct builder *b, uint64_t dsdt)
 	f->boot_arch = BOOT_NO_VGA | BOOT_NO_CMOS; /* and no 8042 */
 	f->flags = FADT_HW_REDUCED | FADT_RESET_SUPPORTED;
 	f->reset_reg = io_byte(PORT_RESET);
-	f->reset_value = 1;
+	f->reset_value = RESET_VALUE;
 	f->minor = 4;
 	f->sleep_control = io_byte(PORT_SLEEP);
 	f->sleep_status = io_byte(PORT_SLEEP + 1);

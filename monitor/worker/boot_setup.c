@@ -81,6 +81,29 @@ static int put_acpi(const struct vm *vm)
 	return err ? err : put(vm, LAYOUT_ACPI, tables, used);
 }
 
+/*
+ * All the firmware there is. Linux on hardware-reduced ACPI asks EFI for a
+ * reset and, where there is none, jumps to the BIOS in real mode instead of
+ * using the FADT's reset register (efi_reboot_required(), reboot.c).
+ */
+static int put_reset_code(const struct vm *vm)
+{
+	static const uint8_t code[] = {
+		0xba,
+		PORT_RESET & 0xff,
+		PORT_RESET >> 8, /* mov PORT, %dx */
+		0xb0,
+		RESET_VALUE, /* mov VALUE, %al */
+		0xee,	     /* out %al, %dx */
+		0xf4,
+		0xeb,
+		0xfd, /* hlt; jmp to it */
+	};
+
+	_Static_assert(sizeof(code) <= 16, "up to 1 MiB");
+	return put(vm, LAYOUT_BIOS_ENTRY, code, sizeof(code));
+}
+
 static int put_boot_params(const struct vm *vm)
 {
 	const struct boot_layout *b = &vm->spec->boot;
@@ -221,6 +244,8 @@ int boot_setup(struct vm *vm)
 
 	if (!err)
 		err = put_acpi(vm);
+	if (!err)
+		err = put_reset_code(vm);
 	if (!err)
 		err = long_mode ? put_boot_params(vm) : put_start_info(vm);
 	if (!err && long_mode)

@@ -17,6 +17,7 @@
 #define LAYOUT_LOW_RAM_END 0x9fc00u
 #define LAYOUT_ACPI	   0xe0000u /* RSDP first */
 #define LAYOUT_ACPI_BYTES  0x20000u
+#define LAYOUT_BIOS_ENTRY  0xffff0u /* f000:fff0; 16 bytes */
 
 /* The hole below 4 GiB. */
 #define LAYOUT_PCI_MMIO	      0xc0000000u /* (A) BARs */
@@ -42,5 +43,6 @@ _Static_assert(LAYOUT_PCI_MMIO >= RAM_LOW_END, "RAM ends below the BARs");
 #define GSI_MSI_FIRST 24
 
 #define SLEEP_TYPE_S5 5 /* (A) \_S5 */
+#define RESET_VALUE   1 /* to PORT_RESET */
 
 #endif

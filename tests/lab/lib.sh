@@ -66,12 +66,12 @@ want_one_line()
 	((n == 1)) || fail "$n lines on stderr, not 1: $(head -5 "$1.err")"
 }
 
-# report_field FILE VM FIELD
-report_field()
+# report_fields FILE FIELD... - one line a VM
+report_fields()
 {
 	python3 -c 'import json, sys
-print(json.load(open(sys.argv[1]))["vms"][int(sys.argv[2])][sys.argv[3]])' \
-		"$1" "$2" "$3"
+for vm in json.load(open(sys.argv[1]))["vms"]:
+    print(*(vm[field] for field in sys.argv[2:]))' "$@"
 }
 
 # run_tests NAME... - TAP-like lines for t_NAME

@@ -5,7 +5,7 @@
 
 t_four_guests_on_four_nodes()
 {
-	local i nodes=''
+	local i name node pages local_pages nodes=''
 	boot "$WORK/o" disco.run=checksum -n 4 --name n \
 		--disk "path=$ROOT_DISK,ro" --mark 'DISCO-GUEST userspace' \
 		--summary --report "$WORK/r.json"
@@ -13,14 +13,16 @@ t_four_guests_on_four_nodes()
 	for i in 0 1 2 3; do
 		want_line "^n-$i\| .*DISCO-GUEST checksum ok" "$WORK/o" ||
 			return 1
-		nodes+=" $(report_field "$WORK/r.json" $i node)"
-		(($(report_field "$WORK/r.json" $i ram_pages) > 1000)) ||
-			fail "n-$i touched hardly any memory" || return 1
-		[[ $(report_field "$WORK/r.json" $i ram_pages) == \
-			"$(report_field "$WORK/r.json" $i ram_pages_local)" ]] ||
-			fail "n-$i: not all of its memory is on its node" ||
-			return 1
 	done
+	while read -r name node pages local_pages; do
+		nodes+=" $node"
+		((pages > 1000)) ||
+			fail "$name touched hardly any memory" || return 1
+		((pages == local_pages)) ||
+			fail "$name: $local_pages of $pages pages on its node" ||
+			return 1
+	done < <(report_fields "$WORK/r.json" name node ram_pages \
+		ram_pages_local)
 	[[ $(tr ' ' '\n' <<<"$nodes" | sed '/^$/d' | sort -u | wc -l) == 4 ]] ||
 		fail "guests are on nodes$nodes, not on four"
 }
@@ -128,7 +130,7 @@ t_json_config_two_guests()
 	J
 	run_disco "$WORK/o" --config "$WORK/c.json" --report "$WORK/r.json"
 	want_status 0 "$WORK/o" || return 1
-	[[ $(report_field "$WORK/r.json" 0 node) == 2 ]] ||
+	[[ $(report_fields "$WORK/r.json" name node | head -1) == 'one 2' ]] ||
 		fail "VM one is not on node 2" || return 1
 	want_line '^two\| .*DISCO-GUEST userspace' "$WORK/o"
 }

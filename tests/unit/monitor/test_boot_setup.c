@@ -167,6 +167,21 @@ static void linux_zero_page(void **state)
 	ram_end(&b.vm.ram);
 }
 
+/* f000:fff0, in the code that a CPU runs there: port, value, out. */
+static void bios_entry_resets(void **state)
+{
+	const uint8_t *code;
+
+	(void)state;
+	setup_vm(MIB(128), BOOT_LINUX64);
+	assert_int_equal(boot_setup(&b.vm), -EBADF);
+	code = ram_at(&b.vm.ram, gpa(0xffff0), 16);
+	assert_non_null(code);
+	assert_memory_equal(code, "\xba\x04\x06\xb0\x01\xee", 6);
+	assert_memory_equal(code + 6, "\xf4\xeb\xfd", 3);
+	ram_end(&b.vm.ram);
+}
+
 /* Walk the tables as a CPU does: every address below 1 GiB is itself. */
 static uint64_t walk(uint64_t va)
 {
@@ -245,6 +260,7 @@ int main(void)
 		cmocka_unit_test(map_3_gib),
 		cmocka_unit_test(map_6_gib),
 		cmocka_unit_test(linux_zero_page),
+		cmocka_unit_test(bios_entry_resets),
 		cmocka_unit_test(identity_page_tables),
 		cmocka_unit_test(pvh_start_info),
 		cmocka_unit_test(pvh_without_initrd),
