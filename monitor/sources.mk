@@ -22,14 +22,16 @@ WORKER_SRCS	+= monitor/dev/bus.c monitor/dev/pci.c monitor/dev/msix.c \
 		   monitor/dev/virtio_rng.c monitor/dev/console.c \
 		   monitor/dev/serial.c monitor/dev/power.c \
 		   monitor/sandbox/sandbox.c \
-		   monitor/worker/main.c monitor/worker/spec.c \
-		   monitor/worker/machine.c monitor/worker/vm.c \
+		   monitor/worker/main.c monitor/worker/adopt.c \
+		   monitor/worker/spec.c \
+		   monitor/worker/machine.c monitor/worker/vm.c monitor/worker/pause.c \
 		   monitor/worker/vcpu.c monitor/worker/cpuid.c \
 		   monitor/worker/boot_setup.c monitor/worker/acpi.c \
 		   monitor/worker/io_loop.c monitor/worker/stats.c
 
 # control: running guests in the foreground
-CONTROL_SRCS	+= monitor/control/run.c monitor/control/boot_set.c \
+CONTROL_SRCS	+= monitor/control/run.c monitor/control/launch.c \
+		   monitor/control/boot_set.c \
 		   monitor/control/kvm_open.c monitor/control/disk_files.c \
 		   monitor/control/worker_code.c monitor/control/spawn.c \
 		   monitor/control/spawn_child.c monitor/control/supervise.c \

@@ -28,11 +28,12 @@
 enum worker_fd {
 	WORKER_FD_SPEC = 3,
 	WORKER_FD_CONTROL = 4,
-	WORKER_FD_CONSOLE = 5, /* stream socket: guest console bytes */
-	WORKER_FD_KVM = 6,     /* /dev/kvm, read-write */
-	WORKER_FD_RAM = 7,     /* guest RAM memfd, ram_bytes long */
-	WORKER_FD_BOOT = 8,    /* boot image memfd, read-only */
-	WORKER_FD_DISK0 = 9,   /* disks follow */
+	WORKER_FD_CONSOLE = 5,	/* stream socket: guest console bytes */
+	WORKER_FD_KVM = 6,	/* /dev/kvm, read-write */
+	WORKER_FD_RAM = 7,	/* guest RAM memfd, ram_bytes long */
+	WORKER_FD_BOOT = 8,	/* boot image memfd, read-only */
+	WORKER_FD_LISTENER = 9, /* see adoptable; else /dev/null */
+	WORKER_FD_DISK0 = 10,	/* disks follow */
 };
 
 struct worker_disk {
@@ -52,6 +53,7 @@ struct worker_spec {
 	uint16_t cpus[1024]; /* host CPUs the worker may run on */
 	uint64_t ram_bytes;
 	uint32_t huge_thp;
+	uint32_t adoptable; /* WORKER_FD_LISTENER: SOCK_SEQPACKET, listening */
 	uint32_t nr_disks;
 	struct worker_disk disks[VM_MAX_DISKS];
 	struct boot_layout boot;
@@ -62,6 +64,7 @@ enum worker_event_kind {
 	WORKER_STARTED = 1, /* about to enter KVM_RUN for the first time */
 	WORKER_STOPPED = 2, /* the last event; the worker exits next */
 	WORKER_STATS = 3,   /* answer to WORKER_REQ_STATS */
+	WORKER_PAUSED = 4,  /* answer to _PAUSE and _RESUME: see paused */
 };
 
 enum worker_stop {
@@ -83,12 +86,27 @@ struct worker_event {
 	uint64_t first_run_cpu_ns; /* CPU time from exec to the first KVM_RUN;
 				    * 0: not there yet */
 	uint64_t exits;		   /* KVM_RUN returns, all vCPUs */
+	uint64_t paused;	   /* 1: WORKER_REQ_PAUSE is in force */
 	char text[256];		   /* one line, NUL-terminated, may be empty */
 };
 
 enum worker_request_kind {
 	WORKER_REQ_STATS = 1,
 	WORKER_REQ_STOP = 2,
+	WORKER_REQ_PAUSE = 3,  /* again: no error */
+	WORKER_REQ_RESUME = 4, /* again: no error */
+	/*
+	 * From now on the end of this connection is not the guest's end: the
+	 * worker waits on WORKER_FD_LISTENER for the next control process.
+	 * Needs an adoptable worker.
+	 */
+	WORKER_REQ_KEEP = 5,
+	/*
+	 * The first message on a connection to WORKER_FD_LISTENER; with two
+	 * descriptors (SCM_RIGHTS) that take the places of WORKER_FD_CONSOLE
+	 * and of the log. This connection becomes WORKER_FD_CONTROL.
+	 */
+	WORKER_REQ_ADOPT = 6,
 };
 
 struct worker_request {

@@ -30,11 +30,12 @@ int event_check(const void *bytes, size_t len, struct worker_event *out)
 	if (len != sizeof(ev))
 		return -EBADMSG;
 	memcpy(&ev, bytes, sizeof(ev));
-	if (ev.kind < WORKER_STARTED || ev.kind > WORKER_STATS)
+	if (ev.kind < WORKER_STARTED || ev.kind > WORKER_PAUSED)
 		return -EPROTO;
 	if (ev.kind == WORKER_STOPPED &&
 	    (ev.stop < STOP_POWEROFF || ev.stop > STOP_ASKED))
 		return -EPROTO;
+	ev.paused = ev.paused != 0;
 	if (ev.kind != WORKER_STOPPED)
 		ev.stop = 0;
 	if (ev.ram_pages_local > ev.ram_pages) {
@@ -123,6 +124,9 @@ static void death_line(const struct vm_end *e, bool others, char *out,
 	else if (killed(e))
 		(void)snprintf(out, size, "worker killed by signal %d (%s); %s",
 			       e->value, strsignal(e->value), after);
+	else if (e->unseen)
+		(void)snprintf(out, size,
+			       "worker is gone without saying why; %s", after);
 	else
 		(void)snprintf(out, size,
 			       "worker exited with status %d without saying "

@@ -42,6 +42,7 @@ struct vm_end {
 	bool asked;    /* the operator wanted it to stop */
 	bool hostile;  /* we killed it: a message made no sense */
 	bool stuck;    /* we killed it: it hung after it closed its socket */
+	bool unseen;   /* not our child: code and value are not known */
 	int code;      /* siginfo si_code: CLD_EXITED, CLD_KILLED, CLD_DUMPED */
 	int value;     /* siginfo si_status: exit status or signal */
 };

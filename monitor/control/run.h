@@ -27,4 +27,8 @@
  */
 MUST_CHECK int run_vms(const struct run_config *cfg, struct diag *d);
 
+/* Open /dev/null in place of standard descriptors that are closed. Return: 0;
+ * -EBADF (ST_HOST). */
+MUST_CHECK int run_hold_standard_fds(struct diag *d);
+
 #endif

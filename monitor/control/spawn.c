@@ -160,6 +160,7 @@ static void make_child(struct spawn_child *c, const struct worker_spec *spec,
 	c->fds[WORKER_FD_KVM] = f->kvm;
 	c->fds[WORKER_FD_RAM] = e->ram;
 	c->fds[WORKER_FD_BOOT] = f->boot;
+	c->fds[WORKER_FD_LISTENER] = f->listener;
 	for (unsigned i = 0; i < spec->nr_disks && i < VM_MAX_DISKS; i++)
 		c->fds[c->nr_fds++] = f->disks[i];
 	pick_environment(c->envp, ARRAY_SIZE(c->envp));
@@ -251,8 +252,10 @@ int worker_reap(struct worker *w, siginfo_t *info)
 
 	if (w->pid <= 0)
 		return -ECHILD;
-	if (waitid(P_PID, (id_t)w->pid, &si, WEXITED | WNOHANG) < 0)
+	if (waitid(P_PID, (id_t)w->pid, &si, WEXITED | WNOHANG) < 0) {
+		w->pid = 0;
 		return -errno;
+	}
 	if (si.si_pid == 0)
 		return -EAGAIN;
 	w->pid = 0;
@@ -265,7 +268,11 @@ void worker_destroy(struct worker *w)
 	if (!w)
 		return;
 	if (w->pid > 0) {
-		(void)kill(w->pid, SIGKILL);
+		if (w->pidfd >= 0)
+			worker_signal(w, SIGKILL);
+		else
+			(void)kill(w->pid, SIGKILL);
+		/* One that was adopted is not our child. */
 		(void)waitpid(w->pid, NULL, 0);
 		w->pid = 0;
 	}

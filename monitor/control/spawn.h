@@ -24,6 +24,7 @@ struct spawn_files {
 	int code; /* the program: a memfd of worker_code.h */
 	int kvm;
 	int boot;
+	int listener;		 /* -1: none */
 	int disks[VM_MAX_DISKS]; /* spec->nr_disks of them */
 };
 
@@ -67,7 +68,8 @@ void worker_signal(const struct worker *w, int sig);
  * worker_reap() - how the worker ended
  * @info: out, si_code CLD_* and si_status; untouched unless 0 is returned
  *
- * Context: does not block. Return: 0; -EAGAIN still running; -ECHILD.
+ * Context: does not block. Return: 0; -EAGAIN still running; -ECHILD not our
+ * child: when its pidfd is readable it is dead, and nobody knows how it ended.
  */
 MUST_CHECK int worker_reap(struct worker *w, siginfo_t *info);
 

@@ -77,6 +77,9 @@ static int place_fds(struct spawn_child *c)
 		return -errno;
 	c->fds[1] = c->log;
 	c->fds[2] = c->log;
+	for (unsigned i = 3; i < c->nr_fds; i++)
+		if (c->fds[i] < 0)
+			c->fds[i] = c->fds[0];
 	for (unsigned i = 0; i < c->nr_fds && !err; i++)
 		err = move_high(&c->fds[i]);
 	for (unsigned i = 0; i < c->nr_fds && !err; i++)

@@ -31,7 +31,8 @@ struct spawn_child {
 	int code;
 	int error; /* closed by exec */
 	int log;
-	int fds[SPAWN_MAX_FDS]; /* by number in the worker, from 3 on */
+	int fds[SPAWN_MAX_FDS]; /* by number in the worker, from 3 on; -1:
+				 * /dev/null */
 	unsigned nr_fds;
 	char *envp[64];
 };

@@ -10,31 +10,29 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "monitor/control/keyboard.h"
 #include "monitor/control/vm_watch.h"
+
+/* A run. One thread; lives inside supervise(). */
+struct supervisor {
+	struct watcher watcher;
+	struct vm *vms;
+	struct console *consoles; /* nr, in the order of vms */
+	unsigned nr, nr_left;
+	unsigned stops; /* how often the operator wanted an end */
+	struct sink out;
+	struct console_hub hub;
+	struct keyboard keyboard;
+	struct loop_watch signals;
+	sigset_t old_mask;
+	/* With no VM left: do not wait for stdout beyond this; 0: wait. */
+	uint64_t leave_at_ns;
+};
 
 static void kill_late(struct supervisor *s, uint64_t now)
 {
-	for (unsigned i = 0; i < s->nr; i++) {
-		struct vm *vm = &s->vms[i];
-
-		if (!vm->kill_at_ns || now < vm->kill_at_ns)
-			continue;
-		vm->kill_sent = true;
-		worker_signal(&vm->worker, SIGKILL);
-	}
-}
-
-static void ask_to_stop(struct vm *vm)
-{
-	struct worker_request req = { .kind = WORKER_REQ_STOP };
-
-	if (!vm->worker.pid)
-		return;
-	vm->end.asked = true;
-	vm_kill_in(vm, STOP_GRACE_NS);
-	/* A worker that does not read is killed when its time is over. */
-	(void)send(vm->worker.control, &req, sizeof(req),
-		   MSG_DONTWAIT | MSG_NOSIGNAL);
+	for (unsigned i = 0; i < s->nr; i++)
+		vm_kill_late(&s->vms[i], now);
 }
 
 static void stop_all(struct supervisor *s)
@@ -44,7 +42,7 @@ static void stop_all(struct supervisor *s)
 		struct vm *vm = &s->vms[i];
 
 		if (s->stops == 1) {
-			ask_to_stop(vm);
+			vm_stop(vm);
 		} else {
 			vm->kill_at_ns = vm->worker.pid ? 1 : 0;
 			worker_signal(&vm->worker, SIGKILL);
@@ -90,11 +88,35 @@ static void on_signal(struct loop_watch *w, uint32_t events)
 static void obey_keys(struct supervisor *s)
 {
 	if (s->keyboard.help)
-		sink_line(&s->err, "disco: " KEY_HELP_LINE);
+		sink_line(&s->watcher.err, "disco: " KEY_HELP_LINE);
 	if (s->keyboard.leave)
 		stop_all(s);
 	s->keyboard.help = false;
 	s->keyboard.leave = false;
+}
+
+/* stderr takes bytes again. */
+static void watch_logs(void *supervisor)
+{
+	struct supervisor *s = supervisor;
+
+	for (unsigned i = 0; i < s->nr; i++)
+		vm_watch_log(&s->vms[i]);
+}
+
+static void vm_ended(struct watcher *w, struct vm *vm)
+{
+	struct supervisor *s = container_of(w, struct supervisor, watcher);
+	char line[512];
+
+	console_gone(&s->consoles[vm - s->vms]);
+	s->nr_left--;
+	outcome_line(&vm->end, vm->text, s->nr_left > 0, line, sizeof(line));
+	if (!line[0])
+		return;
+	console_hub_break_line(&s->hub);
+	sink_kick(&s->out);
+	vm_tell(vm, line);
 }
 
 /* --- the loop --- */
@@ -114,22 +136,23 @@ static int open_signals(struct supervisor *s)
 	s->signals.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (s->signals.fd < 0)
 		return -errno;
-	loop_want(&s->loop, &s->signals, EPOLLIN);
+	loop_want(&s->watcher.loop, &s->signals, EPOLLIN);
 	return 0;
 }
 
 static int supervisor_create(struct supervisor *s,
 			     const struct supervise_options *opts)
 {
-	int err = loop_create(&s->loop);
+	int err = loop_create(&s->watcher.loop);
 
 	if (err < 0)
 		return err;
-	sink_create(&s->out, &s->loop, STDOUT_FILENO);
-	sink_create(&s->err, &s->loop, STDERR_FILENO);
-	s->err.drained = vm_watch_logs;
-	s->err.arg = s;
-	err = console_hub_create(&s->hub, &s->loop, &s->out,
+	sink_create(&s->out, &s->watcher.loop, STDOUT_FILENO);
+	sink_create(&s->watcher.err, &s->watcher.loop, STDERR_FILENO);
+	s->watcher.err.drained = watch_logs;
+	s->watcher.err.arg = s;
+	s->watcher.ended = vm_ended;
+	err = console_hub_create(&s->hub, &s->watcher.loop, &s->out,
 				 s->nr > 1 ? CONSOLE_LINES : CONSOLE_BYTES,
 				 opts->mark);
 	s->hub.tidy = opts->end_line || isatty(STDOUT_FILENO);
@@ -137,39 +160,47 @@ static int supervisor_create(struct supervisor *s,
 		err = open_signals(s);
 	if (err < 0)
 		return err;
-	for (unsigned i = 0; i < s->nr; i++)
-		vm_watch_start(s, &s->vms[i]);
+	for (unsigned i = 0; i < s->nr; i++) {
+		struct vm *vm = &s->vms[i];
+
+		console_open(&s->consoles[i], &s->hub, vm->name,
+			     vm->worker.console, vm->worker.start_ns);
+		vm_watch_start(&s->watcher, vm);
+	}
 	if (s->nr == 1 && !opts->no_input)
-		keyboard_create(&s->keyboard, &s->loop, STDIN_FILENO,
-				&s->vms[0].console);
+		keyboard_create(&s->keyboard, &s->watcher.loop, STDIN_FILENO,
+				&s->consoles[0]);
 	if (s->keyboard.kind == KEYBOARD_TERMINAL)
-		sink_line(&s->err, "disco: " KEY_HELP_LINE);
+		sink_line(&s->watcher.err, "disco: " KEY_HELP_LINE);
 	return 0;
 }
 
 static void supervisor_destroy(struct supervisor *s)
 {
 	keyboard_destroy(&s->keyboard);
-	for (unsigned i = 0; i < s->nr; i++)
+	for (unsigned i = 0; i < s->nr; i++) {
 		vm_watch_stop(&s->vms[i]);
+		s->vms[i].figures.mark_ns = s->consoles[i].mark_ns;
+		console_close(&s->consoles[i]);
+	}
 	if (s->out.loop)
 		sink_kick(&s->out); /* the end of a line, at most */
 	console_hub_destroy(&s->hub);
 	sink_destroy(&s->out);
-	sink_destroy(&s->err);
+	sink_destroy(&s->watcher.err);
 	if (s->signals.fd > 0)
 		(void)close(s->signals.fd);
-	loop_destroy(&s->loop);
+	loop_destroy(&s->watcher.loop);
 	(void)sigprocmask(SIG_SETMASK, &s->old_mask, NULL);
 }
 
 static bool all_shown(const struct supervisor *s)
 {
 	for (unsigned i = 0; i < s->nr; i++) {
-		if (!s->vms[i].console.done)
+		if (!s->consoles[i].done)
 			return false;
 	}
-	return sink_empty(&s->out) && sink_empty(&s->err);
+	return sink_empty(&s->out) && sink_empty(&s->watcher.err);
 }
 
 static bool all_done(const struct supervisor *s)
@@ -209,7 +240,7 @@ static int run_loop(struct supervisor *s)
 		uint64_t now = loop_now_ns();
 
 		keyboard_update(&s->keyboard);
-		err = loop_turn(&s->loop, timeout_ms(s, now));
+		err = loop_turn(&s->watcher.loop, timeout_ms(s, now));
 		obey_keys(s);
 		now = loop_now_ns();
 		console_hub_tick(&s->hub, now);
@@ -224,8 +255,12 @@ int supervise(struct vm *vms, unsigned nr, const struct supervise_options *opts,
 	struct supervisor *s = calloc(1, sizeof(*s));
 	int err;
 
-	if (!s)
+	if (s)
+		s->consoles = calloc(nr, sizeof(*s->consoles));
+	if (!s || !s->consoles) {
+		free(s);
 		return diag_fail(d, ST_HOST, ENOMEM, "out of memory");
+	}
 	s->vms = vms;
 	s->nr = nr;
 	s->nr_left = nr;
@@ -236,6 +271,7 @@ int supervise(struct vm *vms, unsigned nr, const struct supervise_options *opts,
 	for (unsigned i = 0; i < nr && err; i++)
 		worker_signal(&vms[i].worker, SIGKILL);
 	supervisor_destroy(s);
+	free(s->consoles);
 	free(s);
 	for (unsigned i = 0; i < nr && err; i++)
 		worker_destroy(&vms[i].worker);

@@ -11,7 +11,7 @@
 
 #include "disco/config.h"
 #include "disco/diag.h"
-#include "monitor/control/console.h"
+#include "monitor/control/loop.h"
 #include "monitor/control/outcome.h"
 #include "monitor/control/spawn.h"
 
@@ -35,7 +35,7 @@ struct vm_figures {
 	uint64_t exits;
 };
 
-struct supervisor;
+struct watcher;
 
 struct vm {
 	const char *name; /* owned by the configuration */
@@ -43,13 +43,13 @@ struct vm {
 	struct worker worker; /* running when supervise() gets it */
 	struct vm_figures figures;
 
-	/* Private to supervise.c. */
-	struct supervisor *sup;
-	struct console console;
+	/* Private to vm_watch.c, but paused and end. */
+	struct watcher *watcher;
 	struct loop_watch pidfd_watch, control_watch, log_watch;
 	struct vm_end end;
 	uint64_t kill_at_ns; /* CLOCK_MONOTONIC; 0: no */
 	bool started;
+	bool paused;	/* as its worker said last */
 	bool kill_sent; /* because kill_at_ns came */
 	char text[256]; /* last words */
 	unsigned log_lines;

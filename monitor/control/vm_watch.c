@@ -2,6 +2,7 @@
 #include "monitor/control/vm_watch.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -16,7 +17,7 @@ _Static_assert(LOG_CHUNK / 2 * (VM_NAME_MAX + 12) < SINK_BYTES / 2,
 
 void vm_tell(const struct vm *vm, const char *text)
 {
-	sink_line(&vm->sup->err, "disco: %s: %s", vm->name, text);
+	sink_line(&vm->watcher->err, "disco: %s: %s", vm->name, text);
 }
 
 /* --- the worker's own messages --- */
@@ -38,7 +39,7 @@ static void log_line(struct vm *vm)
 /* Return: false when nothing is left to read, or no room to tell it. */
 static bool read_log(struct vm *vm)
 {
-	struct supervisor *s = vm->sup;
+	struct watcher *s = vm->watcher;
 	char buf[LOG_CHUNK];
 	ssize_t n;
 
@@ -69,15 +70,10 @@ static void on_log(struct loop_watch *w, uint32_t events)
 	(void)read_log(container_of(w, struct vm, log_watch));
 }
 
-/* stderr takes bytes again. */
-void vm_watch_logs(void *supervisor)
+void vm_watch_log(struct vm *vm)
 {
-	struct supervisor *s = supervisor;
-
-	for (unsigned i = 0; i < s->nr; i++) {
-		if (s->vms[i].worker.pid)
-			loop_want(&s->loop, &s->vms[i].log_watch, EPOLLIN);
-	}
+	if (vm->worker.pid)
+		loop_want(&vm->watcher->loop, &vm->log_watch, EPOLLIN);
 }
 
 /* --- events --- */
@@ -88,6 +84,32 @@ void vm_kill_in(struct vm *vm, uint64_t ns_from_now)
 
 	if (!vm->kill_at_ns || at < vm->kill_at_ns)
 		vm->kill_at_ns = at;
+}
+
+void vm_kill_late(struct vm *vm, uint64_t now_ns)
+{
+	if (!vm->kill_at_ns || now_ns < vm->kill_at_ns)
+		return;
+	vm->kill_sent = true;
+	worker_signal(&vm->worker, SIGKILL);
+}
+
+bool vm_request(const struct vm *vm, enum worker_request_kind kind)
+{
+	struct worker_request req = { .kind = kind };
+
+	return send(vm->worker.control, &req, sizeof(req),
+		    MSG_DONTWAIT | MSG_NOSIGNAL) == sizeof(req);
+}
+
+void vm_stop(struct vm *vm)
+{
+	if (!vm->worker.pid)
+		return;
+	vm->end.asked = true;
+	vm_kill_in(vm, STOP_GRACE_NS);
+	/* A worker that does not read is killed when its time is over. */
+	(void)vm_request(vm, WORKER_REQ_STOP);
 }
 
 static void note_figures(struct vm *vm, const struct worker_event *ev)
@@ -119,7 +141,12 @@ static void take_event(struct vm *vm, const struct worker_event *ev)
 	case WORKER_STATS:
 		note_figures(vm, ev);
 		break;
+	case WORKER_PAUSED:
+		break;
 	}
+	vm->paused = ev->paused;
+	if (vm->watcher->heard)
+		vm->watcher->heard(vm->watcher, vm, ev);
 }
 
 /* Return: false when there is nothing more to receive, now or ever. */
@@ -133,14 +160,14 @@ static bool receive(struct vm *vm)
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
 		return errno == EINTR;
 	if (n <= 0) {
-		loop_want(&vm->sup->loop, &vm->control_watch, 0);
+		loop_want(&vm->watcher->loop, &vm->control_watch, 0);
 		if (!vm->end.stop)
 			vm->end.stuck = true; /* unless it ends by itself */
 		vm_kill_in(vm, END_GRACE_NS);
 		return false;
 	}
 	if (event_check(buf, (size_t)n, &ev) < 0) {
-		loop_want(&vm->sup->loop, &vm->control_watch, 0);
+		loop_want(&vm->watcher->loop, &vm->control_watch, 0);
 		vm->end.hostile = true;
 		worker_signal(&vm->worker, SIGKILL);
 		return false;
@@ -160,28 +187,17 @@ static void on_control(struct loop_watch *w, uint32_t events)
 
 /* --- the end of a VM --- */
 
-static void announce(struct vm *vm)
-{
-	struct supervisor *s = vm->sup;
-	char line[512];
-
-	outcome_line(&vm->end, vm->text, s->nr_left > 0, line, sizeof(line));
-	if (!line[0])
-		return;
-	console_hub_break_line(&s->hub);
-	sink_kick(&s->out);
-	vm_tell(vm, line);
-}
-
 static void on_death(struct loop_watch *w, uint32_t events)
 {
 	struct vm *vm = container_of(w, struct vm, pidfd_watch);
-	struct supervisor *s = vm->sup;
-	siginfo_t info;
+	struct watcher *s = vm->watcher;
+	siginfo_t info = { .si_code = 0 };
+	int err = worker_reap(&vm->worker, &info);
 
 	(void)events;
-	if (worker_reap(&vm->worker, &info) == -EAGAIN)
+	if (err == -EAGAIN)
 		return;
+	vm->end.unseen = err < 0; /* adopted: not our child */
 	loop_want(&s->loop, w, 0);
 	vm->figures.wall_ns = loop_now_ns() - vm->worker.start_ns;
 	vm->end.code = info.si_code;
@@ -196,14 +212,12 @@ static void on_death(struct loop_watch *w, uint32_t events)
 	log_line(vm);
 	loop_want(&s->loop, &vm->control_watch, 0);
 	loop_want(&s->loop, &vm->log_watch, 0);
-	console_gone(&vm->console);
 	vm->figures.status = outcome_status(&vm->end);
 	vm->kill_at_ns = 0;
-	s->nr_left--;
-	announce(vm);
+	s->ended(s, vm);
 }
 
-static void watch_fd(struct supervisor *s, struct loop_watch *w, int fd,
+static void watch_fd(struct watcher *s, struct loop_watch *w, int fd,
 		     void (*ready)(struct loop_watch *, uint32_t))
 {
 	w->fd = fd;
@@ -211,11 +225,9 @@ static void watch_fd(struct supervisor *s, struct loop_watch *w, int fd,
 	loop_want(&s->loop, w, EPOLLIN);
 }
 
-void vm_watch_start(struct supervisor *s, struct vm *vm)
+void vm_watch_start(struct watcher *s, struct vm *vm)
 {
-	vm->sup = s;
-	console_open(&vm->console, &s->hub, vm->name, vm->worker.console,
-		     vm->worker.start_ns);
+	vm->watcher = s;
 	watch_fd(s, &vm->pidfd_watch, vm->worker.pidfd, on_death);
 	watch_fd(s, &vm->control_watch, vm->worker.control, on_control);
 	watch_fd(s, &vm->log_watch, vm->worker.log, on_log);
@@ -223,12 +235,10 @@ void vm_watch_start(struct supervisor *s, struct vm *vm)
 
 void vm_watch_stop(struct vm *vm)
 {
-	if (!vm->sup)
+	if (!vm->watcher)
 		return;
-	loop_want(&vm->sup->loop, &vm->pidfd_watch, 0);
-	loop_want(&vm->sup->loop, &vm->control_watch, 0);
-	loop_want(&vm->sup->loop, &vm->log_watch, 0);
-	vm->figures.mark_ns = vm->console.mark_ns;
-	console_close(&vm->console);
-	vm->sup = NULL;
+	loop_want(&vm->watcher->loop, &vm->pidfd_watch, 0);
+	loop_want(&vm->watcher->loop, &vm->control_watch, 0);
+	loop_want(&vm->watcher->loop, &vm->log_watch, 0);
+	vm->watcher = NULL;
 }

@@ -1,50 +1,57 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One VM under supervision: its worker's messages, events and death. Shared
- * by vm_watch.c and supervise.c, private to them.
+ * One VM under watch: its worker's messages, events and death. Who watches is
+ * `disco run` (supervise.c) or the monitor (monitor.c); what they do when
+ * something happens is theirs.
  */
 #ifndef DISCO_MONITOR_VM_WATCH_H
 #define DISCO_MONITOR_VM_WATCH_H
 
-#include <signal.h>
-
-#include "monitor/control/keyboard.h"
+#include "monitor/control/loop.h"
+#include "monitor/control/sink.h"
 #include "monitor/control/supervise.h"
 
-/* A run. One thread; lives inside supervise(). */
-struct supervisor {
-	struct vm *vms;
-	unsigned nr, nr_left;
-	unsigned stops; /* how often the operator wanted an end */
+/* One thread. Outlives the VMs that it watches. */
+struct watcher {
 	struct loop loop;
-	struct sink out, err;
-	struct console_hub hub;
-	struct keyboard keyboard;
-	struct loop_watch signals;
-	sigset_t old_mask;
-	/* With no VM left: do not wait for stdout beyond this; 0: wait. */
-	uint64_t leave_at_ns;
+	struct sink err; /* where messages go */
+	/*
+	 * The worker is dead and reaped; figures and status are filled, all
+	 * descriptors are still open. Not NULL.
+	 */
+	void (*ended)(struct watcher *w, struct vm *vm);
+	/* An event that made sense, after it was noted; may be NULL. */
+	void (*heard)(struct watcher *w, struct vm *vm,
+		      const struct worker_event *ev);
 };
 
 /**
  * vm_watch_start() - watch a VM and its worker
  * @vm: its worker runs; handlers keep the pointer
  *
- * When the worker dies, figures and status are filled, s->nr_left goes down
- * and the operator is told.
+ * The console is not touched.
  */
-void vm_watch_start(struct supervisor *s, struct vm *vm);
+void vm_watch_start(struct watcher *w, struct vm *vm);
 
-/* Before s->loop goes away. The worker stays as it is. */
+/* Before w->loop goes away. The worker stays as it is. */
 void vm_watch_stop(struct vm *vm);
 
 /* "disco: NAME: TEXT" on standard error; @text is clean. */
 void vm_tell(const struct vm *vm, const char *text);
 
+/* Send a request; false: the worker does not read, or is gone. */
+bool vm_request(const struct vm *vm, enum worker_request_kind kind);
+
+/* Ask the guest to stop; its worker is killed after STOP_GRACE_NS. */
+void vm_stop(struct vm *vm);
+
 /* Kill the worker when it still runs then; an earlier time stands. */
 void vm_kill_in(struct vm *vm, uint64_t ns_from_now);
 
-/* Make the messages of living workers heard again; sink's drained(). */
-void vm_watch_logs(void *supervisor);
+/* The time set by vm_kill_in() may have come: see to it. */
+void vm_kill_late(struct vm *vm, uint64_t now_ns);
+
+/* The sink takes messages again: hear those of a living worker. */
+void vm_watch_log(struct vm *vm);
 
 #endif

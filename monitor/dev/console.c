@@ -44,6 +44,17 @@ static void arm(struct console *c, bool now)
 	c->armed = true;
 }
 
+/* Lock held, nobody reads: keep the last bytes. */
+static void put_last(struct console *c, const uint8_t *buf, size_t len)
+{
+	size_t skip = len > CONSOLE_OUT_BYTES ? len - CONSOLE_OUT_BYTES : 0;
+
+	for (size_t i = skip; i < len; i++)
+		c->out[c->head++ % CONSOLE_OUT_BYTES] = buf[i];
+	if (used(c) > CONSOLE_OUT_BYTES)
+		c->tail = c->head - CONSOLE_OUT_BYTES;
+}
+
 size_t console_put(struct console *c, struct console_port *p,
 		   const uint8_t *buf, size_t len)
 {
@@ -51,6 +62,11 @@ size_t console_put(struct console *c, struct console_port *p,
 
 	(void)pthread_mutex_lock(&c->lock);
 	c->focus = p;
+	if (c->away) {
+		put_last(c, buf, len);
+		(void)pthread_mutex_unlock(&c->lock);
+		return len;
+	}
 	n = min_u64(len, CONSOLE_OUT_BYTES - used(c));
 	for (size_t i = 0; i < n; i++)
 		c->out[c->head++ % CONSOLE_OUT_BYTES] = buf[i];
@@ -67,7 +83,7 @@ bool console_has_room(struct console *c, size_t bytes)
 	bool fits;
 
 	(void)pthread_mutex_lock(&c->lock);
-	fits = bytes <= CONSOLE_OUT_BYTES - used(c);
+	fits = c->away || bytes <= CONSOLE_OUT_BYTES - used(c);
 	if (!fits)
 		c->refused = true;
 	(void)pthread_mutex_unlock(&c->lock);
@@ -79,10 +95,17 @@ void console_want_input(struct console *c)
 	poke(c->wake.fd);
 }
 
+static void set_away(struct console *c, bool away)
+{
+	(void)pthread_mutex_lock(&c->lock);
+	c->away = away;
+	(void)pthread_mutex_unlock(&c->lock);
+}
+
 /*
  * Send one contiguous part. Return: true when there may be more to send and
- * the socket took it all. The reader being gone counts as sent: nobody can
- * read it any more and the guest must not hang on that.
+ * the socket took it all. The reader being gone counts as sent, unless another
+ * may come: nobody can read it any more and the guest must not hang on that.
  */
 static bool send_part(struct console *c)
 {
@@ -93,6 +116,8 @@ static bool send_part(struct console *c)
 	at = c->tail % CONSOLE_OUT_BYTES;
 	n = (uint32_t)min_u64(used(c), CONSOLE_OUT_BYTES - at);
 	c->armed = false;
+	if (c->away)
+		n = 0;
 	(void)pthread_mutex_unlock(&c->lock);
 	if (n == 0)
 		return false;
@@ -100,6 +125,10 @@ static bool send_part(struct console *c)
 	sent = send(c->sock.fd, c->out + at, n, MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (sent < 0 && (errno == EAGAIN || errno == EINTR))
 		return false;
+	if (sent < 0 && c->keep) {
+		set_away(c, true);
+		return false;
+	}
 	if (sent < 0)
 		sent = n;
 	(void)pthread_mutex_lock(&c->lock);
@@ -113,7 +142,7 @@ static void tell_drained(struct console *c)
 	bool tell;
 
 	(void)pthread_mutex_lock(&c->lock);
-	tell = c->refused && used(c) < CONSOLE_OUT_BYTES / 2;
+	tell = c->refused && (c->away || used(c) < CONSOLE_OUT_BYTES / 2);
 	if (tell)
 		c->refused = false;
 	(void)pthread_mutex_unlock(&c->lock);
@@ -150,7 +179,7 @@ static void update_events(struct console *c)
 
 	(void)pthread_mutex_lock(&c->lock);
 	p = c->focus;
-	pending = used(c) > 0;
+	pending = used(c) > 0 && !c->away;
 	(void)pthread_mutex_unlock(&c->lock);
 	if (p && !c->eof && p->room(p) > 0)
 		want |= EPOLLIN;
@@ -200,6 +229,25 @@ static void wake_ready(struct io_watch *w, uint32_t events)
 	pump(container_of(w, struct console, wake));
 }
 
+void console_keep(struct console *c)
+{
+	c->keep = true;
+}
+
+void console_detach(struct console *c)
+{
+	set_away(c, true);
+	c->eof = true;
+	pump(c); /* takes the descriptor off, tells who waits for room */
+}
+
+void console_attach(struct console *c)
+{
+	set_away(c, false);
+	c->eof = false;
+	pump(c);
+}
+
 static int64_t now_ms(void)
 {
 	struct timespec t;
@@ -213,7 +261,7 @@ void console_flush(struct console *c, int ms)
 	struct pollfd p = { .fd = c->sock.fd, .events = POLLOUT };
 	int64_t end = now_ms() + ms, left;
 
-	while (used(c) > 0) {
+	while (used(c) > 0 && !c->away) {
 		if (send_part(c) || used(c) == 0)
 			continue;
 		left = end - now_ms();

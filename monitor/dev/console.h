@@ -9,6 +9,9 @@
  * "transmitter busy", virtio console leaves the chain in the queue. So a
  * reader that is slow slows its own guest and loses nothing.
  *
+ * When the reader went away and another may come (console_keep()), nobody is
+ * slowed: the buffer keeps the last bytes, older ones are lost.
+ *
  * Input goes to the device that wrote last (the serial port at first).
  *
  * Locking: @lock covers the buffer and focus; leaf lock, never held across a
@@ -41,10 +44,13 @@ struct console {
 	unsigned nr_ports;			       /* [I after start] */
 	uint32_t events;      /* I/O thread: what sock waits for */
 	bool eof;	      /* I/O thread: nobody types any more */
+	bool keep;	      /* I/O thread: another reader may come */
 	pthread_mutex_t lock; /* below */
 	struct console_port *focus;
 	bool armed;	     /* timer or wake-up under way */
 	bool refused;	     /* somebody was told the buffer is full */
+	bool away;	     /* no reader: old bytes make room for new ones;
+			      * set and cleared by the I/O thread */
 	uint32_t head, tail; /* free running */
 	uint8_t out[CONSOLE_OUT_BYTES];
 };
@@ -64,6 +70,18 @@ MUST_CHECK bool console_has_room(struct console *c, size_t bytes);
 
 /* The port with the focus can take input again. Context: any thread. */
 void console_want_input(struct console *c);
+
+/*
+ * The reader may be followed by another: from now on its end makes the console
+ * wait for one, instead of discarding output for good. Context: I/O thread.
+ */
+void console_keep(struct console *c);
+
+/* No reader for now. The descriptor may be replaced. Context: I/O thread. */
+void console_detach(struct console *c);
+
+/* A reader again, at the same descriptor number. Context: I/O thread. */
+void console_attach(struct console *c);
 
 /* Send what is buffered, at most @ms milliseconds. Context: I/O thread. */
 void console_flush(struct console *c, int ms);

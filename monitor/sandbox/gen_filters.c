@@ -40,12 +40,14 @@ static const struct thread_class classes[] = {
 		     SCMP_SYS(tgkill), /* abort() */
 		     SCMP_SYS(restart_syscall) },
 	  .ioctls = { KVM_RUN, KVM_IRQ_LINE, KVM_SET_GSI_ROUTING, KVM_IRQFD,
-		      KVM_IOEVENTFD, KVM_GET_REGS } },
+		      KVM_IOEVENTFD, KVM_GET_REGS, KVM_KVMCLOCK_CTRL } },
 	{ .name = "io",
 	  .calls = { SCMP_SYS(write), SCMP_SYS(epoll_wait), SCMP_SYS(epoll_ctl),
 		     SCMP_SYS(poll), SCMP_SYS(timerfd_settime),
 		     SCMP_SYS(sendto), SCMP_SYS(recvfrom), SCMP_SYS(sendmsg),
 		     SCMP_SYS(recvmsg),
+		     /* the next control process */
+		     SCMP_SYS(accept4), SCMP_SYS(dup3),
 		     /* disks: the ring, or directly where there is none */
 		     SCMP_SYS(io_uring_enter), SCMP_SYS(preadv),
 		     SCMP_SYS(pwritev), SCMP_SYS(pread64), SCMP_SYS(fdatasync),

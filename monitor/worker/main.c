@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "monitor/sandbox/sandbox.h"
+#include "monitor/worker/adopt.h"
 #include "monitor/worker/boot_setup.h"
 #include "monitor/worker/machine.h"
 #include "monitor/worker/spec.h"
@@ -26,10 +27,11 @@
 static struct worker_spec spec;
 static struct machine machine;
 static struct io_watch control_watch;
+static struct adopt adopt;
 
 static void send_event(const struct worker_event *e)
 {
-	/* Control gone: nobody to tell, and control_ready() ends us. */
+	/* Control gone: nobody to tell; control_ready() sees it as well. */
 	while (send(WORKER_FD_CONTROL, e, sizeof(*e), MSG_NOSIGNAL) < 0 &&
 	       errno == EINTR)
 		;
@@ -43,6 +45,58 @@ static void send_stats(enum worker_event_kind kind, bool deep)
 	send_event(&e);
 }
 
+/* A new control process, at WORKER_FD_CONTROL. */
+static void adopted(struct adopt *a)
+{
+	(void)a;
+	console_attach(&machine.console);
+	if (io_loop_watch(&machine.vm.loop, &control_watch, EPOLLIN))
+		vm_stop(&machine.vm, STOP_FAILED, "event loop: %s",
+			strerror(errno));
+}
+
+/* Nobody is at the other end of the control socket any more. */
+static void control_lost(void)
+{
+	int err = -ENOTCONN;
+
+	if (adopt.keep) {
+		err = io_loop_watch(&machine.vm.loop, &control_watch, 0);
+		console_detach(&machine.console);
+		if (!err)
+			err = adopt_wait(&adopt);
+	}
+	if (err)
+		vm_stop(&machine.vm, STOP_ASKED, "control process is gone");
+}
+
+static void obey(enum worker_request_kind kind)
+{
+	switch (kind) {
+	case WORKER_REQ_STATS:
+		send_stats(WORKER_STATS, true);
+		break;
+	case WORKER_REQ_STOP:
+		vm_stop(&machine.vm, STOP_ASKED, "stopped by the operator");
+		break;
+	case WORKER_REQ_PAUSE:
+		vm_park(&machine.vm, PARK_PAUSE);
+		send_stats(WORKER_PAUSED, false);
+		break;
+	case WORKER_REQ_RESUME:
+		vm_unpark(&machine.vm, PARK_PAUSE);
+		send_stats(WORKER_PAUSED, false);
+		break;
+	case WORKER_REQ_KEEP:
+		adopt.keep = spec.adoptable != 0;
+		if (adopt.keep)
+			console_keep(&machine.console);
+		break;
+	case WORKER_REQ_ADOPT:
+		break; /* the first on its connection, and never here */
+	}
+}
+
 static void control_ready(struct io_watch *w, uint32_t events)
 {
 	struct worker_request r;
@@ -52,13 +106,10 @@ static void control_ready(struct io_watch *w, uint32_t events)
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n == 0 || n < (ssize_t)sizeof(r)) {
-		vm_stop(&machine.vm, STOP_ASKED, "control process is gone");
+		control_lost();
 		return;
 	}
-	if (r.kind == WORKER_REQ_STATS)
-		send_stats(WORKER_STATS, true);
-	else if (r.kind == WORKER_REQ_STOP)
-		vm_stop(&machine.vm, STOP_ASKED, "stopped by the operator");
+	obey((enum worker_request_kind)r.kind);
 }
 
 /* Everything that can fail before a guest runs. */
@@ -80,6 +131,7 @@ static int prepare(const char **what)
 	*what = "start";
 	control_watch = (struct io_watch){ .fd = WORKER_FD_CONTROL,
 					   .ready = control_ready };
+	adopt_init(&adopt, &machine.vm.loop, WORKER_FD_LISTENER, adopted);
 	err = io_loop_watch(&machine.vm.loop, &control_watch, EPOLLIN);
 	if (!err)
 		err = vcpu_install_kick();

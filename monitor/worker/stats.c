@@ -83,7 +83,7 @@ static uint64_t private_bytes(const struct vm *vm)
 	return s.private_bytes;
 }
 
-void stats_fill(const struct vm *vm, struct worker_event *e, bool deep)
+void stats_fill(struct vm *vm, struct worker_event *e, bool deep)
 {
 	nodeid_t node = vm->spec->node == NODE_AUTO ? 0 : vm->spec->node;
 
@@ -91,6 +91,7 @@ void stats_fill(const struct vm *vm, struct worker_event *e, bool deep)
 	e->first_run_cpu_ns = atomic_load_explicit(&vm->first_run_cpu_ns,
 						   memory_order_relaxed);
 	e->exits = vm_exits(vm);
+	e->paused = (vm_parked(vm) & PARK_PAUSE) != 0;
 	if (!deep)
 		return;
 	if (node_pages_local(vm->ram.hva, vm->ram.bytes, node, &e->ram_pages,

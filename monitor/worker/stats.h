@@ -20,6 +20,6 @@ uint64_t stats_cpu_ns(void);
  *
  * Context: I/O thread.
  */
-void stats_fill(const struct vm *vm, struct worker_event *e, bool deep);
+void stats_fill(struct vm *vm, struct worker_event *e, bool deep);
 
 #endif

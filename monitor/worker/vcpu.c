@@ -154,8 +154,10 @@ static void run_loop(struct vcpu *c)
 			handle_exit(c);
 			continue;
 		}
-		if (errno == EINTR || errno == EAGAIN)
+		if (errno == EINTR || errno == EAGAIN) {
+			vcpu_wait_parked(c);
 			continue;
+		}
 		vm_stop(c->vm, STOP_CRASH, "vCPU %u: KVM_RUN: %s", c->index,
 			strerror(errno));
 	}
@@ -173,6 +175,7 @@ static void *vcpu_main(void *arg)
 		atomic_store_explicit(&c->vm->first_run_cpu_ns, stats_cpu_ns(),
 				      memory_order_relaxed);
 	run_loop(c);
+	vcpu_leave_parked(c);
 	return NULL;
 }
 

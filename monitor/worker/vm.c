@@ -265,6 +265,7 @@ int vm_create(struct vm *vm, int kvm_fd, const struct worker_spec *spec,
 	vm->host.ops = &host_ops;
 	vm->host.ram = &vm->ram;
 	(void)pthread_mutex_init(&vm->route_lock, NULL);
+	park_init(&vm->park);
 	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
 		int err = steps[i].make(vm);
 
@@ -290,6 +291,7 @@ int vm_start(struct vm *vm)
 void vm_join(struct vm *vm)
 {
 	/* vCPUs look at vm_stopping() before each KVM_RUN. */
+	vm_unpark(vm, UINT32_MAX);
 	for (unsigned i = 0; i < vm->nr_vcpus; i++)
 		vcpu_kick(&vm->vcpus[i]);
 	for (unsigned i = 0; i < vm->nr_vcpus; i++)
@@ -308,6 +310,7 @@ void vm_destroy(struct vm *vm)
 		(void)close(vm->stop_watch.fd);
 	io_loop_destroy(&vm->loop);
 	(void)pthread_mutex_destroy(&vm->route_lock);
+	park_destroy(&vm->park);
 }
 
 uint64_t vm_exits(const struct vm *vm)

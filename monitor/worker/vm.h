@@ -22,6 +22,7 @@
 #include "monitor/dev/pci.h"
 #include "monitor/worker/cpuid.h"
 #include "monitor/worker/io_loop.h"
+#include "monitor/worker/pause.h"
 
 #define VM_MAX_MSI_ROUTES 128
 
@@ -57,6 +58,7 @@ struct vm {
 	struct vcpu *vcpus;	  /* [I] */
 	unsigned nr_vcpus;	  /* [I] */
 	size_t run_bytes;	  /* [I] */
+	struct park park;	  /* vCPUs out of the guest */
 	/* Interrupt routes; lock is per VM and off the exit path: routes
 	 * change when a guest programs MSI-X. */
 	pthread_mutex_t route_lock;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 // LINK: tests/unit/control/fake_worker.c monitor/control/run.c
-// LINK: monitor/control/boot_set.c monitor/control/cache_dir.c
+// LINK: monitor/control/launch.c monitor/control/boot_set.c
 // LINK: monitor/control/plan.c monitor/control/size.c
 // LINK: monitor/control/disk_files.c monitor/control/worker_code.c
 // LINK: monitor/control/spawn.c monitor/control/spawn_child.c
@@ -10,7 +10,7 @@
 // LINK: monitor/control/console_text.c monitor/control/sink.c
 // LINK: monitor/control/loop.c monitor/control/report.c
 // LINK: numa/topology.c numa/place.c numa/bind.c -lhwloc -ljansson
-// LINK: monitor/sandbox/privileges.c
+// LINK: monitor/sandbox/privileges.c monitor/control/cache_dir.c
 /*
  * Whole runs, from configuration to exit status, with the fake worker. The
  * run is a child process with its own standard descriptors.

@@ -33,6 +33,7 @@ static int set_up(void **state)
 	assert_int_equal(worker_code_create(&code, &d), 0);
 	assert_int_equal(worker_code_get(&code, NODE_AUTO, &files.code, &d), 0);
 	files.kvm = open("/dev/null", O_RDWR | O_CLOEXEC);
+	files.listener = -1;
 	files.boot = memfd_create("boot", MFD_CLOEXEC);
 	for (unsigned i = 0; i < NR_DISKS; i++)
 		files.disks[i] = memfd_create("disk", MFD_CLOEXEC);

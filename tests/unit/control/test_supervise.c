@@ -133,7 +133,7 @@ static void wrong_sizes_are_refused(void **state)
 
 static void wrong_kinds_and_reasons_are_refused(void **state)
 {
-	static const uint32_t bad[] = { 0, 4, 99, 0x80000000u, UINT32_MAX };
+	static const uint32_t bad[] = { 0, 5, 99, 0x80000000u, UINT32_MAX };
 	static const uint32_t bad_stop[] = { 0, 7, 99, 0x80000000u,
 					     UINT32_MAX };
 	struct worker_event ev, out;
