@@ -40,7 +40,8 @@ CONTROL_SRCS	+= monitor/control/run.c monitor/control/launch.c \
 		   monitor/control/keyboard.c monitor/control/terminal.c \
 		   monitor/control/console.c monitor/control/console_text.c \
 		   monitor/control/sink.c monitor/control/loop.c \
-		   monitor/control/report.c
+		   monitor/control/report.c monitor/control/state_dir.c \
+		   monitor/control/state_vm.c
 
 # kernels and initrds
 BOOT_SRCS	+= monitor/boot/bzimage.c monitor/boot/elf_image.c \

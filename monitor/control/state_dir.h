@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What of the monitor outlives it: a directory of mode 0700, first of
+ * $DISCO_STATE_DIR, /run/disco for root, $XDG_RUNTIME_DIR/disco.
+ *
+ *	lock		held by the monitor that runs
+ *	api.sock	its API
+ *	monitor.log	messages of one that `disco run -d` started
+ *	vms/NAME.json	one a VM, struct vm_record
+ *	vms/NAME.sock	where its worker waits for the next monitor
+ *
+ * Sockets are reached through /proc/self/fd, so that the directory's name may
+ * be longer than a socket address.
+ */
+#ifndef DISCO_MONITOR_STATE_DIR_H
+#define DISCO_MONITOR_STATE_DIR_H
+
+#include <sys/types.h>
+
+#include "disco/config.h"
+#include "disco/diag.h"
+
+#define STATE_LOG "monitor.log"
+
+struct state_dir {
+	char *path; /* owned */
+	int fd;	    /* of the directory; -1: not open */
+	int vms;    /* of vms/ */
+	int lock;   /* -1: not held */
+};
+
+/* What has to be known of a VM to find it again. */
+struct vm_record {
+	char name[VM_NAME_MAX + 1];
+	pid_t pid;
+	uint64_t pid_start; /* of /proc/PID/stat: tells a pid used again */
+	nodeid_t node;
+	unsigned nr_vcpus;
+	uint64_t memory_bytes;
+	uint64_t start_ns; /* CLOCK_MONOTONIC */
+	char kernel[256];  /* for people; cut when longer */
+};
+
+#define STATE_DIR_NONE ((struct state_dir){ .fd = -1, .vms = -1, .lock = -1 })
+
+/**
+ * state_dir_open() - the directory and vms/ in it
+ * @s:      filled, success or not; release with state_dir_close()
+ * @create: make what is missing, mode 0700
+ * @d:      why not: ST_HOST; with @create false a missing directory is
+ *          ST_NO_MONITOR
+ *
+ * A directory that belongs to somebody else, or that others may enter, is
+ * refused.
+ *
+ * Context: one thread (getenv). Return: 0; -ENOENT; -EPERM; -errno of mkdir()
+ * and open(); -ENOMEM.
+ */
+MUST_CHECK int state_dir_open(struct state_dir *s, bool create, struct diag *d);
+
+/* NULL and STATE_DIR_NONE are fine. Gives the lock back. */
+void state_dir_close(struct state_dir *s);
+
+/**
+ * state_dir_lock() - become the monitor of this directory
+ *
+ * Context: does not block. Return: 0; -EWOULDBLOCK another one runs
+ * (ST_HOST); -errno of open().
+ */
+MUST_CHECK int state_dir_lock(struct state_dir *s, struct diag *d);
+
+/**
+ * state_api_listen() - the API's socket, mode 0600, replacing an old one
+ * Context: the lock is held. Return: a descriptor; -errno.
+ */
+MUST_CHECK int state_api_listen(const struct state_dir *s);
+
+/* Return: a connected descriptor, blocking; -errno of socket(), connect(). */
+MUST_CHECK int state_api_connect(const struct state_dir *s);
+
+/* The same for a VM's worker; both non-blocking. @name: a checked VM name. */
+MUST_CHECK int state_vm_listen(const struct state_dir *s, const char *name);
+MUST_CHECK int state_vm_connect(const struct state_dir *s, const char *name);
+
+/**
+ * state_vm_save() - write or replace a VM's record, as a whole
+ * Return: 0; -ENOMEM; -errno of open(), write and rename.
+ */
+MUST_CHECK int state_vm_save(const struct state_dir *s,
+			     const struct vm_record *r);
+
+/* Forget a VM: record and socket. */
+void state_vm_remove(const struct state_dir *s, const char *name);
+
+/**
+ * state_vm_load() - read a record
+ * @out: checked: name equals @name, figures in range; untouched on error
+ *
+ * Return: 0; -ENOENT; -EBADMSG no such record; -ESTALE of another boot of
+ * this machine; -ENOMEM.
+ */
+MUST_CHECK int state_vm_load(const struct state_dir *s, const char *name,
+			     struct vm_record *out);
+
+/**
+ * state_vm_each() - call for the name of every record
+ * Return: 0; -errno of opening the directory.
+ */
+MUST_CHECK int state_vm_each(const struct state_dir *s,
+			     void (*each)(void *arg, const char *name),
+			     void *arg);
+
+/* When @pid was started, in clock ticks since boot; 0: no such process. */
+uint64_t process_start(pid_t pid);
+
+/* 1 .. VM_NAME_MAX bytes, [A-Za-z0-9._-], alphanumeric first. */
+bool vm_name_valid(const char *name);
+
+#endif
