@@ -43,13 +43,29 @@ CONTROL_SRCS	+= monitor/control/run.c monitor/control/launch.c \
 		   monitor/control/report.c monitor/control/state_dir.c \
 		   monitor/control/state_vm.c
 
+# control: the monitor, its API, and the commands that use it
+CONTROL_SRCS	+= monitor/control/monitor.c monitor/control/starter.c \
+		   monitor/control/adopt.c monitor/control/tap.c \
+		   monitor/control/notify.c monitor/control/api.c \
+		   monitor/control/api_routes.c monitor/control/api_vm.c \
+		   monitor/control/api_figures.c \
+		   monitor/control/http_client.c monitor/control/cli.c \
+		   monitor/control/cli_vm.c monitor/control/cli_run.c \
+		   monitor/control/cli_stats.c
+
 # kernels and initrds
 BOOT_SRCS	+= monitor/boot/bzimage.c monitor/boot/elf_image.c \
 		   monitor/boot/unpack.c monitor/boot/kernel_cache.c \
 		   monitor/boot/boot_image.c
 
 # --- the two programs ---------------------------------------------------------
-CONTROL_LIBS	:= -lhwloc -ljansson -llzma -lzstd -llz4 -lz
+CONTROL_LIBS	:= -lhwloc -ljansson -llzma -lzstd -llz4 -lz -lmicrohttpd
+
+# What systemd hears of the monitor: where libsystemd is.
+ifeq ($(shell pkg-config --exists libsystemd && echo yes),yes)
+CONTROL_LIBS	+= -lsystemd
+$(B)/obj/monitor/control/notify.o: CPPFLAGS += -DDISCO_SYSTEMD
+endif
 # The archive: the shared one of Debian 12 lacks io_uring_enable_rings().
 WORKER_LIBS	:= -l:liburing.a
 

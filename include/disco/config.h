@@ -42,6 +42,7 @@ struct vm_config {
 struct run_config {
 	struct vm_config *vms; /* array, after -n was expanded */
 	unsigned nr_vms;
+	bool detach;  /* -d: give them to the monitor */
 	bool dry_run; /* print the plan, start nothing */
 	bool summary; /* --summary: a table at the end */
 	char *report; /* --report FILE: JSON at the end; NULL: none */

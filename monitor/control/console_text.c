@@ -136,7 +136,9 @@ enum key_action key_feed(struct key_state *k, uint8_t c, uint8_t *out)
 	}
 	if (k->escaped && c != KEY_ESCAPE) {
 		k->escaped = false;
-		return c == 'x' || c == 'X' ? KEY_LEAVE : KEY_HELP;
+		if (c == 'x' || c == 'X')
+			return KEY_LEAVE;
+		return c == 'd' || c == 'D' ? KEY_DETACH : KEY_HELP;
 	}
 	k->escaped = false;
 	*out = c;

@@ -73,10 +73,11 @@ bool mark_feed(const struct mark *m, size_t *matched, const uint8_t *bytes,
 	"Ctrl-A h: this line"
 
 enum key_action {
-	KEY_NONE,  /* wait for the next key */
-	KEY_SEND,  /* give *out to the guest */
-	KEY_LEAVE, /* Ctrl-A x */
-	KEY_HELP,  /* Ctrl-A and anything else */
+	KEY_NONE,   /* wait for the next key */
+	KEY_SEND,   /* give *out to the guest */
+	KEY_LEAVE,  /* Ctrl-A x */
+	KEY_DETACH, /* Ctrl-A d; where one cannot: as KEY_HELP */
+	KEY_HELP,   /* Ctrl-A and anything else */
 };
 
 struct key_state {

@@ -22,6 +22,7 @@ static void type_key(struct keyboard *k, uint8_t c)
 	case KEY_LEAVE:
 		k->leave = true;
 		break;
+	case KEY_DETACH:
 	case KEY_HELP:
 		k->help = true;
 		break;

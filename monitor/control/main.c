@@ -9,8 +9,10 @@
 
 #include "disco/config.h"
 #include "disco/diag.h"
+#include "monitor/control/cli.h"
 #include "monitor/control/config_draft.h"
 #include "monitor/control/doctor.h"
+#include "monitor/control/monitor.h"
 #include "monitor/control/options.h"
 #include "monitor/control/plan.h"
 #include "monitor/control/run.h"
@@ -30,6 +32,14 @@ static int version_main(int argc, char **argv, struct diag *d);
 
 static const struct command commands[] = {
 	{ "run", run_main, "start virtual machines and wait for them" },
+	{ "ls", ls_main, "list the virtual machines of the monitor" },
+	{ "stats", stats_main, "print figures of each of them" },
+	{ "stop", stop_main, "ask some to stop" },
+	{ "kill", kill_main, "end some at once" },
+	{ "pause", pause_main, "keep some from running" },
+	{ "resume", resume_main, "let them go on" },
+	{ "topology", topology_main, "print the NUMA nodes" },
+	{ "monitor", monitor_main, "run virtual machines in the background" },
 	{ "doctor", doctor_main, "say what of this machine disco can use" },
 	{ "unpack", unpack_main, "decompress kernels into the cache" },
 	{ "help", help_main, "print this" },
@@ -44,8 +54,9 @@ static int run_main(int argc, char **argv, struct diag *d)
 
 	ret = options_parse_run(argc, argv, &cfg, &helped, d);
 	if (!ret && !helped)
-		ret = cfg.dry_run ? plan_show(&cfg, stdout, d)
-				  : run_vms(&cfg, d);
+		ret = cfg.dry_run  ? plan_show(&cfg, stdout, d)
+		      : cfg.detach ? cli_run_detached(&cfg, d)
+				   : run_vms(&cfg, d);
 	run_config_destroy(&cfg);
 	return ret;
 }
@@ -57,7 +68,7 @@ static int help_main(int argc, char **argv, struct diag *d)
 	(void)d;
 	printf("Usage: disco COMMAND [OPTION...]\n\n");
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-		printf("  %-9s %s\n", commands[i].name, commands[i].help);
+		printf("  %-10s %s\n", commands[i].name, commands[i].help);
 	printf("\n'disco COMMAND --help' lists a command's options; disco(1) "
 	       "has the exit statuses.\n");
 	return ST_OK;

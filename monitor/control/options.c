@@ -24,6 +24,7 @@ struct options {
 	const char *config; /* in argv */
 	const char *report;
 	const char *mark;
+	bool detach;
 	bool dry_run;
 	bool summary;
 	bool help;
@@ -37,6 +38,7 @@ enum {
 	KEY_REPORT,
 	KEY_MARK,
 	KEY_HELP,
+	KEY_DETACH = 'd',
 };
 
 static const struct argp_option argp_options[] = {
@@ -59,6 +61,8 @@ static const struct argp_option argp_options[] = {
 	  "Start COUNT VMs, NAME-0, NAME-1, ...", 0 },
 	{ "config", KEY_CONFIG, "FILE.json", 0,
 	  "Read disco.json(5); options go over its values", 1 },
+	{ "detach", KEY_DETACH, NULL, 0,
+	  "Give the VMs to the monitor, start one if none runs", 1 },
 	{ "dry-run", KEY_DRY_RUN, NULL, 0, "Print the plan, start nothing", 1 },
 	{ "summary", KEY_SUMMARY, NULL, 0, "Print a table at the end", 1 },
 	{ "report", KEY_REPORT, "FILE", 0, "Write the figures as JSON", 1 },
@@ -67,6 +71,11 @@ static const struct argp_option argp_options[] = {
 	{ "help", KEY_HELP, NULL, 0, "Print this and exit", 2 },
 	{ NULL, 0, NULL, 0, NULL, 0 },
 };
+
+const struct argp_option *options_run_table(void)
+{
+	return argp_options;
+}
 
 /* --- argp --- */
 
@@ -167,6 +176,9 @@ static error_t parse_one(int key, char *arg, struct argp_state *state)
 	case KEY_CONFIG:
 		o->config = arg;
 		return 0;
+	case KEY_DETACH:
+		o->detach = true;
+		return 0;
 	case KEY_DRY_RUN:
 		o->dry_run = true;
 		return 0;
@@ -244,11 +256,16 @@ static int copy_text(char **to, const char *from, struct diag *d)
 
 static int build(const struct options *o, struct run_config *cfg)
 {
-	struct run_config done = { .dry_run = o->dry_run,
+	struct run_config done = { .detach = o->detach,
+				   .dry_run = o->dry_run,
 				   .summary = o->summary };
 	struct config_draft c = { 0 };
 	int err;
 
+	if (o->detach && (o->summary || o->report || o->mark))
+		return diag_fail(o->d, ST_USAGE, EINVAL,
+				 "--summary, --report and --mark are of a run "
+				 "that is waited for, not of --detach");
 	err = make_draft(o, &c);
 	if (!err)
 		err = config_draft_finish(&c, &done, o->d);

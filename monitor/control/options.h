@@ -26,4 +26,9 @@
 MUST_CHECK int options_parse_run(int argc, char **argv, struct run_config *cfg,
 				 bool *helped, struct diag *d);
 
+struct argp_option;
+
+/* The options of `disco run`; a NULL name ends it. */
+const struct argp_option *options_run_table(void);
+
 #endif

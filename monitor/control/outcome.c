@@ -77,6 +77,9 @@ enum exit_status outcome_status(const struct vm_end *e)
 		return ST_WORKER_FAIL;
 	if (e->stop)
 		return stop_status(e->stop);
+	/* One that was adopted: we see that it is dead, not by what. */
+	if (e->cut && e->unseen)
+		return ST_STOPPED;
 	if (e->asked && killed(e) && e->value == SIGKILL)
 		return ST_STOPPED;
 	if (e->stuck)
@@ -141,6 +144,8 @@ void outcome_line(const struct vm_end *e, const char *text, bool others,
 
 	if (e->stop && !e->hostile)
 		stop_line(e, out, size);
+	else if (e->cut && outcome_status(e) == ST_STOPPED)
+		(void)snprintf(out, size, "killed by the operator");
 	else if (outcome_status(e) == ST_STOPPED)
 		(void)snprintf(out, size, "%s",
 			       "worker did not stop in time and was killed");

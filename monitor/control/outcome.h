@@ -40,6 +40,7 @@ void text_clean(char *text, size_t size);
 struct vm_end {
 	uint32_t stop; /* enum worker_stop from WORKER_STOPPED; 0: never said */
 	bool asked;    /* the operator wanted it to stop */
+	bool cut;      /* the operator had it killed */
 	bool hostile;  /* we killed it: a message made no sense */
 	bool stuck;    /* we killed it: it hung after it closed its socket */
 	bool unseen;   /* not our child: code and value are not known */

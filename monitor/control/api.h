@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The monitor's API: HTTP and JSON on the Unix socket of the state directory
+ * (libmicrohttpd, in the monitor's own loop). What there is to call is one
+ * table, api_routes(); docs/openapi.json describes it and a test compares.
+ *
+ * A client can be hostile: bodies, headers, connections and their life are
+ * bounded, and a call that has to wait for a worker waits in the loop.
+ */
+#ifndef DISCO_MONITOR_API_H
+#define DISCO_MONITOR_API_H
+
+#include <jansson.h>
+
+#include "monitor/control/monitor.h"
+
+#define API_MAX_CONNECTIONS 64u
+#define API_MAX_BODY	    MIB(1)
+#define API_IDLE_S	    10u		    /* a connection that says nothing */
+#define API_LIFE_NS	    30000000000ull  /* to send one request */
+#define API_WAIT_NS	    5000000000ull   /* for a worker to do something */
+#define API_STATS_NS	    500000000ull    /* for workers' figures */
+#define API_CONSOLE	    "disco-console" /* the protocol upgraded to */
+
+struct api_call;
+
+/* Answers now, or is called again by poll() after each turn of the loop. */
+struct api_route {
+	const char *method;
+	const char *path; /* "{name}" stands for a VM's name */
+	void (*begin)(struct api_call *c);
+	/* @late: c->until_ns came, so answer; NULL: begin() answers, or
+	 * somebody else does. */
+	void (*poll)(struct api_call *c, bool late);
+};
+
+/* One request. Freed when its connection is ready with it. */
+struct api_call {
+	struct api *api;
+	struct monitor *m;
+	struct MHD_Connection *conn;
+	const struct api_route *route;
+	struct api_call *next;	    /* of those that wait */
+	char name[VM_NAME_MAX + 1]; /* "{name}" */
+	uint64_t guest_id;	    /* found by begin() */
+	uint64_t begun_ns, until_ns;
+	bool begun, waits, too_large, upgrade;
+	char *body; /* body_len bytes and a NUL; NULL: none */
+	size_t body_len, body_room;
+	unsigned answer; /* HTTP status; 0: none yet */
+	const char *type;
+	char *text; /* malloc'ed */
+};
+
+/* All there is, ending with a method of NULL. */
+const struct api_route *api_routes(void);
+
+/**
+ * api_create() - listen
+ * @d: why not (ST_HOST)
+ *
+ * Return: 0; -errno of the socket; -ENOMEM.
+ */
+MUST_CHECK int api_create(struct monitor *m, struct api **out, struct diag *d);
+
+/* Ends every connection. NULL is fine. */
+void api_destroy(struct api *api);
+
+/* How long the loop may sleep; -1: for ever. */
+int api_timeout_ms(const struct api *api, uint64_t now);
+
+/* After each turn of the loop. */
+void api_turn(struct api *api, uint64_t now);
+
+/* --- for those who answer --- */
+
+/* @root is taken; NULL: out of memory. */
+void api_answer(struct api_call *c, unsigned http, json_t *root);
+void api_answer_text(struct api_call *c, const char *type, char *text);
+
+/* {"error": TEXT, "status": exit status}. */
+PRINTF(4, 5)
+void api_fail(struct api_call *c, unsigned http, enum exit_status status,
+	      const char *fmt, ...);
+void api_fail_diag(struct api_call *c, const struct diag *d);
+
+#endif

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <errno.h>
+#include <microhttpd.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "monitor/control/api_handlers.h"
+#include "numa/topology.h"
+
+#define ASK_AGAIN_NS 1000000000ull /* a worker that did not answer */
+
+/* --- statistics: asked for, then waited for a little --- */
+
+void stats_begin(struct api_call *c)
+{
+	uint64_t now = c->begun_ns;
+
+	c->until_ns = now + API_STATS_NS;
+	for (struct guest *g = c->m->guests; g; g = g->next) {
+		/* One request at a time: many clients cost no more than one. */
+		bool pending = g->asked_ns > g->stats_ns &&
+			       now - g->asked_ns < ASK_AGAIN_NS;
+
+		if (!g->ended && !pending &&
+		    vm_request(&g->vm, WORKER_REQ_STATS))
+			g->asked_ns = now;
+	}
+}
+
+static bool all_heard(const struct api_call *c)
+{
+	for (const struct guest *g = c->m->guests; g; g = g->next)
+		if (!g->ended && g->stats_ns < c->begun_ns)
+			return false;
+	return true;
+}
+
+static json_t *stats_json(const struct guest *g, uint64_t now)
+{
+	const struct vm_figures *f = &g->vm.figures;
+	bool known = g->stats_ns || g->ended;
+
+	return json_pack(
+		"{s:s, s:s, s:i, s:I, s:o, s:I, s:I, s:I, s:I, s:I}", "name",
+		g->record.name, "state", guest_state(g), "node",
+		(int)g->record.node, "uptime_ms",
+		(json_int_t)guest_uptime_ms(g, now), "age_ms",
+		known ? json_integer(
+				g->ended ? 0
+					 : (json_int_t)((now - g->stats_ns) /
+							1000000u))
+		      : json_null(),
+		"cpu_ns", (json_int_t)f->cpu_ns, "exits", (json_int_t)f->exits,
+		"ram_pages", (json_int_t)f->ram_pages, "ram_pages_local",
+		(json_int_t)f->ram_pages_local, "private_bytes",
+		(json_int_t)f->private_bytes);
+}
+
+void stats_poll(struct api_call *c, bool late)
+{
+	uint64_t now = loop_now_ns();
+	json_t *list;
+
+	if (!late && !all_heard(c))
+		return;
+	list = json_array();
+	for (const struct guest *g = c->m->guests; g; g = g->next)
+		(void)json_array_append_new(list, stats_json(g, now));
+	api_answer(c, MHD_HTTP_OK, json_pack("{s:o}", "vms", list));
+}
+
+/* --- Prometheus --- */
+
+static double local_pages(const struct guest *g)
+{
+	return (double)g->vm.figures.ram_pages_local;
+}
+
+static double remote_pages(const struct guest *g)
+{
+	return (double)(g->vm.figures.ram_pages -
+			g->vm.figures.ram_pages_local);
+}
+
+static double exits(const struct guest *g)
+{
+	return (double)g->vm.figures.exits;
+}
+
+static double cpu_seconds(const struct guest *g)
+{
+	return (double)g->vm.figures.cpu_ns / 1e9;
+}
+
+static double private_bytes(const struct guest *g)
+{
+	return (double)g->vm.figures.private_bytes;
+}
+
+static double paused(const struct guest *g)
+{
+	return g->vm.paused;
+}
+
+static const struct metric {
+	const char *name, *type, *help;
+	double (*value)(const struct guest *g);
+} metrics[] = {
+	{ "disco_vm_local_pages", "gauge",
+	  "Touched pages of guest memory on the VM's node.", local_pages },
+	{ "disco_vm_remote_pages", "gauge",
+	  "Touched pages of guest memory on other nodes.", remote_pages },
+	{ "disco_vm_exits_total", "counter",
+	  "Returns of KVM_RUN, all virtual CPUs.", exits },
+	{ "disco_vm_cpu_seconds_total", "counter",
+	  "CPU time of the worker, guest included.", cpu_seconds },
+	{ "disco_vm_private_bytes", "gauge",
+	  "Worker memory that is not guest memory.", private_bytes },
+	{ "disco_vm_paused", "gauge", "1 when the VM is paused.", paused },
+};
+
+/* Names of VMs have no character that a label would have to escape. */
+static void print_metric(const struct monitor *m, const struct metric *k,
+			 FILE *out)
+{
+	(void)fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", k->name, k->help,
+		      k->name, k->type);
+	for (const struct guest *g = m->guests; g; g = g->next)
+		if (!g->ended && g->stats_ns)
+			(void)fprintf(out, "%s{vm=\"%s\",node=\"%d\"} %.15g\n",
+				      k->name, g->record.name, g->record.node,
+				      k->value(g));
+}
+
+void metrics_poll(struct api_call *c, bool late)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out;
+
+	if (!late && !all_heard(c))
+		return;
+	out = open_memstream(&text, &size);
+	if (out) {
+		(void)fprintf(out,
+			      "# HELP disco_vms VMs that run.\n"
+			      "# TYPE disco_vms gauge\ndisco_vms %u\n",
+			      c->m->nr_running);
+		for (size_t i = 0; i < ARRAY_SIZE(metrics); i++)
+			print_metric(c->m, &metrics[i], out);
+		if (fclose(out) == 0 && text) {
+			api_answer_text(c, "text/plain; version=0.0.4", text);
+			return;
+		}
+	}
+	free(text);
+	api_fail(c, MHD_HTTP_INTERNAL_SERVER_ERROR, ST_HOST, "out of memory");
+}
+
+/* --- topology --- */
+
+static unsigned guests_of(const struct monitor *m, nodeid_t node)
+{
+	unsigned n = 0;
+
+	for (const struct guest *g = m->guests; g; g = g->next)
+		n += !g->ended && g->record.node == node;
+	return n;
+}
+
+static json_t *node_json(const struct monitor *m, const struct topology *t,
+			 unsigned i)
+{
+	const struct topology_node *n = &t->nodes[i];
+	json_t *cpus = json_array(), *distance = json_array();
+
+	for (unsigned k = 0; k < n->nr_cpus; k++)
+		(void)json_array_append_new(cpus, json_integer(n->cpus[k]));
+	for (unsigned k = 0; k < t->nr_nodes; k++)
+		(void)json_array_append_new(distance,
+					    json_integer(t->distance[i][k]));
+	return json_pack("{s:i, s:I, s:I, s:o, s:o, s:i}", "id", (int)n->id,
+			 "memory_bytes", (json_int_t)n->total_bytes,
+			 "free_bytes", (json_int_t)n->free_bytes, "cpus", cpus,
+			 "distance", distance, "vms", (int)guests_of(m, n->id));
+}
+
+void topology_show(struct api_call *c)
+{
+	struct topology t = { .nr_nodes = 0 };
+	struct diag d = { .status = ST_OK };
+	json_t *list;
+
+	if (topology_create(&t, &d)) {
+		api_fail_diag(c, &d);
+		return;
+	}
+	list = json_array();
+	for (unsigned i = 0; i < t.nr_nodes; i++)
+		(void)json_array_append_new(list, node_json(c->m, &t, i));
+	topology_destroy(&t);
+	api_answer(c, MHD_HTTP_OK, json_pack("{s:o}", "nodes", list));
+}

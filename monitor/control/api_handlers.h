@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What stands in the table of api_routes.c. */
+#ifndef DISCO_MONITOR_API_HANDLERS_H
+#define DISCO_MONITOR_API_HANDLERS_H
+
+#include "monitor/control/api.h"
+
+/* VMs: api_vm.c */
+void vm_list(struct api_call *c);
+void vm_create(struct api_call *c);
+void vm_show(struct api_call *c);
+void vm_stop_begin(struct api_call *c);
+void vm_kill_begin(struct api_call *c);
+void vm_end_poll(struct api_call *c, bool late);
+void vm_pause_begin(struct api_call *c);
+void vm_pause_poll(struct api_call *c, bool late);
+void vm_resume_begin(struct api_call *c);
+void vm_resume_poll(struct api_call *c, bool late);
+void vm_console(struct api_call *c);
+
+/* Figures: api_figures.c */
+void stats_begin(struct api_call *c);
+void stats_poll(struct api_call *c, bool late);
+void metrics_poll(struct api_call *c, bool late);
+void topology_show(struct api_call *c);
+
+/* One VM as GET /v1/vms/{name} shows it; NULL: out of memory. */
+json_t *guest_json(const struct guest *g, uint64_t now_ns);
+
+/* Milliseconds since it was started, until it ended. */
+uint64_t guest_uptime_ms(const struct guest *g, uint64_t now_ns);
+
+#endif

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The commands that talk to the monitor. Their options and words stand in one
+ * table each, which the parser, --help and the shells' completion read.
+ */
+#ifndef DISCO_MONITOR_CLI_H
+#define DISCO_MONITOR_CLI_H
+
+#include "disco/config.h"
+#include "disco/diag.h"
+
+#define CLI_MAX_OPTIONS 8
+
+struct cli_option {
+	const char *name; /* long, without "--"; NULL ends the table */
+	const char *arg;  /* "SECONDS"; NULL: takes none */
+	const char *help;
+};
+
+struct cli_command {
+	const char *name;
+	const char *words; /* for people: "VM..."; "" for none */
+	const char *help;
+	unsigned min_words, max_words;
+	struct cli_option options[CLI_MAX_OPTIONS];
+};
+
+struct cli_args {
+	bool given[CLI_MAX_OPTIONS];
+	const char *value[CLI_MAX_OPTIONS]; /* in argv */
+	char **words;
+	unsigned nr_words;
+};
+
+extern const struct cli_command cli_monitor, cli_ls, cli_stats, cli_stop,
+	cli_kill, cli_pause, cli_resume, cli_console, cli_topology, cli_top,
+	cli_completion;
+
+/**
+ * cli_parse() - read a command line
+ * @argv: argv[0] is the command; permuted, and kept by @out
+ *
+ * Return: 0; 1 --help was asked for and printed; -EINVAL (ST_USAGE).
+ */
+MUST_CHECK int cli_parse(const struct cli_command *c, int argc, char **argv,
+			 struct cli_args *out, struct diag *d);
+
+/* Subcommands: exit status, or -errno with @d filled. */
+int ls_main(int argc, char **argv, struct diag *d);
+int stats_main(int argc, char **argv, struct diag *d);
+int stop_main(int argc, char **argv, struct diag *d);
+int kill_main(int argc, char **argv, struct diag *d);
+int pause_main(int argc, char **argv, struct diag *d);
+int resume_main(int argc, char **argv, struct diag *d);
+int console_main(int argc, char **argv, struct diag *d);
+int topology_main(int argc, char **argv, struct diag *d);
+int top_main(int argc, char **argv, struct diag *d);
+int completion_main(int argc, char **argv, struct diag *d);
+
+/**
+ * cli_run_detached() - `disco run -d`: give VMs to the monitor
+ * @cfg: checked; relative paths are taken from here
+ *
+ * Starts a monitor when none runs. Prints the names of what was started.
+ * Return: ST_OK; -errno with @d filled.
+ */
+int cli_run_detached(const struct run_config *cfg, struct diag *d);
+
+/* "1h02m", "3m20s", "12.3s". */
+void cli_duration(uint64_t ms, char *out, size_t size);
+
+#endif

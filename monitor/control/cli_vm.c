@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* disco ls, stop, kill, pause, resume. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "monitor/control/cli.h"
+#include "monitor/control/http_client.h"
+
+enum { LS_JSON, LS_NAMES };
+
+const struct cli_command cli_ls = {
+	.name = "ls",
+	.words = "",
+	.help = "List the virtual machines of the monitor.",
+	.options = { [LS_JSON] = { "json", NULL, "Print what the API says" },
+		     [LS_NAMES] = { "names", NULL, "Names only, one a line" } },
+};
+
+#define ACTION(id, doc)                                                        \
+	const struct cli_command cli_##id = {                                  \
+		.name = #id,                                                   \
+		.words = "VM...",                                              \
+		.help = doc,                                                   \
+		.min_words = 1,                                                \
+		.max_words = CLI_MAX_WORDS,                                    \
+	}
+#define CLI_MAX_WORDS 1024
+
+ACTION(stop, "Ask virtual machines to stop, and wait until they have.");
+ACTION(kill, "End virtual machines at once.");
+ACTION(pause, "Keep virtual machines from running until they are resumed.");
+ACTION(resume, "Let paused virtual machines go on.");
+
+/* --- ls --- */
+
+static const char *text_of(json_t *vm, const char *key)
+{
+	const char *s = json_string_value(json_object_get(vm, key));
+
+	return s ? s : "";
+}
+
+static long long number_of(json_t *vm, const char *key)
+{
+	return json_integer_value(json_object_get(vm, key));
+}
+
+static void print_vm(json_t *vm, int width)
+{
+	char up[24], end[64] = "";
+	const char *word = text_of(vm, "status_word");
+
+	cli_duration((uint64_t)number_of(vm, "uptime_ms"), up, sizeof(up));
+	if (*word)
+		(void)snprintf(end, sizeof(end), "%lld %s",
+			       number_of(vm, "status"), word);
+	printf("%-*s  %-8s  %4lld  %4lld  %7lldM  %8s  %s\n", width,
+	       text_of(vm, "name"), text_of(vm, "state"), number_of(vm, "node"),
+	       number_of(vm, "vcpus"), number_of(vm, "memory_bytes") >> 20, up,
+	       *end ? end : "-");
+}
+
+static void print_table(json_t *list)
+{
+	int width = 4;
+	size_t i;
+	json_t *vm;
+
+	json_array_foreach(list, i, vm)
+	{
+		int n = (int)strlen(text_of(vm, "name"));
+
+		width = n > width ? n : width;
+	}
+	printf("%-*s  %-8s  %4s  %4s  %8s  %8s  %s\n", width, "NAME", "STATE",
+	       "NODE", "CPUS", "MEMORY", "UP", "EXIT STATUS");
+	json_array_foreach(list, i, vm) print_vm(vm, width);
+}
+
+int ls_main(int argc, char **argv, struct diag *d)
+{
+	struct cli_args a;
+	json_t *root = NULL, *list, *vm;
+	size_t i;
+	int err = cli_parse(&cli_ls, argc, argv, &a, d);
+
+	if (err)
+		return err < 0 ? err : ST_OK;
+	err = http_json("GET", "/v1/vms", NULL, &root, d);
+	if (err)
+		return err;
+	list = json_object_get(root, "vms");
+	if (a.given[LS_JSON]) {
+		(void)json_dumpf(root, stdout, JSON_INDENT(2));
+		printf("\n");
+	} else if (a.given[LS_NAMES]) {
+		json_array_foreach(list, i, vm)
+			printf("%s\n", text_of(vm, "name"));
+	} else {
+		print_table(list);
+	}
+	json_decref(root);
+	return ST_OK;
+}
+
+/* --- what is done to VMs --- */
+
+static int act(const char *name, const char *action, struct diag *d)
+{
+	char path[VM_NAME_MAX + 32], *text = NULL;
+	int err;
+
+	if (!vm_name_valid(name))
+		return diag_fail(d, ST_NO_VM, ENOENT, "no VM is named '%.64s'",
+				 name);
+	(void)snprintf(path, sizeof(path), "/v1/vms/%s/%s", name, action);
+	err = http_call("POST", path, NULL, &text, d);
+	free(text);
+	return err;
+}
+
+static int action_main(const struct cli_command *c, int argc, char **argv,
+		       struct diag *d)
+{
+	struct cli_args a;
+	int err = cli_parse(c, argc, argv, &a, d);
+
+	if (err)
+		return err < 0 ? err : ST_OK;
+	/* All are tried; the first that failed is told about. */
+	for (unsigned i = 0; i < a.nr_words; i++) {
+		int one = act(a.words[i], c->name, d);
+
+		err = err ? err : one;
+	}
+	return err ? err : ST_OK;
+}
+
+int stop_main(int argc, char **argv, struct diag *d)
+{
+	return action_main(&cli_stop, argc, argv, d);
+}
+
+int kill_main(int argc, char **argv, struct diag *d)
+{
+	return action_main(&cli_kill, argc, argv, d);
+}
+
+int pause_main(int argc, char **argv, struct diag *d)
+{
+	return action_main(&cli_pause, argc, argv, d);
+}
+
+int resume_main(int argc, char **argv, struct diag *d)
+{
+	return action_main(&cli_resume, argc, argv, d);
+}

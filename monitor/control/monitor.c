@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "monitor/control/monitor.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "monitor/control/adopt.h"
+#include "monitor/control/api.h"
+#include "monitor/control/cli.h"
+#include "monitor/control/launch.h"
+#include "monitor/control/notify.h"
+#include "monitor/control/run.h"
+#include "monitor/control/starter.h"
+#include "numa/topology.h"
+
+#define LOOK_MS 1000 /* the longest sleep while something has a deadline */
+
+/* --- guests --- */
+
+const char *guest_state(const struct guest *g)
+{
+	if (g->ended)
+		return "ended";
+	if (g->vm.end.asked)
+		return "stopping";
+	if (g->vm.paused)
+		return "paused";
+	return g->vm.started || g->adopted ? "running" : "starting";
+}
+
+struct guest *monitor_find(const struct monitor *m, const char *name)
+{
+	for (struct guest *g = m->guests; g; g = g->next)
+		if (strcmp(g->record.name, name) == 0)
+			return g;
+	return NULL;
+}
+
+/* Out of the list; handlers of this turn may still have its pointer. */
+static void guest_bury(struct monitor *m, struct guest *g)
+{
+	struct guest **at = &m->guests;
+
+	while (*at != g)
+		at = &(*at)->next;
+	*at = g->next;
+	if (g->ended)
+		m->nr_ended--;
+	else
+		m->nr_running--;
+	tap_close(&g->tap);
+	g->next = m->dead;
+	m->dead = g;
+}
+
+static void forget_oldest(struct monitor *m)
+{
+	struct guest *g = m->guests;
+
+	while (g && !g->ended)
+		g = g->next;
+	if (g)
+		guest_bury(m, g);
+}
+
+/* Workers that still run are left alone: only our descriptors go. */
+static void guest_free(struct guest *g)
+{
+	vm_watch_stop(&g->vm);
+	tap_sweep(&g->tap);
+	g->vm.worker.pid = 0;
+	worker_destroy(&g->vm.worker);
+	free(g);
+}
+
+static void free_dead(struct monitor *m)
+{
+	while (m->dead) {
+		struct guest *g = m->dead;
+
+		m->dead = g->next;
+		guest_free(g);
+	}
+	for (struct guest *g = m->guests; g; g = g->next)
+		tap_sweep(&g->tap);
+}
+
+static struct guest *guest_create(struct monitor *m, const struct vm_record *r)
+{
+	struct guest *old = monitor_find(m, r->name);
+	struct guest *g = calloc(1, sizeof(*g)), **at = &m->guests;
+
+	if (!g)
+		return NULL;
+	if (old && old->ended)
+		guest_bury(m, old);
+	g->record = *r;
+	g->id = ++m->last_id;
+	g->vm.name = g->record.name;
+	g->vm.node = r->node;
+	g->vm.worker = WORKER_NONE;
+	while (*at)
+		at = &(*at)->next;
+	*at = g;
+	return g;
+}
+
+int monitor_add(struct monitor *m, const struct vm_record *r,
+		const struct worker *w, bool adopted, struct guest **out)
+{
+	struct guest *g = guest_create(m, r);
+
+	if (!g) {
+		struct worker mine = *w;
+
+		worker_destroy(&mine);
+		return -ENOMEM;
+	}
+	g->adopted = adopted;
+	g->vm.worker = *w;
+	m->nr_running++;
+	tap_open(&g->tap, &m->watcher.loop, w->console);
+	vm_watch_start(&m->watcher, &g->vm);
+	*out = g;
+	return 0;
+}
+
+void monitor_add_lost(struct monitor *m, const struct vm_record *r,
+		      const char *why)
+{
+	struct guest *g = guest_create(m, r);
+
+	sink_line(&m->watcher.err, "disco: %s: %s", r->name, why);
+	if (!g)
+		return;
+	g->adopted = true;
+	g->ended = true;
+	m->nr_ended++;
+	g->tap.ended = true;
+	g->tap.loop = &m->watcher.loop;
+	g->vm.figures.status = ST_WORKER_FAIL;
+	(void)snprintf(g->message, sizeof(g->message), "%s", why);
+}
+
+static void on_ended(struct watcher *w, struct vm *vm)
+{
+	struct monitor *m = container_of(w, struct monitor, watcher);
+	struct guest *g = container_of(vm, struct guest, vm);
+
+	tap_end(&g->tap);
+	g->ended = true;
+	m->nr_running--;
+	m->nr_ended++;
+	state_vm_remove(&m->state, g->record.name);
+	outcome_line(&vm->end, vm->text, m->nr_running > 0, g->message,
+		     sizeof(g->message));
+	vm_tell(vm, g->message[0] ? g->message
+				  : status_meaning(vm->figures.status));
+	if (m->nr_ended > MONITOR_MAX_ENDED)
+		forget_oldest(m);
+}
+
+static void on_heard(struct watcher *w, struct vm *vm,
+		     const struct worker_event *ev)
+{
+	struct guest *g = container_of(vm, struct guest, vm);
+
+	(void)w;
+	if (ev->kind == WORKER_STATS)
+		g->stats_ns = loop_now_ns();
+}
+
+/* --- the loop --- */
+
+static void watch_logs(void *monitor)
+{
+	struct monitor *m = monitor;
+
+	for (struct guest *g = m->guests; g; g = g->next)
+		if (!g->ended)
+			vm_watch_log(&g->vm);
+}
+
+static void on_signal(struct loop_watch *w, uint32_t events)
+{
+	struct monitor *m = container_of(w, struct monitor, signals);
+	struct signalfd_siginfo si;
+
+	(void)events;
+	if (read(w->fd, &si, sizeof(si)) == (ssize_t)sizeof(si))
+		m->leave = true;
+}
+
+static int open_signals(struct monitor *m)
+{
+	static const int ours[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+	sigset_t set;
+
+	(void)signal(SIGPIPE, SIG_IGN);
+	(void)sigemptyset(&set);
+	for (unsigned i = 0; i < ARRAY_SIZE(ours); i++)
+		(void)sigaddset(&set, ours[i]);
+	(void)sigprocmask(SIG_BLOCK, &set, NULL);
+	m->signals.ready = on_signal;
+	m->signals.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (m->signals.fd < 0)
+		return -errno;
+	loop_want(&m->watcher.loop, &m->signals, EPOLLIN);
+	return 0;
+}
+
+/* The worker program on each node, once for all guests of this monitor. */
+static int copy_code(struct monitor *m, struct diag *d)
+{
+	struct topology t = { .nr_nodes = 0 };
+	int fd, err = worker_code_create(&m->code, d);
+
+	if (!err)
+		err = topology_create(&t, d);
+	if (!err && !t.this_machine)
+		err = worker_code_get(&m->code, NODE_AUTO, &fd, d);
+	for (unsigned i = 0; !err && t.this_machine && i < t.nr_nodes; i++)
+		err = worker_code_get(&m->code, t.nodes[i].id, &fd, d);
+	topology_destroy(&t);
+	return err;
+}
+
+int monitor_create(struct monitor *m, struct diag *d)
+{
+	int err;
+
+	memset(m, 0, sizeof(*m));
+	m->state = STATE_DIR_NONE;
+	m->signals.fd = -1;
+	m->code.file = -1;
+	err = state_dir_open(&m->state, true, d);
+	if (!err)
+		err = state_dir_lock(&m->state, d);
+	if (!err)
+		err = copy_code(m, d);
+	if (err)
+		return err;
+	err = loop_create(&m->watcher.loop);
+	if (!err)
+		err = open_signals(m);
+	/* A starter's workers become our children when it has ended. */
+	if (!err && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
+		err = -errno;
+	if (err)
+		return diag_fail(d, ST_HOST, -err, "monitor: %s",
+				 strerror(-err));
+	sink_create(&m->watcher.err, &m->watcher.loop, STDERR_FILENO);
+	m->watcher.err.drained = watch_logs;
+	m->watcher.err.arg = m;
+	m->watcher.ended = on_ended;
+	m->watcher.heard = on_heard;
+	adopt_all(m);
+	return api_create(m, &m->api, d);
+}
+
+static int sooner(int a, int b)
+{
+	if (a < 0 || b < 0)
+		return a < 0 ? b : a;
+	return a < b ? a : b;
+}
+
+static int timeout_ms(const struct monitor *m, uint64_t now)
+{
+	int ms = api_timeout_ms(m->api, now);
+
+	ms = sooner(ms, notify_timeout_ms(m, now));
+	if (m->starters)
+		ms = sooner(ms, LOOK_MS);
+	for (const struct guest *g = m->guests; g; g = g->next) {
+		uint64_t at = g->vm.kill_at_ns;
+
+		if (!g->ended && at)
+			ms = sooner(ms,
+				    at <= now
+					    ? 100
+					    : (int)((at - now) / 1000000u) + 1);
+	}
+	return ms;
+}
+
+int monitor_turn(struct monitor *m)
+{
+	uint64_t now = loop_now_ns();
+	int err = loop_turn(&m->watcher.loop, timeout_ms(m, now));
+
+	now = loop_now_ns();
+	for (struct guest *g = m->guests; g; g = g->next)
+		if (!g->ended)
+			vm_kill_late(&g->vm, now);
+	starter_tick(m, now);
+	api_turn(m->api, now);
+	notify_tick(m, now);
+	free_dead(m);
+	return err;
+}
+
+void monitor_destroy(struct monitor *m)
+{
+	if (!m)
+		return;
+	starter_destroy_all(m);
+	while (m->guests)
+		guest_bury(m, m->guests);
+	api_destroy(m->api);
+	if (m->watcher.err.loop)
+		(void)sink_flush(&m->watcher.err, 1000);
+	free_dead(m);
+	sink_destroy(&m->watcher.err);
+	if (m->signals.fd >= 0)
+		(void)close(m->signals.fd);
+	worker_code_destroy(&m->code);
+	loop_destroy(&m->watcher.loop);
+	state_dir_close(&m->state);
+}
+
+static int run(struct monitor *m)
+{
+	int err = 0;
+
+	sink_line(&m->watcher.err, "disco: monitor of %s is ready, %u VM%s",
+		  m->state.path, m->nr_running, m->nr_running == 1 ? "" : "s");
+	notify_ready(m);
+	while (!err && !m->leave)
+		err = monitor_turn(m);
+	notify_leaving(m);
+	if (m->nr_running)
+		sink_line(&m->watcher.err,
+			  "disco: %u VM%s; the next monitor takes over",
+			  m->nr_running,
+			  m->nr_running == 1 ? " goes on" : "s go on");
+	return err;
+}
+
+int monitor_main(int argc, char **argv, struct diag *d)
+{
+	struct monitor *m;
+	struct cli_args args;
+	int err = cli_parse(&cli_monitor, argc, argv, &args, d);
+
+	if (err)
+		return err < 0 ? err : ST_OK;
+	err = run_hold_standard_fds(d);
+	if (err)
+		return err;
+	m = calloc(1, sizeof(*m));
+	if (!m)
+		return diag_fail(d, ST_HOST, ENOMEM, "out of memory");
+	launch_allow_descriptors();
+	err = monitor_create(m, d);
+	/* Paths of requests are absolute; do not keep a file system busy. */
+	if (!err && chdir("/") == 0)
+		err = run(m);
+	monitor_destroy(m);
+	free(m);
+	if (err < 0)
+		return diag_fail(d, ST_HOST, -err, "monitor: %s",
+				 strerror(-err));
+	return ST_OK;
+}

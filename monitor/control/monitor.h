@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * `disco monitor`: control in the background. One thread, one loop; what
+ * could make it wait (files, kernels, a start) is done by a child
+ * (starter.h), and no answer of a worker is waited for but in the loop.
+ *
+ * VMs outlive it: when it ends, they go on, and the next one takes them over.
+ */
+#ifndef DISCO_MONITOR_MONITOR_H
+#define DISCO_MONITOR_MONITOR_H
+
+#include "monitor/control/state_dir.h"
+#include "monitor/control/tap.h"
+#include "monitor/control/vm_watch.h"
+#include "monitor/control/worker_code.h"
+
+#define MONITOR_MAX_GUESTS 1024u /* running */
+#define MONITOR_MAX_ENDED  64u	 /* whose end is remembered */
+
+struct api;
+struct starter;
+
+/* A VM of the monitor. */
+struct guest {
+	struct vm vm; /* its name is record.name */
+	struct vm_record record;
+	struct tap tap;
+	struct guest *next; /* older ones first */
+	uint64_t id;	    /* never used again, unlike a name */
+	uint64_t asked_ns;  /* statistics: asked for; 0: never */
+	uint64_t stats_ns;  /* statistics: last heard; 0: never */
+	bool adopted;
+	bool ended;
+	char message[512]; /* how it ended, one line; "": powered off */
+};
+
+struct monitor {
+	struct watcher watcher;
+	struct state_dir state;
+	struct guest *guests, *dead; /* dead: freed after the loop's turn */
+	unsigned nr_running, nr_ended;
+	uint64_t last_id;
+	struct starter *starters;
+	struct worker_code code;
+	struct api *api;
+	struct loop_watch signals;
+	bool leave;
+	uint64_t notify_every_ns, notify_at_ns; /* systemd's watchdog; 0: no */
+};
+
+/**
+ * monitor_main() - `disco monitor`
+ * Context: main thread. Return: exit status; -errno with @d filled.
+ */
+MUST_CHECK int monitor_main(int argc, char **argv, struct diag *d);
+
+/**
+ * monitor_create() - state directory, lock, worker program, signals, API
+ * @m: filled, success or not; release with monitor_destroy()
+ *
+ * Takes over the guests that run. Return: 0; -errno of the step that failed.
+ */
+MUST_CHECK int monitor_create(struct monitor *m, struct diag *d);
+
+/* One turn of the loop. Return: 0; -errno of epoll. */
+MUST_CHECK int monitor_turn(struct monitor *m);
+
+/* Guests go on. NULL, all-zero and half-built are fine. */
+void monitor_destroy(struct monitor *m);
+
+/* The newest of that name, or NULL. */
+struct guest *monitor_find(const struct monitor *m, const char *name);
+
+/**
+ * monitor_add() - a running worker becomes a guest
+ * @w: the guest's from now on, success or not
+ *
+ * An ended guest of the same name is forgotten.
+ * Return: 0; -ENOMEM, and the worker was killed.
+ */
+MUST_CHECK int monitor_add(struct monitor *m, const struct vm_record *r,
+			   const struct worker *w, bool adopted,
+			   struct guest **out);
+
+/* Say what became of a guest that ended while nobody watched. */
+void monitor_add_lost(struct monitor *m, const struct vm_record *r,
+		      const char *why);
+
+/* "starting" and the like, for people and JSON. */
+const char *guest_state(const struct guest *g);
+
+#endif

@@ -1,0 +1,427 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "monitor/control/starter.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "monitor/control/config_draft.h"
+#include "monitor/control/launch.h"
+
+#define NR_FDS 4 /* pidfd, control, console, log */
+
+/* From the child: a VM that runs (with its descriptors), or why not. */
+struct start_message {
+	struct vm_record record;
+	struct diag diag; /* ST_OK: a VM */
+};
+
+struct started {
+	struct vm_record record;
+	struct worker worker;
+};
+
+struct starter {
+	struct monitor *m;
+	struct starter *next;
+	struct run_config cfg;
+	struct loop_watch sock, pidfd;
+	pid_t pid;
+	uint64_t kill_at_ns;
+	bool over;
+	struct diag diag;
+	struct started *vms; /* cfg.nr_vms */
+	unsigned nr;
+	void (*done)(void *arg, const struct diag *d);
+	void *arg;
+};
+
+/* --- the child --- */
+
+static bool send_message(int sock, const struct start_message *msg,
+			 const struct worker *w)
+{
+	union {
+		char bytes[CMSG_SPACE(NR_FDS * sizeof(int))];
+		struct cmsghdr align;
+	} control = { .bytes = { 0 } };
+	struct iovec iov = { (void *)(uintptr_t)msg, sizeof(*msg) };
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	if (w) {
+		const int fds[NR_FDS] = { w->pidfd, w->control, w->console,
+					  w->log };
+		struct cmsghdr *c;
+
+		m.msg_control = &control;
+		m.msg_controllen = sizeof(control);
+		c = CMSG_FIRSTHDR(&m);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(sizeof(fds));
+		memcpy(CMSG_DATA(c), fds, sizeof(fds));
+	}
+	return sendmsg(sock, &m, MSG_NOSIGNAL) == (ssize_t)sizeof(*msg);
+}
+
+static void make_record(const struct launch *l, unsigned i,
+			const struct worker *w, struct vm_record *r)
+{
+	const struct vm_config *vm = &l->cfg->vms[i];
+
+	*r = (struct vm_record){ .pid = w->pid,
+				 .pid_start = process_start(w->pid),
+				 .node = l->nodes[i],
+				 .nr_vcpus = vm->nr_vcpus,
+				 .memory_bytes = vm->memory_bytes,
+				 .start_ns = w->start_ns };
+	(void)snprintf(r->name, sizeof(r->name), "%s", vm->name);
+	(void)snprintf(r->kernel, sizeof(r->kernel), "%s", vm->kernel);
+}
+
+static int start_one(struct launch *l, unsigned i, const struct starter *st,
+		     struct diag *d)
+{
+	struct start_message msg = { .diag = { .status = ST_OK } };
+	const char *name = l->cfg->vms[i].name;
+	struct worker w = WORKER_NONE;
+	int err, listener = state_vm_listen(&st->m->state, name);
+
+	if (listener < 0)
+		return diag_fail(d, ST_HOST, -listener,
+				 "%s: no socket in the state directory: %s",
+				 name, strerror(-listener));
+	err = launch_spawn(l, i, listener, &w, d);
+	(void)close(listener);
+	if (err)
+		return err;
+	make_record(l, i, &w, &msg.record);
+	if (!send_message(st->sock.fd, &msg, &w))
+		err = diag_fail(d, ST_HOST, EPIPE, "%s: cannot be handed over",
+				name);
+	/* The monitor has copies; the worker is its child when we are gone. */
+	w.pid = 0;
+	worker_destroy(&w);
+	return err;
+}
+
+/*
+ * What we got by fork() and need not: connections of clients must end when
+ * the monitor closes them, not when we are ready.
+ */
+static void close_others(const struct starter *st)
+{
+	const struct worker_code *code = &st->m->code;
+	int high = (int)sysconf(_SC_OPEN_MAX);
+
+	for (int fd = 3; fd < high && fd < 65536; fd++) {
+		bool keep = fd == st->sock.fd || fd == code->file ||
+			    fd == st->m->state.fd || fd == st->m->state.vms;
+
+		for (unsigned i = 0; i < code->nr; i++)
+			keep = keep || fd == code->copy[i];
+		if (!keep)
+			(void)close(fd);
+	}
+}
+
+_Noreturn static void child_run(struct starter *st)
+{
+	struct start_message msg = { .diag = { .status = ST_OK } };
+	struct launch l = { .cfg = NULL };
+	sigset_t none;
+	int err;
+
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	(void)sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	close_others(st);
+	err = launch_prepare(&l, &st->cfg, &st->m->code, &msg.diag);
+	for (unsigned i = 0; !err && i < st->cfg.nr_vms; i++)
+		err = start_one(&l, i, st, &msg.diag);
+	if (err)
+		(void)send_message(st->sock.fd, &msg, NULL);
+	_exit(err ? EXIT_FAILURE : EXIT_SUCCESS);
+}
+
+/* --- the monitor's side --- */
+
+static void take_vm(struct starter *st, const struct start_message *msg,
+		    const int *fds)
+{
+	struct started *s = &st->vms[st->nr++];
+
+	s->record = msg->record;
+	s->worker = (struct worker){ .pid = msg->record.pid,
+				     .pidfd = fds[0],
+				     .control = fds[1],
+				     .console = fds[2],
+				     .log = fds[3],
+				     .start_ns = msg->record.start_ns };
+}
+
+/* Return: false when there is nothing more now. */
+static bool take_message(struct starter *st)
+{
+	union {
+		char bytes[CMSG_SPACE(NR_FDS * sizeof(int))];
+		struct cmsghdr align;
+	} control;
+	struct start_message msg;
+	struct iovec iov = { &msg, sizeof(msg) };
+	struct msghdr m = { .msg_iov = &iov,
+			    .msg_iovlen = 1,
+			    .msg_control = &control,
+			    .msg_controllen = sizeof(control) };
+	ssize_t n = recvmsg(st->sock.fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	struct cmsghdr *c;
+	int fds[NR_FDS];
+
+	if (n != (ssize_t)sizeof(msg)) {
+		if (n == 0 || (n < 0 && errno != EAGAIN))
+			loop_want(&st->m->watcher.loop, &st->sock, 0);
+		return false;
+	}
+	c = CMSG_FIRSTHDR(&m);
+	if (msg.diag.status != ST_OK || !c ||
+	    c->cmsg_len != CMSG_LEN(sizeof(fds)) || st->nr == st->cfg.nr_vms) {
+		if (msg.diag.status != ST_OK)
+			st->diag = msg.diag;
+		return true;
+	}
+	memcpy(fds, CMSG_DATA(c), sizeof(fds));
+	take_vm(st, &msg, fds);
+	return true;
+}
+
+static void sock_ready(struct loop_watch *w, uint32_t events)
+{
+	(void)events;
+	(void)take_message(container_of(w, struct starter, sock));
+}
+
+/* From here on the guest outlives us. */
+static void keep(struct monitor *m, struct guest *g)
+{
+	int err = state_vm_save(&m->state, &g->record);
+
+	if (!err && !vm_request(&g->vm, WORKER_REQ_KEEP))
+		err = -EPIPE;
+	if (err)
+		sink_line(&m->watcher.err,
+			  "disco: %s: ends with this monitor, as its record "
+			  "was not written: %s",
+			  g->record.name, strerror(-err));
+}
+
+static void kill_started(struct starter *st)
+{
+	for (unsigned i = 0; i < st->nr; i++) {
+		worker_destroy(&st->vms[i].worker);
+		state_vm_remove(&st->m->state, st->vms[i].record.name);
+	}
+	st->nr = 0;
+}
+
+static void register_all(struct starter *st)
+{
+	for (unsigned i = 0; i < st->nr; i++) {
+		struct started *s = &st->vms[i];
+		struct guest *g = NULL;
+
+		if (monitor_add(st->m, &s->record, &s->worker, false, &g))
+			(void)diag_fail(&st->diag, ST_HOST, ENOMEM,
+					"out of memory");
+		else
+			keep(st->m, g);
+	}
+	st->nr = 0;
+}
+
+/* The child is dead, its workers are ours. */
+static void child_ended(struct loop_watch *w, uint32_t events)
+{
+	struct starter *st = container_of(w, struct starter, pidfd);
+	int status = 0;
+
+	(void)events;
+	if (waitpid(st->pid, &status, WNOHANG) != st->pid)
+		return;
+	while (take_message(st))
+		;
+	loop_want(&st->m->watcher.loop, &st->sock, 0);
+	loop_want(&st->m->watcher.loop, &st->pidfd, 0);
+	st->over = true;
+	if (st->diag.status == ST_OK &&
+	    (st->nr != st->cfg.nr_vms || !WIFEXITED(status) ||
+	     WEXITSTATUS(status) != 0))
+		(void)diag_fail(&st->diag, ST_HOST, EIO,
+				st->kill_at_ns ? "the start broke off"
+					       : "the start took too long");
+	if (st->diag.status == ST_OK)
+		register_all(st);
+	else
+		kill_started(st);
+	if (st->done)
+		st->done(st->arg, &st->diag);
+	st->done = NULL;
+}
+
+static void starter_free(struct starter *st)
+{
+	kill_started(st);
+	if (st->sock.fd >= 0)
+		(void)close(st->sock.fd);
+	if (st->pidfd.fd >= 0)
+		(void)close(st->pidfd.fd);
+	run_config_destroy(&st->cfg);
+	free(st->vms);
+	free(st);
+}
+
+static bool name_taken(const struct monitor *m, const char *name)
+{
+	const struct guest *g = monitor_find(m, name);
+
+	if (g && !g->ended)
+		return true;
+	for (const struct starter *st = m->starters; st; st = st->next)
+		for (unsigned i = 0; !st->over && i < st->cfg.nr_vms; i++)
+			if (strcmp(st->cfg.vms[i].name, name) == 0)
+				return true;
+	return false;
+}
+
+static int check(const struct monitor *m, const struct run_config *cfg,
+		 struct diag *d)
+{
+	unsigned running = m->nr_running + cfg->nr_vms, starts = 0;
+
+	for (const struct starter *st = m->starters; st; st = st->next) {
+		running += st->over ? 0 : st->cfg.nr_vms;
+		starts++;
+	}
+	if (running > MONITOR_MAX_GUESTS || starts >= STARTERS_MAX)
+		return diag_fail(d, ST_HOST, EAGAIN,
+				 "too many at a time: at most %u guests and %u "
+				 "starts",
+				 MONITOR_MAX_GUESTS, STARTERS_MAX);
+	for (unsigned i = 0; i < cfg->nr_vms; i++)
+		if (name_taken(m, cfg->vms[i].name))
+			return diag_fail(d, ST_CONFIG, EEXIST,
+					 "a VM named '%s' runs already",
+					 cfg->vms[i].name);
+	return 0;
+}
+
+static int fork_child(struct starter *st)
+{
+	struct loop *loop = &st->m->watcher.loop;
+	int pair[2], err;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return -errno;
+	st->sock.fd = pair[1];
+	st->pid = fork();
+	if (st->pid == 0)
+		child_run(st);
+	err = st->pid < 0 ? -errno : 0;
+	(void)close(pair[1]);
+	st->sock.fd = pair[0];
+	if (err)
+		return err;
+	st->pidfd.fd = pidfd_open(st->pid, 0);
+	if (st->pidfd.fd < 0) {
+		err = -errno;
+		(void)kill(st->pid, SIGKILL);
+		(void)waitpid(st->pid, NULL, 0);
+		return err;
+	}
+	st->sock.ready = sock_ready;
+	st->pidfd.ready = child_ended;
+	loop_want(loop, &st->sock, EPOLLIN);
+	loop_want(loop, &st->pidfd, EPOLLIN);
+	return 0;
+}
+
+int starter_start(struct monitor *m, struct run_config *cfg,
+		  void (*done)(void *arg, const struct diag *d), void *arg,
+		  struct diag *d)
+{
+	struct starter *st;
+	int err = check(m, cfg, d);
+
+	if (err)
+		return err;
+	st = calloc(1, sizeof(*st));
+	if (!st)
+		return diag_fail(d, ST_HOST, ENOMEM, "out of memory");
+	st->m = m;
+	st->sock.fd = st->pidfd.fd = -1;
+	st->kill_at_ns = loop_now_ns() + STARTER_LIMIT_NS;
+	st->cfg = *cfg;
+	st->vms = calloc(cfg->nr_vms, sizeof(*st->vms));
+	err = st->vms ? fork_child(st) : -ENOMEM;
+	if (err) {
+		memset(&st->cfg, 0, sizeof(st->cfg));
+		starter_free(st);
+		return diag_fail(d, ST_HOST, -err, "cannot start a start: %s",
+				 strerror(-err));
+	}
+	memset(cfg, 0, sizeof(*cfg));
+	st->done = done;
+	st->arg = arg;
+	st->next = m->starters;
+	m->starters = st;
+	return 0;
+}
+
+void starter_forget(struct monitor *m, void *arg)
+{
+	for (struct starter *st = m->starters; st; st = st->next)
+		if (st->arg == arg)
+			st->done = NULL;
+}
+
+void starter_tick(struct monitor *m, uint64_t now)
+{
+	struct starter **at = &m->starters;
+
+	while (*at) {
+		struct starter *st = *at;
+
+		if (st->over) {
+			*at = st->next;
+			starter_free(st);
+			continue;
+		}
+		if (st->kill_at_ns && now >= st->kill_at_ns) {
+			st->kill_at_ns = 0;
+			(void)pidfd_send_signal(st->pidfd.fd, SIGKILL, NULL, 0);
+		}
+		at = &st->next;
+	}
+}
+
+void starter_destroy_all(struct monitor *m)
+{
+	while (m->starters) {
+		struct starter *st = m->starters;
+
+		m->starters = st->next;
+		loop_want(&m->watcher.loop, &st->sock, 0);
+		loop_want(&m->watcher.loop, &st->pidfd, 0);
+		if (!st->over) {
+			(void)kill(st->pid, SIGKILL);
+			(void)waitpid(st->pid, NULL, 0);
+		}
+		starter_free(st);
+	}
+}
