@@ -51,7 +51,8 @@ CONTROL_SRCS	+= monitor/control/monitor.c monitor/control/starter.c \
 		   monitor/control/api_figures.c \
 		   monitor/control/http_client.c monitor/control/cli.c \
 		   monitor/control/cli_vm.c monitor/control/cli_run.c \
-		   monitor/control/cli_stats.c
+		   monitor/control/cli_stats.c monitor/control/cli_console.c \
+		   monitor/control/completion.c monitor/control/top.c
 
 # kernels and initrds
 BOOT_SRCS	+= monitor/boot/bzimage.c monitor/boot/elf_image.c \
@@ -59,7 +60,7 @@ BOOT_SRCS	+= monitor/boot/bzimage.c monitor/boot/elf_image.c \
 		   monitor/boot/boot_image.c
 
 # --- the two programs ---------------------------------------------------------
-CONTROL_LIBS	:= -lhwloc -ljansson -llzma -lzstd -llz4 -lz -lmicrohttpd
+CONTROL_LIBS	:= -lhwloc -ljansson -llzma -lzstd -llz4 -lz -lmicrohttpd -lncursesw -ltinfo
 
 # What systemd hears of the monitor: where libsystemd is.
 ifeq ($(shell pkg-config --exists libsystemd && echo yes),yes)
