@@ -15,14 +15,6 @@
 
 #define READY_NS 10000000000ull /* from its start to its first answer */
 
-const struct cli_command cli_monitor = {
-	.name = "monitor",
-	.words = "",
-	.help = "Run virtual machines in the background, for 'disco run -d' "
-		"and the API.\nThey go on when it ends; the next one takes "
-		"over.",
-};
-
 /* --- a monitor --- */
 
 static bool monitor_answers(const struct state_dir *s)

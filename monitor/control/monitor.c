@@ -21,6 +21,14 @@
 
 #define LOOK_MS 1000 /* the longest sleep while something has a deadline */
 
+const struct cli_command cli_monitor = {
+	.name = "monitor",
+	.words = "",
+	.help = "Run virtual machines in the background, for 'disco run -d' "
+		"and the API.\nThey go on when it ends; the next one takes "
+		"over.",
+};
+
 /* --- guests --- */
 
 const char *guest_state(const struct guest *g)

@@ -16,6 +16,8 @@
 #include "disco/worker_spec.h"
 
 static struct worker_spec spec;
+static bool keep;
+static uint64_t paused;
 
 static void say(enum worker_event_kind kind, enum worker_stop stop,
 		const char *text)
@@ -27,7 +29,8 @@ static void say(enum worker_event_kind kind, enum worker_stop stop,
 				   .ram_pages = 200,
 				   .ram_pages_local = 199,
 				   .private_bytes = 4096,
-				   .exits = 7 };
+				   .exits = 7,
+				   .paused = paused };
 
 	(void)snprintf(ev.text, sizeof(ev.text), "%s", text);
 	if (send(WORKER_FD_CONTROL, &ev, sizeof(ev), 0) != sizeof(ev))
@@ -142,15 +145,60 @@ static void check_inherited(const char *name)
 
 /* --- behaviours --- */
 
-static void wait_for_stop(void)
+/* Wait for the next control process; descriptors go to their places. */
+static void await_adoption(void)
+{
+	struct pollfd p = { .fd = WORKER_FD_LISTENER, .events = POLLIN };
+	char control[CMSG_SPACE(2 * sizeof(int))];
+	struct worker_request req = { 0 };
+	struct iovec iov = { &req, sizeof(req) };
+	struct msghdr m = { .msg_iov = &iov,
+			    .msg_iovlen = 1,
+			    .msg_control = control,
+			    .msg_controllen = sizeof(control) };
+	int fd, fds[2];
+
+	(void)poll(&p, 1, -1);
+	fd = accept(WORKER_FD_LISTENER, NULL, NULL);
+	if (fd < 0 || recvmsg(fd, &m, 0) != sizeof(req) ||
+	    req.kind != WORKER_REQ_ADOPT || !CMSG_FIRSTHDR(&m))
+		_exit(96);
+	memcpy(fds, CMSG_DATA(CMSG_FIRSTHDR(&m)), sizeof(fds));
+	(void)dup2(fd, WORKER_FD_CONTROL);
+	(void)dup2(fds[0], WORKER_FD_CONSOLE);
+	(void)dup2(fds[1], 2);
+	(void)close(fd);
+	(void)close(fds[0]);
+	(void)close(fds[1]);
+}
+
+static void serve_one(void)
 {
 	struct worker_request req;
+	ssize_t n = recv(WORKER_FD_CONTROL, &req, sizeof(req), 0);
 
-	while (recv(WORKER_FD_CONTROL, &req, sizeof(req), 0) == sizeof(req)) {
-		if (req.kind == WORKER_REQ_STOP)
-			stop(STOP_ASKED, "");
+	if (n != sizeof(req)) {
+		if (!keep)
+			_exit(0); /* control is gone */
+		await_adoption();
+		return;
 	}
-	_exit(0); /* control is gone */
+	if (req.kind == WORKER_REQ_STOP)
+		stop(STOP_ASKED, "");
+	if (req.kind == WORKER_REQ_KEEP)
+		keep = true;
+	if (req.kind == WORKER_REQ_STATS)
+		say(WORKER_STATS, 0, "");
+	if (req.kind == WORKER_REQ_PAUSE || req.kind == WORKER_REQ_RESUME) {
+		paused = req.kind == WORKER_REQ_PAUSE;
+		say(WORKER_PAUSED, 0, "");
+	}
+}
+
+static void wait_for_stop(void)
+{
+	for (;;)
+		serve_one();
 }
 
 /* @end: power off when a line says so. */
@@ -172,7 +220,7 @@ static void echo(bool end)
 				stop(STOP_POWEROFF, "");
 		}
 		if (p[1].revents)
-			wait_for_stop();
+			serve_one();
 	}
 }
 

@@ -10,7 +10,7 @@
  *   copy       the same until "end\n" came, then power off
  *   flood      1 MiB of console lines, then power off
  *   panic reset crash failed   stop for that reason
- *   obey       wait to be asked to stop, and stop
+ *   obey       wait to be asked to stop, and stop; may be adopted, as echo
  *   deaf       wait for ever
  *   sig9 sys exit3             die without a word
  *   short forged               send a message that makes no sense
