@@ -118,6 +118,17 @@ PREFIX	?= /usr/local
 install: all
 	install -D -m 755 $(B)/disco $(DESTDIR)$(PREFIX)/bin/disco
 	install -D -m 755 $(B)/disco-vm $(DESTDIR)$(PREFIX)/bin/disco-vm
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	sed 's|@PREFIX@|$(PREFIX)|' dist/disco.service \
+		>$(DESTDIR)$(PREFIX)/lib/systemd/system/disco.service
+	install -D -m 644 docs/openapi.json \
+		$(DESTDIR)$(PREFIX)/share/doc/disco/openapi.json
+	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions \
+		$(DESTDIR)$(PREFIX)/share/zsh/site-functions
+	$(B)/disco completion bash \
+		>$(DESTDIR)$(PREFIX)/share/bash-completion/completions/disco
+	$(B)/disco completion zsh \
+		>$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_disco
 	install -D -m 644 docs/disco.1 \
 		$(DESTDIR)$(PREFIX)/share/man/man1/disco.1
 	install -D -m 644 docs/disco.json.5 \

@@ -33,9 +33,10 @@ tests: $(UNIT_BINS)
 
 # LAB_TEST_DEPS: what tests/lab/all needs built besides, see tests/guest.
 LAB_TESTS := lab/auto tests/lab/all
+CLI_TESTS := tests/cli/refusals tests/cli/monitor
 export VARIANT
 check-unit: all tests $$(LAB_TEST_DEPS)
-	$(Q)tests/run --unit $(UNIT_BINS) tests/cli/refusals
+	$(Q)tests/run --unit $(UNIT_BINS) $(CLI_TESTS)
 
 # Sub-makes: what scripts/deps has just installed is there when they start.
 check-lab check:
@@ -44,7 +45,7 @@ check-lab check:
 do-check-lab: all images kernel-cache $$(LAB_TEST_DEPS)
 	$(Q)tests/run --lab "$(LAB_TESTS)"
 do-check: all tests images kernel-cache $$(LAB_TEST_DEPS)
-	$(Q)tests/run --unit $(UNIT_BINS) tests/cli/refusals \
+	$(Q)tests/run --unit $(UNIT_BINS) $(CLI_TESTS) \
 		--lab "$(LAB_TESTS)"
 
 # --- fuzzing: clang's libFuzzer, with address and undefined sanitizers --------

@@ -198,7 +198,9 @@ static void print_nodes(json_t *list)
 			       json_object_get(node, "vms")),
 		       *cpus ? cpus : "-");
 		json_array_foreach(json_object_get(node, "distance"), k, far)
+		{
 			printf(" %lld", (long long)json_integer_value(far));
+		}
 		printf("\n");
 	}
 }

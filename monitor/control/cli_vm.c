@@ -96,7 +96,9 @@ int ls_main(int argc, char **argv, struct diag *d)
 		printf("\n");
 	} else if (a.given[LS_NAMES]) {
 		json_array_foreach(list, i, vm)
+		{
 			printf("%s\n", text_of(vm, "name"));
+		}
 	} else {
 		print_table(list);
 	}

@@ -113,8 +113,9 @@ static struct guest *guest_create(struct monitor *m, const struct vm_record *r)
 	g->vm.name = g->record.name;
 	g->vm.node = r->node;
 	g->vm.worker = WORKER_NONE;
-	while (*at)
+	while (*at && (*at)->record.start_ns <= r->start_ns)
 		at = &(*at)->next;
+	g->next = *at;
 	*at = g;
 	return g;
 }
