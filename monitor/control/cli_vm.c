@@ -17,20 +17,32 @@ const struct cli_command cli_ls = {
 		     [LS_NAMES] = { "names", NULL, "Names only, one a line" } },
 };
 
-#define ACTION(id, doc)                                                        \
-	const struct cli_command cli_##id = {                                  \
-		.name = #id,                                                   \
-		.words = "VM...",                                              \
-		.help = doc,                                                   \
-		.min_words = 1,                                                \
-		.max_words = CLI_MAX_WORDS,                                    \
-	}
 #define CLI_MAX_WORDS 1024
+#define ONE_OR_MORE   .words = "VM...", .min_words = 1, .max_words = CLI_MAX_WORDS
 
-ACTION(stop, "Ask virtual machines to stop, and wait until they have.");
-ACTION(kill, "End virtual machines at once.");
-ACTION(pause, "Keep virtual machines from running until they are resumed.");
-ACTION(resume, "Let paused virtual machines go on.");
+const struct cli_command cli_stop = {
+	.name = "stop",
+	.help = "Ask virtual machines to stop, and wait until they have.",
+	ONE_OR_MORE,
+};
+
+const struct cli_command cli_kill = {
+	.name = "kill",
+	.help = "End virtual machines at once.",
+	ONE_OR_MORE,
+};
+
+const struct cli_command cli_pause = {
+	.name = "pause",
+	.help = "Keep virtual machines from running until they are resumed.",
+	ONE_OR_MORE,
+};
+
+const struct cli_command cli_resume = {
+	.name = "resume",
+	.help = "Let paused virtual machines go on.",
+	ONE_OR_MORE,
+};
 
 /* --- ls --- */
 
@@ -75,7 +87,8 @@ static void print_table(json_t *list)
 	}
 	printf("%-*s  %-8s  %4s  %4s  %8s  %8s  %s\n", width, "NAME", "STATE",
 	       "NODE", "CPUS", "MEMORY", "UP", "EXIT STATUS");
-	json_array_foreach(list, i, vm) print_vm(vm, width);
+	for (i = 0; i < json_array_size(list); i++)
+		print_vm(json_array_get(list, i), width);
 }
 
 int ls_main(int argc, char **argv, struct diag *d)

@@ -267,6 +267,8 @@ int monitor_create(struct monitor *m, struct diag *d)
 	sink_create(&m->watcher.err, &m->watcher.loop, STDERR_FILENO);
 	m->watcher.err.drained = watch_logs;
 	m->watcher.err.arg = m;
+	/* Lines are lost rather than the API stopped by who reads them. */
+	m->watcher.err.patience_ms = 0;
 	m->watcher.ended = on_ended;
 	m->watcher.heard = on_heard;
 	adopt_all(m);

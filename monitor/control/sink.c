@@ -54,6 +54,7 @@ void sink_create(struct sink *s, struct loop *loop, int fd)
 {
 	memset(s, 0, offsetof(struct sink, buf));
 	s->loop = loop;
+	s->patience_ms = 1000;
 	choose(s, fd);
 	s->watch.fd = s->fd;
 	s->watch.ready = on_ready;
@@ -179,7 +180,7 @@ void sink_line(struct sink *s, const char *fmt, ...)
 	n = n < (int)sizeof(line) ? n : (int)sizeof(line) - 1;
 	line[n++] = '\n';
 	if (sink_room(s) < (size_t)n)
-		(void)sink_flush(s, 1000);
+		(void)sink_flush(s, s->patience_ms);
 	if (sink_room(s) >= (size_t)n)
 		sink_put(s, line, (size_t)n);
 	sink_kick(s);

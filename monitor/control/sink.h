@@ -29,8 +29,9 @@ struct sink {
 	int fd; /* owned only with SINK_OWN */
 	enum sink_kind kind;
 	bool broken;
-	size_t head, tail; /* buf[head .. tail) is still to be written */
-	bool starved;	   /* somebody waits for room */
+	size_t head, tail;    /* buf[head .. tail) is still to be written */
+	bool starved;	      /* somebody waits for room */
+	unsigned patience_ms; /* sink_line() waits that long for room */
 	/*
 	 * Called from sink_kick() when a starved sink is at most half full.
 	 * May put, not kick; starves again only after it put something.
@@ -72,8 +73,9 @@ bool sink_empty(const struct sink *s);
 /**
  * sink_line() - one line of the control process's own
  *
- * Waits up to a second for room when there is none: these lines are few and
- * must not get lost to a guest that floods. Cut at 1023 bytes; adds '\n'.
+ * Waits up to s->patience_ms (a second) for room when there is none: these
+ * lines are few and must not get lost to a guest that floods. Cut at 1023
+ * bytes; adds '\n'.
  */
 PRINTF(2, 3) void sink_line(struct sink *s, const char *fmt, ...);
 

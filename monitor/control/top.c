@@ -78,7 +78,7 @@ static void draw_vm(struct top *t, int row, json_t *vm, uint64_t now)
 
 static int draw(struct top *t, struct diag *d)
 {
-	json_t *root = NULL, *list, *vm;
+	json_t *root = NULL, *list;
 	uint64_t now = loop_now_ns();
 	size_t i;
 	int err = http_json("GET", "/v1/stats", NULL, &root, d);
@@ -92,7 +92,8 @@ static int draw(struct top *t, struct diag *d)
 	(void)mvprintw(0, 0, "%-16s  %-8s  %4s  %6s  %8s  %8s  %9s", "VM",
 		       "STATE", "NODE", "CPU %", "LOCAL", "MEMORY", "EXITS/s");
 	(void)attroff(A_REVERSE);
-	json_array_foreach(list, i, vm) draw_vm(t, (int)i + 1, vm, now);
+	for (i = 0; i < json_array_size(list); i++)
+		draw_vm(t, (int)i + 1, json_array_get(list, i), now);
 	(void)refresh();
 	memcpy(t->old, t->new, sizeof(t->old));
 	t->nr_old = t->nr_new;

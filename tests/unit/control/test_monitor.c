@@ -28,6 +28,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/mman.h>
+#include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -478,6 +479,7 @@ static void who_does_not_read_stops_no_guest(void **state)
 
 static void guests_outlive_a_killed_monitor(void **state)
 {
+	struct pollfd p = { .events = POLLIN };
 	pid_t one, echo, gone;
 	char buf[512];
 	int fd;
@@ -493,7 +495,10 @@ static void guests_outlive_a_killed_monitor(void **state)
 	end_monitor(SIGKILL);
 	/* One that dies with nobody looking. */
 	(void)close(log_fd);
+	p.fd = pidfd_open(gone, 0);
 	assert_int_equal(kill(gone, SIGKILL), 0);
+	assert_int_equal(poll(&p, 1, 5000), 1);
+	(void)close(p.fd);
 	start_monitor();
 	assert_int_equal(pid_of("obey.a"), one);
 	assert_int_equal(pid_of("echo.a"), echo);

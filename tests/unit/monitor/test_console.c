@@ -328,6 +328,79 @@ static void flush_sends_everything(void **state)
 	console_flush(&con, 1000);
 }
 
+/* --- between two readers --- */
+
+static void new_reader(void)
+{
+	int sv[2];
+
+	must(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, sv) == 0);
+	must(dup2(sv[0], con.sock.fd) == con.sock.fd);
+	(void)close(sv[0]);
+	peer = sv[1];
+	console_attach(&con);
+}
+
+/* Read everything; the count of bytes, the last ones in @last. */
+static size_t read_all(char *last, size_t size)
+{
+	static char buf[2 * CONSOLE_OUT_BYTES];
+	size_t n = 0;
+	ssize_t got;
+
+	do {
+		(void)fake_host_run(&h);
+		got = recv(peer, buf + n, sizeof(buf) - n, MSG_DONTWAIT);
+		n += got > 0 ? (size_t)got : 0;
+	} while (got > 0);
+	must(n >= size);
+	memcpy(last, buf + n - size, size);
+	return n;
+}
+
+static void the_last_bytes_wait_for_the_next_reader(void **state)
+{
+	char line[16], last[8];
+
+	(void)state;
+	console_keep(&con);
+	(void)close(peer);
+	for (unsigned i = 0; i < 20000; i++) {
+		(void)snprintf(line, sizeof(line), "%07u\n", i);
+		assert_int_equal(put(&a, line), 8);
+		if (i % 1000 == 0)
+			assert_in_range(fake_host_run(&h), 0, 20);
+	}
+	assert_true(console_has_room(&con, CONSOLE_OUT_BYTES));
+	assert_in_range(fake_host_run(&h), 0, 20);
+	console_flush(&con, 10000); /* ends at once */
+	console_detach(&con);
+	new_reader();
+	assert_int_equal(read_all(last, sizeof(last)), CONSOLE_OUT_BYTES);
+	assert_memory_equal(last, "0019999\n", 8);
+	type("again");
+	assert_in_range(fake_host_run(&h), 1, 20);
+	assert_int_equal(a.got, 5);
+	assert_int_equal(put(&a, "and on\n"), 7);
+	(void)fake_host_run(&h);
+	expect_peer("and on\n");
+}
+
+static void who_waits_for_room_goes_on_without_a_reader(void **state)
+{
+	(void)state;
+	console_keep(&con);
+	while (put(&a, "fills the buffer and the socket\n") == 32)
+		(void)fake_host_run(&h);
+	a.drained = 0;
+	(void)close(peer);
+	peer = -1;
+	console_detach(&con);
+	assert_true(a.drained > 0);
+	assert_int_equal(put(&a, "goes on\n"), 8);
+	assert_in_range(fake_host_run(&h), 0, 20);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -346,6 +419,8 @@ int main(void)
 		T(flush_ends_in_time),
 		T(flush_ends_in_time_with_a_slow_reader),
 		T(flush_sends_everything),
+		T(the_last_bytes_wait_for_the_next_reader),
+		T(who_waits_for_room_goes_on_without_a_reader),
 	};
 
 	return cmocka_run_group_tests_name("console", tests, NULL, NULL);

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=bash
+#
+# Tests of the monitor with stock guests: they outlive it, and pauses.
+
+export DISCO_STATE_DIR=$WORK/state
+
+# start_detached NAME CMDLINE ARG... - a stock guest of the monitor
+start_detached()
+{
+	local name=$1 cmdline=$2
+	shift 2
+	"$DISCO" run -d --name "$name" --kernel "$KERNEL" --initrd "$INITRD" \
+		--memory 256M --cmdline "console=ttyS0 quiet $cmdline" "$@" \
+		>"$WORK/names" 2>&1 || fail "run -d: $(cat "$WORK/names")"
+}
+
+# wait_state NAME STATE SECONDS
+wait_state()
+{
+	local i
+	for ((i = 0; i < $3 * 5; i++)); do
+		"$DISCO" ls | grep -qE "^$1 +$2 " && return 0
+		sleep 0.2
+	done
+	fail "$1 is not $2 after $3 s: $("$DISCO" ls 2>&1)"
+}
+
+# of this test: the process that holds the lock
+kill_monitor()
+{
+	local fd
+	for fd in /proc/[0-9]*/fd/*; do
+		if [[ $fd -ef $DISCO_STATE_DIR/lock ]]; then
+			fd=${fd#/proc/}
+			kill "-$1" "${fd%%/*}"
+			return
+		fi
+	done
+	fail "no monitor to kill"
+}
+
+# The guest computes a checksum while its monitor is killed, another one comes,
+# and the guest is paused and resumed.
+t_monitor_killed_guests_finish()
+{
+	local before after
+	start_detached m disco.run=checksum --cpus 2 \
+		--disk "path=$ROOT_DISK,ro" || return 1
+	start_detached other disco.run=checksum \
+		--disk "path=$ROOT_DISK,ro" || return 1
+	wait_state m running 30 || return 1
+	timeout 100 "$DISCO" console --no-input m |
+		grep -qm1 'DISCO-GUEST userspace' ||
+		fail "no user space" || return 1
+	kill_monitor 9 || return 1
+	sleep 1
+	"$DISCO" ls >/dev/null 2>&1 && fail "ls without a monitor"
+	"$DISCO" monitor 2>"$WORK/monitor" &
+	wait_state m running 20 || return 1
+	"$DISCO" pause m || fail "pause failed" || return 1
+	before=$("$DISCO" stats --csv | grep ^m, | cut -d, -f6)
+	sleep 2
+	after=$("$DISCO" stats --csv | grep ^m, | cut -d, -f6)
+	[[ $before == "$after" ]] ||
+		fail "paused, and went from $before to $after exits"
+	"$DISCO" resume m || fail "resume failed" || return 1
+	pkill -9 -f '^disco-vm other$'
+	wait_state other ended 10 || return 1
+	timeout 100 "$DISCO" console --no-input m >"$WORK/o"
+	wait_state m ended 60
+	want_line 'DISCO-GUEST checksum ok' "$WORK/o" &&
+		want_line '^m +ended .* 0 ok' <("$DISCO" ls)
+	"$DISCO" kill m other 2>/dev/null
+	kill_monitor TERM
+}
