@@ -390,9 +390,11 @@ static void on_ready(struct loop_watch *w, uint32_t events)
 	(void)events; /* api_turn() comes after every turn */
 }
 
-static void turn_waiting(struct api *api, uint64_t now)
+/* Return: some were answered. */
+static bool turn_waiting(struct api *api, uint64_t now)
 {
 	struct api_call *c, *next;
+	bool answered = false;
 
 	for (c = api->waiting; c; c = next) {
 		next = c->next;
@@ -402,14 +404,18 @@ static void turn_waiting(struct api *api, uint64_t now)
 			continue;
 		unlink_waiting(c);
 		MHD_resume_connection(c->conn);
+		answered = true;
 	}
+	return answered;
 }
 
 void api_turn(struct api *api, uint64_t now)
 {
-	turn_waiting(api, now);
 	end_old(api, now);
 	(void)MHD_run(api->daemon);
+	/* New calls included: what they wait for may be there already. */
+	if (turn_waiting(api, now))
+		(void)MHD_run(api->daemon);
 }
 
 int api_timeout_ms(const struct api *api, uint64_t now)

@@ -8,6 +8,7 @@
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "monitor/control/adopt.h"
@@ -202,13 +203,17 @@ static void on_signal(struct loop_watch *w, uint32_t events)
 	struct signalfd_siginfo si;
 
 	(void)events;
-	if (read(w->fd, &si, sizeof(si)) == (ssize_t)sizeof(si))
+	if (read(w->fd, &si, sizeof(si)) != (ssize_t)sizeof(si))
+		return;
+	if (si.ssi_signo == SIGCHLD)
+		m->reap = true;
+	else
 		m->leave = true;
 }
 
 static int open_signals(struct monitor *m)
 {
-	static const int ours[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+	static const int ours[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGCHLD };
 	sigset_t set;
 
 	(void)signal(SIGPIPE, SIG_IGN);
@@ -301,6 +306,33 @@ static int timeout_ms(const struct monitor *m, uint64_t now)
 	return ms;
 }
 
+static bool is_known(const struct monitor *m, pid_t pid)
+{
+	for (const struct guest *g = m->guests; g; g = g->next)
+		if (g->vm.worker.pid == pid)
+			return true;
+	return starter_knows(m, pid);
+}
+
+/*
+ * A start that was killed leaves us workers that nobody has heard of. One
+ * that is known is reaped by its handler, and hides others until then.
+ */
+static void reap_strangers(struct monitor *m)
+{
+	siginfo_t si = { .si_pid = 0 };
+
+	while (m->reap) {
+		if (waitid(P_ALL, 0, &si, WEXITED | WNOHANG | WNOWAIT) < 0 ||
+		    si.si_pid == 0)
+			m->reap = false;
+		else if (is_known(m, si.si_pid) ||
+			 waitpid(si.si_pid, NULL, WNOHANG) <= 0)
+			return;
+		si.si_pid = 0;
+	}
+}
+
 int monitor_turn(struct monitor *m)
 {
 	uint64_t now = loop_now_ns();
@@ -311,6 +343,7 @@ int monitor_turn(struct monitor *m)
 		if (!g->ended)
 			vm_kill_late(&g->vm, now);
 	starter_tick(m, now);
+	reap_strangers(m);
 	api_turn(m->api, now);
 	notify_tick(m, now);
 	free_dead(m);

@@ -45,6 +45,7 @@ struct monitor {
 	struct api *api;
 	struct loop_watch signals;
 	bool leave;
+	bool reap; /* a child has died: perhaps one that nobody waits for */
 	uint64_t notify_every_ns, notify_at_ns; /* systemd's watchdog; 0: no */
 };
 

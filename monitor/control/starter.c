@@ -112,6 +112,11 @@ static int start_one(struct launch *l, unsigned i, const struct starter *st,
 	return err;
 }
 
+static int by_number(const void *a, const void *b)
+{
+	return *(const int *)a - *(const int *)b;
+}
+
 /*
  * What we got by fork() and need not: connections of clients must end when
  * the monitor closes them, not when we are ready.
@@ -119,17 +124,21 @@ static int start_one(struct launch *l, unsigned i, const struct starter *st,
 static void close_others(const struct starter *st)
 {
 	const struct worker_code *code = &st->m->code;
-	int high = (int)sysconf(_SC_OPEN_MAX);
+	int keep[MAX_NODES + 4] = { st->sock.fd, code->file, st->m->state.fd,
+				    st->m->state.vms };
+	unsigned nr = 4, next = STDERR_FILENO + 1;
 
-	for (int fd = 3; fd < high && fd < 65536; fd++) {
-		bool keep = fd == st->sock.fd || fd == code->file ||
-			    fd == st->m->state.fd || fd == st->m->state.vms;
-
-		for (unsigned i = 0; i < code->nr; i++)
-			keep = keep || fd == code->copy[i];
-		if (!keep)
-			(void)close(fd);
+	for (unsigned i = 0; i < code->nr; i++)
+		keep[nr++] = code->copy[i];
+	qsort(keep, nr, sizeof(keep[0]), by_number);
+	for (unsigned i = 0; i < nr; i++) {
+		if (keep[i] < (int)next)
+			continue;
+		if (keep[i] > (int)next)
+			(void)close_range(next, (unsigned)keep[i] - 1, 0);
+		next = (unsigned)keep[i] + 1;
 	}
+	(void)close_range(next, ~0u, 0);
 }
 
 _Noreturn static void child_run(struct starter *st)
@@ -408,6 +417,18 @@ void starter_tick(struct monitor *m, uint64_t now)
 		}
 		at = &st->next;
 	}
+}
+
+bool starter_knows(const struct monitor *m, pid_t pid)
+{
+	for (const struct starter *st = m->starters; st; st = st->next) {
+		if (st->pid == pid)
+			return true;
+		for (unsigned i = 0; i < st->nr; i++)
+			if (st->vms[i].record.pid == pid)
+				return true;
+	}
+	return false;
 }
 
 void starter_destroy_all(struct monitor *m)

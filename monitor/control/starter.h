@@ -38,6 +38,9 @@ void starter_forget(struct monitor *m, void *arg);
 /* After each turn of the loop: deadlines, and what is over is freed. */
 void starter_tick(struct monitor *m, uint64_t now);
 
+/* A process is a start's own, or a VM that it has not handed over yet. */
+bool starter_knows(const struct monitor *m, pid_t pid);
+
 /* Kills them, and what they started. */
 void starter_destroy_all(struct monitor *m);
 

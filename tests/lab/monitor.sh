@@ -20,7 +20,7 @@ wait_state()
 {
 	local i
 	for ((i = 0; i < $3 * 5; i++)); do
-		"$DISCO" ls | grep -qE "^$1 +$2 " && return 0
+		"$DISCO" ls 2>/dev/null | grep -qE "^$1 +$2 " && return 0
 		sleep 0.2
 	done
 	fail "$1 is not $2 after $3 s: $("$DISCO" ls 2>&1)"
@@ -50,9 +50,8 @@ t_monitor_killed_guests_finish()
 	start_detached other disco.run=checksum \
 		--disk "path=$ROOT_DISK,ro" || return 1
 	wait_state m running 30 || return 1
-	timeout 100 "$DISCO" console --no-input m |
-		grep -qm1 'DISCO-GUEST userspace' ||
-		fail "no user space" || return 1
+	timeout 100 "$DISCO" console --no-input m >"$WORK/c" 2>&1 &
+	wait_lines 1 'DISCO-GUEST userspace' "$WORK/c" 90 || return 1
 	kill_monitor 9 || return 1
 	sleep 1
 	"$DISCO" ls >/dev/null 2>&1 && fail "ls without a monitor"
