@@ -28,6 +28,7 @@ struct api {
 	struct loop_watch watch;
 	struct api_call *waiting;
 	struct conn *conns;
+	bool closed; /* a connection, since MHD last began to run */
 };
 
 /* --- answers --- */
@@ -360,7 +361,9 @@ static void on_connection(void *cls, struct MHD_Connection *conn, void **ctx,
 			  enum MHD_ConnectionNotificationCode what)
 {
 	struct conn *k = *ctx;
+	struct api *api = cls;
 
+	api->closed = api->closed || what == MHD_CONNECTION_NOTIFY_CLOSED;
 	if (what == MHD_CONNECTION_NOTIFY_STARTED) {
 		conn_open(cls, conn, ctx);
 		return;
@@ -409,13 +412,27 @@ static bool turn_waiting(struct api *api, uint64_t now)
 	return answered;
 }
 
+/*
+ * A full house: MHD listens again only when it begins to run with a place
+ * free, and nothing would wake us for that.
+ */
+static void run_daemon(struct api *api)
+{
+	for (unsigned i = 0; i < API_MAX_CONNECTIONS; i++) {
+		api->closed = false;
+		(void)MHD_run(api->daemon);
+		if (!api->closed)
+			return;
+	}
+}
+
 void api_turn(struct api *api, uint64_t now)
 {
 	end_old(api, now);
-	(void)MHD_run(api->daemon);
+	run_daemon(api);
 	/* New calls included: what they wait for may be there already. */
 	if (turn_waiting(api, now))
-		(void)MHD_run(api->daemon);
+		run_daemon(api);
 }
 
 int api_timeout_ms(const struct api *api, uint64_t now)

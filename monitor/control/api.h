@@ -16,7 +16,7 @@
 
 #define API_MAX_CONNECTIONS 64u
 #define API_MAX_BODY	    MIB(1)
-#define API_IDLE_S	    10u		    /* a connection that says nothing */
+#define API_IDLE_S	    5u		    /* a connection that says nothing */
 #define API_LIFE_NS	    30000000000ull  /* to send one request */
 #define API_WAIT_NS	    5000000000ull   /* for a worker to do something */
 #define API_STATS_NS	    500000000ull    /* for workers' figures */

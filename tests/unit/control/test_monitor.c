@@ -403,6 +403,22 @@ static void others_are_served_meanwhile(void **state)
 		assert_true(answers());
 }
 
+/* More than there are places for, and none says anything. */
+static void a_full_house_empties(void **state)
+{
+	int fds[API_MAX_CONNECTIONS + 16];
+	uint64_t begun = now_ns();
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(fds); i++)
+		fds[i] = raw("G");
+	assert_true(answers());
+	assert_in_range(now_ns() - begun, 0, 9000000000ull);
+	for (unsigned i = 0; i < ARRAY_SIZE(fds); i++)
+		(void)close(fds[i]);
+	assert_true(answers());
+}
+
 /* --- the console --- */
 
 static size_t read_until(int fd, char *buf, size_t size, const char *what)
@@ -648,6 +664,7 @@ int main(int argc, char **argv)
 		WITH_MONITOR(bad_requests_are_told),
 		WITH_MONITOR(a_large_body_is_refused),
 		WITH_MONITOR(others_are_served_meanwhile),
+		WITH_MONITOR(a_full_house_empties),
 		WITH_MONITOR(a_console_is_shown_again),
 		WITH_MONITOR(who_does_not_read_stops_no_guest),
 		WITH_MONITOR(guests_outlive_a_killed_monitor),

@@ -210,10 +210,21 @@ static void do_pread(void)
 	(void)syscall(SYS_pread64, 0, &c, 1, 0);
 }
 
+static void do_accept4(void)
+{
+	(void)syscall(SYS_accept4, 0, NULL, NULL, 0);
+}
+
+static void do_dup3(void)
+{
+	(void)syscall(SYS_dup3, 0, 63, 0);
+}
+
 /* Less than the I/O thread may. */
 static void vcpu_thread_has_no_files_and_sockets(void **state)
 {
-	void (*const calls[])(void) = { do_send, do_move_pages, do_pread };
+	void (*const calls[])(void) = { do_send, do_move_pages, do_pread,
+					do_accept4, do_dup3 };
 
 	(void)state;
 	need_filters();
