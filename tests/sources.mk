@@ -28,6 +28,14 @@ endef
 $(foreach t,$(UNIT_TESTS),$(eval $(call unit_rule,$(t),$(call links_of,$(t)))))
 UNIT_BINS := $(UNIT_TESTS:%.c=$(B)/%)
 
+# The channel's text for the model checker: as it is, and with planted bugs.
+MODEL_VARIANTS := $(foreach n,0 1 2 3 4 5 6 7 8 9 10 11 12,\
+		  $(G)/model/channel_$(n).c)
+$(MODEL_VARIANTS): $(G)/model/channel_%.c: numa/channel.c tests/model/mutate
+	$(call say,MUTATE,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)tests/model/mutate $* <$< >$@
+
 .PHONY: tests check check-unit check-lab fuzz do-check do-check-lab do-fuzz
 tests: $(UNIT_BINS)
 
