@@ -3,8 +3,8 @@
 
 BENCH_OUT	:= build/lab-out
 
-.PHONY: bench bench-boot do-bench-boot
-bench: bench-boot
+.PHONY: bench bench-boot do-bench-boot bench-channel do-bench-channel
+bench: bench-boot bench-channel
 
 bench-boot:
 	$(Q)scripts/deps bench
@@ -16,3 +16,18 @@ do-bench-boot: all images kernel-cache guests
 	$(Q)lab/auto --timeout 3000 -- bench/boot.py --commit '$(VERSION)' \
 		--native $(BENCH_OUT)/start.json \
 		--disco $(B)/disco --out $(BENCH_OUT)/bench-boot.json
+
+# On the machine itself: two processes and two CPUs are all it needs.
+BENCH_CHANNEL_OBJS := $(call obj,bench/channel.c numa/channel.c numa/region.c \
+		      numa/bind.c)
+$(B)/bench/channel: $(BENCH_CHANNEL_OBJS)
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^
+
+bench-channel:
+	$(Q)scripts/deps bench
+	$(Q)$(MAKE) --no-print-directory do-$@
+do-bench-channel: $(B)/bench/channel
+	@mkdir -p $(BENCH_OUT)
+	$(Q)$< --commit '$(VERSION)' --out $(BENCH_OUT)/bench-channel.json

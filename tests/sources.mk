@@ -89,10 +89,11 @@ do-fuzz: $(FUZZ_BINS)
 SOAK_SECONDS	?= 28800
 
 .PHONY: soak
-soak:
+soak: $(B)/bench/channel
 	$(Q)end=$$(($$(date +%s) + $(SOAK_SECONDS))); round=0; \
 	while [ "$$(date +%s)" -lt "$$end" ]; do \
 		$(MAKE) --no-print-directory check || exit; \
 		$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=300 || exit; \
+		$< --check 100000000 || exit; \
 		round=$$((round + 1)); echo "soak: $$round rounds, 0 failed"; \
 	done
