@@ -542,7 +542,7 @@ static void run_rounds(const struct options *o, struct row *rows)
 {
 	srandom(o->seed);
 	for (unsigned r = 0; r < o->rounds; r++) {
-		size_t order[NR_PEERS];
+		size_t order[NR_PEERS] = { 0 };
 
 		for (size_t i = 0; i < NR_PEERS; i++) {
 			size_t k = (size_t)random() % (i + 1);
@@ -652,7 +652,7 @@ int main(int argc, char **argv)
 		{ "out", 1, NULL, 'o' },    { "check", 1, NULL, 'k' },
 		{ "busy", 1, NULL, 'b' },   { NULL, 0, NULL, 0 },
 	};
-	struct options o = { 7, 2000000, 1, "unknown", NULL };
+	struct options o = { 31, 400000, 1, "unknown", NULL };
 	int opt;
 
 	find_cpus();

@@ -26,19 +26,18 @@ uint64_t publish_get(const struct publish_table *t, size_t index)
 	return shared_load(&t->words[index], memory_order_acquire);
 }
 
-static uint64_t own_version(struct publish_table *t)
-{
-	return shared_load(&t->version, memory_order_relaxed);
-}
-
 void publish_begin(struct publish_table *t)
 {
-	shared_store(&t->version, own_version(t) + 1, memory_order_relaxed);
+	uint64_t version = shared_load(&t->version, memory_order_relaxed);
+
+	shared_store(&t->version, version + 1, memory_order_relaxed);
 }
 
 void publish_end(struct publish_table *t)
 {
-	shared_store(&t->version, own_version(t) + 1, memory_order_release);
+	uint64_t version = shared_load(&t->version, memory_order_relaxed);
+
+	shared_store(&t->version, version + 1, memory_order_release);
 }
 
 int publish_copy(const struct publish_table *t, size_t first, size_t nr,

@@ -8,6 +8,7 @@
 #define TESTS_MODEL_CHANNEL_VARIANT_H
 
 #ifdef MODEL_VARIANT
+#pragma GCC diagnostic ignored "-Wconversion" /* see numa/atomic_ops.h */
 #define MODEL_JOIN_(a, b) a##_##b
 #define MODEL_JOIN(a, b)  MODEL_JOIN_(a, b)
 #define MODEL_NAME(name)  MODEL_JOIN(name, MODEL_VARIANT)

@@ -133,7 +133,14 @@ static void the_code_is_right(void **state)
 	const struct {
 		uint32_t nr_slots;
 		uint64_t nr_messages;
-	} sizes[] = { { 1, 4 }, { 2, 5 }, { 4, 5 }, { 4, 6 } };
+	} sizes[] = {
+		{ 1, 4 },
+		{ 2, 5 },
+		{ 4, 5 },
+#ifndef DISCO_SANITIZED /* takes ten times as long */
+		{ 4, 6 },
+#endif
+	};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
