@@ -45,6 +45,12 @@ export VARIANT
 check-unit: all tests $$(LAB_TEST_DEPS)
 	$(Q)tests/run --unit $(UNIT_BINS) tests/cli/refusals
 
+# Copy-on-write disks: power cut at every write, every operation failing.
+CRASH_TEST	:= $(B)/tests/unit/cowdisk/test_cow_crash
+.PHONY: crash
+crash: $(CRASH_TEST)
+	$(Q)DISCO_CRASH=full CMOCKA_MESSAGE_OUTPUT=tap $<
+
 # Sub-makes: what scripts/deps has just installed is there when they start.
 check-lab check:
 	$(Q)scripts/deps check
@@ -93,6 +99,7 @@ soak: $(B)/bench/channel
 	$(Q)end=$$(($$(date +%s) + $(SOAK_SECONDS))); round=0; \
 	while [ "$$(date +%s)" -lt "$$end" ]; do \
 		$(MAKE) --no-print-directory check || exit; \
+		$(MAKE) --no-print-directory crash || exit; \
 		$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=300 || exit; \
 		$< --check 100000000 || exit; \
 		round=$$((round + 1)); echo "soak: $$round rounds, 0 failed"; \
