@@ -546,13 +546,3 @@ const struct cow_map *cow_map(const struct cow *c)
 {
 	return &c->map;
 }
-
-int cow_format(struct io *io, const struct cow_base *base)
-{
-	const struct cow_header h = { .base = *base };
-	struct cow_layout l;
-	int err = cow_layout_of(base->bytes, &l);
-
-	/* The bitmap is a hole: no block is present. */
-	return err ? err : cow_header_write(io, &h);
-}

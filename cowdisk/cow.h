@@ -56,12 +56,4 @@ const struct cow_layout *cow_layout(const struct cow *c);
 const struct cow_header *cow_header(const struct cow *c);
 const struct cow_map *cow_map(const struct cow *c);
 
-/**
- * cow_format() - make an empty file's header and bitmap
- * @io: IO_COW is an empty file of the layout's size; all of it a hole
- *
- * Return: 0; -EINVAL @base has no size of a disk; -errno of a write or sync.
- */
-MUST_CHECK int cow_format(struct io *io, const struct cow_base *base);
-
 #endif

@@ -221,6 +221,16 @@ int cow_header_write(struct io *io, const struct cow_header *h)
 	return err ? err : io_sync_now(io, IO_COW);
 }
 
+int cow_format(struct io *io, const struct cow_base *base)
+{
+	const struct cow_header h = { .base = *base };
+	struct cow_layout l;
+	int err = cow_layout_of(base->bytes, &l);
+
+	/* The bitmap is a hole: no block is present. */
+	return err ? err : cow_header_write(io, &h);
+}
+
 #define ENDS_BYTES 65536u
 #define SAMPLES	   32u
 

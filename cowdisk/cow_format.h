@@ -87,4 +87,12 @@ MUST_CHECK int cow_header_write(struct io *io, const struct cow_header *h);
 MUST_CHECK int cow_base_check(const struct cow_header *h,
 			      const struct cow_base *now, const char **why);
 
+/**
+ * cow_format() - make an empty file's header and bitmap
+ * @io: IO_COW is an empty file of the layout's size; all of it a hole
+ *
+ * Return: 0; -EINVAL @base has no size of a disk; -errno of a write or sync.
+ */
+MUST_CHECK int cow_format(struct io *io, const struct cow_base *base);
+
 #endif

@@ -15,6 +15,9 @@ CONTROL_SRCS	+= monitor/control/main.c monitor/control/options.c \
 		   monitor/control/doctor_perf.c \
 		   monitor/control/doctor_sandbox.c
 
+# control: disk images
+CONTROL_SRCS	+= monitor/control/cow_files.c
+
 # worker: devices, sandbox, the machine
 WORKER_SRCS	+= monitor/dev/bus.c monitor/dev/pci.c monitor/dev/msix.c \
 		   monitor/dev/virtqueue.c monitor/dev/virtio_pci.c \
@@ -50,7 +53,8 @@ CONTROL_LIBS	:= -lhwloc -ljansson -llzma -lzstd -llz4 -lz
 # The archive: the shared one of Debian 12 lacks io_uring_enable_rings().
 WORKER_LIBS	:= -l:liburing.a
 
-DISCO_OBJS	:= $(call obj,$(CONTROL_SRCS) $(BOOT_SRCS) $(NUMA_SRCS))
+DISCO_OBJS	:= $(call obj,$(CONTROL_SRCS) $(BOOT_SRCS) $(NUMA_SRCS) \
+		   $(COWDISK_FORMAT))
 WORKER_OBJS	:= $(call obj,$(WORKER_SRCS) $(MEMORY_SRCS) $(COWDISK_SRCS))
 
 all: $(B)/disco $(B)/disco-vm

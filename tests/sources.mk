@@ -12,7 +12,7 @@ FUZZ_SECONDS	?= 60
 F		:= build/fuzz
 
 # All LINK words as PROGRAM.c@WORD; links_of picks those of one program.
-LINK_WORDS := $(shell awk 'FNR > 14 { nextfile } \
+LINK_WORDS := $(shell awk 'FNR > 20 { nextfile } \
 	sub(/^\/\/ LINK: */, "") { for (i = 1; i <= NF; i++) \
 	print FILENAME "@" $$i }' $(UNIT_TESTS) $(FUZZ_TESTS) /dev/null)
 links_of = $(patsubst $(1)@%,%,$(filter $(1)@%,$(LINK_WORDS)))

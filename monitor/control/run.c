@@ -49,7 +49,7 @@ static int hold_standard_fds(struct diag *d)
 	return 0;
 }
 
-/* Up to four descriptors a VM and its disks; 1024 is not enough for all. */
+/* Up to four descriptors a VM, two a disk; 1024 is not enough for all. */
 static void allow_descriptors(void)
 {
 	struct rlimit lim;
@@ -161,13 +161,14 @@ static int open_disks(const struct vm_config *vm, struct prepared *p,
 		      struct diag *d)
 {
 	for (unsigned i = 0; i < vm->nr_disks; i++) {
-		int err = disk_file_open(&vm->disks[i], vm->name, i,
-					 &p->spec.disks[i], &p->files.disks[i],
-					 d);
+		int n = disk_file_open(&vm->disks[i], vm->name, i,
+				       &p->spec.disks[i],
+				       &p->files.disks[p->nr_open], d);
 
-		if (err < 0)
-			return err;
-		p->nr_open++;
+		if (n < 0)
+			return n;
+		p->nr_open += (unsigned)n;
+		p->files.nr_disk_fds = p->nr_open;
 	}
 	p->spec.nr_disks = vm->nr_disks;
 	return 0;

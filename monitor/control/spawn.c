@@ -160,7 +160,7 @@ static void make_child(struct spawn_child *c, const struct worker_spec *spec,
 	c->fds[WORKER_FD_KVM] = f->kvm;
 	c->fds[WORKER_FD_RAM] = e->ram;
 	c->fds[WORKER_FD_BOOT] = f->boot;
-	for (unsigned i = 0; i < spec->nr_disks && i < VM_MAX_DISKS; i++)
+	for (unsigned i = 0; i < f->nr_disk_fds && i < WORKER_MAX_DISK_FDS; i++)
 		c->fds[c->nr_fds++] = f->disks[i];
 	pick_environment(c->envp, ARRAY_SIZE(c->envp));
 }

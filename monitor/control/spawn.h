@@ -24,7 +24,8 @@ struct spawn_files {
 	int code; /* the program: a memfd of worker_code.h */
 	int kvm;
 	int boot;
-	int disks[VM_MAX_DISKS]; /* spec->nr_disks of them */
+	unsigned nr_disk_fds;
+	int disks[WORKER_MAX_DISK_FDS]; /* in the order of the spec's disks */
 };
 
 /* Our side of a running worker. All-zero is not a closed one: see below. */

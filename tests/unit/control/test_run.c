@@ -11,6 +11,8 @@
 // LINK: monitor/control/loop.c monitor/control/report.c
 // LINK: numa/topology.c numa/place.c numa/bind.c -lhwloc -ljansson
 // LINK: monitor/sandbox/privileges.c
+// LINK: monitor/control/cow_files.c cowdisk/io.c cowdisk/io_fd.c
+// LINK: cowdisk/cow_format.c
 /*
  * Whole runs, from configuration to exit status, with the fake worker. The
  * run is a child process with its own standard descriptors.

@@ -59,6 +59,7 @@ static struct worker_spec make_spec(const char *name, unsigned nr_disks)
 				    .ram_bytes = MIB(16),
 				    .nr_disks = nr_disks };
 
+	files.nr_disk_fds = nr_disks;
 	(void)snprintf(spec.name, sizeof(spec.name), "%s", name);
 	return spec;
 }

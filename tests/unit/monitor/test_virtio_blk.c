@@ -50,6 +50,16 @@ static void write_a_sector(void **state)
 	assert_true(blk_file_is(b, 7, 0));
 }
 
+/* A raw disk offers neither discard nor write-zeroes, and says so. */
+static void zeroing_is_for_cow_disks(void **state)
+{
+	struct blk_bench *b = *state;
+
+	assert_false(driver_offered(&b->d) & (1ull << 13 | 1ull << 14));
+	assert_int_equal(blk_plain(b, 11, 0), BLK_UNSUPP);
+	assert_int_equal(blk_plain(b, 13, 0), BLK_UNSUPP);
+}
+
 static void flush(void **state)
 {
 	struct blk_bench *b = *state;
@@ -276,6 +286,7 @@ int main(void)
 				BLK_TEST(identity_and_config),
 				BLK_TEST(read_a_sector),
 				BLK_TEST(write_a_sector),
+				BLK_TEST(zeroing_is_for_cow_disks),
 				BLK_TEST(flush),
 				BLK_TEST(get_id),
 				BLK_TEST(unknown_request),
