@@ -16,7 +16,11 @@ CONTROL_SRCS	+= monitor/control/main.c monitor/control/options.c \
 		   monitor/control/doctor_sandbox.c
 
 # control: disk images
-CONTROL_SRCS	+= monitor/control/cow_files.c
+CONTROL_SRCS	+= monitor/control/image.c monitor/control/image_make.c \
+		   monitor/control/image_show.c monitor/control/image_copy.c \
+		   monitor/control/image_import.c \
+		   monitor/control/image_blocks.c \
+		   monitor/control/cow_files.c monitor/control/progress.c
 
 # worker: devices, sandbox, the machine
 WORKER_SRCS	+= monitor/dev/bus.c monitor/dev/pci.c monitor/dev/msix.c \

@@ -43,7 +43,8 @@ tests: $(UNIT_BINS)
 LAB_TESTS := lab/auto tests/lab/all
 export VARIANT
 check-unit: all tests $$(LAB_TEST_DEPS)
-	$(Q)tests/run --unit $(UNIT_BINS) tests/cli/refusals
+	$(Q)tests/run --unit $(UNIT_BINS) tests/cli/refusals \
+		tests/cli/images
 
 # Copy-on-write disks: power cut at every write, every operation failing.
 CRASH_TEST	:= $(B)/tests/unit/cowdisk/test_cow_crash
@@ -58,7 +59,7 @@ check-lab check:
 do-check-lab: all images kernel-cache $$(LAB_TEST_DEPS)
 	$(Q)tests/run --lab "$(LAB_TESTS)"
 do-check: all tests images kernel-cache $$(LAB_TEST_DEPS)
-	$(Q)tests/run --unit $(UNIT_BINS) tests/cli/refusals \
+	$(Q)tests/run --unit $(UNIT_BINS) tests/cli/refusals tests/cli/images \
 		--lab "$(LAB_TESTS)"
 
 # --- fuzzing: clang's libFuzzer, with address and undefined sanitizers --------

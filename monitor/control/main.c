@@ -11,6 +11,7 @@
 #include "disco/diag.h"
 #include "monitor/control/config_draft.h"
 #include "monitor/control/doctor.h"
+#include "monitor/control/image.h"
 #include "monitor/control/options.h"
 #include "monitor/control/plan.h"
 #include "monitor/control/run.h"
@@ -31,6 +32,7 @@ static int version_main(int argc, char **argv, struct diag *d);
 static const struct command commands[] = {
 	{ "run", run_main, "start virtual machines and wait for them" },
 	{ "doctor", doctor_main, "say what of this machine disco can use" },
+	{ "image", image_main, "make, check and convert disk images" },
 	{ "unpack", unpack_main, "decompress kernels into the cache" },
 	{ "help", help_main, "print this" },
 	{ "version", version_main, "print the version" },
