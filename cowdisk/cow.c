@@ -117,6 +117,48 @@ static void start_read(struct cow_slot *s)
 	c->io->ops->read(c->io, &s->io);
 }
 
+#define AHEAD_AFTER KIB(256) /* read in a row: then we believe it */
+#define AHEAD_BYTES MIB(4)
+#define AHEAD_CHUNK KIB(256)
+
+static void ask_ahead(struct cow *c, uint64_t to)
+{
+	uint64_t b = block_of(c->ahead), end = block_of(to);
+
+	while (b < end) {
+		uint64_t n = cow_map_run(
+			&c->map, b,
+			min_u64(end - b, AHEAD_CHUNK / COW_BLOCK_BYTES));
+		bool is = cow_map_has(&c->map, b);
+
+		c->io->ops->ahead(c->io, is ? IO_COW : IO_BASE,
+				  block_start(b) +
+					  (is ? c->layout.data_offset : 0),
+				  n * COW_BLOCK_BYTES);
+		b += n;
+	}
+	c->ahead = to;
+}
+
+/* The kernel sees two files with gaps where the guest reads one disk from
+ * front to back: it does not read ahead, so we ask it to. */
+static void read_ahead(struct cow *c, uint64_t offset, uint64_t end)
+{
+	uint64_t to = min_u64(end + AHEAD_BYTES, c->layout.disk_bytes);
+
+	if (offset != c->next_read) {
+		c->in_row = 0;
+		c->ahead = 0;
+	}
+	c->in_row += end - offset;
+	c->next_read = end;
+	if (!c->io->ops->ahead || c->in_row < AHEAD_AFTER ||
+	    c->ahead >= min_u64(end + AHEAD_BYTES / 2, to))
+		return;
+	c->ahead = align_down(max_u64(c->ahead, end), COW_BLOCK_BYTES);
+	ask_ahead(c, to);
+}
+
 /* A part of an absent block: fill the buffer from the base first. */
 static void start_fill(struct cow_slot *s)
 {
@@ -434,6 +476,7 @@ int cow_submit(struct cow *c, struct disk_req *r)
 	if (r->op == DISK_FLUSH) {
 		cow_flush_add(s);
 	} else if (r->op == DISK_READ) {
+		read_ahead(c, s->pos, s->end);
 		step(s);
 	} else {
 		if (r->op != DISK_WRITE)

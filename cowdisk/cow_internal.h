@@ -71,6 +71,10 @@ struct cow {
 	struct cow_range *active;
 	unsigned nr_active;
 	bool waking, wake_again;
+	/* sequential reads, bytes of the disk */
+	uint64_t next_read; /* where the last one ended */
+	uint64_t in_row;    /* bytes read up to there without a jump */
+	uint64_t ahead;	    /* asked for up to here */
 };
 
 /* The end of a request: the slot is free, the guest is told. */

@@ -45,6 +45,9 @@ struct io_ops {
 	void (*sync)(struct io *io, struct io_req *r);
 	/* Reads as zeroes afterwards; -EOPNOTSUPP: nothing was done. */
 	void (*punch)(struct io *io, struct io_req *r);
+	/* These bytes will be read soon; may be NULL, may do nothing. */
+	void (*ahead)(struct io *io, enum io_file file, uint64_t offset,
+		      uint64_t bytes);
 	/* Call done() of what has completed. Does not wait. */
 	void (*complete)(struct io *io);
 	void (*destroy)(struct io *io);

@@ -155,6 +155,13 @@ static void ring_punch(struct io *io, struct io_req *r)
 	start(from_io(io), r, IO_PUNCH);
 }
 
+static void ring_ahead(struct io *io, enum io_file file, uint64_t offset,
+		       uint64_t bytes)
+{
+	(void)posix_fadvise(from_io(io)->fds[file], (off_t)offset, (off_t)bytes,
+			    POSIX_FADV_WILLNEED);
+}
+
 static void ring_complete(struct io *io)
 {
 	struct io_ring *g = from_io(io);
@@ -193,6 +200,7 @@ static const struct io_ops ring_ops = { .read = ring_read,
 					.write = ring_write,
 					.sync = ring_sync,
 					.punch = ring_punch,
+					.ahead = ring_ahead,
 					.complete = ring_complete,
 					.destroy = ring_destroy };
 
