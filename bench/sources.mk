@@ -4,7 +4,8 @@
 BENCH_OUT	:= build/lab-out
 
 .PHONY: bench bench-boot do-bench-boot bench-channel do-bench-channel
-bench: bench-boot bench-channel
+.PHONY: bench-cow do-bench-cow
+bench: bench-boot bench-channel bench-cow
 
 bench-boot:
 	$(Q)scripts/deps bench
@@ -31,3 +32,19 @@ bench-channel:
 do-bench-channel: $(B)/bench/channel
 	@mkdir -p $(BENCH_OUT)
 	$(Q)$< --commit '$(VERSION)' --out $(BENCH_OUT)/bench-channel.json
+
+# On the machine itself, no guest: copy-on-write back-end against qcow2.
+BENCH_COW	:= $(B)/bench/cow_io
+$(BENCH_COW): $(call obj,bench/cow_io.c $(COWDISK_SRCS))
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -l:liburing.a
+
+bench-cow:
+	$(Q)scripts/deps bench
+	$(Q)$(MAKE) --no-print-directory do-$@
+do-bench-cow: all $(BENCH_COW)
+	@mkdir -p $(BENCH_OUT)
+	$(Q)bench/cow.py --commit '$(VERSION)' --disco $(B)/disco \
+		--io $(BENCH_COW) --dir build \
+		--out $(BENCH_OUT)/bench-cow.json
