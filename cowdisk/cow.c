@@ -372,6 +372,10 @@ static bool wake_one(struct cow *c)
 		*at = s->next;
 		if (!*at)
 			c->waiting_end = at;
+		if (c->failed) {
+			cow_finish(s, -EIO);
+			return true;
+		}
 		activate(c, s);
 		step(s);
 		return true;
