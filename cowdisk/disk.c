@@ -132,7 +132,7 @@ static void raw_done(struct io_req *io, int err)
 
 static int raw_submit(struct disk *d, struct disk_req *r)
 {
-	const struct io_ops *ops = d->io->ops;
+	const struct block_ops *ops = d->io->ops;
 	struct raw_req *q = d->free;
 
 	if (r->op == DISK_DISCARD || r->op == DISK_WRITE_ZEROES)

@@ -38,7 +38,7 @@ struct io_req {
 
 struct io;
 
-struct io_ops {
+struct block_ops {
 	void (*read)(struct io *io, struct io_req *r);
 	void (*write)(struct io *io, struct io_req *r);
 	/* Data and what is needed to read it back, as fdatasync(2). */
@@ -54,7 +54,7 @@ struct io_ops {
 };
 
 struct io {
-	const struct io_ops *ops;
+	const struct block_ops *ops;
 	int event_fd; /* readable when completions wait; -1: they never do */
 };
 

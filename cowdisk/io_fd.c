@@ -95,12 +95,12 @@ static void fd_nothing(struct io *io)
 	(void)io;
 }
 
-static const struct io_ops fd_ops = { .read = fd_read,
-				      .write = fd_write,
-				      .sync = fd_sync,
-				      .punch = fd_punch,
-				      .complete = fd_nothing,
-				      .destroy = fd_nothing };
+static const struct block_ops fd_ops = { .read = fd_read,
+					 .write = fd_write,
+					 .sync = fd_sync,
+					 .punch = fd_punch,
+					 .complete = fd_nothing,
+					 .destroy = fd_nothing };
 
 void io_fd_init(struct io_fd *f, int base_fd, int cow_fd)
 {

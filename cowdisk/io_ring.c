@@ -196,13 +196,13 @@ static void ring_destroy(struct io *io)
 	free(g);
 }
 
-static const struct io_ops ring_ops = { .read = ring_read,
-					.write = ring_write,
-					.sync = ring_sync,
-					.punch = ring_punch,
-					.ahead = ring_ahead,
-					.complete = ring_complete,
-					.destroy = ring_destroy };
+static const struct block_ops ring_ops = { .read = ring_read,
+					   .write = ring_write,
+					   .sync = ring_sync,
+					   .punch = ring_punch,
+					   .ahead = ring_ahead,
+					   .complete = ring_complete,
+					   .destroy = ring_destroy };
 
 int io_ring_create(const int fds[IO_FILES], unsigned depth, struct io **out)
 {

@@ -263,12 +263,12 @@ static void c_destroy(struct io *io)
 	(void)io;
 }
 
-static const struct io_ops crash_ops = { .read = c_read,
-					 .write = c_write,
-					 .sync = c_sync,
-					 .punch = c_punch,
-					 .complete = c_complete,
-					 .destroy = c_destroy };
+static const struct block_ops crash_ops = { .read = c_read,
+					    .write = c_write,
+					    .sync = c_sync,
+					    .punch = c_punch,
+					    .complete = c_complete,
+					    .destroy = c_destroy };
 
 void crash_io_init(struct crash_io *c, const struct cow_layout *l,
 		   enum crash_order order, uint64_t seed)
@@ -336,12 +336,12 @@ static void v_none(struct io *io, struct io_req *r)
 	abort(); /* nothing is written by whoever only opens and reads */
 }
 
-static const struct io_ops view_ops = { .read = v_read,
-					.write = v_none,
-					.sync = v_none,
-					.punch = v_none,
-					.complete = c_destroy,
-					.destroy = c_destroy };
+static const struct block_ops view_ops = { .read = v_read,
+					   .write = v_none,
+					   .sync = v_none,
+					   .punch = v_none,
+					   .complete = c_destroy,
+					   .destroy = c_destroy };
 
 void crash_view_init(struct crash_view *v, const struct crash_io *of)
 {

@@ -91,13 +91,13 @@ static void f_nothing(struct io *io)
 	(void)io;
 }
 
-static const struct io_ops fake_ops = { .read = f_read,
-					.write = f_write,
-					.sync = f_sync,
-					.punch = f_punch,
-					.ahead = f_ahead,
-					.complete = f_nothing,
-					.destroy = f_nothing };
+static const struct block_ops fake_ops = { .read = f_read,
+					   .write = f_write,
+					   .sync = f_sync,
+					   .punch = f_punch,
+					   .ahead = f_ahead,
+					   .complete = f_nothing,
+					   .destroy = f_nothing };
 
 static void check_header(const uint8_t *page, uint64_t file_bytes)
 {
