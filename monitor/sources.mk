@@ -40,7 +40,7 @@ CONTROL_SRCS	+= monitor/control/run.c monitor/control/boot_set.c \
 		   monitor/control/kvm_open.c monitor/control/disk_files.c \
 		   monitor/control/worker_code.c monitor/control/spawn.c \
 		   monitor/control/spawn_child.c monitor/control/supervise.c \
-		   monitor/sandbox/privileges.c \
+		   monitor/control/ram_file.c monitor/sandbox/privileges.c \
 		   monitor/control/vm_watch.c monitor/control/outcome.c \
 		   monitor/control/keyboard.c monitor/control/terminal.c \
 		   monitor/control/console.c monitor/control/console_text.c \
