@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A disk as a front-end sees it: blocks in, blocks out, completions later.
+ * Either a raw file, or a copy-on-write file over a base that is only read.
  *
- * Requests go to io_uring; where the kernel refuses it, they are done at once
- * (and complete before disk_submit() returns). The ring is restricted to
- * reads, writes and flushes of this one file before the worker gives up its
- * privileges: the system call filter does not see what a ring does.
+ * Requests go to io_uring (io_ring.h); where the kernel refuses it, they are
+ * done at once (and complete before disk_submit() returns, as a read of what
+ * is cached always does).
  *
- * Threads: one (the worker's I/O thread). Ownership: the disk owns @fd.
- * Source: io_uring(7), io_uring_register(2) RESTRICTIONS.
+ * Threads: one (the worker's I/O thread). Ownership: the disk owns its files.
  */
 #ifndef DISCO_COWDISK_DISK_H
 #define DISCO_COWDISK_DISK_H
@@ -19,31 +18,66 @@
 
 struct disk;
 
-enum disk_op { DISK_READ, DISK_WRITE, DISK_FLUSH };
+enum disk_op {
+	DISK_READ,
+	DISK_WRITE,
+	DISK_FLUSH,
+	DISK_DISCARD,	   /* whole blocks of it read as zeroes afterwards */
+	DISK_WRITE_ZEROES, /* all of it does */
+};
 
 /* Owned by the caller until done() is called. */
 struct disk_req {
 	enum disk_op op;
-	uint64_t offset;   /* bytes; @offset + the pieces end inside the disk */
+	uint64_t offset;   /* bytes; offset and length end inside the disk */
+	uint64_t bytes;	   /* DISK_DISCARD, DISK_WRITE_ZEROES; not 0 */
 	struct iovec *iov; /* pieces, changed while the request is under way */
-	unsigned nr_iov;   /* 1 .. IOV_MAX; 0 for a flush */
+	unsigned nr_iov;   /* 1 .. IOV_MAX; read and write only */
 	/* @err: 0, or -errno: nothing or a part was transferred. */
 	void (*done)(struct disk_req *r, int err);
 };
 
 /**
- * disk_open() - take over an open file
+ * disk_open() - take over an open raw file
  * @fd:    regular file or block device
  * @depth: requests under way at once, at most; 1 .. 1024
  * @out:   release with disk_close()
+ *
+ * Discard and write-zeroes are refused by raw disks (-EOPNOTSUPP).
  *
  * Return: 0; -ENOMEM. On error @fd stays the caller's.
  */
 MUST_CHECK int disk_open(int fd, bool read_only, unsigned depth,
 			 struct disk **out);
 
-/* No request may be under way. NULL is fine. */
+/**
+ * disk_open_cow() - take over a base and a copy-on-write file
+ * @base_fd:   readable, never written
+ * @cow_fd:    readable and writable, locked and checked against the base
+ * @temporary: nobody will open the file again: flushes need not reach it
+ * @depth, @out: as disk_open()
+ * @why:       out on error: words to go after "FILE: "
+ *
+ * Context: reads the header and the bitmap. Return: 0; -ENOMEM; what
+ * cow_open() returns. On error the files stay the caller's.
+ */
+MUST_CHECK int disk_open_cow(int base_fd, int cow_fd, bool temporary,
+			     unsigned depth, struct disk **out,
+			     const char **why);
+
+/* No request may be under way. NULL is fine. Does not flush. */
 void disk_close(struct disk *d);
+
+/**
+ * disk_settle() - finish what is under way, flush a copy-on-write disk
+ *
+ * For the end of a guest that did not flush: as a raw disk's, its completed
+ * writes survive it. A raw or temporary disk needs nothing.
+ *
+ * Context: blocks; calls done() of what was under way.
+ * Return: 0; -errno of the flush.
+ */
+int disk_settle(struct disk *d);
 
 /* Readable when completions wait: then call disk_complete(). -1: never. */
 int disk_event_fd(const struct disk *d);
@@ -60,5 +94,8 @@ void disk_complete(struct disk *d);
 
 /* True when io_uring carries the requests. */
 bool disk_is_async(const struct disk *d);
+
+/* True when discard and write-zeroes are done. */
+bool disk_can_zero(const struct disk *d);
 
 #endif

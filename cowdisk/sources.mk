@@ -1,2 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-COWDISK_SRCS	+= cowdisk/disk.c
+
+# Also in control (image commands): nothing of these needs liburing.
+COWDISK_FORMAT	:= cowdisk/io.c cowdisk/io_fd.c cowdisk/cow_format.c \
+		   cowdisk/cow_map.c cowdisk/cow.c cowdisk/cow_flush.c
+COWDISK_SRCS	+= $(COWDISK_FORMAT) cowdisk/io_ring.c cowdisk/disk.c

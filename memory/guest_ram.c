@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 static void add_slot(struct ram_view *view, uint64_t at, uint64_t bytes,
 		     uint64_t offset)
@@ -65,6 +66,27 @@ int ram_write(const struct ram_view *view, gpa_t at, const void *src,
 	if (!dst)
 		return -EFAULT;
 	memcpy(dst, src, len);
+	return 0;
+}
+
+int ram_fill(const struct ram_view *view, gpa_t at, uint64_t bytes, int fd,
+	     uint64_t off)
+{
+	uint8_t *hva = ram_at(view, at, bytes);
+
+	if (!hva)
+		return -EFAULT;
+	while (bytes) {
+		ssize_t n = pread(fd, hva, bytes, (off_t)off);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : -EIO;
+		hva += n;
+		off += (uint64_t)n;
+		bytes -= (uint64_t)n;
+	}
 	return 0;
 }
 

@@ -63,6 +63,14 @@ MUST_CHECK int ram_write(const struct ram_view *view, gpa_t at, const void *src,
 			 uint64_t len);
 
 /**
+ * ram_fill() - copy [@off, @off + @bytes) of a file to @at
+ * Context: any thread; blocks. Return: 0; -EFAULT not RAM; -EIO the file ends
+ * before; -errno of pread.
+ */
+MUST_CHECK int ram_fill(const struct ram_view *view, gpa_t at, uint64_t bytes,
+			int fd, uint64_t off);
+
+/**
  * ram_overlay() - show pages of another file at @at, copy-on-write
  * @at, @bytes: page aligned, inside one slot
  * @fd, @off:   what to show; a read-only descriptor is enough

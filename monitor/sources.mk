@@ -15,6 +15,13 @@ CONTROL_SRCS	+= monitor/control/main.c monitor/control/options.c \
 		   monitor/control/doctor_perf.c \
 		   monitor/control/doctor_sandbox.c
 
+# control: disk images
+CONTROL_SRCS	+= monitor/control/image.c monitor/control/image_make.c \
+		   monitor/control/image_show.c monitor/control/image_copy.c \
+		   monitor/control/image_import.c \
+		   monitor/control/image_blocks.c \
+		   monitor/control/cow_files.c monitor/control/progress.c
+
 # worker: devices, sandbox, the machine
 WORKER_SRCS	+= monitor/dev/bus.c monitor/dev/pci.c monitor/dev/msix.c \
 		   monitor/dev/virtqueue.c monitor/dev/virtio_pci.c \
@@ -35,7 +42,7 @@ CONTROL_SRCS	+= monitor/control/run.c monitor/control/launch.c \
 		   monitor/control/kvm_open.c monitor/control/disk_files.c \
 		   monitor/control/worker_code.c monitor/control/spawn.c \
 		   monitor/control/spawn_child.c monitor/control/supervise.c \
-		   monitor/sandbox/privileges.c \
+		   monitor/control/ram_file.c monitor/sandbox/privileges.c \
 		   monitor/control/vm_watch.c monitor/control/outcome.c \
 		   monitor/control/keyboard.c monitor/control/terminal.c \
 		   monitor/control/console.c monitor/control/console_text.c \
@@ -70,7 +77,8 @@ endif
 # The archive: the shared one of Debian 12 lacks io_uring_enable_rings().
 WORKER_LIBS	:= -l:liburing.a
 
-DISCO_OBJS	:= $(call obj,$(CONTROL_SRCS) $(BOOT_SRCS) $(NUMA_SRCS))
+DISCO_OBJS	:= $(call obj,$(CONTROL_SRCS) $(BOOT_SRCS) $(NUMA_SRCS) \
+		   $(COWDISK_FORMAT))
 WORKER_OBJS	:= $(call obj,$(WORKER_SRCS) $(MEMORY_SRCS) $(COWDISK_SRCS))
 
 all: $(B)/disco $(B)/disco-vm

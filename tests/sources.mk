@@ -28,15 +28,29 @@ endef
 $(foreach t,$(UNIT_TESTS),$(eval $(call unit_rule,$(t),$(call links_of,$(t)))))
 UNIT_BINS := $(UNIT_TESTS:%.c=$(B)/%)
 
+# The channel's text for the model checker: as it is, and with planted bugs.
+MODEL_VARIANTS := $(foreach n,0 1 2 3 4 5 6 7 8 9 10 11 12,\
+		  $(G)/model/channel_$(n).c)
+$(MODEL_VARIANTS): $(G)/model/channel_%.c: numa/channel.c tests/model/mutate
+	$(call say,MUTATE,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)tests/model/mutate $* <$< >$@
+
 .PHONY: tests check check-unit check-lab fuzz do-check do-check-lab do-fuzz
 tests: $(UNIT_BINS)
 
 # LAB_TEST_DEPS: what tests/lab/all needs built besides, see tests/guest.
 LAB_TESTS := lab/auto tests/lab/all
-CLI_TESTS := tests/cli/refusals tests/cli/monitor
+CLI_TESTS := tests/cli/refusals tests/cli/images tests/cli/monitor
 export VARIANT
 check-unit: all tests $$(LAB_TEST_DEPS)
 	$(Q)tests/run --unit $(UNIT_BINS) $(CLI_TESTS)
+
+# Copy-on-write disks: power cut at every write, every operation failing.
+CRASH_TEST	:= $(B)/tests/unit/cowdisk/test_cow_crash
+.PHONY: crash
+crash: $(CRASH_TEST)
+	$(Q)DISCO_CRASH=full CMOCKA_MESSAGE_OUTPUT=tap $<
 
 # Sub-makes: what scripts/deps has just installed is there when they start.
 check-lab check:
@@ -82,10 +96,12 @@ do-fuzz: $(FUZZ_BINS)
 SOAK_SECONDS	?= 28800
 
 .PHONY: soak
-soak:
+soak: $(B)/bench/channel
 	$(Q)end=$$(($$(date +%s) + $(SOAK_SECONDS))); round=0; \
 	while [ "$$(date +%s)" -lt "$$end" ]; do \
 		$(MAKE) --no-print-directory check || exit; \
+		$(MAKE) --no-print-directory crash || exit; \
 		$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=300 || exit; \
+		$< --check 100000000 || exit; \
 		round=$$((round + 1)); echo "soak: $$round rounds, 0 failed"; \
 	done

@@ -20,9 +20,17 @@
 
 struct disk_config {
 	char *path;
+	char *cow;    /* NULL: none; the disk's writes go here, not to path */
 	char *serial; /* NULL: "disk0", "disk1", ... */
 	bool read_only;
+	bool snapshot; /* as cow, in a file that goes with the VM */
 };
+
+/* Is the file at path written to? */
+static inline bool disk_writes_path(const struct disk_config *d)
+{
+	return !d->read_only && !d->cow && !d->snapshot;
+}
 
 struct vm_config {
 	char *name;

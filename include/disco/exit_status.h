@@ -21,8 +21,12 @@
 	X(ST_MEMORY, 9, "guest memory does not fit where it has to be")        \
 	X(ST_KVM, 10, "no KVM that can run stock guests")                      \
 	X(ST_HOST, 11, "host refused a resource (descriptors, memory)")        \
-	X(ST_NO_MONITOR, 12, "no monitor is running, or it does not answer")   \
-	X(ST_NO_VM, 13, "no VM of that name, or not one this can be done to")  \
+	X(ST_COW_FILE, 12, "copy-on-write file truncated, damaged or foreign") \
+	X(ST_COW_BASE, 13, "copy-on-write file belongs to another base")       \
+	X(ST_NO_SPACE, 14, "no space for a disk image")                        \
+	X(ST_TOOL, 15, "a program this needs is missing or failed (qemu-img)") \
+	X(ST_NO_MONITOR, 16, "no monitor is running, or it does not answer")   \
+	X(ST_NO_VM, 17, "no VM of that name, or not one this can be done to")  \
 	X(ST_GUEST_RESET, 20, "guest asked for a reset")                       \
 	X(ST_GUEST_PANIC, 21, "guest kernel panicked")                         \
 	X(ST_GUEST_CRASH, 22, "guest CPU stopped: triple fault, KVM error")    \

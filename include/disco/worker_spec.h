@@ -33,12 +33,21 @@ enum worker_fd {
 	WORKER_FD_RAM = 7,	/* guest RAM memfd, ram_bytes long */
 	WORKER_FD_BOOT = 8,	/* boot image memfd, read-only */
 	WORKER_FD_LISTENER = 9, /* see adoptable; else /dev/null */
-	WORKER_FD_DISK0 = 10,	/* disks follow */
+	WORKER_FD_DISK0 = 10,	/* disks follow, each with its descriptors */
+};
+
+#define WORKER_MAX_DISK_FDS (2 * VM_MAX_DISKS)
+
+enum worker_disk_kind {
+	WORKER_DISK_RAW = 0,  /* one descriptor */
+	WORKER_DISK_COW = 1,  /* two: base, read-only, then COW file */
+	WORKER_DISK_TEMP = 2, /* the same; the COW file goes with the VM */
 };
 
 struct worker_disk {
 	uint64_t bytes; /* multiple of 512 */
 	uint32_t read_only;
+	uint32_t kind; /* enum worker_disk_kind */
 	char serial[DISK_SERIAL_MAX + 1];
 };
 

@@ -94,9 +94,14 @@ static int check_paths(const struct run_config *cfg, struct diag *d)
 
 		if (vm->initrd && vm->initrd[0] != '/')
 			bad = vm->initrd;
-		for (unsigned k = 0; k < vm->nr_disks; k++)
-			if (vm->disks[k].path[0] != '/')
-				bad = vm->disks[k].path;
+		for (unsigned k = 0; k < vm->nr_disks; k++) {
+			const struct disk_config *disk = &vm->disks[k];
+
+			if (disk->path[0] != '/')
+				bad = disk->path;
+			if (disk->cow && disk->cow[0] != '/')
+				bad = disk->cow;
+		}
 		if (bad)
 			return diag_fail(d, ST_CONFIG, EINVAL,
 					 "%s: %.200s: a monitor wants absolute "

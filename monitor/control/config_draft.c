@@ -5,10 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A disk and who uses it, to find one with a writer and another user. */
+/* A file and who uses it, to find one with a writer and another user. */
 struct disk_user {
-	const struct disk_config *disk;
+	const char *path;
 	const char *vm;
+	bool writes;
 };
 
 static void vm_config_destroy(struct vm_config *vm)
@@ -25,6 +26,7 @@ void vm_clear_disks(struct vm_config *vm)
 {
 	for (unsigned i = 0; i < vm->nr_disks; i++) {
 		free(vm->disks[i].path);
+		free(vm->disks[i].cow);
 		free(vm->disks[i].serial);
 	}
 	memset(vm->disks, 0, sizeof(vm->disks));
@@ -99,7 +101,8 @@ static int vm_config_copy(struct vm_config *to, const struct vm_config *from)
 	      copy_text(&to->cmdline, from->cmdline);
 	for (unsigned i = 0; i < from->nr_disks; i++) {
 		to->disks[i].read_only = from->disks[i].read_only;
-		bad = bad ||
+		to->disks[i].snapshot = from->disks[i].snapshot;
+		bad = bad || copy_text(&to->disks[i].cow, from->disks[i].cow) ||
 		      copy_text(&to->disks[i].path, from->disks[i].path) ||
 		      copy_text(&to->disks[i].serial, from->disks[i].serial);
 	}
@@ -226,9 +229,9 @@ static int check_names(const struct run_config *cfg, struct diag *d)
 static int by_path(const void *a, const void *b)
 {
 	const struct disk_user *ua = a, *ub = b;
-	int order = strcmp(ua->disk->path, ub->disk->path);
+	int order = strcmp(ua->path, ub->path);
 
-	return order ? order : ua->disk->read_only - ub->disk->read_only;
+	return order ? order : ub->writes - ua->writes;
 }
 
 static int check_writers(struct disk_user *users, size_t nr, struct diag *d)
@@ -237,17 +240,27 @@ static int check_writers(struct disk_user *users, size_t nr, struct diag *d)
 	for (size_t i = 1; i < nr; i++) {
 		const struct disk_user *a = &users[i - 1], *b = &users[i];
 
-		if (a->disk->read_only ||
-		    strcmp(a->disk->path, b->disk->path) != 0)
+		if (!a->writes || strcmp(a->path, b->path) != 0)
 			continue;
 		return diag_fail(d, ST_CONFIG, EINVAL,
 				 "disk '%s' is writable for vm '%s' and also "
 				 "used by vm '%s'; a disk has one writer or "
 				 "only readers: make it 'ro' everywhere, or "
-				 "give each its own copy",
-				 a->disk->path, a->vm, b->vm);
+				 "give each its own 'cow' file",
+				 a->path, a->vm, b->vm);
 	}
 	return 0;
+}
+
+/* At most two files. */
+static size_t add_users(const struct disk_config *disk, const char *vm,
+			struct disk_user *out)
+{
+	out[0] = (struct disk_user){ disk->path, vm, disk_writes_path(disk) };
+	if (!disk->cow)
+		return 1;
+	out[1] = (struct disk_user){ disk->cow, vm, true };
+	return 2;
 }
 
 static int check_disks(const struct run_config *cfg, struct diag *d)
@@ -257,15 +270,15 @@ static int check_disks(const struct run_config *cfg, struct diag *d)
 	int err;
 
 	for (unsigned i = 0; i < cfg->nr_vms; i++)
-		nr += cfg->vms[i].nr_disks;
+		nr += 2 * cfg->vms[i].nr_disks;
 	users = calloc(nr ? nr : 1, sizeof(*users));
 	if (!users)
 		return no_memory(d);
 	for (unsigned i = 0; i < cfg->nr_vms; i++)
 		for (unsigned k = 0; k < cfg->vms[i].nr_disks; k++)
-			users[n++] = (struct disk_user){ &cfg->vms[i].disks[k],
-							 cfg->vms[i].name };
-	err = check_writers(users, nr, d);
+			n += add_users(&cfg->vms[i].disks[k], cfg->vms[i].name,
+				       users + n);
+	err = check_writers(users, n, d);
 	free(users);
 	return err;
 }

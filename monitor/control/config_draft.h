@@ -89,8 +89,14 @@ MUST_CHECK int vm_add_disk(struct vm_config *vm, struct disk_config **out,
 			   const struct config_at *at);
 MUST_CHECK int disk_set_path(struct disk_config *disk, const char *dir,
 			     const char *path, const struct config_at *at);
+MUST_CHECK int disk_set_cow(struct disk_config *disk, const char *dir,
+			    const char *path, const struct config_at *at);
 MUST_CHECK int disk_set_serial(struct disk_config *disk, const char *text,
 			       const struct config_at *at);
+
+/* What of a disk can only be checked when all of it is known. */
+MUST_CHECK int disk_check(const struct disk_config *disk,
+			  const struct config_at *at);
 
 /* Takes every disk away. */
 void vm_clear_disks(struct vm_config *vm);

@@ -27,6 +27,21 @@ static int read_disk_ro(struct reader *r, json_t *v, void *obj)
 	return reader_bool(r, v, &disk->read_only);
 }
 
+static int read_disk_cow(struct reader *r, json_t *v, void *obj)
+{
+	const char *text = NULL;
+	int err = reader_text(r, v, &text);
+
+	return err ? err : disk_set_cow(obj, r->dir, text, reader_at(r));
+}
+
+static int read_disk_snapshot(struct reader *r, json_t *v, void *obj)
+{
+	struct disk_config *disk = obj;
+
+	return reader_bool(r, v, &disk->snapshot);
+}
+
 static int read_disk_serial(struct reader *r, json_t *v, void *obj)
 {
 	const char *text = NULL;
@@ -36,10 +51,9 @@ static int read_disk_serial(struct reader *r, json_t *v, void *obj)
 }
 
 static const struct key_rule disk_rules[] = {
-	{ "path", read_disk_path },
-	{ "ro", read_disk_ro },
-	{ "serial", read_disk_serial },
-	{ NULL, NULL },
+	{ "path", read_disk_path },	    { "cow", read_disk_cow },
+	{ "snapshot", read_disk_snapshot }, { "ro", read_disk_ro },
+	{ "serial", read_disk_serial },	    { NULL, NULL },
 };
 
 static int read_disk(struct reader *r, json_t *v, struct vm_config *vm)
@@ -52,7 +66,7 @@ static int read_disk(struct reader *r, json_t *v, struct vm_config *vm)
 		err = reader_object(r, v, disk_rules, disk);
 	if (!err && !disk->path)
 		err = config_fail(reader_at(r), EINVAL, "has no 'path'");
-	return err;
+	return err ? err : disk_check(disk, reader_at(r));
 }
 
 /* --- a VM --- */

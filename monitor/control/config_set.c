@@ -166,6 +166,28 @@ int disk_set_path(struct disk_config *disk, const char *dir, const char *path,
 	return set_path(&disk->path, dir, path, at);
 }
 
+int disk_set_cow(struct disk_config *disk, const char *dir, const char *path,
+		 const struct config_at *at)
+{
+	return set_path(&disk->cow, dir, path, at);
+}
+
+int disk_check(const struct disk_config *disk, const struct config_at *at)
+{
+	if (disk->cow && disk->snapshot)
+		return config_fail(at, EINVAL,
+				   "'cow' keeps what the guest writes, "
+				   "'snapshot' forgets it: give one of them");
+	if (disk->read_only && (disk->cow || disk->snapshot))
+		return config_fail(at, EINVAL,
+				   "'ro' leaves nothing to write for '%s'",
+				   disk->cow ? "cow" : "snapshot");
+	if (disk->cow && disk->path && strcmp(disk->cow, disk->path) == 0)
+		return config_fail(at, EINVAL,
+				   "'cow' and 'path' are the same file");
+	return 0;
+}
+
 int disk_set_serial(struct disk_config *disk, const char *text,
 		    const struct config_at *at)
 {

@@ -10,88 +10,119 @@
 
 #include <linux/fs.h>
 
+#include "monitor/control/cow_files.h"
+
 #define SECTOR_BYTES 512u
 
-struct disk_file {
-	const struct disk_config *cfg;
-	const char *vm;
-	struct diag *d;
-};
-
-static int fail(const struct disk_file *f, int err, const char *text)
+int disk_fail(const struct disk_name *n, enum exit_status status, int err,
+	      const char *text, struct diag *d)
 {
-	return diag_fail(f->d, ST_DISK, err, "%s: disk %.200s: %s", f->vm,
-			 f->cfg->path, text);
+	if (!n->vm)
+		return diag_fail(d, status, err, "%.200s: %s", n->path, text);
+	return diag_fail(d, status, err, "%s: disk %.200s: %s", n->vm, n->path,
+			 text);
 }
 
-static int fail_open(const struct disk_file *f, int err)
+static int fail(const struct disk_name *n, int err, const char *text,
+		struct diag *d)
+{
+	return disk_fail(n, ST_DISK, err, text, d);
+}
+
+static int fail_open(const struct disk_name *n, int err, struct diag *d)
 {
 	if (err == EISDIR)
-		return fail(f, err,
+		return fail(n, err,
 			    "is a directory; give a raw image file or a block "
-			    "device");
-	if ((err == EACCES || err == EROFS || err == EPERM) &&
-	    !f->cfg->read_only)
-		return fail(f, err,
-			    "not writable; add ',ro' or change its rights");
-	return fail(f, err, strerror(err));
+			    "device",
+			    d);
+	if ((err == EACCES || err == EROFS || err == EPERM) && !n->read_only)
+		return fail(n, err,
+			    n->vm ? "not writable; add ',ro' or change its "
+				    "rights"
+				  : "not writable; change its rights",
+			    d);
+	return fail(n, err, strerror(err), d);
 }
 
 /* O_NONBLOCK: a FIFO must not make us wait for its other end. */
-static int open_path(const struct disk_file *f)
+static int open_path(const struct disk_name *n, struct diag *d)
 {
-	int flags = (f->cfg->read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC;
-	int fd = open(f->cfg->path, flags | O_NONBLOCK | O_NOCTTY);
+	int flags = (n->read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC;
+	int fd = open(n->path, flags | O_NONBLOCK | O_NOCTTY);
 
 	if (fd < 0)
-		return fail_open(f, errno);
+		return fail_open(n, errno, d);
 	if (fcntl(fd, F_SETFL, flags & ~O_CLOEXEC) == 0)
 		return fd;
 	(void)close(fd);
-	return fail(f, EIO, "cannot set its flags");
+	return fail(n, EIO, "cannot set its flags", d);
 }
 
-static int size_of(const struct disk_file *f, int fd, uint64_t *bytes)
+static int size_of(const struct disk_name *n, int fd, uint64_t *bytes,
+		   struct diag *d)
 {
 	struct stat st;
 
 	if (fstat(fd, &st) < 0)
-		return fail(f, errno, strerror(errno));
+		return fail(n, errno, strerror(errno), d);
 	if (S_ISDIR(st.st_mode))
-		return fail_open(f, EISDIR);
+		return fail_open(n, EISDIR, d);
 	if (S_ISBLK(st.st_mode)) {
 		if (ioctl(fd, BLKGETSIZE64, bytes) < 0)
-			return fail(f, errno, strerror(errno));
+			return fail(n, errno, strerror(errno), d);
 	} else if (S_ISREG(st.st_mode)) {
 		*bytes = (uint64_t)st.st_size;
 	} else {
-		return fail(f, EINVAL,
-			    "is neither a regular file nor a block device");
+		return fail(n, EINVAL,
+			    "is neither a regular file nor a block device", d);
 	}
 	if (*bytes == 0)
-		return fail(f, EINVAL, "is empty");
+		return fail(n, EINVAL, "is empty", d);
 	if (*bytes % SECTOR_BYTES)
-		return fail(f, EINVAL,
+		return fail(n, EINVAL,
 			    "its size is not a multiple of 512 bytes; a raw "
-			    "image is expected");
+			    "image is expected",
+			    d);
 	return 0;
 }
 
-static int lock(const struct disk_file *f, int fd)
+int disk_lock(const struct disk_name *n, int fd, struct diag *d)
 {
-	struct flock fl = { .l_type = f->cfg->read_only ? F_RDLCK : F_WRLCK,
+	struct flock fl = { .l_type = n->read_only ? F_RDLCK : F_WRLCK,
 			    .l_whence = SEEK_SET };
 
 	if (fcntl(fd, F_OFD_SETLK, &fl) == 0)
 		return 0;
-	if (errno == EAGAIN || errno == EACCES)
-		return fail(
-			f, EBUSY,
-			f->cfg->read_only
-				? "in use: another program writes to it"
-				: "in use by another program or guest; stop "
-				  "it, or add ',ro' to every user");
-	return fail(f, errno, strerror(errno));
+	if (errno != EAGAIN && errno != EACCES)
+		return fail(n, errno, strerror(errno), d);
+	if (!n->vm)
+		return fail(n, EBUSY, "in use by another program or guest", d);
+	return fail(n, EBUSY,
+		    n->read_only ? "in use: another program writes to it"
+				 : "in use by another program or guest; stop "
+				   "it, or add ',ro' to every user",
+		    d);
+}
+
+int disk_path_open(const struct disk_name *n, uint64_t *bytes, int *fd,
+		   struct diag *d)
+{
+	uint64_t size = 0;
+	int err, file = open_path(n, d);
+
+	if (file < 0)
+		return file;
+	err = size_of(n, file, &size, d);
+	if (!err)
+		err = disk_lock(n, file, d);
+	if (err) {
+		(void)close(file);
+		return err;
+	}
+	*bytes = size;
+	*fd = file;
+	return 0;
 }
 
 static void describe(const struct disk_config *disk, unsigned nr,
@@ -100,6 +131,10 @@ static void describe(const struct disk_config *disk, unsigned nr,
 	memset(out, 0, sizeof(*out));
 	out->bytes = bytes;
 	out->read_only = disk->read_only;
+	if (disk->cow)
+		out->kind = WORKER_DISK_COW;
+	else if (disk->snapshot)
+		out->kind = WORKER_DISK_TEMP;
 	if (disk->serial)
 		memcpy(out->serial, disk->serial,
 		       strnlen(disk->serial, DISK_SERIAL_MAX));
@@ -107,23 +142,40 @@ static void describe(const struct disk_config *disk, unsigned nr,
 		(void)snprintf(out->serial, sizeof(out->serial), "disk%u", nr);
 }
 
-int disk_file_open(const struct disk_config *disk, const char *vm, unsigned nr,
-		   struct worker_disk *out, int *fd, struct diag *d)
+static int open_cow(const struct disk_config *disk, const char *vm,
+		    struct cow_pair *p, struct diag *d)
 {
-	const struct disk_file f = { .cfg = disk, .vm = vm, .d = d };
-	uint64_t bytes = 0;
-	int err, file = open_path(&f);
+	const struct disk_name base = { vm, disk->path, true };
+	int err;
 
-	if (file < 0)
-		return file;
-	err = size_of(&f, file, &bytes);
-	if (!err)
-		err = lock(&f, file);
+	if (disk->cow)
+		return cow_pair_open(vm, disk->path, disk->cow, 0, p, d);
+	err = cow_base_open(&base, p, d);
+	return err ? err : cow_file_make(vm, NULL, p, d);
+}
+
+int disk_file_open(const struct disk_config *disk, const char *vm, unsigned nr,
+		   struct worker_disk *out, int fds[2], struct diag *d)
+{
+	const struct disk_name n = { vm, disk->path, disk->read_only };
+	struct cow_pair p = COW_PAIR_NONE;
+	uint64_t bytes = 0;
+	int err;
+
+	if (!disk->cow && !disk->snapshot) {
+		err = disk_path_open(&n, &bytes, &fds[0], d);
+		if (err)
+			return err;
+		describe(disk, nr, bytes, out);
+		return 1;
+	}
+	err = open_cow(disk, vm, &p, d);
 	if (err) {
-		(void)close(file);
+		cow_pair_close(&p);
 		return err;
 	}
-	describe(disk, nr, bytes, out);
-	*fd = file;
-	return 0;
+	describe(disk, nr, p.now.bytes, out);
+	fds[0] = p.base;
+	fds[1] = p.cow;
+	return 2;
 }

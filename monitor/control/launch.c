@@ -17,7 +17,7 @@ struct launch_vm {
 	unsigned nr_open; /* of files.disks */
 };
 
-/* Up to four descriptors a VM and its disks; 1024 is not enough for all. */
+/* Up to four descriptors a VM, two a disk; 1024 is not enough for all. */
 void launch_allow_descriptors(void)
 {
 	struct rlimit lim;
@@ -126,13 +126,14 @@ static int open_disks(const struct vm_config *vm, struct launch_vm *p,
 		      struct diag *d)
 {
 	for (unsigned i = 0; i < vm->nr_disks; i++) {
-		int err = disk_file_open(&vm->disks[i], vm->name, i,
-					 &p->spec.disks[i], &p->files.disks[i],
-					 d);
+		int n = disk_file_open(&vm->disks[i], vm->name, i,
+				       &p->spec.disks[i],
+				       &p->files.disks[p->nr_open], d);
 
-		if (err < 0)
-			return err;
-		p->nr_open++;
+		if (n < 0)
+			return n;
+		p->nr_open += (unsigned)n;
+		p->files.nr_disk_fds = p->nr_open;
 	}
 	p->spec.nr_disks = vm->nr_disks;
 	return 0;

@@ -12,6 +12,7 @@
 #include "monitor/control/cli.h"
 #include "monitor/control/config_draft.h"
 #include "monitor/control/doctor.h"
+#include "monitor/control/image.h"
 #include "monitor/control/monitor.h"
 #include "monitor/control/options.h"
 #include "monitor/control/plan.h"
@@ -44,6 +45,7 @@ static const struct command commands[] = {
 	{ "monitor", monitor_main, "run virtual machines in the background" },
 	{ "completion", completion_main, "print completion for a shell" },
 	{ "doctor", doctor_main, "say what of this machine disco can use" },
+	{ "image", image_main, "make, check and convert disk images" },
 	{ "unpack", unpack_main, "decompress kernels into the cache" },
 	{ "help", help_main, "print this" },
 	{ "version", version_main, "print the version" },

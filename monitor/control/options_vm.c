@@ -121,11 +121,16 @@ static int disk_item(void *obj, const struct keyval *kv,
 
 	if (strcmp(kv->key, "ro") == 0)
 		return get_switch(kv, &disk->read_only, at);
-	if (strcmp(kv->key, "path") != 0 && strcmp(kv->key, "serial") != 0)
-		return bad_key(kv->key, "path, ro, serial", at);
+	if (strcmp(kv->key, "snapshot") == 0)
+		return get_switch(kv, &disk->snapshot, at);
+	if (strcmp(kv->key, "path") != 0 && strcmp(kv->key, "cow") != 0 &&
+	    strcmp(kv->key, "serial") != 0)
+		return bad_key(kv->key, "path, cow, snapshot, ro, serial", at);
 	err = need_value(kv, at);
 	if (err)
 		return err;
+	if (*kv->key == 'c')
+		return disk_set_cow(disk, NULL, kv->value, at);
 	if (*kv->key == 'p')
 		return disk_set_path(disk, NULL, kv->value, at);
 	return disk_set_serial(disk, kv->value, at);
@@ -192,7 +197,7 @@ static int apply_disk(struct vm_draft *draft, const char *arg,
 		err = apply_items(arg, false, disk, disk_item, at);
 	if (!err && !disk->path)
 		err = config_fail(at, EINVAL, "'%s' has no path=FILE", arg);
-	return err;
+	return err ? err : disk_check(disk, at);
 }
 
 static int apply_name(struct vm_draft *draft, const char *arg,

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "monitor/control/loop.h"
+#include "monitor/control/ram_file.h"
 #include "monitor/control/spawn_child.h"
 
 #define SEALS_SIZE (F_SEAL_SHRINK | F_SEAL_GROW)
@@ -57,21 +58,6 @@ static void ends_close(struct ends *e, bool ours)
 	close_fd(&e->log[0]);
 }
 
-static int make_ram(uint64_t bytes)
-{
-	int err,
-		fd = memfd_create("disco-ram", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-
-	if (fd < 0)
-		return -errno;
-	if (ftruncate(fd, (off_t)bytes) == 0 &&
-	    fcntl(fd, F_ADD_SEALS, SEALS_SIZE | F_SEAL_SEAL) == 0)
-		return fd;
-	err = -errno;
-	(void)close(fd);
-	return err;
-}
-
 static int make_spec(const struct worker_spec *spec)
 {
 	int err, fd = memfd_create("disco-spec",
@@ -113,7 +99,7 @@ static int ends_make(struct ends *e, const struct worker_spec *spec,
 	int err;
 
 	ends_init(e);
-	e->ram = make_ram(spec->ram_bytes);
+	e->ram = ram_file_create(spec->ram_bytes, spec->huge_thp);
 	if (e->ram < 0)
 		return diag_fail(
 			d, ST_HOST, -e->ram,
@@ -161,7 +147,7 @@ static void make_child(struct spawn_child *c, const struct worker_spec *spec,
 	c->fds[WORKER_FD_RAM] = e->ram;
 	c->fds[WORKER_FD_BOOT] = f->boot;
 	c->fds[WORKER_FD_LISTENER] = f->listener;
-	for (unsigned i = 0; i < spec->nr_disks && i < VM_MAX_DISKS; i++)
+	for (unsigned i = 0; i < f->nr_disk_fds && i < WORKER_MAX_DISK_FDS; i++)
 		c->fds[c->nr_fds++] = f->disks[i];
 	pick_environment(c->envp, ARRAY_SIZE(c->envp));
 }

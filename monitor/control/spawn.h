@@ -24,8 +24,9 @@ struct spawn_files {
 	int code; /* the program: a memfd of worker_code.h */
 	int kvm;
 	int boot;
-	int listener;		 /* -1: none */
-	int disks[VM_MAX_DISKS]; /* spec->nr_disks of them */
+	int listener; /* -1: none */
+	unsigned nr_disk_fds;
+	int disks[WORKER_MAX_DISK_FDS]; /* in the order of the spec's disks */
 };
 
 /* Our side of a running worker. All-zero is not a closed one: see below. */

@@ -9,7 +9,7 @@
 #include "disco/config.h"
 #include "disco/worker_spec.h"
 
-#define SPAWN_MAX_FDS (WORKER_FD_DISK0 + VM_MAX_DISKS)
+#define SPAWN_MAX_FDS (WORKER_FD_DISK0 + WORKER_MAX_DISK_FDS)
 
 enum spawn_step {
 	SPAWN_SIGNALS = 1,

@@ -15,10 +15,15 @@
 #define F_RO	   (1ull << 5)
 #define F_BLK_SIZE (1ull << 6)
 #define F_FLUSH	   (1ull << 9)
+#define F_TOPOLOGY (1ull << 10)
+#define F_DISCARD  (1ull << 13)
+#define F_ZEROES   (1ull << 14)
 #define T_IN	   0u
 #define T_OUT	   1u
 #define T_FLUSH	   4u
 #define T_GET_ID   8u
+#define T_DISCARD  11u
+#define T_ZEROES   13u
 #define S_OK	   0
 #define S_IOERR	   1
 #define S_UNSUPP   2
@@ -29,6 +34,15 @@ struct blk_config {	   /* 5.2.4, the fields offered */
 	uint16_t cylinders;
 	uint8_t heads, sectors;
 	uint32_t blk_size;
+	uint8_t physical_block_exp, alignment_offset;
+	uint16_t min_io_size;
+	uint32_t opt_io_size;
+	uint8_t writeback, unused0;
+	uint16_t num_queues;
+	uint32_t max_discard_sectors, max_discard_seg;
+	uint32_t discard_sector_alignment;
+	uint32_t max_write_zeroes_sectors, max_write_zeroes_seg;
+	uint8_t write_zeroes_may_unmap, unused1[3];
 };
 
 struct blk_header { /* 5.2.6 */
@@ -36,7 +50,20 @@ struct blk_header { /* 5.2.6 */
 	uint64_t sector;
 };
 
-_Static_assert(sizeof(struct blk_config) == 24, "virtio 5.2.4 layout");
+struct blk_range { /* 5.2.6, discard and write zeroes */
+	uint64_t sector;
+	uint32_t nr_sectors, flags;
+};
+
+#define RANGE_UNMAP	1u
+#define ZERO_SECTORS	(1u << 21) /* in one request: 1 GiB */
+#define BLOCK_EXP	3	   /* a COW file's blocks have 8 sectors */
+#define DISCARD_SECTORS 8
+
+_Static_assert(sizeof(struct blk_config) == 64, "virtio 5.2.4 layout");
+_Static_assert(offsetof(struct blk_config, max_discard_sectors) == 36,
+	       "virtio 5.2.4 layout");
+_Static_assert(sizeof(struct blk_range) == 16, "virtio 5.2.6 layout");
 _Static_assert(sizeof(struct blk_header) == 16, "virtio 5.2.6 layout");
 
 /* A request; the chain lives as long as the backend works on it. */
@@ -171,6 +198,37 @@ static void transfer(struct virtio_blk *b, struct blk_req *r, bool in,
 	start_io(b, r, in ? DISK_READ : DISK_WRITE);
 }
 
+/* One range; its pages need not be given back, only be zero. */
+static void zero(struct virtio_blk *b, struct blk_req *r, bool discard)
+{
+	struct vq_chain *c = &r->chain;
+	struct blk_range g;
+
+	if (!disk_can_zero(b->disk)) {
+		finish(r, S_UNSUPP, 0);
+		return;
+	}
+	if (c->out_bytes != sizeof(struct blk_header) + sizeof(g) ||
+	    iov_read(c->iov, c->nr_out, sizeof(struct blk_header), &g,
+		     sizeof(g)) < sizeof(g) ||
+	    g.nr_sectors > ZERO_SECTORS || b->read_only ||
+	    !range_fits(g.sector, g.nr_sectors, b->bytes / SECTOR_BYTES)) {
+		finish(r, S_IOERR, 0);
+		return;
+	}
+	if (g.flags & (discard ? ~0u : ~RANGE_UNMAP)) {
+		finish(r, S_UNSUPP, 0);
+		return;
+	}
+	if (g.nr_sectors == 0) {
+		finish(r, S_OK, 0);
+		return;
+	}
+	r->io.offset = g.sector * SECTOR_BYTES;
+	r->io.bytes = (uint64_t)g.nr_sectors * SECTOR_BYTES;
+	start_io(b, r, discard ? DISK_DISCARD : DISK_WRITE_ZEROES);
+}
+
 static void get_id(struct virtio_blk *b, struct blk_req *r)
 {
 	struct vq_chain *c = &r->chain;
@@ -204,6 +262,10 @@ static void start(struct virtio_blk *b, struct blk_req *r)
 		break;
 	case T_FLUSH:
 		start_io(b, r, DISK_FLUSH);
+		break;
+	case T_DISCARD:
+	case T_ZEROES:
+		zero(b, r, h.type == T_DISCARD);
 		break;
 	case T_GET_ID:
 		get_id(b, r);
@@ -255,6 +317,17 @@ static const struct virtio_ops blk_ops = {
 	.serve = serve,
 };
 
+static void offer_zero(struct blk_config *c)
+{
+	c->physical_block_exp = BLOCK_EXP;
+	c->max_discard_sectors = ZERO_SECTORS;
+	c->max_discard_seg = 1;
+	c->discard_sector_alignment = DISCARD_SECTORS;
+	c->max_write_zeroes_sectors = ZERO_SECTORS;
+	c->max_write_zeroes_seg = 1;
+	c->write_zeroes_may_unmap = 1;
+}
+
 int virtio_blk_create(struct dev_host *host, struct disk *disk, uint64_t bytes,
 		      bool read_only, const char *serial,
 		      struct virtio_blk **out)
@@ -264,6 +337,7 @@ int virtio_blk_create(struct dev_host *host, struct disk *disk, uint64_t bytes,
 				     .blk_size = SECTOR_BYTES };
 	uint64_t features = F_SEG_MAX | F_BLK_SIZE | F_FLUSH |
 			    (read_only ? F_RO : 0);
+	unsigned config_bytes = offsetof(struct blk_config, physical_block_exp);
 	struct virtio_blk *b = calloc(1, sizeof(*b));
 	int err;
 
@@ -271,12 +345,17 @@ int virtio_blk_create(struct dev_host *host, struct disk *disk, uint64_t bytes,
 		disk_close(disk);
 		return -ENOMEM;
 	}
+	if (disk_can_zero(disk)) {
+		offer_zero(&config);
+		features |= F_TOPOLOGY | F_DISCARD | F_ZEROES;
+		config_bytes = sizeof(config);
+	}
 	b->disk = disk;
 	b->bytes = bytes;
 	b->read_only = read_only;
 	(void)snprintf(b->serial, sizeof(b->serial), "%s", serial);
 	err = virtio_init(&b->v, host, &blk_ops, features, &config,
-			  sizeof(config));
+			  config_bytes);
 	b->done_watch = (struct io_watch){ .fd = disk_event_fd(disk),
 					   .ready = completed };
 	if (!err && b->done_watch.fd >= 0)
@@ -287,6 +366,18 @@ int virtio_blk_create(struct dev_host *host, struct disk *disk, uint64_t bytes,
 	}
 	*out = b;
 	return 0;
+}
+
+int virtio_blk_settle(struct virtio_blk *b)
+{
+	int err;
+
+	if (!b)
+		return 0;
+	(void)pthread_mutex_lock(&b->v.lock);
+	err = disk_settle(b->disk);
+	(void)pthread_mutex_unlock(&b->v.lock);
+	return err;
 }
 
 void virtio_blk_destroy(struct virtio_blk *b)

@@ -21,6 +21,8 @@ struct virtio_blk;
 MUST_CHECK int virtio_blk_create(struct dev_host *host, struct disk *disk,
 				 uint64_t bytes, bool read_only,
 				 const char *serial, struct virtio_blk **out);
+/* disk_settle() of its disk; NULL is fine. */
+MUST_CHECK int virtio_blk_settle(struct virtio_blk *b);
 void virtio_blk_destroy(struct virtio_blk *b);
 struct virtio_dev *virtio_blk_dev(struct virtio_blk *b);
 

@@ -50,8 +50,9 @@ static const struct thread_class classes[] = {
 		     SCMP_SYS(accept4), SCMP_SYS(dup3),
 		     /* disks: the ring, or directly where there is none */
 		     SCMP_SYS(io_uring_enter), SCMP_SYS(preadv),
-		     SCMP_SYS(pwritev), SCMP_SYS(pread64), SCMP_SYS(fdatasync),
-		     SCMP_SYS(close), SCMP_SYS(getrandom),
+		     SCMP_SYS(pwritev), SCMP_SYS(pread64), SCMP_SYS(preadv2),
+		     SCMP_SYS(fdatasync), SCMP_SYS(fallocate),
+		     SCMP_SYS(fadvise64), SCMP_SYS(close), SCMP_SYS(getrandom),
 		     SCMP_SYS(move_pages), /* where guest memory is */
 		     SCMP_SYS(futex), SCMP_SYS(rt_sigreturn),
 		     SCMP_SYS(rt_sigprocmask), SCMP_SYS(getpid),

@@ -56,12 +56,26 @@ static int add_small_devices(struct machine *m)
 	return err;
 }
 
-static int add_disk(struct machine *m, unsigned i)
+/* @fd: the disk's first descriptor; moved past its last one. */
+static int open_disk(const struct worker_disk *d, int *fd, struct disk **out)
+{
+	const char *why = ""; /* control has checked the file: not expected */
+	int base = *fd;
+
+	if (d->kind == WORKER_DISK_RAW) {
+		*fd += 1;
+		return disk_open(base, d->read_only, VIRTIO_BLK_DEPTH, out);
+	}
+	*fd += 2;
+	return disk_open_cow(base, base + 1, d->kind == WORKER_DISK_TEMP,
+			     VIRTIO_BLK_DEPTH, out, &why);
+}
+
+static int add_disk(struct machine *m, unsigned i, int *fd)
 {
 	const struct worker_disk *d = &m->vm.spec->disks[i];
 	struct disk *disk;
-	int err = disk_open(WORKER_FD_DISK0 + (int)i, d->read_only,
-			    VIRTIO_BLK_DEPTH, &disk);
+	int err = open_disk(d, fd, &disk);
 
 	if (err)
 		return err;
@@ -76,6 +90,7 @@ int machine_create(struct machine *m, const struct worker_spec *spec,
 		   const char **what)
 {
 	int err = vm_create(&m->vm, WORKER_FD_KVM, spec, what);
+	int fd = WORKER_FD_DISK0;
 
 	if (err)
 		return err;
@@ -91,6 +106,18 @@ int machine_create(struct machine *m, const struct worker_spec *spec,
 	err = add_small_devices(m);
 	*what = "disks";
 	for (unsigned i = 0; !err && i < spec->nr_disks; i++)
-		err = add_disk(m, i);
+		err = add_disk(m, i, &fd);
+	return err;
+}
+
+int machine_settle(struct machine *m)
+{
+	int err = 0;
+
+	for (unsigned i = 0; i < m->vm.spec->nr_disks; i++) {
+		int one = virtio_blk_settle(m->disks[i]);
+
+		err = err ? err : one;
+	}
 	return err;
 }

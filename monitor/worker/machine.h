@@ -35,4 +35,12 @@ struct machine {
 MUST_CHECK int machine_create(struct machine *m, const struct worker_spec *spec,
 			      const char **what);
 
+/**
+ * machine_settle() - flush what has to outlive the worker
+ *
+ * Context: the I/O thread, after the last vCPU. Return: 0; -errno of the first
+ * disk that could not be flushed.
+ */
+MUST_CHECK int machine_settle(struct machine *m);
+
 #endif

@@ -158,6 +158,12 @@ static void run(void)
 		vm_stop(&machine.vm, STOP_FAILED, "event loop: %s",
 			strerror(-err));
 	vm_join(&machine.vm);
+	err = machine_settle(&machine);
+	if (err)
+		(void)fprintf(stderr,
+			      "disk: what the guest had not flushed "
+			      "may be lost: %s\n",
+			      strerror(-err));
 	console_flush(&machine.console, CONSOLE_LAST_MS);
 }
 

@@ -158,7 +158,7 @@ static int add_memory(struct vm *vm)
 	return 0;
 }
 
-/* RAM on its node; the boot image shown over it. */
+/* RAM on its node; the boot image shown over it, or copied into it. */
 static int make_memory(struct vm *vm)
 {
 	const struct worker_spec *s = vm->spec;
@@ -177,8 +177,11 @@ static int make_memory(struct vm *vm)
 	for (uint32_t i = 0; !err && i < s->boot.nr_extents; i++) {
 		const struct boot_extent *e = &s->boot.extents[i];
 
-		err = ram_overlay(&vm->ram, gpa(e->gpa), e->bytes,
-				  WORKER_FD_BOOT, e->gpa);
+		/* Small pages shown in a huge one would take it apart. */
+		err = s->huge_thp ? ram_fill(&vm->ram, gpa(e->gpa), e->bytes,
+					     WORKER_FD_BOOT, e->gpa)
+				  : ram_overlay(&vm->ram, gpa(e->gpa), e->bytes,
+						WORKER_FD_BOOT, e->gpa);
 	}
 	return err;
 }

@@ -58,8 +58,11 @@ static void dump_vm(const struct vm_config *vm, FILE *f)
 		(unsigned long long)vm->memory_bytes, vm->node,
 		vm->strict ? " strict" : "", vm->huge_thp ? " thp" : "");
 	for (unsigned i = 0; i < vm->nr_disks; i++) {
-		fprintf(f, " disk=%s%s", vm->disks[i].path,
-			vm->disks[i].read_only ? ",ro" : "");
+		fprintf(f, " disk=%s%s%s", vm->disks[i].path,
+			vm->disks[i].read_only ? ",ro" : "",
+			vm->disks[i].snapshot ? ",snapshot" : "");
+		if (vm->disks[i].cow)
+			fprintf(f, ",cow=%s", vm->disks[i].cow);
 		if (vm->disks[i].serial)
 			fprintf(f, ",serial=%s", vm->disks[i].serial);
 	}

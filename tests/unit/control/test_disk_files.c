@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 // LINK: monitor/control/disk_files.c
+// LINK: monitor/control/cow_files.c cowdisk/io.c cowdisk/io_fd.c
+// LINK: cowdisk/cow_format.c
+// LINK: cowdisk/cow_map.c cowdisk/cow.c cowdisk/cow_flush.c
 /* Disks: what is one, what is not, and who may share it. */
 #include <errno.h>
 #include <fcntl.h>
@@ -8,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "monitor/control/cow_files.h"
 #include "monitor/control/disk_files.h"
 #include "tests/unit/support.h"
 
@@ -47,8 +51,15 @@ static int open_disk(const char *where, bool read_only, int *fd,
 	const struct disk_config cfg = { .path = (char *)where,
 					 .read_only = read_only };
 
+	int fds[2] = { -7, -7 }, n;
+
 	*d = (struct diag){ .status = ST_OK };
-	return disk_file_open(&cfg, "vm-0", 3, out, fd, d);
+	n = disk_file_open(&cfg, "vm-0", 3, out, fds, d);
+	if (n < 0)
+		return n;
+	assert_int_equal(n, 1);
+	*fd = fds[0];
+	return 0;
 }
 
 static void refused(const char *where, bool read_only, int err,
@@ -72,7 +83,7 @@ static void a_file_is_a_disk(void **state)
 					   .serial = "exactly-20-bytes-xyz" };
 	struct diag d = { .status = ST_OK };
 	struct worker_disk out;
-	int fd = -1;
+	int fd = -1, fds[2];
 
 	(void)state;
 	make_file(MIB(3));
@@ -84,7 +95,9 @@ static void a_file_is_a_disk(void **state)
 	assert_int_equal(fcntl(fd, F_GETFL) & (O_ACCMODE | O_NONBLOCK),
 			 O_RDONLY);
 	(void)close(fd);
-	assert_int_equal(disk_file_open(&named, "vm-0", 0, &out, &fd, &d), 0);
+	assert_int_equal(disk_file_open(&named, "vm-0", 0, &out, fds, &d), 1);
+	fd = fds[0];
+	assert_int_equal(out.kind, WORKER_DISK_RAW);
 	assert_string_equal(out.serial, "exactly-20-bytes-xyz");
 	assert_int_equal(out.read_only, 0);
 	assert_int_equal(fcntl(fd, F_GETFL) & O_ACCMODE, O_RDWR);
@@ -126,6 +139,53 @@ static void rights_are_explained(void **state)
 	refused(path, false, EACCES, "add ',ro'");
 	assert_int_equal(chmod(path, 0), 0);
 	refused(path, true, EACCES, "Permission denied");
+}
+
+/* Two guests, one base, a COW file each; nobody writes to the base. */
+static void cow_files_share_a_base(void **state)
+{
+	struct disk_config cow = { .path = path }, temp = { .path = path };
+	struct cow_pair p = COW_PAIR_NONE;
+	const struct disk_name base = { NULL, path, true };
+	struct diag d = { .status = ST_OK };
+	int fds[2], more[2], temps[2];
+	struct worker_disk out;
+	char file[80];
+
+	(void)state;
+	make_file(MIB(2) + 512);
+	(void)snprintf(file, sizeof(file), "%s.cow", path);
+	cow.cow = file;
+	temp.snapshot = true;
+	assert_int_equal(disk_file_open(&cow, "vm", 0, &out, fds, &d), -ENOENT);
+	assert_non_null(strstr(d.text, "disco image create"));
+	d.status = ST_OK;
+	assert_int_equal(cow_base_open(&base, &p, &d), 0);
+	assert_int_equal(cow_file_make(NULL, file, &p, &d), 0);
+	cow_pair_close(&p);
+	assert_int_equal(disk_file_open(&cow, "vm", 0, &out, fds, &d), 2);
+	assert_int_equal(out.kind, WORKER_DISK_COW);
+	assert_int_equal(out.bytes, MIB(2) + 512);
+	assert_int_equal(out.read_only, 0);
+	assert_int_equal(fcntl(fds[0], F_GETFL) & O_ACCMODE, O_RDONLY);
+	assert_int_equal(fcntl(fds[1], F_GETFL) & O_ACCMODE, O_RDWR);
+	assert_int_equal(disk_file_open(&temp, "vm", 1, &out, temps, &d), 2);
+	assert_int_equal(out.kind, WORKER_DISK_TEMP);
+	/* The COW file has one user. */
+	assert_int_equal(disk_file_open(&cow, "vm-2", 0, &out, more, &d),
+			 -EBUSY);
+	assert_int_equal(d.status, ST_DISK);
+	d.status = ST_OK;
+	assert_int_equal(open_disk(path, false, more, &out, &d), -EBUSY);
+	for (unsigned i = 0; i < 2; i++) {
+		(void)close(fds[i]);
+		(void)close(temps[i]);
+	}
+	make_file(MIB(2) + 1024);
+	d.status = ST_OK;
+	assert_int_equal(disk_file_open(&cow, "vm", 0, &out, fds, &d), -ESTALE);
+	assert_int_equal(d.status, ST_COW_BASE);
+	(void)unlink(file);
 }
 
 /* Each with a first user of the disk, and what a second one gets. */
@@ -185,6 +245,7 @@ int main(void)
 		cmocka_unit_test(what_is_no_disk_is_refused),
 		cmocka_unit_test(a_pipe_does_not_hang),
 		cmocka_unit_test(rights_are_explained),
+		cmocka_unit_test(cow_files_share_a_base),
 		cmocka_unit_test(sharing_follows_the_table),
 		cmocka_unit_test(a_lock_lives_in_any_copy),
 	};

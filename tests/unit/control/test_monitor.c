@@ -14,6 +14,8 @@
 // LINK: monitor/control/cache_dir.c monitor/control/config_draft.c
 // LINK: monitor/control/config_set.c monitor/control/config_reader.c
 // LINK: monitor/control/config_json.c monitor/sandbox/privileges.c
+// LINK: monitor/control/ram_file.c monitor/control/cow_files.c
+// LINK: cowdisk/io.c cowdisk/io_fd.c cowdisk/cow_format.c
 // LINK: numa/topology.c numa/place.c numa/bind.c -lmicrohttpd -ljansson -lhwloc
 /*
  * The monitor as a process of its own, with the fake worker: its API, what a

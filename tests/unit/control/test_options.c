@@ -236,7 +236,8 @@ static void bad_values_name_the_option(void **state)
 	refuse("--kernel k --disk ro", ST_USAGE,
 	       "--disk: 'ro' has no path=FILE");
 	refuse("--kernel k --disk file", ST_USAGE,
-	       "--disk: unknown key 'file'; known: path, ro, serial");
+	       "--disk: unknown key 'file'; known: path, cow, snapshot, ro, "
+	       "serial");
 }
 
 static void one_writer_a_disk(void **state)
@@ -245,11 +246,11 @@ static void one_writer_a_disk(void **state)
 	refuse("--kernel k -n 2 --disk path=d", ST_CONFIG,
 	       "disk 'd' is writable for vm 'vm-0' and also used by vm 'vm-1'; "
 	       "a disk has one writer or only readers: make it 'ro' "
-	       "everywhere, or give each its own copy");
+	       "everywhere, or give each its own 'cow' file");
 	refuse("--kernel k --disk path=d --disk path=d,ro", ST_CONFIG,
 	       "disk 'd' is writable for vm 'vm' and also used by vm 'vm'; a "
 	       "disk has one writer or only readers: make it 'ro' everywhere, "
-	       "or give each its own copy");
+	       "or give each its own 'cow' file");
 }
 
 static void file_errors_keep_their_status(void **state)

@@ -10,7 +10,10 @@
 // LINK: monitor/control/console_text.c monitor/control/sink.c
 // LINK: monitor/control/loop.c monitor/control/report.c
 // LINK: numa/topology.c numa/place.c numa/bind.c -lhwloc -ljansson
-// LINK: monitor/sandbox/privileges.c monitor/control/cache_dir.c
+// LINK: monitor/control/ram_file.c monitor/sandbox/privileges.c
+// LINK: monitor/control/cow_files.c cowdisk/io.c cowdisk/io_fd.c
+// LINK: cowdisk/cow_format.c
+// LINK: monitor/control/cache_dir.c
 /*
  * Whole runs, from configuration to exit status, with the fake worker. The
  * run is a child process with its own standard descriptors.

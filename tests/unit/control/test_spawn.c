@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 // LINK: tests/unit/control/fake_worker.c monitor/control/spawn.c
 // LINK: monitor/control/spawn_child.c
-// LINK: monitor/sandbox/privileges.c monitor/control/worker_code.c
+// LINK: monitor/control/ram_file.c monitor/sandbox/privileges.c
+// LINK: monitor/control/worker_code.c
 // LINK: monitor/control/loop.c monitor/control/outcome.c numa/bind.c
 /* Starting workers: what they inherit, and how their deaths are seen. */
 #include <errno.h>
@@ -60,6 +61,7 @@ static struct worker_spec make_spec(const char *name, unsigned nr_disks)
 				    .ram_bytes = MIB(16),
 				    .nr_disks = nr_disks };
 
+	files.nr_disk_fds = nr_disks;
 	(void)snprintf(spec.name, sizeof(spec.name), "%s", name);
 	return spec;
 }

@@ -142,6 +142,26 @@ static void overlay_is_copy_on_write(void **state)
 	(void)close(image);
 }
 
+static void fill_copies_a_piece(void **state)
+{
+	static char text[] = "in the file";
+	struct ram_view v;
+	int fd = memfd(8192);
+	char back[sizeof(text)];
+
+	(void)state;
+	make(&v, MIB(1));
+	assert_int_equal(pwrite(fd, text, sizeof(text), 4090), sizeof(text));
+	assert_int_equal(ram_fill(&v, gpa(100), sizeof(text), fd, 4090), 0);
+	assert_int_equal(ram_read(&v, gpa(100), back, sizeof(back)), 0);
+	assert_string_equal(back, text);
+	assert_int_equal(ram_fill(&v, gpa(MIB(1) - 1), 2, fd, 0), -EFAULT);
+	assert_int_equal(ram_fill(&v, gpa(0), 8193, fd, 0), -EIO);
+	assert_int_equal(ram_fill(&v, gpa(0), 1, -1, 0), -EBADF);
+	(void)close(fd);
+	destroy(&v);
+}
+
 static void overlay_refuses(void **state)
 {
 	struct ram_view v;
@@ -175,6 +195,7 @@ int main(void)
 		cmocka_unit_test(beyond_the_hole),
 		cmocka_unit_test(copies_check_the_whole_range),
 		cmocka_unit_test(overlay_is_copy_on_write),
+		cmocka_unit_test(fill_copies_a_piece),
 		cmocka_unit_test(overlay_refuses),
 	};
 

@@ -2,6 +2,8 @@
 // LINK: monitor/dev/virtio_blk.c monitor/dev/virtqueue.c memory/guest_ram.c
 // LINK: monitor/dev/bus.c monitor/dev/pci.c monitor/dev/msix.c
 // LINK: monitor/dev/virtio_pci.c monitor/worker/io_loop.c cowdisk/disk.c
+// LINK: cowdisk/io.c cowdisk/io_fd.c cowdisk/io_ring.c cowdisk/cow_format.c
+// LINK: cowdisk/cow_map.c cowdisk/cow.c cowdisk/cow_flush.c
 // LINK: tests/unit/monitor/fake_host.c tests/unit/monitor/guest_driver.c
 // LINK: tests/unit/monitor/blk_bench.c -l:liburing.a
 /*
@@ -46,6 +48,16 @@ static void write_a_sector(void **state)
 	assert_true(blk_file_is(b, 6, 'w'));
 	assert_true(blk_file_is(b, 4, 0));
 	assert_true(blk_file_is(b, 7, 0));
+}
+
+/* A raw disk offers neither discard nor write-zeroes, and says so. */
+static void zeroing_is_for_cow_disks(void **state)
+{
+	struct blk_bench *b = *state;
+
+	assert_false(driver_offered(&b->d) & (1ull << 13 | 1ull << 14));
+	assert_int_equal(blk_plain(b, 11, 0), BLK_UNSUPP);
+	assert_int_equal(blk_plain(b, 13, 0), BLK_UNSUPP);
 }
 
 static void flush(void **state)
@@ -274,6 +286,7 @@ int main(void)
 				BLK_TEST(identity_and_config),
 				BLK_TEST(read_a_sector),
 				BLK_TEST(write_a_sector),
+				BLK_TEST(zeroing_is_for_cow_disks),
 				BLK_TEST(flush),
 				BLK_TEST(get_id),
 				BLK_TEST(unknown_request),

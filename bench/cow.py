@@ -1,0 +1,207 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""bench-cow: Disco's copy-on-write disk against qcow2, back-end to back-end.
+
+The same requests through struct disk (bench/cow_io.c) and `qemu-img bench` on
+a qcow2 overlay, over the same base, in the same run; rounds are interleaved
+so that a host that becomes slower hits both. No guest, no virtio.
+
+"Random" is the sequence of `qemu-img bench -S`: each request is one step, odd
+in blocks and near the golden section of the disk, after the one before. qemu
+runs with its threads and with io_uring; the better of both counts. Half of
+the disk (every other 64 KiB) is in the overlay before reads are measured.
+"""
+import argparse
+import json
+import os
+import platform
+import random
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+
+KIB = 1024
+MIB = 1024 * KIB
+
+
+def run(cmd):
+    p = subprocess.run(cmd, capture_output=True, text=True, check=False)
+    if p.returncode:
+        sys.exit(f"bench-cow: {' '.join(cmd)}: exit status {p.returncode}: "
+                 f"{(p.stderr or p.stdout)[-500:]}")
+    return p.stdout
+
+
+class Disco:
+    def __init__(self, a, directory):
+        self.a, self.base = a, f"{directory}/base"
+        self.file = f"{directory}/disco.cow"
+
+    def create(self):
+        if os.path.exists(self.file):
+            os.unlink(self.file)
+        run([self.a.disco, "image", "create", self.base, self.file])
+
+    def bench(self, op, count, size, step, offset, depth, flush=0):
+        return float(run([self.a.io, self.base, self.file, op, str(count),
+                          str(size), str(step), str(offset), str(depth),
+                          str(flush)]))
+
+
+class Qemu:
+    def __init__(self, aio, directory):
+        self.aio, self.base = aio, f"{directory}/base"
+        self.file = f"{directory}/{aio}.qcow2"
+
+    def create(self):
+        run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", self.base,
+             "-F", "raw", self.file])
+
+    def bench(self, op, count, size, step, offset, depth, flush=0):
+        cmd = ["qemu-img", "bench", "-f", "qcow2", "-t", "writeback",
+               "-i", self.aio, "-c", str(count), "-s", str(size), "-S",
+               str(step), "-o", str(offset), "-d", str(depth)]
+        if op == "write":
+            cmd.append("-w")
+        if flush:
+            cmd.append(f"--flush-interval={flush}")
+        out = run(cmd + [self.file])
+        return float(re.search(r"completed in ([0-9.]+) sec", out).group(1))
+
+
+def forget(*paths):
+    """Out of the page cache, once it is on disk."""
+    for path in paths:
+        fd = os.open(path, os.O_RDONLY)
+        os.fsync(fd)
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.close(fd)
+
+
+def warm(path):
+    with open(path, "rb", buffering=0) as f:
+        while f.read(4 * MIB):
+            pass
+
+
+def half_filled(backend, size):
+    backend.create()
+    backend.bench("write", size // (128 * KIB), 64 * KIB, 128 * KIB, 0, 8)
+
+
+def row_hit(a, backend, step, start):
+    warm(backend.base)
+    warm(backend.file)
+    return backend.bench("read", a.reads, 4096, step, start, 32)
+
+
+def row_cold(a, backend, _step, _start):
+    forget(backend.base, backend.file)
+    n = a.size * MIB // (64 * KIB)
+    return backend.bench("read", n, 64 * KIB, 64 * KIB, 0, 8)
+
+
+def row_write(a, backend, step, start):
+    backend.create()
+    forget(backend.file)
+    warm(backend.base)
+    return backend.bench("write", a.writes, 4096, step, start, 32, 32)
+
+
+ROWS = [("4 KiB random reads, hits", row_hit),
+        ("64 KiB sequential reads, cold", row_cold),
+        ("4 KiB random writes, flush every 32", row_write)]
+
+
+def measure(a, directory, step, start):
+    backends = {"disco": Disco(a, directory),
+                "qemu-threads": Qemu("threads", directory),
+                "qemu-io_uring": Qemu("io_uring", directory)}
+    times = {}
+    for title, row in a.rows:
+        for b in backends.values():
+            if row is not row_write:
+                half_filled(b, a.size * MIB)
+        for r in range(a.rounds):
+            for name, b in backends.items():
+                s = row(a, b, step, start)
+                times.setdefault((title, name), []).append(s)
+                print(f"  {title}, round {r + 1}: {name:14}{s:9.3f} s",
+                      file=sys.stderr, flush=True)
+    return times
+
+
+def summarise(a, times, step):
+    out = {"bench": "cow", "version": 1, "commit": a.commit,
+           "host": platform.node(), "kernel": platform.release(),
+           "cpus": os.cpu_count(), "seed": a.seed, "rounds": a.rounds,
+           "disk_mib": a.size, "reads": a.reads, "writes": a.writes,
+           "step": step, "rows": [],
+           "qemu": run(["qemu-img", "--version"]).split("\n")[0]}
+    for title, _ in a.rows:
+        med = {n: statistics.median(v) for (t, n), v in times.items()
+               if t == title}
+        best = min(s for n, s in med.items() if n != "disco")
+        out["rows"].append({
+            "row": title, "seconds": {n: round(s, 4) for n, s in med.items()},
+            "times_as_fast_as_better_qemu": round(best / med["disco"], 2),
+            "all_seconds": {n: v for (t, n), v in times.items()
+                            if t == title}})
+    return out
+
+
+def print_table(out):
+    print(f"bench-cow: commit {out['commit']}, host {out['host']}, kernel "
+          f"{out['kernel']}, {out['cpus']} CPUs, seed {out['seed']}, median "
+          f"of {out['rounds']} rounds, {out['disk_mib']} MiB disk, "
+          f"{out['qemu']}")
+    print(f"{'':36}{'disco':>9}{'threads':>9}{'io_uring':>9}{'ratio':>8}")
+    for r in out["rows"]:
+        s = r["seconds"]
+        print(f"{r['row']:36}{s['disco']:>8.3f}s{s['qemu-threads']:>8.3f}s"
+              f"{s['qemu-io_uring']:>8.3f}s"
+              f"{r['times_as_fast_as_better_qemu']:>7.2f}x")
+
+
+def make_base(path, mib, seed):
+    rand = random.Random(seed)
+    with open(path, "wb") as f:
+        for _ in range(mib):
+            f.write(rand.randbytes(MIB))
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    p.add_argument("--disco", default="build/release/disco")
+    p.add_argument("--io", default="build/release/bench/cow_io")
+    p.add_argument("--size", type=int, default=512, help="MiB of the disk")
+    p.add_argument("--reads", type=int, default=200000)
+    p.add_argument("--writes", type=int, default=4096)
+    p.add_argument("--rounds", type=int, default=3)
+    p.add_argument("--seed", type=int, default=1)
+    p.add_argument("--rows", default=ROWS, help="only those with this word",
+                   type=lambda s: [r for r in ROWS if s in r[0]])
+    p.add_argument("--dir", help="where the disks are (a real file system)")
+    p.add_argument("--commit", default="unknown")
+    p.add_argument("--out", help="write JSON here")
+    a = p.parse_args()
+    rand = random.Random(a.seed)
+    blocks = a.size * MIB // 4096
+    step = (int(blocks * 0.618) + rand.randrange(1000) * 2 | 1) * 4096
+    start = rand.randrange(blocks) * 4096
+    with tempfile.TemporaryDirectory(dir=a.dir) as d:
+        d = os.path.abspath(d)
+        make_base(f"{d}/base", a.size, a.seed)
+        forget(f"{d}/base")
+        out = summarise(a, measure(a, d, step, start), step)
+    print_table(out)
+    if a.out:
+        with open(a.out, "w", encoding="utf-8") as f:
+            json.dump(out, f, indent=1)
+            f.write("\n")
+
+
+if __name__ == "__main__":
+    main()

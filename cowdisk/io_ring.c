@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "cowdisk/io_ring.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <liburing.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+struct io_ring {
+	struct io io; /* event_fd -1: no ring, synchronous */
+	struct io_uring ring;
+	int fds[IO_FILES];
+};
+
+static struct io_ring *from_io(struct io *io)
+{
+	return container_of(io, struct io_ring, io);
+}
+
+/* Only these operations, only on registered files. Return: 0 or -errno. */
+static int restrict_ring(struct io_uring *ring)
+{
+	static const uint8_t ops[] = { IORING_OP_READV, IORING_OP_WRITEV,
+				       IORING_OP_FSYNC, IORING_OP_FALLOCATE };
+	struct io_uring_restriction r[ARRAY_SIZE(ops) + 2] = { 0 };
+	unsigned n = 0;
+
+	for (; n < ARRAY_SIZE(ops); n++) {
+		r[n].opcode = IORING_RESTRICTION_SQE_OP;
+		r[n].sqe_op = ops[n];
+	}
+	r[n].opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED;
+	r[n++].sqe_flags = IOSQE_FIXED_FILE;
+	r[n].opcode = IORING_RESTRICTION_SQE_FLAGS_REQUIRED;
+	r[n++].sqe_flags = IOSQE_FIXED_FILE;
+	return io_uring_register_restrictions(ring, r, n);
+}
+
+static int ring_start(struct io_ring *g, unsigned depth)
+{
+	int err = io_uring_queue_init(depth, &g->ring, IORING_SETUP_R_DISABLED);
+
+	if (err < 0)
+		return err;
+	g->io.event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (g->io.event_fd < 0) {
+		err = -errno;
+		goto undo_ring;
+	}
+	err = io_uring_register_files(&g->ring, g->fds, IO_FILES);
+	if (!err)
+		err = io_uring_register_eventfd(&g->ring, g->io.event_fd);
+	if (!err)
+		err = restrict_ring(&g->ring);
+	if (!err)
+		err = io_uring_enable_rings(&g->ring);
+	if (!err)
+		return 0;
+	(void)close(g->io.event_fd);
+undo_ring:
+	io_uring_queue_exit(&g->ring);
+	g->io.event_fd = -1;
+	return err;
+}
+
+/* No memory for a request (EAGAIN) passes; an entry left in the ring without
+ * anything under way would wait for ever. */
+static void submit(struct io_ring *g)
+{
+	int n;
+
+	while ((n = io_uring_submit(&g->ring)) < 0) {
+		if (n == -EAGAIN || n == -EBUSY)
+			(void)poll(NULL, 0, 1);
+		else if (n != -EINTR)
+			abort(); /* the ring is not one: our own mistake */
+	}
+}
+
+static void queue(struct io_ring *g, struct io_req *r)
+{
+	/* There is room: users never have more than @depth under way. */
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&g->ring);
+
+	switch (r->op) {
+	case IO_READ:
+		io_uring_prep_readv(sqe, r->file, r->iov, r->nr_iov, r->offset);
+		break;
+	case IO_WRITE:
+		io_uring_prep_writev(sqe, r->file, r->iov, r->nr_iov,
+				     r->offset);
+		break;
+	case IO_SYNC:
+		io_uring_prep_fsync(sqe, r->file, IORING_FSYNC_DATASYNC);
+		break;
+	case IO_PUNCH:
+		io_uring_prep_fallocate(sqe, r->file,
+					FALLOC_FL_PUNCH_HOLE |
+						FALLOC_FL_KEEP_SIZE,
+					(off_t)r->offset, (off_t)r->bytes);
+		break;
+	}
+	sqe->flags |= IOSQE_FIXED_FILE;
+	io_uring_sqe_set_data(sqe, r);
+	submit(g);
+}
+
+static void start(struct io_ring *g, struct io_req *r, enum io_op op)
+{
+	int more = 1;
+
+	r->op = op;
+	if (g->io.event_fd >= 0) {
+		queue(g, r);
+		return;
+	}
+	while (more > 0)
+		more = io_account(r, io_call(g->fds, r));
+	r->done(r, more);
+}
+
+/* Return: as io_account(); -EAGAIN when the cache cannot tell. */
+static int read_cached(struct io_ring *g, struct io_req *r)
+{
+	ssize_t n = preadv2(g->fds[r->file], r->iov, (int)r->nr_iov,
+			    (off_t)r->offset, RWF_NOWAIT);
+
+	return n > 0 ? io_account(r, (int)n) : -EAGAIN;
+}
+
+static void ring_read(struct io *io, struct io_req *r)
+{
+	r->op = IO_READ;
+	if (io->event_fd >= 0 && read_cached(from_io(io), r) == 0)
+		r->done(r, 0);
+	else
+		start(from_io(io), r, IO_READ);
+}
+
+static void ring_write(struct io *io, struct io_req *r)
+{
+	start(from_io(io), r, IO_WRITE);
+}
+
+static void ring_sync(struct io *io, struct io_req *r)
+{
+	start(from_io(io), r, IO_SYNC);
+}
+
+static void ring_punch(struct io *io, struct io_req *r)
+{
+	start(from_io(io), r, IO_PUNCH);
+}
+
+static void ring_ahead(struct io *io, enum io_file file, uint64_t offset,
+		       uint64_t bytes)
+{
+	(void)posix_fadvise(from_io(io)->fds[file], (off_t)offset, (off_t)bytes,
+			    POSIX_FADV_WILLNEED);
+}
+
+static void ring_complete(struct io *io)
+{
+	struct io_ring *g = from_io(io);
+	struct io_uring_cqe *cqe;
+	uint64_t count;
+
+	if (io->event_fd < 0 || read(io->event_fd, &count, sizeof(count)) < 0)
+		return;
+	while (io_uring_peek_cqe(&g->ring, &cqe) == 0) {
+		struct io_req *r = io_uring_cqe_get_data(cqe);
+		int more = io_account(r, cqe->res);
+
+		io_uring_cqe_seen(&g->ring, cqe);
+		if (more > 0)
+			queue(g, r);
+		else
+			r->done(r, more);
+	}
+}
+
+static void ring_destroy(struct io *io)
+{
+	struct io_ring *g = from_io(io);
+
+	if (io->event_fd >= 0) {
+		io_uring_queue_exit(&g->ring);
+		(void)close(io->event_fd);
+	}
+	for (unsigned i = 0; i < IO_FILES; i++)
+		if (g->fds[i] >= 0)
+			(void)close(g->fds[i]);
+	free(g);
+}
+
+static const struct block_ops ring_ops = { .read = ring_read,
+					   .write = ring_write,
+					   .sync = ring_sync,
+					   .punch = ring_punch,
+					   .ahead = ring_ahead,
+					   .complete = ring_complete,
+					   .destroy = ring_destroy };
+
+int io_ring_create(const int fds[IO_FILES], unsigned depth, struct io **out)
+{
+	struct io_ring *g = calloc(1, sizeof(*g));
+
+	if (!g)
+		return -ENOMEM;
+	g->io = (struct io){ .ops = &ring_ops, .event_fd = -1 };
+	for (unsigned i = 0; i < IO_FILES; i++)
+		g->fds[i] = fds[i];
+	/* Refused (seccomp, sysctl, old kernel): synchronous from now on. */
+	(void)ring_start(g, depth);
+	*out = &g->io;
+	return 0;
+}

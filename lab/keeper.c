@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * keeper - runs in the lab as long as it is up, so that two faults of QEMU 7.2
+ * (TCG with several threads) do not stop it.
+ *
+ * 1. A lost interrupt. do_vmexit() of svm_helper.c clears a bit of the CPU's
+ *    interrupt_request by a plain read-modify-write while another thread may
+ *    be setting CPU_INTERRUPT_HARD in it: that interrupt is forgotten until
+ *    the next one for this CPU. Seen as "soft lockup - CPU#4 stuck for 106s"
+ *    in an idle CPU. Mended in QEMU 10.
+ *
+ *    Any next interrupt delivers what was forgotten, as the APIC still has
+ *    it. So every CPU gets some, four times a second, of three kinds, since
+ *    Linux does not send an IPI again for a flag that is set already: its own
+ *    timer (the sleep of its thread), a reschedule IPI (a wake-up of its
+ *    second thread), a function-call IPI (its event counter is read), the
+ *    latter two by the two CPUs before it in a ring. They want NO_TTWU_QUEUE,
+ *    see lab/session.
+ *
+ * 2. Old code. A CPU that translates a block of code while another writes to
+ *    the same page keeps what it read. When Linux patches a static key, that
+ *    is an int3: the CPU traps for ever. Seen as two vCPU threads that never
+ *    leave exc_int3() in kvm.ko. Mended in QEMU 8.1 ("Always lock pages
+ *    before translation").
+ *
+ *    The keys that change in a lab are KVM's: with the first and last VM
+ *    (preempt_notifier_key), and as APICs are enabled (apic_sw_disabled). A
+ *    VM that never runs, with an APIC that is never enabled, keeps them on.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/kvm.h>
+#include <linux/perf_event.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MAX_CPUS  256
+#define PERIOD_NS 250000000L
+
+struct target {
+	int wake;    /* eventfd */
+	int counter; /* -1: no perf events here */
+	pthread_t beats, listens;
+};
+
+static struct target targets[MAX_CPUS];
+static unsigned nr_cpus;
+
+static void go_to(unsigned cpu)
+{
+	struct sched_param p = { .sched_priority = 1 };
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	if (sched_setaffinity(0, sizeof(set), &set) < 0 ||
+	    sched_setscheduler(0, SCHED_FIFO, &p) < 0)
+		perror("keeper: scheduling");
+}
+
+static void beat(struct target *t)
+{
+	uint64_t one = 1, count;
+
+	if (write(t->wake, &one, sizeof(one)) < 0)
+		perror("keeper: eventfd");
+	if (t->counter >= 0 && read(t->counter, &count, sizeof(count)) < 0)
+		perror("keeper: perf event");
+}
+
+static void *beats(void *arg)
+{
+	unsigned cpu = (unsigned)(uintptr_t)arg;
+	struct timespec pause = { .tv_nsec = PERIOD_NS };
+
+	go_to(cpu);
+	for (;;) {
+		(void)nanosleep(&pause, NULL);
+		for (unsigned i = 1; i <= 2 && i < nr_cpus; i++)
+			beat(&targets[(cpu + i) % nr_cpus]);
+	}
+	return NULL;
+}
+
+static void *listens(void *arg)
+{
+	unsigned cpu = (unsigned)(uintptr_t)arg;
+	uint64_t count;
+
+	go_to(cpu);
+	while (read(targets[cpu].wake, &count, sizeof(count)) > 0 ||
+	       errno == EINTR)
+		;
+	return NULL;
+}
+
+static int open_counter(unsigned cpu)
+{
+	struct perf_event_attr a = { .type = PERF_TYPE_SOFTWARE,
+				     .size = sizeof(a),
+				     .config = PERF_COUNT_SW_DUMMY };
+
+	return (int)syscall(SYS_perf_event_open, &a, -1, (int)cpu, -1,
+			    PERF_FLAG_FD_CLOEXEC);
+}
+
+/* Its descriptors stay open. */
+static void hold_kvm(void)
+{
+	int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	int vm = kvm < 0 ? -1 : ioctl(kvm, KVM_CREATE_VM, 0);
+
+	if (vm < 0 || ioctl(vm, KVM_CREATE_IRQCHIP, 0) < 0 ||
+	    ioctl(vm, KVM_CREATE_VCPU, 0) < 0)
+		perror("keeper: KVM");
+}
+
+int main(void)
+{
+	long n = sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (n < 1 || n > MAX_CPUS) {
+		(void)fprintf(stderr, "keeper: %ld CPUs\n", n);
+		return EXIT_FAILURE;
+	}
+	nr_cpus = (unsigned)n;
+	for (unsigned i = 0; i < nr_cpus; i++) {
+		targets[i].wake = eventfd(0, EFD_CLOEXEC);
+		targets[i].counter = open_counter(i);
+		if (targets[i].wake < 0)
+			return EXIT_FAILURE;
+	}
+	hold_kvm();
+	for (unsigned i = 0; i < nr_cpus; i++) {
+		void *arg = (void *)(uintptr_t)i;
+
+		if (pthread_create(&targets[i].listens, NULL, listens, arg) ||
+		    pthread_create(&targets[i].beats, NULL, beats, arg))
+			return EXIT_FAILURE;
+	}
+	(void)pthread_join(targets[0].beats, NULL);
+	return EXIT_FAILURE;
+}

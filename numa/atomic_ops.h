@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Every access to memory shared between processes, one word each: so that a
+ * test can put itself between the algorithm and the memory.
+ *
+ * Normally these are the C11 operations and two system calls. With
+ * DISCO_MODEL each is a call that the test provides (tests/model).
+ */
+#ifndef DISCO_NUMA_ATOMIC_OPS_H
+#define DISCO_NUMA_ATOMIC_OPS_H
+
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "disco/base.h"
+
+#ifdef DISCO_MODEL
+
+/* 4-byte words too: the file is compiled without -Wconversion. */
+uint64_t model_load(const void *p, memory_order order);
+void model_store(const void *p, uint64_t v, memory_order order);
+void model_fence(memory_order order);
+/* Not atomic: races are what the test looks for. */
+void model_copy_in(void *shared, const void *from, size_t bytes);
+void model_copy_out(void *to, const void *shared, size_t bytes);
+void model_wake(int fd);
+void model_drain(int fd);
+
+#define shared_load(p, order)	     model_load(p, order)
+#define shared_store(p, v, order)    model_store(p, v, order)
+#define shared_fence(order)	     model_fence(order)
+#define shared_copy_in(to, from, n)  model_copy_in(to, from, n)
+#define shared_copy_out(to, from, n) model_copy_out(to, from, n)
+#define shared_wake(fd)		     model_wake(fd)
+#define shared_drain(fd)	     model_drain(fd)
+
+#else
+
+#define shared_load(p, order)	     atomic_load_explicit(p, order)
+#define shared_store(p, v, order)    atomic_store_explicit(p, v, order)
+#define shared_fence(order)	     atomic_thread_fence(order)
+#define shared_copy_in(to, from, n)  memcpy(to, from, n)
+#define shared_copy_out(to, from, n) memcpy(to, from, n)
+
+/*
+ * Never blocks, whatever the peer did to the socket, and raises no signal. A
+ * full socket is as good as a byte more: the peer's poll() returns.
+ */
+static inline void shared_wake(int fd)
+{
+	(void)!send(fd, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+/* Takes what is there, at most so much; what stays is a wake-up too many. */
+static inline void shared_drain(int fd)
+{
+	char bytes[64];
+
+	(void)!recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+}
+
+#endif
+#endif

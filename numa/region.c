@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "numa/region.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <linux/magic.h>
+
+#include "numa/bind.h"
+
+#define SIZE_SEALS (F_SEAL_SHRINK | F_SEAL_GROW)
+
+static bool size_valid(size_t bytes)
+{
+	return bytes != 0 && bytes % PAGE_BYTES == 0 && bytes <= INT64_MAX;
+}
+
+/* After the writer's mapping: F_SEAL_FUTURE_WRITE leaves that one alone. */
+static int seal(int fd, unsigned flags)
+{
+	int seals = SIZE_SEALS | F_SEAL_SEAL;
+
+	if (!(flags & REGION_PUNCHED))
+		seals |= F_SEAL_FUTURE_WRITE;
+	return fcntl(fd, F_ADD_SEALS, seals) == 0 ? 0 : -errno;
+}
+
+static int map_and_bind(struct region *r, nodeid_t node, unsigned flags)
+{
+	void *base;
+	int err;
+
+	if (ftruncate(r->fd, (off_t)r->bytes) < 0)
+		return -errno;
+	base = mmap(NULL, r->bytes, PROT_READ | PROT_WRITE, MAP_SHARED, r->fd,
+		    0);
+	if (base == MAP_FAILED)
+		return -errno;
+	r->base = base;
+	if (node != NODE_AUTO) {
+		err = node_bind_memory(base, r->bytes, node, false);
+		if (err)
+			return err;
+	}
+	return seal(r->fd, flags);
+}
+
+int region_create(struct region *r, const char *name, size_t bytes,
+		  nodeid_t node, unsigned flags)
+{
+	int err;
+
+	*r = (struct region){ .bytes = bytes };
+	if (!size_valid(bytes) || (flags & ~REGION_PUNCHED)) {
+		err = -EINVAL;
+		goto empty;
+	}
+	r->fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (r->fd < 0) {
+		err = -errno;
+		goto empty;
+	}
+	err = map_and_bind(r, node, flags);
+	if (err == 0)
+		return 0;
+	if (r->base)
+		munmap(r->base, bytes);
+	close(r->fd);
+empty:
+	*r = (struct region){ 0 };
+	return err;
+}
+
+int region_reader_fd(const struct region *r, int *fd)
+{
+	char path[sizeof("/proc/self/fd/") + 3 * sizeof(int)];
+	int got;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", r->fd);
+	got = open(path, O_RDONLY | O_CLOEXEC);
+	if (got < 0)
+		return -errno;
+	*fd = got;
+	return 0;
+}
+
+/*
+ * Seals first: a size that was looked at before could have shrunk since. Only
+ * a memfd has F_SEAL_SHRINK. One of huge pages is refused too: a hole in it
+ * is SIGBUS for the reader when the pool is empty.
+ */
+static int check_region(int fd, size_t bytes)
+{
+	struct statfs fs;
+	struct stat st;
+	int seals = fcntl(fd, F_GET_SEALS);
+
+	if (seals < 0)
+		return errno == EINVAL ? -EPROTO : -errno;
+	if ((seals & SIZE_SEALS) != SIZE_SEALS)
+		return -EPROTO;
+	if (fstatfs(fd, &fs) < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (fs.f_type != TMPFS_MAGIC || st.st_size != (off_t)bytes)
+		return -EPROTO;
+	return 0;
+}
+
+int region_attach(struct region_view *v, int fd, size_t bytes)
+{
+	void *base;
+	int err;
+
+	*v = (struct region_view){ 0 };
+	if (!size_valid(bytes))
+		return -EINVAL;
+	err = check_region(fd, bytes);
+	if (err)
+		return err;
+	base = mmap(NULL, bytes, PROT_READ, MAP_SHARED, fd, 0);
+	if (base == MAP_FAILED)
+		return -errno;
+	*v = (struct region_view){ base, bytes };
+	return 0;
+}
+
+void region_destroy(struct region *r)
+{
+	if (!r || !r->base)
+		return;
+	munmap(r->base, r->bytes);
+	close(r->fd);
+	*r = (struct region){ 0 };
+}
+
+void region_detach(struct region_view *v)
+{
+	if (!v || !v->base)
+		return;
+	munmap((void *)(uintptr_t)v->base, v->bytes);
+	*v = (struct region_view){ 0 };
+}
