@@ -30,6 +30,7 @@ WORKER_SRCS	+= monitor/dev/bus.c monitor/dev/pci.c monitor/dev/msix.c \
 		   monitor/dev/serial.c monitor/dev/power.c \
 		   monitor/sandbox/sandbox.c \
 		   monitor/worker/main.c monitor/worker/adopt.c \
+		   monitor/ipc/fds.c monitor/worker/rehome.c \
 		   monitor/worker/spec.c \
 		   monitor/worker/machine.c monitor/worker/vm.c monitor/worker/pause.c \
 		   monitor/worker/vcpu.c monitor/worker/cpuid.c \

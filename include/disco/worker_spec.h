@@ -33,7 +33,8 @@ enum worker_fd {
 	WORKER_FD_RAM = 7,	/* guest RAM memfd, ram_bytes long */
 	WORKER_FD_BOOT = 8,	/* boot image memfd, read-only */
 	WORKER_FD_LISTENER = 9, /* see adoptable; else /dev/null */
-	WORKER_FD_DISK0 = 10,	/* disks follow, each with its descriptors */
+	WORKER_FD_CODE = 10,	/* the program; replaced by WORKER_REQ_REHOME */
+	WORKER_FD_DISK0 = 11,	/* disks follow, each with its descriptors */
 };
 
 #define WORKER_MAX_DISK_FDS (2 * VM_MAX_DISKS)
@@ -74,6 +75,8 @@ enum worker_event_kind {
 	WORKER_STOPPED = 2, /* the last event; the worker exits next */
 	WORKER_STATS = 3,   /* answer to WORKER_REQ_STATS */
 	WORKER_PAUSED = 4,  /* answer to _PAUSE and _RESUME: see paused */
+	WORKER_BOUND = 5,   /* answer to WORKER_REQ_BIND: see error */
+	WORKER_REHOMED = 6, /* answer to WORKER_REQ_REHOME: see error */
 };
 
 enum worker_stop {
@@ -96,6 +99,11 @@ struct worker_event {
 				    * 0: not there yet */
 	uint64_t exits;		   /* KVM_RUN returns, all vCPUs */
 	uint64_t paused;	   /* 1: WORKER_REQ_PAUSE is in force */
+	int64_t node;		   /* the worker's; NODE_AUTO: not bound */
+	uint64_t text_pages;	   /* mapped pages of its program, read-only */
+	uint64_t text_pages_local; /* ... that are on the worker's node */
+	uint64_t stall_ns;	   /* WORKER_REHOMED: vCPUs were parked */
+	uint64_t error;		   /* _BOUND, _REHOMED: errno, 0: done */
 	char text[256];		   /* one line, NUL-terminated, may be empty */
 };
 
@@ -116,10 +124,21 @@ enum worker_request_kind {
 	 * and of the log. This connection becomes WORKER_FD_CONTROL.
 	 */
 	WORKER_REQ_ADOPT = 6,
+	/* From now on new guest memory comes from @node. */
+	WORKER_REQ_BIND = 7,
+	/*
+	 * With two descriptors, of the program and of the boot image: copies
+	 * of WORKER_FD_CODE and WORKER_FD_BOOT that are on @node. Their pages
+	 * take the place of the old ones where nothing was written, and KVM's
+	 * tables of guest memory are made anew. ESTALE in the answer: the
+	 * program is another one; the rest was done.
+	 */
+	WORKER_REQ_REHOME = 8,
 };
 
 struct worker_request {
 	uint32_t kind; /* enum worker_request_kind */
+	int32_t node;  /* _BIND, _REHOME: a node's number */
 };
 
 #endif

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define ERRNO_MAX 4095u /* as the kernel has it */
+
 void text_clean(char *text, size_t size)
 {
 	size_t i;
@@ -30,10 +32,12 @@ int event_check(const void *bytes, size_t len, struct worker_event *out)
 	if (len != sizeof(ev))
 		return -EBADMSG;
 	memcpy(&ev, bytes, sizeof(ev));
-	if (ev.kind < WORKER_STARTED || ev.kind > WORKER_PAUSED)
+	if (ev.kind < WORKER_STARTED || ev.kind > WORKER_REHOMED)
 		return -EPROTO;
 	if (ev.kind == WORKER_STOPPED &&
 	    (ev.stop < STOP_POWEROFF || ev.stop > STOP_ASKED))
+		return -EPROTO;
+	if (ev.error > ERRNO_MAX)
 		return -EPROTO;
 	ev.paused = ev.paused != 0;
 	if (ev.kind != WORKER_STOPPED)
@@ -41,6 +45,10 @@ int event_check(const void *bytes, size_t len, struct worker_event *out)
 	if (ev.ram_pages_local > ev.ram_pages) {
 		ev.ram_pages = 0;
 		ev.ram_pages_local = 0;
+	}
+	if (ev.text_pages_local > ev.text_pages) {
+		ev.text_pages = 0;
+		ev.text_pages_local = 0;
 	}
 	text_clean(ev.text, sizeof(ev.text));
 	*out = ev;

@@ -135,7 +135,12 @@ static void pick_environment(char **out, unsigned max)
 static void make_child(struct spawn_child *c, const struct worker_spec *spec,
 		       const struct spawn_files *f, const struct ends *e)
 {
-	*c = (struct spawn_child){ .spec = spec,
+	*c = (struct spawn_child){ .program = "disco-vm",
+				   .name = spec->name,
+				   .cpus = spec->cpus,
+				   .nr_cpus = spec->nr_cpus,
+				   .node = spec->node,
+				   .strict = spec->strict,
 				   .code = f->code,
 				   .error = e->error[1],
 				   .log = e->log[1],
@@ -147,6 +152,7 @@ static void make_child(struct spawn_child *c, const struct worker_spec *spec,
 	c->fds[WORKER_FD_RAM] = e->ram;
 	c->fds[WORKER_FD_BOOT] = f->boot;
 	c->fds[WORKER_FD_LISTENER] = f->listener;
+	c->fds[WORKER_FD_CODE] = f->code;
 	for (unsigned i = 0; i < f->nr_disk_fds && i < WORKER_MAX_DISK_FDS; i++)
 		c->fds[c->nr_fds++] = f->disks[i];
 	pick_environment(c->envp, ARRAY_SIZE(c->envp));
@@ -182,13 +188,13 @@ static int fork_child(const struct spawn_child *c, struct worker *w,
 		spawn_child_run(c);
 	if (w->pid < 0) {
 		w->pid = 0;
-		return diag_fail(d, ST_HOST, errno, "%s: fork: %s",
-				 c->spec->name, strerror(errno));
+		return diag_fail(d, ST_HOST, errno, "%s: fork: %s", c->name,
+				 strerror(errno));
 	}
 	w->pidfd = pidfd_open(w->pid, 0);
 	if (w->pidfd < 0)
 		return diag_fail(d, ST_HOST, errno, "%s: pidfd_open: %s",
-				 c->spec->name, strerror(errno));
+				 c->name, strerror(errno));
 	return 0;
 }
 

@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -68,13 +69,15 @@ static int place_fds(struct spawn_child *c)
 {
 	int err = move_high(&c->code);
 
-	if (!err)
-		err = move_high(&c->error);
-	if (!err)
-		err = move_high(&c->log);
 	c->fds[0] = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (c->fds[0] < 0)
 		return -errno;
+	if (!err && c->error >= 0)
+		err = move_high(&c->error);
+	if (c->log < 0)
+		c->log = c->fds[0];
+	if (!err)
+		err = move_high(&c->log);
 	c->fds[1] = c->log;
 	c->fds[2] = c->log;
 	for (unsigned i = 3; i < c->nr_fds; i++)
@@ -89,20 +92,35 @@ static int place_fds(struct spawn_child *c)
 	return err;
 }
 
-/* Before exec, so that the new image's first page is local already. */
-static int join_node(const struct worker_spec *spec, int *step)
+static bool runs_on(nodeid_t node)
 {
+	unsigned cpu, here;
+
+	return syscall(SYS_getcpu, &cpu, &here, NULL) == 0 &&
+	       (nodeid_t)here == node;
+}
+
+/*
+ * Before exec, so that the new image's first page is local already. Who is
+ * pinned to the node needs no policy for that, and has none that would stay
+ * behind when it is pinned elsewhere; whether one would be refused is found
+ * out in any case.
+ */
+static int join_node(const struct spawn_child *c, int *step)
+{
+	bool pinned;
 	int err;
 
 	*step = SPAWN_CPUS;
-	err = node_run_on(spec->cpus, spec->nr_cpus);
+	err = node_run_on(c->cpus, c->nr_cpus);
+	pinned = err == 0 && c->nr_cpus > 0;
 	if (err < 0 && err != -EPERM)
 		return err;
 	*step = SPAWN_BIND;
-	err = spec->node == NODE_AUTO
-		      ? 0
-		      : node_bind_thread(spec->node, spec->strict);
-	return spec->strict ? err : 0;
+	err = c->node == NODE_AUTO ? 0 : node_bind_thread(c->node, c->strict);
+	if (err >= 0 && pinned && runs_on(c->node))
+		err = node_bind_thread(NODE_AUTO, false);
+	return c->strict ? err : 0;
 }
 
 /* Each alone: where one is forbidden the others may not be. */
@@ -139,7 +157,8 @@ static void note_cpu_time(struct spawn_child *c)
 
 static int become(struct spawn_child *c, int *step)
 {
-	char *argv[] = { "disco-vm", (char *)c->spec->name, NULL };
+	char *argv[] = { (char *)(uintptr_t)c->program,
+			 (char *)(uintptr_t)c->name, NULL };
 	int err;
 
 	(void)setpgid(0, 0);
@@ -152,7 +171,7 @@ static int become(struct spawn_child *c, int *step)
 	if (err < 0)
 		return err;
 	leave_namespaces();
-	err = join_node(c->spec, step);
+	err = join_node(c, step);
 	if (err < 0)
 		return err;
 	*step = SPAWN_PRIVILEGES;

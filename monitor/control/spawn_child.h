@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The child's half of spawn.c, between fork() and exec: only async-signal-safe
- * calls, no allocation. Private to spawn.c.
+ * The child's half of starting a worker or an agent, between fork() and exec:
+ * only async-signal-safe calls, no allocation. Private to spawn.c and agents.c.
  */
 #ifndef DISCO_MONITOR_SPAWN_CHILD_H
 #define DISCO_MONITOR_SPAWN_CHILD_H
@@ -27,21 +27,26 @@ struct spawn_error {
 };
 
 struct spawn_child {
-	const struct worker_spec *spec;
+	const char *program; /* argv[0] */
+	const char *name;    /* argv[1]; NULL: none */
+	const uint16_t *cpus;
+	unsigned nr_cpus;
+	nodeid_t node;
+	bool strict;
 	int code;
-	int error; /* closed by exec */
-	int log;
-	int fds[SPAWN_MAX_FDS]; /* by number in the worker, from 3 on; -1:
+	int error;		/* closed by exec; -1: nobody wants to know */
+	int log;		/* -1: /dev/null */
+	int fds[SPAWN_MAX_FDS]; /* by number in the child, from 3 on; -1:
 				 * /dev/null */
 	unsigned nr_fds;
 	char *envp[64];
 };
 
 /**
- * spawn_child_run() - become the worker
+ * spawn_child_run() - become the program
  *
  * Context: the only thread of a forked child.
- * Return:  never: executes the worker, or writes why not and exits with 127.
+ * Return:  never: executes it, or writes why not and exits with 127.
  */
 _Noreturn void spawn_child_run(const struct spawn_child *c);
 

@@ -33,6 +33,8 @@ struct vm_figures {
 	uint64_t ram_pages_local;
 	uint64_t private_bytes;
 	uint64_t exits;
+	uint64_t text_pages;
+	uint64_t text_pages_local;
 };
 
 struct watcher;

@@ -121,6 +121,8 @@ static void note_figures(struct vm *vm, const struct worker_event *ev)
 	f->ram_pages_local = ev->ram_pages_local;
 	f->private_bytes = ev->private_bytes;
 	f->exits = ev->exits;
+	f->text_pages = ev->text_pages;
+	f->text_pages_local = ev->text_pages_local;
 	f->cpu_ns_before_first_run = ev->first_run_cpu_ns;
 }
 
@@ -142,7 +144,9 @@ static void take_event(struct vm *vm, const struct worker_event *ev)
 		note_figures(vm, ev);
 		break;
 	case WORKER_PAUSED:
-		break;
+	case WORKER_BOUND:
+	case WORKER_REHOMED:
+		break; /* whoever asked hears it */
 	}
 	vm->paused = ev->paused;
 	if (vm->watcher->heard)

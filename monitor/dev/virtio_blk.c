@@ -2,6 +2,7 @@
 #include "monitor/dev/virtio_blk.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -308,6 +309,31 @@ static void completed(struct io_watch *w, uint32_t events)
 	(void)pthread_mutex_unlock(&b->v.lock);
 	if (again)
 		virtio_serve(&b->v, 0);
+}
+
+int virtio_blk_drain(struct virtio_blk *b, int ms)
+{
+	struct pollfd p = { .fd = b->done_watch.fd, .events = POLLIN };
+	int err = 0;
+
+	(void)pthread_mutex_lock(&b->v.lock);
+	while (b->v.in_flight && !err) {
+		int n = poll(&p, 1, ms);
+
+		if (n == 0)
+			err = -ETIMEDOUT;
+		else if (n < 0 && errno != EINTR)
+			err = -errno;
+		else
+			disk_complete(b->disk);
+	}
+	(void)pthread_mutex_unlock(&b->v.lock);
+	return err;
+}
+
+void virtio_blk_go_on(struct virtio_blk *b)
+{
+	completed(&b->done_watch, 0);
 }
 
 static const struct virtio_ops blk_ops = {

@@ -26,6 +26,18 @@ MUST_CHECK int virtio_blk_settle(struct virtio_blk *b);
 void virtio_blk_destroy(struct virtio_blk *b);
 struct virtio_dev *virtio_blk_dev(struct virtio_blk *b);
 
+/**
+ * virtio_blk_drain() - wait until no request is under way
+ * @ms: for how long, a request
+ *
+ * Context: I/O thread, so none is started meanwhile; then call
+ * virtio_blk_go_on(). Return: 0; -ETIMEDOUT; -errno of poll().
+ */
+MUST_CHECK int virtio_blk_drain(struct virtio_blk *b, int ms);
+
+/* Serve what waits for a request that virtio_blk_drain() has ended. */
+void virtio_blk_go_on(struct virtio_blk *b);
+
 /* Requests a disk may have under way for one device. */
 #define VIRTIO_BLK_DEPTH 128
 

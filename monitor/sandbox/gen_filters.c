@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Build-time program: writes the workers' seccomp filters as C arrays, made
- * by libseccomp. Computing them in each worker would cost more CPU time than
- * the rest of its start together.
+ * Build-time program: writes the seccomp filters of the workers as C
+ * arrays, made by libseccomp. Computing them in each worker would cost more CPU
+ * time than the rest of its start together.
  *
  * Rule of the lists: a call stands here because a line of the code below it
  * makes it, or because the C library does for one that does. Everything else
@@ -17,7 +17,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "disco/base.h"
+#include "disco/worker_spec.h"
 
 #define MAX_CALLS 48
 
@@ -25,6 +25,7 @@ struct thread_class {
 	const char *name;
 	int calls[MAX_CALLS];	  /* allowed with any arguments; 0 ends */
 	unsigned long ioctls[12]; /* allowed requests; 0 ends */
+	bool moves;		  /* allow_moves() */
 };
 
 /* read(2) is number 0: given apart, in every class. */
@@ -46,8 +47,7 @@ static const struct thread_class classes[] = {
 		     SCMP_SYS(poll), SCMP_SYS(timerfd_settime),
 		     SCMP_SYS(sendto), SCMP_SYS(recvfrom), SCMP_SYS(sendmsg),
 		     SCMP_SYS(recvmsg),
-		     /* the next control process */
-		     SCMP_SYS(accept4), SCMP_SYS(dup3),
+		     SCMP_SYS(accept4), /* the next control process */
 		     /* disks: the ring, or directly where there is none */
 		     SCMP_SYS(io_uring_enter), SCMP_SYS(preadv),
 		     SCMP_SYS(pwritev), SCMP_SYS(pread64), SCMP_SYS(preadv2),
@@ -62,8 +62,37 @@ static const struct thread_class classes[] = {
 		     SCMP_SYS(madvise), SCMP_SYS(exit), SCMP_SYS(exit_group),
 		     SCMP_SYS(restart_syscall) },
 	  .ioctls = { KVM_IRQ_LINE, KVM_SET_GSI_ROUTING, KVM_IRQFD,
-		      KVM_IOEVENTFD } },
+		      KVM_IOEVENTFD, KVM_SET_USER_MEMORY_REGION },
+	  .moves = true },
 };
+
+/* What descriptors that control sends may take the places of. */
+static const int places[] = { STDOUT_FILENO, STDERR_FILENO, WORKER_FD_CONTROL,
+			      WORKER_FD_CONSOLE, WORKER_FD_BOOT };
+
+/*
+ * Text that changes node. Executable is only WORKER_FD_CODE, whose place no
+ * dup3() can take: what is there was put there by the kernel, when it handed
+ * over what control had sent.
+ */
+static int allow_moves(scmp_filter_ctx ctx)
+{
+	int err = seccomp_rule_add(
+		ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 3,
+		SCMP_A2(SCMP_CMP_MASKED_EQ, 0xffffffff, PROT_READ | PROT_EXEC),
+		SCMP_A3(SCMP_CMP_MASKED_EQ, 0xffffffff,
+			MAP_PRIVATE | MAP_FIXED),
+		SCMP_A4(SCMP_CMP_MASKED_EQ, 0xffffffff, WORKER_FD_CODE));
+
+	if (!err)
+		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mbind), 1,
+				       SCMP_A5(SCMP_CMP_EQ, 0));
+	for (size_t i = 0; !err && i < ARRAY_SIZE(places); i++)
+		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(dup3), 1,
+				       SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffff,
+					       (scmp_datum_t)places[i]));
+	return err;
+}
 
 static int allow_calls(scmp_filter_ctx ctx, const struct thread_class *c)
 {
@@ -84,6 +113,8 @@ static int allow_calls(scmp_filter_ctx ctx, const struct thread_class *c)
 		err = seccomp_rule_add(
 			ctx, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
 			SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+	if (!err && c->moves)
+		err = allow_moves(ctx);
 	return err;
 }
 

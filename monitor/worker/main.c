@@ -14,10 +14,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "monitor/ipc/fds.h"
 #include "monitor/sandbox/sandbox.h"
 #include "monitor/worker/adopt.h"
 #include "monitor/worker/boot_setup.h"
 #include "monitor/worker/machine.h"
+#include "monitor/worker/rehome.h"
 #include "monitor/worker/spec.h"
 #include "monitor/worker/stats.h"
 #include "monitor/worker/vcpu.h"
@@ -35,6 +37,17 @@ static void send_event(const struct worker_event *e)
 	while (send(WORKER_FD_CONTROL, e, sizeof(*e), MSG_NOSIGNAL) < 0 &&
 	       errno == EINTR)
 		;
+}
+
+/* The answer to a step of a move. */
+static void send_moved(enum worker_event_kind kind, uint64_t stall_ns, int err)
+{
+	struct worker_event e = { .kind = kind,
+				  .stall_ns = stall_ns,
+				  .error = (uint64_t)-err };
+
+	stats_fill(&machine.vm, &e, false);
+	send_event(&e);
 }
 
 static void send_stats(enum worker_event_kind kind, bool deep)
@@ -70,9 +83,22 @@ static void control_lost(void)
 		vm_stop(&machine.vm, STOP_ASKED, "control process is gone");
 }
 
-static void obey(enum worker_request_kind kind)
+/* @fds: of the program and of the boot image; -1: did not come. */
+static void rehome_now(nodeid_t node, const int fds[2])
 {
-	switch (kind) {
+	uint64_t stall_ns = 0;
+	int err = -EPROTO;
+
+	if (fds[0] == WORKER_FD_CODE && fds[1] >= 0)
+		err = rehome(&machine, node, fds[1], &stall_ns);
+	if (fds[1] >= 0)
+		(void)close(fds[1]);
+	send_moved(WORKER_REHOMED, stall_ns, err);
+}
+
+static void obey(const struct worker_request *r, const int fds[2])
+{
+	switch ((enum worker_request_kind)r->kind) {
 	case WORKER_REQ_STATS:
 		send_stats(WORKER_STATS, true);
 		break;
@@ -92,15 +118,35 @@ static void obey(enum worker_request_kind kind)
 		if (adopt.keep)
 			console_keep(&machine.console);
 		break;
+	case WORKER_REQ_BIND:
+		send_moved(WORKER_BOUND, 0, rehome_bind(&machine.vm, r->node));
+		break;
+	case WORKER_REQ_REHOME:
+		rehome_now(r->node, fds);
+		break;
 	case WORKER_REQ_ADOPT:
 		break; /* the first on its connection, and never here */
 	}
 }
 
+/*
+ * A program that comes has to take the number WORKER_FD_CODE, which is the
+ * lowest free one when it comes: see allow_moves() of gen_filters.c.
+ */
+static ssize_t receive(int fd, struct worker_request *r, int fds[2])
+{
+	ssize_t n = recv(fd, r, sizeof(*r), MSG_DONTWAIT | MSG_PEEK);
+
+	if (n == (ssize_t)sizeof(*r) && r->kind == WORKER_REQ_REHOME)
+		(void)close(WORKER_FD_CODE);
+	return n <= 0 ? n : fds_receive(fd, r, sizeof(*r), fds, 2);
+}
+
 static void control_ready(struct io_watch *w, uint32_t events)
 {
+	int fds[2] = { -1, -1 };
 	struct worker_request r;
-	ssize_t n = recv(w->fd, &r, sizeof(r), MSG_DONTWAIT);
+	ssize_t n = receive(w->fd, &r, fds);
 
 	(void)events;
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -109,7 +155,7 @@ static void control_ready(struct io_watch *w, uint32_t events)
 		control_lost();
 		return;
 	}
-	obey((enum worker_request_kind)r.kind);
+	obey(&r, fds);
 }
 
 /* Everything that can fail before a guest runs. */
@@ -137,6 +183,8 @@ static int prepare(const char **what)
 		err = vcpu_install_kick();
 	if (!err)
 		err = stats_init();
+	if (!err)
+		err = rehome_init();
 	if (err)
 		return err;
 	*what = "sandbox";

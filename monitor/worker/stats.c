@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "monitor/worker/rehome.h"
 #include "numa/bind.h"
 
 static int smaps_fd = -1;	/* [I after stats_init()] */
@@ -85,12 +86,13 @@ static uint64_t private_bytes(const struct vm *vm)
 
 void stats_fill(struct vm *vm, struct worker_event *e, bool deep)
 {
-	nodeid_t node = vm->spec->node == NODE_AUTO ? 0 : vm->spec->node;
+	nodeid_t node = vm->node == NODE_AUTO ? 0 : vm->node;
 
 	e->cpu_ns = stats_cpu_ns();
 	e->first_run_cpu_ns = atomic_load_explicit(&vm->first_run_cpu_ns,
 						   memory_order_relaxed);
 	e->exits = vm_exits(vm);
+	e->node = vm->node;
 	e->paused = (vm_parked(vm) & PARK_PAUSE) != 0;
 	if (!deep)
 		return;
@@ -98,4 +100,5 @@ void stats_fill(struct vm *vm, struct worker_event *e, bool deep)
 			     &e->ram_pages_local) < 0)
 		e->ram_pages = e->ram_pages_local = 0;
 	e->private_bytes = private_bytes(vm);
+	rehome_text_pages(node, &e->text_pages, &e->text_pages_local);
 }

@@ -141,14 +141,15 @@ static const struct dev_host_ops host_ops = {
 
 /* --- making one --- */
 
-static int add_memory(struct vm *vm)
+/* @there: false takes the slots away. */
+static int set_slots(struct vm *vm, bool there)
 {
 	for (unsigned i = 0; i < vm->ram.nr_slots; i++) {
 		const struct ram_slot *s = &vm->ram.slots[i];
 		struct kvm_userspace_memory_region r = {
 			.slot = i,
 			.guest_phys_addr = s->gpa,
-			.memory_size = s->bytes,
+			.memory_size = there ? s->bytes : 0,
 			.userspace_addr = (uintptr_t)(vm->ram.hva + s->offset),
 		};
 
@@ -156,6 +157,23 @@ static int add_memory(struct vm *vm)
 			return -errno;
 	}
 	return 0;
+}
+
+static int add_memory(struct vm *vm)
+{
+	return set_slots(vm, true);
+}
+
+int vm_remake_slots(struct vm *vm)
+{
+	int err = set_slots(vm, false);
+
+	if (!err)
+		err = set_slots(vm, true);
+	if (err)
+		vm_stop(vm, STOP_FAILED, "memory slots, in a move: %s",
+			strerror(-err));
+	return err;
 }
 
 /* RAM on its node; the boot image shown over it, or copied into it. */
@@ -263,6 +281,7 @@ int vm_create(struct vm *vm, int kvm_fd, const struct worker_spec *spec,
 	};
 
 	vm->spec = spec;
+	vm->node = spec->node;
 	vm->kvm_fd = kvm_fd;
 	vm->fd = vm->loop.epoll_fd = vm->stop_watch.fd = -1;
 	vm->host.ops = &host_ops;

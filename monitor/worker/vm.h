@@ -43,6 +43,7 @@ struct vcpu {
 
 struct vm {
 	const struct worker_spec *spec; /* [I] */
+	nodeid_t node;			/* spec's until it moved; I/O thread */
 	struct dev_host host;		/* handed to devices */
 	int kvm_fd;			/* [I] not owned */
 	int fd;				/* [I] */
@@ -91,6 +92,16 @@ void vm_destroy(struct vm *vm);
 
 /* Start the vCPU threads. Return: 0 or -errno. */
 MUST_CHECK int vm_start(struct vm *vm);
+
+/**
+ * vm_remake_slots() - take KVM's memory slots away and give them again
+ *
+ * KVM then builds its page tables anew, in memory of the node it runs on.
+ *
+ * Context: I/O thread, vCPUs parked. Return: 0; -errno: the guest's memory is
+ * not all there any more, and the VM was stopped.
+ */
+MUST_CHECK int vm_remake_slots(struct vm *vm);
 
 /* Get every vCPU out of KVM_RUN and join its thread. I/O thread. */
 void vm_join(struct vm *vm);

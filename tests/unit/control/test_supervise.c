@@ -144,7 +144,7 @@ static void wrong_sizes_are_refused(void **state)
 
 static void wrong_kinds_and_reasons_are_refused(void **state)
 {
-	static const uint32_t bad[] = { 0, 5, 99, 0x80000000u, UINT32_MAX };
+	static const uint32_t bad[] = { 0, 7, 99, 0x80000000u, UINT32_MAX };
 	static const uint32_t bad_stop[] = { 0, 7, 99, 0x80000000u,
 					     UINT32_MAX };
 	struct worker_event ev, out;
@@ -174,6 +174,23 @@ static void impossible_shares_become_unknown(void **state)
 	assert_int_equal(event_check(&ev, sizeof(ev), &out), 0);
 	assert_int_equal(out.ram_pages, 0);
 	assert_int_equal(out.ram_pages_local, 0);
+	ev.text_pages_local = 1;
+	assert_int_equal(event_check(&ev, sizeof(ev), &out), 0);
+	assert_int_equal(out.text_pages_local, 0);
+}
+
+static void an_error_is_an_errno(void **state)
+{
+	struct worker_event ev = good(), out;
+
+	(void)state;
+	ev.kind = WORKER_REHOMED;
+	ev.error = EPERM;
+	assert_int_equal(event_check(&ev, sizeof(ev), &out), 0);
+	ev.error = 4096;
+	assert_int_equal(event_check(&ev, sizeof(ev), &out), -EPROTO);
+	ev.error = UINT64_MAX;
+	assert_int_equal(event_check(&ev, sizeof(ev), &out), -EPROTO);
 }
 
 static void text_is_one_clean_line(void **state)
@@ -223,6 +240,7 @@ int main(void)
 		cmocka_unit_test(wrong_sizes_are_refused),
 		cmocka_unit_test(wrong_kinds_and_reasons_are_refused),
 		cmocka_unit_test(impossible_shares_become_unknown),
+		cmocka_unit_test(an_error_is_an_errno),
 		cmocka_unit_test(text_is_one_clean_line),
 		cmocka_unit_test(nothing_leaks_behind_the_text),
 		cmocka_unit_test(statuses_have_words),

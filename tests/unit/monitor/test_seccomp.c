@@ -25,6 +25,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "disco/worker_spec.h"
 #include "monitor/sandbox/privileges.h"
 #include "monitor/sandbox/sandbox.h"
 #include "tests/unit/support.h"
@@ -122,10 +123,35 @@ static void do_prctl(void)
 	(void)syscall(SYS_prctl, PR_SET_DUMPABLE, 1, 0, 0, 0);
 }
 
+static void map_code(int fd, int flags)
+{
+	(void)syscall(SYS_mmap, NULL, 4096, PROT_READ | PROT_EXEC, flags, fd,
+		      0);
+}
+
+static void do_mmap_other_file(void)
+{
+	map_code(WORKER_FD_RAM, MAP_PRIVATE | MAP_FIXED);
+}
+
+static void do_mmap_shared_code(void)
+{
+	map_code(WORKER_FD_CODE, MAP_SHARED | MAP_FIXED);
+}
+
+/* Whatever is at that number can be executed. */
+static void do_dup_to_code(void)
+{
+	(void)syscall(SYS_dup3, 0, WORKER_FD_CODE, O_CLOEXEC);
+}
+
 static const struct {
 	const char *name;
 	void (*call)(void);
 } forbidden[] = {
+	{ "mmap(PROT_EXEC) of a file", do_mmap_other_file },
+	{ "mmap(PROT_EXEC, MAP_SHARED)", do_mmap_shared_code },
+	{ "dup3(WORKER_FD_CODE)", do_dup_to_code },
 	{ "open", do_open },
 	{ "openat", do_openat },
 	{ "connect", do_connect },
@@ -220,11 +246,27 @@ static void do_dup3(void)
 	(void)syscall(SYS_dup3, 0, 63, 0);
 }
 
+static void do_mbind(void)
+{
+	(void)syscall(SYS_mbind, NULL, 0, 0, NULL, 0, 0);
+}
+
+static void do_memory_slot(void)
+{
+	(void)syscall(SYS_ioctl, -1, KVM_SET_USER_MEMORY_REGION, NULL);
+}
+
+static void do_move_code(void)
+{
+	map_code(WORKER_FD_CODE, MAP_PRIVATE | MAP_FIXED);
+}
+
 /* Less than the I/O thread may. */
 static void vcpu_thread_has_no_files_and_sockets(void **state)
 {
-	void (*const calls[])(void) = { do_send, do_move_pages, do_pread,
-					do_accept4, do_dup3 };
+	void (*const calls[])(void) = { do_send,	do_move_pages, do_pread,
+					do_accept4,	do_dup3,	do_mbind,
+					do_memory_slot, do_move_code };
 
 	(void)state;
 	need_filters();

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "monitor/ipc/fds.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+union control {
+	char bytes[CMSG_SPACE(FDS_MAX * sizeof(int))];
+	struct cmsghdr align;
+};
+
+int fds_send(int sock, const void *bytes, size_t len, const int *fds,
+	     unsigned nr)
+{
+	union control control = { .bytes = { 0 } };
+	struct iovec iov = { (void *)(uintptr_t)bytes, len };
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	if (nr > FDS_MAX)
+		return -EINVAL;
+	if (nr) {
+		struct cmsghdr *c;
+
+		m.msg_control = &control;
+		m.msg_controllen = CMSG_SPACE(nr * sizeof(int));
+		c = CMSG_FIRSTHDR(&m);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(nr * sizeof(int));
+		memcpy(CMSG_DATA(c), fds, nr * sizeof(int));
+	}
+	while (sendmsg(sock, &m, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return 0;
+}
+
+ssize_t fds_receive(int sock, void *bytes, size_t len, int *fds, unsigned nr)
+{
+	union control control;
+	struct iovec iov = { bytes, len };
+	struct msghdr m = { .msg_iov = &iov,
+			    .msg_iovlen = 1,
+			    .msg_control = &control,
+			    .msg_controllen = sizeof(control) };
+	ssize_t n =
+		recvmsg(sock, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC | MSG_TRUNC);
+	struct cmsghdr *c = n < 0 ? NULL : CMSG_FIRSTHDR(&m);
+	unsigned came = 0;
+	int got[FDS_MAX];
+
+	for (unsigned i = 0; i < nr; i++)
+		fds[i] = -1;
+	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) {
+		size_t size = min_u64(c->cmsg_len - CMSG_LEN(0), sizeof(got));
+
+		came = (unsigned)(size / sizeof(int));
+		memcpy(got, CMSG_DATA(c), came * sizeof(int));
+	}
+	for (unsigned i = 0; i < came; i++) {
+		if (i < nr)
+			fds[i] = got[i];
+		else
+			(void)close(got[i]);
+	}
+	return n;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Messages with descriptors (SCM_RIGHTS) over a SOCK_SEQPACKET socket, for
+ * control, agents and workers.
+ */
+#ifndef DISCO_MONITOR_FDS_H
+#define DISCO_MONITOR_FDS_H
+
+#include <sys/types.h>
+
+#include "disco/base.h"
+
+#define FDS_MAX 4u /* descriptors a message */
+
+/**
+ * fds_send() - one message, without waiting
+ * @fds: @nr descriptors, at most FDS_MAX; the other side gets copies
+ *
+ * Return: 0; -EAGAIN the other side does not read; -EPIPE it is gone;
+ * -errno of sendmsg().
+ */
+MUST_CHECK int fds_send(int sock, const void *bytes, size_t len, const int *fds,
+			unsigned nr);
+
+/**
+ * fds_receive() - one message, without waiting
+ * @bytes: out, @len at most
+ * @fds:   out, @nr entries: what came, owned by the caller, then -1
+ *
+ * Descriptors beyond @nr, and all of them when an error is returned, are
+ * closed.
+ *
+ * Return: length of the whole message, also when it was cut; 0 nobody is at
+ * the other end; -1 with errno.
+ */
+MUST_CHECK ssize_t fds_receive(int sock, void *bytes, size_t len, int *fds,
+			       unsigned nr);
+
+#endif

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "monitor/worker/rehome.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <link.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "memory/rebase.h"
+#include "numa/bind.h"
+
+#define MAX_SEGMENTS 4
+#define DRAIN_MS     2000
+
+/* A part of the program that is never written: whole pages of its file. */
+struct segment {
+	uint8_t *at;
+	size_t bytes;
+	off_t offset;
+	int prot;
+};
+
+static struct segment segments[MAX_SEGMENTS]; /* [I after rehome_init()] */
+static unsigned nr_segments;		      /* [I after rehome_init()] */
+static int pagemap_fd = -1;		      /* [I after rehome_init()] */
+
+static uint64_t clock_ns(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* The first object is the program itself. */
+static int find_segments(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	(void)size;
+	(void)arg;
+	for (unsigned i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *p = &info->dlpi_phdr[i];
+		uint64_t skip = p->p_vaddr % PAGE_BYTES;
+
+		if (p->p_type != PT_LOAD || p->p_flags & PF_W)
+			continue;
+		if (nr_segments == MAX_SEGMENTS)
+			break;
+		segments[nr_segments++] = (struct segment){
+			.at = (uint8_t *)(info->dlpi_addr + p->p_vaddr - skip),
+			.bytes = align_up(p->p_filesz + skip, PAGE_BYTES),
+			.offset = (off_t)(p->p_offset - skip),
+			.prot = PROT_READ | (p->p_flags & PF_X ? PROT_EXEC : 0),
+		};
+	}
+	return 1;
+}
+
+int rehome_init(void)
+{
+	(void)dl_iterate_phdr(find_segments, NULL);
+	pagemap_fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	return pagemap_fd < 0 ? -errno : 0;
+}
+
+void rehome_text_pages(nodeid_t node, uint64_t *pages, uint64_t *local)
+{
+	*pages = *local = 0;
+	for (unsigned i = 0; i < nr_segments; i++) {
+		const struct segment *s = &segments[i];
+		uint64_t touched, here;
+
+		if (node_pages_local(s->at, s->bytes, node, &touched, &here))
+			continue;
+		*pages += touched;
+		*local += here;
+	}
+}
+
+int rehome_bind(struct vm *vm, nodeid_t node)
+{
+	const struct boot_layout *b = &vm->spec->boot;
+	uint8_t *hva = vm->ram.hva;
+	uint64_t at = 0;
+	int err = 0;
+
+	for (uint32_t i = 0; i <= b->nr_extents && !err; i++) {
+		bool last = i == b->nr_extents;
+		uint64_t end = last ? vm->ram.bytes : b->extents[i].gpa;
+
+		/* Images lie below RAM_LOW_END: a gpa is an offset there. */
+		if (end > at)
+			err = node_bind_memory(hva + at, end - at, node,
+					       vm->spec->strict);
+		if (!last)
+			at = end + b->extents[i].bytes;
+	}
+	return err;
+}
+
+/* Is WORKER_FD_CODE the program that runs? A newer monitor has a newer one. */
+static int check_code(void)
+{
+	struct stat st;
+
+	if (fstat(WORKER_FD_CODE, &st) < 0)
+		return -errno;
+	for (unsigned i = 0; i < nr_segments; i++) {
+		const struct segment *s = &segments[i];
+		uint64_t end = align_up((uint64_t)st.st_size, PAGE_BYTES);
+		void *copy;
+		bool same;
+
+		/* A page beyond the end would be a SIGBUS. */
+		if (!range_fits((uint64_t)s->offset, s->bytes, end))
+			return -ESTALE;
+		copy = mmap(NULL, s->bytes, PROT_READ, MAP_PRIVATE,
+			    WORKER_FD_CODE, s->offset);
+
+		if (copy == MAP_FAILED)
+			return -errno;
+		same = memcmp(copy, s->at, s->bytes) == 0;
+		(void)munmap(copy, s->bytes);
+		if (!same)
+			return -ESTALE;
+	}
+	return 0;
+}
+
+/* Over ourselves: the same bytes, so whoever runs there does not notice. */
+static int remap_code(void)
+{
+	for (unsigned i = 0; i < nr_segments; i++) {
+		const struct segment *s = &segments[i];
+
+		if (mmap(s->at, s->bytes, s->prot, MAP_PRIVATE | MAP_FIXED,
+			 WORKER_FD_CODE, s->offset) == MAP_FAILED)
+			return -errno;
+	}
+	return 0;
+}
+
+static int rebase_boot(struct vm *vm, int boot)
+{
+	const struct boot_layout *b = &vm->spec->boot;
+	int err = 0;
+
+	for (uint32_t i = 0; i < b->nr_extents && !err; i++) {
+		const struct boot_extent *e = &b->extents[i];
+
+		err = ram_rebase(&vm->ram, gpa(e->gpa), e->bytes, pagemap_fd,
+				 boot, e->gpa);
+	}
+	/* A known number of an open descriptor: cannot fail. */
+	if (!err)
+		(void)dup3(boot, WORKER_FD_BOOT, O_CLOEXEC);
+	return err;
+}
+
+int rehome(struct machine *m, nodeid_t node, int boot, uint64_t *stall_ns)
+{
+	struct vm *vm = &m->vm;
+	int code = check_code(), err = 0;
+	uint64_t start;
+
+	if (code && code != -ESTALE)
+		return code;
+	start = clock_ns();
+	vm_park(vm, PARK_MOVE);
+	/* No writer of guest memory is left when the disks are at rest. */
+	for (unsigned i = 0; i < vm->spec->nr_disks && !err; i++)
+		err = virtio_blk_drain(m->disks[i], DRAIN_MS);
+	if (!err && !code)
+		err = remap_code();
+	if (!err)
+		err = rebase_boot(vm, boot);
+	if (!err)
+		err = vm_remake_slots(vm);
+	vm_unpark(vm, PARK_MOVE);
+	*stall_ns = clock_ns() - start;
+	for (unsigned i = 0; i < vm->spec->nr_disks; i++)
+		virtio_blk_go_on(m->disks[i]);
+	if (!err)
+		vm->node = node;
+	return err ? err : code;
+}
