@@ -64,6 +64,7 @@ COWDISK_SRCS	:=
 BOOT_SRCS	:=
 CONTROL_SRCS	:=
 WORKER_SRCS	:=
+AGENT_SRCS	:=
 
 # Generated: AML from ASL, seccomp filters from their list, the version.
 G	:= build/gen

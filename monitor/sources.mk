@@ -62,12 +62,17 @@ CONTROL_SRCS	+= monitor/control/monitor.c monitor/control/starter.c \
 		   monitor/control/cli_stats.c monitor/control/cli_console.c \
 		   monitor/control/completion.c monitor/control/top.c
 
+# agent: pulls pages to its node
+AGENT_SRCS	+= monitor/agent/main.c monitor/agent/serve.c \
+		   monitor/agent/pull.c monitor/ipc/fds.c \
+		   monitor/sandbox/sandbox.c
+
 # kernels and initrds
 BOOT_SRCS	+= monitor/boot/bzimage.c monitor/boot/elf_image.c \
 		   monitor/boot/unpack.c monitor/boot/kernel_cache.c \
 		   monitor/boot/boot_image.c
 
-# --- the two programs ---------------------------------------------------------
+# --- the three programs -------------------------------------------------------
 CONTROL_LIBS	:= -lhwloc -ljansson -llzma -lzstd -llz4 -lz -lmicrohttpd -lncursesw -ltinfo
 
 # What systemd hears of the monitor: where libsystemd is.
@@ -80,9 +85,10 @@ WORKER_LIBS	:= -l:liburing.a
 
 DISCO_OBJS	:= $(call obj,$(CONTROL_SRCS) $(BOOT_SRCS) $(NUMA_SRCS) \
 		   $(COWDISK_FORMAT))
+AGENT_OBJS	:= $(call obj,$(AGENT_SRCS))
 WORKER_OBJS	:= $(call obj,$(WORKER_SRCS) $(MEMORY_SRCS) $(COWDISK_SRCS))
 
-all: $(B)/disco $(B)/disco-vm
+all: $(B)/disco $(B)/disco-vm $(B)/disco-agent
 
 $(B)/disco: $(DISCO_OBJS)
 	$(call say,LINK,$@)
@@ -91,6 +97,10 @@ $(B)/disco: $(DISCO_OBJS)
 $(B)/disco-vm: $(WORKER_OBJS)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) $(WORKER_LDFLAGS) -o $@ $^ $(WORKER_LIBS)
+
+$(B)/disco-agent: $(AGENT_OBJS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) $(WORKER_LDFLAGS) -o $@ $^
 
 # --- what is generated --------------------------------------------------------
 $(G)/dsdt.hex: monitor/worker/dsdt.asl
@@ -127,6 +137,7 @@ PREFIX	?= /usr/local
 install: all
 	install -D -m 755 $(B)/disco $(DESTDIR)$(PREFIX)/bin/disco
 	install -D -m 755 $(B)/disco-vm $(DESTDIR)$(PREFIX)/bin/disco-vm
+	install -D -m 755 $(B)/disco-agent $(DESTDIR)$(PREFIX)/bin/disco-agent
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
 	sed 's|@PREFIX@|$(PREFIX)|' dist/disco.service \
 		>$(DESTDIR)$(PREFIX)/lib/systemd/system/disco.service

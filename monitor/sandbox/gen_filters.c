@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Build-time program: writes the seccomp filters of the workers as C
+ * Build-time program: writes the seccomp filters of workers and agents as C
  * arrays, made by libseccomp. Computing them in each worker would cost more CPU
  * time than the rest of its start together.
  *
@@ -64,6 +64,13 @@ static const struct thread_class classes[] = {
 	  .ioctls = { KVM_IRQ_LINE, KVM_SET_GSI_ROUTING, KVM_IRQFD,
 		      KVM_IOEVENTFD, KVM_SET_USER_MEMORY_REGION },
 	  .moves = true },
+	{ .name = "agent",
+	  .calls = { SCMP_SYS(poll), SCMP_SYS(recvmsg), SCMP_SYS(sendmsg),
+		     SCMP_SYS(close), SCMP_SYS(move_pages),
+		     SCMP_SYS(pread64),			  /* pagemap */
+		     SCMP_SYS(pwrite64), SCMP_SYS(lseek), /* copies */
+		     SCMP_SYS(clock_gettime), SCMP_SYS(exit_group),
+		     SCMP_SYS(restart_syscall) } },
 };
 
 /* What descriptors that control sends may take the places of. */

@@ -9,7 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "seccomp_filters.h" /* filter_io[], filter_vcpu[]: gen_filters.c */
+#include "seccomp_filters.h" /* filter_NAME[]: gen_filters.c */
 
 /* Every file system right of Landlock ABI 1: handled, and none granted. */
 #define LANDLOCK_ALL_FS ((LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1)
@@ -59,6 +59,8 @@ int sandbox_enter(enum sandbox_class class)
 #else
 	if (class == SANDBOX_VCPU)
 		return install(filter_vcpu, ARRAY_SIZE(filter_vcpu));
+	if (class == SANDBOX_AGENT)
+		return install(filter_agent, ARRAY_SIZE(filter_agent));
 	return install(filter_io, ARRAY_SIZE(filter_io));
 #endif
 }

@@ -15,8 +15,9 @@
 #include "disco/base.h"
 
 enum sandbox_class {
-	SANDBOX_IO,   /* main thread: events, devices, disks */
-	SANDBOX_VCPU, /* runs a guest CPU and its register accesses */
+	SANDBOX_IO,    /* main thread: events, devices, disks */
+	SANDBOX_VCPU,  /* runs a guest CPU and its register accesses */
+	SANDBOX_AGENT, /* disco-agent: its only thread */
 };
 
 /**

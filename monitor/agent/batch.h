@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * How many pages one move_pages(2) takes: as many as fit into the time a
+ * guest may be held up, by what the last call took. A pure function.
+ */
+#ifndef DISCO_MONITOR_AGENT_BATCH_H
+#define DISCO_MONITOR_AGENT_BATCH_H
+
+#include "disco/base.h"
+
+#define BATCH_FIRST 16u
+#define BATCH_MAX   2048u /* beyond it a call's own cost does not show */
+
+/**
+ * batch_next() - size of the next batch
+ * @pages:    of the last one, 1 .. BATCH_MAX
+ * @took_ns:  how long it took
+ * @bound_ns: how long one may take
+ *
+ * Aims at a quarter of the bound, and grows to twice the size at most: a
+ * machine that is four times slower from one batch to the next keeps the bound.
+ *
+ * Return: 1 .. BATCH_MAX.
+ */
+static inline unsigned batch_next(unsigned pages, uint64_t took_ns,
+				  uint64_t bound_ns)
+{
+	uint64_t each = took_ns / pages + 1;
+	uint64_t fit = max_u64(bound_ns / 4 / each, 1);
+
+	return (unsigned)min_u64(min_u64(fit, 2 * (uint64_t)pages), BATCH_MAX);
+}
+
+#endif

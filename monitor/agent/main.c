@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * disco-agent: one a node, on its CPUs and in its memory; pulls pages there.
+ * Started by the monitor, and ended by the end of its socket. Never started
+ * by hand.
+ *
+ * It has no capability and few system calls. It is in no Landlock domain:
+ * one may not look at, so not move, the memory of processes outside.
+ */
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "disco/agent_proto.h"
+#include "monitor/agent/serve.h"
+#include "monitor/sandbox/sandbox.h"
+
+int main(void)
+{
+	/* The image came from a memfd, and would be named after it. */
+	(void)prctl(PR_SET_NAME, "disco-agent", 0, 0, 0);
+	if (sandbox_enter(SANDBOX_AGENT) < 0 ||
+	    agent_serve(AGENT_FD_CONTROL) < 0)
+		return EXIT_FAILURE;
+	_exit(EXIT_SUCCESS);
+}

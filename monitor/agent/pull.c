@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "monitor/agent/pull.h"
+
+#include <errno.h>
+#include <linux/mempolicy.h>
+#include <poll.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "monitor/agent/batch.h"
+#include "numa/bind.h"
+
+#define PM_FILE	     (1ull << 61)
+#define PM_PRESENT   (1ull << 63)
+#define ENTRIES	     512u
+#define RETRIES	     3u
+#define RETRY_MS     2
+#define PROGRESS_NS  200000000ull
+#define COPY_BYTES   KIB(256)
+#define MAX_BOUND_NS 60000000000ull
+
+struct puller {
+	const struct agent_request *r;
+	struct agent_answer *out;
+	int (*progress)(void *arg, const struct agent_answer *a);
+	void *arg;
+	uint64_t told_ns;
+	unsigned nr, size; /* of the batch: pages in it, pages that go in */
+	unsigned nr_again;
+};
+
+/* One puller at a time: 100 KiB that need not be on a stack. */
+static void *pages[BATCH_MAX], *again[BATCH_MAX];
+static int nodes[BATCH_MAX], status[BATCH_MAX];
+
+static uint64_t clock_ns(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static bool ranges_sane(const struct agent_request *r)
+{
+	for (uint32_t i = 0; i < r->nr_ranges; i++) {
+		const struct agent_range *a = &r->ranges[i];
+
+		if ((a->start | a->bytes) % PAGE_BYTES || a->bytes == 0 ||
+		    !range_fits(a->start, a->bytes, AGENT_MAX_PIECES))
+			return false;
+	}
+	return true;
+}
+
+int agent_request_check(const struct agent_request *r, size_t len)
+{
+	const size_t head = offsetof(struct agent_request, ranges);
+
+	if (len < head || len > sizeof(*r) ||
+	    len != head + r->nr_ranges * sizeof(r->ranges[0]))
+		return -EBADMSG;
+	if (r->kind == AGENT_COPY)
+		return r->nr_ranges == 0 ? 0 : -EINVAL;
+	if (r->kind != AGENT_PULL || r->pid <= 0 || r->node < 0 ||
+	    r->node > NODE_ID_MAX || r->bound_ns == 0 ||
+	    r->bound_ns > MAX_BOUND_NS ||
+	    (r->what & ~(uint32_t)(AGENT_FILE | AGENT_ANON)) || !ranges_sane(r))
+		return -EINVAL;
+	return 0;
+}
+
+bool pull_wants(uint64_t entry, uint32_t what)
+{
+	if (!(entry & PM_PRESENT))
+		return false;
+	return what & (entry & PM_FILE ? AGENT_FILE : AGENT_ANON);
+}
+
+/* Where the pages are: when a page failed, the kernel says of none. */
+static int query(const struct puller *p)
+{
+	if (syscall(SYS_move_pages, p->r->pid, p->nr, pages, NULL, status, 0) <
+	    0)
+		return -errno;
+	return 0;
+}
+
+static void account(struct puller *p)
+{
+	for (unsigned i = 0; i < p->nr; i++) {
+		if (status[i] == p->r->node)
+			p->out->pages++;
+		else if (status[i] == -ENOENT || status[i] == -EFAULT)
+			continue; /* gone meanwhile, or never memory */
+		else if (p->nr_again < BATCH_MAX && status[i] != -EACCES)
+			again[p->nr_again++] = pages[i];
+		else
+			p->out->failed++;
+	}
+}
+
+static int tell(struct puller *p, uint64_t now)
+{
+	if (now - p->told_ns < PROGRESS_NS)
+		return 0;
+	p->told_ns = now;
+	return p->progress(p->arg, p->out);
+}
+
+static int move_batch(struct puller *p)
+{
+	uint64_t start = clock_ns(), took;
+	long ret;
+	int err = 0;
+
+	if (p->nr == 0)
+		return 0;
+	for (unsigned i = 0; i < p->nr; i++) {
+		nodes[i] = p->r->node;
+		status[i] = -EBUSY;
+	}
+	ret = syscall(SYS_move_pages, p->r->pid, p->nr, pages, nodes, status,
+		      MPOL_MF_MOVE);
+	if (ret < 0)
+		err = -errno;
+	took = clock_ns() - start;
+	p->out->batches++;
+	p->out->total_ns += took;
+	p->out->longest_ns = max_u64(p->out->longest_ns, took);
+	p->size = batch_next(p->nr, took, p->r->bound_ns);
+	/* No memory there, or a page that is busy: not the end. */
+	if (ret > 0 || err == -ENOMEM || err == -EBUSY || err == -EAGAIN)
+		err = query(p);
+	if (!err)
+		account(p);
+	p->nr = 0;
+	return err ? err : tell(p, start + took);
+}
+
+static int add(struct puller *p, void *page)
+{
+	pages[p->nr++] = page;
+	return p->nr < p->size ? 0 : move_batch(p);
+}
+
+static int pull_range(struct puller *p, int pagemap,
+		      const struct agent_range *range)
+{
+	uint64_t page = range->start / PAGE_BYTES;
+	uint64_t left = range->bytes / PAGE_BYTES;
+	uint64_t e[ENTRIES];
+	int err = 0;
+
+	while (left && !err) {
+		uint64_t n = min_u64(left, ENTRIES);
+		ssize_t got = pread(pagemap, e, n * sizeof(e[0]),
+				    (off_t)(page * sizeof(e[0])));
+
+		if (got <= 0) /* 0: its memory is gone, and so is it */
+			return got < 0 ? -errno : -ESRCH;
+		n = (uint64_t)got / sizeof(e[0]);
+		for (uint64_t i = 0; i < n && !err; i++)
+			if (pull_wants(e[i], p->r->what))
+				err = add(p, (void *)((page + i) * PAGE_BYTES));
+		page += n;
+		left -= n;
+	}
+	return err;
+}
+
+static int pull_again(struct puller *p)
+{
+	int err = 0;
+
+	for (unsigned round = 0; round < RETRIES && p->nr_again; round++) {
+		static void *list[BATCH_MAX];
+		unsigned nr = p->nr_again;
+
+		(void)poll(NULL, 0, RETRY_MS);
+		for (unsigned i = 0; i < nr; i++)
+			list[i] = again[i];
+		p->nr_again = 0;
+		for (unsigned i = 0; i < nr && !err; i++)
+			err = add(p, list[i]);
+		if (!err)
+			err = move_batch(p);
+		if (err)
+			break;
+	}
+	p->out->failed += p->nr_again;
+	return err;
+}
+
+int pull(const struct agent_request *r, int pagemap, struct agent_answer *out,
+	 int (*progress)(void *arg, const struct agent_answer *a), void *arg)
+{
+	struct puller p = { .r = r,
+			    .out = out,
+			    .progress = progress,
+			    .arg = arg,
+			    .told_ns = clock_ns(),
+			    .size = BATCH_FIRST };
+	int err = 0;
+
+	*out = (struct agent_answer){ .kind = AGENT_PROGRESS };
+	for (uint32_t i = 0; i < r->nr_ranges && !err; i++)
+		err = pull_range(&p, pagemap, &r->ranges[i]);
+	if (!err)
+		err = move_batch(&p);
+	return err ? err : pull_again(&p);
+}
+
+static int copy_run(int from, int to, off_t at, off_t end)
+{
+	static uint8_t buf[COPY_BYTES];
+
+	while (at < end) {
+		size_t want = min_u64((uint64_t)(end - at), sizeof(buf));
+		ssize_t n = pread(from, buf, want, at);
+
+		if (n <= 0)
+			return n < 0 ? -errno : -EIO;
+		n = pwrite(to, buf, (size_t)n, at);
+		if (n <= 0)
+			return n < 0 ? -errno : -EIO;
+		at += n;
+	}
+	return 0;
+}
+
+int copy_sparse(int from, int to)
+{
+	off_t at = 0, end;
+	int err;
+
+	while ((at = lseek(from, at, SEEK_DATA)) >= 0) {
+		end = lseek(from, at, SEEK_HOLE);
+		if (end < 0)
+			break;
+		err = copy_run(from, to, at, end);
+		if (err)
+			return err;
+		at = end;
+	}
+	return errno == ENXIO ? 0 : -errno; /* ENXIO: no more data */
+}

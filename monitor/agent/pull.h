@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What an agent does: pulling pages of a running process to its node, and
+ * copying a memfd there. Needs no privilege but to be of the same user.
+ */
+#ifndef DISCO_MONITOR_AGENT_PULL_H
+#define DISCO_MONITOR_AGENT_PULL_H
+
+#include <sys/types.h>
+
+#include "disco/agent_proto.h"
+
+/**
+ * agent_request_check() - look at a message before it is acted upon
+ * @len: bytes received
+ *
+ * Return: 0; -EBADMSG wrong length; -EINVAL a field out of range.
+ */
+MUST_CHECK int agent_request_check(const struct agent_request *r, size_t len);
+
+/* Does a page with this entry of pagemap belong to @what? */
+bool pull_wants(uint64_t entry, uint32_t what);
+
+/**
+ * pull() - move pages of a process
+ * @r:        checked, AGENT_PULL
+ * @pagemap:  of the process
+ * @out:      figures; also on error
+ * @progress: called now and then with figures so far; not 0 ends it
+ *
+ * Pages that are busy are tried again at the end.
+ *
+ * Context: one thread. Return: 0; -ESRCH the process is gone; -EPERM; -ENODEV
+ * no such node; what @progress returned; -errno of pread().
+ * Source: move_pages(2).
+ */
+MUST_CHECK int pull(const struct agent_request *r, int pagemap,
+		    struct agent_answer *out,
+		    int (*progress)(void *arg, const struct agent_answer *a),
+		    void *arg);
+
+/* Copy what is not a hole. Return: 0; -errno of lseek() and of reads, writes */
+MUST_CHECK int copy_sparse(int from, int to);
+
+#endif

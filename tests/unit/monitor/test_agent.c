@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+// LINK: monitor/agent/pull.c monitor/agent/serve.c monitor/ipc/fds.c
+// LINK: monitor/control/move_map.c
+/*
+ * What an agent computes, refuses and does; its pages are those of a child.
+ * Needs one node; without NUMA calls the last ones SKIP.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "monitor/agent/batch.h"
+#include "monitor/agent/pull.h"
+#include "monitor/agent/serve.h"
+#include "monitor/control/move_map.h"
+#include "monitor/ipc/fds.h"
+#include "tests/unit/support.h"
+
+#define BOUND	 20000000ull
+#define HEAD	 offsetof(struct agent_request, ranges)
+#define WITH(nr) (HEAD + (nr) * sizeof(struct agent_range))
+
+/* --- batches --- */
+
+static void batches_stay_within_the_bound(void **state)
+{
+	/* ns a page: from a fast machine to a lab that is loaded */
+	static const uint64_t cost[] = { 500, 2000, 100000, 3000000, 40000000 };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cost); i++) {
+		unsigned n = BATCH_FIRST;
+
+		for (unsigned k = 0; k < 20; k++)
+			n = batch_next(n, n * cost[i], BOUND);
+		assert_true(n >= 1 && n <= BATCH_MAX);
+		if (n > 1)
+			assert_true(n * cost[i] <= BOUND);
+		/* and are not small without need */
+		if (n < BATCH_MAX && n > 1)
+			assert_true(n * cost[i] > BOUND / 8);
+	}
+}
+
+static void one_page_at_least(void **state)
+{
+	(void)state;
+	assert_int_equal(batch_next(1, UINT64_MAX / 2, BOUND), 1);
+	assert_int_equal(batch_next(BATCH_MAX, UINT64_MAX / 2, 1), 1);
+	assert_int_equal(batch_next(1, 0, 1), 1);
+}
+
+static void twice_as_many_at_most(void **state)
+{
+	(void)state;
+	assert_int_equal(batch_next(16, 0, BOUND), 32);
+	assert_int_equal(batch_next(BATCH_MAX, 0, BOUND), BATCH_MAX);
+}
+
+static void entries_are_told_apart(void **state)
+{
+	const uint64_t here = 1ull << 63, file = 1ull << 61;
+
+	(void)state;
+	assert_false(pull_wants(0, AGENT_FILE | AGENT_ANON));
+	assert_false(pull_wants(1ull << 62 | file, AGENT_FILE | AGENT_ANON));
+	assert_true(pull_wants(here | file, AGENT_FILE));
+	assert_false(pull_wants(here | file, AGENT_ANON));
+	assert_true(pull_wants(here, AGENT_ANON));
+	assert_false(pull_wants(here, AGENT_FILE));
+}
+
+/* --- requests --- */
+
+static struct agent_request good(void)
+{
+	return (struct agent_request){ .kind = AGENT_PULL,
+				       .what = AGENT_ANON,
+				       .pid = 1,
+				       .node = 0,
+				       .bound_ns = BOUND,
+				       .nr_ranges = 1,
+				       .ranges = {
+					       { PAGE_BYTES, PAGE_BYTES } } };
+}
+
+static void lengths_have_to_fit(void **state)
+{
+	static struct agent_request r;
+
+	(void)state;
+	r = good();
+	for (size_t len = 0; len < sizeof(r) + 64; len++)
+		assert_int_equal(agent_request_check(&r, len),
+				 len == WITH(1) ? 0 : -EBADMSG);
+	r.nr_ranges = UINT32_MAX;
+	for (size_t len = 0; len < sizeof(r) + 64; len++)
+		assert_int_equal(agent_request_check(&r, len), -EBADMSG);
+}
+
+static void nonsense_is_refused(void **state)
+{
+	static const struct agent_range bad[] = {
+		{ 0, 0 },
+		{ 1, PAGE_BYTES },
+		{ 0, 1 },
+		{ UINT64_MAX & ~4095ull, 2 * PAGE_BYTES },
+		{ PAGE_BYTES, UINT64_MAX & ~4095ull },
+		{ 1ull << 47, PAGE_BYTES },
+	};
+	static struct agent_request r[7];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		r[0] = good();
+		r[0].ranges[0] = bad[i];
+		assert_int_equal(agent_request_check(r, WITH(1)), -EINVAL);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(r); i++)
+		r[i] = good();
+	r[0].kind = 0;
+	r[1].kind = AGENT_COPY; /* has no ranges */
+	r[2].pid = 0;
+	r[3].node = -1;
+	r[4].node = 1 << 20;
+	r[5].bound_ns = 0;
+	r[6].what = 4;
+	for (size_t i = 0; i < ARRAY_SIZE(r); i++)
+		assert_int_equal(agent_request_check(&r[i], WITH(1)), -EINVAL);
+}
+
+/* --- maps --- */
+
+#define RAM "7f0000000000-7f0010000000 rw-s 00000000 00:01 7  /memfd:disco-ram"
+
+static void lines_of_maps(void **state)
+{
+	static const char *const anon[] = {
+		"7f0000000000-7f0000001000 rw-p 00000000 00:00 0 ",
+		"7f0000000000-7f0000001000 rw-p 00000000 00:00 0  [heap]\n",
+		"7f0000000000-7f0000001000 rw-p 0010 00:01 9 /memfd:disco-boot",
+		"7f0000000000-7f0000001000 r-xp 0010 00:01 9 /memfd:disco-vm",
+	};
+	static const char *const none[] = {
+		"",
+		"x",
+		"7f0000001000-7f0000000000 rw-p 00000000 00:00 0 ",
+		"ffffffffff600000-ffffffffff601000 --xp 0 00:00 0 [vsyscall]",
+		"7f0000000000-7f0000001000 r-xp 00000000 00:00 0 [vdso]",
+		"7f0000000000-7f0000001000 rw-s 0 00:0d 5 anon_inode:kvm-vcpu",
+		"7f0000000000-7f0000001000 rw-p 0 00:0d 5 anon_inode:[x]",
+	};
+	struct agent_range r;
+
+	(void)state;
+	assert_true(move_map_line(RAM " (deleted)\n", AGENT_FILE, &r));
+	assert_int_equal(r.start, 0x7f0000000000);
+	assert_int_equal(r.bytes, MIB(256));
+	assert_false(move_map_line(RAM, AGENT_ANON, &r));
+	for (size_t i = 0; i < ARRAY_SIZE(anon); i++) {
+		assert_true(move_map_line(anon[i], AGENT_ANON, &r));
+		assert_false(move_map_line(anon[i], AGENT_FILE, &r));
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(none); i++) {
+		assert_false(move_map_line(none[i], AGENT_ANON, &r));
+		assert_false(move_map_line(none[i], AGENT_FILE, &r));
+	}
+}
+
+static void neighbours_are_one_range(void **state)
+{
+	static struct agent_request r;
+	struct agent_range a = { 0, PAGE_BYTES };
+
+	(void)state;
+	for (; a.start < MIB(1); a.start += PAGE_BYTES)
+		move_map_add(&r, &a);
+	assert_int_equal(r.nr_ranges, 1);
+	assert_int_equal(r.ranges[0].bytes, MIB(1));
+	/* More than there is room for: what lies between is looked at. */
+	for (a.start = MIB(2); a.start < MIB(402); a.start += MIB(1))
+		move_map_add(&r, &a);
+	assert_int_equal(r.nr_ranges, AGENT_MAX_RANGES);
+	assert_int_equal(r.ranges[255].start + r.ranges[255].bytes,
+			 MIB(401) + PAGE_BYTES);
+}
+
+/* --- for real --- */
+
+static pthread_t thread;
+static int sock, result;
+
+static void *serve(void *arg)
+{
+	result = agent_serve(*(int *)arg);
+	(void)close(*(int *)arg);
+	return NULL;
+}
+
+static int start(void **state)
+{
+	static int theirs;
+	int pair[2];
+
+	(void)state;
+	assert_int_equal(
+		socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+	sock = pair[0];
+	theirs = pair[1];
+	assert_int_equal(pthread_create(&thread, NULL, serve, &theirs), 0);
+	return 0;
+}
+
+static int end(void **state)
+{
+	(void)state;
+	(void)close(sock);
+	return pthread_join(thread, NULL);
+}
+
+static struct agent_answer ask(const struct agent_request *r, const int *fds,
+			       unsigned nr)
+{
+	struct agent_answer a = { .kind = 0 };
+	struct pollfd p = { .fd = sock, .events = POLLIN };
+
+	assert_int_equal(fds_send(sock, r, WITH(r->nr_ranges), fds, nr), 0);
+	while (a.kind != AGENT_DONE) {
+		assert_int_equal(poll(&p, 1, 10000), 1);
+		assert_int_equal(recv(sock, &a, sizeof(a), 0), sizeof(a));
+	}
+	return a;
+}
+
+static void pages_of_a_process(void **state)
+{
+	const size_t bytes = 3000 * PAGE_BYTES;
+	char *p = mmap(NULL, 2 * bytes, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	static struct agent_request r;
+	struct agent_answer a;
+	char path[64];
+	pid_t pid;
+	int fd;
+
+	(void)state;
+	if (syscall(SYS_move_pages, 0, 0, NULL, NULL, NULL, 0) < 0)
+		SKIP("no move_pages(2) here");
+	assert_true(p != MAP_FAILED);
+	pid = fork();
+	if (pid == 0) {
+		memset(p, 'x', bytes); /* the other half stays untouched */
+		(void)kill(getpid(), SIGSTOP);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, NULL, WUNTRACED), pid);
+	(void)snprintf(path, sizeof(path), "/proc/%d/pagemap", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	r = good();
+	r.pid = pid;
+	r.ranges[0] = (struct agent_range){ (uintptr_t)p, 2 * bytes };
+	a = ask(&r, &fd, 1);
+	assert_int_equal(a.error, 0);
+	assert_int_equal(a.pages, 3000);
+	assert_int_equal(a.failed, 0);
+	assert_true(a.batches > 3 && a.batches < 300);
+	assert_true(a.longest_ns > 0 && a.longest_ns <= a.total_ns);
+	r.what = AGENT_FILE;
+	assert_int_equal(ask(&r, &fd, 1).pages, 0);
+	r.what = AGENT_ANON;
+	r.node = 1000;
+	assert_true(ask(&r, &fd, 1).error != 0);
+	/* No descriptor; a process that is gone. */
+	r.node = 0;
+	assert_int_equal(ask(&r, NULL, 0).error, EBADF);
+	(void)kill(pid, SIGKILL);
+	(void)waitpid(pid, NULL, 0);
+	assert_int_equal(ask(&r, &fd, 1).error, ESRCH);
+	(void)close(fd);
+	(void)munmap(p, 2 * bytes);
+}
+
+static void sparse_copies(void **state)
+{
+	struct agent_request r = { .kind = AGENT_COPY };
+	int from = memfd_create("from", MFD_CLOEXEC);
+	int to = memfd_create("to", MFD_CLOEXEC);
+	int fds[2] = { from, to };
+	char c = 0;
+
+	(void)state;
+	assert_int_equal(ftruncate(from, (off_t)GIB(1)), 0);
+	assert_int_equal(ftruncate(to, (off_t)GIB(1)), 0);
+	assert_int_equal(pwrite(from, "a", 1, MIB(1)), 1);
+	assert_int_equal(pwrite(from, "b", 1, GIB(1) - 1), 1);
+	assert_int_equal(ask(&r, fds, 2).error, 0);
+	assert_int_equal(pread(to, &c, 1, MIB(1)), 1);
+	assert_int_equal(c, 'a');
+	assert_int_equal(pread(to, &c, 1, GIB(1) - 1), 1);
+	assert_int_equal(c, 'b');
+	assert_int_equal(lseek(to, MIB(2), SEEK_DATA), GIB(1) - PAGE_BYTES);
+	assert_int_equal(ask(&r, fds, 1).error, EBADF);
+	(void)close(from);
+	(void)close(to);
+}
+
+static void nonsense_ends_it(void **state)
+{
+	char c;
+
+	(void)state;
+	assert_int_equal(send(sock, "nonsense", 8, 0), 8);
+	assert_int_equal(recv(sock, &c, 1, 0), 0);
+	(void)pthread_join(thread, NULL);
+	assert_int_equal(result, -EBADMSG);
+	(void)close(sock);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(batches_stay_within_the_bound),
+		cmocka_unit_test(one_page_at_least),
+		cmocka_unit_test(twice_as_many_at_most),
+		cmocka_unit_test(entries_are_told_apart),
+		cmocka_unit_test(lengths_have_to_fit),
+		cmocka_unit_test(nonsense_is_refused),
+		cmocka_unit_test(lines_of_maps),
+		cmocka_unit_test(neighbours_are_one_range),
+		cmocka_unit_test_setup_teardown(pages_of_a_process, start, end),
+		cmocka_unit_test_setup_teardown(sparse_copies, start, end),
+		cmocka_unit_test_setup_teardown(nonsense_ends_it, start, NULL),
+	};
+
+	return cmocka_run_group_tests_name("agent", tests, NULL, NULL);
+}
