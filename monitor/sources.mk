@@ -56,7 +56,10 @@ CONTROL_SRCS	+= monitor/control/monitor.c monitor/control/starter.c \
 		   monitor/control/adopt.c monitor/control/tap.c \
 		   monitor/control/notify.c monitor/control/api.c \
 		   monitor/control/api_routes.c monitor/control/api_vm.c \
-		   monitor/control/api_figures.c \
+		   monitor/control/api_figures.c monitor/control/api_move.c \
+		   monitor/control/agents.c monitor/control/move.c \
+		   monitor/control/move_map.c monitor/control/boot_copies.c \
+		   monitor/control/cli_move.c monitor/ipc/fds.c \
 		   monitor/control/http_client.c monitor/control/cli.c \
 		   monitor/control/cli_vm.c monitor/control/cli_run.c \
 		   monitor/control/cli_stats.c monitor/control/cli_console.c \

@@ -93,6 +93,11 @@ int node_bind_thread(nodeid_t node, bool strict)
 
 int node_run_on(const uint16_t *cpus, unsigned nr)
 {
+	return node_run_task_on(0, cpus, nr);
+}
+
+int node_run_task_on(int tid, const uint16_t *cpus, unsigned nr)
+{
 	unsigned long mask[CPU_BITS / LONG_BITS];
 
 	if (nr == 0)
@@ -100,7 +105,7 @@ int node_run_on(const uint16_t *cpus, unsigned nr)
 	memset(mask, 0, sizeof(mask));
 	for (unsigned i = 0; i < nr; i++)
 		mask[cpus[i] / LONG_BITS] |= 1ul << (cpus[i] % LONG_BITS);
-	if (syscall(SYS_sched_setaffinity, 0, sizeof(mask), mask) == 0)
+	if (syscall(SYS_sched_setaffinity, tid, sizeof(mask), mask) == 0)
 		return 0;
 	return -errno;
 }

@@ -55,6 +55,9 @@ MUST_CHECK int node_bind_thread(nodeid_t node, bool strict);
  */
 MUST_CHECK int node_run_on(const uint16_t *cpus, unsigned nr);
 
+/* The same for another thread of this user. Return: also -ESRCH. */
+MUST_CHECK int node_run_task_on(int tid, const uint16_t *cpus, unsigned nr);
+
 /**
  * node_pages_local() - ask the kernel which node pages are on
  * @addr:    page-aligned start of a mapping of this process

@@ -9,6 +9,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "monitor/control/move.h"
+#include "monitor/control/move.h"
 #include "monitor/control/starter.h"
 
 #define CONN_MEMORY ((size_t)KIB(16)) /* headers of one request */
@@ -182,6 +184,7 @@ static void call_free(struct api_call *c)
 	if (c->waits)
 		unlink_waiting(c);
 	starter_forget(c->m, c);
+	move_forget(c->m, c);
 	free(c->body);
 	free(c->text);
 	free(c);

@@ -43,6 +43,11 @@ struct api_call {
 	struct api_call *next;	    /* of those that wait */
 	char name[VM_NAME_MAX + 1]; /* "{name}" */
 	uint64_t guest_id;	    /* found by begin() */
+	struct {
+		nodeid_t node;
+		uint64_t bound_ns;
+		bool begun;
+	} move; /* api_move.c */
 	uint64_t begun_ns, until_ns;
 	bool begun, waits, too_large, upgrade;
 	char *body; /* body_len bytes and a NUL; NULL: none */

@@ -41,8 +41,9 @@ static json_t *stats_json(const struct guest *g, uint64_t now)
 	bool known = g->stats_ns || g->ended;
 
 	return json_pack(
-		"{s:s, s:s, s:i, s:I, s:o, s:I, s:I, s:I, s:I, s:I}", "name",
-		g->record.name, "state", guest_state(g), "node",
+		"{s:s, s:s, s:i, s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
+		"s:I, s:I, s:I}",
+		"name", g->record.name, "state", guest_state(g), "node",
 		(int)g->record.node, "uptime_ms",
 		(json_int_t)guest_uptime_ms(g, now), "age_ms",
 		known ? json_integer(
@@ -53,7 +54,11 @@ static json_t *stats_json(const struct guest *g, uint64_t now)
 		"cpu_ns", (json_int_t)f->cpu_ns, "exits", (json_int_t)f->exits,
 		"ram_pages", (json_int_t)f->ram_pages, "ram_pages_local",
 		(json_int_t)f->ram_pages_local, "private_bytes",
-		(json_int_t)f->private_bytes);
+		(json_int_t)f->private_bytes, "text_pages",
+		(json_int_t)f->text_pages, "text_pages_local",
+		(json_int_t)f->text_pages_local, "moves", (json_int_t)g->moves,
+		"moved_pages", (json_int_t)g->moved_pages, "longest_stall_ns",
+		(json_int_t)g->longest_stall_ns);
 }
 
 void stats_poll(struct api_call *c, bool late)
@@ -80,6 +85,32 @@ static double remote_pages(const struct guest *g)
 {
 	return (double)(g->vm.figures.ram_pages -
 			g->vm.figures.ram_pages_local);
+}
+
+static double local_text(const struct guest *g)
+{
+	return (double)g->vm.figures.text_pages_local;
+}
+
+static double remote_text(const struct guest *g)
+{
+	return (double)(g->vm.figures.text_pages -
+			g->vm.figures.text_pages_local);
+}
+
+static double moves(const struct guest *g)
+{
+	return (double)g->moves;
+}
+
+static double moved_pages(const struct guest *g)
+{
+	return (double)g->moved_pages;
+}
+
+static double longest_stall(const struct guest *g)
+{
+	return (double)g->longest_stall_ns / 1e9;
 }
 
 static double exits(const struct guest *g)
@@ -110,6 +141,16 @@ static const struct metric {
 	  "Touched pages of guest memory on the VM's node.", local_pages },
 	{ "disco_vm_remote_pages", "gauge",
 	  "Touched pages of guest memory on other nodes.", remote_pages },
+	{ "disco_vm_text_local_pages", "gauge",
+	  "Mapped pages of the worker's text on the VM's node.", local_text },
+	{ "disco_vm_text_remote_pages", "gauge",
+	  "Mapped pages of the worker's text on other nodes.", remote_text },
+	{ "disco_vm_moves_total", "counter",
+	  "Moves to a node, by this monitor.", moves },
+	{ "disco_vm_moved_pages_total", "counter",
+	  "Pages that moves have pulled.", moved_pages },
+	{ "disco_vm_move_stall_seconds", "gauge",
+	  "The longest that a move has held the VM up.", longest_stall },
 	{ "disco_vm_exits_total", "counter",
 	  "Returns of KVM_RUN, all virtual CPUs.", exits },
 	{ "disco_vm_cpu_seconds_total", "counter",

@@ -18,6 +18,10 @@ void vm_resume_begin(struct api_call *c);
 void vm_resume_poll(struct api_call *c, bool late);
 void vm_console(struct api_call *c);
 
+/* api_move.c */
+void vm_move_begin(struct api_call *c);
+void vm_move_poll(struct api_call *c, bool late);
+
 /* Figures: api_figures.c */
 void stats_begin(struct api_call *c);
 void stats_poll(struct api_call *c, bool late);

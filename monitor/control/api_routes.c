@@ -10,6 +10,7 @@ static const struct api_route routes[] = {
 	{ "POST", "/v1/vms/{name}/kill", vm_kill_begin, vm_end_poll },
 	{ "POST", "/v1/vms/{name}/pause", vm_pause_begin, vm_pause_poll },
 	{ "POST", "/v1/vms/{name}/resume", vm_resume_begin, vm_resume_poll },
+	{ "POST", "/v1/vms/{name}/move", vm_move_begin, vm_move_poll },
 	{ "GET", "/v1/vms/{name}/console", vm_console, NULL },
 	{ "GET", "/v1/stats", stats_begin, stats_poll },
 	{ "GET", "/v1/topology", topology_show, NULL },

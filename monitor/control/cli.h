@@ -33,8 +33,8 @@ struct cli_args {
 };
 
 extern const struct cli_command cli_monitor, cli_ls, cli_stats, cli_stop,
-	cli_kill, cli_pause, cli_resume, cli_console, cli_topology, cli_top,
-	cli_completion;
+	cli_kill, cli_pause, cli_resume, cli_console, cli_move, cli_topology,
+	cli_top, cli_completion;
 
 /**
  * cli_parse() - read a command line
@@ -52,6 +52,7 @@ int stop_main(int argc, char **argv, struct diag *d);
 int kill_main(int argc, char **argv, struct diag *d);
 int pause_main(int argc, char **argv, struct diag *d);
 int resume_main(int argc, char **argv, struct diag *d);
+int move_main(int argc, char **argv, struct diag *d);
 int console_main(int argc, char **argv, struct diag *d);
 int topology_main(int argc, char **argv, struct diag *d);
 int top_main(int argc, char **argv, struct diag *d);

@@ -32,11 +32,20 @@ const struct cli_command cli_topology = {
 					 "Print what the API says" } },
 };
 
-static const char *const csv_keys[] = { "name",		"state",
-					"node",		"uptime_ms",
-					"cpu_ns",	"exits",
-					"ram_pages",	"ram_pages_local",
-					"private_bytes" };
+static const char *const csv_keys[] = { "name",
+					"state",
+					"node",
+					"uptime_ms",
+					"cpu_ns",
+					"exits",
+					"ram_pages",
+					"ram_pages_local",
+					"private_bytes",
+					"text_pages",
+					"text_pages_local",
+					"moves",
+					"moved_pages",
+					"longest_stall_ns" };
 
 static void print_csv(json_t *list)
 {

@@ -33,9 +33,10 @@ static const struct cli_command others[] = {
 };
 
 static const struct cli_command *const tables[] = {
-	&cli_ls,	 &cli_stats, &cli_top,	  &cli_console,	 &cli_stop,
-	&cli_kill,	 &cli_pause, &cli_resume, &cli_topology, &cli_monitor,
-	&cli_completion, &others[0], &others[1],  &others[2],	 &others[3],
+	&cli_ls,    &cli_stats,	   &cli_top,	 &cli_console,
+	&cli_stop,  &cli_kill,	   &cli_pause,	 &cli_resume,
+	&cli_move,  &cli_topology, &cli_monitor, &cli_completion,
+	&others[0], &others[1],	   &others[2],	 &others[3],
 };
 
 /* A word in single quotes: what a shell leaves alone. */

@@ -12,8 +12,9 @@
 #include "monitor/control/state_dir.h"
 
 #define HTTP_ANSWER_MAX MIB(4)
-#define HTTP_WAIT_S	10u /* for an answer */
-#define HTTP_START_S	70u /* for one to a start */
+#define HTTP_WAIT_S	10u   /* for an answer */
+#define HTTP_START_S	70u   /* for one to a start */
+#define HTTP_MOVE_S	3600u /* for one to a move */
 
 /**
  * http_call() - one request, one answer
@@ -22,7 +23,7 @@
  * @d:    why not: ST_NO_MONITOR nobody answers; else what the monitor's own
  *        line and status say
  *
- * Context: blocks, HTTP_WAIT_S or HTTP_START_S at most.
+ * Context: blocks, HTTP_WAIT_S, HTTP_START_S or HTTP_MOVE_S at most.
  * Return:  0, an answer of 2xx; -ECONNREFUSED, -ENOENT no monitor; -EPROTO
  *          the answer makes no sense; -EREMOTEIO the monitor refused;
  *          -ENOMEM.

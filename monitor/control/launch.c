@@ -163,7 +163,7 @@ static int prepare_host(struct launch *l, struct diag *d)
 
 	if (!err && !l->code) {
 		l->code = &l->own_code;
-		err = worker_code_create(&l->own_code, d);
+		err = worker_code_create(&l->own_code, WORKER_PROGRAM, d);
 	}
 	for (unsigned i = 0; i < l->cfg->nr_vms && !err; i++) {
 		struct launch_vm *p = &l->ready[i];

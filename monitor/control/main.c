@@ -41,6 +41,7 @@ static const struct command commands[] = {
 	{ "kill", kill_main, "end some at once" },
 	{ "pause", pause_main, "keep some from running" },
 	{ "resume", resume_main, "let them go on" },
+	{ "move", move_main, "move one to another node" },
 	{ "topology", topology_main, "print the NUMA nodes" },
 	{ "monitor", monitor_main, "run virtual machines in the background" },
 	{ "completion", completion_main, "print completion for a shell" },

@@ -15,6 +15,7 @@
 #include "monitor/control/api.h"
 #include "monitor/control/cli.h"
 #include "monitor/control/launch.h"
+#include "monitor/control/move.h"
 #include "monitor/control/notify.h"
 #include "monitor/control/run.h"
 #include "monitor/control/starter.h"
@@ -165,6 +166,7 @@ static void on_ended(struct watcher *w, struct vm *vm)
 
 	tap_end(&g->tap);
 	g->ended = true;
+	move_guest_ended(m, g);
 	m->nr_running--;
 	m->nr_ended++;
 	state_vm_remove(&m->state, g->record.name);
@@ -181,9 +183,9 @@ static void on_heard(struct watcher *w, struct vm *vm,
 {
 	struct guest *g = container_of(vm, struct guest, vm);
 
-	(void)w;
 	if (ev->kind == WORKER_STATS)
 		g->stats_ns = loop_now_ns();
+	move_heard(container_of(w, struct monitor, watcher), g, ev);
 }
 
 /* --- the loop --- */
@@ -233,7 +235,7 @@ static int open_signals(struct monitor *m)
 static int copy_code(struct monitor *m, struct diag *d)
 {
 	struct topology t = { .nr_nodes = 0 };
-	int fd, err = worker_code_create(&m->code, d);
+	int fd, err = worker_code_create(&m->code, WORKER_PROGRAM, d);
 
 	if (!err)
 		err = topology_create(&t, d);
@@ -276,6 +278,7 @@ int monitor_create(struct monitor *m, struct diag *d)
 	m->watcher.err.patience_ms = 0;
 	m->watcher.ended = on_ended;
 	m->watcher.heard = on_heard;
+	agents_create(&m->agents, &m->watcher.loop, move_agent_heard);
 	adopt_all(m);
 	return api_create(m, &m->api, d);
 }
@@ -292,6 +295,7 @@ static int timeout_ms(const struct monitor *m, uint64_t now)
 	int ms = api_timeout_ms(m->api, now);
 
 	ms = sooner(ms, notify_timeout_ms(m, now));
+	ms = sooner(ms, move_timeout_ms(m, now));
 	if (m->starters)
 		ms = sooner(ms, LOOK_MS);
 	for (const struct guest *g = m->guests; g; g = g->next) {
@@ -343,6 +347,7 @@ int monitor_turn(struct monitor *m)
 		if (!g->ended)
 			vm_kill_late(&g->vm, now);
 	starter_tick(m, now);
+	move_tick(m, now);
 	reap_strangers(m);
 	api_turn(m->api, now);
 	notify_tick(m, now);
@@ -355,8 +360,10 @@ void monitor_destroy(struct monitor *m)
 	if (!m)
 		return;
 	starter_destroy_all(m);
+	move_destroy(m);
 	while (m->guests)
 		guest_bury(m, m->guests);
+	boot_copies_sweep(&m->boots, NULL, NULL);
 	api_destroy(m->api);
 	if (m->watcher.err.loop)
 		(void)sink_flush(&m->watcher.err, 1000);

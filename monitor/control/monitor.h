@@ -9,6 +9,8 @@
 #ifndef DISCO_MONITOR_MONITOR_H
 #define DISCO_MONITOR_MONITOR_H
 
+#include "monitor/control/agents.h"
+#include "monitor/control/boot_copies.h"
 #include "monitor/control/state_dir.h"
 #include "monitor/control/tap.h"
 #include "monitor/control/vm_watch.h"
@@ -18,6 +20,7 @@
 #define MONITOR_MAX_ENDED  64u	 /* whose end is remembered */
 
 struct api;
+struct move;
 struct starter;
 
 /* A VM of the monitor. */
@@ -25,10 +28,13 @@ struct guest {
 	struct vm vm; /* its name is record.name */
 	struct vm_record record;
 	struct tap tap;
-	struct guest *next; /* older ones first */
-	uint64_t id;	    /* never used again, unlike a name */
-	uint64_t asked_ns;  /* statistics: asked for; 0: never */
-	uint64_t stats_ns;  /* statistics: last heard; 0: never */
+	struct guest *next;   /* older ones first */
+	uint64_t id;	      /* never used again, unlike a name */
+	uint64_t asked_ns;    /* statistics: asked for; 0: never */
+	uint64_t stats_ns;    /* statistics: last heard; 0: never */
+	uint64_t boot_origin; /* see boot_copies.h; 0: not known */
+	uint64_t moves, moved_pages;
+	uint64_t longest_stall_ns; /* of all its moves */
 	bool adopted;
 	bool ended;
 	char message[512]; /* how it ended, one line; "": powered off */
@@ -42,6 +48,9 @@ struct monitor {
 	uint64_t last_id;
 	struct starter *starters;
 	struct worker_code code;
+	struct agents agents;
+	struct boot_copies boots;
+	struct move *move; /* under way; NULL: none */
 	struct api *api;
 	struct loop_watch signals;
 	bool leave;

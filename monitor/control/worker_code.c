@@ -15,9 +15,7 @@
 #define MFD_EXEC 0x0010U /* Linux 6.3 */
 #endif
 
-#define PROGRAM "disco-vm"
-
-static int beside_ourselves(char *out, size_t size)
+static int beside_ourselves(const char *program, char *out, size_t size)
 {
 	ssize_t n = readlink("/proc/self/exe", out, size);
 	char *slash;
@@ -31,42 +29,44 @@ static int beside_ourselves(char *out, size_t size)
 	if (!slash)
 		return -ENOENT;
 	slash++;
-	if (size - (size_t)(slash - out) < sizeof(PROGRAM))
+	if (size - (size_t)(slash - out) < strlen(program) + 1)
 		return -ENAMETOOLONG;
-	memcpy(slash, PROGRAM, sizeof(PROGRAM));
+	memcpy(slash, program, strlen(program) + 1);
 	return 0;
 }
 
-static int find(char *out, size_t size)
+static int find(const char *program, const char *env, char *out, size_t size)
 {
-	const char *env = getenv("DISCO_VM");
+	const char *path = getenv(env);
 
-	if (!env || !*env)
-		return beside_ourselves(out, size);
-	if (strlen(env) >= size)
+	if (!path || !*path)
+		return beside_ourselves(program, out, size);
+	if (strlen(path) >= size)
 		return -ENAMETOOLONG;
-	memcpy(out, env, strlen(env) + 1);
+	memcpy(out, path, strlen(path) + 1);
 	return 0;
 }
 
-int worker_code_create(struct worker_code *code, struct diag *d)
+int worker_code_create(struct worker_code *code, const char *program,
+		       const char *env, struct diag *d)
 {
 	int err;
 
+	code->program = program;
 	code->file = -1;
 	code->nr = 0;
-	err = find(code->path, sizeof(code->path));
+	err = find(program, env, code->path, sizeof(code->path));
 	if (err < 0)
 		return diag_fail(d, ST_HOST, -err,
-				 "cannot find " PROGRAM
-				 " beside disco: %s; set DISCO_VM to its path",
-				 strerror(-err));
+				 "cannot find %s beside disco: %s; set %s to "
+				 "its path",
+				 program, strerror(-err), env);
 	code->file = open(code->path, O_RDONLY | O_CLOEXEC);
 	if (code->file < 0)
 		return diag_fail(d, ST_HOST, errno,
-				 "worker program %s: %s; build it, or set "
-				 "DISCO_VM to its path",
-				 code->path, strerror(errno));
+				 "program %s: %s; build it, or set %s to its "
+				 "path",
+				 code->path, strerror(errno), env);
 	return 0;
 }
 
@@ -82,13 +82,13 @@ void worker_code_destroy(struct worker_code *code)
 	code->file = -1;
 }
 
-static int new_memfd(void)
+static int new_memfd(const char *name)
 {
 	unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
-	int fd = memfd_create("disco-vm", flags | MFD_EXEC);
+	int fd = memfd_create(name, flags | MFD_EXEC);
 
 	if (fd < 0 && errno == EINVAL)
-		fd = memfd_create("disco-vm", flags);
+		fd = memfd_create(name, flags);
 	return fd;
 }
 
@@ -122,7 +122,7 @@ static int fill(int from, int to, size_t bytes, nodeid_t node)
 
 static int copy_to_node(const struct worker_code *code, nodeid_t node)
 {
-	int fd = new_memfd();
+	int fd = new_memfd(code->program);
 	struct stat st;
 	int err;
 

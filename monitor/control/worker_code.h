@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The worker's program, a copy on each node (DESIGN 1, code replication):
- * workers of a node run text that is in their own memory.
+ * The program of workers, or of agents, a copy on each node (DESIGN 1, code
+ * replication): those of a node run text that is in their own memory.
  */
 #ifndef DISCO_MONITOR_WORKER_CODE_H
 #define DISCO_MONITOR_WORKER_CODE_H
@@ -10,6 +10,7 @@
 #include "disco/diag.h"
 
 struct worker_code {
+	const char *program; /* its name */
 	int file;	     /* the program on disk, read-only; -1: closed */
 	char path[512];	     /* where it was found, for messages */
 	int copy[MAX_NODES]; /* memfd; -1: not made yet */
@@ -18,15 +19,21 @@ struct worker_code {
 };
 
 /**
- * worker_code_create() - find the worker program
- * @d: why not (ST_HOST)
+ * worker_code_create() - find a program
+ * @program: its name, for good
+ * @env:     variable that may hold its path
+ * @d:       why not (ST_HOST)
  *
- * $DISCO_VM when set, else "disco-vm" beside our own executable.
+ * $@env when set, else @program beside our own executable.
  *
  * Context: control process, one thread (getenv). Return: 0; -ENOENT, -EACCES
  * and other errnos of open(); -ENAMETOOLONG.
  */
-MUST_CHECK int worker_code_create(struct worker_code *code, struct diag *d);
+MUST_CHECK int worker_code_create(struct worker_code *code, const char *program,
+				  const char *env, struct diag *d);
+
+#define WORKER_PROGRAM "disco-vm", "DISCO_VM"
+#define AGENT_PROGRAM  "disco-agent", "DISCO_AGENT"
 
 /* Running workers keep their copy. NULL and half-built are fine. */
 void worker_code_destroy(struct worker_code *code);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -57,6 +58,13 @@ static void put(const char *text, size_t n)
 		else
 			text += done, n -= (size_t)done;
 	}
+}
+
+static bool is(const char *name, const char *what)
+{
+	size_t n = strlen(what);
+
+	return strncmp(name, what, n) == 0 && (!name[n] || name[n] == '.');
 }
 
 /* --- what was inherited --- */
@@ -172,6 +180,30 @@ static void await_adoption(void)
 	(void)close(fds[1]);
 }
 
+/* A step of a move, which is for agents: they want memory to be there. */
+static void moved(const struct worker_request *req)
+{
+	struct worker_event ev = { .kind = req->kind == WORKER_REQ_BIND
+						   ? WORKER_BOUND
+						   : WORKER_REHOMED,
+				   .node = req->node,
+				   .stall_ns = 5000000 };
+	uint8_t *p;
+
+	if (is(spec.name, "unbound") && req->kind == WORKER_REQ_BIND)
+		ev.error = EPERM;
+	if (is(spec.name, "stale") && req->kind == WORKER_REQ_REHOME)
+		ev.error = ESTALE;
+	if (is(spec.name, "liar"))
+		ev.error = 1ull << 40;
+	p = mmap(NULL, spec.ram_bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
+		 WORKER_FD_RAM, 0);
+	for (unsigned i = 0; p != MAP_FAILED && i < 100; i++)
+		p[(size_t)i * 4096] = 1;
+	if (send(WORKER_FD_CONTROL, &ev, sizeof(ev), 0) != sizeof(ev))
+		_exit(99);
+}
+
 static void serve_one(void)
 {
 	struct worker_request req;
@@ -187,6 +219,8 @@ static void serve_one(void)
 		stop(STOP_ASKED, "");
 	if (req.kind == WORKER_REQ_KEEP)
 		keep = true;
+	if (req.kind == WORKER_REQ_BIND || req.kind == WORKER_REQ_REHOME)
+		moved(&req);
 	if (req.kind == WORKER_REQ_STATS)
 		say(WORKER_STATS, 0, "");
 	if (req.kind == WORKER_REQ_PAUSE || req.kind == WORKER_REQ_RESUME) {
@@ -259,13 +293,6 @@ static void complain(void)
 	stop(STOP_POWEROFF, "");
 }
 
-static bool is(const char *name, const char *what)
-{
-	size_t n = strlen(what);
-
-	return strncmp(name, what, n) == 0 && (!name[n] || name[n] == '.');
-}
-
 static void stop_for_a_reason(const char *name)
 {
 	if (is(name, "panic"))
@@ -313,7 +340,8 @@ void fake_worker_hook(int argc, char **argv)
 		echo(is(name, "copy"));
 	if (is(name, "flood"))
 		flood();
-	if (is(name, "obey"))
+	if (is(name, "obey") || is(name, "unbound") || is(name, "stale") ||
+	    is(name, "liar"))
 		wait_for_stop();
 	if (is(name, "log"))
 		complain();

@@ -11,6 +11,8 @@
  *   flood      1 MiB of console lines, then power off
  *   panic reset crash failed   stop for that reason
  *   obey       wait to be asked to stop, and stop; may be adopted, as echo
+ *   unbound stale liar   the same, but a move fails: cannot bind; has another
+ *              program; says nonsense
  *   deaf       wait for ever
  *   sig9 sys exit3             die without a word
  *   short forged               send a message that makes no sense

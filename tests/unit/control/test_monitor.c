@@ -3,6 +3,10 @@
 // LINK: monitor/control/starter.c monitor/control/adopt.c monitor/control/tap.c
 // LINK: monitor/control/api.c monitor/control/api_routes.c
 // LINK: monitor/control/api_vm.c monitor/control/api_figures.c
+// LINK: monitor/control/api_move.c monitor/control/move.c
+// LINK: monitor/control/move_map.c monitor/control/agents.c
+// LINK: monitor/control/boot_copies.c monitor/ipc/fds.c
+// LINK: monitor/agent/serve.c monitor/agent/pull.c
 // LINK: monitor/control/http_client.c monitor/control/cli.c
 // LINK: monitor/control/state_dir.c monitor/control/state_vm.c
 // LINK: monitor/control/launch.c monitor/control/boot_set.c
@@ -32,9 +36,12 @@
 #include <sys/mman.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "disco/agent_proto.h"
+#include "monitor/agent/serve.h"
 #include "monitor/boot/boot_image.h"
 #include "monitor/control/api.h"
 #include "monitor/control/http_client.h"
@@ -74,6 +81,29 @@ void boot_image_destroy(struct boot_image *img)
 {
 	if (img && img->fd > 0)
 		(void)close(img->fd);
+}
+
+/*
+ * In place of disco-agent: ourselves, too. The bound that a move asks for
+ * says when to go wrong.
+ */
+#define MS_DIE	    7
+#define MS_NONSENSE 8
+
+static void fake_agent_hook(int argc, char **argv)
+{
+	static struct agent_request r;
+	struct pollfd p = { .fd = AGENT_FD_CONTROL, .events = POLLIN };
+
+	if (argc < 1 || strcmp(argv[0], "disco-agent") != 0)
+		return;
+	(void)poll(&p, 1, -1);
+	(void)!recv(AGENT_FD_CONTROL, &r, sizeof(r), MSG_PEEK);
+	if (r.bound_ns == MS_DIE * 1000000)
+		(void)raise(SIGKILL);
+	if (r.bound_ns == MS_NONSENSE * 1000000)
+		(void)!send(AGENT_FD_CONTROL, "nonsense", 8, 0);
+	_exit(agent_serve(AGENT_FD_CONTROL) ? EXIT_FAILURE : EXIT_SUCCESS);
 }
 
 /* --- in place of systemd, and of the foreground's half --- */
@@ -656,11 +686,129 @@ static void answers_are_as_described(void **state)
 	json_decref(doc);
 }
 
+/* --- moves --- */
+
+static void need_move_pages(void)
+{
+	if (syscall(SYS_move_pages, 0, 0, NULL, NULL, NULL, 0) < 0)
+		SKIP("no move_pages(2) here");
+}
+
+static json_int_t figure(const char *vm, const char *key)
+{
+	json_t *root = call("GET", "/v1/stats", NULL), *list, *v;
+	json_int_t n = -1;
+	size_t i;
+
+	list = json_object_get(root, "vms");
+	json_array_foreach(
+		list, i,
+		v) if (strcmp(json_string_value(json_object_get(v, "name")),
+			      vm) == 0)
+		n = json_integer_value(json_object_get(v, key));
+	json_decref(root);
+	return n;
+}
+
+static void a_move_pulls_all_pages(void **state)
+{
+	json_t *doc = description(), *root;
+
+	(void)state;
+	need_move_pages();
+	start_vm("obey.m");
+	root = call("POST", "/v1/vms/obey.m/move", "{\"node\": 0}");
+	has_keys_of(doc, "Moved", root);
+	assert_true(json_integer_value(json_object_get(root, "pages")) >= 100);
+	assert_int_equal(json_integer_value(json_object_get(root, "parked_ns")),
+			 5000000);
+	json_decref(root);
+	json_decref(doc);
+	assert_int_equal(figure("obey.m", "moves"), 1);
+	assert_true(figure("obey.m", "moved_pages") >= 100);
+	assert_true(figure("obey.m", "longest_stall_ns") >= 5000000);
+	vm_call("obey.m", "kill");
+}
+
+static void move_requests_are_checked(void **state)
+{
+	static const char *const bad[] = {
+		"",
+		"{}",
+		"[]",
+		"{\"node\": \"0\"}",
+		"{\"node\": -1}",
+		"{\"node\": 4294967296}",
+		"{\"node\": 0, \"stall_ms\": 0}",
+		"{\"node\": 0, \"stall_ms\": 10001}",
+		"{\"node\": 0, \"more\": 1}",
+	};
+
+	(void)state;
+	start_vm("obey.c");
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		refused("POST", "/v1/vms/obey.c/move", bad[i], ST_CONFIG,
+			"a move wants");
+	refused("POST", "/v1/vms/obey.c/move", "{\"node\": 999}", ST_CONFIG,
+		"is not there");
+	refused("POST", "/v1/vms/none/move", "{\"node\": 0}", ST_NO_VM,
+		"no VM");
+	vm_call("obey.c", "kill");
+	expect("obey.c", "ended", ST_STOPPED);
+	refused("POST", "/v1/vms/obey.c/move", "{\"node\": 0}", ST_NO_VM,
+		"has ended");
+}
+
+static void moves_that_fail_end_no_guest(void **state)
+{
+	const char *body = "{\"node\": 0}";
+
+	(void)state;
+	need_move_pages();
+	start_vm("unbound");
+	start_vm("stale");
+	start_vm("liar");
+	start_vm("obey.f");
+	refused("POST", "/v1/vms/unbound/move", body, ST_HOST,
+		"cannot bind its memory: Operation not permitted");
+	expect("unbound", "running", 0);
+	refused("POST", "/v1/vms/stale/move", body, ST_HOST, "another build");
+	expect("stale", "running", 0);
+	refused("POST", "/v1/vms/liar/move", body, ST_NO_VM, "ended while");
+	expect("liar", "ended", ST_WORKER_FAIL);
+	vm_call("unbound", "kill");
+	vm_call("stale", "kill");
+	vm_call("obey.f", "kill");
+}
+
+static void an_agent_that_dies_is_replaced(void **state)
+{
+	char body[64];
+
+	(void)state;
+	need_move_pages();
+	start_vm("obey.g");
+	for (int ms = MS_DIE; ms <= MS_NONSENSE; ms++) {
+		(void)snprintf(body, sizeof(body),
+			       "{\"node\": 0, \"stall_ms\": %d}", ms);
+		refused("POST", "/v1/vms/obey.g/move", body, ST_HOST,
+			"obey.g: not moved: the agent of node 0 died");
+		said("the agent of node 0 died");
+	}
+	expect("obey.g", "running", 0);
+	json_decref(call("POST", "/v1/vms/obey.g/move", "{\"node\": 0}"));
+	vm_call("obey.g", "kill");
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_route_is_described),
 #define WITH_MONITOR(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+		WITH_MONITOR(a_move_pulls_all_pages),
+		WITH_MONITOR(move_requests_are_checked),
+		WITH_MONITOR(moves_that_fail_end_no_guest),
+		WITH_MONITOR(an_agent_that_dies_is_replaced),
 		WITH_MONITOR(vms_live_and_end),
 		WITH_MONITOR(a_deaf_worker_is_killed),
 		WITH_MONITOR(bad_requests_are_told),
@@ -676,8 +824,10 @@ int main(int argc, char **argv)
 	int failed;
 
 	fake_worker_hook(argc, argv);
+	fake_agent_hook(argc, argv);
 	if (!mkdtemp(dir) || setenv("DISCO_STATE_DIR", dir, 1) ||
-	    setenv("DISCO_VM", "/proc/self/exe", 1))
+	    setenv("DISCO_VM", "/proc/self/exe", 1) ||
+	    setenv("DISCO_AGENT", "/proc/self/exe", 1))
 		return 1;
 	failed = cmocka_run_group_tests_name("monitor", tests, NULL, NULL);
 	(void)nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);

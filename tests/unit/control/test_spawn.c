@@ -31,7 +31,7 @@ static int set_up(void **state)
 
 	(void)state;
 	assert_int_equal(setenv("DISCO_VM", "/proc/self/exe", 1), 0);
-	assert_int_equal(worker_code_create(&code, &d), 0);
+	assert_int_equal(worker_code_create(&code, WORKER_PROGRAM, &d), 0);
 	assert_int_equal(worker_code_get(&code, NODE_AUTO, &files.code, &d), 0);
 	files.kvm = open("/dev/null", O_RDWR | O_CLOEXEC);
 	files.listener = -1;
@@ -311,7 +311,8 @@ static void a_missing_program_is_named(void **state)
 
 	(void)state;
 	assert_int_equal(setenv("DISCO_VM", "/nowhere/disco-vm", 1), 0);
-	assert_int_equal(worker_code_create(&none, &d), -ENOENT);
+	assert_int_equal(worker_code_create(&none, WORKER_PROGRAM, &d),
+			 -ENOENT);
 	assert_int_equal(setenv("DISCO_VM", "/proc/self/exe", 1), 0);
 	assert_int_equal(d.status, ST_HOST);
 	assert_non_null(strstr(d.text, "/nowhere/disco-vm"));

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "monitor/control/agents.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/pidfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "monitor/control/spawn_child.h"
+#include "monitor/ipc/fds.h"
+
+#define ERRNO_MAX 4095u
+
+int agent_answer_check(const void *bytes, size_t len, struct agent_answer *out)
+{
+	struct agent_answer a;
+
+	if (len != sizeof(a))
+		return -EBADMSG;
+	memcpy(&a, bytes, sizeof(a));
+	if (a.kind < AGENT_PROGRESS || a.kind > AGENT_DONE ||
+	    a.error > ERRNO_MAX)
+		return -EPROTO;
+	*out = a;
+	return 0;
+}
+
+/* --- one agent --- */
+
+static void forget(struct agent *a)
+{
+	loop_want(a->all->loop, &a->sock, 0);
+	loop_want(a->all->loop, &a->pidfd, 0);
+	if (a->sock.fd >= 0)
+		(void)close(a->sock.fd);
+	if (a->pidfd.fd >= 0)
+		(void)close(a->pidfd.fd);
+	a->sock.fd = a->pidfd.fd = -1;
+	a->pid = 0;
+}
+
+static void on_death(struct loop_watch *w, uint32_t events)
+{
+	struct agent *a = container_of(w, struct agent, pidfd);
+
+	(void)events;
+	if (waitpid(a->pid, NULL, WNOHANG) != a->pid)
+		return;
+	forget(a);
+	a->all->heard(a->all, a, NULL);
+}
+
+static void on_answer(struct loop_watch *w, uint32_t events)
+{
+	struct agent *a = container_of(w, struct agent, sock);
+	uint8_t buf[sizeof(struct agent_answer)];
+	struct agent_answer answer;
+	ssize_t n = recv(w->fd, buf, sizeof(buf), MSG_DONTWAIT | MSG_TRUNC);
+
+	(void)events;
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n > 0 && agent_answer_check(buf, (size_t)n, &answer) == 0) {
+		a->all->heard(a->all, a, &answer);
+		return;
+	}
+	/* Its end, or nonsense: on_death() is next. */
+	loop_want(a->all->loop, w, 0);
+	agent_kill(a);
+}
+
+void agent_kill(struct agent *a)
+{
+	if (a->pid)
+		(void)pidfd_send_signal(a->pidfd.fd, SIGKILL, NULL, 0);
+}
+
+static int fork_child(struct agent *a, struct spawn_child *c)
+{
+	int pair[2], err;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return -errno;
+	c->fds[AGENT_FD_CONTROL] = pair[1];
+	a->pid = fork();
+	if (a->pid == 0)
+		spawn_child_run(c);
+	err = a->pid < 0 ? -errno : 0;
+	(void)close(pair[1]);
+	a->sock.fd = pair[0];
+	if (!err)
+		a->pidfd.fd = pidfd_open(a->pid, 0);
+	if (!err && a->pidfd.fd >= 0)
+		return 0;
+	if (!err) {
+		err = -errno;
+		(void)kill(a->pid, SIGKILL);
+		(void)waitpid(a->pid, NULL, 0);
+	}
+	forget(a);
+	return err;
+}
+
+static int start(struct agent *a, const struct topology *t, struct diag *d)
+{
+	const struct topology_node *near = topology_cpus_near(t, a->node);
+	struct spawn_child c = { .program = "disco-agent",
+				 .cpus = near ? near->cpus : NULL,
+				 .nr_cpus = near ? near->nr_cpus : 0,
+				 .node = a->node,
+				 .error = -1,
+				 .log = -1,
+				 .nr_fds = AGENT_FD_CONTROL + 1 };
+	int err = worker_code_get(&a->all->code, a->node, &c.code, d);
+
+	if (err)
+		return err;
+	err = fork_child(a, &c);
+	if (err)
+		return diag_fail(d, ST_HOST, -err,
+				 "cannot start the agent of node %d: %s",
+				 a->node, strerror(-err));
+	a->sock.ready = on_answer;
+	a->pidfd.ready = on_death;
+	loop_want(a->all->loop, &a->sock, EPOLLIN);
+	loop_want(a->all->loop, &a->pidfd, EPOLLIN);
+	return 0;
+}
+
+int agent_ask(struct agent *a, const struct agent_request *r, const int *fds,
+	      unsigned nr)
+{
+	size_t len = offsetof(struct agent_request, ranges) +
+		     r->nr_ranges * sizeof(r->ranges[0]);
+
+	return a->pid ? fds_send(a->sock.fd, r, len, fds, nr) : -EPIPE;
+}
+
+/* --- all of them --- */
+
+void agents_create(struct agents *all, struct loop *loop,
+		   void (*heard)(struct agents *all, struct agent *agent,
+				 const struct agent_answer *a))
+{
+	memset(all, 0, sizeof(*all));
+	all->loop = loop;
+	all->heard = heard;
+	if (worker_code_create(&all->code, AGENT_PROGRAM, &all->missing) == 0)
+		all->missing.status = ST_OK;
+}
+
+void agents_destroy(struct agents *all)
+{
+	if (!all->loop)
+		return;
+	for (unsigned i = 0; i < all->nr; i++) {
+		struct agent *a = &all->list[i];
+
+		if (!a->pid)
+			continue;
+		agent_kill(a);
+		(void)waitpid(a->pid, NULL, 0);
+		forget(a);
+	}
+	worker_code_destroy(&all->code);
+	all->loop = NULL;
+}
+
+int agents_get(struct agents *all, const struct topology *t, nodeid_t node,
+	       struct agent **out, struct diag *d)
+{
+	struct agent *a = all->list;
+	int err = 0;
+
+	if (all->missing.status != ST_OK) {
+		*d = all->missing;
+		return -ENOENT;
+	}
+	while (a < all->list + all->nr && a->node != node)
+		a++;
+	if (a == all->list + MAX_NODES)
+		return diag_fail(d, ST_HOST, ENOSPC, "too many nodes");
+	if (a == all->list + all->nr) {
+		*a = (struct agent){ .all = all, .node = node };
+		a->sock.fd = a->pidfd.fd = -1;
+		all->nr++;
+	}
+	if (!a->pid)
+		err = start(a, t, d);
+	if (!err)
+		*out = a;
+	return err;
+}
