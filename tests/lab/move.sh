@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=bash
+#
+# Tests of `disco move` with a stock guest: round the nodes while it computes
+# checksums. MOVE_ROUNDS: how often round (1). MOVE_STALL_MS: the bound given;
+# the lab's clock runs slow, so it is far above what a real machine needs.
+# Needs tests/lab/monitor.sh and many.sh.
+
+MOVE_ROUNDS=${MOVE_ROUNDS:-1}
+MOVE_STALL_MS=${MOVE_STALL_MS:-1000}
+
+# start_summing NAME - a guest that checks 24 MiB against their sum, over and
+# over, until it is told "q"; its last words say how often, and how right
+start_summing()
+{
+	local script
+	script=$(base64 -w0 <<-'G'
+	head -c 24M /dev/urandom >/dev/shm/a
+	want=$(md5sum </dev/shm/a) n=0 bad=0
+	echo "SUM begin"
+	until read -r -t 0.01 key && [[ $key == q ]]; do
+		[[ $(md5sum </dev/shm/a) == "$want" ]] || bad=$((bad + 1))
+		cat /usr/bin/bash | md5sum >/dev/null
+		dd if=/dev/shm/a of=/dev/shm/b bs=64k 2>/dev/null
+		cmp /dev/shm/a /dev/shm/b || bad=$((bad + 1))
+		n=$((n + 1))
+		echo "SUM $n bad $bad"
+	done
+	echo "SUM end $n bad $bad"
+	exit $bad
+	G
+	)
+	start_detached "$1" "disco.sh=$script" --cpus 2 \
+		--memory 256M,node=0 --disk "path=$ROOT_DISK,ro" || return 1
+	timeout 900 "$DISCO" console --no-input "$1" >"$WORK/o" 2>&1 &
+	wait_lines 1 'SUM begin' "$WORK/o" 100
+}
+
+# has_moved NAME NODE - the kernel says all of it is there
+has_moved()
+{
+	local pid node ram ram_here text text_here strange
+	IFS=, read -r _ _ node _ _ _ ram ram_here _ text text_here _ \
+		< <("$DISCO" stats --csv | grep "^$1,")
+	[[ $node == "$2" ]] || fail "$1 is on node $node, not $2" || return 1
+	((ram > 1000 && text > 10)) || fail "$ram, $text pages" || return 1
+	((ram == ram_here)) || fail "node $2: $ram_here of $ram pages" ||
+		return 1
+	((text == text_here)) || fail "node $2: $text_here of $text pages" \
+		"of text" || return 1
+	pid=$(pgrep -f "^disco-vm $1\$" | head -1)
+	strange=$(grep -h ^Cpus_allowed_list "/proc/$pid"/task/*/status |
+		grep -vc "[[:space:]]$(($2 * 2))-$(($2 * 2 + 1))\$")
+	((strange == 0)) || fail "$strange threads on CPUs of other nodes" ||
+		return 1
+	echo "# node $2: $ram pages of memory, $text of text, all local;" \
+		"elsewhere: $(left_behind "$pid" "$2")"
+}
+
+# left_behind PID NODE - pages of its own that are on other nodes
+left_behind()
+{
+	awk -v here="N$2" '!/file=/ || /anon=/ {
+		for (i = 2; i <= NF; i++)
+			if (split($i, f, "=") == 2 && f[1] ~ /^N[0-9]+$/ &&
+			    f[1] != here)
+				n += f[2]
+	}
+	END { print n + 0 }' "/proc/$1/numa_maps"
+}
+
+# end_summing NAME - and it must have been right all the time
+end_summing()
+{
+	{
+		printf 'q\n'
+		sleep 2
+	} | timeout 60 "$DISCO" console "$1" >/dev/null
+	wait_state "$1" ended 60
+	wait_lines 1 'DISCO-RESULT' "$WORK/o" 5 || return 1
+	want_line 'SUM end [0-9]+ bad 0' "$WORK/o" &&
+		want_line 'DISCO-RESULT 0' "$WORK/o" &&
+		want_line "^$1 +ended .* 0 ok" <("$DISCO" ls) || return 1
+	echo "# $(grep -o 'SUM end .*' "$WORK/o" | tr -d '\r')"
+}
+
+t_move_round_four_nodes()
+{
+	local i node
+	start_summing r || return 1
+	echo "# bound of a batch: $MOVE_STALL_MS ms"
+	for ((i = 1; i <= MOVE_ROUNDS * 4; i++)); do
+		node=$((i % 4))
+		"$DISCO" move --stall-ms="$MOVE_STALL_MS" r $node \
+			>"$WORK/move" 2>&1 ||
+			fail "move: $(cat "$WORK/move")" || return 1
+		echo "# $(cat "$WORK/move")"
+		awk -F'longest batch | ms of |, parked | ms; ' \
+			'$2 + 0 > $3 + 0 || $4 + 0 > $3 + 0 { exit 1 }' "$WORK/move" ||
+			fail "held up too long: $(cat "$WORK/move")" || return 1
+		has_moved r $node || return 1
+	done
+	end_summing r
+	"$DISCO" kill r 2>/dev/null
+	kill_monitor TERM
+}
+
+# agent_pids - of this monitor's agents
+agent_pids()
+{
+	pgrep -f '^disco-agent$'
+}
+
+t_move_agent_killed()
+{
+	local status=0 i
+	start_summing a || return 1
+	"$DISCO" move --stall-ms="$MOVE_STALL_MS" a 1 >/dev/null ||
+		fail "first move" || return 1
+	agent_pids | xargs kill -9
+	"$DISCO" move --stall-ms="$MOVE_STALL_MS" a 1 >"$WORK/move" 2>&1 ||
+		fail "after a kill between moves: $(cat "$WORK/move")" ||
+		return 1
+	# Batches of one page: time to be killed in.
+	"$DISCO" move --stall-ms=1 a 2 >"$WORK/move" 2>&1 &
+	for ((i = 0; i < 200; i++)); do
+		[[ $(agent_pids | wc -l) == 2 ]] && break
+		sleep 0.02
+	done
+	agent_pids | xargs kill -9
+	wait $! || status=$?
+	((status == 11)) || fail "status $status of a move whose agent is" \
+		"killed: $(cat "$WORK/move")" || return 1
+	want_line 'a: not moved: the agent of node 2 died' "$WORK/move" ||
+		return 1
+	(($(wc -l <"$WORK/move") == 1)) || fail "more than one line" || return 1
+	"$DISCO" move --stall-ms="$MOVE_STALL_MS" a 3 >"$WORK/move" 2>&1 ||
+		fail "after a kill: $(cat "$WORK/move")" || return 1
+	has_moved a 3 || return 1
+	end_summing a
+	"$DISCO" kill a 2>/dev/null
+	kill_monitor TERM
+}
