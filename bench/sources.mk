@@ -4,8 +4,8 @@
 BENCH_OUT	:= build/lab-out
 
 .PHONY: bench bench-boot do-bench-boot bench-channel do-bench-channel
-.PHONY: bench-cow do-bench-cow
-bench: bench-boot bench-channel bench-cow
+.PHONY: bench-cow do-bench-cow bench-move do-bench-move
+bench: bench-boot bench-channel bench-cow bench-move
 
 bench-boot:
 	$(Q)scripts/deps bench
@@ -55,3 +55,17 @@ do-bench-cow: all $(BENCH_COW)
 	$(Q)bench/cow.py --commit '$(VERSION)' --disco $(B)/disco \
 		--io $(BENCH_COW) --dir build \
 		--out $(BENCH_OUT)/bench-cow.json
+
+$(B)/bench/move_loop: $(B)/obj/bench/move_loop.o $(B)/obj/numa/bind.o
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^
+
+bench-move:
+	$(Q)scripts/deps bench
+	$(Q)$(MAKE) --no-print-directory do-$@
+do-bench-move: all images kernel-cache $(B)/bench/move_loop
+	@mkdir -p $(BENCH_OUT)
+	$(Q)lab/auto --timeout 3000 -- bench/move.py --commit '$(VERSION)' \
+		--disco $(B)/disco --loop $(B)/bench/move_loop \
+		--out $(BENCH_OUT)/bench-move.json
