@@ -149,7 +149,8 @@ static void control_ready(struct io_watch *w, uint32_t events)
 	ssize_t n = receive(w->fd, &r, fds);
 
 	(void)events;
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+	/* Reset: it died with our words unread. Its own come next, then 0. */
+	if (n < 0 && (errno == EAGAIN || errno == EINTR || errno == ECONNRESET))
 		return;
 	if (n == 0 || n < (ssize_t)sizeof(r)) {
 		control_lost();
