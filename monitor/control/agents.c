@@ -171,6 +171,14 @@ void agents_destroy(struct agents *all)
 	all->loop = NULL;
 }
 
+bool agents_know(const struct agents *all, pid_t pid)
+{
+	for (unsigned i = 0; i < all->nr; i++)
+		if (all->list[i].pid == pid)
+			return true;
+	return false;
+}
+
 int agents_get(struct agents *all, const struct topology *t, nodeid_t node,
 	       struct agent **out, struct diag *d)
 {

@@ -63,6 +63,9 @@ MUST_CHECK int agents_get(struct agents *all, const struct topology *t,
 MUST_CHECK int agent_ask(struct agent *a, const struct agent_request *r,
 			 const int *fds, unsigned nr);
 
+/* Is it one of them? */
+bool agents_know(const struct agents *all, pid_t pid);
+
 /* It hangs, or nobody is interested any more. */
 void agent_kill(struct agent *a);
 

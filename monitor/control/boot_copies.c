@@ -64,7 +64,7 @@ int boot_copies_find(struct boot_copies *set, pid_t pid, nodeid_t now,
 		     nodeid_t node, uint64_t *origin, int *from, int *to)
 {
 	struct boot_copy *c = set->first;
-	struct stat st;
+	struct stat st = { 0 };
 	int fd = open_image(pid, &st);
 
 	if (fd < 0)

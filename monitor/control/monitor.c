@@ -315,7 +315,7 @@ static bool is_known(const struct monitor *m, pid_t pid)
 	for (const struct guest *g = m->guests; g; g = g->next)
 		if (g->vm.worker.pid == pid)
 			return true;
-	return starter_knows(m, pid);
+	return starter_knows(m, pid) || agents_know(&m->agents, pid);
 }
 
 /*

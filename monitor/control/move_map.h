@@ -7,8 +7,9 @@
 #include <sys/types.h>
 
 #include "disco/agent_proto.h"
+#include "monitor/control/ram_file.h"
 
-#define MOVE_RAM_NAME "/memfd:disco-ram"
+#define MOVE_RAM_NAME "/" RAM_FILE_NAME
 
 /**
  * move_map_line() - a line of /proc/PID/maps

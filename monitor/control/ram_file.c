@@ -10,8 +10,7 @@
 
 static int sealed_memfd(uint64_t bytes)
 {
-	int err,
-		fd = memfd_create("disco-ram", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	int err, fd = memfd_create(RAM_NAME, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
 	if (fd < 0)
 		return -errno;
@@ -50,7 +49,8 @@ static int huge_file(uint64_t bytes)
 
 	if (mount < 0)
 		return -1;
-	fd = openat(mount, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	fd = openat(mount, RAM_FILE_NAME, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC,
+		    0600);
 	(void)close(mount);
 	if (fd >= 0 && ftruncate(fd, (off_t)bytes) < 0) {
 		(void)close(fd);

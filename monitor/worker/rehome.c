@@ -81,15 +81,22 @@ void rehome_text_pages(nodeid_t node, uint64_t *pages, uint64_t *local)
 	}
 }
 
+/* An image that is copied into the guest's own pages moves with them. */
+static uint32_t nr_overlays(const struct vm *vm)
+{
+	return vm->spec->huge_thp ? 0 : vm->spec->boot.nr_extents;
+}
+
 int rehome_bind(struct vm *vm, nodeid_t node)
 {
 	const struct boot_layout *b = &vm->spec->boot;
 	uint8_t *hva = vm->ram.hva;
+	uint32_t nr = nr_overlays(vm);
 	uint64_t at = 0;
 	int err = 0;
 
-	for (uint32_t i = 0; i <= b->nr_extents && !err; i++) {
-		bool last = i == b->nr_extents;
+	for (uint32_t i = 0; i <= nr && !err; i++) {
+		bool last = i == nr;
 		uint64_t end = last ? vm->ram.bytes : b->extents[i].gpa;
 
 		/* Images lie below RAM_LOW_END: a gpa is an offset there. */
@@ -149,7 +156,7 @@ static int rebase_boot(struct vm *vm, int boot)
 	const struct boot_layout *b = &vm->spec->boot;
 	int err = 0;
 
-	for (uint32_t i = 0; i < b->nr_extents && !err; i++) {
+	for (uint32_t i = 0; i < nr_overlays(vm) && !err; i++) {
 		const struct boot_extent *e = &b->extents[i];
 
 		err = ram_rebase(&vm->ram, gpa(e->gpa), e->bytes, pagemap_fd,

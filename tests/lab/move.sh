@@ -9,7 +9,7 @@
 MOVE_ROUNDS=${MOVE_ROUNDS:-1}
 MOVE_STALL_MS=${MOVE_STALL_MS:-1000}
 
-# start_summing NAME - a guest that checks 24 MiB against their sum, over and
+# start_summing NAME [MEMORY] - a guest that checks 24 MiB against their sum, over and
 # over, until it is told "q"; its last words say how often, and how right
 start_summing()
 {
@@ -31,7 +31,7 @@ start_summing()
 	G
 	)
 	start_detached "$1" "disco.sh=$script" --cpus 2 \
-		--memory 256M,node=0 --disk "path=$ROOT_DISK,ro" || return 1
+		--memory "256M,node=0${2:-}" --disk "path=$ROOT_DISK,ro" || return 1
 	timeout 900 "$DISCO" console --no-input "$1" >"$WORK/o" 2>&1 &
 	wait_lines 1 'SUM begin' "$WORK/o" 100
 }
@@ -102,6 +102,22 @@ t_move_round_four_nodes()
 	done
 	end_summing r
 	"$DISCO" kill r 2>/dev/null
+	kill_monitor TERM
+}
+
+# Its kernel is in its own pages, not in an image shown over them.
+t_move_huge_pages()
+{
+	local node
+	start_summing h ,huge=thp || return 1
+	for node in 2 0; do
+		"$DISCO" move --stall-ms="$MOVE_STALL_MS" h $node \
+			>"$WORK/move" 2>&1 ||
+			fail "move: $(cat "$WORK/move")" || return 1
+		has_moved h $node || return 1
+	done
+	end_summing h
+	"$DISCO" kill h 2>/dev/null
 	kill_monitor TERM
 }
 

@@ -23,7 +23,8 @@
 // LINK: numa/topology.c numa/place.c numa/bind.c -lmicrohttpd -ljansson -lhwloc
 /*
  * The monitor as a process of its own, with the fake worker: its API, what a
- * hostile client may try, and taking over after kill -9.
+ * hostile client may try, moves, and taking over after kill -9. 840
+ * lines because every test talks to a whole monitor, by the calls at the top.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -243,7 +243,7 @@ static void do_accept4(void)
 
 static void do_dup3(void)
 {
-	(void)syscall(SYS_dup3, 0, 63, 0);
+	(void)syscall(SYS_dup3, 0, WORKER_FD_BOOT, 0);
 }
 
 static void do_mbind(void)
@@ -265,7 +265,7 @@ static void do_move_code(void)
 static void vcpu_thread_has_no_files_and_sockets(void **state)
 {
 	void (*const calls[])(void) = { do_send,	do_move_pages, do_pread,
-					do_accept4,	do_dup3,	do_mbind,
+					do_accept4,	do_dup3,       do_mbind,
 					do_memory_slot, do_move_code };
 
 	(void)state;
