@@ -4,16 +4,11 @@
 
 Disco against QEMU with KVM (q35 and microvm) on the same host, in the same
 run, with the same kernel, initramfs, disk and command line. Rounds are
-interleaved so that a host that becomes slower hits all alike. A round starts
-N guests at once and ends when the last has powered off.
+interleaved so that a host that becomes slower hits all alike.
 
 Rows: disco with its defaults (pages of 4 KiB, kernel shared by the guests of a
 node), disco-thp with huge=thp (as QEMU's memory is where the host's
 transparent_hugepage is "always"), and the two peers.
-
-The lab's emulator crashes a guest, or the lab, once in a while, whoever runs
-the guests. A round in which a guest died is repeated and counted; what is done
-is kept in --state, so that a run can go on in a new lab.
 
 Figures of a round: ms from starting the first process to the marker line of
 the last guest, on its console, as seen by this program; CPU seconds of all
@@ -23,36 +18,16 @@ import argparse
 import json
 import os
 import platform
-import resource
-import selectors
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 
-MARK = b"DISCO-GUEST userspace"
+from rounds import (RoundFailed, arguments, disco_commands, fail, load,
+                    one_round, qemu_commands, repeated, write_json)
+
 CMDLINE = "console=ttyS0 quiet disco.stop=early"
-QEMU = "qemu-system-x86_64"
-
-
-def disco_commands(a, n, mib, extra="", report=None):
-    cmd = [a.disco, "run", "-n", str(n), "--memory", f"{mib}M{extra}", "--kernel",
-           a.kernel, "--initrd", a.initrd, "--cmdline", CMDLINE, "--disk",
-           f"path={a.disk},ro"]
-    if report:
-        cmd += ["--report", report]
-    return [cmd]
-
-
-def qemu_commands(a, n, mib, machine, device):
-    cmd = [QEMU, "-M", machine, "-accel", "kvm", "-cpu", "host", "-m",
-           f"{mib}M", "-nodefaults", "-display", "none", "-no-reboot",
-           "-serial", "stdio", "-kernel", a.kernel, "-initrd", a.initrd,
-           "-append", CMDLINE, "-drive",
-           f"if=none,id=d0,file={a.disk},format=raw,readonly=on",
-           "-device", f"{device},drive=d0"]
-    return [cmd] * n
 
 
 def peers(a):
@@ -64,57 +39,6 @@ def peers(a):
         "qemu-microvm": lambda n, mib: qemu_commands(
             a, n, mib, "microvm", "virtio-blk-device"),
     }
-
-
-def children_cpu():
-    u = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return u.ru_utime + u.ru_stime
-
-
-class RoundFailed(Exception):
-    """A guest did not reach user space, or ended badly."""
-
-
-def fail(text, output):
-    sys.stderr.write(output.decode(errors="replace")[-2000:])
-    raise RoundFailed(text)
-
-
-def one_round(commands, guests, timeout):
-    """Start the commands; return (ms to the last marker, CPU seconds)."""
-    sel = selectors.DefaultSelector()
-    cpu, start = children_cpu(), time.monotonic()
-    procs = [subprocess.Popen(c, stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT) for c in commands]
-    buffers = {p: b"" for p in procs}
-    for p in procs:
-        sel.register(p.stdout, selectors.EVENT_READ, p)
-    last, seen = 0.0, 0
-    while sel.get_map():
-        if time.monotonic() - start > timeout:
-            for p in procs:
-                p.kill()
-            fail(f"no end after {timeout} s: {commands[0]}",
-                 b"".join(buffers.values()))
-        for key, _ in sel.select(1):
-            p = key.data
-            data = os.read(key.fd, 65536)
-            if not data:
-                sel.unregister(key.fileobj)
-                continue
-            before = buffers[p].count(MARK)
-            buffers[p] += data
-            now_seen = buffers[p].count(MARK) - before
-            if now_seen:
-                seen += now_seen
-                last = time.monotonic()
-    status = [p.wait() for p in procs]
-    if seen < guests or any(status):
-        fail(f"{seen} of {guests} guests reached user space, exit "
-             f"status {status}: {' '.join(commands[0])}",
-             b"".join(buffers.values()))
-    return (last - start) * 1000, children_cpu() - cpu
 
 
 def cpu_ns_of(pid):
@@ -162,39 +86,6 @@ def worker_cost(a, rounds):
             private.append(vm["private_bytes"] / 2**20)
             first.append(vm["cpu_ns_before_first_run"] / 1e6)
     return statistics.median(private), statistics.median(first)
-
-
-def repeated(state, what, measure_once):
-    """The result of measure_once(), from the state when it is there."""
-    if what in state["done"]:
-        return state["done"][what]
-    for _ in range(4):
-        try:
-            state["done"][what] = measure_once()
-            save(state)
-            return state["done"][what]
-        except RoundFailed as e:
-            print(f"  {what}: {e}; once more", file=sys.stderr, flush=True)
-            state["repeated"].append(what)
-            save(state)
-    sys.exit(f"bench-boot: {what} failed four times")
-
-
-def load(a):
-    state = {"commit": a.commit, "done": {}, "repeated": []}
-    if a.state and os.path.exists(a.state):
-        with open(a.state, encoding="utf-8") as f:
-            state = json.load(f)
-    state["path"] = a.state
-    return state
-
-
-def save(state):
-    if not state["path"]:
-        return
-    with open(state["path"] + ".new", "w", encoding="utf-8") as f:
-        json.dump(state, f)
-    os.replace(state["path"] + ".new", state["path"])
 
 
 def measure(a, state):
@@ -268,20 +159,10 @@ def print_table(out):
 
 def main():
     p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    p.add_argument("--disco", default="build/release/disco")
-    p.add_argument("--kernel", default="build/kernels/guest/vmlinuz")
-    p.add_argument("--initrd", default="build/images/initramfs.cpio")
-    p.add_argument("--disk", default="build/images/root.ext4")
-    p.add_argument("--guests", default="1,4,8",
-                   type=lambda s: [int(x) for x in s.split(",")])
-    p.add_argument("--rounds", type=int, default=3)
-    p.add_argument("--memory", type=int, default=256, help="MiB a guest")
-    p.add_argument("--timeout", type=int, default=180, help="s a round")
-    p.add_argument("--commit", default="unknown")
+    arguments(p)
     p.add_argument("--native", help="JSON of bench/worker_start.py")
-    p.add_argument("--state", help="keep finished rounds here, and go on")
-    p.add_argument("--out", help="write JSON here")
     a = p.parse_args()
+    a.cmdline = CMDLINE
     state = load(a)
     rows = measure(a, state)
     out = summarise(
@@ -289,10 +170,7 @@ def main():
         repeated(state, "worker", lambda: worker_cost(a, a.rounds)),
         repeated(state, "QEMU start", lambda: qemu_start_cost(a, a.rounds)))
     print_table(out)
-    if a.out:
-        with open(a.out, "w", encoding="utf-8") as f:
-            json.dump(out, f, indent=1)
-            f.write("\n")
+    write_json(a.out, out)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,20 @@ BENCH_OUT	:= build/lab-out
 
 .PHONY: bench bench-boot do-bench-boot bench-channel do-bench-channel
 .PHONY: bench-cow do-bench-cow bench-move do-bench-move
-bench: bench-boot bench-channel bench-cow bench-move
+.PHONY: bench-scale do-bench-scale
+bench: bench-boot bench-channel bench-cow bench-move bench-scale
+
+# $(call in_labs,NAME,OPTIONS) - bench/NAME.py in a lab, and in another one,
+# from its state, when the lab dies under it (125)
+in_labs = $(Q)rm -f $(BENCH_OUT)/bench-$(1).state; \
+	for lab in 1 2 3 4 5 6; do \
+		lab/auto --timeout 3000 -- bench/$(1).py \
+			--commit '$(VERSION)' --disco $(B)/disco $(2) \
+			--state $(BENCH_OUT)/bench-$(1).state \
+			--out $(BENCH_OUT)/bench-$(1).json; \
+		status=$$?; [ $$status = 125 ] || exit $$status; \
+		echo "bench-$(1): lab $$lab died; going on in a new one"; \
+	done; exit 1
 
 bench-boot:
 	$(Q)scripts/deps bench
@@ -14,16 +27,14 @@ do-bench-boot: all images kernel-cache guests
 	@mkdir -p $(BENCH_OUT)
 	$(Q)bench/worker_start.py --disco $(B)/disco \
 		--guest $(B)/guest/serial.elf --out $(BENCH_OUT)/start.json
-	$(Q)rm -f $(BENCH_OUT)/bench-boot.state
-	$(Q)for lab in 1 2 3 4 5 6; do \
-		lab/auto --timeout 3000 -- bench/boot.py \
-			--commit '$(VERSION)' --disco $(B)/disco \
-			--native $(BENCH_OUT)/start.json \
-			--state $(BENCH_OUT)/bench-boot.state \
-			--out $(BENCH_OUT)/bench-boot.json; \
-		status=$$?; [ $$status = 125 ] || exit $$status; \
-		echo "bench-boot: lab $$lab died; going on in a new one"; \
-	done; exit 1
+	$(call in_labs,boot,--native $(BENCH_OUT)/start.json)
+
+bench-scale:
+	$(Q)scripts/deps bench
+	$(Q)$(MAKE) --no-print-directory do-$@
+do-bench-scale: all images kernel-cache
+	@mkdir -p $(BENCH_OUT)
+	$(call in_labs,scale)
 
 # On the machine itself: two processes and two CPUs are all it needs.
 BENCH_CHANNEL_OBJS := $(call obj,bench/channel.c numa/channel.c numa/region.c \

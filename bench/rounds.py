@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Rounds of guests, Disco's and QEMU's: shared by benches of whole guests.
+
+A round starts N guests at once and ends when the last has powered off. The
+lab's emulator crashes a guest, or the lab, once in a while, whoever runs the
+guests (lab/keeper.c). A round in which a guest died is repeated and counted;
+what is done is kept in --state, so that a run can go on in a new lab.
+"""
+import json
+import os
+import resource
+import selectors
+import subprocess
+import sys
+import time
+
+MARK = b"DISCO-GUEST userspace"
+QEMU = "qemu-system-x86_64"
+
+
+def disco_commands(a, n, mib, extra="", report=None):
+    cmd = [a.disco, "run", "-n", str(n), "--memory", f"{mib}M{extra}", "--kernel",
+           a.kernel, "--initrd", a.initrd, "--cmdline", a.cmdline, "--disk",
+           f"path={a.disk},ro"]
+    if report:
+        cmd += ["--report", report]
+    return [cmd]
+
+
+def qemu_commands(a, n, mib, machine, device):
+    cmd = [QEMU, "-M", machine, "-accel", "kvm", "-cpu", "host", "-m",
+           f"{mib}M", "-nodefaults", "-display", "none", "-no-reboot",
+           "-serial", "stdio", "-kernel", a.kernel, "-initrd", a.initrd,
+           "-append", a.cmdline, "-drive",
+           f"if=none,id=d0,file={a.disk},format=raw,readonly=on",
+           "-device", f"{device},drive=d0"]
+    return [cmd] * n
+
+
+def children_cpu():
+    u = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return u.ru_utime + u.ru_stime
+
+
+class RoundFailed(Exception):
+    """A guest did not reach user space, or ended badly."""
+
+
+def fail(text, output):
+    sys.stderr.write(output.decode(errors="replace")[-2000:])
+    raise RoundFailed(text)
+
+
+def one_round(commands, guests, timeout, mark=MARK, watch=None):
+    """Start the commands; return (ms to the last marker, CPU seconds).
+
+    watch() is called every half second, with the processes.
+    """
+    sel = selectors.DefaultSelector()
+    cpu, start = children_cpu(), time.monotonic()
+    procs = [subprocess.Popen(c, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT) for c in commands]
+    buffers = {p: b"" for p in procs}
+    for p in procs:
+        sel.register(p.stdout, selectors.EVENT_READ, p)
+    last, seen, next_watch = 0.0, 0, start
+    while sel.get_map():
+        if watch and time.monotonic() >= next_watch:
+            watch(procs)
+            next_watch = time.monotonic() + 0.5
+        if time.monotonic() - start > timeout:
+            for p in procs:
+                p.kill()
+            fail(f"no end after {timeout} s: {commands[0]}",
+                 b"".join(buffers.values()))
+        for key, _ in sel.select(0.5):
+            p = key.data
+            data = os.read(key.fd, 65536)
+            if not data:
+                sel.unregister(key.fileobj)
+                continue
+            before = buffers[p].count(mark)
+            buffers[p] += data
+            now_seen = buffers[p].count(mark) - before
+            if now_seen:
+                seen += now_seen
+                last = time.monotonic()
+    status = [p.wait() for p in procs]
+    if seen < guests or any(status):
+        fail(f"{seen} of {guests} guests came to {mark.decode()}, exit "
+             f"status {status}: {' '.join(commands[0])}",
+             b"".join(buffers.values()))
+    return (last - start) * 1000, children_cpu() - cpu
+
+
+def repeated(state, what, measure_once):
+    """The result of measure_once(), from the state when it is there."""
+    if what in state["done"]:
+        return state["done"][what]
+    for _ in range(4):
+        try:
+            state["done"][what] = measure_once()
+            save(state)
+            return state["done"][what]
+        except RoundFailed as e:
+            print(f"  {what}: {e}; once more", file=sys.stderr, flush=True)
+            state["repeated"].append(what)
+            save(state)
+    sys.exit(f"{what} failed four times")
+
+
+def load(a):
+    state = {"commit": a.commit, "done": {}, "repeated": []}
+    if a.state and os.path.exists(a.state):
+        with open(a.state, encoding="utf-8") as f:
+            state = json.load(f)
+    state["path"] = a.state
+    return state
+
+
+def save(state):
+    if not state["path"]:
+        return
+    with open(state["path"] + ".new", "w", encoding="utf-8") as f:
+        json.dump(state, f)
+    os.replace(state["path"] + ".new", state["path"])
+
+
+def arguments(p):
+    """What every bench of whole guests takes."""
+    p.add_argument("--disco", default="build/release/disco")
+    p.add_argument("--kernel", default="build/kernels/guest/vmlinuz")
+    p.add_argument("--initrd", default="build/images/initramfs.cpio")
+    p.add_argument("--disk", default="build/images/root.ext4")
+    p.add_argument("--guests", default="1,4,8",
+                   type=lambda s: [int(x) for x in s.split(",")])
+    p.add_argument("--rounds", type=int, default=3)
+    p.add_argument("--memory", type=int, default=256, help="MiB a guest")
+    p.add_argument("--timeout", type=int, default=180, help="s a round")
+    p.add_argument("--commit", default="unknown")
+    p.add_argument("--state", help="keep finished rounds here, and go on")
+    p.add_argument("--out", help="write JSON here")
+
+
+def write_json(path, out):
+    if not path:
+        return
+    with open(path, "w", encoding="utf-8") as f:
+        json.dump(out, f, indent=1)
+        f.write("\n")

@@ -1,0 +1,171 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""bench-scale: the same work in 1, 2, 4 and 8 guests at once.
+
+Each guest boots, checks the sha256 sums of the file tree on its root disk
+--times times, and powers off. Disco against QEMU with KVM (q35), interleaved,
+same kernel, initramfs, disk, command line and number of CPUs.
+
+Figures of a round: ms from starting the first process to the last guest's
+result; trees checked a minute by all guests together; for Disco what its own
+programs took of the CPU time: the control process, the workers' I/O threads,
+and of the vCPU threads what is user time but not guest time (proc(5): utime -
+guest_time). What KVM takes is the kernel's, and is shown apart. The kernel
+counts these by its tick.
+"""
+import argparse
+import base64
+import os
+import platform
+import statistics
+import sys
+
+from rounds import (arguments, disco_commands, load, one_round, qemu_commands,
+                    repeated, write_json)
+
+SCRIPT = """
+for i in $(seq {times}); do
+	/usr/lib/disco/checksum | grep -q 'checksum ok' || exit 1
+done
+echo SCALE-DONE
+"""
+MARK = b"SCALE-DONE"
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def peers(a):
+    return {
+        "disco": lambda n: disco_commands(a, n, a.memory),
+        "disco-thp": lambda n: disco_commands(a, n, a.memory, ",huge=thp"),
+        "qemu-q35": lambda n: qemu_commands(a, n, a.memory, "q35",
+                                            "virtio-blk-pci"),
+    }
+
+
+def children(pid):
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as f:
+            return [int(x) for x in f.read().split()]
+    except OSError:
+        return []
+
+
+def note_threads(seen, pid, control):
+    """Last known (kind, user, kernel, guest) of each thread, in ticks."""
+    try:
+        tids = os.listdir(f"/proc/{pid}/task")
+    except OSError:
+        return
+    for tid in tids:
+        try:
+            with open(f"/proc/{pid}/task/{tid}/stat", encoding="ascii") as f:
+                # After the name: state is field 3 of proc(5).
+                field = f.read().rpartition(")")[2].split()
+        except OSError:
+            continue
+        utime, stime, guest = (int(field[i - 3]) for i in (14, 15, 43))
+        kind = "control" if control else "io" if int(tid) == pid else "vcpu"
+        seen[tid] = (kind, utime, stime, guest)
+
+
+def shares(seen):
+    """Parts of all CPU time of Disco's processes, in percent."""
+    own = kvm = total = 0
+    for kind, utime, stime, guest in seen.values():
+        total += utime + stime
+        if kind == "vcpu":
+            own += utime - guest
+            kvm += stime
+        else:
+            own += utime + stime
+    total = max(total, 1)
+    return {"own_percent": 100 * own / total, "kvm_percent": 100 * kvm / total,
+            "cpu_s": total / TICKS}
+
+
+def disco_round(a, make, guests):
+    seen = {}
+
+    def watch(procs):
+        for p in procs:
+            note_threads(seen, p.pid, True)
+            for child in children(p.pid):
+                note_threads(seen, child, False)
+
+    ms, _ = one_round(make(guests), guests, a.timeout, MARK, watch)
+    return ms, shares(seen)
+
+
+def measure(a, state):
+    rows = {}
+    for guests in a.guests:
+        for r in range(a.rounds):
+            for name, make in peers(a).items():
+                what = f"{guests} guests, round {r + 1}, {name}"
+                if name.startswith("disco"):
+                    ms, share = repeated(
+                        state, what, lambda: disco_round(a, make, guests))
+                    note = f"own {share['own_percent']:.2f} %"
+                else:
+                    ms, share = repeated(state, what, lambda: (one_round(
+                        make(guests), guests, a.timeout, MARK)[0], None))
+                    note = ""
+                rows.setdefault((guests, name), []).append((ms, share))
+                print(f"  {what + ':':36}{ms:9.0f} ms  {note}",
+                      file=sys.stderr, flush=True)
+    return rows
+
+
+def summarise(a, state, rows):
+    out = {"bench": "scale", "version": 1, "commit": a.commit,
+           "host": platform.node(), "kernel": platform.release(),
+           "cpus": os.cpu_count(), "lab": os.environ.get("DISCO_LAB") == "1",
+           "seed": None, "rounds": a.rounds, "memory_mib": a.memory,
+           "times": a.times, "rows": [], "repeated": state["repeated"]}
+    for guests in a.guests:
+        peer = statistics.median(ms for ms, _ in rows[guests, "qemu-q35"])
+        for name in peers(a):
+            done = rows[guests, name]
+            ms = statistics.median(x for x, _ in done)
+            row = {"guests": guests, "vmm": name, "ms": round(ms, 1),
+                   "trees_a_minute": round(guests * a.times * 60000 / ms, 1),
+                   "ratio_to_q35": round(ms / peer, 3),
+                   "all_ms": [round(x, 1) for x, _ in done]}
+            if done[0][1]:
+                for key in ("own_percent", "kvm_percent", "cpu_s"):
+                    row[key] = round(statistics.median(
+                        s[key] for _, s in done), 2)
+            out["rows"].append(row)
+    return out
+
+
+def print_table(out):
+    print(f"bench-scale: commit {out['commit']}, kernel {out['kernel']}, "
+          f"{out['cpus']} CPUs, lab {out['lab']}, median of "
+          f"{out['rounds']} rounds, {out['memory_mib']} MiB guests")
+    print(f"{'guests':>6} {'vmm':10}{'ms':>9}{'trees/min':>11}"
+          f"{'to q35':>8}{'own CPU':>10}{'KVM':>9}")
+    for r in out["rows"]:
+        own = (f"{r['own_percent']:>8.2f} %{r['kvm_percent']:>7.1f} %"
+               if "own_percent" in r else "")
+        print(f"{r['guests']:>6} {r['vmm']:10}{r['ms']:>9.0f}"
+              f"{r['trees_a_minute']:>11.1f}{r['ratio_to_q35']:>8.2f}{own}")
+    print(f"repeated because a guest died: {len(out['repeated'])} rounds")
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    arguments(p)
+    p.add_argument("--times", type=int, default=4, help="trees a guest checks")
+    p.set_defaults(guests=[1, 2, 4, 8])
+    a = p.parse_args()
+    script = base64.b64encode(SCRIPT.format(times=a.times).encode()).decode()
+    a.cmdline = f"console=ttyS0 quiet disco.sh={script}"
+    state = load(a)
+    out = summarise(a, state, measure(a, state))
+    print_table(out)
+    write_json(a.out, out)
+
+
+if __name__ == "__main__":
+    main()
