@@ -102,8 +102,24 @@ static int status_of(const char *head)
 	return status >= 100 && status <= 999 ? status : -EPROTO;
 }
 
+/*
+ * How a body ended. Who refuses a request closes with some of it unread, which
+ * resets the connection: that is an end too, when all of the answer is here.
+ */
+static int end_of_body(const char *head, size_t n, int err)
+{
+	const char *at = strcasestr(head, "\r\nContent-Length:");
+	size_t want = at ? strtoul(strchr(at, ':') + 1, NULL, 10) : SIZE_MAX;
+
+	if (err == -ECONNRESET && n >= want)
+		return 0;
+	if (!err && at && n < want)
+		return -EPROTO;
+	return err;
+}
+
 /* "Connection: close" was asked for: up to the end. */
-static int read_body(int fd, char **out)
+static int read_body(int fd, const char *head, char **out)
 {
 	size_t n = 0, room = 16384;
 	char *buf = malloc(room), *grown;
@@ -114,11 +130,9 @@ static int read_body(int fd, char **out)
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got <= 0) {
-			int err = got < 0 ? -errno : 0;
-
 			buf[n] = '\0';
 			*out = buf;
-			return err;
+			return end_of_body(head, n, got < 0 ? -errno : 0);
 		}
 		n += (size_t)got;
 		if (n + 1 < room)
@@ -179,7 +193,7 @@ int http_call(const char *method, const char *path, const char *body,
 	if (!err)
 		err = read_head(fd, head);
 	if (!err)
-		err = read_body(fd, &answer);
+		err = read_body(fd, head, &answer);
 	if (!err) {
 		status = status_of(head);
 		err = status < 0 ? status : 0;
@@ -235,7 +249,7 @@ int http_upgrade(const char *path, const char *protocol, int *out,
 	/* A refusal, on a connection that is kept: its end does not come. */
 	if (!err) {
 		(void)shutdown(fd, SHUT_WR);
-		err = read_body(fd, &text);
+		err = read_body(fd, head, &text);
 	}
 	(void)close(fd);
 	err = err ? no_answer(-err, d) : refused(status, text, d);
