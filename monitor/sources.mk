@@ -46,7 +46,8 @@ CONTROL_SRCS	+= monitor/control/run.c monitor/control/launch.c \
 		   monitor/control/ram_file.c monitor/sandbox/privileges.c \
 		   monitor/control/vm_watch.c monitor/control/outcome.c \
 		   monitor/control/keyboard.c monitor/control/terminal.c \
-		   monitor/control/console.c monitor/control/console_text.c \
+		   monitor/control/console.c monitor/control/typed.c \
+		   monitor/control/console_text.c \
 		   monitor/control/sink.c monitor/control/loop.c \
 		   monitor/control/report.c monitor/control/state_dir.c \
 		   monitor/control/state_vm.c

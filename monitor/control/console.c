@@ -95,7 +95,7 @@ static void want(struct console *c)
 		c->done = idle && !c->line_len;
 	else
 		events = (idle ? EPOLLIN : 0u) |
-			 (c->in_head < c->in_tail ? EPOLLOUT : 0u);
+			 (typed_waits(&c->typed) ? EPOLLOUT : 0u);
 	loop_want(c->hub->loop, &c->watch, events);
 }
 
@@ -144,31 +144,12 @@ static void settle(struct console *c)
 	}
 }
 
-static void give_input(struct console *c)
-{
-	while (c->in_head < c->in_tail) {
-		ssize_t n = send(c->watch.fd, c->in + c->in_head,
-				 c->in_tail - c->in_head,
-				 MSG_DONTWAIT | MSG_NOSIGNAL);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 && errno == EAGAIN)
-			return;
-		if (n < 0)
-			break; /* the guest's end is closed */
-		c->in_head += (size_t)n;
-	}
-	c->in_head = 0;
-	c->in_tail = 0;
-}
-
 static void on_ready(struct loop_watch *w, uint32_t events)
 {
 	struct console *c = container_of(w, struct console, watch);
 
 	if (events & (EPOLLOUT | EPOLLERR | EPOLLHUP))
-		give_input(c);
+		typed_give(&c->typed, c->watch.fd);
 	if (events & (EPOLLIN | EPOLLERR | EPOLLHUP))
 		fill(c);
 	settle(c);
@@ -299,20 +280,15 @@ void console_gone(struct console *c)
 
 size_t console_input_room(const struct console *c)
 {
-	return CONSOLE_INPUT - (c->in_tail - c->in_head);
+	return typed_room(&c->typed);
 }
 
 size_t console_type(struct console *c, const uint8_t *bytes, size_t n)
 {
 	if (c->eof)
 		return n;
-	n = min_u64(n, console_input_room(c));
-	memmove(c->in, c->in + c->in_head, c->in_tail - c->in_head);
-	c->in_tail -= c->in_head;
-	c->in_head = 0;
-	memcpy(c->in + c->in_tail, bytes, n);
-	c->in_tail += n;
-	give_input(c);
+	n = typed_add(&c->typed, bytes, n);
+	typed_give(&c->typed, c->watch.fd);
 	want(c);
 	return n;
 }

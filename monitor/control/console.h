@@ -18,11 +18,11 @@
 #include "monitor/control/console_text.h"
 #include "monitor/control/loop.h"
 #include "monitor/control/sink.h"
+#include "monitor/control/typed.h"
 
 #define CONSOLE_CHUNK	 4096u
 #define CONSOLE_LINE_MAX 4096u /* bytes; longer lines are passed in parts */
 #define CONSOLE_IDLE_NS	 100000000ull /* then a prompt without '\n' shows */
-#define CONSOLE_INPUT	 4096u
 
 enum console_mode {
 	CONSOLE_LINES, /* prefixed lines */
@@ -61,10 +61,9 @@ struct console {
 	uint64_t last_ns;	   /* when line last grew */
 	size_t raw_head, raw_tail; /* raw[head .. tail): read, not passed on */
 	size_t line_len;
-	size_t in_head, in_tail; /* in[head .. tail): typed, not taken */
 	uint8_t raw[CONSOLE_CHUNK];
 	uint8_t line[CONSOLE_LINE_MAX];
-	uint8_t in[CONSOLE_INPUT];
+	struct typed typed;
 };
 
 /**
@@ -115,7 +114,7 @@ void console_close(struct console *c);
  */
 void console_gone(struct console *c);
 
-/* Bytes console_type() takes now, 0 .. CONSOLE_INPUT. */
+/* Bytes console_type() takes now, 0 .. TYPED_MAX. */
 size_t console_input_room(const struct console *c);
 
 /**

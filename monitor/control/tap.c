@@ -20,11 +20,6 @@ struct tap_client {
 	bool gone;
 };
 
-static size_t input_room(const struct tap *t)
-{
-	return TAP_INPUT - (t->in_tail - t->in_head);
-}
-
 static void client_leave(struct tap_client *c)
 {
 	if (c->gone)
@@ -76,7 +71,7 @@ static void client_show(struct tap_client *c)
 		client_leave(c);
 	if (!c->gone)
 		loop_want(t->loop, &c->watch,
-			  (input_room(t) ? EPOLLIN : 0u) |
+			  (typed_room(&t->typed) ? EPOLLIN : 0u) |
 				  (c->pos < t->head ? EPOLLOUT : 0u));
 }
 
@@ -89,38 +84,20 @@ static void show_all(struct tap *t)
 
 static void give_input(struct tap *t)
 {
-	while (t->in_head < t->in_tail && !t->ended) {
-		ssize_t n = send(t->watch.fd, t->in + t->in_head,
-				 t->in_tail - t->in_head,
-				 MSG_DONTWAIT | MSG_NOSIGNAL);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 && errno == EAGAIN)
-			return;
-		if (n < 0)
-			break; /* the guest's end is closed */
-		t->in_head += (size_t)n;
-	}
-	t->in_head = 0;
-	t->in_tail = 0;
+	if (!t->ended)
+		typed_give(&t->typed, t->watch.fd);
 }
 
 static void want(struct tap *t)
 {
 	if (!t->ended)
 		loop_want(t->loop, &t->watch,
-			  EPOLLIN | (t->in_head < t->in_tail ? EPOLLOUT : 0u));
+			  EPOLLIN | (typed_waits(&t->typed) ? EPOLLOUT : 0u));
 }
 
 void tap_type(struct tap *t, const void *bytes, size_t n)
 {
-	n = min_u64(n, input_room(t));
-	memmove(t->in, t->in + t->in_head, t->in_tail - t->in_head);
-	t->in_tail -= t->in_head;
-	t->in_head = 0;
-	memcpy(t->in + t->in_tail, bytes, n);
-	t->in_tail += n;
+	(void)typed_add(&t->typed, bytes, n);
 	give_input(t);
 	want(t);
 }
@@ -133,11 +110,12 @@ static void client_ready(struct loop_watch *w, uint32_t events)
 	ssize_t n;
 
 	if (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) {
-		n = recv(w->fd, buf, min_u64(sizeof(buf), input_room(t)),
+		n = recv(w->fd, buf,
+			 min_u64(sizeof(buf), typed_room(&t->typed)),
 			 MSG_DONTWAIT);
 		if (n > 0)
 			tap_type(t, buf, (size_t)n);
-		else if (input_room(t) &&
+		else if (typed_room(&t->typed) &&
 			 (n == 0 || (errno != EAGAIN && errno != EINTR)))
 			client_leave(c);
 		else if (events & (EPOLLHUP | EPOLLERR))

@@ -13,9 +13,9 @@
 #define DISCO_MONITOR_TAP_H
 
 #include "monitor/control/loop.h"
+#include "monitor/control/typed.h"
 
 #define TAP_BYTES	65536u /* what a new client is shown again */
-#define TAP_INPUT	4096u
 #define TAP_MAX_CLIENTS 8u
 
 struct tap_client;
@@ -27,9 +27,8 @@ struct tap {
 	struct tap_client *clients, *left;
 	unsigned nr_clients;
 	uint64_t head; /* bytes ever read; ring[head % TAP_BYTES] is next */
-	size_t in_head, in_tail;
 	uint8_t ring[TAP_BYTES];
-	uint8_t in[TAP_INPUT];
+	struct typed typed;
 };
 
 /* @fd: non-blocking stream socket, the caller's, outlives the tap. */

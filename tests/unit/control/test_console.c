@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 // LINK: monitor/control/console.c monitor/control/console_text.c
+// LINK: monitor/control/typed.c
 // LINK: monitor/control/sink.c monitor/control/loop.c
 /* Guest consoles: lines, prefixes, floods, marks, and the keys that are ours.
  */
@@ -380,7 +381,7 @@ static void input_waits_for_the_guest(void **state)
 		out += r > 0 ? (size_t)r : 0;
 		turn(f);
 	}
-	assert_int_equal(console_input_room(&f->con[0]), CONSOLE_INPUT);
+	assert_int_equal(console_input_room(&f->con[0]), TYPED_MAX);
 	drop(f);
 }
 

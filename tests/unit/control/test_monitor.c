@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 // LINK: tests/unit/control/fake_worker.c monitor/control/monitor.c
 // LINK: monitor/control/starter.c monitor/control/adopt.c monitor/control/tap.c
+// LINK: monitor/control/typed.c
 // LINK: monitor/control/api.c monitor/control/api_routes.c
 // LINK: monitor/control/api_vm.c monitor/control/api_figures.c
 // LINK: monitor/control/api_move.c monitor/control/move.c
