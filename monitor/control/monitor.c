@@ -234,16 +234,15 @@ static int open_signals(struct monitor *m)
 /* The worker program on each node, once for all guests of this monitor. */
 static int copy_code(struct monitor *m, struct diag *d)
 {
-	struct topology t = { .nr_nodes = 0 };
+	const struct topology *t = &m->topology;
 	int fd, err = worker_code_create(&m->code, WORKER_PROGRAM, d);
 
 	if (!err)
-		err = topology_create(&t, d);
-	if (!err && !t.this_machine)
+		err = topology_create(&m->topology, d);
+	if (!err && !t->this_machine)
 		err = worker_code_get(&m->code, NODE_AUTO, &fd, d);
-	for (unsigned i = 0; !err && t.this_machine && i < t.nr_nodes; i++)
-		err = worker_code_get(&m->code, t.nodes[i].id, &fd, d);
-	topology_destroy(&t);
+	for (unsigned i = 0; !err && t->this_machine && i < t->nr_nodes; i++)
+		err = worker_code_get(&m->code, t->nodes[i].id, &fd, d);
 	return err;
 }
 
@@ -278,7 +277,8 @@ int monitor_create(struct monitor *m, struct diag *d)
 	m->watcher.err.patience_ms = 0;
 	m->watcher.ended = on_ended;
 	m->watcher.heard = on_heard;
-	agents_create(&m->agents, &m->watcher.loop, move_agent_heard);
+	agents_create(&m->agents, &m->watcher.loop, &m->watcher.err,
+		      &m->topology, move_agent_heard);
 	adopt_all(m);
 	return api_create(m, &m->api, d);
 }
@@ -296,6 +296,7 @@ static int timeout_ms(const struct monitor *m, uint64_t now)
 
 	ms = sooner(ms, notify_timeout_ms(m, now));
 	ms = sooner(ms, move_timeout_ms(m, now));
+	ms = sooner(ms, agents_timeout_ms(&m->agents, now));
 	if (m->starters)
 		ms = sooner(ms, LOOK_MS);
 	for (const struct guest *g = m->guests; g; g = g->next) {
@@ -348,6 +349,7 @@ int monitor_turn(struct monitor *m)
 			vm_kill_late(&g->vm, now);
 	starter_tick(m, now);
 	move_tick(m, now);
+	agents_tick(&m->agents, now);
 	reap_strangers(m);
 	api_turn(m->api, now);
 	notify_tick(m, now);
@@ -372,6 +374,7 @@ void monitor_destroy(struct monitor *m)
 	if (m->signals.fd >= 0)
 		(void)close(m->signals.fd);
 	worker_code_destroy(&m->code);
+	topology_destroy(&m->topology);
 	loop_destroy(&m->watcher.loop);
 	state_dir_close(&m->state);
 }

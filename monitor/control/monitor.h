@@ -47,6 +47,7 @@ struct monitor {
 	unsigned nr_running, nr_ended;
 	uint64_t last_id;
 	struct starter *starters;
+	struct topology topology; /* as it was found at the start */
 	struct worker_code code;
 	struct agents agents;
 	struct boot_copies boots;
