@@ -82,6 +82,14 @@ static json_t *agents_json(const struct agents *all)
 	return list;
 }
 
+static json_t *balance_json(const struct balancer *b)
+{
+	return json_pack("{s:I, s:I, s:I, s:I}", "interval_ms",
+			 (json_int_t)(b->period_ns / 1000000u), "checks",
+			 (json_int_t)b->checks, "moves", (json_int_t)b->moves,
+			 "moves_failed", (json_int_t)b->failed);
+}
+
 void stats_poll(struct api_call *c, bool late)
 {
 	uint64_t now = loop_now_ns();
@@ -93,8 +101,9 @@ void stats_poll(struct api_call *c, bool late)
 	for (const struct guest *g = c->m->guests; g; g = g->next)
 		(void)json_array_append_new(list, stats_json(g, now));
 	api_answer(c, MHD_HTTP_OK,
-		   json_pack("{s:o, s:o}", "vms", list, "agents",
-			     agents_json(&c->m->agents)));
+		   json_pack("{s:o, s:o, s:o}", "vms", list, "agents",
+			     agents_json(&c->m->agents), "balance",
+			     balance_json(&c->m->balancer)));
 }
 
 /* --- Prometheus --- */
@@ -231,6 +240,24 @@ static void print_agents(const struct agents *all, FILE *out)
 	}
 }
 
+static void print_counter(const char *name, const char *help, uint64_t value,
+			  FILE *out)
+{
+	(void)fprintf(out, "# HELP %s %s\n# TYPE %s counter\n%s %llu\n", name,
+		      help, name, name, (unsigned long long)value);
+}
+
+static void print_balance(const struct balancer *b, FILE *out)
+{
+	print_counter("disco_balance_checks_total",
+		      "How often it was looked whether a VM should move.",
+		      b->checks, out);
+	print_counter("disco_balance_moves_total",
+		      "Moves that were made for balance.", b->moves, out);
+	print_counter("disco_balance_failed_moves_total",
+		      "Moves for balance that failed.", b->failed, out);
+}
+
 void metrics_poll(struct api_call *c, bool late)
 {
 	char *text = NULL;
@@ -248,6 +275,7 @@ void metrics_poll(struct api_call *c, bool late)
 		for (size_t i = 0; i < ARRAY_SIZE(metrics); i++)
 			print_metric(c->m, &metrics[i], out);
 		print_agents(&c->m->agents, out);
+		print_balance(&c->m->balancer, out);
 		if (fclose(out) == 0 && text) {
 			api_answer_text(c, "text/plain; version=0.0.4", text);
 			return;

@@ -25,6 +25,7 @@
 static char dir[] = "/tmp/disco-test-monitor.XXXXXX";
 pid_t monitor_pid;
 int log_fd;
+char *monitor_option;
 
 /* --- in place of KVM and of kernels --- */
 
@@ -106,12 +107,13 @@ int run_hold_standard_fds(struct diag *d)
 
 _Noreturn void child(int err)
 {
-	char *argv[] = { (char[]){ "monitor" }, NULL };
+	static char word[] = "monitor";
+	char *argv[] = { word, monitor_option, NULL };
 	struct diag d = { .status = ST_OK };
 	int ret;
 
 	(void)dup2(err, 2);
-	ret = monitor_main(1, argv, &d);
+	ret = monitor_main(monitor_option ? 2 : 1, argv, &d);
 	if (ret < 0)
 		(void)dprintf(2, "disco: %s\n", d.text);
 	_exit(ret < 0 ? (int)d.status : ret);

@@ -21,7 +21,8 @@
 #define MS_NONSENSE 8
 
 extern pid_t monitor_pid;
-extern int log_fd; /* its standard error */
+extern int log_fd;	     /* its standard error */
+extern char *monitor_option; /* on its command line; NULL: none */
 
 /* First thing in main(): does not return in a worker. False: no directory. */
 bool monitor_calls_begin(int argc, char **argv);

@@ -9,9 +9,10 @@
 // LINK: monitor/control/state_dir.c monitor/control/cache_dir.c cowdisk/io_fd.c
 // LINK: monitor/control/cow_files.c monitor/control/api_move.c numa/topology.c
 // LINK: monitor/control/move_map.c monitor/control/state_vm.c monitor/ipc/fds.c
-// LINK: monitor/control/boot_set.c monitor/control/vm_watch.c -lmicrohttpd
-// LINK: monitor/control/ram_file.c monitor/control/monitor.c
-// LINK: monitor/control/starter.c monitor/control/outcome.c
+// LINK: monitor/control/boot_set.c monitor/control/vm_watch.c numa/balance.c
+// LINK: monitor/control/ram_file.c monitor/control/balancer.c -lmicrohttpd
+// LINK: monitor/control/monitor.c monitor/control/starter.c
+// LINK: monitor/control/outcome.c monitor/control/process.c
 // LINK: monitor/control/api_vm.c monitor/control/agents.c monitor/control/tap.c
 // LINK: monitor/control/launch.c monitor/control/adopt.c monitor/control/move.c
 // LINK: monitor/control/spawn.c monitor/control/plan.c monitor/control/size.c

@@ -9,9 +9,10 @@
 // LINK: monitor/control/state_dir.c monitor/control/cache_dir.c cowdisk/io_fd.c
 // LINK: monitor/control/cow_files.c monitor/control/api_move.c numa/topology.c
 // LINK: monitor/control/move_map.c monitor/control/state_vm.c monitor/ipc/fds.c
-// LINK: monitor/control/boot_set.c monitor/control/vm_watch.c -lmicrohttpd
-// LINK: monitor/control/ram_file.c monitor/control/monitor.c
-// LINK: monitor/control/starter.c monitor/control/outcome.c
+// LINK: monitor/control/boot_set.c monitor/control/vm_watch.c numa/balance.c
+// LINK: monitor/control/ram_file.c monitor/control/balancer.c -lmicrohttpd
+// LINK: monitor/control/monitor.c monitor/control/starter.c
+// LINK: monitor/control/outcome.c monitor/control/process.c
 // LINK: monitor/control/api_vm.c monitor/control/agents.c monitor/control/tap.c
 // LINK: monitor/control/launch.c monitor/control/adopt.c monitor/control/move.c
 // LINK: monitor/control/spawn.c monitor/control/plan.c monitor/control/size.c
@@ -148,6 +149,105 @@ static void an_agent_that_dies_is_replaced(void **state)
 	vm_call("obey.g", "kill");
 }
 
+/* --- balancing: test_balancer.c; here, what is told of it --- */
+
+static void balance_is_counted(void **state)
+{
+	json_t *doc = description(), *root = call("GET", "/v1/stats", NULL);
+	struct diag d = { .status = ST_OK };
+	char *text = NULL;
+
+	(void)state;
+	has_keys_of(doc, "Balance", json_object_get(root, "balance"));
+	json_decref(root);
+	json_decref(doc);
+	assert_int_equal(http_call("GET", "/metrics", NULL, &text, &d), 0);
+	assert_non_null(strstr(text, "\ndisco_balance_checks_total "));
+	assert_non_null(strstr(text, "\ndisco_balance_moves_total 0\n"));
+	assert_non_null(strstr(text, "\ndisco_balance_failed_moves_total 0\n"));
+	free(text);
+}
+
+static json_int_t balance_figure(const char *key)
+{
+	json_t *root = call("GET", "/v1/stats", NULL);
+	json_int_t n = json_integer_value(
+		json_object_get(json_object_get(root, "balance"), key));
+
+	json_decref(root);
+	return n;
+}
+
+/* Two nodes of a CPU each, as far as hwloc is asked. */
+static int set_up_two_nodes(void **state)
+{
+	static char option[] = "--balance=0.1";
+
+	monitor_option = option;
+	(void)setenv("HWLOC_SYNTHETIC", "numa:2(memory=268435456) pu:1", 1);
+	(void)setenv("HWLOC_THISSYSTEM", "1", 1);
+	return sysconf(_SC_NPROCESSORS_ONLN) < 2 ? 0 : set_up(state);
+}
+
+static int tear_down_two_nodes(void **state)
+{
+	monitor_option = NULL;
+	(void)unsetenv("HWLOC_SYNTHETIC");
+	(void)unsetenv("HWLOC_THISSYSTEM");
+	return sysconf(_SC_NPROCESSORS_ONLN) < 2 ? 0 : tear_down(state);
+}
+
+static void start_on_node_0(const char *name, const char *node)
+{
+	char body[256];
+
+	(void)snprintf(body, sizeof(body),
+		       "{\"name\":\"%s\",\"kernel\":\"/kernel\","
+		       "\"memory\":\"16M\"%s}",
+		       name, node);
+	json_decref(call("POST", "/v1/vms", body));
+	assert_int_equal(figure(name, "node"), 0);
+}
+
+/* Those that were put there stay; then one that was not is to move. */
+static void who_may_be_moved_is(void **state)
+{
+	uint64_t end;
+	json_int_t to;
+
+	(void)state;
+	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
+		SKIP("one CPU");
+	need_move_pages();
+	assert_int_equal(balance_figure("interval_ms"), 100);
+	start_on_node_0("busy.1", ",\"node\":0");
+	start_on_node_0("busy.2", ",\"node\":0");
+	to = balance_figure("checks") + 8;
+	end = now_ns() + 20000000000ull;
+	while (balance_figure("checks") < to && now_ns() < end)
+		(void)usleep(20000);
+	assert_true(balance_figure("checks") >= to);
+	assert_int_equal(balance_figure("moves_failed"), 0);
+	assert_int_equal(balance_figure("moves"), 0);
+	start_on_node_0("busy.3", "");
+	while (balance_figure("moves") + balance_figure("moves_failed") == 0) {
+		assert_true(now_ns() < end);
+		(void)usleep(20000);
+	}
+	/* Where there is no node 1 the agent finds out. */
+	if (balance_figure("moves_failed")) {
+		said("busy.3: its memory was not pulled: No such device");
+		assert_int_equal(figure("busy.3", "node"), 0);
+	}
+	expect("busy.3", "running", 0);
+	for (unsigned i = 1; i <= 3; i++) {
+		char name[16];
+
+		(void)snprintf(name, sizeof(name), "busy.%u", i);
+		vm_call(name, "kill");
+	}
+}
+
 /* --- agents --- */
 
 /* What the stats say of the agent of node 0. */
@@ -250,6 +350,10 @@ int main(int argc, char **argv)
 		WITH_MONITOR(move_requests_are_checked),
 		WITH_MONITOR(moves_that_fail_end_no_guest),
 		WITH_MONITOR(an_agent_that_dies_is_replaced),
+		WITH_MONITOR(balance_is_counted),
+		cmocka_unit_test_setup_teardown(who_may_be_moved_is,
+						set_up_two_nodes,
+						tear_down_two_nodes),
 		WITH_MONITOR(agents_are_there_from_the_start),
 		WITH_MONITOR(their_text_is_local),
 		WITH_MONITOR(who_died_is_started_again),
