@@ -50,7 +50,7 @@ CONTROL_SRCS	+= monitor/control/run.c monitor/control/launch.c \
 		   monitor/control/console_text.c \
 		   monitor/control/sink.c monitor/control/loop.c \
 		   monitor/control/report.c monitor/control/state_dir.c \
-		   monitor/control/state_vm.c
+		   monitor/control/state_vm.c monitor/control/process.c
 
 # control: the monitor, its API, and the commands that use it
 CONTROL_SRCS	+= monitor/control/monitor.c monitor/control/starter.c \
@@ -59,6 +59,7 @@ CONTROL_SRCS	+= monitor/control/monitor.c monitor/control/starter.c \
 		   monitor/control/api_routes.c monitor/control/api_vm.c \
 		   monitor/control/api_figures.c monitor/control/api_move.c \
 		   monitor/control/agents.c monitor/control/move.c \
+		   monitor/control/balancer.c \
 		   monitor/control/move_map.c monitor/control/boot_copies.c \
 		   monitor/control/cli_move.c monitor/ipc/fds.c \
 		   monitor/control/http_client.c monitor/control/cli.c \

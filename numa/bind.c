@@ -111,7 +111,7 @@ int node_run_task_on(int tid, const uint16_t *cpus, unsigned nr)
 }
 
 /* Counts one batch of at most BATCH pages. */
-static int count_batch(char *addr, size_t nr_pages, nodeid_t node,
+static int count_batch(int pid, char *addr, size_t nr_pages, nodeid_t node,
 		       uint64_t *touched, uint64_t *local)
 {
 	void *pages[BATCH];
@@ -121,7 +121,7 @@ static int count_batch(char *addr, size_t nr_pages, nodeid_t node,
 		pages[i] = addr + i * PAGE_BYTES;
 		where[i] = -ENOENT;
 	}
-	if (syscall(SYS_move_pages, 0, nr_pages, pages, NULL, where, 0) < 0)
+	if (syscall(SYS_move_pages, pid, nr_pages, pages, NULL, where, 0) < 0)
 		return -errno;
 	for (size_t i = 0; i < nr_pages; i++) {
 		*touched += where[i] >= 0;
@@ -133,6 +133,12 @@ static int count_batch(char *addr, size_t nr_pages, nodeid_t node,
 int node_pages_local(void *addr, size_t bytes, nodeid_t node, uint64_t *touched,
 		     uint64_t *local)
 {
+	return node_pages_of(0, addr, bytes, node, touched, local);
+}
+
+int node_pages_of(int pid, void *addr, size_t bytes, nodeid_t node,
+		  uint64_t *touched, uint64_t *local)
+{
 	uint64_t nr_touched = 0, nr_local = 0;
 	size_t left = bytes / PAGE_BYTES;
 	char *at = addr;
@@ -143,7 +149,7 @@ int node_pages_local(void *addr, size_t bytes, nodeid_t node, uint64_t *touched,
 		return -ENODEV;
 	while (left) {
 		size_t n = left < BATCH ? left : BATCH;
-		int err = count_batch(at, n, node, &nr_touched, &nr_local);
+		int err = count_batch(pid, at, n, node, &nr_touched, &nr_local);
 
 		if (err)
 			return err;

@@ -78,4 +78,14 @@ MUST_CHECK int node_run_task_on(int tid, const uint16_t *cpus, unsigned nr);
 MUST_CHECK int node_pages_local(void *addr, size_t bytes, nodeid_t node,
 				uint64_t *touched, uint64_t *local);
 
+/**
+ * node_pages_of() - the same for another process of this user
+ * @pid:  0: this process
+ * @addr: in @pid
+ *
+ * Return: as above; -ESRCH @pid is gone.
+ */
+MUST_CHECK int node_pages_of(int pid, void *addr, size_t bytes, nodeid_t node,
+			     uint64_t *touched, uint64_t *local);
+
 #endif

@@ -1,4 +1,4 @@
 # SPDX-License-Identifier: BSD-2-Clause
-NUMA_SRCS	+= numa/topology.c numa/place.c numa/bind.c
+NUMA_SRCS	+= numa/topology.c numa/place.c numa/balance.c numa/bind.c
 # The worker is static and has no hwloc: it gets the raw bindings only.
 WORKER_SRCS	+= numa/bind.c

@@ -230,6 +230,15 @@ out_free:
 	return err;
 }
 
+void topology_refresh_free(struct topology *t)
+{
+	for (unsigned i = 0; t->this_machine && i < t->nr_nodes; i++) {
+		struct topology_node *n = &t->nodes[i];
+
+		n->free_bytes = node_free_bytes(n->id, n->total_bytes);
+	}
+}
+
 void topology_destroy(struct topology *t)
 {
 	if (!t)

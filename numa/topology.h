@@ -60,6 +60,15 @@ struct topology {
  */
 MUST_CHECK int topology_create(struct topology *out, struct diag *d);
 
+/**
+ * topology_refresh_free() - look again at how much memory is free
+ *
+ * Changes free_bytes alone. Nothing to do for a described machine.
+ *
+ * Context: who owns @t; reads a file of /sys a node.
+ */
+void topology_refresh_free(struct topology *t);
+
 /* NULL and all-zero are fine. */
 void topology_destroy(struct topology *t);
 

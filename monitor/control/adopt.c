@@ -9,6 +9,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "monitor/control/process.h"
+
 #define LOST "ended while no monitor was running; how is not known"
 
 /* Our ends go to @w, the worker's to @theirs. */

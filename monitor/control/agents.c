@@ -11,6 +11,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "monitor/control/move_map.h"
+#include "monitor/control/sink.h"
 #include "monitor/control/spawn_child.h"
 #include "monitor/ipc/fds.h"
 
@@ -44,14 +46,32 @@ static void forget(struct agent *a)
 	a->pid = 0;
 }
 
+static void plan_start(struct agent *a, uint64_t now)
+{
+	bool calm = now - a->started_ns >= AGENT_CALM_NS;
+
+	a->delay_ns = calm || !a->delay_ns
+			      ? AGENT_FIRST_NS
+			      : min_u64(2 * a->delay_ns, AGENT_LAST_NS);
+	a->again_ns = now + a->delay_ns;
+}
+
 static void on_death(struct loop_watch *w, uint32_t events)
 {
 	struct agent *a = container_of(w, struct agent, pidfd);
+	int status = 0;
 
 	(void)events;
-	if (waitpid(a->pid, NULL, WNOHANG) != a->pid)
+	if (waitpid(a->pid, &status, WNOHANG) != a->pid)
 		return;
 	forget(a);
+	plan_start(a, loop_now_ns());
+	sink_line(a->all->err,
+		  "disco: the agent of node %d died (%s %d); the next one "
+		  "starts in %.1f s",
+		  a->node, WIFSIGNALED(status) ? "signal" : "exit status",
+		  WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status),
+		  (double)a->delay_ns / 1e9);
 	a->all->heard(a->all, a, NULL);
 }
 
@@ -118,6 +138,8 @@ static int start(struct agent *a, const struct topology *t, struct diag *d)
 				 .nr_fds = AGENT_FD_CONTROL + 1 };
 	int err = worker_code_get(&a->all->code, a->node, &c.code, d);
 
+	a->started_ns = loop_now_ns();
+	a->again_ns = 0;
 	if (err)
 		return err;
 	err = fork_child(a, &c);
@@ -125,6 +147,7 @@ static int start(struct agent *a, const struct topology *t, struct diag *d)
 		return diag_fail(d, ST_HOST, -err,
 				 "cannot start the agent of node %d: %s",
 				 a->node, strerror(-err));
+	a->starts++;
 	a->sock.ready = on_answer;
 	a->pidfd.ready = on_death;
 	loop_want(a->all->loop, &a->sock, EPOLLIN);
@@ -141,17 +164,77 @@ int agent_ask(struct agent *a, const struct agent_request *r, const int *fds,
 	return a->pid ? fds_send(a->sock.fd, r, len, fds, nr) : -EPIPE;
 }
 
+void agent_text_pages(const struct agent *a, uint64_t *pages, uint64_t *local)
+{
+	*pages = *local = 0;
+	if (a->pid)
+		move_map_text_pages(a->pid, a->all->code.program, a->node,
+				    pages, local);
+}
+
 /* --- all of them --- */
 
-void agents_create(struct agents *all, struct loop *loop,
+/* NULL: there are MAX_NODES others. */
+static struct agent *agent_of(struct agents *all, nodeid_t node)
+{
+	struct agent *a = all->list;
+
+	while (a < all->list + all->nr && a->node != node)
+		a++;
+	if (a == all->list + MAX_NODES)
+		return NULL;
+	if (a == all->list + all->nr) {
+		*a = (struct agent){ .all = all, .node = node };
+		a->sock.fd = a->pidfd.fd = -1;
+		all->nr++;
+	}
+	return a;
+}
+
+/* One that nobody asked for: when it cannot, another time. */
+static void try_start(struct agent *a)
+{
+	struct diag d = { .status = ST_OK };
+
+	if (start(a, a->all->t, &d) == 0)
+		return;
+	plan_start(a, loop_now_ns());
+	sink_line(a->all->err, "disco: %s; again in %.1f s", d.text,
+		  (double)a->delay_ns / 1e9);
+}
+
+static void start_all(struct agents *all)
+{
+	const struct topology *t = all->t;
+
+	for (unsigned i = 0; t->this_machine && i < t->nr_nodes; i++) {
+		const struct topology_node *n = &t->nodes[i];
+		struct agent *a = n->nr_cpus && n->total_bytes
+					  ? agent_of(all, n->id)
+					  : NULL;
+
+		if (a)
+			try_start(a);
+	}
+}
+
+void agents_create(struct agents *all, struct loop *loop, struct sink *err,
+		   const struct topology *t,
 		   void (*heard)(struct agents *all, struct agent *agent,
 				 const struct agent_answer *a))
 {
 	memset(all, 0, sizeof(*all));
 	all->loop = loop;
+	all->err = err;
+	all->t = t;
 	all->heard = heard;
-	if (worker_code_create(&all->code, AGENT_PROGRAM, &all->missing) == 0)
-		all->missing.status = ST_OK;
+	if (worker_code_create(&all->code, AGENT_PROGRAM, &all->missing)) {
+		sink_line(err, "disco: VMs cannot be moved: %s",
+			  all->missing.text);
+		return;
+	}
+	all->missing.status = ST_OK;
+	start_all(all);
 }
 
 void agents_destroy(struct agents *all)
@@ -171,6 +254,26 @@ void agents_destroy(struct agents *all)
 	all->loop = NULL;
 }
 
+void agents_tick(struct agents *all, uint64_t now)
+{
+	for (unsigned i = 0; i < all->nr; i++) {
+		struct agent *a = &all->list[i];
+
+		if (!a->pid && a->again_ns && a->again_ns <= now)
+			try_start(a);
+	}
+}
+
+int agents_timeout_ms(const struct agents *all, uint64_t now)
+{
+	uint64_t first = UINT64_MAX;
+
+	for (unsigned i = 0; i < all->nr; i++)
+		if (!all->list[i].pid && all->list[i].again_ns)
+			first = min_u64(first, all->list[i].again_ns);
+	return first == UINT64_MAX ? -1 : loop_ms_until(first, now);
+}
+
 bool agents_know(const struct agents *all, pid_t pid)
 {
 	for (unsigned i = 0; i < all->nr; i++)
@@ -182,22 +285,16 @@ bool agents_know(const struct agents *all, pid_t pid)
 int agents_get(struct agents *all, const struct topology *t, nodeid_t node,
 	       struct agent **out, struct diag *d)
 {
-	struct agent *a = all->list;
+	struct agent *a;
 	int err = 0;
 
 	if (all->missing.status != ST_OK) {
 		*d = all->missing;
 		return -ENOENT;
 	}
-	while (a < all->list + all->nr && a->node != node)
-		a++;
-	if (a == all->list + MAX_NODES)
+	a = agent_of(all, node);
+	if (!a)
 		return diag_fail(d, ST_HOST, ENOSPC, "too many nodes");
-	if (a == all->list + all->nr) {
-		*a = (struct agent){ .all = all, .node = node };
-		a->sock.fd = a->pidfd.fd = -1;
-		all->nr++;
-	}
 	if (!a->pid)
 		err = start(a, t, d);
 	if (!err)

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The monitor's agents: one a node, started when it is first needed, and
- * again when it has died. An agent works for one asker at a time.
+ * The monitor's agents: one a node that has CPUs and memory, from the start;
+ * one for any other node when it is first needed. One that has died is started
+ * again: at once when it is needed, else after AGENT_FIRST_NS, and twice as
+ * long each time it dies soon, so that one that always dies costs nothing. An
+ * agent works for one asker at a time.
  */
 #ifndef DISCO_MONITOR_AGENTS_H
 #define DISCO_MONITOR_AGENTS_H
@@ -13,17 +16,28 @@
 #include "monitor/control/worker_code.h"
 #include "numa/topology.h"
 
+#define AGENT_FIRST_NS 100000000ull
+#define AGENT_LAST_NS  60000000000ull /* at most */
+#define AGENT_CALM_NS  60000000000ull /* who lived that long died by chance */
+
 struct agents;
+struct sink;
 
 struct agent {
 	struct agents *all;
 	nodeid_t node;
-	pid_t pid; /* 0: none runs */
+	pid_t pid;	     /* 0: none runs */
+	unsigned starts;     /* how many there were */
+	uint64_t started_ns; /* CLOCK_MONOTONIC; of the last one */
+	uint64_t delay_ns;   /* before the last start; 0: none */
+	uint64_t again_ns;   /* when the next one is started; 0: not planned */
 	struct loop_watch sock, pidfd;
 };
 
 struct agents {
 	struct loop *loop;
+	struct sink *err;	  /* for messages */
+	const struct topology *t; /* for starts that nobody asks for */
 	struct worker_code code;
 	struct diag missing; /* why there are none; ST_OK: there can be */
 	struct agent list[MAX_NODES];
@@ -34,11 +48,15 @@ struct agents {
 };
 
 /**
- * agents_create() - find the program; start nothing
+ * agents_create() - find the program; start one a node
+ * @err: where deaths are told
+ * @t:   stays the caller's; of another machine: nothing is started
  *
- * Not an error when there is none: agents_get() will say so.
+ * Not an error when there is no program, which one line says: agents_get()
+ * will say so, too.
  */
-void agents_create(struct agents *all, struct loop *loop,
+void agents_create(struct agents *all, struct loop *loop, struct sink *err,
+		   const struct topology *t,
 		   void (*heard)(struct agents *all, struct agent *agent,
 				 const struct agent_answer *a));
 
@@ -62,6 +80,15 @@ MUST_CHECK int agents_get(struct agents *all, const struct topology *t,
  */
 MUST_CHECK int agent_ask(struct agent *a, const struct agent_request *r,
 			 const int *fds, unsigned nr);
+
+/* After each turn of the loop: starts that are due. */
+void agents_tick(struct agents *all, uint64_t now);
+
+/* How long the loop may sleep; -1: for ever. */
+int agents_timeout_ms(const struct agents *all, uint64_t now);
+
+/* Mapped pages of its text, and those on its node; 0: not known. */
+void agent_text_pages(const struct agent *a, uint64_t *pages, uint64_t *local);
 
 /* Is it one of them? */
 bool agents_know(const struct agents *all, pid_t pid);

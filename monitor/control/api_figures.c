@@ -61,6 +61,35 @@ static json_t *stats_json(const struct guest *g, uint64_t now)
 		(json_int_t)g->longest_stall_ns);
 }
 
+static json_t *agents_json(const struct agents *all)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < all->nr; i++) {
+		const struct agent *a = &all->list[i];
+		uint64_t pages, local;
+
+		agent_text_pages(a, &pages, &local);
+		(void)json_array_append_new(
+			list,
+			json_pack("{s:i, s:o, s:I, s:I, s:I}", "node",
+				  (int)a->node, "pid",
+				  a->pid ? json_integer(a->pid) : json_null(),
+				  "starts", (json_int_t)a->starts, "text_pages",
+				  (json_int_t)pages, "text_pages_local",
+				  (json_int_t)local));
+	}
+	return list;
+}
+
+static json_t *balance_json(const struct balancer *b)
+{
+	return json_pack("{s:I, s:I, s:I, s:I}", "interval_ms",
+			 (json_int_t)(b->period_ns / 1000000u), "checks",
+			 (json_int_t)b->checks, "moves", (json_int_t)b->moves,
+			 "moves_failed", (json_int_t)b->failed);
+}
+
 void stats_poll(struct api_call *c, bool late)
 {
 	uint64_t now = loop_now_ns();
@@ -71,7 +100,10 @@ void stats_poll(struct api_call *c, bool late)
 	list = json_array();
 	for (const struct guest *g = c->m->guests; g; g = g->next)
 		(void)json_array_append_new(list, stats_json(g, now));
-	api_answer(c, MHD_HTTP_OK, json_pack("{s:o}", "vms", list));
+	api_answer(c, MHD_HTTP_OK,
+		   json_pack("{s:o, s:o, s:o}", "vms", list, "agents",
+			     agents_json(&c->m->agents), "balance",
+			     balance_json(&c->m->balancer)));
 }
 
 /* --- Prometheus --- */
@@ -173,6 +205,59 @@ static void print_metric(const struct monitor *m, const struct metric *k,
 				      k->value(g));
 }
 
+/* Agents' metrics, all values of one after the other. */
+enum { AGENT_LOCAL, AGENT_REMOTE, AGENT_STARTS, NR_AGENT_METRICS };
+
+static const struct {
+	const char *name, *type, *help;
+} agent_metrics[NR_AGENT_METRICS] = {
+	[AGENT_LOCAL] = { "disco_agent_text_local_pages", "gauge",
+			  "Mapped pages of the agent's text on its node." },
+	[AGENT_REMOTE] = { "disco_agent_text_remote_pages", "gauge",
+			   "Mapped pages of the agent's text on other nodes." },
+	[AGENT_STARTS] = { "disco_agent_starts_total", "counter",
+			   "How often an agent of the node was started." },
+};
+
+static void print_agents(const struct agents *all, FILE *out)
+{
+	uint64_t v[MAX_NODES][NR_AGENT_METRICS];
+
+	for (unsigned i = 0; i < all->nr; i++) {
+		agent_text_pages(&all->list[i], &v[i][AGENT_REMOTE],
+				 &v[i][AGENT_LOCAL]);
+		v[i][AGENT_REMOTE] -= v[i][AGENT_LOCAL];
+		v[i][AGENT_STARTS] = all->list[i].starts;
+	}
+	for (unsigned k = 0; all->nr && k < NR_AGENT_METRICS; k++) {
+		(void)fprintf(out, "# HELP %s %s\n# TYPE %s %s\n",
+			      agent_metrics[k].name, agent_metrics[k].help,
+			      agent_metrics[k].name, agent_metrics[k].type);
+		for (unsigned i = 0; i < all->nr; i++)
+			(void)fprintf(out, "%s{node=\"%d\"} %llu\n",
+				      agent_metrics[k].name, all->list[i].node,
+				      (unsigned long long)v[i][k]);
+	}
+}
+
+static void print_counter(const char *name, const char *help, uint64_t value,
+			  FILE *out)
+{
+	(void)fprintf(out, "# HELP %s %s\n# TYPE %s counter\n%s %llu\n", name,
+		      help, name, name, (unsigned long long)value);
+}
+
+static void print_balance(const struct balancer *b, FILE *out)
+{
+	print_counter("disco_balance_checks_total",
+		      "How often it was looked whether a VM should move.",
+		      b->checks, out);
+	print_counter("disco_balance_moves_total",
+		      "Moves that were made for balance.", b->moves, out);
+	print_counter("disco_balance_failed_moves_total",
+		      "Moves for balance that failed.", b->failed, out);
+}
+
 void metrics_poll(struct api_call *c, bool late)
 {
 	char *text = NULL;
@@ -189,6 +274,8 @@ void metrics_poll(struct api_call *c, bool late)
 			      c->m->nr_running);
 		for (size_t i = 0; i < ARRAY_SIZE(metrics); i++)
 			print_metric(c->m, &metrics[i], out);
+		print_agents(&c->m->agents, out);
+		print_balance(&c->m->balancer, out);
 		if (fclose(out) == 0 && text) {
 			api_answer_text(c, "text/plain; version=0.0.4", text);
 			return;

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define KEY_FIRST 256
@@ -78,6 +79,19 @@ int cli_parse(const struct cli_command *c, int argc, char **argv,
 	out->words = argv + optind;
 	out->nr_words = (unsigned)(argc - optind);
 	return check_words(c, out, d);
+}
+
+int cli_number(const char *text, double least, double *out, struct diag *d)
+{
+	char *end;
+	double v = strtod(text, &end);
+
+	if (end == text || *end || !(v >= least) || v > 86400.0)
+		return diag_fail(d, ST_USAGE, EINVAL,
+				 "'%.64s' is not a number from %g to 86400",
+				 text, least);
+	*out = v;
+	return 0;
 }
 
 void cli_duration(uint64_t ms, char *out, size_t size)

@@ -45,6 +45,15 @@ extern const struct cli_command cli_monitor, cli_ls, cli_stats, cli_stop,
 MUST_CHECK int cli_parse(const struct cli_command *c, int argc, char **argv,
 			 struct cli_args *out, struct diag *d);
 
+/**
+ * cli_number() - value of an option
+ * @least: the smallest allowed; 86400 is the largest
+ *
+ * Return: 0; -EINVAL (ST_USAGE).
+ */
+MUST_CHECK int cli_number(const char *text, double least, double *out,
+			  struct diag *d);
+
 /* Subcommands: exit status, or -errno with @d filled. */
 int ls_main(int argc, char **argv, struct diag *d);
 int stats_main(int argc, char **argv, struct diag *d);

@@ -121,19 +121,6 @@ static int stats_once(const struct cli_args *a, struct diag *d)
 	return 0;
 }
 
-static int number(const char *text, double least, double *out, struct diag *d)
-{
-	char *end;
-	double v = strtod(text, &end);
-
-	if (end == text || *end || !(v >= least) || v > 86400.0)
-		return diag_fail(d, ST_USAGE, EINVAL,
-				 "'%.64s' is not a number from %g to 86400",
-				 text, least);
-	*out = v;
-	return 0;
-}
-
 int stats_main(int argc, char **argv, struct diag *d)
 {
 	struct cli_args a;
@@ -144,9 +131,9 @@ int stats_main(int argc, char **argv, struct diag *d)
 	if (err)
 		return err < 0 ? err : ST_OK;
 	if (a.given[STATS_WATCH])
-		err = number(a.value[STATS_WATCH], 0.1, &wait, d);
+		err = cli_number(a.value[STATS_WATCH], 0.1, &wait, d);
 	if (!err && a.given[STATS_COUNT])
-		err = number(a.value[STATS_COUNT], 1.0, &count, d);
+		err = cli_number(a.value[STATS_COUNT], 1.0, &count, d);
 	nap.tv_sec = (time_t)wait;
 	nap.tv_nsec = (long)((wait - (double)nap.tv_sec) * 1e9);
 	while (!err) {

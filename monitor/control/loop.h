@@ -56,6 +56,14 @@ void loop_want(struct loop *l, struct loop_watch *w, uint32_t events);
  */
 MUST_CHECK int loop_turn(struct loop *l, int timeout_ms);
 
+/* How long to sleep for a deadline, in ms, rounded up; 0: it has come. */
+static inline int loop_ms_until(uint64_t at_ns, uint64_t now_ns)
+{
+	return at_ns <= now_ns ? 0
+			       : (int)min_u64((at_ns - now_ns) / 1000000u + 1,
+					      INT32_MAX);
+}
+
 /* CLOCK_MONOTONIC in nanoseconds. */
 uint64_t loop_now_ns(void);
 

@@ -23,12 +23,17 @@
 
 #define LOOK_MS 1000 /* the longest sleep while something has a deadline */
 
+enum { MONITOR_BALANCE };
+
 const struct cli_command cli_monitor = {
 	.name = "monitor",
 	.words = "",
 	.help = "Run virtual machines in the background, for 'disco run -d' "
 		"and the API.\nThey go on when it ends; the next one takes "
 		"over.",
+	.options = { [MONITOR_BALANCE] = { "balance", "SECONDS|off",
+					   "How often to look whether a VM "
+					   "should change node (2)" } },
 };
 
 /* --- guests --- */
@@ -234,20 +239,19 @@ static int open_signals(struct monitor *m)
 /* The worker program on each node, once for all guests of this monitor. */
 static int copy_code(struct monitor *m, struct diag *d)
 {
-	struct topology t = { .nr_nodes = 0 };
+	const struct topology *t = &m->topology;
 	int fd, err = worker_code_create(&m->code, WORKER_PROGRAM, d);
 
 	if (!err)
-		err = topology_create(&t, d);
-	if (!err && !t.this_machine)
+		err = topology_create(&m->topology, d);
+	if (!err && !t->this_machine)
 		err = worker_code_get(&m->code, NODE_AUTO, &fd, d);
-	for (unsigned i = 0; !err && t.this_machine && i < t.nr_nodes; i++)
-		err = worker_code_get(&m->code, t.nodes[i].id, &fd, d);
-	topology_destroy(&t);
+	for (unsigned i = 0; !err && t->this_machine && i < t->nr_nodes; i++)
+		err = worker_code_get(&m->code, t->nodes[i].id, &fd, d);
 	return err;
 }
 
-int monitor_create(struct monitor *m, struct diag *d)
+int monitor_create(struct monitor *m, uint64_t balance_ns, struct diag *d)
 {
 	int err;
 
@@ -278,7 +282,9 @@ int monitor_create(struct monitor *m, struct diag *d)
 	m->watcher.err.patience_ms = 0;
 	m->watcher.ended = on_ended;
 	m->watcher.heard = on_heard;
-	agents_create(&m->agents, &m->watcher.loop, move_agent_heard);
+	agents_create(&m->agents, &m->watcher.loop, &m->watcher.err,
+		      &m->topology, move_agent_heard);
+	balancer_create(m, balance_ns);
 	adopt_all(m);
 	return api_create(m, &m->api, d);
 }
@@ -296,6 +302,8 @@ static int timeout_ms(const struct monitor *m, uint64_t now)
 
 	ms = sooner(ms, notify_timeout_ms(m, now));
 	ms = sooner(ms, move_timeout_ms(m, now));
+	ms = sooner(ms, balancer_timeout_ms(m, now));
+	ms = sooner(ms, agents_timeout_ms(&m->agents, now));
 	if (m->starters)
 		ms = sooner(ms, LOOK_MS);
 	for (const struct guest *g = m->guests; g; g = g->next) {
@@ -348,6 +356,8 @@ int monitor_turn(struct monitor *m)
 			vm_kill_late(&g->vm, now);
 	starter_tick(m, now);
 	move_tick(m, now);
+	agents_tick(&m->agents, now);
+	balancer_tick(m, now);
 	reap_strangers(m);
 	api_turn(m->api, now);
 	notify_tick(m, now);
@@ -372,6 +382,7 @@ void monitor_destroy(struct monitor *m)
 	if (m->signals.fd >= 0)
 		(void)close(m->signals.fd);
 	worker_code_destroy(&m->code);
+	topology_destroy(&m->topology);
 	loop_destroy(&m->watcher.loop);
 	state_dir_close(&m->state);
 }
@@ -398,10 +409,16 @@ int monitor_main(int argc, char **argv, struct diag *d)
 {
 	struct monitor *m;
 	struct cli_args args;
+	uint64_t balance_ns = BALANCER_PERIOD_NS;
 	int err = cli_parse(&cli_monitor, argc, argv, &args, d);
 
 	if (err)
 		return err < 0 ? err : ST_OK;
+	if (args.given[MONITOR_BALANCE])
+		err = balancer_parse(args.value[MONITOR_BALANCE], &balance_ns,
+				     d);
+	if (err)
+		return err;
 	err = run_hold_standard_fds(d);
 	if (err)
 		return err;
@@ -409,7 +426,7 @@ int monitor_main(int argc, char **argv, struct diag *d)
 	if (!m)
 		return diag_fail(d, ST_HOST, ENOMEM, "out of memory");
 	launch_allow_descriptors();
-	err = monitor_create(m, d);
+	err = monitor_create(m, balance_ns, d);
 	/* Paths of requests are absolute; do not keep a file system busy. */
 	if (!err && chdir("/") == 0)
 		err = run(m);

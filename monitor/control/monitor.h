@@ -10,6 +10,7 @@
 #define DISCO_MONITOR_MONITOR_H
 
 #include "monitor/control/agents.h"
+#include "monitor/control/balancer.h"
 #include "monitor/control/boot_copies.h"
 #include "monitor/control/state_dir.h"
 #include "monitor/control/tap.h"
@@ -35,6 +36,7 @@ struct guest {
 	uint64_t boot_origin; /* see boot_copies.h; 0: not known */
 	uint64_t moves, moved_pages;
 	uint64_t longest_stall_ns; /* of all its moves */
+	struct balancer_guest balance;
 	bool adopted;
 	bool ended;
 	char message[512]; /* how it ended, one line; "": powered off */
@@ -47,10 +49,13 @@ struct monitor {
 	unsigned nr_running, nr_ended;
 	uint64_t last_id;
 	struct starter *starters;
+	struct topology topology; /* as it was found at the start; free_bytes
+				   * as of the last balance check */
 	struct worker_code code;
 	struct agents agents;
 	struct boot_copies boots;
 	struct move *move; /* under way; NULL: none */
+	struct balancer balancer;
 	struct api *api;
 	struct loop_watch signals;
 	bool leave;
@@ -67,10 +72,12 @@ MUST_CHECK int monitor_main(int argc, char **argv, struct diag *d);
 /**
  * monitor_create() - state directory, lock, worker program, signals, API
  * @m: filled, success or not; release with monitor_destroy()
+ * @balance_ns: see balancer_create()
  *
  * Takes over the guests that run. Return: 0; -errno of the step that failed.
  */
-MUST_CHECK int monitor_create(struct monitor *m, struct diag *d);
+MUST_CHECK int monitor_create(struct monitor *m, uint64_t balance_ns,
+			      struct diag *d);
 
 /* One turn of the loop. Return: 0; -errno of epoll. */
 MUST_CHECK int monitor_turn(struct monitor *m);

@@ -116,18 +116,10 @@ static void fail(struct move *mv, int err)
 
 /* --- steps --- */
 
-static FILE *open_maps(pid_t pid)
-{
-	char path[64];
-
-	(void)snprintf(path, sizeof(path), "/proc/%d/maps", (int)pid);
-	return fopen(path, "re");
-}
-
 static int ask_pull(struct move *mv, enum agent_what what)
 {
 	pid_t pid = mv->g->record.pid;
-	FILE *maps = open_maps(pid);
+	FILE *maps = move_map_open(pid);
 	char path[64];
 	int fd, err;
 
@@ -358,11 +350,7 @@ void move_tick(struct monitor *m, uint64_t now)
 
 int move_timeout_ms(const struct monitor *m, uint64_t now)
 {
-	if (!m->move)
-		return -1;
-	if (m->move->until_ns <= now)
-		return 0;
-	return (int)((m->move->until_ns - now) / 1000000u) + 1;
+	return m->move ? loop_ms_until(m->move->until_ns, now) : -1;
 }
 
 /* --- the beginning --- */

@@ -5,6 +5,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "numa/bind.h"
+
 #define LINE_MAX_BYTES 4400 /* a path, and what is before it */
 
 /* Memory of the kernel or of a device: no page of it can move. */
@@ -18,24 +20,84 @@ static bool is_special(const char *path)
 	return false;
 }
 
-bool move_map_line(const char *line, uint32_t what, struct agent_range *out)
+/* Return: where the path begins; 0: no such line, or no range. */
+static int read_line(const char *line, char perms[5], struct agent_range *r)
 {
 	uint64_t start, end;
-	char perms[5] = "";
-	bool shared, ram;
 	int at = 0;
 
 	if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s %*s %*s %*s %n", &start,
 		   &end, perms, &at) != 3 ||
-	    at == 0 || end <= start || end > AGENT_MAX_PIECES)
+	    end <= start || end > AGENT_MAX_PIECES)
+		return 0;
+	*r = (struct agent_range){ start, end - start };
+	return at;
+}
+
+bool move_map_line(const char *line, uint32_t what, struct agent_range *out)
+{
+	struct agent_range range;
+	char perms[5] = "";
+	bool shared, ram;
+	int at = read_line(line, perms, &range);
+
+	if (at == 0)
 		return false;
 	shared = perms[3] == 's';
 	ram = strncmp(line + at, MOVE_RAM_NAME, strlen(MOVE_RAM_NAME)) == 0;
 	if (what == AGENT_FILE ? !(ram && shared)
 			       : (shared || is_special(line + at)))
 		return false;
-	*out = (struct agent_range){ start, end - start };
+	*out = range;
 	return true;
+}
+
+bool move_map_text(const char *line, const char *program,
+		   struct agent_range *out)
+{
+	static const char memfd[] = "/memfd:";
+	struct agent_range range;
+	char perms[5] = "";
+	int at = read_line(line, perms, &range);
+	const char *name = line + at + strlen(memfd);
+	size_t len = strlen(program);
+
+	if (at == 0 || perms[1] != '-' || perms[3] != 'p' ||
+	    strncmp(line + at, memfd, strlen(memfd)) != 0 ||
+	    strncmp(name, program, len) != 0 || name[len] != ' ')
+		return false;
+	*out = range;
+	return true;
+}
+
+FILE *move_map_open(pid_t pid)
+{
+	char path[64];
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/maps", (int)pid);
+	return fopen(path, "re");
+}
+
+void move_map_text_pages(pid_t pid, const char *program, nodeid_t node,
+			 uint64_t *pages, uint64_t *local)
+{
+	FILE *maps = move_map_open(pid);
+	char line[LINE_MAX_BYTES];
+	struct agent_range r;
+
+	*pages = *local = 0;
+	while (maps && fgets(line, sizeof(line), maps)) {
+		uint64_t touched, here;
+
+		if (!move_map_text(line, program, &r) ||
+		    node_pages_of(pid, (void *)(uintptr_t)r.start, r.bytes,
+				  node, &touched, &here))
+			continue;
+		*pages += touched;
+		*local += here;
+	}
+	if (maps)
+		(void)fclose(maps);
 }
 
 void move_map_add(struct agent_request *r, const struct agent_range *range)

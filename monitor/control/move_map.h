@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What of a worker's address space an agent is to pull: from /proc/PID/maps. */
+/*
+ * What /proc/PID/maps says: what of a worker's address space an agent is to
+ * pull, and where a program's text is.
+ */
 #ifndef DISCO_MONITOR_MOVE_MAP_H
 #define DISCO_MONITOR_MOVE_MAP_H
 
@@ -20,6 +23,29 @@
  * Return: whether the mapping counts.
  */
 bool move_map_line(const char *line, uint32_t what, struct agent_range *out);
+
+/**
+ * move_map_text() - is it a line of a program's text or read-only data?
+ * @program: that runs from a memfd of this name (worker_code.h)
+ * @out:     untouched unless it is
+ */
+bool move_map_text(const char *line, const char *program,
+		   struct agent_range *out);
+
+/**
+ * move_map_text_pages() - where the text of a running program is
+ * @pid:     of this user
+ * @program: as above
+ * @pages:   out, mapped pages of it; 0: not known, or not yet executed
+ * @local:   out, those that are on @node
+ *
+ * Context: microseconds; looks at @pid without stopping it.
+ */
+void move_map_text_pages(pid_t pid, const char *program, nodeid_t node,
+			 uint64_t *pages, uint64_t *local);
+
+/* The lines of a process. NULL: errno of open(). */
+FILE *move_map_open(pid_t pid);
 
 /* Add a range above the others; beyond AGENT_MAX_RANGES the last one grows. */
 void move_map_add(struct agent_request *r, const struct agent_range *range);

@@ -14,6 +14,7 @@
 
 #include "monitor/control/config_draft.h"
 #include "monitor/control/launch.h"
+#include "monitor/control/process.h"
 
 #define NR_FDS 4 /* pidfd, control, console, log */
 
@@ -79,6 +80,7 @@ static void make_record(const struct launch *l, unsigned i,
 	*r = (struct vm_record){ .pid = w->pid,
 				 .pid_start = process_start(w->pid),
 				 .node = l->nodes[i],
+				 .fixed = vm->node != NODE_AUTO || vm->strict,
 				 .nr_vcpus = vm->nr_vcpus,
 				 .memory_bytes = vm->memory_bytes,
 				 .start_ns = w->start_ns };

@@ -35,6 +35,7 @@ struct vm_record {
 	pid_t pid;
 	uint64_t pid_start; /* of /proc/PID/stat: tells a pid used again */
 	nodeid_t node;
+	bool fixed; /* asked for by number, or strict: not moved unasked */
 	unsigned nr_vcpus;
 	uint64_t memory_bytes;
 	uint64_t start_ns; /* CLOCK_MONOTONIC */
@@ -109,9 +110,6 @@ MUST_CHECK int state_vm_load(const struct state_dir *s, const char *name,
 MUST_CHECK int state_vm_each(const struct state_dir *s,
 			     void (*each)(void *arg, const char *name),
 			     void *arg);
-
-/* When @pid was started, in clock ticks since boot; 0: no such process. */
-uint64_t process_start(pid_t pid);
 
 /* 1 .. VM_NAME_MAX bytes, [A-Za-z0-9._-], alphanumeric first. */
 bool vm_name_valid(const char *name);

@@ -26,42 +26,19 @@ static void boot_id(char *out, size_t size)
 	out[strcspn(out, "\n")] = '\0';
 }
 
-/* Field 22, counted from behind the name: that may hold anything. */
-uint64_t process_start(pid_t pid)
-{
-	char path[32], text[1024], *s;
-	unsigned long long start = 0;
-	ssize_t n;
-	int fd;
-
-	(void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-	if (fd >= 0)
-		(void)close(fd);
-	if (n <= 0)
-		return 0;
-	text[n] = '\0';
-	s = strrchr(text, ')');
-	for (unsigned field = 2; s && field < 22; field++)
-		s = strchr(s + 1, ' ');
-	if (s)
-		start = strtoull(s + 1, NULL, 10);
-	return start;
-}
-
 static json_t *pack(const struct vm_record *r)
 {
 	char boot[64];
 
 	boot_id(boot, sizeof(boot));
-	return json_pack("{s:i, s:s, s:s, s:i, s:I, s:i, s:i, s:I, s:I, s:s}",
-			 "version", FORMAT, "boot", boot, "name", r->name,
-			 "pid", (int)r->pid, "pid_start",
-			 (json_int_t)r->pid_start, "node", (int)r->node,
-			 "vcpus", (int)r->nr_vcpus, "memory_bytes",
-			 (json_int_t)r->memory_bytes, "start_ns",
-			 (json_int_t)r->start_ns, "kernel", r->kernel);
+	return json_pack(
+		"{s:i, s:s, s:s, s:i, s:I, s:i, s:b, s:i, s:I, s:I, "
+		"s:s}",
+		"version", FORMAT, "boot", boot, "name", r->name, "pid",
+		(int)r->pid, "pid_start", (json_int_t)r->pid_start, "node",
+		(int)r->node, "fixed", r->fixed, "vcpus", (int)r->nr_vcpus,
+		"memory_bytes", (json_int_t)r->memory_bytes, "start_ns",
+		(json_int_t)r->start_ns, "kernel", r->kernel);
 }
 
 static int write_new(const struct state_dir *s, const char *name,
@@ -126,20 +103,22 @@ static int unpack(json_t *root, struct vm_record *r)
 	const char *name = "", *kernel = "", *boot = "";
 	json_int_t pid_start = 0, memory = 0, start = 0;
 	int version = 0, pid = 0, node = 0, vcpus = 0;
+	int fixed = 1; /* not said by older monitors */
 	char now[64];
 
 	if (json_unpack(root,
-			"{s:i, s:s, s:s, s:i, s:I, s:i, s:i, s:I, s:I, "
-			"s:s}",
+			"{s:i, s:s, s:s, s:i, s:I, s:i, s?b, s:i, s:I, "
+			"s:I, s:s}",
 			"version", &version, "boot", &boot, "name", &name,
 			"pid", &pid, "pid_start", &pid_start, "node", &node,
-			"vcpus", &vcpus, "memory_bytes", &memory, "start_ns",
-			&start, "kernel", &kernel) < 0 ||
+			"fixed", &fixed, "vcpus", &vcpus, "memory_bytes",
+			&memory, "start_ns", &start, "kernel", &kernel) < 0 ||
 	    version != FORMAT)
 		return -EBADMSG;
 	*r = (struct vm_record){ .pid = pid,
 				 .pid_start = (uint64_t)pid_start,
 				 .node = node,
+				 .fixed = fixed != 0,
 				 .nr_vcpus = (unsigned)vcpus,
 				 .memory_bytes = (uint64_t)memory,
 				 .start_ns = (uint64_t)start };

@@ -49,6 +49,7 @@ has_moved()
 		return 1
 	((text == text_here)) || fail "node $2: $text_here of $text pages" \
 		"of text" || return 1
+	text_is_local || return 1
 	pid=$(pgrep -f "^disco-vm $1\$" | head -1)
 	strange=$(grep -h ^Cpus_allowed_list "/proc/$pid"/task/*/status |
 		grep -vc "[[:space:]]$(($2 * 2))-$(($2 * 2 + 1))\$")
@@ -56,6 +57,32 @@ has_moved()
 		return 1
 	echo "# node $2: $ram pages of memory, $text of text, all local;" \
 		"elsewhere: $(left_behind "$pid" "$2")"
+}
+
+# text_is_local - the kernel says so of every worker and every agent, one of
+# which is on each node
+text_is_local()
+{
+	local i why status
+	for ((i = 0; i < 10; i++)); do
+		status=0
+		# 3: one was just executed, and has not touched much
+		why=$("$DISCO" stats --json | python3 -c 'import json, sys
+s = json.load(sys.stdin)
+young = False
+for x in s["vms"] + s["agents"]:
+    young = young or x["text_pages"] < 10
+    if x["text_pages_local"] != x["text_pages"]:
+        print("text of", x.get("name", "the agent"), "on node", x["node"],
+              x["text_pages_local"], "of", x["text_pages"])
+if sorted(a["node"] for a in s["agents"]) != [0, 1, 2, 3]:
+    print("agents:", s["agents"])
+sys.exit(3 if young else 0)') || status=$?
+		((status == 3)) || break
+		sleep 0.5
+	done
+	((status == 0)) || why+=" less than 10 pages of text, or no figures"
+	[[ ! $why ]] || fail "$why"
 }
 
 # left_behind PID NODE - pages of its own that are on other nodes
@@ -89,6 +116,7 @@ t_move_round_four_nodes()
 {
 	local i node
 	start_summing r || return 1
+	text_is_local || return 1
 	echo "# bound of a batch: $MOVE_STALL_MS ms"
 	for ((i = 1; i <= MOVE_ROUNDS * 4; i++)); do
 		node=$((i % 4))
@@ -128,24 +156,49 @@ agent_pids()
 	pgrep -f '^disco-agent$'
 }
 
+# kill_agents - and wait until there are as many others
+kill_agents()
+{
+	local i old
+	old=$(agent_pids)
+	xargs kill -9 <<<"$old"
+	for ((i = 0; i < 100; i++)); do
+		[[ $(agent_pids | grep -cvxF "$old") == 4 ]] && return 0
+		sleep 0.1
+	done
+	fail "agents are not started again: $(agent_pids)"
+}
+
+# moves_to VM NODE - within 4 s its threads are on that node's CPUs
+moves_to()
+{
+	local i pid
+	pid=$(pgrep -f "^disco-vm $1\$" | head -1)
+	for ((i = 0; i < 200; i++)); do
+		grep -q "^Cpus_allowed_list:.$(($2 * 2))-$(($2 * 2 + 1))\$" \
+			"/proc/$pid/status" && return 0
+		sleep 0.02
+	done
+	fail "$1 does not begin to move to node $2"
+}
+
 t_move_agent_killed()
 {
-	local status=0 i
+	local status=0 moving
 	start_summing a || return 1
 	"$DISCO" move --stall-ms="$MOVE_STALL_MS" a 1 >/dev/null ||
 		fail "first move" || return 1
-	agent_pids | xargs kill -9
+	kill_agents || return 1
+	text_is_local || return 1
 	"$DISCO" move --stall-ms="$MOVE_STALL_MS" a 1 >"$WORK/move" 2>&1 ||
 		fail "after a kill between moves: $(cat "$WORK/move")" ||
 		return 1
 	# Batches of one page: time to be killed in.
 	"$DISCO" move --stall-ms=1 a 2 >"$WORK/move" 2>&1 &
-	for ((i = 0; i < 200; i++)); do
-		[[ $(agent_pids | wc -l) == 2 ]] && break
-		sleep 0.02
-	done
-	agent_pids | xargs kill -9
-	wait $! || status=$?
+	moving=$!
+	moves_to a 2 || return 1
+	kill_agents || return 1
+	wait $moving || status=$?
 	((status == 11)) || fail "status $status of a move whose agent is" \
 		"killed: $(cat "$WORK/move")" || return 1
 	want_line 'a: not moved: the agent of node 2 died' "$WORK/move" ||

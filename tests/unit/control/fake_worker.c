@@ -235,6 +235,16 @@ static void wait_for_stop(void)
 		serve_one();
 }
 
+/* A guest that computes, to those who look at its CPU time. */
+static void spin(void)
+{
+	struct pollfd p = { .fd = WORKER_FD_CONTROL, .events = POLLIN };
+
+	for (;;)
+		if (poll(&p, 1, 0) > 0)
+			serve_one();
+}
+
 /* @end: power off when a line says so. */
 static void echo(bool end)
 {
@@ -343,6 +353,8 @@ void fake_worker_hook(int argc, char **argv)
 	if (is(name, "obey") || is(name, "unbound") || is(name, "stale") ||
 	    is(name, "liar"))
 		wait_for_stop();
+	if (is(name, "busy"))
+		spin();
 	if (is(name, "log"))
 		complain();
 	misbehave(name);

@@ -11,6 +11,7 @@
  *   flood      1 MiB of console lines, then power off
  *   panic reset crash failed   stop for that reason
  *   obey       wait to be asked to stop, and stop; may be adopted, as echo
+ *   busy       the same, and uses a CPU meanwhile
  *   unbound stale liar   the same, but a move fails: cannot bind; has another
  *              program; says nonsense
  *   deaf       wait for ever

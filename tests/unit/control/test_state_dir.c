@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 // LINK: monitor/control/state_dir.c monitor/control/state_vm.c -ljansson
+// LINK: monitor/control/process.c
 /* The monitor's directory: who may use it, and records that are not right. */
 #include <errno.h>
 #include <fcntl.h>
@@ -9,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "monitor/control/process.h"
 #include "monitor/control/state_dir.h"
 #include "tests/unit/support.h"
 
@@ -70,6 +72,11 @@ static void a_record_comes_back(void **state)
 	assert_int_equal(got.pid, r.pid);
 	assert_int_equal(got.pid_start, r.pid_start);
 	assert_int_equal(got.node, r.node);
+	assert_false(got.fixed);
+	r.fixed = true;
+	assert_int_equal(state_vm_save(&s, &r), 0);
+	assert_int_equal(state_vm_load(&s, r.name, &got), 0);
+	assert_true(got.fixed);
 	assert_int_equal(got.memory_bytes, r.memory_bytes);
 	state_vm_remove(&s, r.name);
 	state_vm_remove(&s, r.name);
@@ -84,6 +91,31 @@ static void put(const struct state_dir *s, const char *name, const char *text)
 	assert_true(fd >= 0);
 	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
 	(void)close(fd);
+}
+
+/* Who wrote it did not know of balancing: the VM is left where it is. */
+static void an_old_record_is_of_a_fixed_vm(void **state)
+{
+	static const char word[] = "\"fixed\": false,";
+	struct vm_record r = good(), got;
+	struct state_dir s = opened();
+	char text[4096], *at;
+	int fd;
+
+	(void)state;
+	assert_int_equal(state_vm_save(&s, &r), 0);
+	fd = openat(s.vms, "a.vm.json", O_RDONLY);
+	assert_true(fd >= 0);
+	text[read(fd, text, sizeof(text) - 1)] = '\0';
+	(void)close(fd);
+	at = strstr(text, word);
+	assert_non_null(at);
+	memset(at, ' ', strlen(word));
+	put(&s, "a.vm.json", text);
+	assert_int_equal(state_vm_load(&s, r.name, &got), 0);
+	assert_true(got.fixed);
+	state_vm_remove(&s, r.name);
+	state_dir_close(&s);
 }
 
 #define RECORD(boot, name, pid, vcpus)                                         \
@@ -253,6 +285,7 @@ int main(void)
 #define IN_DIR(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		IN_DIR(a_record_comes_back),
+		IN_DIR(an_old_record_is_of_a_fixed_vm),
 		IN_DIR(bad_records_are_refused),
 		IN_DIR(only_names_of_vms_are_found),
 		IN_DIR(it_is_ours_alone),

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 // LINK: monitor/agent/pull.c monitor/agent/serve.c monitor/ipc/fds.c
-// LINK: monitor/control/move_map.c
+// LINK: monitor/control/move_map.c numa/bind.c
 /*
  * What an agent computes, refuses and does; its pages are those of a child.
  * Needs one node; without NUMA calls the last ones SKIP.
@@ -175,6 +175,35 @@ static void lines_of_maps(void **state)
 	}
 }
 
+#define TEXT(perms, path) "7f0000000000-7f0000003000 " perms " 0 00:01 9 " path
+
+static void lines_of_text(void **state)
+{
+	static const char *const none[] = {
+		"",
+		TEXT("rw-p", "/memfd:disco-agent (deleted)"),
+		TEXT("r-xs", "/memfd:disco-agent (deleted)"),
+		TEXT("r-xp", "/memfd:disco-agent2 (deleted)"),
+		TEXT("r-xp", "/memfd:disco-vm (deleted)"),
+		TEXT("r-xp", "/memfd:disco-agent"),
+		TEXT("r-xp", "/usr/bin/disco-agent (deleted)"),
+		TEXT("r-xp", "[vdso]"),
+		"7f3000-7f0000 r-xp 0 00:01 9 /memfd:disco-agent (deleted)",
+	};
+	struct agent_range r;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(none); i++)
+		assert_false(move_map_text(none[i], "disco-agent", &r));
+	assert_true(move_map_text(TEXT("r--p", "/memfd:disco-agent (deleted)"),
+				  "disco-agent", &r));
+	assert_true(
+		move_map_text(TEXT("r-xp", "/memfd:disco-agent (deleted)\n"),
+			      "disco-agent", &r));
+	assert_int_equal(r.start, 0x7f0000000000);
+	assert_int_equal(r.bytes, 3 * PAGE_BYTES);
+}
+
 static void neighbours_are_one_range(void **state)
 {
 	static struct agent_request r;
@@ -335,6 +364,7 @@ int main(void)
 		cmocka_unit_test(lengths_have_to_fit),
 		cmocka_unit_test(nonsense_is_refused),
 		cmocka_unit_test(lines_of_maps),
+		cmocka_unit_test(lines_of_text),
 		cmocka_unit_test(neighbours_are_one_range),
 		cmocka_unit_test_setup_teardown(pages_of_a_process, start, end),
 		cmocka_unit_test_setup_teardown(sparse_copies, start, end),

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Figures of another process of this machine, from /proc. */
+#ifndef DISCO_MONITOR_PROCESS_H
+#define DISCO_MONITOR_PROCESS_H
+
+#include <sys/types.h>
+
+#include "disco/base.h"
+
+/* When @pid was started, in clock ticks since boot; 0: no such process. */
+uint64_t process_start(pid_t pid);
+
+/* CPU time of @pid, user and system, in ns; 0: no such process. */
+uint64_t process_cpu_ns(pid_t pid);
+
+/**
+ * process_demand_ns() - CPU time that a process has asked for
+ *
+ * What its threads ran, and what they could have run but waited for a CPU:
+ * of four busy processes on one CPU each gets a quarter and asks for all.
+ * Threads that ended are not counted, so it may go down.
+ *
+ * Context: a file a thread. Return: ns; process_cpu_ns() where the kernel does
+ * not say (CONFIG_SCHED_INFO off); 0: no such process.
+ * Source: /proc/PID/task/TID/schedstat, Documentation/scheduler/sched-stats.
+ */
+uint64_t process_demand_ns(pid_t pid);
+
+/* Pages of @pid that are in memory, shared ones included; 0: unknown. */
+uint64_t process_resident_pages(pid_t pid);
+
+#endif

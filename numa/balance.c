@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "numa/balance.h"
+
+/* Loads of all nodes, by index into the topology. */
+struct scale {
+	const struct topology *t;
+	uint64_t sum[MAX_NODES]; /* BALANCE_CPU: a CPU */
+};
+
+/* A move that is worth it. */
+struct offer {
+	struct balance_move move;
+	uint64_t from_load, to_load; /* of the nodes, before */
+	uint64_t gain, cost;
+	uint32_t distance;
+};
+
+/* Whose CPUs a VM of this node runs on; -1: no such node, or no CPUs. */
+static int runs_on(const struct topology *t, nodeid_t node)
+{
+	const struct topology_node *n = topology_cpus_near(t, node);
+
+	return n ? (int)(n - t->nodes) : -1;
+}
+
+static void weigh(struct scale *s, const struct topology *t,
+		  const struct balance_vm *vms, unsigned nr)
+{
+	*s = (struct scale){ .t = t };
+	for (unsigned i = 0; i < nr; i++) {
+		int at = runs_on(t, vms[i].node);
+
+		if (at >= 0)
+			s->sum[at] += vms[i].load;
+	}
+}
+
+uint64_t balance_load(const struct topology *t, const struct balance_vm *vms,
+		      unsigned nr, nodeid_t node)
+{
+	const struct topology_node *n = topology_find(t, node);
+	struct scale s;
+
+	if (!n || !n->nr_cpus)
+		return 0;
+	weigh(&s, t, vms, nr);
+	return s.sum[n - t->nodes] / n->nr_cpus;
+}
+
+static bool movable(const struct balance_vm *vm)
+{
+	return !vm->fixed && !vm->paused && !vm->moving &&
+	       vm->load >= BALANCE_BUSY && vm->rested >= BALANCE_REST;
+}
+
+static bool has_room(const struct topology_node *n, const struct balance_vm *vm)
+{
+	uint64_t reserve = n->total_bytes / BALANCE_RESERVE;
+
+	return n->total_bytes && n->free_bytes >= reserve &&
+	       vm->pages <= (n->free_bytes - reserve) / PAGE_BYTES;
+}
+
+/* Rules 1, 2 and 4; nodes are indexes. */
+static bool worth(const struct scale *s, const struct balance_vm *vm,
+		  unsigned from, unsigned to, struct offer *out)
+{
+	const struct topology_node *n = s->t->nodes;
+	uint64_t a, b, left, after;
+
+	if (from == to || !n[to].nr_cpus || !has_room(&n[to], vm))
+		return false;
+	a = s->sum[from] / n[from].nr_cpus;
+	b = s->sum[to] / n[to].nr_cpus;
+	if (a <= b + max_u64(BALANCE_UNEVEN, a / BALANCE_UNEVEN_PART))
+		return false;
+	left = (s->sum[from] - vm->load) / n[from].nr_cpus;
+	after = max_u64(left, (s->sum[to] + vm->load) / n[to].nr_cpus);
+	if (after >= a || 2 * (a - after) < a - left)
+		return false;
+	*out = (struct offer){ .move = { vm->id, n[to].id },
+			       .from_load = a,
+			       .to_load = b,
+			       .gain = a - after,
+			       .cost = vm->pages + BALANCE_FIXED_PAGES,
+			       .distance = s->t->distance[from][to] };
+	return true;
+}
+
+/* gain/cost as fractions: a/b > c/d, ad > cb. */
+static bool better(const struct offer *a, const struct offer *b)
+{
+	uint64_t x = a->gain * b->cost, y = b->gain * a->cost;
+
+	if (x != y)
+		return x > y;
+	if (a->to_load != b->to_load)
+		return a->to_load < b->to_load;
+	return a->distance < b->distance;
+}
+
+/* Call for each move that is worth it. */
+static void each_offer(const struct scale *s, const struct balance_vm *vms,
+		       unsigned nr,
+		       void (*each)(void *arg, const struct offer *o),
+		       void *arg)
+{
+	struct offer o;
+
+	for (unsigned i = 0; i < nr; i++) {
+		int from = movable(&vms[i]) ? runs_on(s->t, vms[i].node) : -1;
+
+		for (unsigned to = 0; from >= 0 && to < s->t->nr_nodes; to++)
+			if (worth(s, &vms[i], (unsigned)from, to, &o))
+				each(arg, &o);
+	}
+}
+
+struct search {
+	const struct balance_move *last;
+	uint64_t fullest;
+	struct offer best; /* move.id 0: none yet */
+	bool again;	   /* the move of the last check is there */
+};
+
+static void find_fullest(void *arg, const struct offer *o)
+{
+	struct search *f = arg;
+
+	f->fullest = max_u64(f->fullest, o->from_load);
+}
+
+static void find_best(void *arg, const struct offer *o)
+{
+	struct search *f = arg;
+
+	if (o->from_load + BALANCE_UNEVEN < f->fullest)
+		return;
+	if (o->move.id == f->last->id && o->move.to == f->last->to)
+		f->again = true;
+	if (!f->best.move.id || better(o, &f->best))
+		f->best = *o;
+}
+
+bool balance_check(const struct topology *t, const struct balance_vm *vms,
+		   unsigned nr, struct balance_move *last,
+		   struct balance_move *out)
+{
+	struct search f = { .last = last };
+	struct scale s;
+
+	weigh(&s, t, vms, nr);
+	each_offer(&s, vms, nr, find_fullest, &f);
+	each_offer(&s, vms, nr, find_best, &f);
+	if (f.again)
+		*out = *last;
+	*last = f.best.move;
+	if (f.again)
+		last->id = 0;
+	return f.again;
+}
