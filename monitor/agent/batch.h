@@ -9,7 +9,7 @@
 #include "disco/base.h"
 
 #define BATCH_FIRST 16u
-#define BATCH_MAX   2048u /* beyond it a call's own cost does not show */
+#define BATCH_MAX   512u /* the next page may be 25 times as slow: reclaim */
 
 /**
  * batch_next() - size of the next batch

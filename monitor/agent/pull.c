@@ -16,6 +16,7 @@
 #define ENTRIES	     512u
 #define RETRIES	     3u
 #define RETRY_MS     2
+#define AGAIN_MAX    4096u
 #define PROGRESS_NS  200000000ull
 #define COPY_BYTES   KIB(256)
 #define MAX_BOUND_NS 60000000000ull
@@ -30,8 +31,8 @@ struct puller {
 	unsigned nr_again;
 };
 
-/* One puller at a time: 100 KiB that need not be on a stack. */
-static void *pages[BATCH_MAX], *again[BATCH_MAX];
+/* One puller at a time: 80 KiB that need not be on a stack. */
+static void *pages[BATCH_MAX], *again[AGAIN_MAX];
 static int nodes[BATCH_MAX], status[BATCH_MAX];
 
 static uint64_t clock_ns(void)
@@ -94,7 +95,7 @@ static void account(struct puller *p)
 			p->out->pages++;
 		else if (status[i] == -ENOENT || status[i] == -EFAULT)
 			continue; /* gone meanwhile, or never memory */
-		else if (p->nr_again < BATCH_MAX && status[i] != -EACCES)
+		else if (p->nr_again < AGAIN_MAX && status[i] != -EACCES)
 			again[p->nr_again++] = pages[i];
 		else
 			p->out->failed++;
@@ -175,7 +176,7 @@ static int pull_again(struct puller *p)
 	int err = 0;
 
 	for (unsigned round = 0; round < RETRIES && p->nr_again; round++) {
-		static void *list[BATCH_MAX];
+		static void *list[AGAIN_MAX];
 		unsigned nr = p->nr_again;
 
 		(void)poll(NULL, 0, RETRY_MS);

@@ -41,7 +41,8 @@ static void moved(void *arg, const struct move_result *r)
 /* Return: 0; -EINVAL, and the call was answered. */
 static int read_body(struct api_call *c)
 {
-	json_int_t node = -1, ms = MOVE_STALL_NS / 1000000;
+	json_int_t node = -1;
+	json_int_t ms = (json_int_t)(c->m->settings.stall_ns / 1000000);
 	json_error_t why;
 	json_t *root = json_loadb(c->body ? c->body : "", c->body_len,
 				  JSON_REJECT_DUPLICATES, &why);

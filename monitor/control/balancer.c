@@ -130,7 +130,7 @@ static void start_move(struct monitor *m, const struct balance_move *mv)
 	if (!g)
 		return;
 	m->balancer.from = g->record.node;
-	if (move_start(m, g, mv->to, MOVE_STALL_NS, moved, m, &d) == 0)
+	if (move_start(m, g, mv->to, m->settings.stall_ns, moved, m, &d) == 0)
 		return;
 	sink_line(&m->watcher.err, "disco: %s: not moved for balance: %s",
 		  g->record.name, d.text);

@@ -23,7 +23,7 @@
 
 #define LOOK_MS 1000 /* the longest sleep while something has a deadline */
 
-enum { MONITOR_BALANCE };
+enum { MONITOR_BALANCE, MONITOR_STALL };
 
 const struct cli_command cli_monitor = {
 	.name = "monitor",
@@ -33,7 +33,10 @@ const struct cli_command cli_monitor = {
 		"over.",
 	.options = { [MONITOR_BALANCE] = { "balance", "SECONDS|off",
 					   "How often to look whether a VM "
-					   "should change node (2)" } },
+					   "should change node (2)" },
+		     [MONITOR_STALL] = { "stall-ms", "MS",
+					 "How long a batch of a move may hold "
+					 "a VM up (20)" } },
 };
 
 /* --- guests --- */
@@ -251,11 +254,13 @@ static int copy_code(struct monitor *m, struct diag *d)
 	return err;
 }
 
-int monitor_create(struct monitor *m, uint64_t balance_ns, struct diag *d)
+int monitor_create(struct monitor *m, const struct monitor_settings *s,
+		   struct diag *d)
 {
 	int err;
 
 	memset(m, 0, sizeof(*m));
+	m->settings = *s;
 	m->state = STATE_DIR_NONE;
 	m->signals.fd = -1;
 	m->code.file = -1;
@@ -284,7 +289,7 @@ int monitor_create(struct monitor *m, uint64_t balance_ns, struct diag *d)
 	m->watcher.heard = on_heard;
 	agents_create(&m->agents, &m->watcher.loop, &m->watcher.err,
 		      &m->topology, move_agent_heard);
-	balancer_create(m, balance_ns);
+	balancer_create(m, s->balance_ns);
 	adopt_all(m);
 	return api_create(m, &m->api, d);
 }
@@ -405,18 +410,37 @@ static int run(struct monitor *m)
 	return err;
 }
 
+static int parse_settings(const struct cli_args *a, struct monitor_settings *s,
+			  struct diag *d)
+{
+	const double most = (double)MOVE_STALL_NS_MAX / 1e6;
+	double ms = (double)s->stall_ns / 1e6;
+	int err = 0;
+
+	if (a->given[MONITOR_BALANCE])
+		err = balancer_parse(a->value[MONITOR_BALANCE], &s->balance_ns,
+				     d);
+	if (!err && a->given[MONITOR_STALL])
+		err = cli_number(a->value[MONITOR_STALL], 1, &ms, d);
+	if (!err && ms > most)
+		err = diag_fail(d, ST_USAGE, EINVAL,
+				"--stall-ms=%s: at most %.0f",
+				a->value[MONITOR_STALL], most);
+	s->stall_ns = (uint64_t)(ms * 1e6);
+	return err;
+}
+
 int monitor_main(int argc, char **argv, struct diag *d)
 {
 	struct monitor *m;
 	struct cli_args args;
-	uint64_t balance_ns = BALANCER_PERIOD_NS;
+	struct monitor_settings settings = { BALANCER_PERIOD_NS,
+					     MOVE_STALL_NS };
 	int err = cli_parse(&cli_monitor, argc, argv, &args, d);
 
 	if (err)
 		return err < 0 ? err : ST_OK;
-	if (args.given[MONITOR_BALANCE])
-		err = balancer_parse(args.value[MONITOR_BALANCE], &balance_ns,
-				     d);
+	err = parse_settings(&args, &settings, d);
 	if (err)
 		return err;
 	err = run_hold_standard_fds(d);
@@ -426,7 +450,7 @@ int monitor_main(int argc, char **argv, struct diag *d)
 	if (!m)
 		return diag_fail(d, ST_HOST, ENOMEM, "out of memory");
 	launch_allow_descriptors();
-	err = monitor_create(m, balance_ns, d);
+	err = monitor_create(m, &settings, d);
 	/* Paths of requests are absolute; do not keep a file system busy. */
 	if (!err && chdir("/") == 0)
 		err = run(m);

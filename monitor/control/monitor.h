@@ -42,7 +42,13 @@ struct guest {
 	char message[512]; /* how it ended, one line; "": powered off */
 };
 
+struct monitor_settings {
+	uint64_t balance_ns; /* see balancer_create() */
+	uint64_t stall_ns;   /* of moves that do not say, 1 .. _NS_MAX */
+};
+
 struct monitor {
+	struct monitor_settings settings;
 	struct watcher watcher;
 	struct state_dir state;
 	struct guest *guests, *dead; /* dead: freed after the loop's turn */
@@ -72,12 +78,12 @@ MUST_CHECK int monitor_main(int argc, char **argv, struct diag *d);
 /**
  * monitor_create() - state directory, lock, worker program, signals, API
  * @m: filled, success or not; release with monitor_destroy()
- * @balance_ns: see balancer_create()
+ * @s: copied
  *
  * Takes over the guests that run. Return: 0; -errno of the step that failed.
  */
-MUST_CHECK int monitor_create(struct monitor *m, uint64_t balance_ns,
-			      struct diag *d);
+MUST_CHECK int monitor_create(struct monitor *m,
+			      const struct monitor_settings *s, struct diag *d);
 
 /* One turn of the loop. Return: 0; -errno of epoll. */
 MUST_CHECK int monitor_turn(struct monitor *m);

@@ -21,7 +21,7 @@
 #include "monitor/control/agents.h"
 #include "monitor/control/monitor.h"
 
-#define MOVE_STALL_NS	  20000000ull /* unless asked otherwise */
+#define MOVE_STALL_NS	  20000000ull /* unless the monitor was told */
 #define MOVE_STALL_NS_MAX 10000000000ull
 #define MOVE_STEP_NS	  30000000000ull /* for a word of worker or agent */
 

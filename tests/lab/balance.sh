@@ -20,7 +20,7 @@ balance_monitor()
 			sleep 0.1
 		done
 	fi
-	"$DISCO" monitor --balance="$1" 2>>"$WORK/monitor" &
+	"$DISCO" monitor --balance="$1" --stall-ms="$MOVE_STALL_MS" 2>>"$WORK/monitor" &
 	for ((i = 0; i < 200; i++)); do
 		"$DISCO" ls >/dev/null 2>&1 && return 0
 		sleep 0.1

@@ -20,6 +20,7 @@
 
 #define PERIOD_NS 100000000ull
 #define GUESTS	  4
+#define STALL_NS  7000000ull
 
 static struct monitor m;
 static struct guest guests[GUESTS];
@@ -42,7 +43,7 @@ int move_start(struct monitor *mon, struct guest *g, nodeid_t node,
 	       struct diag *d)
 {
 	assert_ptr_equal(mon, &m);
-	assert_int_equal(bound_ns, MOVE_STALL_NS);
+	assert_int_equal(bound_ns, STALL_NS);
 	move.asked++;
 	move.id = g->id;
 	move.node = node;
@@ -95,6 +96,7 @@ static int set_up(void **state)
 {
 	(void)state;
 	memset(&m, 0, sizeof(m));
+	m.settings.stall_ns = STALL_NS;
 	memset(&move, 0, sizeof(move));
 	memset(guests, 0, sizeof(guests));
 	m.topology.nr_nodes = 2;
