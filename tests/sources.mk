@@ -99,7 +99,10 @@ SOAK_SECONDS	?= 28800
 soak: $(B)/bench/channel
 	$(Q)end=$$(($$(date +%s) + $(SOAK_SECONDS))); round=0; \
 	while [ "$$(date +%s)" -lt "$$end" ]; do \
-		$(MAKE) --no-print-directory check || exit; \
+		MOVE_ROUNDS=10 BALANCE_IDLE=4 \
+			$(MAKE) --no-print-directory check LAB_TESTS="lab/auto \
+			--env MOVE_ROUNDS --env BALANCE_IDLE --timeout 3600 -- \
+			tests/lab/all" || exit; \
 		$(MAKE) --no-print-directory crash || exit; \
 		$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=300 || exit; \
 		$< --check 100000000 || exit; \

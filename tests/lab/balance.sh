@@ -3,9 +3,11 @@
 #
 # Test of the balancer: busy guests that were all moved to one node are spread
 # over the nodes, and then nothing moves any more.
+# BALANCE_IDLE: guests there besides that do nothing (1; make soak: 4).
 # BALANCE_LIMIT: seconds that may take; the lab is slow.
 # Needs tests/lab/monitor.sh, many.sh and move.sh.
 
+BALANCE_IDLE=${BALANCE_IDLE:-1}
 BALANCE_LIMIT=${BALANCE_LIMIT:-900}
 BALANCE_QUIET=20 # seconds
 
@@ -73,15 +75,18 @@ balance_settles()
 		"$spread more busy guests than another"
 }
 
-balance_eight_guests()
+balance_guests()
 {
-	local i moves lines
+	local i moves lines names=(busy-{0..3})
 	balance_monitor off || return 1
-	for i in 0 1 2 3; do
-		balance_guest "busy-$i" 'while :; do :; done' || return 1
+	for ((i = 0; i < BALANCE_IDLE; i++)); do
+		names+=("idle-$i")
 		balance_guest "idle-$i" 'read -r _' || return 1
 	done
-	for i in busy-{0..3} idle-{0..3}; do
+	for i in busy-{0..3}; do
+		balance_guest "$i" 'while :; do :; done' || return 1
+	done
+	for i in "${names[@]}"; do
 		wait_lines 1 '^ON' "$WORK/o-$i" 200 || return 1
 		"$DISCO" move --stall-ms="$MOVE_STALL_MS" "$i" 0 \
 			>"$WORK/move" 2>&1 ||
@@ -106,7 +111,7 @@ t_balance_spreads_busy_guests()
 {
 	local ok=0
 	: >"$WORK/monitor"
-	balance_eight_guests || ok=1
+	balance_guests || ok=1
 	"$DISCO" kill busy-{0..3} idle-{0..3} 2>/dev/null
 	kill_monitor TERM
 	return $ok
