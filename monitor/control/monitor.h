@@ -12,6 +12,7 @@
 #include "monitor/control/agents.h"
 #include "monitor/control/balancer.h"
 #include "monitor/control/boot_copies.h"
+#include "monitor/control/figures.h"
 #include "monitor/control/state_dir.h"
 #include "monitor/control/tap.h"
 #include "monitor/control/vm_watch.h"
@@ -29,6 +30,7 @@ struct guest {
 	struct vm vm; /* its name is record.name */
 	struct vm_record record;
 	struct tap tap;
+	struct figures_view figures;
 	struct guest *next;   /* older ones first */
 	uint64_t id;	      /* never used again, unlike a name */
 	uint64_t asked_ns;    /* statistics: asked for; 0: never */
