@@ -34,6 +34,10 @@ void topology_show(struct api_call *c);
 json_t *exits_json(struct guest *g, json_t *stats);
 void exits_metrics(const struct monitor *m, FILE *out);
 
+/* api_stalls.c: the same of stalls */
+json_t *stalls_json(const struct guest *g, json_t *stats);
+void stalls_metrics(const struct monitor *m, FILE *out);
+
 /* One VM as GET /v1/vms/{name} shows it; NULL: out of memory. */
 json_t *guest_json(const struct guest *g, uint64_t now_ns);
 

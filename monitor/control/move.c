@@ -220,6 +220,7 @@ static void pulled(struct move *mv, const struct agent_answer *a)
 	r->batches += a->batches;
 	r->pull_ns += a->total_ns;
 	r->longest_ns = max_u64(r->longest_ns, a->longest_ns);
+	stall_hist_merge(&g->stalls[GUEST_STALL_BATCH], &a->stalls);
 	g->moved_pages += a->pages;
 	g->longest_stall_ns = max_u64(g->longest_stall_ns, a->longest_ns);
 }
@@ -276,6 +277,7 @@ static void rehomed(struct move *mv, const struct worker_event *ev)
 	int err;
 
 	mv->result.parked_ns = ev->stall_ns;
+	stall_hist_note(&g->stalls[GUEST_STALL_PARKED], ev->stall_ns);
 	g->longest_stall_ns = max_u64(g->longest_stall_ns, ev->stall_ns);
 	if (ev->error && ev->error != ESTALE) {
 		fail(mv, (int)ev->error);
