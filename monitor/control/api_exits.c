@@ -46,22 +46,23 @@ static void print_exits(const struct guest *g, FILE *out)
 				      f->last.exits[i][k]);
 }
 
-static void print_wakeups(const struct guest *g, FILE *out)
+static void print_io(const struct guest *g, const char *name, uint64_t n,
+		     FILE *out)
 {
 	(void)fprintf(out,
-		      "disco_vm_io_wakeups_total{vm=\"%s\",node=\"%d\"} "
+		      "disco_vm_io_%s_total{vm=\"%s\",node=\"%d\"} "
 		      "%" PRIu64 "\n",
-		      g->record.name, g->record.node,
-		      g->figures.last.io_wakeups);
+		      name, g->record.name, g->record.node, n);
+}
+
+static void print_wakeups(const struct guest *g, FILE *out)
+{
+	print_io(g, "wakeups", g->figures.last.io_wakeups, out);
 }
 
 static void print_events(const struct guest *g, FILE *out)
 {
-	(void)fprintf(out,
-		      "disco_vm_io_events_total{vm=\"%s\",node=\"%d\"} "
-		      "%" PRIu64 "\n",
-		      g->record.name, g->record.node,
-		      g->figures.last.io_events);
+	print_io(g, "events", g->figures.last.io_events, out);
 }
 
 static const struct family {

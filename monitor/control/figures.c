@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "monitor/control/worker_file.h"
+#include "numa/bind.h"
 
 const char *figures_exit_name(enum figures_exit why)
 {
@@ -58,6 +59,16 @@ void figures_look(struct figures_view *f)
 			f->last.exits[i][k] = word(&r->vcpus[i].exits[k]);
 	f->last.io_wakeups = word(&r->io.wakeups);
 	f->last.io_events = word(&r->io.events);
+}
+
+void figures_leave(struct figures_view *f, nodeid_t node)
+{
+	void *base = (void *)(uintptr_t)f->region.base;
+
+	/* What is there already is pulled; so refused is no loss. */
+	if (base)
+		(void)!node_bind_memory(base, f->region.bytes, node, false);
+	figures_close(f);
 }
 
 void figures_close(struct figures_view *f)

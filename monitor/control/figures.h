@@ -49,6 +49,16 @@ void figures_look(struct figures_view *f);
 /* Look, and unmap; @f->last stays. */
 void figures_close(struct figures_view *f);
 
+/**
+ * figures_leave() - close, so that the region's pages can be pulled to a node
+ * @node: where pages that are not there yet come from, from now on
+ *
+ * A page that two processes map stays where it is (move_pages(2) without
+ * MPOL_MF_MOVE_ALL, which takes a capability): control has to let go first.
+ * figures_open() afterwards.
+ */
+void figures_leave(struct figures_view *f, nodeid_t node);
+
 /* "io" and the like. */
 const char *figures_exit_name(enum figures_exit why);
 

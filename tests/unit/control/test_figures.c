@@ -10,6 +10,7 @@
 
 #include "disco/worker_spec.h"
 #include "monitor/control/figures.h"
+#include "numa/bind.h"
 #include "tests/unit/support.h"
 
 /* What a worker finds at WORKER_FD_FIGURES, and takes. */
@@ -54,6 +55,33 @@ static void what_is_counted_is_seen(void **state)
 	figures_close(&f);
 	assert_int_equal(f.last.io_wakeups, 4); /* when it was closed */
 	assert_true(f.known);
+	region_destroy(&r);
+}
+
+/* move_pages(2) wants a page that one process has mapped. */
+static void pages_can_be_pulled_meanwhile(void **state)
+{
+	struct figures_view f = { .known = false };
+	struct figures *w;
+	struct region r;
+
+	(void)state;
+	w = become_worker(&r);
+	atomic_store(&w->magic, FIGURES_MAGIC);
+	figures_count(&w->io.wakeups, 1);
+	assert_int_equal(figures_open(&f, getpid(), 1), 0);
+	figures_leave(&f, 0);
+	assert_null(f.region.base);
+	figures_count(&w->io.wakeups, 1);
+	figures_look(&f);
+	assert_true(f.known);
+	assert_int_equal(f.last.io_wakeups, 1); /* those from before */
+	assert_int_equal(figures_open(&f, getpid(), 1), 0);
+	figures_look(&f);
+	assert_int_equal(f.last.io_wakeups, 2);
+	figures_leave(&f, NODE_ID_MAX); /* refused: closed all the same */
+	assert_null(f.region.base);
+	figures_leave(&f, 0);
 	region_destroy(&r);
 }
 
@@ -140,6 +168,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_counted_is_seen),
+		cmocka_unit_test(pages_can_be_pulled_meanwhile),
 		cmocka_unit_test(counts_are_cut),
 		cmocka_unit_test(nobody_but_the_worker_writes),
 		cmocka_unit_test(what_is_no_region_is_refused),

@@ -141,6 +141,8 @@ static void nonsense_is_refused(void **state)
 
 #define RAM "7f0000000000-7f0010000000 rw-s 00000000 00:01 7  /memfd:disco-ram"
 
+#define FIGURES "7f0000000000-7f0000003000 rw-s 0 00:01 8 /memfd:disco-figures"
+
 static void lines_of_maps(void **state)
 {
 	static const char *const anon[] = {
@@ -153,6 +155,7 @@ static void lines_of_maps(void **state)
 		"",
 		"x",
 		"7f0000001000-7f0000000000 rw-p 00000000 00:00 0 ",
+		"7f0000000000-7f0000001000 rw-s 0010 00:01 9 /memfd:disco-vm",
 		"ffffffffff600000-ffffffffff601000 --xp 0 00:00 0 [vsyscall]",
 		"7f0000000000-7f0000001000 r-xp 00000000 00:00 0 [vdso]",
 		"7f0000000000-7f0000001000 rw-s 0 00:0d 5 anon_inode:kvm-vcpu",
@@ -165,6 +168,9 @@ static void lines_of_maps(void **state)
 	assert_int_equal(r.start, 0x7f0000000000);
 	assert_int_equal(r.bytes, MIB(256));
 	assert_false(move_map_line(RAM, AGENT_ANON, &r));
+	assert_true(move_map_line(FIGURES " (deleted)\n", AGENT_FILE, &r));
+	assert_int_equal(r.bytes, 3 * PAGE_BYTES);
+	assert_false(move_map_line(FIGURES, AGENT_ANON, &r));
 	for (size_t i = 0; i < ARRAY_SIZE(anon); i++) {
 		assert_true(move_map_line(anon[i], AGENT_ANON, &r));
 		assert_false(move_map_line(anon[i], AGENT_FILE, &r));
