@@ -58,6 +58,9 @@ CONTROL_SRCS	+= monitor/control/monitor.c monitor/control/starter.c \
 		   monitor/control/notify.c monitor/control/api.c \
 		   monitor/control/api_routes.c monitor/control/api_vm.c \
 		   monitor/control/api_figures.c monitor/control/api_move.c \
+		   monitor/control/api_exits.c monitor/control/api_stalls.c \
+		   monitor/control/figures.c \
+		   monitor/control/worker_file.c \
 		   monitor/control/agents.c monitor/control/move.c \
 		   monitor/control/balancer.c \
 		   monitor/control/move_map.c monitor/control/boot_copies.c \

@@ -30,24 +30,69 @@ static int seal(int fd, unsigned flags)
 	return fcntl(fd, F_ADD_SEALS, seals) == 0 ? 0 : -errno;
 }
 
+static int map_for_writer(struct region *r)
+{
+	void *base = mmap(NULL, r->bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
+			  r->fd, 0);
+
+	if (base == MAP_FAILED)
+		return -errno;
+	r->base = base;
+	return 0;
+}
+
 static int map_and_bind(struct region *r, nodeid_t node, unsigned flags)
 {
-	void *base;
 	int err;
 
 	if (ftruncate(r->fd, (off_t)r->bytes) < 0)
 		return -errno;
-	base = mmap(NULL, r->bytes, PROT_READ | PROT_WRITE, MAP_SHARED, r->fd,
-		    0);
-	if (base == MAP_FAILED)
-		return -errno;
-	r->base = base;
+	err = map_for_writer(r);
+	if (err)
+		return err;
 	if (node != NODE_AUTO) {
-		err = node_bind_memory(base, r->bytes, node, false);
+		err = node_bind_memory(r->base, r->bytes, node, false);
 		if (err)
 			return err;
 	}
 	return seal(r->fd, flags);
+}
+
+/* By a mapping that cannot write: the policy is the file's. */
+static int size_and_bind(int fd, size_t bytes, nodeid_t node)
+{
+	void *base;
+	int err;
+
+	if (ftruncate(fd, (off_t)bytes) < 0 ||
+	    fcntl(fd, F_ADD_SEALS, SIZE_SEALS) < 0)
+		return -errno;
+	if (node == NODE_AUTO)
+		return 0;
+	base = mmap(NULL, bytes, PROT_READ, MAP_SHARED, fd, 0);
+	if (base == MAP_FAILED)
+		return -errno;
+	err = node_bind_memory(base, bytes, node, false);
+	(void)munmap(base, bytes);
+	return err;
+}
+
+int region_prepare(const char *name, size_t bytes, nodeid_t node, int *fd)
+{
+	int got, err;
+
+	if (!size_valid(bytes))
+		return -EINVAL;
+	got = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (got < 0)
+		return -errno;
+	err = size_and_bind(got, bytes, node);
+	if (err) {
+		(void)close(got);
+		return err;
+	}
+	*fd = got;
+	return 0;
 }
 
 int region_create(struct region *r, const char *name, size_t bytes,
@@ -109,6 +154,28 @@ static int check_region(int fd, size_t bytes)
 	if (fs.f_type != TMPFS_MAGIC || st.st_size != (off_t)bytes)
 		return -EPROTO;
 	return 0;
+}
+
+int region_take(struct region *r, int fd, size_t bytes)
+{
+	int err;
+
+	*r = (struct region){ 0 };
+	if (!size_valid(bytes))
+		return -EINVAL;
+	err = check_region(fd, bytes);
+	if (err)
+		return err;
+	*r = (struct region){ .bytes = bytes, .fd = fd };
+	err = map_for_writer(r);
+	if (!err)
+		err = seal(fd, 0);
+	if (!err)
+		return 0;
+	if (r->base)
+		munmap(r->base, bytes);
+	*r = (struct region){ 0 };
+	return err;
 }
 
 int region_attach(struct region_view *v, int fd, size_t bytes)

@@ -3,7 +3,10 @@
  * Region: shared memory with exactly one writer, enforced by the MMU.
  *
  * A region is a memfd on the writer's node. The writer creates it and maps it
- * read-write; everybody else gets a descriptor that was opened read-only.
+ * read-write; everybody else gets a descriptor that was opened read-only. A
+ * writer that cannot create it (a sandbox, a process that does not run yet) is
+ * handed one: region_prepare() by whoever starts it, region_take() by itself.
+ * Until it was taken the guarantees are void, but for the size.
  *
  * GUARANTEES
  *  1. Through a reader's descriptor nobody maps the region writable, writes
@@ -58,6 +61,33 @@ struct region_view {
  */
 MUST_CHECK int region_create(struct region *r, const char *name, size_t bytes,
 			     nodeid_t node, unsigned flags);
+
+/**
+ * region_prepare() - make a region for a writer that is another process
+ * @name, @bytes, @node: as region_create() has them
+ * @fd: out, owned, close-on-exec: for the writer, who calls region_take();
+ *      untouched on error
+ *
+ * The caller maps it at no time for writing.
+ *
+ * Context: any thread; takes mmap_lock.
+ * Return:  0; -EINVAL size; -ENOMEM; -EMFILE, -ENFILE; of node_bind_memory():
+ *          -ENOSYS, -EPERM, -ENODEV.
+ */
+MUST_CHECK int region_prepare(const char *name, size_t bytes, nodeid_t node,
+			      int *fd);
+
+/**
+ * region_take() - become the writer of a region that was prepared
+ * @r:     out; empty on error; release with region_destroy()
+ * @fd:    of region_prepare(); owned by @r after success
+ * @bytes: as it was prepared with
+ *
+ * Context: any thread; takes mmap_lock; before any other use of @fd.
+ * Return:  0; -EINVAL size; -EPROTO not a region of this size; -EPERM it was
+ *          taken before; -EACCES not open for writing; -EBADF; -ENOMEM.
+ */
+MUST_CHECK int region_take(struct region *r, int fd, size_t bytes);
 
 /**
  * region_reader_fd() - a descriptor to hand to a reader

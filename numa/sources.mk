@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-NUMA_SRCS	+= numa/topology.c numa/place.c numa/balance.c numa/bind.c
+NUMA_SRCS	+= numa/topology.c numa/place.c numa/balance.c numa/bind.c \
+		   numa/region.c
 # The worker is static and has no hwloc: it gets the raw bindings only.
-WORKER_SRCS	+= numa/bind.c
+WORKER_SRCS	+= numa/bind.c numa/region.c

@@ -11,6 +11,7 @@
 #define DISCO_AGENT_PROTO_H
 
 #include "disco/base.h"
+#include "disco/stall_hist.h"
 
 #define AGENT_FD_CONTROL 3 /* 0 to 2 are /dev/null */
 #define AGENT_MAX_RANGES 256u
@@ -63,6 +64,7 @@ struct agent_answer {
 	uint64_t batches;    /* calls of move_pages(2) */
 	uint64_t longest_ns; /* of them */
 	uint64_t total_ns;   /* in them */
+	struct stall_hist stalls; /* each of them */
 };
 
 #endif

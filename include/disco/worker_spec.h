@@ -18,7 +18,7 @@
 #include "disco/boot_layout.h"
 #include "disco/config.h"
 
-#define WORKER_SPEC_MAGIC 0x4f435349445632ull
+#define WORKER_SPEC_MAGIC 0x4f435349445633ull
 
 /* Environment of a worker: CPU ns its process had used when it was executed,
  * for first_run_cpu_ns. Absent: 0. */
@@ -34,7 +34,9 @@ enum worker_fd {
 	WORKER_FD_BOOT = 8,	/* boot image memfd, read-only */
 	WORKER_FD_LISTENER = 9, /* see adoptable; else /dev/null */
 	WORKER_FD_CODE = 10,	/* the program; replaced by WORKER_REQ_REHOME */
-	WORKER_FD_DISK0 = 11,	/* disks follow, each with its descriptors */
+	WORKER_FD_FIGURES =
+		11,	      /* region that the worker writes: ipc/figures.h */
+	WORKER_FD_DISK0 = 12, /* disks follow, each with its descriptors */
 };
 
 #define WORKER_MAX_DISK_FDS (2 * VM_MAX_DISKS)

@@ -130,6 +130,7 @@ static int move_batch(struct puller *p)
 	p->out->batches++;
 	p->out->total_ns += took;
 	p->out->longest_ns = max_u64(p->out->longest_ns, took);
+	stall_hist_note(&p->out->stalls, took);
 	p->size = batch_next(p->nr, took, p->r->bound_ns);
 	/* No memory there, or a page that is busy: not the end. */
 	if (ret > 0 || err == -ENOMEM || err == -EBUSY || err == -EAGAIN)

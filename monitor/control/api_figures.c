@@ -98,8 +98,10 @@ void stats_poll(struct api_call *c, bool late)
 	if (!late && !all_heard(c))
 		return;
 	list = json_array();
-	for (const struct guest *g = c->m->guests; g; g = g->next)
-		(void)json_array_append_new(list, stats_json(g, now));
+	for (struct guest *g = c->m->guests; g; g = g->next)
+		(void)json_array_append_new(
+			list,
+			stalls_json(g, exits_json(g, stats_json(g, now))));
 	api_answer(c, MHD_HTTP_OK,
 		   json_pack("{s:o, s:o, s:o}", "vms", list, "agents",
 			     agents_json(&c->m->agents), "balance",
@@ -274,6 +276,8 @@ void metrics_poll(struct api_call *c, bool late)
 			      c->m->nr_running);
 		for (size_t i = 0; i < ARRAY_SIZE(metrics); i++)
 			print_metric(c->m, &metrics[i], out);
+		exits_metrics(c->m, out);
+		stalls_metrics(c->m, out);
 		print_agents(&c->m->agents, out);
 		print_balance(&c->m->balancer, out);
 		if (fclose(out) == 0 && text) {

@@ -3,6 +3,8 @@
 #ifndef DISCO_MONITOR_API_HANDLERS_H
 #define DISCO_MONITOR_API_HANDLERS_H
 
+#include <stdio.h>
+
 #include "monitor/control/api.h"
 
 /* VMs: api_vm.c */
@@ -27,6 +29,14 @@ void stats_begin(struct api_call *c);
 void stats_poll(struct api_call *c, bool late);
 void metrics_poll(struct api_call *c, bool late);
 void topology_show(struct api_call *c);
+
+/* api_exits.c: adds to a VM's figures, and returns them; families of counts */
+json_t *exits_json(struct guest *g, json_t *stats);
+void exits_metrics(const struct monitor *m, FILE *out);
+
+/* api_stalls.c: the same of stalls */
+json_t *stalls_json(const struct guest *g, json_t *stats);
+void stalls_metrics(const struct monitor *m, FILE *out);
 
 /* One VM as GET /v1/vms/{name} shows it; NULL: out of memory. */
 json_t *guest_json(const struct guest *g, uint64_t now_ns);

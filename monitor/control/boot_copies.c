@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "disco/worker_spec.h"
+#include "monitor/control/worker_file.h"
 
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL)
 
@@ -39,33 +39,13 @@ static struct boot_copy *add(struct boot_copies *set, uint64_t origin,
 	return c;
 }
 
-/*
- * Through /proc: O_NONBLOCK, as it may be anything. A memory file only: its
- * inode number is not used again while we have it open.
- */
-static int open_image(pid_t pid, struct stat *st)
-{
-	char path[64];
-	int fd;
-
-	(void)snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)pid,
-		       WORKER_FD_BOOT);
-	fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	if (fstat(fd, st) == 0 && S_ISREG(st->st_mode) &&
-	    fcntl(fd, F_GET_SEALS) >= 0)
-		return fd;
-	(void)close(fd);
-	return -EBADF;
-}
-
 int boot_copies_find(struct boot_copies *set, pid_t pid, nodeid_t now,
 		     nodeid_t node, uint64_t *origin, int *from, int *to)
 {
 	struct boot_copy *c = set->first;
 	struct stat st = { 0 };
-	int fd = open_image(pid, &st);
+	/* Its inode number is not used again while we have it open. */
+	int fd = worker_file_open(pid, WORKER_FD_BOOT, &st);
 
 	if (fd < 0)
 		return fd;

@@ -92,6 +92,7 @@ static void guest_free(struct guest *g)
 {
 	vm_watch_stop(&g->vm);
 	tap_sweep(&g->tap);
+	figures_close(&g->figures);
 	g->vm.worker.pid = 0;
 	worker_destroy(&g->vm.worker);
 	free(g);
@@ -130,6 +131,19 @@ static struct guest *guest_create(struct monitor *m, const struct vm_record *r)
 	return g;
 }
 
+/* Without them it is a guest like any other. */
+static void open_figures(struct guest *g)
+{
+	int err = figures_open(&g->figures, g->record.pid, g->record.nr_vcpus);
+	char why[128];
+
+	if (!err || err == -ENOENT || err == -ESRCH)
+		return; /* gone: that is told elsewhere */
+	(void)snprintf(why, sizeof(why), "its exits are not counted: %s",
+		       strerror(-err));
+	vm_tell(&g->vm, why);
+}
+
 int monitor_add(struct monitor *m, const struct vm_record *r,
 		const struct worker *w, bool adopted, struct guest **out)
 {
@@ -146,6 +160,7 @@ int monitor_add(struct monitor *m, const struct vm_record *r,
 	m->nr_running++;
 	tap_open(&g->tap, &m->watcher.loop, w->console);
 	vm_watch_start(&m->watcher, &g->vm);
+	open_figures(g);
 	*out = g;
 	return 0;
 }
@@ -174,6 +189,7 @@ static void on_ended(struct watcher *w, struct vm *vm)
 
 	tap_end(&g->tap);
 	g->ended = true;
+	figures_close(&g->figures);
 	move_guest_ended(m, g);
 	m->nr_running--;
 	m->nr_ended++;

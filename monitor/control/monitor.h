@@ -12,6 +12,7 @@
 #include "monitor/control/agents.h"
 #include "monitor/control/balancer.h"
 #include "monitor/control/boot_copies.h"
+#include "monitor/control/figures.h"
 #include "monitor/control/state_dir.h"
 #include "monitor/control/tap.h"
 #include "monitor/control/vm_watch.h"
@@ -24,18 +25,27 @@ struct api;
 struct move;
 struct starter;
 
+/* What has held a VM up. */
+enum guest_stall {
+	GUEST_STALL_BATCH = 0, /* a call of move_pages(2) */
+	GUEST_STALL_PARKED,    /* its vCPUs were kept out of the guest */
+	GUEST_NR_STALLS
+};
+
 /* A VM of the monitor. */
 struct guest {
 	struct vm vm; /* its name is record.name */
 	struct vm_record record;
 	struct tap tap;
+	struct figures_view figures;
 	struct guest *next;   /* older ones first */
 	uint64_t id;	      /* never used again, unlike a name */
 	uint64_t asked_ns;    /* statistics: asked for; 0: never */
 	uint64_t stats_ns;    /* statistics: last heard; 0: never */
 	uint64_t boot_origin; /* see boot_copies.h; 0: not known */
 	uint64_t moves, moved_pages;
-	uint64_t longest_stall_ns; /* of all its moves */
+	uint64_t longest_stall_ns;		   /* of all its moves */
+	struct stall_hist stalls[GUEST_NR_STALLS]; /* by this monitor's moves */
 	struct balancer_guest balance;
 	bool adopted;
 	bool ended;

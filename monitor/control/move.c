@@ -45,6 +45,14 @@ static const char *step_text(enum step step)
 	return text[step];
 }
 
+/* Again, after figures_leave(). A hostile worker may have lost them. */
+static void see_figures(struct guest *g)
+{
+	if (!g->ended)
+		(void)!figures_open(&g->figures, g->record.pid,
+				    g->record.nr_vcpus);
+}
+
 /* --- the end --- */
 
 /* @err: 0: done, also when the diagnostic was filled before. */
@@ -57,6 +65,7 @@ static void finish(struct move *mv, int err)
 		(void)diag_fail(&r->diag, ST_HOST, err, "%s: %s: %s",
 				mv->g->record.name, step_text(mv->step),
 				strerror(err));
+	see_figures(mv->g);
 	r->total_ns = loop_now_ns() - mv->begun_ns;
 	m->move = NULL;
 	if (mv->copy >= 0)
@@ -187,6 +196,7 @@ static void next(struct move *mv, enum step step)
 				  0);
 		break;
 	case RAM:
+		figures_leave(&mv->g->figures, mv->result.node);
 		err = ask_pull(mv, AGENT_FILE);
 		break;
 	case COPY:
@@ -220,6 +230,7 @@ static void pulled(struct move *mv, const struct agent_answer *a)
 	r->batches += a->batches;
 	r->pull_ns += a->total_ns;
 	r->longest_ns = max_u64(r->longest_ns, a->longest_ns);
+	stall_hist_merge(&g->stalls[GUEST_STALL_BATCH], &a->stalls);
 	g->moved_pages += a->pages;
 	g->longest_stall_ns = max_u64(g->longest_stall_ns, a->longest_ns);
 }
@@ -260,6 +271,8 @@ void move_agent_heard(struct agents *all, struct agent *agent,
 		return;
 	if (mv->step == RAM || mv->step == REST)
 		pulled(mv, a);
+	if (mv->step == RAM)
+		see_figures(mv->g);
 	if (a->error)
 		fail(mv, (int)a->error);
 	else if (mv->step == RAM)
@@ -276,6 +289,7 @@ static void rehomed(struct move *mv, const struct worker_event *ev)
 	int err;
 
 	mv->result.parked_ns = ev->stall_ns;
+	stall_hist_note(&g->stalls[GUEST_STALL_PARKED], ev->stall_ns);
 	g->longest_stall_ns = max_u64(g->longest_stall_ns, ev->stall_ns);
 	if (ev->error && ev->error != ESTALE) {
 		fail(mv, (int)ev->error);

@@ -5,7 +5,8 @@
  *
  *	pin	threads onto the node's CPUs (here, sched_setaffinity)
  *	BIND	new guest memory comes from the node (worker)
- *	RAM	guest memory is pulled, the guest runs (agent of the node)
+ *	RAM	guest memory is pulled, the guest runs (agent of the node);
+ *		the worker's figures, too, which are not looked at meanwhile
  *	COPY	its boot image, unless a guest there has it (agent)
  *	REHOME	text, boot image, second-level page tables (worker; vCPUs are
  *		parked)

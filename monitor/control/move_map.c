@@ -20,6 +20,17 @@ static bool is_special(const char *path)
 	return false;
 }
 
+/* Of the worker alone, when nobody looks at its figures meanwhile. */
+static bool is_shared_memory(const char *path)
+{
+	static const char *const names[] = { MOVE_RAM_NAME, MOVE_FIGURES_NAME };
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (strncmp(path, names[i], strlen(names[i])) == 0)
+			return true;
+	return false;
+}
+
 /* Return: where the path begins; 0: no such line, or no range. */
 static int read_line(const char *line, char perms[5], struct agent_range *r)
 {
@@ -38,14 +49,13 @@ bool move_map_line(const char *line, uint32_t what, struct agent_range *out)
 {
 	struct agent_range range;
 	char perms[5] = "";
-	bool shared, ram;
+	bool shared;
 	int at = read_line(line, perms, &range);
 
 	if (at == 0)
 		return false;
 	shared = perms[3] == 's';
-	ram = strncmp(line + at, MOVE_RAM_NAME, strlen(MOVE_RAM_NAME)) == 0;
-	if (what == AGENT_FILE ? !(ram && shared)
+	if (what == AGENT_FILE ? !(shared && is_shared_memory(line + at))
 			       : (shared || is_special(line + at)))
 		return false;
 	*out = range;

@@ -11,13 +11,15 @@
 
 #include "disco/agent_proto.h"
 #include "monitor/control/ram_file.h"
+#include "monitor/ipc/figures.h"
 
-#define MOVE_RAM_NAME "/" RAM_FILE_NAME
+#define MOVE_RAM_NAME	  "/" RAM_FILE_NAME
+#define MOVE_FIGURES_NAME "/memfd:" FIGURES_NAME
 
 /**
  * move_map_line() - a line of /proc/PID/maps
- * @what: AGENT_FILE: guest RAM, where it is shared; AGENT_ANON: all that can
- *        hold private pages
+ * @what: AGENT_FILE: guest RAM and figures, where shared; AGENT_ANON: all that
+ * can hold private pages
  * @out:  untouched unless it counts
  *
  * Return: whether the mapping counts.

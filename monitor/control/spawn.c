@@ -14,12 +14,14 @@
 #include "monitor/control/loop.h"
 #include "monitor/control/ram_file.h"
 #include "monitor/control/spawn_child.h"
+#include "monitor/ipc/figures.h"
+#include "numa/region.h"
 
 #define SEALS_SIZE (F_SEAL_SHRINK | F_SEAL_GROW)
 
 /* Both ends of everything that is made for one worker. */
 struct ends {
-	int ram, spec;
+	int ram, spec, figures;
 	int control[2], console[2]; /* [0] ours, [1] the worker's */
 	int log[2], error[2];	    /* [0] we read, [1] the worker writes */
 };
@@ -35,6 +37,7 @@ static void ends_init(struct ends *e)
 {
 	*e = (struct ends){ .ram = -1,
 			    .spec = -1,
+			    .figures = -1,
 			    .control = { -1, -1 },
 			    .console = { -1, -1 },
 			    .log = { -1, -1 },
@@ -46,6 +49,7 @@ static void ends_close(struct ends *e, bool ours)
 {
 	close_fd(&e->ram);
 	close_fd(&e->spec);
+	close_fd(&e->figures);
 	close_fd(&e->control[1]);
 	close_fd(&e->console[1]);
 	close_fd(&e->log[1]);
@@ -74,6 +78,17 @@ static int make_spec(const struct worker_spec *spec)
 	if (!err)
 		return fd;
 	(void)close(fd);
+	return err;
+}
+
+/* Where binding is refused it is wherever the worker touches it first. */
+static int make_figures(nodeid_t node, int *fd)
+{
+	int err = region_prepare(FIGURES_NAME, FIGURES_BYTES, node, fd);
+
+	if (err == -ENOSYS || err == -EPERM || err == -ENODEV)
+		err = region_prepare(FIGURES_NAME, FIGURES_BYTES, NODE_AUTO,
+				     fd);
 	return err;
 }
 
@@ -106,7 +121,9 @@ static int ends_make(struct ends *e, const struct worker_spec *spec,
 			"%s: no memory object for %llu bytes: %s", spec->name,
 			(unsigned long long)spec->ram_bytes, strerror(-e->ram));
 	e->spec = make_spec(spec);
-	err = e->spec < 0 ? e->spec : make_sockets(e);
+	err = e->spec < 0 ? e->spec : make_figures(spec->node, &e->figures);
+	if (!err)
+		err = make_sockets(e);
 	if (err < 0)
 		return diag_fail(d, ST_HOST, -err,
 				 "%s: no descriptors for its worker: %s",
@@ -153,6 +170,7 @@ static void make_child(struct spawn_child *c, const struct worker_spec *spec,
 	c->fds[WORKER_FD_BOOT] = f->boot;
 	c->fds[WORKER_FD_LISTENER] = f->listener;
 	c->fds[WORKER_FD_CODE] = f->code;
+	c->fds[WORKER_FD_FIGURES] = e->figures;
 	for (unsigned i = 0; i < f->nr_disk_fds && i < WORKER_MAX_DISK_FDS; i++)
 		c->fds[c->nr_fds++] = f->disks[i];
 	pick_environment(c->envp, ARRAY_SIZE(c->envp));

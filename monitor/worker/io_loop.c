@@ -38,6 +38,14 @@ int io_loop_watch(struct io_loop *l, struct io_watch *w, uint32_t epoll_events)
 								    : 0;
 }
 
+static void count(const struct io_loop *l, int ready)
+{
+	if (!l->figures || ready < 0)
+		return;
+	figures_count(&l->figures->wakeups, 1);
+	figures_count(&l->figures->events, (uint64_t)ready);
+}
+
 int io_loop_run(struct io_loop *l)
 {
 	struct epoll_event e[BATCH];
@@ -47,6 +55,7 @@ int io_loop_run(struct io_loop *l)
 
 		if (n < 0 && errno != EINTR)
 			return -errno;
+		count(l, n);
 		for (int i = 0; i < n && !l->stop; i++) {
 			struct io_watch *w = e[i].data.ptr;
 

@@ -8,10 +8,12 @@
 #define DISCO_MONITOR_IO_LOOP_H
 
 #include "monitor/dev/dev_host.h"
+#include "monitor/ipc/figures.h"
 
 struct io_loop {
 	int epoll_fd;
-	bool stop; /* set by a callback */
+	bool stop;		    /* set by a callback */
+	struct figures_io *figures; /* what it counts to; NULL: nothing */
 };
 
 MUST_CHECK int io_loop_init(struct io_loop *l);

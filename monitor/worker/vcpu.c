@@ -139,25 +139,50 @@ static void handle_exit(struct vcpu *c)
 	}
 }
 
+static enum figures_exit exit_kind(uint32_t reason)
+{
+	switch (reason) {
+	case KVM_EXIT_IO:
+		return FIGURES_IO;
+	case KVM_EXIT_MMIO:
+		return FIGURES_MMIO;
+	case KVM_EXIT_HLT:
+		return FIGURES_HLT;
+	case KVM_EXIT_INTR:
+		return FIGURES_INTR;
+	case KVM_EXIT_SHUTDOWN:
+		return FIGURES_SHUTDOWN;
+	case KVM_EXIT_SYSTEM_EVENT:
+		return FIGURES_EVENT;
+	case KVM_EXIT_INTERNAL_ERROR:
+	case KVM_EXIT_FAIL_ENTRY:
+		return FIGURES_ERROR;
+	default:
+		return FIGURES_OTHER;
+	}
+}
+
+static void count_exit(struct vcpu *c, enum figures_exit why)
+{
+	figures_count(&c->figures->exits[why], 1);
+}
+
 static void run_loop(struct vcpu *c)
 {
 	while (!vm_stopping(c->vm)) {
 		int ret = ioctl(c->fd, KVM_RUN, 0);
 
-		/* Single writer: a plain increment that others may read. */
-		atomic_store_explicit(
-			&c->exits,
-			atomic_load_explicit(&c->exits, memory_order_relaxed) +
-				1,
-			memory_order_relaxed);
 		if (ret == 0) {
+			count_exit(c, exit_kind(c->run->exit_reason));
 			handle_exit(c);
 			continue;
 		}
 		if (errno == EINTR || errno == EAGAIN) {
+			count_exit(c, FIGURES_INTR);
 			vcpu_wait_parked(c);
 			continue;
 		}
+		count_exit(c, FIGURES_ERROR);
 		vm_stop(c->vm, STOP_CRASH, "vCPU %u: KVM_RUN: %s", c->index,
 			strerror(errno));
 	}
@@ -211,7 +236,9 @@ int vcpu_create(struct vcpu *c, struct vm *vm, unsigned index)
 	void *run;
 	int err;
 
-	*c = (struct vcpu){ .vm = vm, .index = index };
+	*c = (struct vcpu){ .vm = vm,
+			    .index = index,
+			    .figures = &vm->figures->vcpus[index] };
 	c->fd = ioctl(vm->fd, KVM_CREATE_VCPU, (unsigned long)index);
 	if (c->fd < 0)
 		return -errno;

@@ -242,12 +242,26 @@ static int make_vcpus(struct vm *vm)
 	return 0;
 }
 
+/* Before everything that counts. */
+static int make_figures(struct vm *vm)
+{
+	int err = region_take(&vm->shown, WORKER_FD_FIGURES, FIGURES_BYTES);
+
+	if (err)
+		return err;
+	vm->figures = vm->shown.base;
+	atomic_store_explicit(&vm->figures->magic, FIGURES_MAGIC,
+			      memory_order_relaxed);
+	return 0;
+}
+
 static int make_stop(struct vm *vm)
 {
 	int err = io_loop_init(&vm->loop);
 
 	if (err)
 		return err;
+	vm->loop.figures = &vm->figures->io;
 	vm->stop_watch.ready = stop_ready;
 	vm->stop_watch.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (vm->stop_watch.fd < 0)
@@ -272,6 +286,7 @@ int vm_create(struct vm *vm, int kvm_fd, const struct worker_spec *spec,
 		int (*make)(struct vm *vm);
 		const char *what;
 	} steps[] = {
+		{ make_figures, "region of figures" },
 		{ make_stop, "event loop" },
 		{ make_kvm, "KVM_CREATE_VM" },
 		{ make_memory, "guest memory" },
@@ -331,6 +346,7 @@ void vm_destroy(struct vm *vm)
 	if (vm->stop_watch.fd >= 0)
 		(void)close(vm->stop_watch.fd);
 	io_loop_destroy(&vm->loop);
+	region_destroy(&vm->shown);
 	(void)pthread_mutex_destroy(&vm->route_lock);
 	park_destroy(&vm->park);
 }
@@ -340,7 +356,9 @@ uint64_t vm_exits(const struct vm *vm)
 	uint64_t n = 0;
 
 	for (unsigned i = 0; i < vm->nr_vcpus; i++)
-		n += atomic_load_explicit(&vm->vcpus[i].exits,
-					  memory_order_relaxed);
+		for (unsigned k = 0; k < FIGURES_NR_EXITS; k++)
+			n += atomic_load_explicit(
+				&vm->vcpus[i].figures->exits[k],
+				memory_order_relaxed);
 	return n;
 }

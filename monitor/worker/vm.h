@@ -20,9 +20,11 @@
 #include "monitor/dev/bus.h"
 #include "monitor/dev/dev_host.h"
 #include "monitor/dev/pci.h"
+#include "monitor/ipc/figures.h"
 #include "monitor/worker/cpuid.h"
 #include "monitor/worker/io_loop.h"
 #include "monitor/worker/pause.h"
+#include "numa/region.h"
 
 #define VM_MAX_MSI_ROUTES 128
 
@@ -37,8 +39,7 @@ struct vcpu {
 	size_t run_bytes;
 	pthread_t thread;
 	bool thread_made;
-	/* [A: vCPU thread / I/O thread, relaxed: a statistic] */
-	_Atomic uint64_t exits;
+	struct figures_vcpu *figures; /* [I] in the worker's region */
 };
 
 struct vm {
@@ -48,6 +49,8 @@ struct vm {
 	int kvm_fd;			/* [I] not owned */
 	int fd;				/* [I] */
 	struct ram_view ram;		/* [I] */
+	struct region shown;		/* [I] what control reads */
+	struct figures *figures;	/* [I] in it */
 	struct io_loop loop;
 	struct io_bus pio, mmio; /* [I] */
 	struct pci_bus pci;
@@ -113,6 +116,7 @@ void vm_stop(struct vm *vm, enum worker_stop why, const char *fmt, ...);
 /* True once vm_stop() was called. Context: any thread. */
 bool vm_stopping(struct vm *vm);
 
+/* Returns of KVM_RUN, all vCPUs. Context: any thread. */
 uint64_t vm_exits(const struct vm *vm);
 
 #endif

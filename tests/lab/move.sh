@@ -40,7 +40,7 @@ start_summing()
 # has_moved NAME NODE - the kernel says all of it is there
 has_moved()
 {
-	local pid node ram ram_here text text_here strange
+	local pid node ram ram_here text text_here strange away
 	IFS=, read -r _ _ node _ _ _ ram ram_here _ text text_here _ \
 		< <("$DISCO" stats --csv | grep "^$1,")
 	[[ $node == "$2" ]] || fail "$1 is on node $node, not $2" || return 1
@@ -51,6 +51,8 @@ has_moved()
 		"of text" || return 1
 	text_is_local || return 1
 	pid=$(pgrep -f "^disco-vm $1\$" | head -1)
+	away=$(figures_elsewhere "$pid" "$2")
+	((away == 0)) || fail "$away pages of figures elsewhere" || return 1
 	strange=$(grep -h ^Cpus_allowed_list "/proc/$pid"/task/*/status |
 		grep -vc "[[:space:]]$(($2 * 2))-$(($2 * 2 + 1))\$")
 	((strange == 0)) || fail "$strange threads on CPUs of other nodes" ||
@@ -83,6 +85,21 @@ sys.exit(3 if young else 0)') || status=$?
 	done
 	((status == 0)) || why+=" less than 10 pages of text, or no figures"
 	[[ ! $why ]] || fail "$why"
+}
+
+# figures_elsewhere PID NODE - pages of its region that are on other nodes;
+# -1: it has none
+figures_elsewhere()
+{
+	awk -v here="N$2" '/memfd:disco-figures/ {
+		for (i = 2; i <= NF; i++)
+			if (split($i, f, "=") == 2 && f[1] ~ /^N[0-9]+$/) {
+				seen = 1
+				if (f[1] != here)
+					n += f[2]
+			}
+	}
+	END { print seen ? n + 0 : -1 }' "/proc/$1/numa_maps"
 }
 
 # left_behind PID NODE - pages of its own that are on other nodes

@@ -10,15 +10,19 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "disco/worker_spec.h"
+#include "monitor/ipc/figures.h"
+#include "numa/region.h"
 
 static struct worker_spec spec;
 static bool keep;
 static uint64_t paused;
+static struct figures *figures; /* NULL: it counts nothing */
 
 static void say(enum worker_event_kind kind, enum worker_stop stop,
 		const char *text)
@@ -94,12 +98,14 @@ static void check_stray(void)
 
 static void check_memory(void)
 {
+	struct region r;
 	struct stat st;
 	int size_seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
 
 	EXPECT(fcntl(WORKER_FD_SPEC, F_GET_SEALS) ==
 	       (size_seals | F_SEAL_WRITE));
 	EXPECT(fcntl(WORKER_FD_RAM, F_GET_SEALS) == size_seals);
+	EXPECT(region_take(&r, WORKER_FD_FIGURES, FIGURES_BYTES) == 0);
 	EXPECT(fstat(WORKER_FD_RAM, &st) == 0);
 	EXPECT((uint64_t)st.st_size == spec.ram_bytes);
 }
@@ -209,6 +215,8 @@ static void serve_one(void)
 	struct worker_request req;
 	ssize_t n = recv(WORKER_FD_CONTROL, &req, sizeof(req), 0);
 
+	if (figures)
+		figures_count(&figures->vcpus[0].exits[FIGURES_MMIO], 1);
 	if (n != sizeof(req)) {
 		if (!keep)
 			_exit(0); /* control is gone */
@@ -229,8 +237,19 @@ static void serve_one(void)
 	}
 }
 
+static void take_figures(void)
+{
+	static struct region r;
+
+	if (region_take(&r, WORKER_FD_FIGURES, FIGURES_BYTES))
+		_exit(95);
+	figures = r.base;
+	atomic_store(&figures->magic, FIGURES_MAGIC);
+}
+
 static void wait_for_stop(void)
 {
+	take_figures();
 	for (;;)
 		serve_one();
 }
@@ -243,6 +262,29 @@ static void spin(void)
 	for (;;)
 		if (poll(&p, 1, 0) > 0)
 			serve_one();
+}
+
+/* All ones first: sums of them must not overflow. */
+static void write_garbage(void)
+{
+	struct pollfd p = { .fd = WORKER_FD_CONTROL, .events = POLLIN };
+	uint8_t *bytes;
+
+	take_figures();
+	bytes = (uint8_t *)figures;
+	memset(bytes + sizeof(figures->magic), 0xff,
+	       FIGURES_BYTES - sizeof(figures->magic));
+	for (unsigned i = 0;; i++) {
+		if (poll(&p, 1, 0) > 0)
+			serve_one();
+		if (i < 1000)
+			continue;
+		for (size_t k = 0; k < FIGURES_BYTES; k += 256)
+			if (getrandom(bytes + k, 256, 0) != 256)
+				_exit(94);
+		if (i % 16)
+			atomic_store(&figures->magic, FIGURES_MAGIC);
+	}
 }
 
 /* @end: power off when a line says so. */
@@ -355,6 +397,8 @@ void fake_worker_hook(int argc, char **argv)
 		wait_for_stop();
 	if (is(name, "busy"))
 		spin();
+	if (is(name, "garbage"))
+		write_garbage();
 	if (is(name, "log"))
 		complain();
 	misbehave(name);

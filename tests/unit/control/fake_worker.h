@@ -10,10 +10,12 @@
  *   copy       the same until "end\n" came, then power off
  *   flood      1 MiB of console lines, then power off
  *   panic reset crash failed   stop for that reason
- *   obey       wait to be asked to stop, and stop; may be adopted, as echo
+ *   obey       wait to be asked to stop, and stop; may be adopted, as echo;
+ *              counts what it is asked as exits of vCPU 0 for MMIO
  *   busy       the same, and uses a CPU meanwhile
  *   unbound stale liar   the same, but a move fails: cannot bind; has another
  *              program; says nonsense
+ *   garbage    as obey, and writes random bytes to its figures all the time
  *   deaf       wait for ever
  *   sig9 sys exit3             die without a word
  *   short forged               send a message that makes no sense

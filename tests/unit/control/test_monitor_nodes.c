@@ -4,21 +4,23 @@
 // LINK: monitor/control/api_figures.c monitor/control/boot_copies.c numa/bind.c
 // LINK: monitor/control/http_client.c monitor/control/worker_code.c -ljansson
 // LINK: monitor/control/spawn_child.c monitor/control/config_json.c
-// LINK: monitor/control/api_routes.c monitor/control/disk_files.c cowdisk/io.c
-// LINK: monitor/control/config_set.c monitor/sandbox/privileges.c numa/place.c
+// LINK: monitor/control/worker_file.c monitor/control/api_routes.c cowdisk/io.c
+// LINK: monitor/control/disk_files.c monitor/control/config_set.c numa/region.c
+// LINK: monitor/sandbox/privileges.c monitor/control/api_stalls.c numa/place.c
 // LINK: monitor/control/state_dir.c monitor/control/cache_dir.c cowdisk/io_fd.c
-// LINK: monitor/control/cow_files.c monitor/control/api_move.c numa/topology.c
-// LINK: monitor/control/move_map.c monitor/control/state_vm.c monitor/ipc/fds.c
-// LINK: monitor/control/boot_set.c monitor/control/vm_watch.c numa/balance.c
-// LINK: monitor/control/ram_file.c monitor/control/balancer.c -lmicrohttpd
-// LINK: monitor/control/monitor.c monitor/control/starter.c
-// LINK: monitor/control/outcome.c monitor/control/process.c
+// LINK: monitor/control/cow_files.c monitor/control/api_exits.c numa/topology.c
+// LINK: monitor/control/api_move.c monitor/control/move_map.c monitor/ipc/fds.c
+// LINK: monitor/control/state_vm.c monitor/control/boot_set.c numa/balance.c
+// LINK: monitor/control/vm_watch.c monitor/control/ram_file.c -lmicrohttpd
+// LINK: monitor/control/balancer.c monitor/control/monitor.c
+// LINK: monitor/control/starter.c monitor/control/outcome.c
+// LINK: monitor/control/process.c monitor/control/figures.c
 // LINK: monitor/control/api_vm.c monitor/control/agents.c monitor/control/tap.c
 // LINK: monitor/control/launch.c monitor/control/adopt.c monitor/control/move.c
-// LINK: monitor/control/spawn.c monitor/control/plan.c monitor/control/size.c
-// LINK: monitor/control/sink.c monitor/control/loop.c monitor/control/api.c
-// LINK: monitor/agent/serve.c monitor/control/cli.c monitor/agent/pull.c
-// LINK: cowdisk/cow_format.c monitor/control/typed.c
+// LINK: monitor/control/spawn.c monitor/control/typed.c monitor/control/plan.c
+// LINK: monitor/control/size.c monitor/control/sink.c monitor/control/loop.c
+// LINK: monitor/control/api.c monitor/agent/serve.c monitor/control/cli.c
+// LINK: monitor/agent/pull.c cowdisk/cow_format.c
 /*
  * The monitor as a process of its own, with fake workers: moves, agents and
  * where their text is, balancing. Needs one node; what asks the kernel to move
@@ -59,6 +61,47 @@ static json_int_t figure(const char *vm, const char *key)
 	return n;
 }
 
+/* Once parked for 5 ms, which is above 2^22 ns; some batches. */
+static void check_stalls(json_t *doc)
+{
+	json_t *root = call("GET", "/v1/stats", NULL), *batch, *parked, *n;
+	struct diag d = { .status = ST_OK };
+	json_int_t nr = 0, count;
+	char *text = NULL;
+	size_t i;
+
+	assert_int_equal(json_unpack(root, "{s:[{s:{s:o, s:o}}]}", "vms",
+				     "stalls", "batch", &batch, "parked",
+				     &parked),
+			 0);
+	has_keys_of(doc, "Histogram", batch);
+	assert_int_equal(json_integer_value(json_object_get(parked, "sum_ns")),
+			 5000000);
+	json_array_foreach(json_object_get(parked, "counts"), i, n)
+	{
+		assert_int_equal(json_integer_value(n), i == 23 - 14);
+	}
+	json_array_foreach(json_object_get(batch, "counts"), i, n)
+	{
+		count = json_integer_value(n);
+		assert_true(count >= 0);
+		nr += count;
+	}
+	assert_int_equal(i, STALL_BUCKETS);
+	assert_true(nr > 0);
+	json_decref(root);
+	assert_int_equal(http_call("GET", "/metrics", NULL, &text, &d), 0);
+#define PARKED "{vm=\"obey.m\",node=\"0\",kind=\"parked\""
+	assert_non_null(
+		strstr(text, "_bucket" PARKED ",le=\"0.004194304\"} 0"));
+	assert_non_null(
+		strstr(text, "_bucket" PARKED ",le=\"0.008388608\"} 1"));
+	assert_non_null(strstr(text, "_bucket" PARKED ",le=\"+Inf\"} 1\n"));
+	assert_non_null(strstr(text, "_seconds_sum" PARKED "} 0.005\n"));
+	assert_non_null(strstr(text, "_seconds_count" PARKED "} 1\n"));
+	free(text);
+}
+
 static void a_move_pulls_all_pages(void **state)
 {
 	json_t *doc = description(), *root;
@@ -72,10 +115,11 @@ static void a_move_pulls_all_pages(void **state)
 	assert_int_equal(json_integer_value(json_object_get(root, "parked_ns")),
 			 5000000);
 	json_decref(root);
-	json_decref(doc);
 	assert_int_equal(figure("obey.m", "moves"), 1);
 	assert_true(figure("obey.m", "moved_pages") >= 100);
 	assert_true(figure("obey.m", "longest_stall_ns") >= 5000000);
+	check_stalls(doc);
+	json_decref(doc);
 	vm_call("obey.m", "kill");
 }
 

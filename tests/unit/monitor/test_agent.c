@@ -141,6 +141,8 @@ static void nonsense_is_refused(void **state)
 
 #define RAM "7f0000000000-7f0010000000 rw-s 00000000 00:01 7  /memfd:disco-ram"
 
+#define FIGURES "7f0000000000-7f0000003000 rw-s 0 00:01 8 /memfd:disco-figures"
+
 static void lines_of_maps(void **state)
 {
 	static const char *const anon[] = {
@@ -153,6 +155,7 @@ static void lines_of_maps(void **state)
 		"",
 		"x",
 		"7f0000001000-7f0000000000 rw-p 00000000 00:00 0 ",
+		"7f0000000000-7f0000001000 rw-s 0010 00:01 9 /memfd:disco-vm",
 		"ffffffffff600000-ffffffffff601000 --xp 0 00:00 0 [vsyscall]",
 		"7f0000000000-7f0000001000 r-xp 00000000 00:00 0 [vdso]",
 		"7f0000000000-7f0000001000 rw-s 0 00:0d 5 anon_inode:kvm-vcpu",
@@ -165,6 +168,9 @@ static void lines_of_maps(void **state)
 	assert_int_equal(r.start, 0x7f0000000000);
 	assert_int_equal(r.bytes, MIB(256));
 	assert_false(move_map_line(RAM, AGENT_ANON, &r));
+	assert_true(move_map_line(FIGURES " (deleted)\n", AGENT_FILE, &r));
+	assert_int_equal(r.bytes, 3 * PAGE_BYTES);
+	assert_false(move_map_line(FIGURES, AGENT_ANON, &r));
 	for (size_t i = 0; i < ARRAY_SIZE(anon); i++) {
 		assert_true(move_map_line(anon[i], AGENT_ANON, &r));
 		assert_false(move_map_line(anon[i], AGENT_FILE, &r));
@@ -255,6 +261,30 @@ static int end(void **state)
 	return pthread_join(thread, NULL);
 }
 
+static void stalls_are_counted_by_length(void **state)
+{
+	struct stall_hist h = { .sum_ns = 0 }, all = { .sum_ns = 0 };
+
+	(void)state;
+	stall_hist_note(&h, 0);
+	stall_hist_note(&h, 1 << 14);
+	stall_hist_note(&h, (1 << 14) + 1);
+	stall_hist_note(&h, stall_bound_ns(STALL_BUCKETS - 2));
+	stall_hist_note(&h, UINT64_MAX);
+	assert_int_equal(h.counts[0], 2);
+	assert_int_equal(h.counts[1], 1);
+	assert_int_equal(h.counts[STALL_BUCKETS - 2], 1);
+	assert_int_equal(h.counts[STALL_BUCKETS - 1], 1);
+	assert_int_equal(h.sum_ns, STALL_MAX);
+	/* What an agent says may be anything. */
+	memset(&h, 0xff, sizeof(h));
+	stall_hist_merge(&all, &h);
+	stall_hist_merge(&all, &h);
+	for (unsigned i = 0; i < STALL_BUCKETS; i++)
+		assert_int_equal(all.counts[i], STALL_MAX);
+	assert_int_equal(all.sum_ns, STALL_MAX);
+}
+
 static struct agent_answer ask(const struct agent_request *r, const int *fds,
 			       unsigned nr)
 {
@@ -276,6 +306,7 @@ static void pages_of_a_process(void **state)
 		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	static struct agent_request r;
 	struct agent_answer a;
+	uint64_t stalls = 0;
 	char path[64];
 	pid_t pid;
 	int fd;
@@ -303,6 +334,10 @@ static void pages_of_a_process(void **state)
 	assert_int_equal(a.failed, 0);
 	assert_true(a.batches > 3 && a.batches < 300);
 	assert_true(a.longest_ns > 0 && a.longest_ns <= a.total_ns);
+	assert_int_equal(a.stalls.sum_ns, a.total_ns);
+	for (unsigned i = 0; i < STALL_BUCKETS; i++)
+		stalls += a.stalls.counts[i];
+	assert_int_equal(stalls, a.batches);
 	r.what = AGENT_FILE;
 	assert_int_equal(ask(&r, &fd, 1).pages, 0);
 	r.what = AGENT_ANON;
@@ -358,6 +393,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(batches_stay_within_the_bound),
+		cmocka_unit_test(stalls_are_counted_by_length),
 		cmocka_unit_test(one_page_at_least),
 		cmocka_unit_test(twice_as_many_at_most),
 		cmocka_unit_test(entries_are_told_apart),

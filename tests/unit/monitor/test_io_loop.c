@@ -34,17 +34,21 @@ static struct source make(struct io_loop *l, int fd, unsigned stop_after)
 
 static void runs_until_stopped(void **state)
 {
+	struct figures_io f = { .events = 0 };
 	struct io_loop l;
 	struct source s;
 	int fd = eventfd(1, EFD_NONBLOCK);
 
 	(void)state;
 	assert_int_equal(io_loop_init(&l), 0);
+	l.figures = &f;
 	s = make(&l, fd, 3);
 	assert_int_equal(io_loop_watch(&l, &s.w, EPOLLIN), 0);
 	assert_int_equal(io_loop_run(&l), 0);
 	assert_int_equal(s.calls, 3);
 	assert_int_equal(s.events, EPOLLIN);
+	assert_int_equal(f.wakeups, 3);
+	assert_int_equal(f.events, 3);
 	io_loop_destroy(&l);
 	io_loop_destroy(&l); /* twice is fine */
 	(void)close(fd);

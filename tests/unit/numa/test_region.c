@@ -111,6 +111,36 @@ static void sealed_even_when_opened_anew(void **state)
 	region_destroy(&r);
 }
 
+static void one_that_was_prepared_is_taken_once(void **state)
+{
+	struct region_view v;
+	struct region r, again;
+	int fd, ro, rw;
+
+	(void)state;
+	assert_int_equal(region_prepare("test", BYTES, NODE_AUTO, &fd), 0);
+	ro = reopen(fd, O_RDONLY);
+	refused((long)map(ro, PROT_READ | PROT_WRITE), EACCES);
+	assert_int_equal(region_take(&again, fd, 2 * BYTES), -EPROTO);
+	assert_int_equal(region_take(&again, ro, BYTES), -EACCES);
+	assert_int_equal(region_take(&r, fd, BYTES), 0);
+	assert_int_equal(region_take(&again, fd, BYTES), -EPERM);
+	assert_null(again.base);
+	rw = reopen(fd, O_RDWR);
+	refused((long)map(rw, PROT_READ | PROT_WRITE), EPERM);
+	refused(ftruncate(fd, 0), EPERM);
+	assert_int_equal(region_attach(&v, ro, BYTES), 0);
+	memcpy(r.base, "once", 4);
+	assert_memory_equal(v.base, "once", 4);
+	refused(mprotect((void *)(uintptr_t)v.base, BYTES, PROT_WRITE), EACCES);
+	region_detach(&v);
+	region_destroy(&r);
+	close(ro);
+	close(rw);
+	assert_int_equal(region_prepare("test", 1, NODE_AUTO, &fd), -EINVAL);
+	assert_true(region_prepare("test", BYTES, NODE_ID_MAX, &fd) < 0);
+}
+
 static void size_and_seals_stay(void **state)
 {
 	struct region r;
@@ -284,6 +314,7 @@ int main(void)
 		cmocka_unit_test(reader_sees_what_the_writer_writes),
 		cmocka_unit_test(writable_mapping_is_refused),
 		cmocka_unit_test(sealed_even_when_opened_anew),
+		cmocka_unit_test(one_that_was_prepared_is_taken_once),
 		cmocka_unit_test(size_and_seals_stay),
 		cmocka_unit_test(punched_page_reads_as_zeroes),
 		cmocka_unit_test(attach_refuses_what_is_no_region),
