@@ -14,7 +14,7 @@ static int answer(void *arg, const struct agent_answer *a)
 {
 	const int *sock = arg;
 
-	return fds_send(*sock, a, sizeof(*a), NULL, 0);
+	return fds_send(*sock, a, sizeof(*a), NULL, 0, MSG_DONTWAIT);
 }
 
 static int obey(int sock, const struct agent_request *r, const int fds[2])

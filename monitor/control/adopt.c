@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "monitor/control/process.h"
+#include "monitor/ipc/fds.h"
 
 #define LOST "ended while no monitor was running; how is not known"
 
@@ -38,23 +39,9 @@ static int make_ends(struct worker *w, int theirs[2])
 
 static int send_adopt(int sock, const int fds[2])
 {
-	union {
-		char bytes[CMSG_SPACE(2 * sizeof(int))];
-		struct cmsghdr align;
-	} control = { .bytes = { 0 } };
 	struct worker_request r = { .kind = WORKER_REQ_ADOPT };
-	struct iovec iov = { &r, sizeof(r) };
-	struct msghdr m = { .msg_iov = &iov,
-			    .msg_iovlen = 1,
-			    .msg_control = &control,
-			    .msg_controllen = sizeof(control) };
-	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
 
-	c->cmsg_level = SOL_SOCKET;
-	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(2 * sizeof(int));
-	memcpy(CMSG_DATA(c), fds, 2 * sizeof(int));
-	return sendmsg(sock, &m, MSG_NOSIGNAL) < 0 ? -errno : 0;
+	return fds_send(sock, &r, sizeof(r), fds, 2, 0);
 }
 
 static int hand_over(struct monitor *m, const struct vm_record *r,

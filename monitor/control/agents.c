@@ -161,7 +161,9 @@ int agent_ask(struct agent *a, const struct agent_request *r, const int *fds,
 	size_t len = offsetof(struct agent_request, ranges) +
 		     r->nr_ranges * sizeof(r->ranges[0]);
 
-	return a->pid ? fds_send(a->sock.fd, r, len, fds, nr) : -EPIPE;
+	if (!a->pid)
+		return -EPIPE;
+	return fds_send(a->sock.fd, r, len, fds, nr, MSG_DONTWAIT);
 }
 
 void agent_text_pages(const struct agent *a, uint64_t *pages, uint64_t *local)

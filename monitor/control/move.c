@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "monitor/control/move_map.h"
@@ -109,7 +110,8 @@ static int tell_worker(const struct move *mv, enum worker_request_kind kind,
 {
 	struct worker_request r = { .kind = kind, .node = node };
 
-	return fds_send(mv->g->vm.worker.control, &r, sizeof(r), fds, nr);
+	return fds_send(mv->g->vm.worker.control, &r, sizeof(r), fds, nr,
+			MSG_DONTWAIT);
 }
 
 /* Back to where it was: the node it has in the registry. */

@@ -15,6 +15,7 @@
 #include "monitor/control/config_draft.h"
 #include "monitor/control/launch.h"
 #include "monitor/control/process.h"
+#include "monitor/ipc/fds.h"
 
 #define NR_FDS 4 /* pidfd, control, console, log */
 
@@ -46,30 +47,17 @@ struct starter {
 
 /* --- the child --- */
 
-static bool send_message(int sock, const struct start_message *msg,
-			 const struct worker *w)
+/* Waits for the monitor, which may be busy. */
+static int send_message(int sock, const struct start_message *msg,
+			const struct worker *w)
 {
-	union {
-		char bytes[CMSG_SPACE(NR_FDS * sizeof(int))];
-		struct cmsghdr align;
-	} control = { .bytes = { 0 } };
-	struct iovec iov = { (void *)(uintptr_t)msg, sizeof(*msg) };
-	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
-
 	if (w) {
 		const int fds[NR_FDS] = { w->pidfd, w->control, w->console,
 					  w->log };
-		struct cmsghdr *c;
 
-		m.msg_control = &control;
-		m.msg_controllen = sizeof(control);
-		c = CMSG_FIRSTHDR(&m);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(fds));
-		memcpy(CMSG_DATA(c), fds, sizeof(fds));
+		return fds_send(sock, msg, sizeof(*msg), fds, NR_FDS, 0);
 	}
-	return sendmsg(sock, &m, MSG_NOSIGNAL) == (ssize_t)sizeof(*msg);
+	return fds_send(sock, msg, sizeof(*msg), NULL, 0, 0);
 }
 
 static void make_record(const struct launch *l, unsigned i,
@@ -105,7 +93,7 @@ static int start_one(struct launch *l, unsigned i, const struct starter *st,
 	if (err)
 		return err;
 	make_record(l, i, &w, &msg.record);
-	if (!send_message(st->sock.fd, &msg, &w))
+	if (send_message(st->sock.fd, &msg, &w))
 		err = diag_fail(d, ST_HOST, EPIPE, "%s: cannot be handed over",
 				name);
 	/* The monitor has copies; the worker is its child when we are gone. */
@@ -181,34 +169,25 @@ static void take_vm(struct starter *st, const struct start_message *msg,
 /* Return: false when there is nothing more now. */
 static bool take_message(struct starter *st)
 {
-	union {
-		char bytes[CMSG_SPACE(NR_FDS * sizeof(int))];
-		struct cmsghdr align;
-	} control;
 	struct start_message msg;
-	struct iovec iov = { &msg, sizeof(msg) };
-	struct msghdr m = { .msg_iov = &iov,
-			    .msg_iovlen = 1,
-			    .msg_control = &control,
-			    .msg_controllen = sizeof(control) };
-	ssize_t n = recvmsg(st->sock.fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	struct cmsghdr *c;
 	int fds[NR_FDS];
+	ssize_t n = fds_receive(st->sock.fd, &msg, sizeof(msg), fds, NR_FDS);
 
+	if (n == (ssize_t)sizeof(msg) && msg.diag.status == ST_OK &&
+	    fds[NR_FDS - 1] >= 0 && st->nr < st->cfg.nr_vms) {
+		take_vm(st, &msg, fds);
+		return true;
+	}
+	for (unsigned i = 0; i < NR_FDS; i++)
+		if (fds[i] >= 0)
+			(void)close(fds[i]);
 	if (n != (ssize_t)sizeof(msg)) {
 		if (n == 0 || (n < 0 && errno != EAGAIN))
 			loop_want(&st->m->watcher.loop, &st->sock, 0);
 		return false;
 	}
-	c = CMSG_FIRSTHDR(&m);
-	if (msg.diag.status != ST_OK || !c ||
-	    c->cmsg_len != CMSG_LEN(sizeof(fds)) || st->nr == st->cfg.nr_vms) {
-		if (msg.diag.status != ST_OK)
-			st->diag = msg.diag;
-		return true;
-	}
-	memcpy(fds, CMSG_DATA(c), sizeof(fds));
-	take_vm(st, &msg, fds);
+	if (msg.diag.status != ST_OK)
+		st->diag = msg.diag;
 	return true;
 }
 

@@ -12,7 +12,7 @@ union control {
 };
 
 int fds_send(int sock, const void *bytes, size_t len, const int *fds,
-	     unsigned nr)
+	     unsigned nr, int flags)
 {
 	union control control = { .bytes = { 0 } };
 	struct iovec iov = { (void *)(uintptr_t)bytes, len };
@@ -31,7 +31,7 @@ int fds_send(int sock, const void *bytes, size_t len, const int *fds,
 		c->cmsg_len = CMSG_LEN(nr * sizeof(int));
 		memcpy(CMSG_DATA(c), fds, nr * sizeof(int));
 	}
-	while (sendmsg(sock, &m, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+	while (sendmsg(sock, &m, flags | MSG_NOSIGNAL) < 0)
 		if (errno != EINTR)
 			return -errno;
 	return 0;
@@ -60,7 +60,7 @@ ssize_t fds_receive(int sock, void *bytes, size_t len, int *fds, unsigned nr)
 		memcpy(got, CMSG_DATA(c), came * sizeof(int));
 	}
 	for (unsigned i = 0; i < came; i++) {
-		if (i < nr)
+		if (i < nr && !(m.msg_flags & MSG_CTRUNC))
 			fds[i] = got[i];
 		else
 			(void)close(got[i]);

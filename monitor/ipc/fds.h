@@ -13,22 +13,25 @@
 #define FDS_MAX 4u /* descriptors a message */
 
 /**
- * fds_send() - one message, without waiting
- * @fds: @nr descriptors, at most FDS_MAX; the other side gets copies
+ * fds_send() - one message
+ * @fds:   @nr descriptors, at most FDS_MAX; the other side gets copies
+ * @flags: MSG_DONTWAIT, or 0 to wait when @sock does
  *
  * Return: 0; -EAGAIN the other side does not read; -EPIPE it is gone;
- * -errno of sendmsg().
+ * -EINVAL too many descriptors; -errno of sendmsg().
  */
 MUST_CHECK int fds_send(int sock, const void *bytes, size_t len, const int *fds,
-			unsigned nr);
+			unsigned nr, int flags);
 
 /**
  * fds_receive() - one message, without waiting
  * @bytes: out, @len at most
- * @fds:   out, @nr entries: what came, owned by the caller, then -1
+ * @fds:   out, @nr entries: what came, close-on-exec and owned by the
+ *         caller, then -1
  *
- * Descriptors beyond @nr, and all of them when an error is returned, are
- * closed.
+ * Descriptors beyond @nr are closed. When some were lost on the way, as they
+ * were more than FDS_MAX or we may open no more, all are: the message then
+ * comes with none.
  *
  * Return: length of the whole message, also when it was cut; 0 nobody is at
  * the other end; -1 with errno.

@@ -3,10 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "monitor/ipc/fds.h"
 
 #define NR_FDS 2 /* console, log */
 
@@ -26,43 +27,20 @@ static void drop_pending(struct adopt *a)
 	a->pending.fd = -1;
 }
 
-/* Return: how many descriptors came. */
-static unsigned take_fds(struct msghdr *m, int fds[NR_FDS])
-{
-	struct cmsghdr *c = CMSG_FIRSTHDR(m);
-	size_t bytes;
-
-	if (!c || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-		return 0;
-	bytes = min_u64(c->cmsg_len - CMSG_LEN(0), NR_FDS * sizeof(int));
-	memcpy(fds, CMSG_DATA(c), bytes);
-	return (unsigned)(bytes / sizeof(int));
-}
-
 /* Return: 0; -EAGAIN nothing came yet; -EPROTO not what we wait for. */
 static int receive(int fd, int fds[NR_FDS])
 {
-	union {
-		char bytes[CMSG_SPACE(NR_FDS * sizeof(int))];
-		struct cmsghdr align;
-	} control;
 	struct worker_request r = { 0 };
-	struct iovec iov = { &r, sizeof(r) };
-	struct msghdr m = { .msg_iov = &iov,
-			    .msg_iovlen = 1,
-			    .msg_control = &control,
-			    .msg_controllen = sizeof(control) };
-	ssize_t n = recvmsg(fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	unsigned nr;
+	ssize_t n = fds_receive(fd, &r, sizeof(r), fds, NR_FDS);
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return -EAGAIN;
-	nr = n < 0 ? 0 : take_fds(&m, fds);
 	if (n == (ssize_t)sizeof(r) && r.kind == WORKER_REQ_ADOPT &&
-	    nr == NR_FDS)
+	    fds[NR_FDS - 1] >= 0)
 		return 0;
-	while (nr)
-		(void)close(fds[--nr]);
+	for (unsigned i = 0; i < NR_FDS; i++)
+		if (fds[i] >= 0)
+			(void)close(fds[i]);
 	return -EPROTO;
 }
 

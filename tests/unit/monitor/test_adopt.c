@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-// LINK: monitor/worker/adopt.c monitor/worker/io_loop.c
+// LINK: monitor/worker/adopt.c monitor/worker/io_loop.c monitor/ipc/fds.c
 /*
  * A worker that waits for its next control process, and who may come instead.
  * Each case is a child process: descriptors go to fixed numbers.
@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "monitor/ipc/fds.h"
 #include "monitor/worker/adopt.h"
 #include "tests/unit/support.h"
 
@@ -74,23 +75,9 @@ static int connect_to(void)
 
 static void say(int fd, uint32_t kind, const int *fds, unsigned nr)
 {
-	char control[CMSG_SPACE(4 * sizeof(int))] = { 0 };
 	struct worker_request r = { .kind = kind };
-	struct iovec iov = { &r, sizeof(r) };
-	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
 
-	if (nr) {
-		struct cmsghdr *c;
-
-		m.msg_control = control;
-		m.msg_controllen = CMSG_SPACE(nr * sizeof(int));
-		c = CMSG_FIRSTHDR(&m);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(nr * sizeof(int));
-		memcpy(CMSG_DATA(c), fds, nr * sizeof(int));
-	}
-	check(sendmsg(fd, &m, 0) == sizeof(r), 17);
+	check(fds_send(fd, &r, sizeof(r), fds, nr, 0) == 0, 17);
 }
 
 static void is_closed(int fd)
