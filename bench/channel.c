@@ -26,9 +26,9 @@
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <signal.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "disco/clock.h"
 #include "numa/channel.h"
 #include "numa/region.h"
 
@@ -49,14 +49,6 @@ static void must(int err, const char *what)
 		errno = err == -1 ? errno : -err;
 		fail(what);
 	}
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
 static void relax(void)
@@ -398,10 +390,10 @@ static double measure(const struct peer *p, uint64_t nr, uint64_t *nr_wakeups)
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 	pin(pid == 0);
 	meet(&s, 2);
-	start = now_ns();
+	start = clock_now_ns();
 	p->run(&s, pid == 0);
 	meet(&s, 4);
-	start = now_ns() - start;
+	start = clock_now_ns() - start;
 	if (pid == 0)
 		_exit(0);
 	if (waitpid(pid, &status, 0) != pid || status != 0) {

@@ -15,10 +15,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cowdisk/disk.h"
+#include "disco/clock.h"
 
 struct req {
 	struct disk_req r;
@@ -97,14 +97,6 @@ static void run(struct bench *b)
 	wait_below(b, 0);
 }
 
-static double now(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
 static uint64_t number(const char *s)
 {
 	return strtoull(s, NULL, 0);
@@ -132,7 +124,7 @@ int main(int argc, char **argv)
 	struct bench b = { 0 };
 	const char *why = "";
 	struct stat st;
-	double start;
+	uint64_t start;
 	int base, cow;
 
 	if (argc != 10) {
@@ -157,9 +149,9 @@ int main(int argc, char **argv)
 		(void)fprintf(stderr, "cow_io: %s: %s\n", argv[2], why);
 		return 1;
 	}
-	start = now();
+	start = clock_now_ns();
 	run(&b);
-	printf("%.6f\n", now() - start);
+	printf("%.6f\n", (double)(clock_now_ns() - start) / 1e9);
 	if (disk_settle(b.d))
 		die("flush");
 	disk_close(b.d);

@@ -15,20 +15,12 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "disco/clock.h"
 #include "numa/bind.h"
 
 #define BATCH 512u
-
-static uint64_t clock_ns(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 static uint64_t move_all(pid_t pid, char *p, size_t nr, int to)
 {
@@ -75,9 +67,9 @@ int main(int argc, char **argv)
 	}
 	if (waitpid(pid, NULL, WUNTRACED) != pid)
 		return EXIT_FAILURE;
-	start = clock_ns();
+	start = clock_now_ns();
 	there = move_all(pid, p, nr, to);
-	ns = clock_ns() - start;
+	ns = clock_now_ns() - start;
 	(void)kill(pid, SIGKILL);
 	printf("%llu %llu\n", (unsigned long long)there,
 	       (unsigned long long)ns);

@@ -5,9 +5,9 @@
 #include <linux/mempolicy.h>
 #include <poll.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "disco/clock.h"
 #include "monitor/agent/batch.h"
 #include "numa/bind.h"
 
@@ -34,14 +34,6 @@ struct puller {
 /* One puller at a time: 80 KiB that need not be on a stack. */
 static void *pages[BATCH_MAX], *again[AGAIN_MAX];
 static int nodes[BATCH_MAX], status[BATCH_MAX];
-
-static uint64_t clock_ns(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 static bool ranges_sane(const struct agent_request *r)
 {
@@ -112,7 +104,7 @@ static int tell(struct puller *p, uint64_t now)
 
 static int move_batch(struct puller *p)
 {
-	uint64_t start = clock_ns(), took;
+	uint64_t start = clock_now_ns(), took;
 	long ret;
 	int err = 0;
 
@@ -126,7 +118,7 @@ static int move_batch(struct puller *p)
 		      MPOL_MF_MOVE);
 	if (ret < 0)
 		err = -errno;
-	took = clock_ns() - start;
+	took = clock_now_ns() - start;
 	p->out->batches++;
 	p->out->total_ns += took;
 	p->out->longest_ns = max_u64(p->out->longest_ns, took);
@@ -202,7 +194,7 @@ int pull(const struct agent_request *r, int pagemap, struct agent_answer *out,
 			    .out = out,
 			    .progress = progress,
 			    .arg = arg,
-			    .told_ns = clock_ns(),
+			    .told_ns = clock_now_ns(),
 			    .size = BATCH_FIRST };
 	int err = 0;
 

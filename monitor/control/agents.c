@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "disco/clock.h"
 #include "monitor/control/move_map.h"
 #include "monitor/control/sink.h"
 #include "monitor/control/spawn_child.h"
@@ -65,7 +66,7 @@ static void on_death(struct loop_watch *w, uint32_t events)
 	if (waitpid(a->pid, &status, WNOHANG) != a->pid)
 		return;
 	forget(a);
-	plan_start(a, loop_now_ns());
+	plan_start(a, clock_now_ns());
 	sink_line(a->all->err,
 		  "disco: the agent of node %d died (%s %d); the next one "
 		  "starts in %.1f s",
@@ -138,7 +139,7 @@ static int start(struct agent *a, const struct topology *t, struct diag *d)
 				 .nr_fds = AGENT_FD_CONTROL + 1 };
 	int err = worker_code_get(&a->all->code, a->node, &c.code, d);
 
-	a->started_ns = loop_now_ns();
+	a->started_ns = clock_now_ns();
 	a->again_ns = 0;
 	if (err)
 		return err;
@@ -200,7 +201,7 @@ static void try_start(struct agent *a)
 
 	if (start(a, a->all->t, &d) == 0)
 		return;
-	plan_start(a, loop_now_ns());
+	plan_start(a, clock_now_ns());
 	sink_line(a->all->err, "disco: %s; again in %.1f s", d.text,
 		  (double)a->delay_ns / 1e9);
 }

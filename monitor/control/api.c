@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "disco/clock.h"
 #include "monitor/control/move.h"
 #include "monitor/control/move.h"
 #include "monitor/control/starter.h"
@@ -278,7 +279,7 @@ static void begin(struct api_call *c)
 	struct conn *k = conn_of(c->conn);
 
 	c->begun = true;
-	c->begun_ns = loop_now_ns();
+	c->begun_ns = clock_now_ns();
 	c->until_ns = UINT64_MAX;
 	if (c->too_large && !c->answer)
 		api_fail(c, MHD_HTTP_CONTENT_TOO_LARGE, ST_CONFIG,
@@ -333,7 +334,7 @@ static void on_completed(void *cls, struct MHD_Connection *conn, void **ctx,
 	(void)why;
 	if (k) {
 		k->busy = false;
-		k->since_ns = loop_now_ns();
+		k->since_ns = clock_now_ns();
 	}
 	if (*ctx)
 		call_free(*ctx);
@@ -352,7 +353,7 @@ static void conn_open(struct api *api, struct MHD_Connection *conn, void **ctx)
 	if (!k || !info)
 		return;
 	k->fd = info->connect_fd;
-	k->since_ns = loop_now_ns();
+	k->since_ns = clock_now_ns();
 	k->next = api->conns;
 	k->at = &api->conns;
 	if (k->next)

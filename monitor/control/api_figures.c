@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "disco/clock.h"
 #include "monitor/control/api_handlers.h"
 #include "numa/topology.h"
 
@@ -92,7 +93,7 @@ static json_t *balance_json(const struct balancer *b)
 
 void stats_poll(struct api_call *c, bool late)
 {
-	uint64_t now = loop_now_ns();
+	uint64_t now = clock_now_ns();
 	json_t *list;
 
 	if (!late && !all_heard(c))

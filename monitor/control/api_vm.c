@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "disco/clock.h"
 #include "monitor/control/api_handlers.h"
 #include "monitor/control/config_json.h"
 #include "monitor/control/starter.h"
@@ -37,7 +38,7 @@ json_t *guest_json(const struct guest *g, uint64_t now_ns)
 
 static void answer_guest(struct api_call *c, const struct guest *g)
 {
-	api_answer(c, MHD_HTTP_OK, guest_json(g, loop_now_ns()));
+	api_answer(c, MHD_HTTP_OK, guest_json(g, clock_now_ns()));
 }
 
 /* The guest that begin() found, or NULL: the call was answered. */
@@ -57,7 +58,7 @@ static struct guest *the_guest(struct api_call *c)
 void vm_list(struct api_call *c)
 {
 	json_t *list = json_array();
-	uint64_t now = loop_now_ns();
+	uint64_t now = clock_now_ns();
 
 	for (const struct guest *g = c->m->guests; g; g = g->next)
 		(void)json_array_append_new(list, guest_json(g, now));

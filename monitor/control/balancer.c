@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "disco/clock.h"
 #include "monitor/control/cli.h"
 #include "monitor/control/move.h"
 #include "monitor/control/process.h"
@@ -33,7 +34,7 @@ void balancer_create(struct monitor *m, uint64_t period_ns)
 	if (nr < 2 || !t->this_machine || !period_ns)
 		return;
 	m->balancer.period_ns = period_ns;
-	m->balancer.at_ns = loop_now_ns() + period_ns;
+	m->balancer.at_ns = clock_now_ns() + period_ns;
 }
 
 /* --- a check --- */
@@ -100,7 +101,7 @@ static void failed(struct monitor *m)
 {
 	m->balancer.failed++;
 	m->balancer.at_ns =
-		loop_now_ns() + BALANCE_REST * m->balancer.period_ns;
+		clock_now_ns() + BALANCE_REST * m->balancer.period_ns;
 }
 
 static void moved(void *arg, const struct move_result *r)

@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "disco/clock.h"
 #include "monitor/control/cli.h"
 #include "monitor/control/http_client.h"
 #include "monitor/control/loop.h"
@@ -44,7 +45,7 @@ _Noreturn static void become_monitor(const struct state_dir *s)
 static int start_monitor(const struct state_dir *s, struct diag *d)
 {
 	const struct timespec nap = { .tv_nsec = 10000000 };
-	uint64_t end = loop_now_ns() + READY_NS;
+	uint64_t end = clock_now_ns() + READY_NS;
 	pid_t pid = fork();
 
 	if (pid == 0)
@@ -52,13 +53,13 @@ static int start_monitor(const struct state_dir *s, struct diag *d)
 	if (pid < 0)
 		return diag_fail(d, ST_HOST, errno, "fork: %s",
 				 strerror(errno));
-	while (loop_now_ns() < end) {
+	while (clock_now_ns() < end) {
 		if (monitor_answers(s))
 			return 0;
 		/* Another one may have been faster: then that one answers. */
 		if (pid > 0 && waitpid(pid, NULL, WNOHANG) == pid) {
 			pid = 0;
-			end = min_u64(end, loop_now_ns() + READY_NS / 10);
+			end = min_u64(end, clock_now_ns() + READY_NS / 10);
 		}
 		(void)nanosleep(&nap, NULL);
 	}

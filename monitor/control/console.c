@@ -7,6 +7,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "disco/clock.h"
+
 /* '\n' of another console's open line, prefix "NAME| ", line, '\n'. */
 #define LINE_ROOM (1 + VM_NAME_MAX + 2 + CONSOLE_LINE_MAX + 1)
 
@@ -130,7 +132,7 @@ static void fill(struct console *c)
 	}
 	c->raw_head = 0;
 	c->raw_tail = (size_t)n;
-	c->last_ns = loop_now_ns();
+	c->last_ns = clock_now_ns();
 	note_mark(c, (size_t)n);
 }
 

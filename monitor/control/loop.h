@@ -64,7 +64,4 @@ static inline int loop_ms_until(uint64_t at_ns, uint64_t now_ns)
 					      INT32_MAX);
 }
 
-/* CLOCK_MONOTONIC in nanoseconds. */
-uint64_t loop_now_ns(void);
-
 #endif

@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "disco/clock.h"
 #include "monitor/control/adopt.h"
 #include "monitor/control/api.h"
 #include "monitor/control/cli.h"
@@ -208,7 +209,7 @@ static void on_heard(struct watcher *w, struct vm *vm,
 	struct guest *g = container_of(vm, struct guest, vm);
 
 	if (ev->kind == WORKER_STATS)
-		g->stats_ns = loop_now_ns();
+		g->stats_ns = clock_now_ns();
 	move_heard(container_of(w, struct monitor, watcher), g, ev);
 }
 
@@ -368,10 +369,10 @@ static void reap_strangers(struct monitor *m)
 
 int monitor_turn(struct monitor *m)
 {
-	uint64_t now = loop_now_ns();
+	uint64_t now = clock_now_ns();
 	int err = loop_turn(&m->watcher.loop, timeout_ms(m, now));
 
-	now = loop_now_ns();
+	now = clock_now_ns();
 	for (struct guest *g = m->guests; g; g = g->next)
 		if (!g->ended)
 			vm_kill_late(&g->vm, now);

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "disco/clock.h"
 #include "monitor/control/move_map.h"
 #include "monitor/ipc/fds.h"
 #include "numa/bind.h"
@@ -67,7 +68,7 @@ static void finish(struct move *mv, int err)
 				mv->g->record.name, step_text(mv->step),
 				strerror(err));
 	see_figures(mv->g);
-	r->total_ns = loop_now_ns() - mv->begun_ns;
+	r->total_ns = clock_now_ns() - mv->begun_ns;
 	m->move = NULL;
 	if (mv->copy >= 0)
 		(void)close(mv->copy);
@@ -191,7 +192,7 @@ static void next(struct move *mv, enum step step)
 	int err = 0;
 
 	mv->step = step;
-	mv->until_ns = loop_now_ns() + MOVE_STEP_NS;
+	mv->until_ns = clock_now_ns() + MOVE_STEP_NS;
 	switch (step) {
 	case BIND:
 		err = tell_worker(mv, WORKER_REQ_BIND, mv->result.node, NULL,
@@ -268,7 +269,7 @@ void move_agent_heard(struct agents *all, struct agent *agent,
 		fail(mv, EPIPE);
 		return;
 	}
-	mv->until_ns = loop_now_ns() + MOVE_STEP_NS;
+	mv->until_ns = clock_now_ns() + MOVE_STEP_NS;
 	if (a->kind == AGENT_PROGRESS)
 		return;
 	if (mv->step == RAM || mv->step == REST)
@@ -414,7 +415,7 @@ int move_start(struct monitor *m, struct guest *g, nodeid_t node,
 	mv->g = g;
 	mv->copy = mv->boot = -1;
 	mv->bound_ns = bound_ns;
-	mv->begun_ns = loop_now_ns();
+	mv->begun_ns = clock_now_ns();
 	mv->result.node = node;
 	mv->result.guest_id = g->id;
 	err = prepare(mv, d);

@@ -4,6 +4,8 @@
 #ifdef DISCO_SYSTEMD
 #include <systemd/sd-daemon.h>
 
+#include "disco/clock.h"
+
 static void say(const char *state)
 {
 	(void)sd_notify(0, state);
@@ -31,7 +33,7 @@ void notify_ready(struct monitor *m)
 {
 	/* Twice as often as asked for, as sd_watchdog_enabled(3) advises. */
 	m->notify_every_ns = watchdog_us() * 1000u / 2;
-	m->notify_at_ns = m->notify_every_ns ? loop_now_ns() : 0;
+	m->notify_at_ns = m->notify_every_ns ? clock_now_ns() : 0;
 	say("READY=1");
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "disco/clock.h"
 #include "monitor/control/loop.h"
 
 #define WIDTH	  40u
@@ -26,7 +27,7 @@ void progress_show(struct progress *p, uint64_t done)
 
 	if (!p->shown)
 		return;
-	now = loop_now_ns();
+	now = clock_now_ns();
 	if (p->drawn && now - p->last_ns < REDRAW_NS)
 		return;
 	p->last_ns = now;

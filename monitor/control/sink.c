@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "disco/clock.h"
+
 #define SHARED_CHUNK 4096u /* PIPE_BUF: POLLOUT promises this much */
 
 /* A file description of our own, so that O_NONBLOCK is ours alone. */
@@ -153,11 +155,11 @@ void sink_starve(struct sink *s)
 
 bool sink_flush(struct sink *s, unsigned ms)
 {
-	uint64_t end = loop_now_ns() + ms * 1000000ull;
+	uint64_t end = clock_now_ns() + ms * 1000000ull;
 	struct pollfd p = { .fd = s->fd, .events = POLLOUT };
 
 	while (!drain(s)) {
-		uint64_t now = loop_now_ns();
+		uint64_t now = clock_now_ns();
 
 		if (now >= end)
 			return false;

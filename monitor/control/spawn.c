@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "disco/clock.h"
 #include "monitor/control/loop.h"
 #include "monitor/control/ram_file.h"
 #include "monitor/control/spawn_child.h"
@@ -228,7 +229,7 @@ int worker_spawn(const struct worker_spec *spec,
 	if (err < 0)
 		goto out_close;
 	make_child(&child, spec, files, &e);
-	w.start_ns = loop_now_ns();
+	w.start_ns = clock_now_ns();
 	err = fork_child(&child, &w, d);
 	if (err < 0)
 		goto out_kill;

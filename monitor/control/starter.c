@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "disco/clock.h"
 #include "monitor/control/config_draft.h"
 #include "monitor/control/launch.h"
 #include "monitor/control/process.h"
@@ -355,7 +356,7 @@ int starter_start(struct monitor *m, struct run_config *cfg,
 		return diag_fail(d, ST_HOST, ENOMEM, "out of memory");
 	st->m = m;
 	st->sock.fd = st->pidfd.fd = -1;
-	st->kill_at_ns = loop_now_ns() + STARTER_LIMIT_NS;
+	st->kill_at_ns = clock_now_ns() + STARTER_LIMIT_NS;
 	st->cfg = *cfg;
 	st->vms = calloc(cfg->nr_vms, sizeof(*st->vms));
 	err = st->vms ? fork_child(st) : -ENOMEM;

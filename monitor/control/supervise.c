@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "disco/clock.h"
 #include "monitor/control/keyboard.h"
 #include "monitor/control/vm_watch.h"
 
@@ -48,7 +49,7 @@ static void stop_all(struct supervisor *s)
 			worker_signal(&vm->worker, SIGKILL);
 		}
 	}
-	s->leave_at_ns = loop_now_ns();
+	s->leave_at_ns = clock_now_ns();
 	if (s->stops == 1 && s->nr_left)
 		s->leave_at_ns += 2 * STOP_GRACE_NS;
 }
@@ -208,7 +209,7 @@ static bool all_done(const struct supervisor *s)
 	if (s->nr_left)
 		return false;
 	return all_shown(s) ||
-	       (s->leave_at_ns && loop_now_ns() >= s->leave_at_ns);
+	       (s->leave_at_ns && clock_now_ns() >= s->leave_at_ns);
 }
 
 /* The smaller of @ms (-1: for ever) and the time until @at_ns (0: none). */
@@ -237,12 +238,12 @@ static int run_loop(struct supervisor *s)
 	int err = 0;
 
 	while (!err && !all_done(s)) {
-		uint64_t now = loop_now_ns();
+		uint64_t now = clock_now_ns();
 
 		keyboard_update(&s->keyboard);
 		err = loop_turn(&s->watcher.loop, timeout_ms(s, now));
 		obey_keys(s);
-		now = loop_now_ns();
+		now = clock_now_ns();
 		console_hub_tick(&s->hub, now);
 		kill_late(s, now);
 	}

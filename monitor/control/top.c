@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "disco/clock.h"
 #include "monitor/control/cli.h"
 #include "monitor/control/http_client.h"
 #include "monitor/control/loop.h"
@@ -79,7 +80,7 @@ static void draw_vm(struct top *t, int row, json_t *vm, uint64_t now)
 static int draw(struct top *t, struct diag *d)
 {
 	json_t *root = NULL, *list;
-	uint64_t now = loop_now_ns();
+	uint64_t now = clock_now_ns();
 	size_t i;
 	int err = http_json("GET", "/v1/stats", NULL, &root, d);
 

@@ -8,6 +8,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "disco/clock.h"
+
 #define EVENTS_A_TURN 16 /* of one worker, before others have their turn */
 #define LOG_CHUNK     128u
 
@@ -80,7 +82,7 @@ void vm_watch_log(struct vm *vm)
 
 void vm_kill_in(struct vm *vm, uint64_t ns_from_now)
 {
-	uint64_t at = loop_now_ns() + ns_from_now;
+	uint64_t at = clock_now_ns() + ns_from_now;
 
 	if (!vm->kill_at_ns || at < vm->kill_at_ns)
 		vm->kill_at_ns = at;
@@ -203,7 +205,7 @@ static void on_death(struct loop_watch *w, uint32_t events)
 		return;
 	vm->end.unseen = err < 0; /* adopted: not our child */
 	loop_want(&s->loop, w, 0);
-	vm->figures.wall_ns = loop_now_ns() - vm->worker.start_ns;
+	vm->figures.wall_ns = clock_now_ns() - vm->worker.start_ns;
 	vm->end.code = info.si_code;
 	vm->end.value = info.si_status;
 	/* What it said before it died is still in its socket and pipe. */

@@ -9,8 +9,9 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "disco/clock.h"
 
 #define FLUSH_BYTES 1024u
 #define FLUSH_NS    2000000
@@ -250,10 +251,7 @@ void console_attach(struct console *c)
 
 static int64_t now_ms(void)
 {
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+	return (int64_t)(clock_now_ns() / 1000000);
 }
 
 void console_flush(struct console *c, int ms)

@@ -8,9 +8,9 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "disco/clock.h"
 #include "memory/rebase.h"
 #include "numa/bind.h"
 
@@ -28,14 +28,6 @@ struct segment {
 static struct segment segments[MAX_SEGMENTS]; /* [I after rehome_init()] */
 static unsigned nr_segments;		      /* [I after rehome_init()] */
 static int pagemap_fd = -1;		      /* [I after rehome_init()] */
-
-static uint64_t clock_ns(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 /* The first object is the program itself. */
 static int find_segments(struct dl_phdr_info *info, size_t size, void *arg)
@@ -176,7 +168,7 @@ int rehome(struct machine *m, nodeid_t node, int boot, uint64_t *stall_ns)
 
 	if (code && code != -ESTALE)
 		return code;
-	start = clock_ns();
+	start = clock_now_ns();
 	vm_park(vm, PARK_MOVE);
 	/* No writer of guest memory is left when the disks are at rest. */
 	for (unsigned i = 0; i < vm->spec->nr_disks && !err; i++)
@@ -188,7 +180,7 @@ int rehome(struct machine *m, nodeid_t node, int boot, uint64_t *stall_ns)
 	if (!err)
 		err = vm_remake_slots(vm);
 	vm_unpark(vm, PARK_MOVE);
-	*stall_ns = clock_ns() - start;
+	*stall_ns = clock_now_ns() - start;
 	for (unsigned i = 0; i < vm->spec->nr_disks; i++)
 		virtio_blk_go_on(m->disks[i]);
 	if (!err)

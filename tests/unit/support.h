@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What every unit test needs: cmocka with the headers it asks for, a clock,
- * and skips that say why.
+ * What every unit test needs: cmocka with the headers it asks for, the
+ * clock, and skips that say why.
  */
 #ifndef TESTS_UNIT_SUPPORT_H
 #define TESTS_UNIT_SUPPORT_H
@@ -11,11 +11,11 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <time.h>
 
 #include <cmocka.h>
 
 #include "disco/base.h"
+#include "disco/clock.h"
 
 /* End the test as skipped; tests/run shows the reason. */
 #define SKIP(...)                                                              \
@@ -24,13 +24,5 @@
 		print_message("\n");                                           \
 		skip();                                                        \
 	} while (0)
-
-static inline uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 #endif

@@ -131,7 +131,7 @@ bool answers(void)
 
 void start_monitor(void)
 {
-	uint64_t end = now_ns() + 20000000000ull;
+	uint64_t end = clock_now_ns() + 20000000000ull;
 	int p[2];
 
 	assert_int_equal(pipe2(p, O_CLOEXEC), 0);
@@ -142,7 +142,7 @@ void start_monitor(void)
 	(void)close(p[1]);
 	log_fd = p[0];
 	while (!answers()) {
-		assert_true(now_ns() < end);
+		assert_true(clock_now_ns() < end);
 		(void)usleep(10000);
 	}
 }
@@ -261,11 +261,11 @@ static const char *state_of(const char *name, int *status)
 
 void expect(const char *name, const char *want, int status)
 {
-	uint64_t end = now_ns() + 10000000000ull;
+	uint64_t end = clock_now_ns() + 10000000000ull;
 	int is;
 
 	while (strcmp(state_of(name, &is), want) != 0) {
-		if (now_ns() > end)
+		if (clock_now_ns() > end)
 			fail_msg("%s is %s, not %s", name, state_of(name, &is),
 				 want);
 		(void)usleep(5000);

@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "disco/clock.h"
 #include "monitor/control/loop.h"
 #include "monitor/control/move.h"
 #include "monitor/control/process.h"
@@ -143,7 +144,7 @@ static void checks(unsigned nr)
 	uint64_t want = m.balancer.checks + nr;
 
 	while (m.balancer.checks < want) {
-		uint64_t now = loop_now_ns();
+		uint64_t now = clock_now_ns();
 
 		assert_in_range(balancer_timeout_ms(&m, now), 0, 1000);
 		balancer_tick(&m, now);
@@ -226,17 +227,17 @@ static void no_check_meanwhile(void **state)
 	(void)state;
 	until_asked();
 	nr = m.balancer.checks;
-	end = now_ns() + 3 * PERIOD_NS;
-	while (now_ns() < end)
-		balancer_tick(&m, loop_now_ns());
+	end = clock_now_ns() + 3 * PERIOD_NS;
+	while (clock_now_ns() < end)
+		balancer_tick(&m, clock_now_ns());
 	assert_int_equal(m.balancer.checks, nr);
 	/* A failed one: a pause for all. */
 	end_move(ST_HOST);
 	assert_int_equal(m.balancer.failed, 1);
 	assert_int_equal(m.balancer.moves, 0);
-	end = now_ns() + (BALANCE_REST - 1) * PERIOD_NS;
-	while (now_ns() < end)
-		balancer_tick(&m, loop_now_ns());
+	end = clock_now_ns() + (BALANCE_REST - 1) * PERIOD_NS;
+	while (clock_now_ns() < end)
+		balancer_tick(&m, clock_now_ns());
 	assert_int_equal(m.balancer.checks, nr);
 	checks(1);
 }
@@ -268,7 +269,7 @@ static void it_can_be_off(void **state)
 	(void)state;
 	m.topology.this_machine = true;
 	balancer_create(&m, 0);
-	assert_int_equal(balancer_timeout_ms(&m, loop_now_ns()), -1);
+	assert_int_equal(balancer_timeout_ms(&m, clock_now_ns()), -1);
 	balancer_tick(&m, UINT64_MAX);
 	m.topology.nodes[1].nr_cpus = 0;
 	balancer_create(&m, PERIOD_NS);

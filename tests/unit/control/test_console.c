@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "disco/clock.h"
 #include "monitor/control/console.h"
 #include "tests/unit/support.h"
 
@@ -53,7 +54,7 @@ static struct fixture *make(enum console_mode mode, const char *mark,
 		f->guest[i] = s[1];
 		if (i < nr)
 			console_open(&f->con[i], &f->hub, names[i], s[0],
-				     loop_now_ns());
+				     clock_now_ns());
 	}
 	return f;
 }
@@ -137,14 +138,15 @@ static void split_lines_stay_whole(void **state)
 static void an_idle_prompt_shows(void **state)
 {
 	struct fixture *f = make(CONSOLE_LINES, NULL, 2);
-	uint64_t now = loop_now_ns();
+	uint64_t now = clock_now_ns();
 
 	(void)state;
 	assert_int_equal(console_hub_timeout_ms(&f->hub, now), -1);
 	guest_says(f, 0, "login: ");
 	assert_string_equal(f->text, "");
-	assert_in_range(console_hub_timeout_ms(&f->hub, loop_now_ns()), 1, 100);
-	console_hub_tick(&f->hub, loop_now_ns() + CONSOLE_IDLE_NS);
+	assert_in_range(console_hub_timeout_ms(&f->hub, clock_now_ns()), 1,
+			100);
+	console_hub_tick(&f->hub, clock_now_ns() + CONSOLE_IDLE_NS);
 	take_output(f);
 	assert_string_equal(f->text, "vm-0| login: ");
 	assert_int_equal(console_hub_timeout_ms(&f->hub, now), -1);
@@ -159,7 +161,7 @@ static void others_end_an_open_line(void **state)
 
 	(void)state;
 	guest_says(f, 0, "login: ");
-	console_hub_tick(&f->hub, loop_now_ns() + CONSOLE_IDLE_NS);
+	console_hub_tick(&f->hub, clock_now_ns() + CONSOLE_IDLE_NS);
 	guest_says(f, 1, "x\n");
 	guest_says(f, 0, "root\n");
 	assert_string_equal(f->text, "vm-0| login: \nvm-1| x\nvm-0| root\n");

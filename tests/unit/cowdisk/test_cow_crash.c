@@ -25,7 +25,7 @@ static uint64_t seed_of_run(void)
 {
 	const char *s = getenv("DISCO_CRASH_SEED");
 
-	return s ? strtoull(s, NULL, 0) : now_ns();
+	return s ? strtoull(s, NULL, 0) : clock_now_ns();
 }
 
 struct crashes {

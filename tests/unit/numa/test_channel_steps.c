@@ -18,10 +18,11 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
+
+#include "disco/clock.h"
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wconversion" /* see numa/atomic_ops.h */
@@ -148,21 +149,13 @@ static pid_t start_peer(bool sends)
 	return pid;
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 /* Stopped on odd calls. At random within a hundred microseconds. */
 static void stop_or_continue(pid_t peer, int i)
 {
-	uint64_t until = now_ns() + (uint64_t)(random() % 100000);
+	uint64_t until = clock_now_ns() + (uint64_t)(random() % 100000);
 	int status;
 
-	while (now_ns() < until)
+	while (clock_now_ns() < until)
 		;
 	kill(peer, i & 1 ? SIGCONT : SIGSTOP);
 	if (!(i & 1))

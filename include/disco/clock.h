@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The clock all programs measure by: it never goes back, and is the same in
+ * every process of the machine.
+ */
+#ifndef DISCO_CLOCK_H
+#define DISCO_CLOCK_H
+
+#include <stdint.h>
+#include <time.h>
+
+/**
+ * clock_now_ns() - CLOCK_MONOTONIC, in nanoseconds
+ *
+ * Context: any thread or signal handler; also under seccomp: where there is no
+ * vDSO it is clock_gettime(2), which all filters allow.
+ * Return:  the time since some point before now.
+ */
+static inline uint64_t clock_now_ns(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+#endif
