@@ -127,9 +127,10 @@ static int fork_child(struct agent *a, struct spawn_child *c)
 	return err;
 }
 
-static int start(struct agent *a, const struct topology *t, struct diag *d)
+static int start(struct agent *a, struct diag *d)
 {
-	const struct topology_node *near = topology_cpus_near(t, a->node);
+	const struct topology_node *near =
+		topology_cpus_near(a->all->t, a->node);
 	struct spawn_child c = { .program = "disco-agent",
 				 .cpus = near ? near->cpus : NULL,
 				 .nr_cpus = near ? near->nr_cpus : 0,
@@ -199,7 +200,7 @@ static void try_start(struct agent *a)
 {
 	struct diag d = { .status = ST_OK };
 
-	if (start(a, a->all->t, &d) == 0)
+	if (start(a, &d) == 0)
 		return;
 	plan_start(a, clock_now_ns());
 	sink_line(a->all->err, "disco: %s; again in %.1f s", d.text,
@@ -285,8 +286,8 @@ bool agents_know(const struct agents *all, pid_t pid)
 	return false;
 }
 
-int agents_get(struct agents *all, const struct topology *t, nodeid_t node,
-	       struct agent **out, struct diag *d)
+int agents_get(struct agents *all, nodeid_t node, struct agent **out,
+	       struct diag *d)
 {
 	struct agent *a;
 	int err = 0;
@@ -299,7 +300,7 @@ int agents_get(struct agents *all, const struct topology *t, nodeid_t node,
 	if (!a)
 		return diag_fail(d, ST_HOST, ENOSPC, "too many nodes");
 	if (!a->pid)
-		err = start(a, t, d);
+		err = start(a, d);
 	if (!err)
 		*out = a;
 	return err;

@@ -37,7 +37,7 @@ struct agent {
 struct agents {
 	struct loop *loop;
 	struct sink *err;	  /* for messages */
-	const struct topology *t; /* for starts that nobody asks for */
+	const struct topology *t; /* not owned */
 	struct worker_code code;
 	struct diag missing; /* why there are none; ST_OK: there can be */
 	struct agent list[MAX_NODES];
@@ -70,8 +70,8 @@ void agents_destroy(struct agents *all);
  * Does not wait until it runs: one that cannot is heard of as a dead one.
  * Return: 0; -errno of copying the program, of socketpair() and fork().
  */
-MUST_CHECK int agents_get(struct agents *all, const struct topology *t,
-			  nodeid_t node, struct agent **out, struct diag *d);
+MUST_CHECK int agents_get(struct agents *all, nodeid_t node, struct agent **out,
+			  struct diag *d);
 
 /**
  * agent_ask() - send a request

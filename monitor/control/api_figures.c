@@ -301,9 +301,9 @@ static unsigned guests_of(const struct monitor *m, nodeid_t node)
 	return n;
 }
 
-static json_t *node_json(const struct monitor *m, const struct topology *t,
-			 unsigned i)
+static json_t *node_json(const struct monitor *m, unsigned i)
 {
+	const struct topology *t = &m->topology;
 	const struct topology_node *n = &t->nodes[i];
 	json_t *cpus = json_array(), *distance = json_array();
 
@@ -320,17 +320,10 @@ static json_t *node_json(const struct monitor *m, const struct topology *t,
 
 void topology_show(struct api_call *c)
 {
-	struct topology t = { .nr_nodes = 0 };
-	struct diag d = { .status = ST_OK };
-	json_t *list;
+	json_t *list = json_array();
 
-	if (topology_create(&t, &d)) {
-		api_fail_diag(c, &d);
-		return;
-	}
-	list = json_array();
-	for (unsigned i = 0; i < t.nr_nodes; i++)
-		(void)json_array_append_new(list, node_json(c->m, &t, i));
-	topology_destroy(&t);
+	topology_refresh_free(&c->m->topology);
+	for (unsigned i = 0; i < c->m->topology.nr_nodes; i++)
+		(void)json_array_append_new(list, node_json(c->m, i));
 	api_answer(c, MHD_HTTP_OK, json_pack("{s:o}", "nodes", list));
 }

@@ -66,7 +66,7 @@ struct monitor {
 	uint64_t last_id;
 	struct starter *starters;
 	struct topology topology; /* as it was found at the start; free_bytes
-				   * as of the last balance check */
+				   * as of the last look at it */
 	struct worker_code code;
 	struct agents agents;
 	struct boot_copies boots;

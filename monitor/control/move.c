@@ -23,7 +23,6 @@ struct move {
 	enum step step;
 	struct move_result result;
 	uint64_t bound_ns, begun_ns, until_ns;
-	struct topology t;
 	struct agent_request ask;
 	uint64_t origin; /* of its boot image */
 	int boot, copy;	 /* not owned; owned until it is full: -1 */
@@ -72,7 +71,6 @@ static void finish(struct move *mv, int err)
 	m->move = NULL;
 	if (mv->copy >= 0)
 		(void)close(mv->copy);
-	topology_destroy(&mv->t);
 	if (r->diag.status != ST_OK)
 		sink_line(&m->watcher.err, "disco: %s", r->diag.text);
 	if (mv->done)
@@ -82,7 +80,8 @@ static void finish(struct move *mv, int err)
 
 static int pin(const struct move *mv, nodeid_t node)
 {
-	const struct topology_node *near = topology_cpus_near(&mv->t, node);
+	const struct topology_node *near =
+		topology_cpus_near(&mv->m->topology, node);
 	pid_t pid = mv->g->record.pid;
 	struct dirent *e;
 	char path[64];
@@ -374,20 +373,18 @@ int move_timeout_ms(const struct monitor *m, uint64_t now)
 
 static int prepare(struct move *mv, struct diag *d)
 {
-	const struct topology_node *n;
-	int err = topology_create(&mv->t, d);
+	const struct topology *t = &mv->m->topology;
+	const struct topology_node *n = topology_find(t, mv->result.node);
+	int err;
 
-	if (err)
-		return err;
-	if (!mv->t.this_machine)
+	if (!t->this_machine)
 		return diag_fail(d, ST_HOST, EXDEV,
 				 "the nodes are those of another machine");
-	n = topology_find(&mv->t, mv->result.node);
 	if (!n || !n->total_bytes)
 		return diag_fail(d, ST_CONFIG, EINVAL, "%s: node %d %s",
 				 mv->g->record.name, mv->result.node,
 				 n ? "has no memory" : "is not there");
-	err = agents_get(&mv->m->agents, &mv->t, n->id, &mv->agent, d);
+	err = agents_get(&mv->m->agents, n->id, &mv->agent, d);
 	if (err)
 		return err;
 	err = pin(mv, n->id);
@@ -420,7 +417,6 @@ int move_start(struct monitor *m, struct guest *g, nodeid_t node,
 	mv->result.guest_id = g->id;
 	err = prepare(mv, d);
 	if (err) {
-		topology_destroy(&mv->t);
 		free(mv);
 		return err;
 	}
