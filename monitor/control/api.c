@@ -11,7 +11,6 @@
 
 #include "disco/clock.h"
 #include "monitor/control/move.h"
-#include "monitor/control/move.h"
 #include "monitor/control/starter.h"
 
 #define CONN_MEMORY ((size_t)KIB(16)) /* headers of one request */
