@@ -447,12 +447,7 @@ int api_timeout_ms(const struct api *api, uint64_t now)
 	    (least < 0 || ms < (unsigned)least))
 		least = (int)min_u64(ms, 1000);
 	for (const struct api_call *c = api->waiting; c; c = c->next)
-		if (c->until_ns <= now ||
-		    c->until_ns - now < (uint64_t)least * 1000000u)
-			least = c->until_ns <= now
-					? 0
-					: (int)((c->until_ns - now) / 1000000) +
-						  1;
+		least = loop_ms_sooner(least, loop_ms_until(c->until_ns, now));
 	return least;
 }
 

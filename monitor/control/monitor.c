@@ -311,31 +311,22 @@ int monitor_create(struct monitor *m, const struct monitor_settings *s,
 	return api_create(m, &m->api, d);
 }
 
-static int sooner(int a, int b)
-{
-	if (a < 0 || b < 0)
-		return a < 0 ? b : a;
-	return a < b ? a : b;
-}
-
 static int timeout_ms(const struct monitor *m, uint64_t now)
 {
 	int ms = api_timeout_ms(m->api, now);
 
-	ms = sooner(ms, notify_timeout_ms(m, now));
-	ms = sooner(ms, move_timeout_ms(m, now));
-	ms = sooner(ms, balancer_timeout_ms(m, now));
-	ms = sooner(ms, agents_timeout_ms(&m->agents, now));
+	ms = loop_ms_sooner(ms, notify_timeout_ms(m, now));
+	ms = loop_ms_sooner(ms, move_timeout_ms(m, now));
+	ms = loop_ms_sooner(ms, balancer_timeout_ms(m, now));
+	ms = loop_ms_sooner(ms, agents_timeout_ms(&m->agents, now));
 	if (m->starters)
-		ms = sooner(ms, LOOK_MS);
+		ms = loop_ms_sooner(ms, LOOK_MS);
 	for (const struct guest *g = m->guests; g; g = g->next) {
 		uint64_t at = g->vm.kill_at_ns;
 
 		if (!g->ended && at)
-			ms = sooner(ms,
-				    at <= now
-					    ? 100
-					    : (int)((at - now) / 1000000u) + 1);
+			ms = loop_ms_sooner(
+				ms, at <= now ? 100 : loop_ms_until(at, now));
 	}
 	return ms;
 }

@@ -47,9 +47,7 @@ int notify_timeout_ms(const struct monitor *m, uint64_t now)
 {
 	if (!m->notify_every_ns)
 		return -1;
-	if (m->notify_at_ns <= now)
-		return 0;
-	return (int)((m->notify_at_ns - now) / 1000000u) + 1;
+	return loop_ms_until(m->notify_at_ns, now);
 }
 
 void notify_tick(struct monitor *m, uint64_t now)

@@ -163,7 +163,7 @@ bool sink_flush(struct sink *s, unsigned ms)
 
 		if (now >= end)
 			return false;
-		(void)poll(&p, 1, (int)((end - now) / 1000000u) + 1);
+		(void)poll(&p, 1, loop_ms_until(end, now));
 	}
 	return true;
 }

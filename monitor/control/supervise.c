@@ -215,13 +215,10 @@ static bool all_done(const struct supervisor *s)
 /* The smaller of @ms (-1: for ever) and the time until @at_ns (0: none). */
 static int sooner(int ms, uint64_t at_ns, uint64_t now)
 {
-	int wait;
-
 	/* Past: it was acted upon, and what it leads to will wake us. */
 	if (at_ns <= now)
 		return ms;
-	wait = (int)((at_ns - now) / 1000000u) + 1;
-	return ms < 0 || wait < ms ? wait : ms;
+	return loop_ms_sooner(ms, loop_ms_until(at_ns, now));
 }
 
 static int timeout_ms(const struct supervisor *s, uint64_t now)
