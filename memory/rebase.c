@@ -5,10 +5,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define PM_FILE	   (1ull << 61)
-#define PM_SWAP	   (1ull << 62)
-#define PM_PRESENT (1ull << 63)
-#define BATCH	   512u /* entries a read: 4 KiB of stack */
+#include "disco/pagemap.h"
+
+#define BATCH 512u /* entries a read: 4 KiB of stack */
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23 /* Linux 5.14 */

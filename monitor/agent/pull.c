@@ -8,11 +8,10 @@
 #include <unistd.h>
 
 #include "disco/clock.h"
+#include "disco/pagemap.h"
 #include "monitor/agent/batch.h"
 #include "numa/bind.h"
 
-#define PM_FILE	     (1ull << 61)
-#define PM_PRESENT   (1ull << 63)
 #define ENTRIES	     512u
 #define RETRIES	     3u
 #define RETRY_MS     2
