@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "monitor/control/state_dir.h"
+
 #define KEY_FIRST 256
 #define KEY_HELP  255
 
@@ -92,6 +94,35 @@ int cli_number(const char *text, double least, double *out, struct diag *d)
 				 text, least);
 	*out = v;
 	return 0;
+}
+
+int cli_whole(const char *text, double least, unsigned *out, struct diag *d)
+{
+	double v = 0;
+	int err = cli_number(text, least, &v, d);
+
+	if (!err && v != (unsigned)v)
+		err = diag_fail(d, ST_USAGE, EINVAL,
+				"'%.64s' is not a whole number", text);
+	if (!err)
+		*out = (unsigned)v;
+	return err;
+}
+
+int cli_vm_path(const char *vm, const char *what, char path[CLI_PATH_MAX],
+		struct diag *d)
+{
+	if (!vm_name_valid(vm))
+		return diag_fail(d, ST_NO_VM, ENOENT, "no VM is named '%.64s'",
+				 vm);
+	(void)snprintf(path, CLI_PATH_MAX, "/v1/vms/%s/%s", vm, what);
+	return 0;
+}
+
+void cli_print_json(const json_t *root)
+{
+	(void)json_dumpf(root, stdout, JSON_INDENT(2));
+	printf("\n");
 }
 
 void cli_duration(uint64_t ms, char *out, size_t size)

@@ -6,10 +6,13 @@
 #ifndef DISCO_MONITOR_CLI_H
 #define DISCO_MONITOR_CLI_H
 
+#include <jansson.h>
+
 #include "disco/config.h"
 #include "disco/diag.h"
 
 #define CLI_MAX_OPTIONS 8
+#define CLI_PATH_MAX	(VM_NAME_MAX + 32)
 
 struct cli_option {
 	const char *name; /* long, without "--"; NULL ends the table */
@@ -53,6 +56,24 @@ MUST_CHECK int cli_parse(const struct cli_command *c, int argc, char **argv,
  */
 MUST_CHECK int cli_number(const char *text, double least, double *out,
 			  struct diag *d);
+
+/* The same for a number without a fraction. */
+MUST_CHECK int cli_whole(const char *text, double least, unsigned *out,
+			 struct diag *d);
+
+/**
+ * cli_vm_path() - where the API has a VM, or what is done to it
+ * @vm:   as it was typed
+ * @what: "move"
+ * @path: out, "/v1/vms/VM/WHAT"
+ *
+ * Return: 0; -ENOENT (ST_NO_VM) no VM can have that name.
+ */
+MUST_CHECK int cli_vm_path(const char *vm, const char *what,
+			   char path[CLI_PATH_MAX], struct diag *d);
+
+/* On standard output, indented; an error is main()'s to find. */
+void cli_print_json(const json_t *root);
 
 /* Subcommands: exit status, or -errno with @d filled. */
 int ls_main(int argc, char **argv, struct diag *d);

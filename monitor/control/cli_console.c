@@ -135,16 +135,15 @@ static int attend(struct attached *a)
 int console_main(int argc, char **argv, struct diag *d)
 {
 	struct attached a = { .sock = -1, .input = true };
-	char path[VM_NAME_MAX + 32];
+	char path[CLI_PATH_MAX];
 	struct cli_args args;
 	int err = cli_parse(&cli_console, argc, argv, &args, d);
 
 	if (err)
 		return err < 0 ? err : ST_OK;
-	if (!vm_name_valid(args.words[0]))
-		return diag_fail(d, ST_NO_VM, ENOENT, "no VM is named '%.64s'",
-				 args.words[0]);
-	(void)snprintf(path, sizeof(path), "/v1/vms/%s/console", args.words[0]);
+	err = cli_vm_path(args.words[0], "console", path, d);
+	if (err)
+		return err;
 	err = http_upgrade(path, API_CONSOLE, &a.sock, d);
 	if (err)
 		return err;

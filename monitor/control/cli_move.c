@@ -1,9 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* disco move. */
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "monitor/control/cli.h"
 #include "monitor/control/http_client.h"
 #include "monitor/control/report.h"
@@ -18,25 +14,9 @@ const struct cli_command cli_move = {
 	.max_words = 2,
 	.options = { [MOVE_JSON] = { "json", NULL, "Print what the API says" },
 		     [MOVE_STALL] = { "stall-ms", "MS",
-				      "Hold it up so long at most (20)" } },
+				      "Longest stall (the monitor's; 20 "
+				      "unless told otherwise)" } },
 };
-
-static int number(const char *text, unsigned long least, unsigned long *out,
-		  struct diag *d)
-{
-	char *end;
-	unsigned long v;
-
-	errno = 0;
-	v = strtoul(text, &end, 10);
-	if (errno || end == text || *end || text[0] == '-' || v < least ||
-	    v > INT32_MAX)
-		return diag_fail(d, ST_USAGE, EINVAL,
-				 "'%.64s' is not a number from %lu on", text,
-				 least);
-	*out = v;
-	return 0;
-}
 
 static uint64_t figure(json_t *root, const char *key)
 {
@@ -63,42 +43,41 @@ static void print_moved(json_t *r)
 	       (double)figure(r, "parked_ns") / 1e6, ram, text);
 }
 
-static int call(const char *vm, unsigned long node, unsigned long ms,
-		json_t **out, struct diag *d)
+/* @ms: 0: as the monitor was told. */
+static int call(const char *vm, unsigned node, unsigned ms, json_t **out,
+		struct diag *d)
 {
-	char path[VM_NAME_MAX + 32], body[96];
+	char path[CLI_PATH_MAX], body[96];
+	int err = cli_vm_path(vm, "move", path, d);
 
-	if (!vm_name_valid(vm))
-		return diag_fail(d, ST_NO_VM, ENOENT, "no VM is named '%.64s'",
-				 vm);
-	(void)snprintf(path, sizeof(path), "/v1/vms/%s/move", vm);
+	if (err)
+		return err;
 	if (ms)
 		(void)snprintf(body, sizeof(body),
-			       "{\"node\": %lu, \"stall_ms\": %lu}", node, ms);
+			       "{\"node\": %u, \"stall_ms\": %u}", node, ms);
 	else
-		(void)snprintf(body, sizeof(body), "{\"node\": %lu}", node);
+		(void)snprintf(body, sizeof(body), "{\"node\": %u}", node);
 	return http_json("POST", path, body, out, d);
 }
 
 int move_main(int argc, char **argv, struct diag *d)
 {
-	unsigned long node = 0, ms = 0;
+	unsigned node = 0, ms = 0;
 	struct cli_args a;
 	json_t *root = NULL;
 	int err = cli_parse(&cli_move, argc, argv, &a, d);
 
 	if (err)
 		return err < 0 ? err : ST_OK;
-	err = number(a.words[1], 0, &node, d);
+	err = cli_whole(a.words[1], 0, &node, d);
 	if (!err && a.given[MOVE_STALL])
-		err = number(a.value[MOVE_STALL], 1, &ms, d);
+		err = cli_whole(a.value[MOVE_STALL], 1, &ms, d);
 	if (!err)
 		err = call(a.words[0], node, ms, &root, d);
 	if (err)
 		return err;
 	if (a.given[MOVE_JSON]) {
-		(void)json_dumpf(root, stdout, JSON_INDENT(2));
-		printf("\n");
+		cli_print_json(root);
 	} else {
 		print_moved(root);
 	}

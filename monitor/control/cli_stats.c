@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* disco stats, topology. */
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 #include "monitor/control/cli.h"
@@ -110,8 +107,7 @@ static int stats_once(const struct cli_args *a, struct diag *d)
 		return err;
 	list = json_object_get(root, "vms");
 	if (a->given[STATS_JSON]) {
-		(void)json_dumpf(root, stdout, JSON_INDENT(2));
-		printf("\n");
+		cli_print_json(root);
 	} else if (a->given[STATS_CSV]) {
 		print_csv(list);
 	} else {
@@ -213,8 +209,7 @@ int topology_main(int argc, char **argv, struct diag *d)
 	if (err)
 		return err;
 	if (a.given[TOPOLOGY_JSON]) {
-		(void)json_dumpf(root, stdout, JSON_INDENT(2));
-		printf("\n");
+		cli_print_json(root);
 	} else {
 		print_nodes(json_object_get(root, "nodes"));
 	}

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* disco ls, stop, kill, pause, resume. */
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -105,8 +104,7 @@ int ls_main(int argc, char **argv, struct diag *d)
 		return err;
 	list = json_object_get(root, "vms");
 	if (a.given[LS_JSON]) {
-		(void)json_dumpf(root, stdout, JSON_INDENT(2));
-		printf("\n");
+		cli_print_json(root);
 	} else if (a.given[LS_NAMES]) {
 		json_array_foreach(list, i, vm)
 		{
@@ -123,13 +121,11 @@ int ls_main(int argc, char **argv, struct diag *d)
 
 static int act(const char *name, const char *action, struct diag *d)
 {
-	char path[VM_NAME_MAX + 32], *text = NULL;
-	int err;
+	char path[CLI_PATH_MAX], *text = NULL;
+	int err = cli_vm_path(name, action, path, d);
 
-	if (!vm_name_valid(name))
-		return diag_fail(d, ST_NO_VM, ENOENT, "no VM is named '%.64s'",
-				 name);
-	(void)snprintf(path, sizeof(path), "/v1/vms/%s/%s", name, action);
+	if (err)
+		return err;
 	err = http_call("POST", path, NULL, &text, d);
 	free(text);
 	return err;

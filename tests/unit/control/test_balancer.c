@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 // LINK: monitor/control/balancer.c monitor/control/process.c
 // LINK: monitor/control/cli.c monitor/control/sink.c monitor/control/loop.c
-// LINK: numa/balance.c numa/topology.c -lhwloc
+// LINK: monitor/control/state_dir.c numa/balance.c numa/topology.c
+// LINK: -lhwloc -ljansson
 /*
  * The balancer with real processes in place of workers, on a machine that is
  * made up: who is busy is found out, the move is asked for, and counted.
