@@ -17,15 +17,14 @@ processes together until they were gone.
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 
-from rounds import (RoundFailed, arguments, disco_commands, fail, load,
-                    one_round, qemu_commands, repeated, write_json)
+from rounds import (RoundFailed, arguments, disco_commands, fail, header,
+                    load, one_round, qemu_commands, repeated, write_json)
 
 CMDLINE = "console=ttyS0 quiet disco.stop=early"
 
@@ -112,18 +111,15 @@ def native_figure(path):
 
 def summarise(a, state, rows, worker, qemu_start):
     private, first = worker
-    out = {"bench": "boot", "version": 1, "commit": a.commit,
-           "host": platform.node(), "kernel": platform.release(),
-           "cpus": os.cpu_count(), "lab": os.environ.get("DISCO_LAB") == "1",
-           "seed": None, "rounds": a.rounds, "memory_mib": a.memory,
-           "cmdline": CMDLINE, "rows": [], "repeated": state["repeated"],
-           "worker": {"private_mib_128": round(private, 2),
-                      "cpu_ms_before_first_run": round(first, 2),
-                      "ratio_to_better_qemu":
-                          round(first / min(qemu_start.values()), 3),
-                      "on_the_machine_itself": native_figure(a.native)},
-           "qemu_cpu_ms_until_ready":
-               {n: round(v, 1) for n, v in qemu_start.items()}}
+    out = header(a, "boot", seed=None, memory_mib=a.memory, cmdline=CMDLINE,
+                 rows=[], repeated=state["repeated"])
+    out["worker"] = {"private_mib_128": round(private, 2),
+                     "cpu_ms_before_first_run": round(first, 2),
+                     "ratio_to_better_qemu":
+                         round(first / min(qemu_start.values()), 3),
+                     "on_the_machine_itself": native_figure(a.native)}
+    out["qemu_cpu_ms_until_ready"] = {n: round(v, 1)
+                                      for n, v in qemu_start.items()}
     for guests in a.guests:
         med = {n: tuple(statistics.median(v) for v in zip(*rows[guests, n]))
                for n in peers(a)}

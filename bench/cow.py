@@ -14,13 +14,14 @@ the disk (every other 64 KiB) is in the overlay before reads are measured.
 import argparse
 import json
 import os
-import platform
 import random
 import re
 import statistics
 import subprocess
 import sys
 import tempfile
+
+from rounds import header
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -134,12 +135,9 @@ def measure(a, directory, step, start):
 
 
 def summarise(a, times, step):
-    out = {"bench": "cow", "version": 1, "commit": a.commit,
-           "host": platform.node(), "kernel": platform.release(),
-           "cpus": os.cpu_count(), "seed": a.seed, "rounds": a.rounds,
-           "disk_mib": a.size, "reads": a.reads, "writes": a.writes,
-           "step": step, "rows": [],
-           "qemu": run(["qemu-img", "--version"]).split("\n")[0]}
+    out = header(a, "cow", seed=a.seed, disk_mib=a.size, reads=a.reads,
+                 writes=a.writes, step=step, rows=[],
+                 qemu=run(["qemu-img", "--version"]).split("\n")[0])
     for title, _ in a.rows:
         med = {n: statistics.median(v) for (t, n), v in times.items()
                if t == title}

@@ -5,9 +5,12 @@ A round starts N guests at once and ends when the last has powered off. The
 lab's emulator crashes a guest, or the lab, once in a while, whoever runs the
 guests (lab/keeper.c). A round in which a guest died is repeated and counted;
 what is done is kept in --state, so that a run can go on in a new lab.
+
+header() is for benches of other things as well.
 """
 import json
 import os
+import platform
 import resource
 import selectors
 import subprocess
@@ -16,6 +19,14 @@ import time
 
 MARK = b"DISCO-GUEST userspace"
 QEMU = "qemu-system-x86_64"
+
+
+def header(a, bench, **more):
+    """The first fields of a bench's JSON: which, of what, where; then more."""
+    return {"bench": bench, "version": 1, "commit": a.commit,
+            "host": platform.node(), "kernel": platform.release(),
+            "cpus": os.cpu_count(), "lab": os.environ.get("DISCO_LAB") == "1",
+            "rounds": a.rounds, **more}
 
 
 def disco_commands(a, n, mib, extra="", report=None):

@@ -16,12 +16,11 @@ where ticks are lost, as in the lab.
 import argparse
 import base64
 import os
-import platform
 import statistics
 import sys
 
-from rounds import (arguments, disco_commands, load, one_round, qemu_commands,
-                    repeated, write_json)
+from rounds import (arguments, disco_commands, header, load, one_round,
+                    qemu_commands, repeated, write_json)
 
 SCRIPT = """
 for i in $(seq {times}); do
@@ -108,11 +107,8 @@ def measure(a, state):
 
 
 def summarise(a, state, rows):
-    out = {"bench": "scale", "version": 1, "commit": a.commit,
-           "host": platform.node(), "kernel": platform.release(),
-           "cpus": os.cpu_count(), "lab": os.environ.get("DISCO_LAB") == "1",
-           "seed": None, "rounds": a.rounds, "memory_mib": a.memory,
-           "times": a.times, "rows": [], "repeated": state["repeated"]}
+    out = header(a, "scale", seed=None, memory_mib=a.memory, times=a.times,
+                 rows=[], repeated=state["repeated"])
     for guests in a.guests:
         peer = statistics.median(ms for ms, _ in rows[guests, "qemu-q35"])
         for name in peers(a):
