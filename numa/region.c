@@ -143,8 +143,11 @@ static int check_region(int fd, size_t bytes)
 {
 	struct statfs fs;
 	struct stat st;
-	int seals = fcntl(fd, F_GET_SEALS);
+	int seals;
 
+	if (!size_valid(bytes))
+		return -EINVAL;
+	seals = fcntl(fd, F_GET_SEALS);
 	if (seals < 0)
 		return errno == EINVAL ? -EPROTO : -errno;
 	if ((seals & SIZE_SEALS) != SIZE_SEALS)
@@ -161,8 +164,6 @@ int region_take(struct region *r, int fd, size_t bytes)
 	int err;
 
 	*r = (struct region){ 0 };
-	if (!size_valid(bytes))
-		return -EINVAL;
 	err = check_region(fd, bytes);
 	if (err)
 		return err;
@@ -184,8 +185,6 @@ int region_attach(struct region_view *v, int fd, size_t bytes)
 	int err;
 
 	*v = (struct region_view){ 0 };
-	if (!size_valid(bytes))
-		return -EINVAL;
 	err = check_region(fd, bytes);
 	if (err)
 		return err;
