@@ -37,6 +37,13 @@ start_summing()
 	wait_lines 1 'SUM begin' "$WORK/o" 100
 }
 
+# do_move NAME NODE - what the command says is in $WORK/move
+do_move()
+{
+	"$DISCO" move --stall-ms="$MOVE_STALL_MS" "$1" "$2" >"$WORK/move" 2>&1 ||
+		fail "$1 to node $2: $(cat "$WORK/move")"
+}
+
 # has_moved NAME NODE - the kernel says all of it is there
 has_moved()
 {
@@ -137,9 +144,7 @@ t_move_round_four_nodes()
 	echo "# bound of a batch: $MOVE_STALL_MS ms"
 	for ((i = 1; i <= MOVE_ROUNDS * 4; i++)); do
 		node=$((i % 4))
-		"$DISCO" move --stall-ms="$MOVE_STALL_MS" r $node \
-			>"$WORK/move" 2>&1 ||
-			fail "move: $(cat "$WORK/move")" || return 1
+		do_move r $node || return 1
 		echo "# $(cat "$WORK/move")"
 		awk -F'longest batch | ms of |, parked | ms; ' \
 			'$2 + 0 > $3 + 0 || $4 + 0 > $3 + 0 { exit 1 }' "$WORK/move" ||
@@ -157,9 +162,7 @@ t_move_huge_pages()
 	local node
 	start_summing h ,huge=thp || return 1
 	for node in 2 0; do
-		"$DISCO" move --stall-ms="$MOVE_STALL_MS" h $node \
-			>"$WORK/move" 2>&1 ||
-			fail "move: $(cat "$WORK/move")" || return 1
+		do_move h $node || return 1
 		has_moved h $node || return 1
 	done
 	end_summing h
@@ -203,13 +206,10 @@ t_move_agent_killed()
 {
 	local status=0 moving
 	start_summing a || return 1
-	"$DISCO" move --stall-ms="$MOVE_STALL_MS" a 1 >/dev/null ||
-		fail "first move" || return 1
+	do_move a 1 || return 1
 	kill_agents || return 1
 	text_is_local || return 1
-	"$DISCO" move --stall-ms="$MOVE_STALL_MS" a 1 >"$WORK/move" 2>&1 ||
-		fail "after a kill between moves: $(cat "$WORK/move")" ||
-		return 1
+	do_move a 1 || return 1 # a kill between moves is no matter
 	# Batches of one page: time to be killed in.
 	"$DISCO" move --stall-ms=1 a 2 >"$WORK/move" 2>&1 &
 	moving=$!
@@ -221,8 +221,7 @@ t_move_agent_killed()
 	want_line 'a: not moved: the agent of node 2 died' "$WORK/move" ||
 		return 1
 	(($(wc -l <"$WORK/move") == 1)) || fail "more than one line" || return 1
-	"$DISCO" move --stall-ms="$MOVE_STALL_MS" a 3 >"$WORK/move" 2>&1 ||
-		fail "after a kill: $(cat "$WORK/move")" || return 1
+	do_move a 3 || return 1
 	has_moved a 3 || return 1
 	end_summing a
 	"$DISCO" kill a 2>/dev/null

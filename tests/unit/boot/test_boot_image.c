@@ -21,11 +21,10 @@
 #include "monitor/boot/elf_image.h"
 #include "monitor/boot/kernel_cache.h"
 #include "tests/unit/boot/images.h"
+#include "tests/unit/boot/temp_dir.h"
 #include "tests/unit/support.h"
 
 #define PACKED_MAX 4096u
-
-static char dir[] = "/tmp/disco-boot.XXXXXX";
 
 /* --- files -----------------------------------------------------------------
  */
@@ -617,21 +616,6 @@ static void descriptors_are_closed(void **state)
 	src.kernel = "nowhere";
 	refused(&src, ST_FILE, -ENOENT, "kernel nowhere: ...");
 	assert_int_equal(count_descriptors(), before);
-}
-
-static int enter_dir(void **state)
-{
-	(void)state;
-	return mkdtemp(dir) && chdir(dir) == 0 ? 0 : -1;
-}
-
-static int remove_dir(void **state)
-{
-	char cmd[64];
-
-	(void)state;
-	(void)snprintf(cmd, sizeof(cmd), "rm -rf %s", dir);
-	return chdir("/") == 0 ? system(cmd) : -1;
 }
 
 int main(void)

@@ -15,14 +15,13 @@
 #include <unistd.h>
 
 #include "monitor/boot/kernel_cache.h"
+#include "tests/unit/boot/temp_dir.h"
 #include "tests/unit/support.h"
 
 #define ELF_BYTES 1280 /* any bytes; nobody looks into them here */
 #define WRITERS	  6
 #define ROUNDS	  30
 #define KEY	  0x0123456789abcdefull
-
-static char dir[] = "/tmp/disco-cache.XXXXXX";
 
 static const char entry[] = "vmlinux-0123456789abcdef";
 
@@ -266,21 +265,6 @@ static void key_changes_with_the_kernel(void **state)
 	st.st_size = 1;
 	assert_int_not_equal(kernel_cache_key(&st, file), key);
 	free(file);
-}
-
-static int enter_dir(void **state)
-{
-	(void)state;
-	return mkdtemp(dir) && chdir(dir) == 0 ? 0 : -1;
-}
-
-static int remove_dir(void **state)
-{
-	char cmd[64];
-
-	(void)state;
-	(void)snprintf(cmd, sizeof(cmd), "rm -rf %s", dir);
-	return chdir("/") == 0 ? system(cmd) : -1;
 }
 
 int main(void)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+// LINK: tests/unit/control/fake_boot.c
 // LINK: tests/unit/control/monitor_calls.c tests/unit/control/fake_worker.c
 // LINK: monitor/control/config_reader.c monitor/control/config_draft.c -lhwloc
 // LINK: monitor/control/api_figures.c monitor/control/boot_copies.c numa/bind.c

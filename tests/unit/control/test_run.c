@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+// LINK: tests/unit/control/fake_boot.c
 // LINK: tests/unit/control/fake_worker.c monitor/control/run.c
 // LINK: monitor/control/launch.c monitor/control/boot_set.c
 // LINK: monitor/control/plan.c monitor/control/size.c
@@ -39,32 +40,6 @@
 #include "tests/unit/support.h"
 
 #define MAX_VMS 8
-
-/* --- in place of KVM and of kernels --- */
-
-int kvm_open(int *fd, struct diag *d)
-{
-	(void)d;
-	*fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	return 0;
-}
-
-int boot_image_create(const struct boot_source *src, struct boot_image *out,
-		      struct diag *d)
-{
-	if (strcmp(src->kernel, "/missing") == 0)
-		return diag_fail(d, ST_FILE, ENOENT, "kernel /missing: gone");
-	memset(out, 0, sizeof(*out));
-	out->fd = memfd_create("boot", MFD_CLOEXEC);
-	out->layout.end = MIB(8);
-	return 0;
-}
-
-void boot_image_destroy(struct boot_image *img)
-{
-	if (img && img->fd > 0)
-		(void)close(img->fd);
-}
 
 /* --- one run --- */
 

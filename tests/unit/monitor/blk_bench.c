@@ -69,7 +69,7 @@ static int setup_sync(void **state)
 	return setup(state, false);
 }
 
-static int teardown(void **state)
+int blk_teardown(void **state)
 {
 	struct blk_bench *b = *state;
 
@@ -233,8 +233,8 @@ static struct CMUnitTest variant(const struct CMUnitTest *t, bool ring)
 		return (struct CMUnitTest){ .name = name,
 					    .test_func = no_io_uring };
 	return (struct CMUnitTest){ name, t->test_func,
-				    ring ? setup_ring : setup_sync, teardown,
-				    NULL };
+				    ring ? setup_ring : setup_sync,
+				    blk_teardown, NULL };
 }
 
 int blk_main(const char *name, const struct CMUnitTest *tests)

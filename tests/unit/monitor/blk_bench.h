@@ -60,6 +60,9 @@ int blk_temp_file(uint64_t bytes);
 /* disk_open() without a ring, or with one where there are rings. */
 struct disk *blk_open_disk(int fd, bool read_only, bool ring);
 
+/* Of a test whose state is a blk_bench. */
+int blk_teardown(void **state);
+
 #define BLK_TEST(f)                                                            \
 	{                                                                      \
 #f, f, NULL, NULL, NULL                                        \

@@ -54,17 +54,6 @@ static int setup(void **state)
 	return 0;
 }
 
-static int teardown(void **state)
-{
-	struct blk_bench *b = *state;
-
-	virtio_blk_destroy(b->blk);
-	(void)close(b->file);
-	fake_host_destroy(&b->h);
-	free(b);
-	return 0;
-}
-
 /* A request with @bytes of ranges, of which one is filled in. */
 static int zero(struct blk_bench *b, uint32_t type, uint64_t sector,
 		uint32_t nr, uint32_t flags, uint32_t bytes)
@@ -152,7 +141,7 @@ static void bad_ranges_are_refused(void **state)
 	assert_true(reads_as(b, 0, 0));
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, blk_teardown)
 
 int main(void)
 {

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Set-up and tear-down of a group of tests: a directory of its own under /tmp
+ * is the working directory, and goes with all that is in it.
+ */
+#ifndef TESTS_UNIT_BOOT_TEMP_DIR_H
+#define TESTS_UNIT_BOOT_TEMP_DIR_H
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static char temp_dir[] = "/tmp/disco-boot.XXXXXX";
+
+static inline int enter_dir(void **state)
+{
+	(void)state;
+	return mkdtemp(temp_dir) && chdir(temp_dir) == 0 ? 0 : -1;
+}
+
+static inline int remove_dir(void **state)
+{
+	char cmd[64];
+
+	(void)state;
+	(void)snprintf(cmd, sizeof(cmd), "rm -rf %s", temp_dir);
+	return chdir("/") == 0 ? system(cmd) : -1;
+}
+
+#endif
