@@ -57,7 +57,7 @@
  *      ABSENT --write done (cow.c: segment_done)--> DIRTY
  *      DIRTY --flush begins (cow_flush.c: begin)--> SNAPSHOT
  *      SNAPSHOT --sync, bitmap write, sync (cow_flush.c)--> DURABLE
- *      SNAPSHOT --bitmap write failed (cow_flush.c: map_written)--> DIRTY
+ *      SNAPSHOT --bitmap write failed (cow_flush.c: end)--> DIRTY
  *
  * ABSENT is 0 in memory and on disk, DIRTY and SNAPSHOT 1 in memory only.
  * A process that dies takes its DIRTY and SNAPSHOT blocks back to ABSENT: a
