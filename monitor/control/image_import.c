@@ -2,7 +2,6 @@
 /* disco image import: qemu-img converts, we show how far it is. */
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,9 +78,10 @@ static int convert(const struct image_args *a, struct diag *d)
 	int ends[2] = { -1, -1 }, said, err, status = -1;
 	pid_t pid = 0;
 
-	said = memfd_create("qemu-img", 0);
-	err = !src || !dst || said < 0 || pipe2(ends, O_CLOEXEC) < 0 ? -ENOMEM
-								     : 0;
+	said = memfd_create("qemu-img", MFD_CLOEXEC);
+	err = src && dst ? 0 : -ENOMEM;
+	if (!err && (said < 0 || pipe2(ends, O_CLOEXEC) < 0))
+		err = -errno;
 	if (!err)
 		err = start(argv, ends[1], said, &pid);
 	if (ends[1] >= 0)
