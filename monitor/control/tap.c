@@ -141,15 +141,13 @@ static bool fill(struct tap *t)
 static void tap_ready(struct loop_watch *w, uint32_t events)
 {
 	struct tap *t = container_of(w, struct tap, watch);
-	bool more = true;
 
 	if (events & EPOLLOUT) {
 		give_input(t);
 		want(t);
 	}
 	if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
-		more = fill(t);
-	(void)more;
+		(void)fill(t);
 	show_all(t);
 }
 

@@ -27,8 +27,8 @@ struct tap {
 	struct tap_client *clients, *left;
 	unsigned nr_clients;
 	uint64_t head; /* bytes ever read; ring[head % TAP_BYTES] is next */
-	uint8_t ring[TAP_BYTES];
 	struct typed typed;
+	uint8_t ring[TAP_BYTES]; /* last: tap_open() leaves it as it is */
 };
 
 /* @fd: non-blocking stream socket, the caller's, outlives the tap. */
