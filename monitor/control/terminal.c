@@ -9,7 +9,9 @@
 #include <termios.h>
 #include <unistd.h>
 
-static const int fatal[] = { SIGSEGV, SIGABRT, SIGBUS, SIGFPE, SIGILL };
+/* What ends us, unless somebody else has seen to it. */
+static const int fatal[] = { SIGSEGV, SIGABRT, SIGBUS,	SIGFPE,	 SIGILL,
+			     SIGHUP,  SIGINT,  SIGQUIT, SIGPIPE, SIGTERM };
 
 /* Read by signal handlers: raw_fd is set last and cleared first. */
 static struct termios saved;
@@ -49,13 +51,16 @@ static int hook(void)
 {
 	struct sigaction sa = { .sa_handler = on_fatal,
 				.sa_flags = SA_RESETHAND | SA_NODEFER };
+	struct sigaction was;
 
 	if (hooked)
 		return 0;
 	if (atexit(terminal_restore) != 0)
 		return -ENOMEM;
 	for (unsigned i = 0; i < ARRAY_SIZE(fatal); i++)
-		(void)sigaction(fatal[i], &sa, NULL);
+		if (sigaction(fatal[i], NULL, &was) == 0 &&
+		    was.sa_handler == SIG_DFL)
+			(void)sigaction(fatal[i], &sa, NULL);
 	hooked = true;
 	return 0;
 }
