@@ -37,10 +37,11 @@ struct attached {
 };
 
 /* All of it: what is typed is little, and a terminal is slow. */
-static int put_all(int fd, const char *bytes, size_t n)
+static int put_all(int fd, bool is_socket, const char *bytes, size_t n)
 {
 	while (n) {
-		ssize_t done = write(fd, bytes, n);
+		ssize_t done = is_socket ? send(fd, bytes, n, MSG_NOSIGNAL)
+					 : write(fd, bytes, n);
 
 		if (done < 0 && errno == EINTR)
 			continue;
@@ -54,7 +55,7 @@ static int put_all(int fd, const char *bytes, size_t n)
 
 static void say(const char *line)
 {
-	(void)put_all(STDERR_FILENO, line, strlen(line));
+	(void)put_all(STDERR_FILENO, false, line, strlen(line));
 }
 
 /* Return: bytes of @buf that are for the guest, now at its beginning. */
@@ -88,6 +89,7 @@ static int from_keyboard(struct attached *a)
 	char buf[256];
 	ssize_t n = read(STDIN_FILENO, buf, sizeof(buf));
 	size_t len;
+	int err;
 
 	if (n < 0 && errno == EINTR)
 		return 0;
@@ -96,7 +98,9 @@ static int from_keyboard(struct attached *a)
 		return 0;
 	}
 	len = a->tty ? take_keys(a, buf, (size_t)n) : (size_t)n;
-	return put_all(a->sock, buf, len);
+	err = put_all(a->sock, true, buf, len);
+	/* The guest has not read for HTTP_WAIT_S: lost, but keys detach. */
+	return err == -EAGAIN ? 0 : err;
 }
 
 /* Return: 0; 1: the other end is closed; -errno of stdout. */
@@ -109,7 +113,7 @@ static int from_guest(const struct attached *a)
 		return 0;
 	if (n <= 0)
 		return 1;
-	return put_all(STDOUT_FILENO, buf, (size_t)n);
+	return put_all(STDOUT_FILENO, false, buf, (size_t)n);
 }
 
 static int attend(struct attached *a)
