@@ -61,6 +61,19 @@ static int send_message(int sock, const struct start_message *msg,
 	return fds_send(sock, msg, sizeof(*msg), NULL, 0, 0);
 }
 
+/* At most @room bytes of @text, NUL-terminated; no half of a character, which
+ * JSON would refuse. */
+static void cut(char *out, size_t room, const char *text)
+{
+	size_t n = strlen(text);
+
+	if (n >= room)
+		for (n = room - 1; n && ((uint8_t)text[n] & 0xc0) == 0x80;)
+			n--;
+	memcpy(out, text, n);
+	out[n] = '\0';
+}
+
 static void make_record(const struct launch *l, unsigned i,
 			const struct worker *w, struct vm_record *r)
 {
@@ -74,7 +87,7 @@ static void make_record(const struct launch *l, unsigned i,
 				 .memory_bytes = vm->memory_bytes,
 				 .start_ns = w->start_ns };
 	(void)snprintf(r->name, sizeof(r->name), "%s", vm->name);
-	(void)snprintf(r->kernel, sizeof(r->kernel), "%s", vm->kernel);
+	cut(r->kernel, sizeof(r->kernel), vm->kernel);
 }
 
 static int start_one(struct launch *l, unsigned i, const struct starter *st,

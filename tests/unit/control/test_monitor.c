@@ -203,6 +203,25 @@ static int attach(const char *path)
 	return fd;
 }
 
+/* It is shown, and in the record, which the next monitor finds. */
+static void a_long_path_is_cut_between_characters(void **state)
+{
+	char body[640] = "{\"name\":\"obey.p\",\"kernel\":\"/a";
+	json_t *root, *kernel;
+
+	(void)state;
+	for (unsigned i = 0; i < 200; i++)
+		(void)strcat(body, "\xc3\xa9");
+	(void)strcat(body, "\",\"memory\":\"16M\"}");
+	json_decref(call("POST", "/v1/vms", body));
+	end_monitor(SIGKILL);
+	start_monitor();
+	root = call("GET", "/v1/vms/obey.p", NULL);
+	kernel = json_object_get(root, "kernel");
+	assert_int_equal(json_string_length(kernel), 254);
+	json_decref(root);
+}
+
 static void a_console_is_shown_again(void **state)
 {
 	struct diag d = { .status = ST_OK };
@@ -396,6 +415,7 @@ int main(int argc, char **argv)
 		WITH_MONITOR(a_large_body_is_refused),
 		WITH_MONITOR(others_are_served_meanwhile),
 		WITH_MONITOR(a_full_house_empties),
+		WITH_MONITOR(a_long_path_is_cut_between_characters),
 		WITH_MONITOR(a_console_is_shown_again),
 		WITH_MONITOR(who_does_not_read_stops_no_guest),
 		WITH_MONITOR(guests_outlive_a_killed_monitor),
