@@ -12,7 +12,6 @@
 #include "disco/clock.h"
 #include "monitor/control/cli.h"
 #include "monitor/control/http_client.h"
-#include "monitor/control/loop.h"
 
 #define READY_NS 10000000000ull /* from its start to its first answer */
 

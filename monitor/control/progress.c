@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include "disco/clock.h"
-#include "monitor/control/loop.h"
 
 #define WIDTH	  40u
 #define REDRAW_NS 100000000u

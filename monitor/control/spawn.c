@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include "disco/clock.h"
-#include "monitor/control/loop.h"
 #include "monitor/control/ram_file.h"
 #include "monitor/control/spawn_child.h"
 #include "monitor/ipc/figures.h"

@@ -9,7 +9,6 @@
 #include "disco/clock.h"
 #include "monitor/control/cli.h"
 #include "monitor/control/http_client.h"
-#include "monitor/control/loop.h"
 #include "monitor/control/report.h"
 
 #define TOP_MS	1000

@@ -8,16 +8,13 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "disco/agent_proto.h"
 #include "monitor/agent/serve.h"
-#include "monitor/boot/boot_image.h"
 #include "monitor/control/http_client.h"
-#include "monitor/control/kvm_open.h"
 #include "monitor/control/notify.h"
 #include "monitor/control/run.h"
 #include "tests/unit/control/fake_worker.h"

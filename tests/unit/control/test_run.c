@@ -28,13 +28,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
 
-#include "monitor/boot/boot_image.h"
-#include "monitor/control/kvm_open.h"
 #include "monitor/control/run.h"
 #include "tests/unit/control/fake_worker.h"
 #include "tests/unit/support.h"
