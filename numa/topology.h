@@ -13,8 +13,8 @@
  * are CPU-less. So:
  *  - CPU-less node: nr_cpus 0. Never chosen for node=auto; may be asked for,
  *    then threads run on topology_cpus_near().
- *  - memory-less node: total_bytes 0. Chosen for node=auto only when no node
- *    has room.
+ *  - memory-less node: total_bytes 0. Never chosen for node=auto, and refused
+ *    when asked for: Linux binds no memory to it.
  */
 #ifndef DISCO_NUMA_TOPOLOGY_H
 #define DISCO_NUMA_TOPOLOGY_H
