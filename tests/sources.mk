@@ -41,7 +41,8 @@ tests: $(UNIT_BINS)
 
 # LAB_TEST_DEPS: what tests/lab/all needs built besides, see tests/guest.
 LAB_TESTS := lab/auto tests/lab/all
-CLI_TESTS := tests/cli/refusals tests/cli/images tests/cli/monitor
+CLI_TESTS := tests/cli/refusals tests/cli/images tests/cli/monitor \
+	     tests/cli/topology
 export VARIANT
 check-unit: all tests $$(LAB_TEST_DEPS)
 	$(Q)tests/run --unit $(UNIT_BINS) $(CLI_TESTS)
