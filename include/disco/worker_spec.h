@@ -136,11 +136,27 @@ enum worker_request_kind {
 	 * program is another one; the rest was done.
 	 */
 	WORKER_REQ_REHOME = 8,
+	/*
+	 * The buffer cache of disk @disk on @node, whose image has @bytes. With
+	 * three descriptors: memory, presence map, lease map (cowdisk/cache.h).
+	 * Not answered.
+	 */
+	WORKER_REQ_CACHE = 9,
+	/*
+	 * A link to the agent of @node, which is looked in first from now on.
+	 * With four descriptors: the worker's region, the agent's, to wake the
+	 * agent, to be woken. Not answered.
+	 */
+	WORKER_REQ_LINK = 10,
+	WORKER_REQ_UNLINK = 11, /* its agent is dead */
 };
 
 struct worker_request {
 	uint32_t kind; /* enum worker_request_kind */
-	int32_t node;  /* _BIND, _REHOME: a node's number */
+	int32_t node;  /* _BIND, _REHOME, _CACHE, _LINK: a node's number */
+	uint32_t disk; /* _CACHE */
+	uint32_t zero;
+	uint64_t bytes; /* _CACHE */
 };
 
 #endif

@@ -126,6 +126,10 @@ static void obey(const struct worker_request *r, const int fds[2])
 		break;
 	case WORKER_REQ_ADOPT:
 		break; /* the first on its connection, and never here */
+	case WORKER_REQ_CACHE:
+	case WORKER_REQ_LINK:
+	case WORKER_REQ_UNLINK:
+		break; /* nobody sends them yet */
 	}
 }
 
