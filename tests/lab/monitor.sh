@@ -20,7 +20,7 @@ wait_state()
 {
 	local i
 	for ((i = 0; i < $3 * 5; i++)); do
-		"$DISCO" ls 2>/dev/null | grep -qE "^$1 +$2 " && return 0
+		"$DISCO" ls 2>/dev/null | grep -E "^$1 +$2 " >/dev/null && return 0
 		sleep 0.2
 	done
 	fail "$1 is not $2 after $3 s: $("$DISCO" ls 2>&1)"
