@@ -1,2 +1,4 @@
 # SPDX-License-Identifier: BSD-2-Clause
-MEMORY_SRCS	+= memory/guest_ram.c memory/rebase.c
+MEMORY_SRCS	+= memory/guest_ram.c memory/rebase.c memory/lease.c
+# The agent's end of leases.
+AGENT_SRCS	+= memory/lease.c
