@@ -82,7 +82,7 @@ void presence_set(lease_word *presence, uint64_t first, unsigned nr);
  *
  * Context: the agent's thread; wait-free.
  * Return:  true: absent, and nobody has or can get a lease: punch it. false:
- *          it is leased, and there as before.
+ *          it is leased, and there as before (or absent, if it was).
  */
 bool presence_evict(lease_word *presence, const lease_word *const *leases,
 		    unsigned nr_leases, uint64_t block);

@@ -28,13 +28,18 @@ endef
 $(foreach t,$(UNIT_TESTS),$(eval $(call unit_rule,$(t),$(call links_of,$(t)))))
 UNIT_BINS := $(UNIT_TESTS:%.c=$(B)/%)
 
-# The channel's text for the model checker: as it is, and with planted bugs.
-MODEL_VARIANTS := $(foreach n,0 1 2 3 4 5 6 7 8 9 10 11 12,\
-		  $(G)/model/channel_$(n).c)
-$(MODEL_VARIANTS): $(G)/model/channel_%.c: numa/channel.c tests/model/mutate
-	$(call say,MUTATE,$@)
-	$(Q)mkdir -p $(@D)
-	$(Q)tests/model/mutate $* <$< >$@
+# Texts for the model checker, as they are and with planted bugs: those that
+# tests name in their LINK lines.
+model_texts = $(sort $(filter $(G)/model/$(1)_%.c,$(subst @, ,$(LINK_WORDS))))
+
+define mutate_rule
+$(call model_texts,$(1)): $(G)/model/$(1)_%.c: $(2) tests/model/mutate
+	$$(call say,MUTATE,$$@)
+	$$(Q)mkdir -p $$(@D)
+	$$(Q)tests/model/mutate $(1) $$* <$$< >$$@
+endef
+$(eval $(call mutate_rule,channel,numa/channel.c))
+$(eval $(call mutate_rule,lease,memory/lease.c))
 
 .PHONY: tests check check-unit check-lab fuzz do-check do-check-lab do-fuzz
 tests: $(UNIT_BINS)
@@ -94,9 +99,10 @@ do-fuzz: $(FUZZ_BINS)
 
 # --- for a night: everything again and again, until the time is over ----------
 SOAK_SECONDS	?= 28800
+LEASE_STRESS	:= $(B)/tests/unit/memory/test_lease_stress
 
 .PHONY: soak
-soak: $(B)/bench/channel
+soak: $(B)/bench/channel $(LEASE_STRESS)
 	$(Q)end=$$(($$(date +%s) + $(SOAK_SECONDS))); round=0; \
 	while [ "$$(date +%s)" -lt "$$end" ]; do \
 		MOVE_ROUNDS=10 BALANCE_IDLE=4 \
@@ -106,5 +112,6 @@ soak: $(B)/bench/channel
 		$(MAKE) --no-print-directory crash || exit; \
 		$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=300 || exit; \
 		$< --check 100000000 || exit; \
+		DISCO_SOAK=1 $(LEASE_STRESS) || exit; \
 		round=$$((round + 1)); echo "soak: $$round rounds, 0 failed"; \
 	done
