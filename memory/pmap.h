@@ -5,6 +5,8 @@
  *	RAM		the page of the RAM memfd: what a page is at first
  *	overlay		page @index of a source, mapped privately over the
  *			view; a guest that writes it has a copy of its own
+ *	written		such a copy that was found: what lies under it is not
+ *			needed, its source was told; its mapping is there
  *
  * A source is a file whose pages do not change while they are shown: the boot
  * image, or the buffer cache of an image on a node (cowdisk/cache.h). The
@@ -21,7 +23,11 @@
  *     came, and is zero when the overlay goes without its contents.
  *  4. Mappings made by overlays stay within the budget: every boundary between
  *     two neighbouring pages that are not consecutive pages of one source
- *     counts as one.
+ *     counts as one. So does one more for a run that is shown between two
+ *     others that it continues: Linux may join it to one of them only. The
+ *     view is never in more than 1 + these mappings, if nobody else changes
+ *     the mappings or the memory policy of the view (bind the memfd by
+ *     another mapping of it).
  *
  * Threads: one, the worker's I/O thread; vCPUs run and see each change at
  * once. Guest pages that are changed here must not be the target of I/O that
@@ -35,11 +41,15 @@
 #include "memory/guest_ram.h"
 
 #define PMAP_MAX_SOURCES 256u
+#define PMAP_RUN_MIN	 16u /* pages; see pmap_rebase() */
 
 /* What can be shown. Owned by whoever registers it; outlives its pages. */
 struct pmap_source {
 	int fd; /* a read-only descriptor is enough */
-	/* One page less is shown; NULL: nobody needs to know. */
+	/*
+	 * One page less is shown, and not mapped any more; NULL: nobody needs
+	 * to know. May call pmap_remove_source(), nothing else of pmap.
+	 */
 	void (*gone)(struct pmap_source *s, uint64_t index);
 };
 
@@ -77,7 +87,7 @@ uint64_t pmap_budget(void);
 MUST_CHECK int pmap_add_source(struct pmap *pm, struct pmap_source *s,
 			       unsigned *id);
 
-/* None of its pages is shown any more. */
+/* None of its pages is shown any more: all that were shown are gone(). */
 void pmap_remove_source(struct pmap *pm, unsigned id);
 
 /**
@@ -90,8 +100,9 @@ void pmap_remove_source(struct pmap *pm, unsigned id);
  *
  * What the pages held is lost; sources of overlays that go are told.
  *
- * Return: 0; -EFAULT not in the view; -ENOSPC the budget: copy instead;
- * -errno of mmap(). On error the pages are as they were.
+ * Return: 0; -EFAULT not in the view; -EINVAL no such source, or no such page
+ * of any; -ENOSPC the budget: copy instead; -errno of mmap(). On error the
+ * pages are as they were.
  */
 MUST_CHECK int pmap_show(struct pmap *pm, void *hva, uint64_t nr, unsigned id,
 			 uint64_t index);
@@ -101,7 +112,8 @@ MUST_CHECK int pmap_show(struct pmap *pm, void *hva, uint64_t nr, unsigned id,
  *
  * Whole pages of it that are overlaid become RAM again, so that no copy of
  * what they show is made, and sources are told. Cheap when none is. Memory
- * that is not guest RAM is left alone. A page that cannot be changed stays.
+ * that is not guest RAM is left alone. Pages that cannot be changed (budget,
+ * mmap()) stay: writing them makes the copy after all.
  */
 void pmap_overwrite(struct pmap *pm, void *hva, uint64_t bytes);
 
@@ -110,14 +122,17 @@ void pmap_overwrite(struct pmap *pm, void *hva, uint64_t bytes);
  * @nr: pages, in one slot
  *
  * They are RAM again, and holes: they read as zeroes, and use no memory.
- * Return: 0; -EFAULT not RAM; -errno of mmap() or fallocate().
+ * Return: 0; -EFAULT not RAM, nothing was done; -ENOSPC the budget, -errno of
+ * mmap() or fallocate(): some pages are as they were.
  */
 MUST_CHECK int pmap_free(struct pmap *pm, gfn_t gfn, uint64_t nr);
 
 /**
  * pmap_sweep() - tell sources of pages that the guest has written since
  * @pagemap: /proc/self/pagemap
- * @budget:  pages to look at; goes on where the last call stopped
+ * @budget:  guest pages to look at, of whatever kind; goes on where the last
+ *           call stopped. 8 bytes are loaded for each, and pagemap is read
+ *           only where there are overlays
  *
  * Return: pages that were found written; -errno of pread().
  */
@@ -133,8 +148,10 @@ MUST_CHECK int64_t pmap_sweep(struct pmap *pm, int pagemap, uint64_t budget);
  *           Return: its id; 0: none, then they are copied to RAM; the id it
  *           was given: they stay.
  *
- * Written pages become RAM entries (still private copies); short runs are
- * copied (REBASE_RUN_MIN in rebase.h). Sources of what goes are told.
+ * Written pages stay what they are. What would need more mappings than there
+ * are is done for runs of PMAP_RUN_MIN pages and within the budget; shorter
+ * ones become private copies where they are. Sources of what goes are told,
+ * and so is a new one that held pages in vain.
  *
  * Context: nobody writes guest memory meanwhile (vCPUs parked, no I/O).
  * Return: 0; -errno of pread(), mmap(): what was done stays, and every page
