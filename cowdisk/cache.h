@@ -4,11 +4,12 @@
  * memfd (read-only), the agent's presence map (read-only) and this worker's
  * lease map; and a link (cowdisk/cache_proto.h) to the agent of its node.
  *
- *	lookup	nearest node first: lease_take(), one bit test a block
- *	hit	whole aligned pages of guest RAM are overlaid (memory/pmap.h)
- *where the budget allows, everything else is copied, under the lease miss
- *asked of the agent, then looked up again; what the agent cannot give, or not
- *in CACHE_PATIENCE_NS, is read from the file itself, as if there were no cache
+ * lookup: nearest node first; lease_take(), one bit test a block.
+ * hit: whole aligned pages of guest RAM are overlaid (memory/pmap.h) where the
+ * budget allows, everything else is copied, under the lease.
+ * miss: asked of the agent, then looked up again; what the agent cannot give,
+ * or not in CACHE_PATIENCE_NS, is read from the file itself, as if there were
+ * no cache. One that was too late is not waited for until it says something.
  *
  * So a missing, slow, hostile or dead agent costs time, never data. It sits
  * under a disk as a struct io (io.h) on top of another one: reads of IO_BASE
@@ -51,7 +52,10 @@ struct cache_stats {
  */
 MUST_CHECK int cache_create(struct pmap *pm, struct cache **out);
 
-/* No request may be under way. NULL is fine. */
+/*
+ * After the disks that use it; NULL is fine. Pages may be shown still: then
+ * nothing but pmap_destroy() may follow for @pm.
+ */
 void cache_destroy(struct cache *c);
 
 /**
@@ -60,7 +64,8 @@ void cache_destroy(struct cache *c);
  * @node:     a node's number; an attachment it had before goes when the last
  *            page of it does, and is not looked at any more
  * @bytes:    of the image, a multiple of 512
- * @memory:   memfd, align_up(@bytes, PAGE_BYTES) long
+ * @memory:   memfd, align_up(@bytes, PAGE_BYTES) long, its size sealed (as
+ *            region_prepare() does it: a page cut off would kill the guest)
  * @presence: region of lease_map_bytes() of its blocks
  * @lease:    region made by region_prepare(), of the same size: this worker
  *            becomes its writer
@@ -92,7 +97,10 @@ void cache_set_home(struct cache *c, nodeid_t node);
 MUST_CHECK int cache_link(struct cache *c, int own, int peer, int wake_tx,
 			  int wake_rx);
 
-/* No agent any more: misses are read from the file. */
+/*
+ * No agent any more: misses are read from the file. The cache does so itself
+ * when the agent breaks the protocol or closes its end of @wake_rx.
+ */
 void cache_unlink(struct cache *c);
 
 /*
@@ -104,10 +112,12 @@ void cache_ready(struct cache *c);
 
 /**
  * cache_io() - the cache of one disk, as files under it
- * @under: of the same disk; owned by @out, success or not
- * @out:   complete() does what cache_ready() has found for this disk
+ * @under: of the same disk; owned by @out, on error the caller's still
+ * @out:   complete() does what cache_ready() has found for this disk; its
+ *         event_fd is that of @under, which stands being written to, or one
+ *         of its own
  *
- * Return: 0; -ENOMEM; -errno of eventfd().
+ * Return: 0; -EINVAL @disk; -ENOMEM; -errno of eventfd().
  */
 MUST_CHECK int cache_io(struct cache *c, unsigned disk, struct io *under,
 			struct io **out);
@@ -128,14 +138,17 @@ void cache_put(struct cache *c, unsigned disk, const uint8_t *page,
  * cache_rehome() - where pages that are shown should be shown from now on
  *
  * For pmap_rebase(): the same block on the home node when it is there, else
- * none. @arg: the cache.
+ * none; @id if that is the home node's, or no source of the cache. @arg: the
+ * cache.
  */
 unsigned cache_rehome(void *arg, unsigned id, uint64_t index, uint64_t *nr);
 
 /**
  * cache_prefetch() - ask the agent for all that is shown from other nodes
  *
- * Before a move ends: hints, so that cache_rehome() finds them.
+ * Before a move ends: hints, so that cache_rehome() finds them. The new home
+ * has been set, attached and linked. Until the ring of requests is full: may be
+ * called again, and asks for what has not come.
  */
 void cache_prefetch(struct cache *c);
 

@@ -9,6 +9,7 @@
  * kills the process (SIGSYS), which the control process reports by name.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/kvm.h>
 #include <seccomp.h>
@@ -26,6 +27,7 @@ struct thread_class {
 	int calls[MAX_CALLS];	  /* allowed with any arguments; 0 ends */
 	unsigned long ioctls[12]; /* allowed requests; 0 ends */
 	bool moves;		  /* allow_moves() */
+	bool regions;		  /* allow_regions() */
 };
 
 /* read(2) is number 0: given apart, in every class. */
@@ -63,7 +65,8 @@ static const struct thread_class classes[] = {
 		     SCMP_SYS(restart_syscall) },
 	  .ioctls = { KVM_IRQ_LINE, KVM_SET_GSI_ROUTING, KVM_IRQFD,
 		      KVM_IOEVENTFD, KVM_SET_USER_MEMORY_REGION },
-	  .moves = true },
+	  .moves = true,
+	  .regions = true },
 	{ .name = "agent",
 	  .calls = { SCMP_SYS(poll), SCMP_SYS(recvmsg), SCMP_SYS(sendmsg),
 		     SCMP_SYS(close), SCMP_SYS(move_pages),
@@ -101,6 +104,20 @@ static int allow_moves(scmp_filter_ctx ctx)
 	return err;
 }
 
+/* Regions that come while a guest runs: whether they can shrink is asked, and
+ * that this thread alone writes is sealed. No other fcntl(). */
+static int allow_regions(scmp_filter_ctx ctx)
+{
+	static const int commands[] = { F_GET_SEALS, F_ADD_SEALS };
+	int err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(fstatfs), 0);
+
+	for (size_t i = 0; !err && i < ARRAY_SIZE(commands); i++)
+		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
+				       SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffff,
+					       (scmp_datum_t)commands[i]));
+	return err;
+}
+
 static int allow_calls(scmp_filter_ctx ctx, const struct thread_class *c)
 {
 	int err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(read), 0);
@@ -122,6 +139,8 @@ static int allow_calls(scmp_filter_ctx ctx, const struct thread_class *c)
 			SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
 	if (!err && c->moves)
 		err = allow_moves(ctx);
+	if (!err && c->regions)
+		err = allow_regions(ctx);
 	return err;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 // LINK: monitor/sandbox/sandbox.c monitor/sandbox/privileges.c
+// LINK: numa/region.c numa/bind.c
 /*
  * What a thread of each class may not do, tried for real: a child enters the
  * sandbox and makes the call; the kernel has to kill it with SIGSYS.
@@ -28,6 +29,7 @@
 #include "disco/worker_spec.h"
 #include "monitor/sandbox/privileges.h"
 #include "monitor/sandbox/sandbox.h"
+#include "numa/region.h"
 #include "tests/unit/support.h"
 
 /* System calls by number: what the C library makes of a call is not asked. */
@@ -145,10 +147,17 @@ static void do_dup_to_code(void)
 	(void)syscall(SYS_dup3, 0, WORKER_FD_CODE, O_CLOEXEC);
 }
 
+/* Seals and nothing else: not a duplicate, at whatever number. */
+static void do_fcntl(void)
+{
+	(void)syscall(SYS_fcntl, 0, F_DUPFD, WORKER_FD_CODE);
+}
+
 static const struct {
 	const char *name;
 	void (*call)(void);
 } forbidden[] = {
+	{ "fcntl(F_DUPFD)", do_fcntl },
 	{ "mmap(PROT_EXEC) of a file", do_mmap_other_file },
 	{ "mmap(PROT_EXEC, MAP_SHARED)", do_mmap_shared_code },
 	{ "dup3(WORKER_FD_CODE)", do_dup_to_code },
@@ -261,12 +270,23 @@ static void do_move_code(void)
 	map_code(WORKER_FD_CODE, MAP_PRIVATE | MAP_FIXED);
 }
 
+static void do_get_seals(void)
+{
+	(void)syscall(SYS_fcntl, -1, F_GET_SEALS);
+}
+
+static void do_fstatfs(void)
+{
+	(void)syscall(SYS_fstatfs, -1, NULL);
+}
+
 /* Less than the I/O thread may. */
 static void vcpu_thread_has_no_files_and_sockets(void **state)
 {
-	void (*const calls[])(void) = { do_send,	do_move_pages, do_pread,
-					do_accept4,	do_dup3,       do_mbind,
-					do_memory_slot, do_move_code };
+	void (*const calls[])(void) = {
+		do_send,  do_move_pages,  do_pread,	do_accept4,   do_dup3,
+		do_mbind, do_memory_slot, do_move_code, do_get_seals, do_fstatfs
+	};
 
 	(void)state;
 	need_filters();
@@ -354,6 +374,31 @@ static void io_calls_work(void **state)
 	assert_int_equal(in_child(SANDBOX_IO, io_work), 0);
 }
 
+/* A link and an attachment that control sends: both are regions. */
+static int own_fd, peer_fd;
+
+static void take_regions(void)
+{
+	struct region own;
+	struct region_view peer;
+
+	check(region_take(&own, own_fd, 4096) == 0, 60);
+	check(region_attach(&peer, peer_fd, 4096) == 0, 61);
+	check(lseek(own_fd, 0, SEEK_DATA) == -1 && errno == ENXIO, 62);
+	region_detach(&peer);
+	region_destroy(&own);
+}
+
+static void regions_can_be_taken(void **state)
+{
+	(void)state;
+	assert_int_equal(region_prepare("own", 4096, NODE_AUTO, &own_fd), 0);
+	assert_int_equal(region_prepare("peer", 4096, NODE_AUTO, &peer_fd), 0);
+	assert_int_equal(in_child(SANDBOX_IO, take_regions), 0);
+	(void)close(own_fd);
+	(void)close(peer_fd);
+}
+
 static void look_at_what_is_left(void)
 {
 	static const char *empty[] = { "CapInh:\t0000000000000000",
@@ -398,6 +443,7 @@ int main(void)
 		cmocka_unit_test(vcpu_thread_has_no_files_and_sockets),
 		cmocka_unit_test(needed_calls_work),
 		cmocka_unit_test(io_calls_work),
+		cmocka_unit_test(regions_can_be_taken),
 		cmocka_unit_test(nothing_is_left_after_drop),
 	};
 
