@@ -36,6 +36,7 @@ int cache_create(struct pmap *pm, struct cache **out)
 	c->pm = pm;
 	c->home = NODE_AUTO;
 	c->epoll_fd = c->timer_fd = -1;
+	c->timer_ns = UINT64_MAX;
 	c->patience_ns = CACHE_PATIENCE_NS;
 	for (unsigned i = CACHE_MAX_WAITS; i-- > 0;) {
 		c->waits[i].next = c->free;

@@ -107,7 +107,7 @@ struct cache {
 	struct cache_source *by_id[PMAP_MAX_SOURCES];
 	struct cache_link *link; /* NULL: none */
 	int epoll_fd, timer_fd;
-	bool timer_set;
+	uint64_t timer_ns; /* what it is set to; UINT64_MAX: it is not */
 	uint64_t patience_ns;
 	uint32_t generation; /* of tags */
 	unsigned nr_waits;   /* not free */

@@ -93,8 +93,8 @@ static void set_timer(struct cache *c, uint64_t at_ns)
 	struct itimerspec t = { .it_value = { (time_t)(at_ns / 1000000000u),
 					      (long)(at_ns % 1000000000u) } };
 
-	c->timer_set =
-		timerfd_settime(c->timer_fd, TFD_TIMER_ABSTIME, &t, NULL) == 0;
+	(void)timerfd_settime(c->timer_fd, TFD_TIMER_ABSTIME, &t, NULL);
+	c->timer_ns = at_ns;
 }
 
 static void late(struct cache *c, struct cache_wait *w)
@@ -111,7 +111,7 @@ static void expire(struct cache *c)
 	uint64_t now = now_ns(), next = UINT64_MAX, count;
 
 	(void)!read(c->timer_fd, &count, sizeof(count));
-	c->timer_set = false;
+	c->timer_ns = UINT64_MAX;
 	for (unsigned i = 0; c->nr_waits && i < CACHE_MAX_WAITS; i++) {
 		struct cache_wait *w = &c->waits[i];
 
@@ -165,7 +165,7 @@ bool link_ask(struct cache *c, struct cache_wait *w, uint64_t first,
 		return false;
 	w->tag = tag;
 	w->state = WAIT_ASKED;
-	if (!c->timer_set)
+	if (w->deadline_ns < c->timer_ns)
 		set_timer(c, w->deadline_ns);
 	return true;
 }

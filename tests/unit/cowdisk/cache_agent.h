@@ -97,19 +97,27 @@ static inline int agent_reader(int fd)
 	return fd;
 }
 
+/* What cache_attach() is given: memory, presence, lease. */
+static inline void agent_attach_fds(struct agent_store *s, int fds[3])
+{
+	size_t bytes = lease_map_bytes(s->nr_blocks);
+
+	fds[0] = agent_reader(s->memory);
+	assert_int_equal(region_reader_fd(&s->presence, &fds[1]), 0);
+	assert_int_equal(region_prepare("lease", bytes, NODE_AUTO, &fds[2]), 0);
+	assert_true(s->nr_leases < AGENT_READERS);
+	assert_int_equal(
+		region_attach(&s->leases[s->nr_leases++], fds[2], bytes), 0);
+}
+
 static inline int agent_attach(struct agent_store *s, struct cache *c,
 			       nodeid_t node)
 {
-	size_t bytes = lease_map_bytes(s->nr_blocks);
-	int presence, lease;
+	int fds[3];
 
-	assert_int_equal(region_reader_fd(&s->presence, &presence), 0);
-	assert_int_equal(region_prepare("lease", bytes, NODE_AUTO, &lease), 0);
-	assert_true(s->nr_leases < AGENT_READERS);
-	assert_int_equal(
-		region_attach(&s->leases[s->nr_leases++], lease, bytes), 0);
-	return cache_attach(c, AGENT_DISK, node, s->bytes,
-			    agent_reader(s->memory), presence, lease);
+	agent_attach_fds(s, fds);
+	return cache_attach(c, AGENT_DISK, node, s->bytes, fds[0], fds[1],
+			    fds[2]);
 }
 
 static inline void agent_fill(struct agent_store *s, uint64_t first,
@@ -163,21 +171,22 @@ struct agent_link {
 	struct chan_rx rx; /* requests */
 };
 
-static inline int agent_link_create(struct agent_link *l, struct cache *c)
+/* What cache_link() is given. */
+static inline void agent_link_fds(struct agent_link *l, int fds[4])
 {
-	int own, peer, tx, rx;
-	uint8_t *ours;
 	const uint8_t *theirs;
+	uint8_t *ours;
 
 	assert_int_equal(
 		region_create(&l->own, "agent", CACHE_LINK_BYTES, NODE_AUTO, 0),
 		0);
-	assert_int_equal(region_reader_fd(&l->own, &peer), 0);
 	assert_int_equal(
-		region_prepare("worker", CACHE_LINK_BYTES, NODE_AUTO, &own), 0);
-	assert_int_equal(region_attach(&l->peer, own, CACHE_LINK_BYTES), 0);
-	assert_int_equal(chan_wake_create(&tx, &l->wake_rx), 0);
-	assert_int_equal(chan_wake_create(&l->wake_tx, &rx), 0);
+		region_prepare("worker", CACHE_LINK_BYTES, NODE_AUTO, &fds[0]),
+		0);
+	assert_int_equal(region_reader_fd(&l->own, &fds[1]), 0);
+	assert_int_equal(region_attach(&l->peer, fds[0], CACHE_LINK_BYTES), 0);
+	assert_int_equal(chan_wake_create(&fds[2], &l->wake_rx), 0);
+	assert_int_equal(chan_wake_create(&l->wake_tx, &fds[3]), 0);
 	ours = l->own.base;
 	theirs = l->peer.base;
 	assert_int_equal(
@@ -192,7 +201,14 @@ static inline int agent_link_create(struct agent_link *l, struct cache *c)
 			     (const void *)(theirs + CACHE_LINK_RING_OFF),
 			     l->wake_rx),
 		0);
-	return cache_link(c, own, peer, tx, rx);
+}
+
+static inline int agent_link_create(struct agent_link *l, struct cache *c)
+{
+	int fds[4];
+
+	agent_link_fds(l, fds);
+	return cache_link(c, fds[0], fds[1], fds[2], fds[3]);
 }
 
 static inline void agent_link_destroy(struct agent_link *l)

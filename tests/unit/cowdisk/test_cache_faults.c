@@ -174,13 +174,19 @@ static void another_link_while_some_wait(void **state)
 	struct bench *b = *state;
 	struct agent_link old = b->link;
 	struct miss m[2], n;
+	int kept;
 
 	miss(b, &m[0], 1);
 	miss(b, &m[1], 2);
+	/* Whoever handed it over has the worker's end open still. */
+	kept = fcntl(b->c->link->wake_rx, F_DUPFD_CLOEXEC, 0);
 	assert_int_equal(agent_link_create(&b->link, b->c), 0);
 	miss(b, &n, 3);
 	assert_missed(b, &m[0], IN_FILE);
 	assert_missed(b, &m[1], IN_FILE);
+	/* The old one's wake-ups are nothing to anybody. */
+	assert_int_equal(send(old.wake_tx, "", 1, MSG_NOSIGNAL), 1);
+	assert_false(readable(cache_event_fd(b->c), 0));
 	/* An answer for one that does not wait any more. */
 	agent_answer(&b->link, m[0].tag, 1, 0);
 	turn(b);
@@ -190,6 +196,7 @@ static void another_link_while_some_wait(void **state)
 	cache_unlink(b->c);
 	assert_missed(b, &n, IN_FILE);
 	agent_link_destroy(&old);
+	(void)close(kept);
 }
 
 static void bad_links_are_refused(void **state)
