@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: BSD-2-Clause
-MEMORY_SRCS	+= memory/guest_ram.c memory/pmap.c memory/rebase.c
+MEMORY_SRCS	+= memory/guest_ram.c memory/pmap.c memory/ram_bind.c
