@@ -89,18 +89,3 @@ int ram_fill(const struct ram_view *view, gpa_t at, uint64_t bytes, int fd,
 	}
 	return 0;
 }
-
-int ram_overlay(const struct ram_view *view, gpa_t at, uint64_t bytes, int fd,
-		uint64_t off)
-{
-	void *hva = ram_at(view, at, bytes);
-
-	if (!hva)
-		return -EFAULT;
-	if ((at.v | bytes | off) % PAGE_BYTES != 0 || bytes == 0)
-		return -EINVAL;
-	if (mmap(hva, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED,
-		 fd, (off_t)off) == MAP_FAILED)
-		return -errno;
-	return 0;
-}

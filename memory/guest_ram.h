@@ -3,8 +3,8 @@
  * Guest RAM as one worker sees it: a view.
  *
  * RAM is a memfd of ram_bytes. A view is one mapping of it, plus what is
- * overlaid on that mapping. A guest may have several views (one a node); so
- * nothing here is global, and nothing here knows KVM.
+ * overlaid on that mapping (pmap.h). A guest may have several views (one a
+ * node); so nothing here is global, and nothing here knows KVM.
  *
  * Guest physical layout: [0, RAM_LOW_END) and [RAM_HIGH_START, ...); the hole
  * between them holds PCI windows, ECAM and the APICs (monitor/worker/layout.h).
@@ -69,17 +69,5 @@ MUST_CHECK int ram_write(const struct ram_view *view, gpa_t at, const void *src,
  */
 MUST_CHECK int ram_fill(const struct ram_view *view, gpa_t at, uint64_t bytes,
 			int fd, uint64_t off);
-
-/**
- * ram_overlay() - show pages of another file at @at, copy-on-write
- * @at, @bytes: page aligned, inside one slot
- * @fd, @off:   what to show; a read-only descriptor is enough
- *
- * Context: any thread; a running guest sees the new pages at once.
- * Return:  0; -EFAULT not RAM; -EINVAL not aligned; -errno of mmap.
- * Source:  Disco (SOSP'97) 4.3; DESIGN 3, "overlay".
- */
-MUST_CHECK int ram_overlay(const struct ram_view *view, gpa_t at,
-			   uint64_t bytes, int fd, uint64_t off);
 
 #endif

@@ -265,6 +265,11 @@ int pmap_add_source(struct pmap *pm, struct pmap_source *s, unsigned *id)
 	return -ENOSPC;
 }
 
+struct pmap_source *pmap_source(const struct pmap *pm, unsigned id)
+{
+	return id < PMAP_MAX_SOURCES ? pm->src[id].s : NULL;
+}
+
 void pmap_remove_source(struct pmap *pm, unsigned id)
 {
 	assert(id < PMAP_MAX_SOURCES && pm->src[id].shown == 0);
@@ -280,8 +285,7 @@ int pmap_show(struct pmap *pm, void *hva, uint64_t nr, unsigned id,
 
 	if (off % PAGE_BYTES != 0 || nr == 0 || !range_fits(at, nr, pm->nr))
 		return -EFAULT;
-	if (id >= PMAP_MAX_SOURCES || !pm->src[id].s ||
-	    !range_fits(index, nr, INDEX_LAST + 1))
+	if (!pmap_source(pm, id) || !range_fits(index, nr, INDEX_LAST + 1))
 		return -EINVAL;
 	c = change_of(pm, at, nr, entry(pm, id, index));
 	if (over_budget(pm, &c)) {

@@ -27,7 +27,7 @@
  *     others that it continues: Linux may join it to one of them only. The
  *     view is never in more than 1 + these mappings, if nobody else changes
  *     the mappings or the memory policy of the view (bind the memfd by
- *     another mapping of it).
+ *     another mapping of it: ram_bind.h).
  *
  * Threads: one, the worker's I/O thread; vCPUs run and see each change at
  * once. Guest pages that are changed here must not be the target of I/O that
@@ -86,6 +86,9 @@ uint64_t pmap_budget(void);
  */
 MUST_CHECK int pmap_add_source(struct pmap *pm, struct pmap_source *s,
 			       unsigned *id);
+
+/* The source that has this id; NULL: none. */
+struct pmap_source *pmap_source(const struct pmap *pm, unsigned id);
 
 /* None of its pages is shown any more: all that were shown are gone(). */
 void pmap_remove_source(struct pmap *pm, unsigned id);

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-MEMORY_SRCS	+= memory/guest_ram.c memory/pmap.c memory/rebase.c \
+MEMORY_SRCS	+= memory/guest_ram.c memory/pmap.c memory/ram_bind.c \
 		   memory/lease.c
 # The agent's end of leases.
 AGENT_SRCS	+= memory/lease.c

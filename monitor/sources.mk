@@ -34,7 +34,8 @@ WORKER_SRCS	+= monitor/dev/bus.c monitor/dev/pci.c monitor/dev/msix.c \
 		   monitor/worker/spec.c \
 		   monitor/worker/machine.c monitor/worker/vm.c monitor/worker/pause.c \
 		   monitor/worker/vcpu.c monitor/worker/cpuid.c \
-		   monitor/worker/boot_setup.c monitor/worker/acpi.c \
+		   monitor/worker/boot_setup.c monitor/worker/boot_pages.c \
+		   monitor/worker/acpi.c \
 		   monitor/worker/io_loop.c monitor/worker/stats.c
 
 # control: running guests in the foreground

@@ -54,6 +54,7 @@ static const struct thread_class classes[] = {
 		     SCMP_SYS(io_uring_enter), SCMP_SYS(preadv),
 		     SCMP_SYS(pwritev), SCMP_SYS(pread64), SCMP_SYS(preadv2),
 		     SCMP_SYS(fdatasync), SCMP_SYS(fallocate),
+		     SCMP_SYS(pwrite64), /* overlays into RAM */
 		     SCMP_SYS(fadvise64), SCMP_SYS(close), SCMP_SYS(getrandom),
 		     SCMP_SYS(move_pages), /* where guest memory is */
 		     SCMP_SYS(futex), SCMP_SYS(rt_sigreturn),

@@ -13,9 +13,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "memory/ram_bind.h"
 #include "monitor/worker/layout.h"
 #include "monitor/worker/vcpu.h"
-#include "numa/bind.h"
 
 #define IOAPIC_PINS 24u
 
@@ -176,6 +176,21 @@ int vm_remake_slots(struct vm *vm)
 	return err;
 }
 
+/* Small pages shown in a huge one would take it apart. */
+static int fill_boot_pages(struct vm *vm)
+{
+	const struct boot_layout *b = &vm->spec->boot;
+	int err = 0;
+
+	for (uint32_t i = 0; !err && i < b->nr_extents; i++) {
+		const struct boot_extent *e = &b->extents[i];
+
+		err = ram_fill(&vm->ram, gpa(e->gpa), e->bytes, WORKER_FD_BOOT,
+			       e->gpa);
+	}
+	return err;
+}
+
 /* RAM on its node; the boot image shown over it, or copied into it. */
 static int make_memory(struct vm *vm)
 {
@@ -185,23 +200,18 @@ static int make_memory(struct vm *vm)
 	if (err)
 		return err;
 	if (s->node != NODE_AUTO) {
-		err = node_bind_memory(vm->ram.hva, s->ram_bytes, s->node,
-				       s->strict);
+		err = ram_bind(&vm->ram, s->node, s->strict);
 		if (err && (s->strict || err != -ENOSYS))
 			return err;
 	}
-	if (s->huge_thp)
-		(void)madvise(vm->ram.hva, s->ram_bytes, MADV_HUGEPAGE);
-	for (uint32_t i = 0; !err && i < s->boot.nr_extents; i++) {
-		const struct boot_extent *e = &s->boot.extents[i];
-
-		/* Small pages shown in a huge one would take it apart. */
-		err = s->huge_thp ? ram_fill(&vm->ram, gpa(e->gpa), e->bytes,
-					     WORKER_FD_BOOT, e->gpa)
-				  : ram_overlay(&vm->ram, gpa(e->gpa), e->bytes,
-						WORKER_FD_BOOT, e->gpa);
-	}
-	return err;
+	err = pmap_create(&vm->ram, pmap_budget(), &vm->pmap);
+	if (err)
+		return err;
+	if (!s->huge_thp)
+		return boot_pages_show(vm->pmap, &vm->ram, &s->boot,
+				       WORKER_FD_BOOT);
+	(void)madvise(vm->ram.hva, s->ram_bytes, MADV_HUGEPAGE);
+	return fill_boot_pages(vm);
 }
 
 static int make_irqchip(struct vm *vm)
@@ -340,6 +350,7 @@ void vm_destroy(struct vm *vm)
 	for (unsigned i = 0; i < vm->nr_vcpus; i++)
 		vcpu_destroy(&vm->vcpus[i]);
 	free(vm->vcpus);
+	pmap_destroy(vm->pmap);
 	ram_view_destroy(&vm->ram);
 	if (vm->fd >= 0)
 		(void)close(vm->fd);

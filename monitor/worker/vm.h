@@ -16,11 +16,12 @@
 #include <stdatomic.h>
 
 #include "disco/worker_spec.h"
-#include "memory/guest_ram.h"
+#include "memory/pmap.h"
 #include "monitor/dev/bus.h"
 #include "monitor/dev/dev_host.h"
 #include "monitor/dev/pci.h"
 #include "monitor/ipc/figures.h"
+#include "monitor/worker/boot_pages.h"
 #include "monitor/worker/cpuid.h"
 #include "monitor/worker/io_loop.h"
 #include "monitor/worker/pause.h"
@@ -49,6 +50,8 @@ struct vm {
 	int kvm_fd;			/* [I] not owned */
 	int fd;				/* [I] */
 	struct ram_view ram;		/* [I] */
+	struct pmap *pmap;		/* [I]; contents: I/O thread */
+	struct boot_others others;	/* I/O thread */
 	struct region shown;		/* [I] what control reads */
 	struct figures *figures;	/* [I] in it */
 	struct io_loop loop;

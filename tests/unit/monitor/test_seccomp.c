@@ -346,6 +346,7 @@ static void io_direct(void)
 
 	check(pwritev(disk_fd, &v, 1, 0) == 1, 30);
 	check(preadv(disk_fd, &v, 1, 0) == 1, 31);
+	check(pwrite(disk_fd, v.iov_base, 1, 0) == 1, 33);
 	check(fdatasync(disk_fd) == 0, 32);
 }
 
