@@ -145,6 +145,7 @@ int cache_attach(struct cache *c, unsigned disk, nodeid_t node, uint64_t bytes,
 		(void)close(lease);
 		return -EINVAL;
 	}
+	cache_reap(c); /* its number may be needed */
 	err = source_create(c->pm, bytes, memory, presence, lease, &s);
 	if (err)
 		return err;
@@ -159,7 +160,6 @@ int cache_attach(struct cache *c, unsigned disk, nodeid_t node, uint64_t bytes,
 	if (s->id)
 		c->by_id[s->id] = s;
 	insert(c, s);
-	cache_reap(c);
 	return 0;
 }
 

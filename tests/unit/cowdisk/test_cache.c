@@ -108,6 +108,10 @@ static void images_end_where_they_do(void **state)
 	agent_fill(&b->s[0], 0, BLOCKS);
 	assert_int_equal(look(b, BLOCKS - 2, 100, &page), 2);
 	put(b, page, 2);
+	/* An agent that says there is more. */
+	presence_set(b->s[0].presence.base, BLOCKS, 100);
+	assert_int_equal(look(b, BLOCKS - 2, 100, &page), 2);
+	put(b, page, 2);
 	assert_int_equal(look(b, BLOCKS, 1, &page), 0);
 	assert_int_equal(look(b, UINT64_MAX / PAGE_BYTES, 5, &page), 0);
 	assert_int_equal(look(b, UINT64_MAX, 5, &page), 0);
@@ -312,6 +316,32 @@ static void random_uses_and_evictions(void **state)
 	assert_int_equal(agent_nr_leased(s), 0);
 }
 
+static unsigned nr_open(void)
+{
+	unsigned n = 0;
+
+	for (int fd = 0; fd < 1024; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
+static void nothing_is_left_open(void **state)
+{
+	struct bench *b = *state;
+	unsigned before = nr_open();
+	const uint8_t *page;
+	struct cache *c;
+
+	assert_int_equal(cache_create(NULL, &c), 0);
+	for (unsigned i = 0; i < 3; i++) /* the first ones retire */
+		assert_int_equal(agent_attach(&b->s[0], c, 0), 0);
+	agent_fill(&b->s[0], 0, 1);
+	assert_int_equal(cache_lookup(c, AGENT_DISK, 0, 1, &page), 1);
+	assert_int_equal(agent_attach(&b->s[0], c, 0), 0);
+	cache_destroy(c);
+	assert_int_equal(nr_open(), before);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -321,7 +351,7 @@ int main(void)
 		TEST(images_end_where_they_do),	   TEST(home_comes_first),
 		TEST(home_is_known_before),	   TEST(attached_again),
 		TEST(bad_attachments_are_refused), TEST(foreign_pages_stay),
-		TEST(random_uses_and_evictions),
+		TEST(random_uses_and_evictions),   TEST(nothing_is_left_open),
 	};
 
 	return cmocka_run_group_tests_name("cache", tests, NULL, NULL);

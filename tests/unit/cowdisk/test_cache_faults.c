@@ -38,6 +38,7 @@ static void patience_ends(void **state)
 	agent_answer(&b->link, q.tag, 1, 0);
 	turn(b);
 	assert_int_equal(m[0].q.done, 0);
+	assert_false(agent_recv(&b->link, &q)); /* nor looked at again */
 	agent_fill(&b->near, 5, 1);
 	agent_answer(&b->link, m[0].tag, 1, 0);
 	assert_missed(b, &m[0], NEAR);
@@ -240,6 +241,13 @@ static void hurry(void **state)
 		b->io->ops->complete(b->io);
 	}
 	assert_missed(b, &m, IN_FILE);
+	/* One that was answered, but has to ask again, does not. */
+	miss(b, &m, 2);
+	agent_answer(&b->link, m.tag, 1, 0);
+	cache_ready(b->c);
+	b->io->ops->hurry(b->io);
+	assert_missed(b, &m, IN_FILE);
+	assert_int_equal(stats(b).asked, 2);
 }
 
 int main(void)

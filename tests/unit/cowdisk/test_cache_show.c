@@ -280,6 +280,24 @@ static void budget_is_kept_by_copying(void **state)
 	assert_int_equal(agent_nr_leased(&b->near), overlaid(b));
 }
 
+/* What was shown there is no longer, although nothing else can be. */
+static void copied_over_what_was_shown(void **state)
+{
+	struct bench *b = *state;
+	uint8_t page[PAGE_BYTES];
+
+	agent_fill(&b->near, 0, 20);
+	read_to(b, guest(b, 1), 0, PAGE_BYTES, IO_BASE);
+	read_to(b, guest(b, 10), 0, BLK(2), IO_BASE);
+	assert_int_equal(overlaid(b), 3);
+	read_to(b, guest(b, 11), BLK(9), PAGE_BYTES, IO_BASE);
+	assert_bytes(guest(b, 11), NEAR, BLK(9), PAGE_BYTES);
+	assert_int_equal(overlaid(b), 2);
+	assert_int_equal(pread(b->ram, page, PAGE_BYTES, BLK(11)), PAGE_BYTES);
+	assert_bytes(page, NEAR, BLK(9), PAGE_BYTES);
+	assert_true(agent_evict(&b->near, 1));
+}
+
 static void other_memory_is_copied_to(void **state)
 {
 	struct bench *b = *state;
@@ -498,6 +516,8 @@ int main(void)
 		TEST(overwritten_pages_are_ram_again),
 		TEST(straddled_pages_are_ram_again),
 		cmocka_unit_test_setup_teardown(budget_is_kept_by_copying,
+						setup_small, teardown),
+		cmocka_unit_test_setup_teardown(copied_over_what_was_shown,
 						setup_small, teardown),
 		TEST(other_memory_is_copied_to),
 		TEST(shown_when_answered),
