@@ -65,6 +65,7 @@ static inline struct bench *make(bool ring)
 	b->files[IO_BASE] = make_file(IN_FILE);
 	b->files[IO_COW] = make_file(9);
 	assert_int_equal(cache_create(NULL, &b->c), 0);
+	b->c->patience_ns = LONG_NS;
 	agent_store_create(&b->near, NEAR, BYTES);
 	agent_store_create(&b->far, FAR, BYTES);
 	cache_set_home(b->c, 0);

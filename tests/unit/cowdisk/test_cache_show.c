@@ -45,6 +45,7 @@ static struct bench *make(uint64_t budget)
 	assert_int_equal(ram_view_create(&b->view, b->ram, BLK(PAGES)), 0);
 	assert_int_equal(pmap_create(&b->view, budget, &b->pm), 0);
 	assert_int_equal(cache_create(b->pm, &b->c), 0);
+	b->c->patience_ns = LONG_NS;
 	agent_store_create(&b->near, NEAR, BYTES);
 	agent_store_create(&b->far, FAR, BYTES);
 	cache_set_home(b->c, 0);

@@ -131,7 +131,7 @@ static void prepare(void)
 	assert_int_equal(ram_view_create(&w.view, w.ram, BYTES), 0);
 	assert_int_equal(pmap_create(&w.view, 1000, &w.pm), 0);
 	assert_int_equal(cache_create(w.pm, &w.c), 0);
-	w.c->patience_ns = 60000000000u;
+	w.c->patience_ns = LONG_NS;
 	io_fd_init(&w.plain, w.file, w.file);
 	assert_int_equal(cache_io(w.c, AGENT_DISK, &w.plain.io, &w.io), 0);
 	for (unsigned i = 0; i < 2; i++) {
