@@ -48,6 +48,16 @@ void *ram_at(const struct ram_view *view, gpa_t at, uint64_t len)
 	return NULL;
 }
 
+gpa_t ram_gpa(const struct ram_view *view, const void *at)
+{
+	uint64_t off = (uintptr_t)at - (uintptr_t)view->hva;
+	const struct ram_slot *s = &view->slots[view->nr_slots - 1];
+
+	while (off < s->offset)
+		s--;
+	return gpa(s->gpa + (off - s->offset));
+}
+
 int ram_read(const struct ram_view *view, gpa_t at, void *dst, uint64_t len)
 {
 	const void *src = ram_at(view, at, len);

@@ -56,6 +56,9 @@ void ram_view_destroy(struct ram_view *view);
  */
 MUST_CHECK void *ram_at(const struct ram_view *view, gpa_t at, uint64_t len);
 
+/* The way back: @at is what ram_at() returned, or a byte of that range. */
+MUST_CHECK gpa_t ram_gpa(const struct ram_view *view, const void *at);
+
 /* Copy in and out. Return: 0; -EFAULT when any byte is not RAM. */
 MUST_CHECK int ram_read(const struct ram_view *view, gpa_t at, void *dst,
 			uint64_t len);

@@ -28,7 +28,7 @@
 #include "disco/config.h"
 
 #define FIGURES_NAME  "disco-figures"
-#define FIGURES_MAGIC 0x3153455255474946ull /* "FIGURES1" */
+#define FIGURES_MAGIC 0x3253455255474946ull /* "FIGURES2" */
 
 /* Why KVM_RUN returned. */
 enum figures_exit {
@@ -51,7 +51,8 @@ struct figures_vcpu {
 struct figures_io {
 	/* [A: I/O thread / control, relaxed] */
 	_Alignas(128) _Atomic(uint64_t) wakeups; /* of the loop */
-	_Atomic(uint64_t) events; /* descriptors that were ready */
+	_Atomic(uint64_t) events;      /* descriptors that were ready */
+	_Atomic(uint64_t) freed_pages; /* of guest RAM, given to the host */
 };
 
 struct figures {

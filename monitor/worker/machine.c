@@ -86,6 +86,13 @@ static int add_disk(struct machine *m, unsigned i, int *fd)
 	return pci_add(&m->vm.pci, &virtio_blk_dev(m->disks[i])->pci);
 }
 
+static int add_balloon(struct machine *m)
+{
+	int err = virtio_balloon_init(&m->balloon, &m->vm.host);
+
+	return err ? err : pci_add(&m->vm.pci, &m->balloon.v.pci);
+}
+
 int machine_create(struct machine *m, const struct worker_spec *spec,
 		   const char **what)
 {
@@ -107,7 +114,10 @@ int machine_create(struct machine *m, const struct worker_spec *spec,
 	*what = "disks";
 	for (unsigned i = 0; !err && i < spec->nr_disks; i++)
 		err = add_disk(m, i, &fd);
-	return err;
+	if (err)
+		return err;
+	*what = "balloon";
+	return add_balloon(m);
 }
 
 int machine_settle(struct machine *m)

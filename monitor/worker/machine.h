@@ -8,6 +8,7 @@
 #include "monitor/dev/console.h"
 #include "monitor/dev/power.h"
 #include "monitor/dev/serial.h"
+#include "monitor/dev/virtio_balloon.h"
 #include "monitor/dev/virtio_blk.h"
 #include "monitor/dev/virtio_console.h"
 #include "monitor/dev/virtio_rng.h"
@@ -20,6 +21,7 @@ struct machine {
 	struct virtio_console hvc;
 	struct virtio_rng rng;
 	struct pvpanic pvpanic;
+	struct virtio_balloon balloon;
 	struct virtio_blk *disks[VM_MAX_DISKS];
 };
 

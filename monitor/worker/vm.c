@@ -125,6 +125,15 @@ static int host_watch(struct dev_host *h, struct io_watch *w,
 	return io_loop_watch(&from_host(h)->loop, w, epoll_events);
 }
 
+static void host_free_pages(struct dev_host *h, gfn_t first, uint64_t nr)
+{
+	struct vm *vm = from_host(h);
+
+	/* Not RAM, or could not be done: the guest loses nothing by it. */
+	if (pmap_free(vm->pmap, first, nr) == 0)
+		figures_count(&vm->figures->io.freed_pages, nr);
+}
+
 static void host_stop(struct dev_host *h, enum worker_stop why,
 		      const char *text)
 {
@@ -136,6 +145,7 @@ static const struct dev_host_ops host_ops = {
 	.ioeventfd = host_ioeventfd,
 	.irq_line = host_irq_line,
 	.watch = host_watch,
+	.free_pages = host_free_pages,
 	.stop = host_stop,
 };
 

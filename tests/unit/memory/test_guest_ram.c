@@ -116,6 +116,20 @@ static void copies_check_the_whole_range(void **state)
 	destroy(&v);
 }
 
+static void there_and_back(void **state)
+{
+	const uint64_t at[] = { 0, 1, RAM_LOW_END - 1, RAM_HIGH_START,
+				RAM_HIGH_START + PAGE_BYTES - 1 };
+	struct ram_view v;
+
+	(void)state;
+	make(&v, RAM_LOW_END + PAGE_BYTES);
+	for (unsigned i = 0; i < ARRAY_SIZE(at); i++)
+		assert_int_equal(ram_gpa(&v, ram_at(&v, gpa(at[i]), 1)).v,
+				 at[i]);
+	destroy(&v);
+}
+
 static void fill_copies_a_piece(void **state)
 {
 	static char text[] = "in the file";
@@ -144,6 +158,7 @@ int main(void)
 		cmocka_unit_test(just_up_to_the_hole),
 		cmocka_unit_test(beyond_the_hole),
 		cmocka_unit_test(copies_check_the_whole_range),
+		cmocka_unit_test(there_and_back),
 		cmocka_unit_test(fill_copies_a_piece),
 	};
 
