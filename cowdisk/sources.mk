@@ -3,4 +3,8 @@
 # Also in control (image commands): nothing of these needs liburing.
 COWDISK_FORMAT	:= cowdisk/io.c cowdisk/io_fd.c cowdisk/cow_format.c \
 		   cowdisk/cow_map.c cowdisk/cow.c cowdisk/cow_flush.c
-COWDISK_SRCS	+= $(COWDISK_FORMAT) cowdisk/io_ring.c cowdisk/disk.c
+COWDISK_SRCS	+= $(COWDISK_FORMAT) cowdisk/ring.c cowdisk/io_ring.c \
+		   cowdisk/disk.c
+# The agent's end of the buffer cache.
+AGENT_SRCS	+= cowdisk/store.c cowdisk/store_fill.c cowdisk/store_evict.c \
+		   cowdisk/fetch.c cowdisk/bit_tree.c cowdisk/ring.c

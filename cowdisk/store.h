@@ -23,7 +23,8 @@
  *     what does not fit is refused (-ENOSPC), not waited for.
  *
  * Eviction: a clock over the blocks of all stores; a block that somebody
- * leases or has asked for since the hand came by gets another round.
+ * leases or has asked for since the hand came by gets another round. For one
+ * request the hand goes over 1 GiB of blocks at most, then there is no room.
  *
  * Read-ahead: when a link asks for blocks in a row, as many again as the last
  * ones are read, at most CACHE_FILL_MAX; not answered, given up for lack of
@@ -56,7 +57,9 @@ struct pool_stats {
 
 /**
  * pool_create() - no stores yet
- * @limit_bytes: of all stores together
+ * @limit_bytes: of all stores together; 0: pool_set_limit() tells, and until
+ *               then nothing is filled and nothing evicted, as not all who
+ *               lease blocks are known yet
  * @depth:       reads under way at once, 1 .. 256
  *
  * Return: 0; -ENOMEM.
@@ -67,7 +70,8 @@ MUST_CHECK int pool_create(uint64_t limit_bytes, unsigned depth,
 /* Waits for reads under way; their done() are not called. NULL is fine. */
 void pool_destroy(struct pool *p);
 
-/* Evicts down to a smaller one as far as leases allow. */
+/* Evicts down to a smaller one as far as leases allow, at once; the rest when
+ * somebody asks for blocks. */
 void pool_set_limit(struct pool *p, uint64_t limit_bytes);
 
 /* Readable when reads have ended: pool_ready(). -1: reads never wait. */
@@ -81,7 +85,8 @@ void pool_get_stats(const struct pool *p, struct pool_stats *out);
  * @image:    readable; best with O_DIRECT
  * @bytes:    of the image, a multiple of 512
  * @memory:   memfd, align_up(@bytes, PAGE_BYTES) long, bound to the node;
- *            holds what the presence map says (a former agent's)
+ *            holds what the presence map says (a former agent's); what
+ *            that one left half done counts as present until it is evicted
  * @presence: memfd of lease_map_bytes() of its blocks; no other process
  *            writes it now
  *
@@ -91,7 +96,10 @@ void pool_get_stats(const struct pool *p, struct pool_stats *out);
 MUST_CHECK int store_open(struct pool *p, int image, uint64_t bytes, int memory,
 			  int presence, struct store **out);
 
-/* Its readers are gone. Waits for its reads. NULL is fine. */
+/*
+ * Its readers are gone. Waits for its reads; done() of other stores' may be
+ * called meanwhile. NULL is fine.
+ */
 void store_close(struct store *s);
 
 /**
@@ -110,9 +118,10 @@ void store_reader_remove(struct store_reader *r);
 /**
  * store_fill() - have blocks there
  * @first, @nr: checked by this function
- * @done:       called once, now or from pool_ready(): the first @nr_there
- *              blocks are there, as far as nobody evicts them again; @err: 0
- *              or why not all: -EIO and others of the read, -ENOSPC no room
+ * @done:       called once, now or from pool_ready() or store_close(): the
+ *              first @nr_there blocks are there, as far as nobody evicts them
+ *              again; @err: 0 or why not all: -EIO and others of the read,
+ *              -ENOSPC no room, -ENOMEM. Calls nothing of this header
  *
  * Return: 0; -EINVAL outside of the image (@done is not called); -EAGAIN too
  * many requests are waiting (not called); -ENOMEM.

@@ -108,7 +108,7 @@ $(B)/disco-vm: $(WORKER_OBJS)
 
 $(B)/disco-agent: $(AGENT_OBJS)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(LDFLAGS) $(WORKER_LDFLAGS) -o $@ $^
+	$(Q)$(CC) $(LDFLAGS) $(WORKER_LDFLAGS) -o $@ $^ $(WORKER_LIBS)
 
 # --- what is generated --------------------------------------------------------
 $(G)/dsdt.hex: monitor/worker/dsdt.asl

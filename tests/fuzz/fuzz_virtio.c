@@ -5,7 +5,7 @@
 // LINK: monitor/dev/msix.c monitor/dev/pci.c monitor/dev/bus.c
 // LINK: monitor/worker/io_loop.c memory/guest_ram.c cowdisk/disk.c
 // LINK: cowdisk/io.c cowdisk/io_fd.c cowdisk/io_ring.c cowdisk/cow_format.c
-// LINK: cowdisk/cow_map.c cowdisk/cow.c cowdisk/cow_flush.c
+// LINK: cowdisk/cow_map.c cowdisk/cow.c cowdisk/cow_flush.c cowdisk/ring.c
 // LINK: tests/unit/monitor/fake_host.c tests/unit/monitor/guest_driver.c
 // LINK: -l:liburing.a
 /*
