@@ -45,8 +45,10 @@ void pool_destroy(struct pool *p)
 		return;
 	for (struct store *s = p->stores; s; s = s->next)
 		store_drop_waits(s, NULL);
-	while (p->stores)
-		store_close(p->stores);
+	for (struct store *s = p->stores, *next; s; s = next) {
+		next = s->next;
+		store_close(s);
+	}
 	p->fetcher->ops->destroy(p->fetcher);
 	free(p);
 }
@@ -270,8 +272,8 @@ void store_close(struct store *s)
 		return;
 	store_drop_waits(s, NULL);
 	store_stop_reads(s);
-	while (s->nr_readers)
-		store_reader_remove(s->readers[0]);
+	for (unsigned i = s->nr_readers; i > 0; i--)
+		store_reader_remove(s->readers[i - 1]);
 	s->pool->stats.present_blocks -= count_held(s);
 	leave_list(s->pool, s);
 	store_free(s);

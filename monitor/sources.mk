@@ -70,9 +70,10 @@ CONTROL_SRCS	+= monitor/control/monitor.c monitor/control/starter.c \
 		   monitor/control/cli_stats.c monitor/control/cli_console.c \
 		   monitor/control/completion.c monitor/control/top.c
 
-# agent: pulls pages to its node
+# agent: pulls pages to its node, and keeps its buffer cache
 AGENT_SRCS	+= monitor/agent/main.c monitor/agent/serve.c \
-		   monitor/agent/pull.c monitor/ipc/fds.c \
+		   monitor/agent/request.c monitor/agent/pull.c \
+		   monitor/agent/links.c monitor/agent/link.c monitor/ipc/fds.c \
 		   monitor/sandbox/sandbox.c
 
 # kernels and initrds

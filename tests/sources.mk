@@ -4,6 +4,8 @@
 #
 #	// LINK: folder/file.c folder/other.c -llib
 #
+# AGENT among them stands for all of disco-agent but its main().
+#
 # The lab's tests are scripts (tests/lab/all) and enter the lab by themselves.
 
 UNIT_TESTS	:= $(sort $(wildcard tests/unit/*/test_*.c))
@@ -15,7 +17,9 @@ F		:= build/fuzz
 LINK_WORDS := $(shell awk 'FNR > 24 { nextfile } \
 	sub(/^\/\/ LINK: */, "") { for (i = 1; i <= NF; i++) \
 	print FILENAME "@" $$i }' $(UNIT_TESTS) $(FUZZ_TESTS) /dev/null)
-links_of = $(patsubst $(1)@%,%,$(filter $(1)@%,$(LINK_WORDS)))
+AGENT_LINKS := $(filter-out %/main.c,$(AGENT_SRCS)) -l:liburing.a
+links_of = $(patsubst AGENT,$(AGENT_LINKS),\
+	   $(patsubst $(1)@%,%,$(filter $(1)@%,$(LINK_WORDS))))
 in_dir = $(patsubst %.c,$(1)/%.o,$(filter %.c,$(2)))
 
 # $(1) test, $(2) its LINK words

@@ -47,7 +47,12 @@ enum agent_request_kind {
 	AGENT_LINK_END = 6, /* of @id, with all its readers */
 	/* Disk @disk of link @id reads store @store. Descriptor: lease map. */
 	AGENT_READER = 7,
-	AGENT_LIMIT = 8, /* all stores together: @bytes */
+	/*
+	 * All stores together: @bytes. Before the first one nothing is filled
+	 * or evicted: a new agent gets it after all who lease blocks that the
+	 * one before had filled (AGENT_READER).
+	 */
+	AGENT_LIMIT = 8,
 	/*
 	 * Where it publishes struct agent_figures. Descriptor: a region,
 	 * prepared, to be taken.
@@ -85,7 +90,8 @@ enum agent_answer_kind {
 	/*
 	 * Link @pages was dropped, for @error: EPROTO it broke the protocol
 	 * (an index that lied), EINVAL it asked for what is not there, others
-	 * could not be made. Comes at any time.
+	 * could not be made; EPIPE its worker has closed the other end. Comes
+	 * at any time.
 	 */
 	AGENT_LINK_LOST = 3,
 	AGENT_STORE_LOST = 4, /* store @pages could not be made, for @error */

@@ -9,6 +9,7 @@
  * kills the process (SIGSYS), which the control process reports by name.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/kvm.h>
 #include <seccomp.h>
@@ -21,10 +22,17 @@
 
 #define MAX_CALLS 48
 
+/* A call that is allowed with this second argument only. */
+struct second {
+	int call;
+	unsigned long value;
+};
+
 struct thread_class {
 	const char *name;
 	int calls[MAX_CALLS];	  /* allowed with any arguments; 0 ends */
 	unsigned long ioctls[12]; /* allowed requests; 0 ends */
+	struct second seconds[8]; /* .call 0 ends */
 	bool moves;		  /* allow_moves() */
 };
 
@@ -65,12 +73,28 @@ static const struct thread_class classes[] = {
 		      KVM_IOEVENTFD, KVM_SET_USER_MEMORY_REGION },
 	  .moves = true },
 	{ .name = "agent",
-	  .calls = { SCMP_SYS(poll), SCMP_SYS(recvmsg), SCMP_SYS(sendmsg),
+	  .calls = { SCMP_SYS(epoll_wait), SCMP_SYS(epoll_ctl), /* links */
+		     SCMP_SYS(recvmsg), SCMP_SYS(sendmsg),	/* control */
+		     SCMP_SYS(recvfrom), SCMP_SYS(sendto),	/* wake-ups */
 		     SCMP_SYS(close), SCMP_SYS(move_pages),
-		     SCMP_SYS(pread64),			  /* pagemap */
+		     SCMP_SYS(poll),	/* pages that are busy, a full ring */
+		     SCMP_SYS(pread64), /* pagemap; images without a ring */
 		     SCMP_SYS(pwrite64), SCMP_SYS(lseek), /* copies */
+		     /* images: the ring can read, and nothing else */
+		     SCMP_SYS(io_uring_enter), SCMP_SYS(fadvise64),
+		     /* is it a region; fstat(3) is newfstatat(2) for some */
+		     SCMP_SYS(fstat), SCMP_SYS(newfstatat), SCMP_SYS(fstatfs),
+		     /* stores and links come and go: mappings, malloc */
+		     SCMP_SYS(munmap), SCMP_SYS(brk),
+		     SCMP_SYS(madvise), /* no huge pages in a store */
 		     SCMP_SYS(clock_gettime), SCMP_SYS(exit_group),
-		     SCMP_SYS(restart_syscall) } },
+		     SCMP_SYS(restart_syscall) },
+	  .seconds = { { SCMP_SYS(fcntl), F_GETFL }, /* O_DIRECT? */
+		       { SCMP_SYS(fcntl), F_GET_SEALS },
+		       { SCMP_SYS(fcntl), F_ADD_SEALS }, /* region_take() */
+		       /* what was evicted */
+		       { SCMP_SYS(fallocate),
+			 FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE } } },
 };
 
 /* What descriptors that control sends may take the places of. */
@@ -111,6 +135,11 @@ static int allow_calls(scmp_filter_ctx ctx, const struct thread_class *c)
 		err = seccomp_rule_add(
 			ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
 			SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffff, c->ioctls[i]));
+	for (size_t i = 0; !err && c->seconds[i].call; i++)
+		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, c->seconds[i].call,
+				       1,
+				       SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffff,
+					       c->seconds[i].value));
 	/* Memory for malloc, never code. */
 	if (!err)
 		err = seccomp_rule_add(

@@ -60,6 +60,7 @@ static void fake_agent_hook(int argc, char **argv)
 {
 	static struct agent_request r;
 	struct pollfd p = { .fd = AGENT_FD_CONTROL, .events = POLLIN };
+	struct agent_server *a;
 
 	if (argc < 1 || strcmp(argv[0], "disco-agent") != 0)
 		return;
@@ -69,7 +70,9 @@ static void fake_agent_hook(int argc, char **argv)
 		(void)raise(SIGKILL);
 	if (r.bound_ns == MS_NONSENSE * 1000000)
 		(void)!send(AGENT_FD_CONTROL, "nonsense", 8, 0);
-	_exit(agent_serve(AGENT_FD_CONTROL) ? EXIT_FAILURE : EXIT_SUCCESS);
+	if (agent_create(AGENT_FD_CONTROL, &a) || agent_serve(a))
+		_exit(EXIT_FAILURE);
+	_exit(EXIT_SUCCESS);
 }
 
 /* --- in place of systemd, and of the foreground's half --- */

@@ -19,8 +19,8 @@
 // LINK: monitor/control/launch.c monitor/control/adopt.c monitor/control/move.c
 // LINK: monitor/control/spawn.c monitor/control/typed.c monitor/control/plan.c
 // LINK: monitor/control/size.c monitor/control/sink.c monitor/control/loop.c
-// LINK: monitor/control/api.c monitor/agent/serve.c monitor/control/cli.c
-// LINK: monitor/agent/pull.c cowdisk/cow_format.c
+// LINK: monitor/control/api.c monitor/control/cli.c AGENT
+// LINK: cowdisk/cow_format.c
 /*
  * The monitor as a process of its own, with the fake worker: its API, what a
  * hostile client may try, and taking over after kill -9. Moves, agents and

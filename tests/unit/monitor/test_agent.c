@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-// LINK: monitor/agent/pull.c monitor/agent/serve.c monitor/ipc/fds.c
-// LINK: monitor/control/move_map.c numa/bind.c
+// LINK: AGENT monitor/control/move_map.c
 /*
  * What an agent computes, refuses and does; its pages are those of a child.
  * Needs one node; without NUMA calls the last ones SKIP.
@@ -17,8 +16,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "disco/config.h"
+#include "memory/lease.h"
 #include "monitor/agent/batch.h"
 #include "monitor/agent/pull.h"
+#include "monitor/agent/request.h"
 #include "monitor/agent/serve.h"
 #include "monitor/control/move_map.h"
 #include "monitor/ipc/fds.h"
@@ -116,7 +118,7 @@ static void nonsense_is_refused(void **state)
 		{ PAGE_BYTES, UINT64_MAX & ~4095ull },
 		{ 1ull << 47, PAGE_BYTES },
 	};
-	static struct agent_request r[7];
+	static struct agent_request r[8];
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
@@ -133,8 +135,37 @@ static void nonsense_is_refused(void **state)
 	r[4].node = 1 << 20;
 	r[5].bound_ns = 0;
 	r[6].what = 4;
+	r[7].kind = AGENT_FIGURES + 1;
 	for (size_t i = 0; i < ARRAY_SIZE(r); i++)
 		assert_int_equal(agent_request_check(&r[i], WITH(1)), -EINVAL);
+}
+
+static void cache_requests_are_checked(void **state)
+{
+	struct agent_request r = { .kind = AGENT_STORE, .bytes = 512 };
+	const uint64_t most = LEASE_MAX_BLOCKS * PAGE_BYTES;
+
+	(void)state;
+	for (r.kind = AGENT_STORE; r.kind <= AGENT_FIGURES; r.kind++) {
+		r.nr_ranges = 0;
+		assert_int_equal(agent_request_check(&r, HEAD), 0);
+		assert_int_equal(agent_request_check(&r, HEAD + 8), -EBADMSG);
+		r.nr_ranges = 1;
+		assert_int_equal(agent_request_check(&r, WITH(1)), -EINVAL);
+	}
+	r = (struct agent_request){ .kind = AGENT_STORE };
+	assert_int_equal(agent_request_check(&r, HEAD), -EINVAL);
+	r.bytes = 513;
+	assert_int_equal(agent_request_check(&r, HEAD), -EINVAL);
+	r.bytes = most;
+	assert_int_equal(agent_request_check(&r, HEAD), 0);
+	r.bytes = most + 512;
+	assert_int_equal(agent_request_check(&r, HEAD), -EINVAL);
+	r = (struct agent_request){ .kind = AGENT_READER };
+	r.disk = VM_MAX_DISKS - 1;
+	assert_int_equal(agent_request_check(&r, HEAD), 0);
+	r.disk = VM_MAX_DISKS;
+	assert_int_equal(agent_request_check(&r, HEAD), -EINVAL);
 }
 
 /* --- maps --- */
@@ -235,7 +266,13 @@ static int sock, result;
 
 static void *serve(void *arg)
 {
-	result = agent_serve(*(int *)arg);
+	struct agent_server *a;
+
+	result = agent_create(*(int *)arg, &a);
+	if (!result) {
+		result = agent_serve(a);
+		agent_destroy(a);
+	}
 	(void)close(*(int *)arg);
 	return NULL;
 }
@@ -399,6 +436,7 @@ int main(void)
 		cmocka_unit_test(entries_are_told_apart),
 		cmocka_unit_test(lengths_have_to_fit),
 		cmocka_unit_test(nonsense_is_refused),
+		cmocka_unit_test(cache_requests_are_checked),
 		cmocka_unit_test(lines_of_maps),
 		cmocka_unit_test(lines_of_text),
 		cmocka_unit_test(neighbours_are_one_range),
