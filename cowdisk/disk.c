@@ -105,6 +105,11 @@ void disk_close(struct disk *d)
 	free(d);
 }
 
+const struct cow *disk_cow(const struct disk *d)
+{
+	return d->cow;
+}
+
 int disk_event_fd(const struct disk *d)
 {
 	return d->io->event_fd;

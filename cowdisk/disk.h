@@ -16,6 +16,7 @@
 
 #include "disco/base.h"
 
+struct cow;
 struct disk;
 
 enum disk_op {
@@ -78,6 +79,9 @@ void disk_close(struct disk *d);
  * Return: 0; -errno of the flush.
  */
 int disk_settle(struct disk *d);
+
+/* What is over the base; NULL: a raw disk. Owned by the disk. */
+const struct cow *disk_cow(const struct disk *d);
 
 /* Readable when completions wait: then call disk_complete(). -1: never. */
 int disk_event_fd(const struct disk *d);

@@ -48,6 +48,23 @@ void *ram_at(const struct ram_view *view, gpa_t at, uint64_t len)
 	return NULL;
 }
 
+void *ram_buffer(const struct ram_view *view, gpa_t at, uint64_t len,
+		 bool write)
+{
+	void *hva = ram_at(view, at, len);
+
+	for (unsigned i = 0; !hva && i < view->nr_windows; i++) {
+		struct ram_window *w = view->windows[i];
+
+		if (at.v < w->gpa || !range_fits(at.v - w->gpa, len, w->bytes))
+			continue;
+		hva = w->hva + (at.v - w->gpa);
+		if (write && w->touched)
+			w->touched(w, at.v - w->gpa, len);
+	}
+	return hva;
+}
+
 int ram_read(const struct ram_view *view, gpa_t at, void *dst, uint64_t len)
 {
 	const void *src = ram_at(view, at, len);

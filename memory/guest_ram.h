@@ -9,6 +9,9 @@
  * Guest physical layout: [0, RAM_LOW_END) and [RAM_HIGH_START, ...); the hole
  * between them holds PCI windows, ECAM and the APICs (monitor/worker/layout.h).
  *
+ * Above RAM there may be windows: memory that is no RAM, but that the guest
+ * may name as a buffer for a device (cowdisk/dax.h).
+ *
  * Guest memory changes under us at any time. Whoever reads it copies once,
  * checks the copy and uses the copy.
  */
@@ -21,11 +24,22 @@
 #define RAM_HIGH_START GIB(4)
 #define RAM_MAX_SLOTS  2
 
+#define RAM_MAX_WINDOWS 16
+
 /* A run of guest pages, contiguous in the memfd and in the view. */
 struct ram_slot {
 	uint64_t gpa;
 	uint64_t bytes;
 	uint64_t offset; /* in memfd and view */
+};
+
+struct ram_window {
+	uint64_t gpa;	/* [I] */
+	uint64_t bytes; /* [I] */
+	uint8_t *hva;	/* [I] */
+	/* Some of it is about to be written, not by a vCPU; may be NULL.
+	 * I/O thread. */
+	void (*touched)(struct ram_window *w, uint64_t offset, uint64_t len);
 };
 
 struct ram_view {
@@ -34,6 +48,8 @@ struct ram_view {
 	uint64_t bytes;			      /* [I] */
 	unsigned nr_slots;		      /* [I] */
 	struct ram_slot slots[RAM_MAX_SLOTS]; /* [I] ascending */
+	unsigned nr_windows;		      /* [I] */
+	struct ram_window *windows[RAM_MAX_WINDOWS]; /* [I] ascending */
 };
 
 /**
@@ -55,6 +71,16 @@ void ram_view_destroy(struct ram_view *view);
  * Return:  NULL unless the whole range lies in one slot.
  */
 MUST_CHECK void *ram_at(const struct ram_view *view, gpa_t at, uint64_t len);
+
+/**
+ * ram_buffer() - as ram_at(), for the data of a request: windows count as well
+ * @write: the host is going to write there: a window is told
+ *
+ * Context: I/O thread. Return: NULL unless the whole range lies in one slot
+ * or window.
+ */
+MUST_CHECK void *ram_buffer(const struct ram_view *view, gpa_t at, uint64_t len,
+			    bool write);
 
 /* Copy in and out. Return: 0; -EFAULT when any byte is not RAM. */
 MUST_CHECK int ram_read(const struct ram_view *view, gpa_t at, void *dst,
