@@ -24,6 +24,7 @@ struct disk_config {
 	char *serial; /* NULL: "disk0", "disk1", ... */
 	bool read_only;
 	bool snapshot; /* as cow, in a file that goes with the VM */
+	bool pmem;     /* memory of the guest, not a block device */
 };
 
 /* Is the file at path written to? */

@@ -51,6 +51,9 @@ struct worker_disk {
 	uint64_t bytes; /* multiple of 512 */
 	uint32_t read_only;
 	uint32_t kind; /* enum worker_disk_kind */
+	/* 1: a region of guest memory; the first descriptor is read-only, and
+	 * what the guest writes to a RAW one goes with the VM */
+	uint32_t pmem;
 	char serial[DISK_SERIAL_MAX + 1];
 };
 

@@ -106,9 +106,10 @@ static int set_path(json_t *o, const char *key, const char *path)
 
 static json_t *disk_json(const struct disk_config *disk)
 {
-	json_t *o = json_pack("{s:b, s:b, s:s*}", "ro", (int)disk->read_only,
-			      "snapshot", (int)disk->snapshot, "serial",
-			      disk->serial);
+	json_t *o = json_pack("{s:b, s:b, s:b, s:s*}", "ro",
+			      (int)disk->read_only, "snapshot",
+			      (int)disk->snapshot, "pmem", (int)disk->pmem,
+			      "serial", disk->serial);
 
 	if (o && set_path(o, "path", disk->path) == 0 &&
 	    (!disk->cow || set_path(o, "cow", disk->cow) == 0))

@@ -102,6 +102,7 @@ static int vm_config_copy(struct vm_config *to, const struct vm_config *from)
 	for (unsigned i = 0; i < from->nr_disks; i++) {
 		to->disks[i].read_only = from->disks[i].read_only;
 		to->disks[i].snapshot = from->disks[i].snapshot;
+		to->disks[i].pmem = from->disks[i].pmem;
 		bad = bad || copy_text(&to->disks[i].cow, from->disks[i].cow) ||
 		      copy_text(&to->disks[i].path, from->disks[i].path) ||
 		      copy_text(&to->disks[i].serial, from->disks[i].serial);

@@ -42,6 +42,13 @@ static int read_disk_snapshot(struct reader *r, json_t *v, void *obj)
 	return reader_bool(r, v, &disk->snapshot);
 }
 
+static int read_disk_pmem(struct reader *r, json_t *v, void *obj)
+{
+	struct disk_config *disk = obj;
+
+	return reader_bool(r, v, &disk->pmem);
+}
+
 static int read_disk_serial(struct reader *r, json_t *v, void *obj)
 {
 	const char *text = NULL;
@@ -51,9 +58,13 @@ static int read_disk_serial(struct reader *r, json_t *v, void *obj)
 }
 
 static const struct key_rule disk_rules[] = {
-	{ "path", read_disk_path },	    { "cow", read_disk_cow },
-	{ "snapshot", read_disk_snapshot }, { "ro", read_disk_ro },
-	{ "serial", read_disk_serial },	    { NULL, NULL },
+	{ "path", read_disk_path },
+	{ "cow", read_disk_cow },
+	{ "snapshot", read_disk_snapshot },
+	{ "ro", read_disk_ro },
+	{ "pmem", read_disk_pmem },
+	{ "serial", read_disk_serial },
+	{ NULL, NULL },
 };
 
 static int read_disk(struct reader *r, json_t *v, struct vm_config *vm)

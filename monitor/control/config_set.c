@@ -185,6 +185,12 @@ int disk_check(const struct disk_config *disk, const struct config_at *at)
 	if (disk->cow && disk->path && strcmp(disk->cow, disk->path) == 0)
 		return config_fail(at, EINVAL,
 				   "'cow' and 'path' are the same file");
+	if (disk->pmem && disk_writes_path(disk))
+		return config_fail(at, EINVAL,
+				   "'pmem' never writes to 'path': add 'ro', "
+				   "'snapshot' or 'cow=FILE'");
+	if (disk->pmem && disk->serial)
+		return config_fail(at, EINVAL, "'pmem' disks have no 'serial'");
 	return 0;
 }
 

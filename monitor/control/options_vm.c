@@ -123,9 +123,12 @@ static int disk_item(void *obj, const struct keyval *kv,
 		return get_switch(kv, &disk->read_only, at);
 	if (strcmp(kv->key, "snapshot") == 0)
 		return get_switch(kv, &disk->snapshot, at);
+	if (strcmp(kv->key, "pmem") == 0)
+		return get_switch(kv, &disk->pmem, at);
 	if (strcmp(kv->key, "path") != 0 && strcmp(kv->key, "cow") != 0 &&
 	    strcmp(kv->key, "serial") != 0)
-		return bad_key(kv->key, "path, cow, snapshot, ro, serial", at);
+		return bad_key(kv->key, "path, cow, snapshot, ro, pmem, serial",
+			       at);
 	err = need_value(kv, at);
 	if (err)
 		return err;

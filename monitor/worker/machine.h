@@ -10,6 +10,7 @@
 #include "monitor/dev/serial.h"
 #include "monitor/dev/virtio_blk.h"
 #include "monitor/dev/virtio_console.h"
+#include "monitor/dev/virtio_pmem.h"
 #include "monitor/dev/virtio_rng.h"
 #include "monitor/worker/vm.h"
 
@@ -20,7 +21,10 @@ struct machine {
 	struct virtio_console hvc;
 	struct virtio_rng rng;
 	struct pvpanic pvpanic;
+	/* A disk is one or the other. */
 	struct virtio_blk *disks[VM_MAX_DISKS];
+	struct virtio_pmem *pmems[VM_MAX_DISKS];
+	struct vm_region regions[VM_MAX_DISKS];
 };
 
 /**

@@ -180,7 +180,8 @@ int rehome(struct machine *m, nodeid_t node, int boot, uint64_t *stall_ns)
 	vm_park(vm, PARK_MOVE);
 	/* No writer of guest memory is left when the disks are at rest. */
 	for (unsigned i = 0; i < vm->spec->nr_disks && !err; i++)
-		err = virtio_blk_drain(m->disks[i], DRAIN_MS);
+		if (m->disks[i])
+			err = virtio_blk_drain(m->disks[i], DRAIN_MS);
 	if (!err && !code)
 		err = remap_code();
 	if (!err)
@@ -190,7 +191,8 @@ int rehome(struct machine *m, nodeid_t node, int boot, uint64_t *stall_ns)
 	vm_unpark(vm, PARK_MOVE);
 	*stall_ns = clock_ns() - start;
 	for (unsigned i = 0; i < vm->spec->nr_disks; i++)
-		virtio_blk_go_on(m->disks[i]);
+		if (m->disks[i])
+			virtio_blk_go_on(m->disks[i]);
 	if (!err)
 		vm->node = node;
 	return err ? err : code;

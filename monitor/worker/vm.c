@@ -169,6 +169,10 @@ int vm_remake_slots(struct vm *vm)
 	int err = set_slots(vm, false);
 
 	if (!err)
+		err = regions_set(vm, false);
+	if (!err)
+		err = regions_set(vm, true);
+	if (!err)
 		err = set_slots(vm, true);
 	if (err)
 		vm_stop(vm, STOP_FAILED, "memory slots, in a move: %s",

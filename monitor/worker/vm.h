@@ -24,6 +24,7 @@
 #include "monitor/worker/cpuid.h"
 #include "monitor/worker/io_loop.h"
 #include "monitor/worker/pause.h"
+#include "monitor/worker/regions.h"
 #include "numa/region.h"
 
 #define VM_MAX_MSI_ROUTES 128
@@ -49,8 +50,10 @@ struct vm {
 	int kvm_fd;			/* [I] not owned */
 	int fd;				/* [I] */
 	struct ram_view ram;		/* [I] */
-	struct region shown;		/* [I] what control reads */
-	struct figures *figures;	/* [I] in it */
+	struct vm_region *regions[RAM_MAX_WINDOWS]; /* [I] memory above it */
+	unsigned nr_regions;			    /* [I] */
+	struct region shown;			    /* [I] what control reads */
+	struct figures *figures;		    /* [I] in it */
 	struct io_loop loop;
 	struct io_bus pio, mmio; /* [I] */
 	struct pci_bus pci;

@@ -61,6 +61,8 @@ static void dump_vm(const struct vm_config *vm, FILE *f)
 		fprintf(f, " disk=%s%s%s", vm->disks[i].path,
 			vm->disks[i].read_only ? ",ro" : "",
 			vm->disks[i].snapshot ? ",snapshot" : "");
+		if (vm->disks[i].pmem)
+			fprintf(f, ",pmem");
 		if (vm->disks[i].cow)
 			fprintf(f, ",cow=%s", vm->disks[i].cow);
 		if (vm->disks[i].serial)

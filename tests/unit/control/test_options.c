@@ -237,7 +237,9 @@ static void bad_values_name_the_option(void **state)
 	       "--disk: 'ro' has no path=FILE");
 	refuse("--kernel k --disk file", ST_USAGE,
 	       "--disk: unknown key 'file'; known: path, cow, snapshot, ro, "
-	       "serial");
+	       "pmem, serial");
+	refuse("--kernel k --disk path=d,pmem=1", ST_USAGE,
+	       "--disk: pmem must be on or off, not '1'");
 }
 
 static void one_writer_a_disk(void **state)
