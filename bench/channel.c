@@ -23,33 +23,17 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <signal.h>
 #include <unistd.h>
 
-#include "disco/clock.h"
+#include "bench/measure.h"
 #include "numa/channel.h"
 #include "numa/region.h"
 
-#define NR_WORDS   8 /* of a message */
-#define MSG_BYTES  (NR_WORDS * sizeof(uint64_t))
-#define NR_SLOTS   1024
-#define MAX_ROUNDS 101
-
-static void fail(const char *what)
-{
-	fprintf(stderr, "bench-channel: %s: %s\n", what, strerror(errno));
-	exit(1);
-}
-
-static void must(int err, const char *what)
-{
-	if (err < 0) {
-		errno = err == -1 ? errno : -err;
-		fail(what);
-	}
-}
+#define NR_WORDS  8 /* of a message */
+#define MSG_BYTES (NR_WORDS * sizeof(uint64_t))
+#define NR_SLOTS  1024
 
 static void relax(void)
 {
@@ -523,25 +507,13 @@ struct row {
 	uint64_t nr, nr_wakeups;
 };
 
-static int by_value(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
 static void run_rounds(const struct options *o, struct row *rows)
 {
 	srandom(o->seed);
 	for (unsigned r = 0; r < o->rounds; r++) {
 		size_t order[NR_PEERS] = { 0 };
 
-		for (size_t i = 0; i < NR_PEERS; i++) {
-			size_t k = (size_t)random() % (i + 1);
-
-			order[i] = order[k];
-			order[k] = i;
-		}
+		draw_order(order, NR_PEERS);
 		for (size_t i = 0; i < NR_PEERS; i++) {
 			const struct peer *p = &peers[order[i]];
 			struct row *row = &rows[order[i]];
@@ -552,10 +524,8 @@ static void run_rounds(const struct options *o, struct row *rows)
 			row->nr_wakeups += nr_wakeups;
 		}
 	}
-	for (size_t i = 0; i < NR_PEERS; i++) {
-		qsort(rows[i].ns, o->rounds, sizeof(double), by_value);
-		rows[i].median = rows[i].ns[o->rounds / 2];
-	}
+	for (size_t i = 0; i < NR_PEERS; i++)
+		rows[i].median = median(rows[i].ns, o->rounds);
 }
 
 static void print_table(const struct options *o, const struct row *rows,
@@ -585,20 +555,11 @@ static void print_table(const struct options *o, const struct row *rows,
 static void write_json(const struct options *o, const struct row *rows,
 		       bool traced, long calls)
 {
-	FILE *f = fopen(o->out, "w");
-	struct utsname u;
+	FILE *f = json_open(o->out, "channel", o->commit, o->seed, o->rounds);
 
-	if (!f)
-		fail(o->out);
-	uname(&u);
 	fprintf(f,
-		"{\"bench\": \"channel\", \"version\": 1, \"commit\": \"%s\",\n"
-		" \"host\": \"%s\", \"kernel\": \"%s\", \"cpus\": %ld, "
-		"\"lab\": %s, \"seed\": %u,\n"
-		" \"rounds\": %u, \"message_bytes\": %zu, \"pinned\": [%d, %d],"
+		", \"message_bytes\": %zu, \"pinned\": [%d, %d],"
 		"\n \"system_calls_per_million\": ",
-		o->commit, u.nodename, u.release, sysconf(_SC_NPROCESSORS_ONLN),
-		getenv("DISCO_LAB") ? "true" : "false", o->seed, o->rounds,
 		MSG_BYTES, cpus[0], cpus[1]);
 	fprintf(f, traced ? "%ld" : "null", calls);
 	fprintf(f, ",\n \"rows\": [");

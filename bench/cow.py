@@ -10,6 +10,9 @@ so that a host that becomes slower hits both. No guest, no virtio.
 in blocks and near the golden section of the disk, after the one before. qemu
 runs with its threads and with io_uring; the better of both counts. Half of
 the disk (every other 64 KiB) is in the overlay before reads are measured.
+
+Hits are from the buffer cache, all of the base in it: copied, or shown in
+guest memory; in the row "without cache" from the kernel's.
 """
 import argparse
 import json
@@ -45,10 +48,11 @@ class Disco:
             os.unlink(self.file)
         run([self.a.disco, "image", "create", self.base, self.file])
 
-    def bench(self, op, count, size, step, offset, depth, flush=0):
+    def bench(self, op, count, size, step, offset, depth, flush=0,
+              cache=None):
         return float(run([self.a.io, self.base, self.file, op, str(count),
                           str(size), str(step), str(offset), str(depth),
-                          str(flush)]))
+                          str(flush)] + ([cache] if cache else [])))
 
 
 class Qemu:
@@ -60,7 +64,9 @@ class Qemu:
         run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", self.base,
              "-F", "raw", self.file])
 
-    def bench(self, op, count, size, step, offset, depth, flush=0):
+    def bench(self, op, count, size, step, offset, depth, flush=0,
+              cache=None):
+        del cache  # it has none
         cmd = ["qemu-img", "bench", "-f", "qcow2", "-t", "writeback",
                "-i", self.aio, "-c", str(count), "-s", str(size), "-S",
                str(step), "-o", str(offset), "-d", str(depth)]
@@ -92,10 +98,18 @@ def half_filled(backend, size):
     backend.bench("write", size // (128 * KIB), 64 * KIB, 128 * KIB, 0, 8)
 
 
-def row_hit(a, backend, step, start):
+def row_hit(a, backend, step, start, cache="copy"):
     warm(backend.base)
     warm(backend.file)
-    return backend.bench("read", a.reads, 4096, step, start, 32)
+    return backend.bench("read", a.reads, 4096, step, start, 32, cache=cache)
+
+
+def row_hit_shown(a, backend, step, start):
+    return row_hit(a, backend, step, start, "show")
+
+
+def row_hit_no_cache(a, backend, step, start):
+    return row_hit(a, backend, step, start, None)
 
 
 def row_cold(a, backend, _step, _start):
@@ -112,6 +126,8 @@ def row_write(a, backend, step, start):
 
 
 ROWS = [("4 KiB random reads, hits", row_hit),
+        ("the same, without cache", row_hit_no_cache),
+        ("the same, pages shown", row_hit_shown),
         ("64 KiB sequential reads, cold", row_cold),
         ("4 KiB random writes, flush every 32", row_write)]
 

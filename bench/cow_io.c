@@ -3,20 +3,17 @@
  * bench/cow.py's half of Disco: the same requests `qemu-img bench` makes,
  * through struct disk. Prints the seconds they took.
  *
- *	cow_io BASE COW read|write COUNT BYTES STEP OFFSET DEPTH FLUSH
+ *	cow_io BASE COW read|write COUNT BYTES STEP OFFSET DEPTH FLUSH [CACHE]
  *
+ * CACHE: "copy": all of the base is in a buffer cache, and is copied from it;
+ * "show": the buffers are guest memory, and what is whole pages is shown there.
  * Request i is of BYTES at (OFFSET + i STEP) mod the disk's size. With FLUSH
  * not 0 each FLUSH requests are waited for, then flushed, as qemu-img does.
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
+#include "bench/filled_cache.h"
 #include "cowdisk/disk.h"
 #include "disco/clock.h"
 
@@ -25,7 +22,7 @@ struct req {
 	struct iovec iov;
 	struct bench *b;
 	struct req *next;
-	char *buf;
+	uint8_t *buf;
 };
 
 struct bench {
@@ -34,13 +31,10 @@ struct bench {
 	enum disk_op op;
 	struct req *free;
 	uint64_t started, under_way;
+	struct ram_view view;
+	struct pmap *pm;
+	struct cache *cache; /* NULL: none */
 };
-
-static void die(const char *what)
-{
-	perror(what);
-	exit(1);
-}
 
 static void done(struct disk_req *r, int err)
 {
@@ -49,7 +43,7 @@ static void done(struct disk_req *r, int err)
 
 	if (err) {
 		errno = -err;
-		die("request");
+		fail("request");
 	}
 	q->next = b->free;
 	b->free = q;
@@ -69,7 +63,7 @@ static void submit(struct bench *b, enum disk_op op)
 				  .nr_iov = 1,
 				  .done = done };
 	if (disk_submit(b->d, &q->r))
-		die("disk_submit");
+		fail("disk_submit");
 }
 
 static void wait_below(struct bench *b, uint64_t n)
@@ -102,17 +96,38 @@ static uint64_t number(const char *s)
 	return strtoull(s, NULL, 0);
 }
 
+/* Memory of the requests: a guest's, when pages are to be shown. */
+static uint8_t *make_buffers(struct bench *b)
+{
+	uint64_t bytes = align_up(b->depth * b->bytes, PAGE_BYTES);
+	int fd = memfd_create("ram", MFD_CLOEXEC);
+
+	must(fd, "memfd_create");
+	must(ftruncate(fd, (off_t)bytes), "ftruncate");
+	must(ram_view_create(&b->view, fd, bytes), "ram_view_create");
+	memset(b->view.hva, 0x5a, bytes);
+	return b->view.hva;
+}
+
+static void use_cache(struct bench *b, const char *how, int base)
+{
+	if (strcmp(how, "show") == 0)
+		must(pmap_create(&b->view, pmap_budget(), &b->pm), "pmap");
+	must(cache_create(b->pm, &b->cache), "cache_create");
+	filled_attach(b->cache, 0, 0, b->size, true, base);
+	must(disk_use_cache(b->d, b->cache, 0), "disk_use_cache");
+}
+
 static void make_requests(struct bench *b)
 {
+	uint8_t *buf = make_buffers(b);
+
 	for (uint64_t i = 0; i < b->depth; i++) {
 		struct req *q = calloc(1, sizeof(*q));
 
 		if (!q)
-			die("memory");
-		q->buf = aligned_alloc(4096, b->bytes);
-		if (!q->buf)
-			die("memory");
-		memset(q->buf, 0x5a, b->bytes);
+			fail("memory");
+		q->buf = buf + i * b->bytes;
 		q->b = b;
 		q->next = b->free;
 		b->free = q;
@@ -127,15 +142,16 @@ int main(int argc, char **argv)
 	uint64_t start;
 	int base, cow;
 
-	if (argc != 10) {
+	if (argc != 10 && argc != 11) {
 		(void)fprintf(stderr, "usage: cow_io BASE COW read|write "
-				      "COUNT BYTES STEP OFFSET DEPTH FLUSH\n");
+				      "COUNT BYTES STEP OFFSET DEPTH FLUSH "
+				      "[copy|show]\n");
 		return 2;
 	}
 	base = open(argv[1], O_RDONLY | O_CLOEXEC);
 	cow = open(argv[2], O_RDWR | O_CLOEXEC);
 	if (base < 0 || cow < 0 || fstat(base, &st) < 0)
-		die("files");
+		fail("files");
 	b.size = (uint64_t)st.st_size;
 	b.op = argv[3][0] == 'w' ? DISK_WRITE : DISK_READ;
 	b.count = number(argv[4]);
@@ -149,11 +165,15 @@ int main(int argc, char **argv)
 		(void)fprintf(stderr, "cow_io: %s: %s\n", argv[2], why);
 		return 1;
 	}
+	if (argc == 11)
+		use_cache(&b, argv[10], base);
 	start = clock_now_ns();
 	run(&b);
 	printf("%.6f\n", (double)(clock_now_ns() - start) / 1e9);
 	if (disk_settle(b.d))
-		die("flush");
+		fail("flush");
 	disk_close(b.d);
+	cache_destroy(b.cache);
+	pmap_destroy(b.pm);
 	return 0;
 }

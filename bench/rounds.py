@@ -15,6 +15,7 @@ import resource
 import selectors
 import subprocess
 import sys
+import tempfile
 import time
 
 MARK = b"DISCO-GUEST userspace"
@@ -46,6 +47,41 @@ def qemu_commands(a, n, mib, machine, device):
            f"if=none,id=d0,file={a.disk},format=raw,readonly=on",
            "-device", f"{device},drive=d0"]
     return [cmd] * n
+
+
+class Monitor:
+    """A monitor of its own, for as long as the block runs."""
+
+    def __init__(self, disco, *options):
+        self.disco, self.options = disco, options
+
+    def __enter__(self):
+        # pylint: disable=consider-using-with # until __exit__
+        self.dir = tempfile.TemporaryDirectory()
+        os.environ["DISCO_STATE_DIR"] = f"{self.dir.name}/state"
+        self.process = subprocess.Popen(
+            [self.disco, "monitor", *self.options], stderr=subprocess.PIPE)
+        for line in self.process.stderr:
+            if b"is ready" in line:
+                return self
+        raise RoundFailed("the monitor did not start")
+
+    def call(self, *args):
+        p = subprocess.run([self.disco, *args], capture_output=True,
+                           text=True, timeout=300, check=False)
+        if p.returncode:
+            raise RoundFailed(f"disco {' '.join(args)}: {p.stderr}")
+        return p.stdout
+
+    def __exit__(self, *what):
+        names = self.call("ls", "--names").split()
+        if names:
+            self.call("kill", *names)
+        self.process.terminate()
+        said = self.process.communicate()[1]
+        if what[0]:
+            sys.stderr.write(said.decode(errors="replace")[-1000:])
+        self.dir.cleanup()
 
 
 def children_cpu():

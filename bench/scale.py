@@ -8,18 +8,21 @@ same kernel, initramfs, disk, command line and number of CPUs.
 
 Figures of a round: ms from starting the first process to the last guest's
 result; trees checked a minute by all guests together; for Disco what the
-control process and the workers' I/O threads took of the CPU time. What vCPU
-threads do between exits is not in it: the kernel scales utime of proc(5) to
-the exact run time but not guest_time, so that their difference says nothing
+monitor, its agents and the workers' I/O threads took of the CPU time of all of
+them. Disco's guests are the monitor's (disco run -d), so their disks come
+through the buffer cache; it and its agents run before the round begins. What
+vCPU threads do between exits is not in it: the kernel scales utime of proc(5)
+to the exact run time but not guest_time, so that their difference says nothing
 where ticks are lost, as in the lab.
 """
 import argparse
 import base64
 import os
+import shlex
 import statistics
 import sys
 
-from rounds import (arguments, disco_commands, header, load, one_round,
+from rounds import (Monitor, arguments, header, load, one_round,
                     qemu_commands, repeated, write_json)
 
 SCRIPT = """
@@ -33,12 +36,26 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def peers(a):
+    """QEMU's commands of a round; None: Disco, with these memory options."""
     return {
-        "disco": lambda n: disco_commands(a, n, a.memory),
-        "disco-thp": lambda n: disco_commands(a, n, a.memory, ",huge=thp"),
-        "qemu-q35": lambda n: qemu_commands(a, n, a.memory, "q35",
-                                            "virtio-blk-pci"),
+        "disco": (None, ""),
+        "disco-thp": (None, ",huge=thp"),
+        "qemu-q35": (lambda n: qemu_commands(a, n, a.memory, "q35",
+                                             "virtio-blk-pci"), ""),
     }
+
+
+def disco_commands(a, n, extra):
+    """One a guest: its console; the first one starts them all."""
+    name = ["-n", str(n), "--name", "s"] if n > 1 else ["--name", "s-0"]
+    run = [a.disco, "run", "-d", *name, "--kernel", a.kernel, "--initrd", a.initrd, "--memory", f"{a.memory}M{extra}",
+           "--cmdline", a.cmdline, "--disk", f"path={a.disk},ro"]
+    names = [f"s-{i}" for i in range(n)]
+    console = f"{shlex.quote(a.disco)} console --no-input"
+    return [["sh", "-c", f"{shlex.join(run)} >/dev/null && exec {console} "
+             f"{names[0]}"]] + [
+            ["sh", "-c", f"until {console} {name} 2>/dev/null; do sleep 0.1; "
+             "done"] for name in names[1:]]
 
 
 def children(pid):
@@ -49,9 +66,11 @@ def children(pid):
         return []
 
 
-def note_threads(seen, pid, control):
+def note_threads(seen, pid):
     """Last known (is it a vCPU, time) of each thread, in ticks."""
     try:
+        with open(f"/proc/{pid}/comm", encoding="ascii") as f:
+            worker = f.read() == "disco-vm\n"
         tids = os.listdir(f"/proc/{pid}/task")
     except OSError:
         return
@@ -62,7 +81,7 @@ def note_threads(seen, pid, control):
                 field = f.read().rpartition(")")[2].split()
         except OSError:
             continue
-        vcpu = not control and int(tid) != pid
+        vcpu = worker and int(tid) != pid
         seen[tid] = (vcpu, int(field[14 - 3]) + int(field[15 - 3]))
 
 
@@ -73,16 +92,21 @@ def shares(seen):
     return {"own_percent": 100 * own / total, "cpu_s": total / TICKS}
 
 
-def disco_round(a, make, guests):
-    seen = {}
+def disco_round(a, extra, guests):
+    seen, before = {}, {}
 
-    def watch(procs):
-        for p in procs:
-            note_threads(seen, p.pid, True)
-            for child in children(p.pid):
-                note_threads(seen, child, False)
+    with Monitor(a.disco) as monitor:
+        def look(at):
+            note_threads(at, monitor.process.pid)
+            for child in children(monitor.process.pid):
+                note_threads(at, child)
 
-    ms, _ = one_round(make(guests), guests, a.timeout, MARK, watch)
+        look(before)
+        ms, _ = one_round(disco_commands(a, guests, extra), guests, a.timeout,
+                          MARK, lambda procs: look(seen))
+    for tid, (vcpu, ticks) in before.items():
+        if tid in seen:
+            seen[tid] = (vcpu, seen[tid][1] - ticks)
     return ms, shares(seen)
 
 
@@ -90,11 +114,11 @@ def measure(a, state):
     rows = {}
     for guests in a.guests:
         for r in range(a.rounds):
-            for name, make in peers(a).items():
+            for name, (make, extra) in peers(a).items():
                 what = f"{guests} guests, round {r + 1}, {name}"
-                if name.startswith("disco"):
+                if not make:
                     ms, share = repeated(
-                        state, what, lambda: disco_round(a, make, guests))
+                        state, what, lambda: disco_round(a, extra, guests))
                     note = f"own {share['own_percent']:.2f} %"
                 else:
                     ms, share = repeated(state, what, lambda: (one_round(

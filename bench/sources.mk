@@ -4,9 +4,11 @@
 BENCH_OUT	:= build/lab-out
 
 .PHONY: bench bench-boot do-bench-boot bench-channel do-bench-channel
+.PHONY: bench-cache do-bench-cache
 .PHONY: bench-cow do-bench-cow bench-move do-bench-move
-.PHONY: bench-scale do-bench-scale
-bench: bench-boot bench-channel bench-cow bench-move bench-scale
+.PHONY: bench-scale do-bench-scale bench-footprint do-bench-footprint
+bench: bench-boot bench-channel bench-cache bench-cow bench-move bench-scale \
+       bench-footprint
 
 # $(call in_labs,NAME,OPTIONS) - bench/NAME.py in a lab, and in another one,
 # from its state, when the lab dies under it (125)
@@ -36,6 +38,13 @@ do-bench-scale: all images kernel-cache
 	@mkdir -p $(BENCH_OUT)
 	$(call in_labs,scale)
 
+bench-footprint:
+	$(Q)scripts/deps bench
+	$(Q)$(MAKE) --no-print-directory do-$@
+do-bench-footprint: all images kernel-cache
+	@mkdir -p $(BENCH_OUT)
+	$(call in_labs,footprint)
+
 # On the machine itself: two processes and two CPUs are all it needs.
 BENCH_CHANNEL_OBJS := $(call obj,bench/channel.c numa/channel.c numa/region.c \
 		      numa/bind.c)
@@ -51,9 +60,29 @@ do-bench-channel: $(B)/bench/channel
 	@mkdir -p $(BENCH_OUT)
 	$(Q)$< --commit '$(VERSION)' --out $(BENCH_OUT)/bench-channel.json
 
+# What the buffer cache needs of other folders.
+BENCH_CACHE_SRCS := memory/guest_ram.c memory/lease.c memory/pmap.c \
+		    numa/channel.c numa/region.c numa/bind.c
+
+# On the machine itself, no guest.
+BENCH_CACHE	:= $(B)/bench/cache
+$(BENCH_CACHE): $(call obj,bench/cache.c cowdisk/cache.c \
+		  cowdisk/cache_source.c cowdisk/cache_link.c \
+		  $(BENCH_CACHE_SRCS))
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^
+
+bench-cache:
+	$(Q)scripts/deps bench
+	$(Q)$(MAKE) --no-print-directory do-$@
+do-bench-cache: $(BENCH_CACHE)
+	@mkdir -p $(BENCH_OUT)
+	$(Q)$< --commit '$(VERSION)' --out $(BENCH_OUT)/bench-cache.json
+
 # On the machine itself, no guest: copy-on-write back-end against qcow2.
 BENCH_COW	:= $(B)/bench/cow_io
-$(BENCH_COW): $(call obj,bench/cow_io.c $(COWDISK_SRCS))
+$(BENCH_COW): $(call obj,bench/cow_io.c $(COWDISK_SRCS) $(BENCH_CACHE_SRCS))
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -l:liburing.a

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "cowdisk/disk.h"
+#include "cowdisk/disk_internal.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -16,15 +16,6 @@ struct raw_req {
 	struct disk *disk;
 	struct disk_req *r;
 	struct raw_req *next_free;
-};
-
-struct disk {
-	struct io *io;
-	struct cow *cow; /* NULL: raw */
-	bool read_only;
-	bool temporary;
-	struct raw_req *raw; /* an array, when raw */
-	struct raw_req *free;
 };
 
 static int make_raw(struct disk *d, unsigned depth)
@@ -105,6 +96,11 @@ void disk_close(struct disk *d)
 	free(d);
 }
 
+const struct cow *disk_cow(const struct disk *d)
+{
+	return d->cow;
+}
+
 int disk_event_fd(const struct disk *d)
 {
 	return d->io->event_fd;
@@ -173,6 +169,12 @@ int disk_submit(struct disk *d, struct disk_req *r)
 	return d->cow ? cow_submit(d->cow, r) : raw_submit(d, r);
 }
 
+void disk_hurry(struct disk *d)
+{
+	if (d->io->ops->hurry)
+		d->io->ops->hurry(d->io);
+}
+
 void disk_complete(struct disk *d)
 {
 	d->io->ops->complete(d->io);
@@ -197,6 +199,7 @@ static void wait_one(struct disk *d)
 {
 	struct pollfd p = { .fd = d->io->event_fd, .events = POLLIN };
 
+	disk_hurry(d);
 	if (p.fd >= 0)
 		(void)poll(&p, 1, 1000);
 	disk_complete(d);

@@ -16,6 +16,8 @@
 
 #include "disco/base.h"
 
+struct cache;
+struct cow;
 struct disk;
 
 enum disk_op {
@@ -65,6 +67,18 @@ MUST_CHECK int disk_open_cow(int base_fd, int cow_fd, bool temporary,
 			     unsigned depth, struct disk **out,
 			     const char **why);
 
+/**
+ * disk_use_cache() - look in a buffer cache before the base is read
+ * @c:  outlives the disk
+ * @nr: of the disk in @c, 0 .. VM_MAX_DISKS - 1; of no other disk
+ *
+ * Nothing may be under way; disk_event_fd() may be another one afterwards.
+ *
+ * Return: 0; -EINVAL a raw disk that is written, or @nr; -ENOMEM; -errno of
+ * eventfd(). On error the disk is as it was.
+ */
+MUST_CHECK int disk_use_cache(struct disk *d, struct cache *c, unsigned nr);
+
 /* No request may be under way. NULL is fine. Does not flush. */
 void disk_close(struct disk *d);
 
@@ -79,6 +93,9 @@ void disk_close(struct disk *d);
  */
 int disk_settle(struct disk *d);
 
+/* What is over the base; NULL: a raw disk. Owned by the disk. */
+const struct cow *disk_cow(const struct disk *d);
+
 /* Readable when completions wait: then call disk_complete(). -1: never. */
 int disk_event_fd(const struct disk *d);
 
@@ -89,10 +106,16 @@ int disk_event_fd(const struct disk *d);
  */
 MUST_CHECK int disk_submit(struct disk *d, struct disk_req *r);
 
+/*
+ * For who waits until nothing is under way, before each wait: requests that
+ * wait for a cache are read from the file now.
+ */
+void disk_hurry(struct disk *d);
+
 /* Call done() of what has completed. */
 void disk_complete(struct disk *d);
 
-/* True when io_uring carries the requests. */
+/* True when requests may complete later: io_uring carries them, or a cache. */
 bool disk_is_async(const struct disk *d);
 
 /* True when discard and write-zeroes are done. */

@@ -48,6 +48,11 @@ struct block_ops {
 	/* These bytes will be read soon; may be NULL, may do nothing. */
 	void (*ahead)(struct io *io, enum io_file file, uint64_t offset,
 		      uint64_t bytes);
+	/*
+	 * Somebody waits for the disk to come to rest: what waits for anything
+	 * but the file goes on without it. May be NULL.
+	 */
+	void (*hurry)(struct io *io);
 	/* Call done() of what has completed. Does not wait. */
 	void (*complete)(struct io *io);
 	void (*destroy)(struct io *io);

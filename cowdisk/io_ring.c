@@ -3,15 +3,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <liburing.h>
-#include <poll.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
+
+#include "cowdisk/ring.h"
 
 struct io_ring {
 	struct io io; /* event_fd -1: no ring, synchronous */
-	struct io_uring ring;
+	struct ring ring;
 	int fds[IO_FILES];
 };
 
@@ -20,70 +19,22 @@ static struct io_ring *from_io(struct io *io)
 	return container_of(io, struct io_ring, io);
 }
 
-/* Only these operations, only on registered files. Return: 0 or -errno. */
-static int restrict_ring(struct io_uring *ring)
+static int ring_start(struct io_ring *g, unsigned depth)
 {
 	static const uint8_t ops[] = { IORING_OP_READV, IORING_OP_WRITEV,
 				       IORING_OP_FSYNC, IORING_OP_FALLOCATE };
-	struct io_uring_restriction r[ARRAY_SIZE(ops) + 2] = { 0 };
-	unsigned n = 0;
+	int err = ring_open(&g->ring, depth, ops, ARRAY_SIZE(ops), g->fds,
+			    IO_FILES);
 
-	for (; n < ARRAY_SIZE(ops); n++) {
-		r[n].opcode = IORING_RESTRICTION_SQE_OP;
-		r[n].sqe_op = ops[n];
-	}
-	r[n].opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED;
-	r[n++].sqe_flags = IOSQE_FIXED_FILE;
-	r[n].opcode = IORING_RESTRICTION_SQE_FLAGS_REQUIRED;
-	r[n++].sqe_flags = IOSQE_FIXED_FILE;
-	return io_uring_register_restrictions(ring, r, n);
-}
-
-static int ring_start(struct io_ring *g, unsigned depth)
-{
-	int err = io_uring_queue_init(depth, &g->ring, IORING_SETUP_R_DISABLED);
-
-	if (err < 0)
-		return err;
-	g->io.event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (g->io.event_fd < 0) {
-		err = -errno;
-		goto undo_ring;
-	}
-	err = io_uring_register_files(&g->ring, g->fds, IO_FILES);
 	if (!err)
-		err = io_uring_register_eventfd(&g->ring, g->io.event_fd);
-	if (!err)
-		err = restrict_ring(&g->ring);
-	if (!err)
-		err = io_uring_enable_rings(&g->ring);
-	if (!err)
-		return 0;
-	(void)close(g->io.event_fd);
-undo_ring:
-	io_uring_queue_exit(&g->ring);
-	g->io.event_fd = -1;
+		g->io.event_fd = g->ring.event_fd;
 	return err;
-}
-
-/* No memory for a request (EAGAIN) passes; an entry left in the ring without
- * anything under way would wait for ever. */
-static void submit(struct io_ring *g)
-{
-	int n;
-
-	while ((n = io_uring_submit(&g->ring)) < 0) {
-		if (n == -EAGAIN || n == -EBUSY)
-			(void)poll(NULL, 0, 1);
-		else if (n != -EINTR)
-			abort(); /* the ring is not one: our own mistake */
-	}
 }
 
 static void queue(struct io_ring *g, struct io_req *r)
 {
 	/* There is room: users never have more than @depth under way. */
-	struct io_uring_sqe *sqe = io_uring_get_sqe(&g->ring);
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&g->ring.ring);
 
 	switch (r->op) {
 	case IO_READ:
@@ -105,7 +56,7 @@ static void queue(struct io_ring *g, struct io_req *r)
 	}
 	sqe->flags |= IOSQE_FIXED_FILE;
 	io_uring_sqe_set_data(sqe, r);
-	submit(g);
+	ring_submit(&g->ring);
 }
 
 static void start(struct io_ring *g, struct io_req *r, enum io_op op)
@@ -170,11 +121,11 @@ static void ring_complete(struct io *io)
 
 	if (io->event_fd < 0 || read(io->event_fd, &count, sizeof(count)) < 0)
 		return;
-	while (io_uring_peek_cqe(&g->ring, &cqe) == 0) {
+	while (io_uring_peek_cqe(&g->ring.ring, &cqe) == 0) {
 		struct io_req *r = io_uring_cqe_get_data(cqe);
 		int more = io_account(r, cqe->res);
 
-		io_uring_cqe_seen(&g->ring, cqe);
+		io_uring_cqe_seen(&g->ring.ring, cqe);
 		if (more > 0)
 			queue(g, r);
 		else
@@ -186,10 +137,8 @@ static void ring_destroy(struct io *io)
 {
 	struct io_ring *g = from_io(io);
 
-	if (io->event_fd >= 0) {
-		io_uring_queue_exit(&g->ring);
-		(void)close(io->event_fd);
-	}
+	if (io->event_fd >= 0)
+		ring_close(&g->ring);
 	for (unsigned i = 0; i < IO_FILES; i++)
 		if (g->fds[i] >= 0)
 			(void)close(g->fds[i]);

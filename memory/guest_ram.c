@@ -48,6 +48,33 @@ void *ram_at(const struct ram_view *view, gpa_t at, uint64_t len)
 	return NULL;
 }
 
+gpa_t ram_gpa(const struct ram_view *view, const void *at)
+{
+	uint64_t off = (uintptr_t)at - (uintptr_t)view->hva;
+	const struct ram_slot *s = &view->slots[view->nr_slots - 1];
+
+	while (off < s->offset)
+		s--;
+	return gpa(s->gpa + (off - s->offset));
+}
+
+void *ram_buffer(const struct ram_view *view, gpa_t at, uint64_t len,
+		 bool write)
+{
+	void *hva = ram_at(view, at, len);
+
+	for (unsigned i = 0; !hva && i < view->nr_windows; i++) {
+		struct ram_window *w = view->windows[i];
+
+		if (at.v < w->gpa || !range_fits(at.v - w->gpa, len, w->bytes))
+			continue;
+		hva = w->hva + (at.v - w->gpa);
+		if (write && w->touched)
+			w->touched(w, at.v - w->gpa, len);
+	}
+	return hva;
+}
+
 int ram_read(const struct ram_view *view, gpa_t at, void *dst, uint64_t len)
 {
 	const void *src = ram_at(view, at, len);
@@ -87,20 +114,5 @@ int ram_fill(const struct ram_view *view, gpa_t at, uint64_t bytes, int fd,
 		off += (uint64_t)n;
 		bytes -= (uint64_t)n;
 	}
-	return 0;
-}
-
-int ram_overlay(const struct ram_view *view, gpa_t at, uint64_t bytes, int fd,
-		uint64_t off)
-{
-	void *hva = ram_at(view, at, bytes);
-
-	if (!hva)
-		return -EFAULT;
-	if ((at.v | bytes | off) % PAGE_BYTES != 0 || bytes == 0)
-		return -EINVAL;
-	if (mmap(hva, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED,
-		 fd, (off_t)off) == MAP_FAILED)
-		return -errno;
 	return 0;
 }

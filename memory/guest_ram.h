@@ -3,11 +3,14 @@
  * Guest RAM as one worker sees it: a view.
  *
  * RAM is a memfd of ram_bytes. A view is one mapping of it, plus what is
- * overlaid on that mapping. A guest may have several views (one a node); so
- * nothing here is global, and nothing here knows KVM.
+ * overlaid on that mapping (pmap.h). A guest may have several views (one a
+ * node); so nothing here is global, and nothing here knows KVM.
  *
  * Guest physical layout: [0, RAM_LOW_END) and [RAM_HIGH_START, ...); the hole
  * between them holds PCI windows, ECAM and the APICs (monitor/worker/layout.h).
+ *
+ * Above RAM there may be windows: memory that is no RAM, but that the guest
+ * may name as a buffer for a device (cowdisk/dax.h).
  *
  * Guest memory changes under us at any time. Whoever reads it copies once,
  * checks the copy and uses the copy.
@@ -21,11 +24,22 @@
 #define RAM_HIGH_START GIB(4)
 #define RAM_MAX_SLOTS  2
 
+#define RAM_MAX_WINDOWS 16
+
 /* A run of guest pages, contiguous in the memfd and in the view. */
 struct ram_slot {
 	uint64_t gpa;
 	uint64_t bytes;
 	uint64_t offset; /* in memfd and view */
+};
+
+struct ram_window {
+	uint64_t gpa;	/* [I] */
+	uint64_t bytes; /* [I] */
+	uint8_t *hva;	/* [I] */
+	/* Some of it is about to be written, not by a vCPU; may be NULL.
+	 * I/O thread. */
+	void (*touched)(struct ram_window *w, uint64_t offset, uint64_t len);
 };
 
 struct ram_view {
@@ -34,6 +48,8 @@ struct ram_view {
 	uint64_t bytes;			      /* [I] */
 	unsigned nr_slots;		      /* [I] */
 	struct ram_slot slots[RAM_MAX_SLOTS]; /* [I] ascending */
+	unsigned nr_windows;		      /* [I] */
+	struct ram_window *windows[RAM_MAX_WINDOWS]; /* [I] ascending */
 };
 
 /**
@@ -56,6 +72,19 @@ void ram_view_destroy(struct ram_view *view);
  */
 MUST_CHECK void *ram_at(const struct ram_view *view, gpa_t at, uint64_t len);
 
+/* The way back: @at is what ram_at() returned, or a byte of that range. */
+MUST_CHECK gpa_t ram_gpa(const struct ram_view *view, const void *at);
+
+/**
+ * ram_buffer() - as ram_at(), for the data of a request: windows count as well
+ * @write: the host is going to write there: a window is told
+ *
+ * Context: I/O thread. Return: NULL unless the whole range lies in one slot
+ * or window.
+ */
+MUST_CHECK void *ram_buffer(const struct ram_view *view, gpa_t at, uint64_t len,
+			    bool write);
+
 /* Copy in and out. Return: 0; -EFAULT when any byte is not RAM. */
 MUST_CHECK int ram_read(const struct ram_view *view, gpa_t at, void *dst,
 			uint64_t len);
@@ -69,17 +98,5 @@ MUST_CHECK int ram_write(const struct ram_view *view, gpa_t at, const void *src,
  */
 MUST_CHECK int ram_fill(const struct ram_view *view, gpa_t at, uint64_t bytes,
 			int fd, uint64_t off);
-
-/**
- * ram_overlay() - show pages of another file at @at, copy-on-write
- * @at, @bytes: page aligned, inside one slot
- * @fd, @off:   what to show; a read-only descriptor is enough
- *
- * Context: any thread; a running guest sees the new pages at once.
- * Return:  0; -EFAULT not RAM; -EINVAL not aligned; -errno of mmap.
- * Source:  Disco (SOSP'97) 4.3; DESIGN 3, "overlay".
- */
-MUST_CHECK int ram_overlay(const struct ram_view *view, gpa_t at,
-			   uint64_t bytes, int fd, uint64_t off);
 
 #endif

@@ -1,2 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-MEMORY_SRCS	+= memory/guest_ram.c memory/rebase.c
+MEMORY_SRCS	+= memory/guest_ram.c memory/pmap.c memory/ram_bind.c \
+		   memory/lease.c
+# The agent's end of leases; control makes the maps.
+AGENT_SRCS	+= memory/lease.c
+CONTROL_SRCS	+= memory/lease.c

@@ -26,15 +26,18 @@ CONTROL_SRCS	+= monitor/control/image.c monitor/control/image_make.c \
 WORKER_SRCS	+= monitor/dev/bus.c monitor/dev/pci.c monitor/dev/msix.c \
 		   monitor/dev/virtqueue.c monitor/dev/virtio_pci.c \
 		   monitor/dev/virtio_blk.c monitor/dev/virtio_console.c \
-		   monitor/dev/virtio_rng.c monitor/dev/console.c \
+		   monitor/dev/virtio_rng.c monitor/dev/virtio_balloon.c \
+		   monitor/dev/console.c \
+		   monitor/dev/virtio_pmem.c monitor/worker/regions.c \
 		   monitor/dev/serial.c monitor/dev/power.c \
 		   monitor/sandbox/sandbox.c \
 		   monitor/worker/main.c monitor/worker/adopt.c \
 		   monitor/ipc/fds.c monitor/worker/rehome.c \
 		   monitor/worker/spec.c \
-		   monitor/worker/machine.c monitor/worker/vm.c monitor/worker/pause.c \
+		   monitor/worker/machine.c monitor/worker/buffers.c monitor/worker/vm.c monitor/worker/pause.c \
 		   monitor/worker/vcpu.c monitor/worker/cpuid.c \
-		   monitor/worker/boot_setup.c monitor/worker/acpi.c \
+		   monitor/worker/boot_setup.c monitor/worker/boot_pages.c \
+		   monitor/worker/acpi.c \
 		   monitor/worker/io_loop.c monitor/worker/stats.c
 
 # control: running guests in the foreground
@@ -59,9 +62,11 @@ CONTROL_SRCS	+= monitor/control/monitor.c monitor/control/starter.c \
 		   monitor/control/api_routes.c monitor/control/api_vm.c \
 		   monitor/control/api_figures.c monitor/control/api_move.c \
 		   monitor/control/api_exits.c monitor/control/api_stalls.c \
+		   monitor/control/api_cache.c \
 		   monitor/control/figures.c \
 		   monitor/control/worker_file.c \
 		   monitor/control/agents.c monitor/control/move.c \
+		   monitor/control/caches.c monitor/control/cache_images.c \
 		   monitor/control/balancer.c \
 		   monitor/control/move_map.c monitor/control/boot_copies.c \
 		   monitor/control/cli_move.c monitor/ipc/fds.c \
@@ -70,9 +75,10 @@ CONTROL_SRCS	+= monitor/control/monitor.c monitor/control/starter.c \
 		   monitor/control/cli_stats.c monitor/control/cli_console.c \
 		   monitor/control/completion.c monitor/control/top.c
 
-# agent: pulls pages to its node
+# agent: pulls pages to its node, and keeps its buffer cache
 AGENT_SRCS	+= monitor/agent/main.c monitor/agent/serve.c \
-		   monitor/agent/pull.c monitor/ipc/fds.c \
+		   monitor/agent/request.c monitor/agent/pull.c \
+		   monitor/agent/links.c monitor/agent/link.c monitor/ipc/fds.c \
 		   monitor/sandbox/sandbox.c
 
 # kernels and initrds
@@ -108,7 +114,7 @@ $(B)/disco-vm: $(WORKER_OBJS)
 
 $(B)/disco-agent: $(AGENT_OBJS)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(LDFLAGS) $(WORKER_LDFLAGS) -o $@ $^
+	$(Q)$(CC) $(LDFLAGS) $(WORKER_LDFLAGS) -o $@ $^ $(WORKER_LIBS)
 
 # --- what is generated --------------------------------------------------------
 $(G)/dsdt.hex: monitor/worker/dsdt.asl

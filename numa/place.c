@@ -84,20 +84,67 @@ static bool better(const struct topology *t, const struct room *rooms,
 	return rooms[a].free_bytes > rooms[b].free_bytes;
 }
 
+/* Node @i while something is free there, then the nearest; none: MAX_NODES. */
+static unsigned next_room(const struct topology *t, const struct room *rooms,
+			  unsigned i)
+{
+	unsigned best = MAX_NODES;
+
+	if (rooms[i].free_bytes)
+		return i;
+	for (unsigned k = 0; k < t->nr_nodes; k++)
+		if (rooms[k].free_bytes &&
+		    (best == MAX_NODES ||
+		     t->distance[i][k] < t->distance[i][best]))
+			best = k;
+	return best;
+}
+
+/* What @r takes when its home is node @i, see place_initial(). */
+static void charge(const struct topology *t, struct room *rooms,
+		   const struct place_request *r, unsigned i)
+{
+	const struct topology_node *runs_on =
+		topology_cpus_near(t, t->nodes[i].id);
+	uint64_t left = r->bytes;
+	unsigned at;
+
+	if (runs_on)
+		rooms[runs_on - t->nodes].nr_vcpus += r->nr_vcpus;
+	while (left && (at = next_room(t, rooms, i)) != MAX_NODES) {
+		uint64_t take = min_u64(rooms[at].free_bytes, left);
+
+		rooms[at].free_bytes -= take;
+		left -= take;
+	}
+}
+
+static int fail_auto(const struct topology *t, const struct place_request *r,
+		     struct diag *d)
+{
+	for (unsigned i = 0; i < t->nr_nodes; i++)
+		if (t->nodes[i].nr_cpus)
+			return diag_fail(d, ST_HOST, ENODEV,
+					 "vm '%s': no node has both CPUs and "
+					 "memory; name one that has memory",
+					 r->name);
+	return diag_fail(d, ST_HOST, ENODEV,
+			 "vm '%s': no node has a CPU that this process "
+			 "may run on; check taskset(1) and the cgroup",
+			 r->name);
+}
+
 static int choose(const struct topology *t, const struct room *rooms,
 		  const struct place_request *r, unsigned *out, struct diag *d)
 {
 	unsigned best = MAX_NODES;
 
 	for (unsigned i = 0; i < t->nr_nodes; i++)
-		if (t->nodes[i].nr_cpus &&
+		if (t->nodes[i].nr_cpus && t->nodes[i].total_bytes &&
 		    (best == MAX_NODES || better(t, rooms, r, i, best)))
 			best = i;
 	if (best == MAX_NODES)
-		return diag_fail(d, ST_HOST, ENODEV,
-				 "vm '%s': no node has a CPU that this process "
-				 "may run on; check taskset(1) and the cgroup",
-				 r->name);
+		return fail_auto(t, r, d);
 	*out = best;
 	return 0;
 }
@@ -109,6 +156,11 @@ static int lookup(const struct topology *t, const struct place_request *r,
 
 	if (!n)
 		return fail_unknown(t, r, d);
+	if (!n->total_bytes)
+		return diag_fail(d, ST_MEMORY, ENOMEM,
+				 "vm '%s': node %d has no memory; give it "
+				 "another node, or 'auto'",
+				 r->name, r->node);
 	*out = (unsigned)(n - t->nodes);
 	return 0;
 }
@@ -128,8 +180,7 @@ static int place_one(const struct topology *t, struct room *rooms,
 		return err;
 	if (r->strict && rooms[i].free_bytes < r->bytes)
 		return fail_strict(t, rooms, r, i, d);
-	rooms[i].free_bytes -= min_u64(rooms[i].free_bytes, r->bytes);
-	rooms[i].nr_vcpus += r->nr_vcpus;
+	charge(t, rooms, r, i);
 	*node = t->nodes[i].id;
 	return 0;
 }

@@ -28,12 +28,20 @@ struct place_request {
  * the nodes with CPUs and room for all of the VM's memory, the one with the
  * fewest vCPUs a CPU once the VM is there; then the one with most free
  * memory; then the lowest number. When no node has room (and the request is
- * not strict) the one with most free memory is taken and the kernel spills.
+ * not strict) the one with CPUs and most free memory is taken and the kernel
+ * spills.
+ *
+ * A VM counts as vCPUs of the node whose CPUs it runs on, which for a node
+ * without CPUs is topology_cpus_near(); as memory of its node, and as far as
+ * it does not fit there of the nearest nodes that have room.
+ *
+ * A memory-less node (topology.h) is nobody's home: Linux binds nothing to it.
  *
  * Context: any thread; no side effects.
- * Return:  0; -ENOMEM a strict request does not fit (ST_MEMORY), or no memory
- *          for the work itself (ST_HOST); -ENOENT no such node (ST_CONFIG);
- *          -ENODEV node=auto and no node has CPUs (ST_HOST).
+ * Return:  0; -ENOMEM a strict request does not fit, or a node that was asked
+ *          for has no memory (ST_MEMORY), or no memory for the work itself
+ *          (ST_HOST); -ENOENT no such node (ST_CONFIG); -ENODEV node=auto and
+ *          no node has both CPUs and memory (ST_HOST).
  */
 MUST_CHECK int place_initial(const struct topology *t,
 			     const struct place_request *reqs, unsigned nr,

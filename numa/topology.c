@@ -199,6 +199,32 @@ static int fill(struct topology *t, hwloc_topology_t hw, struct diag *d)
 	return 0;
 }
 
+/*
+ * What HWLOC_XMLFILE or HWLOC_SYNTHETIC says, the first one first. hwloc would
+ * take either by itself, but this machine instead of one that it cannot read:
+ * then guests would be started where a dry run was meant.
+ */
+static int describe(hwloc_topology_t hw, struct diag *d)
+{
+	const char *xml = getenv("HWLOC_XMLFILE");
+	const char *text = getenv("HWLOC_SYNTHETIC");
+
+	if (xml && *xml) {
+		if (hwloc_topology_set_xml(hw, xml) == 0)
+			return 0;
+		return diag_fail(d, ST_HOST, ENODEV,
+				 "HWLOC_XMLFILE: '%s' cannot be read, or is no "
+				 "topology; see lstopo(1)",
+				 xml);
+	}
+	if (text && *text && hwloc_topology_set_synthetic(hw, text))
+		return diag_fail(d, ST_HOST, ENODEV,
+				 "HWLOC_SYNTHETIC: '%s' is no topology; see "
+				 "hwloc(7)",
+				 text);
+	return 0;
+}
+
 int topology_create(struct topology *out, struct diag *d)
 {
 	hwloc_topology_t hw;
@@ -212,6 +238,9 @@ int topology_create(struct topology *out, struct diag *d)
 		err = diag_fail(d, ST_HOST, ENOMEM, "out of memory");
 		goto out_free;
 	}
+	err = describe(hw, d);
+	if (err)
+		goto out_hwloc;
 	if (hwloc_topology_load(hw)) {
 		err = diag_fail(d, ST_HOST, ENODEV,
 				"hwloc cannot read the machine's topology; "

@@ -4,7 +4,9 @@
  *
  * hwloc finds them, so HWLOC_SYNTHETIC ("numa:4 pu:2") and HWLOC_XMLFILE
  * describe another machine to everything above: dry runs and tests need no
- * NUMA hardware.
+ * NUMA hardware. The XML counts when both are there; an empty one counts as
+ * none. One that cannot be read is an error: hwloc by itself would go on with
+ * this machine.
  *
  * A CPU belongs to exactly one node here. Where hwloc calls several nodes
  * local to a CPU (high-bandwidth memory, memory expanders, a node without
@@ -13,8 +15,8 @@
  * are CPU-less. So:
  *  - CPU-less node: nr_cpus 0. Never chosen for node=auto; may be asked for,
  *    then threads run on topology_cpus_near().
- *  - memory-less node: total_bytes 0. Chosen for node=auto only when no node
- *    has room.
+ *  - memory-less node: total_bytes 0. Never chosen for node=auto, and refused
+ *    when asked for: Linux binds no memory to it.
  */
 #ifndef DISCO_NUMA_TOPOLOGY_H
 #define DISCO_NUMA_TOPOLOGY_H
@@ -54,8 +56,8 @@ struct topology {
  * process; nodes are those the cgroup allows.
  *
  * Context: control process; reads /sys; about 10 ms.
- * Return:  0; -ENODEV hwloc cannot describe the machine; -E2BIG more than
- *          MAX_NODES nodes; -ENOMEM.
+ * Return:  0; -ENODEV hwloc cannot describe the machine, or not read what
+ *          describes another one; -E2BIG more than MAX_NODES nodes; -ENOMEM.
  * Source:  hwloc(7); Linux Documentation/admin-guide/mm/numaperf.rst.
  */
 MUST_CHECK int topology_create(struct topology *out, struct diag *d);

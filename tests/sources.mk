@@ -2,7 +2,9 @@
 # Test programs. Every tests/unit/*/test_*.c and tests/fuzz/fuzz_*.c is one;
 # what it is linked with stands in its first lines:
 #
-#	// LINK: folder/file.c folder/other.c -llib
+#	// LINK: folder/file.c folder/other.c -llib @group
+#
+# A group is what LINK_group below says.
 #
 # The lab's tests are scripts (tests/lab/all) and enter the lab by themselves.
 
@@ -11,11 +13,48 @@ FUZZ_TESTS	:= $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_SECONDS	?= 60
 F		:= build/fuzz
 
+# The monitor as a whole, but for main() and for unpacking kernels.
+LINK_monitor := -lhwloc -ljansson -lmicrohttpd cowdisk/cow_format.c cowdisk/io.c \
+	cowdisk/io_fd.c memory/lease.c monitor/control/adopt.c \
+	monitor/control/agents.c monitor/control/api.c \
+	monitor/control/api_cache.c monitor/control/api_exits.c \
+	monitor/control/api_figures.c monitor/control/api_move.c \
+	monitor/control/api_routes.c monitor/control/api_stalls.c \
+	monitor/control/api_vm.c monitor/control/balancer.c \
+	monitor/control/boot_copies.c monitor/control/boot_set.c \
+	monitor/control/cache_dir.c monitor/control/cache_images.c \
+	monitor/control/caches.c monitor/control/cli.c \
+	monitor/control/config_draft.c monitor/control/config_json.c \
+	monitor/control/config_reader.c monitor/control/config_set.c \
+	monitor/control/cow_files.c monitor/control/disk_files.c \
+	monitor/control/figures.c monitor/control/http_client.c \
+	monitor/control/launch.c monitor/control/loop.c \
+	monitor/control/monitor.c monitor/control/move.c \
+	monitor/control/move_map.c monitor/control/outcome.c \
+	monitor/control/plan.c monitor/control/process.c \
+	monitor/control/ram_file.c monitor/control/sink.c \
+	monitor/control/size.c monitor/control/spawn.c \
+	monitor/control/spawn_child.c monitor/control/starter.c \
+	monitor/control/state_dir.c monitor/control/state_vm.c \
+	monitor/control/tap.c monitor/control/typed.c \
+	monitor/control/vm_watch.c monitor/control/worker_code.c \
+	monitor/control/worker_file.c monitor/ipc/fds.c \
+	monitor/sandbox/privileges.c numa/balance.c numa/bind.c \
+	numa/channel.c numa/place.c numa/region.c numa/topology.c
+# disco-agent, but for its main().
+LINK_agent = $(filter-out %/main.c,$(AGENT_SRCS)) -l:liburing.a
+
+# A worker's buffer cache and its disks, beside the monitor.
+LINK_cache := $(filter-out $(LINK_monitor),$(COWDISK_SRCS) $(MEMORY_SRCS)) \
+	-l:liburing.a
+
 # All LINK words as PROGRAM.c@WORD; links_of picks those of one program.
 LINK_WORDS := $(shell awk 'FNR > 24 { nextfile } \
 	sub(/^\/\/ LINK: */, "") { for (i = 1; i <= NF; i++) \
 	print FILENAME "@" $$i }' $(UNIT_TESTS) $(FUZZ_TESTS) /dev/null)
-links_of = $(patsubst $(1)@%,%,$(filter $(1)@%,$(LINK_WORDS)))
+words_of = $(patsubst $(1)@%,%,$(filter $(1)@%,$(LINK_WORDS)))
+links_of = $(foreach w,$(call words_of,$(1)),$(if $(filter @%,$(w)),\
+	   $(LINK_$(w:@%=%)),$(w)))
 in_dir = $(patsubst %.c,$(1)/%.o,$(filter %.c,$(2)))
 
 # $(1) test, $(2) its LINK words
@@ -28,20 +67,26 @@ endef
 $(foreach t,$(UNIT_TESTS),$(eval $(call unit_rule,$(t),$(call links_of,$(t)))))
 UNIT_BINS := $(UNIT_TESTS:%.c=$(B)/%)
 
-# The channel's text for the model checker: as it is, and with planted bugs.
-MODEL_VARIANTS := $(foreach n,0 1 2 3 4 5 6 7 8 9 10 11 12,\
-		  $(G)/model/channel_$(n).c)
-$(MODEL_VARIANTS): $(G)/model/channel_%.c: numa/channel.c tests/model/mutate
-	$(call say,MUTATE,$@)
-	$(Q)mkdir -p $(@D)
-	$(Q)tests/model/mutate $* <$< >$@
+# Texts for the model checker, as they are and with planted bugs: those that
+# tests name in their LINK lines.
+model_texts = $(sort $(filter $(G)/model/$(1)_%.c,$(subst @, ,$(LINK_WORDS))))
+
+define mutate_rule
+$(call model_texts,$(1)): $(G)/model/$(1)_%.c: $(2) tests/model/mutate
+	$$(call say,MUTATE,$$@)
+	$$(Q)mkdir -p $$(@D)
+	$$(Q)tests/model/mutate $(1) $$* <$$< >$$@
+endef
+$(eval $(call mutate_rule,channel,numa/channel.c))
+$(eval $(call mutate_rule,lease,memory/lease.c))
 
 .PHONY: tests check check-unit check-lab fuzz do-check do-check-lab do-fuzz
 tests: $(UNIT_BINS)
 
 # LAB_TEST_DEPS: what tests/lab/all needs built besides, see tests/guest.
 LAB_TESTS := lab/auto tests/lab/all
-CLI_TESTS := tests/cli/refusals tests/cli/images tests/cli/monitor
+CLI_TESTS := tests/cli/refusals tests/cli/images tests/cli/monitor \
+	     tests/cli/topology
 export VARIANT
 check-unit: all tests $$(LAB_TEST_DEPS)
 	$(Q)tests/run --unit $(UNIT_BINS) $(CLI_TESTS)
@@ -94,17 +139,21 @@ do-fuzz: $(FUZZ_BINS)
 
 # --- for a night: everything again and again, until the time is over ----------
 SOAK_SECONDS	?= 28800
+LEASE_STRESS	:= $(B)/tests/unit/memory/test_lease_stress
 
+SOAK_ENV := MOVE_ROUNDS BALANCE_IDLE CACHE_MIB KILLS KILL_SEED FIO_SECONDS
 .PHONY: soak
-soak: $(B)/bench/channel
+soak: $(B)/bench/channel $(LEASE_STRESS)
 	$(Q)end=$$(($$(date +%s) + $(SOAK_SECONDS))); round=0; \
 	while [ "$$(date +%s)" -lt "$$end" ]; do \
-		MOVE_ROUNDS=10 BALANCE_IDLE=4 \
+		MOVE_ROUNDS=10 BALANCE_IDLE=4 CACHE_MIB=1024 \
+			KILLS=300 KILL_SEED=$$round FIO_SECONDS=600 \
 			$(MAKE) --no-print-directory check LAB_TESTS="lab/auto \
-			--env MOVE_ROUNDS --env BALANCE_IDLE --timeout 3600 -- \
+			$(SOAK_ENV:%=--env %) --timeout 14400 -- \
 			tests/lab/all" || exit; \
 		$(MAKE) --no-print-directory crash || exit; \
 		$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=300 || exit; \
 		$< --check 100000000 || exit; \
+		DISCO_SOAK=1 $(LEASE_STRESS) || exit; \
 		round=$$((round + 1)); echo "soak: $$round rounds, 0 failed"; \
 	done

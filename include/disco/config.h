@@ -15,7 +15,8 @@
 #define VM_MAX_VCPUS	64
 #define VM_MIN_MEMORY	MIB(1)
 #define VM_MAX_MEMORY	GIB(1024)
-#define DISK_SERIAL_MAX 20   /* bytes, virtio 1.2 section 5.2.6.1 */
+#define DISK_SERIAL_MAX 20 /* bytes, virtio 1.2 section 5.2.6.1 */
+#define GROUP_DEFAULT	"default"
 #define CMDLINE_MAX	2047 /* bytes, x86 COMMAND_LINE_SIZE less the NUL */
 
 struct disk_config {
@@ -24,6 +25,8 @@ struct disk_config {
 	char *serial; /* NULL: "disk0", "disk1", ... */
 	bool read_only;
 	bool snapshot; /* as cow, in a file that goes with the VM */
+	bool no_cache; /* path is not read through the buffer cache */
+	bool pmem;     /* memory of the guest, not a block device */
 };
 
 /* Is the file at path written to? */
@@ -37,6 +40,7 @@ struct vm_config {
 	char *kernel;	   /* bzImage, or ELF with a PVH note */
 	char *initrd;	   /* NULL: none */
 	char *cmdline;	   /* NULL: "console=ttyS0" */
+	char *group;	   /* VMs that may share pages; NULL: "default" */
 	bool keep_packed;  /* kernel=...,unpack=off: the guest decompresses */
 	unsigned nr_vcpus; /* 1 .. VM_MAX_VCPUS */
 	uint64_t memory_bytes; /* multiple of PAGE_BYTES */

@@ -51,6 +51,9 @@ struct worker_disk {
 	uint64_t bytes; /* multiple of 512 */
 	uint32_t read_only;
 	uint32_t kind; /* enum worker_disk_kind */
+	/* 1: a region of guest memory; the first descriptor is read-only, and
+	 * what the guest writes to a RAW one goes with the VM */
+	uint32_t pmem;
 	char serial[DISK_SERIAL_MAX + 1];
 };
 
@@ -136,11 +139,30 @@ enum worker_request_kind {
 	 * program is another one; the rest was done.
 	 */
 	WORKER_REQ_REHOME = 8,
+	/*
+	 * The buffer cache of disk @disk on @node, whose image has @bytes. With
+	 * three descriptors: memory, presence map, lease map (cowdisk/cache.h).
+	 * Not answered.
+	 */
+	WORKER_REQ_CACHE = 9,
+	/*
+	 * A link to the agent of @node, which is looked in first from now on.
+	 * With four descriptors: the worker's region, the agent's, to wake the
+	 * agent, to be woken. Not answered.
+	 */
+	WORKER_REQ_LINK = 10,
+	WORKER_REQ_UNLINK = 11, /* its agent is dead */
+	/* The cache of disk @disk on @node gets no more blocks, and loses none:
+	 * it is not looked in any more, and gone with the last page shown. */
+	WORKER_REQ_CACHE_END = 12,
 };
 
 struct worker_request {
 	uint32_t kind; /* enum worker_request_kind */
-	int32_t node;  /* _BIND, _REHOME: a node's number */
+	int32_t node;  /* _BIND, _REHOME, _CACHE, _LINK: a node's number */
+	uint32_t disk; /* _CACHE */
+	uint32_t zero;
+	uint64_t bytes; /* _CACHE */
 };
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * disco-agent: one a node, on its CPUs and in its memory; pulls pages there.
- * Started by the monitor, and ended by the end of its socket. Never started
- * by hand.
+ * disco-agent: one a node, on its CPUs and in its memory; pulls pages there,
+ * and keeps the node's buffer cache. Started by the monitor, and ended by the
+ * end of its socket. Never started by hand.
  *
  * It has no capability and few system calls. It is in no Landlock domain:
  * one may not look at, so not move, the memory of processes outside.
@@ -17,10 +17,12 @@
 
 int main(void)
 {
+	struct agent_server *a;
+
 	/* The image came from a memfd, and would be named after it. */
 	(void)prctl(PR_SET_NAME, "disco-agent", 0, 0, 0);
-	if (sandbox_enter(SANDBOX_AGENT) < 0 ||
-	    agent_serve(AGENT_FD_CONTROL) < 0)
+	if (agent_create(AGENT_FD_CONTROL, &a) < 0 ||
+	    sandbox_enter(SANDBOX_AGENT) < 0 || agent_serve(a) < 0)
 		return EXIT_FAILURE;
 	_exit(EXIT_SUCCESS);
 }

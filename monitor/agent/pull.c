@@ -12,20 +12,17 @@
 #include "monitor/agent/batch.h"
 #include "numa/bind.h"
 
-#define ENTRIES	     512u
-#define RETRIES	     3u
-#define RETRY_MS     2
-#define AGAIN_MAX    4096u
-#define PROGRESS_NS  200000000ull
-#define COPY_BYTES   KIB(256)
-#define MAX_BOUND_NS 60000000000ull
+#define ENTRIES	   512u
+#define RETRIES	   3u
+#define RETRY_MS   2
+#define AGAIN_MAX  4096u
+#define COPY_BYTES KIB(256)
 
 struct puller {
 	const struct agent_request *r;
 	struct agent_answer *out;
 	int (*progress)(void *arg, const struct agent_answer *a);
 	void *arg;
-	uint64_t told_ns;
 	unsigned nr, size; /* of the batch: pages in it, pages that go in */
 	unsigned nr_again;
 };
@@ -33,35 +30,6 @@ struct puller {
 /* One puller at a time: 80 KiB that need not be on a stack. */
 static void *pages[BATCH_MAX], *again[AGAIN_MAX];
 static int nodes[BATCH_MAX], status[BATCH_MAX];
-
-static bool ranges_sane(const struct agent_request *r)
-{
-	for (uint32_t i = 0; i < r->nr_ranges; i++) {
-		const struct agent_range *a = &r->ranges[i];
-
-		if ((a->start | a->bytes) % PAGE_BYTES || a->bytes == 0 ||
-		    !range_fits(a->start, a->bytes, AGENT_MAX_PIECES))
-			return false;
-	}
-	return true;
-}
-
-int agent_request_check(const struct agent_request *r, size_t len)
-{
-	const size_t head = offsetof(struct agent_request, ranges);
-
-	if (len < head || len > sizeof(*r) ||
-	    len != head + r->nr_ranges * sizeof(r->ranges[0]))
-		return -EBADMSG;
-	if (r->kind == AGENT_COPY)
-		return r->nr_ranges == 0 ? 0 : -EINVAL;
-	if (r->kind != AGENT_PULL || r->pid <= 0 || r->node < 0 ||
-	    r->node > NODE_ID_MAX || r->bound_ns == 0 ||
-	    r->bound_ns > MAX_BOUND_NS ||
-	    (r->what & ~(uint32_t)(AGENT_FILE | AGENT_ANON)) || !ranges_sane(r))
-		return -EINVAL;
-	return 0;
-}
 
 bool pull_wants(uint64_t entry, uint32_t what)
 {
@@ -93,11 +61,8 @@ static void account(struct puller *p)
 	}
 }
 
-static int tell(struct puller *p, uint64_t now)
+static int tell(const struct puller *p)
 {
-	if (now - p->told_ns < PROGRESS_NS)
-		return 0;
-	p->told_ns = now;
 	return p->progress(p->arg, p->out);
 }
 
@@ -129,7 +94,7 @@ static int move_batch(struct puller *p)
 	if (!err)
 		account(p);
 	p->nr = 0;
-	return err ? err : tell(p, start + took);
+	return err ? err : tell(p);
 }
 
 static int add(struct puller *p, void *page)
@@ -159,6 +124,8 @@ static int pull_range(struct puller *p, int pagemap,
 				err = add(p, (void *)((page + i) * PAGE_BYTES));
 		page += n;
 		left -= n;
+		if (!err) /* nothing to move for long: others wait */
+			err = tell(p);
 	}
 	return err;
 }
@@ -193,7 +160,6 @@ int pull(const struct agent_request *r, int pagemap, struct agent_answer *out,
 			    .out = out,
 			    .progress = progress,
 			    .arg = arg,
-			    .told_ns = clock_now_ns(),
 			    .size = BATCH_FIRST };
 	int err = 0;
 

@@ -10,14 +10,6 @@
 
 #include "disco/agent_proto.h"
 
-/**
- * agent_request_check() - look at a message before it is acted upon
- * @len: bytes received
- *
- * Return: 0; -EBADMSG wrong length; -EINVAL a field out of range.
- */
-MUST_CHECK int agent_request_check(const struct agent_request *r, size_t len);
-
 /* Does a page with this entry of pagemap belong to @what? */
 bool pull_wants(uint64_t entry, uint32_t what);
 
@@ -26,7 +18,8 @@ bool pull_wants(uint64_t entry, uint32_t what);
  * @r:        checked, AGENT_PULL
  * @pagemap:  of the process
  * @out:      figures; also on error
- * @progress: called now and then with figures so far; not 0 ends it
+ * @progress: called after each batch, and each 2 MiB of addresses that were
+ *            looked at, with figures so far; not 0 ends it
  *
  * Pages that are busy are tried again at the end.
  *

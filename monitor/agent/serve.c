@@ -2,64 +2,186 @@
 #include "monitor/agent/serve.h"
 
 #include <errno.h>
-#include <poll.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "disco/clock.h"
+#include "monitor/agent/links.h"
 #include "monitor/agent/pull.h"
+#include "monitor/agent/request.h"
 #include "monitor/ipc/fds.h"
 
-/* Nobody reads: so nobody is there, as an answer is small. */
-static int answer(void *arg, const struct agent_answer *a)
-{
-	const int *sock = arg;
+#define PROGRESS_NS 200000000ull
+#define EVENTS	    32
 
-	return fds_send(*sock, a, sizeof(*a), NULL, 0, MSG_DONTWAIT);
+struct agent_server {
+	int sock, epoll_fd;
+	struct links *links;
+	struct agent_request request; /* the one that is served */
+	struct agent_request between; /* one that comes meanwhile */
+	bool pulling;
+	bool busy;	  /* links may have more: do not wait */
+	uint64_t told_ns; /* when progress was, last */
+	int error;	  /* that ends it */
+};
+
+/* Nobody reads: so nobody is there, as an answer is small. */
+static int answer(const struct agent_server *a, const struct agent_answer *ans)
+{
+	return fds_send(a->sock, ans, sizeof(*ans), NULL, 0, MSG_DONTWAIT);
 }
 
-static int obey(int sock, const struct agent_request *r, const int fds[2])
+static void lost(void *arg, enum agent_answer_kind kind, uint64_t id, int err)
 {
-	struct agent_answer a = { .kind = AGENT_DONE };
+	struct agent_server *a = arg;
+	struct agent_answer ans = { .kind = kind,
+				    .error = (uint32_t)err,
+				    .pages = id };
+
+	if (!a->error)
+		a->error = answer(a, &ans);
+}
+
+static int turn(struct agent_server *a);
+
+/* Between two batches: nobody waits for the end of a pull. */
+static int progress(void *arg, const struct agent_answer *ans)
+{
+	struct agent_server *a = arg;
+	int ret = turn(a);
+	uint64_t now;
+
+	if (ret <= 0)
+		a->error = ret ? ret : -EPIPE; /* of more than the pull */
+	if (a->error)
+		return a->error;
+	now = clock_now_ns();
+	if (now - a->told_ns < PROGRESS_NS)
+		return 0;
+	a->told_ns = now;
+	return answer(a, ans);
+}
+
+static int work(struct agent_server *a, const struct agent_request *r,
+		const int *fds)
+{
+	struct agent_answer ans = { .kind = AGENT_DONE };
 	int err = -EBADF;
 
 	if (r->kind == AGENT_COPY && fds[0] >= 0 && fds[1] >= 0)
 		err = copy_sparse(fds[0], fds[1]);
-	if (r->kind == AGENT_PULL && fds[0] >= 0)
-		err = pull(r, fds[0], &a, answer, &sock);
-	a.kind = AGENT_DONE;
-	a.error = (uint32_t)-err;
-	return answer(&sock, &a);
+	if (r->kind == AGENT_PULL && fds[0] >= 0) {
+		a->pulling = true;
+		a->told_ns = clock_now_ns();
+		err = pull(r, fds[0], &ans, progress, a);
+		a->pulling = false;
+	}
+	fds_close(fds, FDS_MAX);
+	ans.kind = AGENT_DONE;
+	ans.error = (uint32_t)-err;
+	return answer(a, &ans);
 }
 
-/* Return: 1 served; 0 nobody is there; -errno. */
-static int serve_one(int sock)
+/* Return: 1 served; 0 nobody is there; -EAGAIN no request; -errno. */
+static int serve_one(struct agent_server *a)
 {
-	static struct agent_request r;
-	struct pollfd p = { .fd = sock, .events = POLLIN };
-	int fds[2] = { -1, -1 }, err;
-	ssize_t n;
+	struct agent_request *r = a->pulling ? &a->between : &a->request;
+	int fds[FDS_MAX], err;
+	ssize_t n = fds_receive(a->sock, r, sizeof(*r), fds, FDS_MAX);
 
-	if (poll(&p, 1, -1) < 0)
-		return errno == EINTR ? 1 : -errno;
-	n = fds_receive(sock, &r, sizeof(r), fds, 2);
 	if (n < 0)
-		return errno == EAGAIN || errno == EINTR ? 1 : -errno;
+		return errno == EINTR ? 1 : -errno;
 	if (n == 0)
 		return 0;
-	err = agent_request_check(&r, (size_t)n);
-	if (!err)
-		err = obey(sock, &r, fds);
-	for (unsigned i = 0; i < 2; i++)
-		if (fds[i] >= 0)
-			(void)close(fds[i]);
+	err = agent_request_check(r, (size_t)n);
+	if (!err && r->kind >= AGENT_STORE)
+		err = links_obey(a->links, r, fds);
+	else if (!err && !a->pulling)
+		err = work(a, r, fds);
+	else {
+		/* Control sends no other one before this is answered. */
+		err = err ? err : -EINVAL;
+		fds_close(fds, FDS_MAX);
+	}
 	return err ? err : 1;
 }
 
-int agent_serve(int sock)
+/* All that is there. Return: 1; 0 nobody is there; -errno. */
+static int serve_control(struct agent_server *a)
 {
 	int ret;
 
-	while ((ret = serve_one(sock)) > 0)
+	while ((ret = serve_one(a)) > 0)
 		;
-	return ret;
+	return ret == -EAGAIN ? 1 : ret;
+}
+
+/*
+ * Wait, but not while there is something to do; then do some of it. Control
+ * comes last of what is ready: it may end what other events are about.
+ * Return: 1; 0 nobody is there; -errno.
+ */
+static int turn(struct agent_server *a)
+{
+	struct epoll_event e[EVENTS];
+	bool control = false;
+	int ret = 1, n = epoll_wait(a->epoll_fd, e, EVENTS,
+				    a->busy || a->pulling ? 0 : -1);
+
+	if (n < 0 && errno != EINTR)
+		return -errno;
+	for (int i = 0; i < n; i++) {
+		if (e[i].data.ptr == a)
+			control = true;
+		else
+			links_wake(a->links, e[i].data.ptr, e[i].events);
+	}
+	if (control || links_in_doubt(a->links))
+		ret = serve_control(a);
+	a->busy = links_turn(a->links);
+	return a->error ? a->error : ret;
+}
+
+int agent_create(int sock, struct agent_server **out)
+{
+	struct agent_server *a = calloc(1, sizeof(*a));
+	struct epoll_event e = { .events = EPOLLIN, .data.ptr = a };
+	int err = 0;
+
+	if (!a)
+		return -ENOMEM;
+	a->sock = sock;
+	a->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (a->epoll_fd < 0 ||
+	    epoll_ctl(a->epoll_fd, EPOLL_CTL_ADD, sock, &e) < 0)
+		err = -errno;
+	if (!err)
+		err = links_create(a->epoll_fd, lost, a, &a->links);
+	if (err)
+		agent_destroy(a);
+	else
+		*out = a;
+	return err;
+}
+
+void agent_destroy(struct agent_server *a)
+{
+	if (!a)
+		return;
+	links_destroy(a->links);
+	if (a->epoll_fd >= 0)
+		(void)close(a->epoll_fd);
+	free(a);
+}
+
+int agent_serve(struct agent_server *a)
+{
+	int ret;
+
+	while ((ret = turn(a)) > 0)
+		;
+	/* It went while it was told, or without reading all. */
+	return ret == -EPIPE || ret == -ECONNRESET ? 0 : ret;
 }

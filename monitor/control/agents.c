@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/pidfd.h>
@@ -26,11 +27,103 @@ int agent_answer_check(const void *bytes, size_t len, struct agent_answer *out)
 	if (len != sizeof(a))
 		return -EBADMSG;
 	memcpy(&a, bytes, sizeof(a));
-	if (a.kind < AGENT_PROGRESS || a.kind > AGENT_DONE ||
+	if (a.kind < AGENT_PROGRESS || a.kind > AGENT_STORE_LOST ||
 	    a.error > ERRNO_MAX)
 		return -EPROTO;
 	*out = a;
 	return 0;
+}
+
+/* --- posts --- */
+
+struct agent_post {
+	struct agent_post *next;
+	size_t len;
+	int fds[FDS_MAX];
+	unsigned nr;
+	struct agent_request r; /* @len of it */
+};
+
+static size_t request_len(const struct agent_request *r)
+{
+	return offsetof(struct agent_request, ranges) +
+	       r->nr_ranges * sizeof(r->ranges[0]);
+}
+
+static void post_free(struct agent_post *p)
+{
+	for (unsigned i = 0; i < p->nr; i++)
+		(void)close(p->fds[i]);
+	free(p);
+}
+
+static void posts_drop(struct agent *a)
+{
+	struct agent_post *p;
+
+	while ((p = a->posts)) {
+		a->posts = p->next;
+		post_free(p);
+	}
+	a->last_post = &a->posts;
+}
+
+static int post_keep(struct agent *a, const struct agent_request *r,
+		     const int *fds, unsigned nr)
+{
+	size_t len = request_len(r);
+	struct agent_post *p = malloc(offsetof(struct agent_post, r) + len);
+
+	if (!p)
+		return -ENOMEM;
+	p->next = NULL;
+	p->len = len;
+	p->nr = 0;
+	memcpy(&p->r, r, len);
+	for (; p->nr < nr; p->nr++) {
+		p->fds[p->nr] = fcntl(fds[p->nr], F_DUPFD_CLOEXEC, 0);
+		if (p->fds[p->nr] < 0) {
+			int err = -errno;
+
+			post_free(p);
+			return err;
+		}
+	}
+	*a->last_post = p;
+	a->last_post = &p->next;
+	loop_want(a->all->loop, &a->sock, EPOLLIN | EPOLLOUT);
+	return 0;
+}
+
+static void posts_flush(struct agent *a)
+{
+	struct agent_post *p;
+
+	while ((p = a->posts)) {
+		int err = fds_send(a->sock.fd, &p->r, p->len, p->fds, p->nr,
+				   MSG_DONTWAIT);
+
+		if (err == -EAGAIN)
+			return;
+		/* Else sent, or the agent is dead: on_death() is next. */
+		a->posts = p->next;
+		post_free(p);
+	}
+	a->last_post = &a->posts;
+	loop_want(a->all->loop, &a->sock, EPOLLIN);
+}
+
+int agent_ask(struct agent *a, const struct agent_request *r, const int *fds,
+	      unsigned nr)
+{
+	int err = -EAGAIN;
+
+	if (!a->pid)
+		return -EPIPE;
+	if (!a->posts)
+		err = fds_send(a->sock.fd, r, request_len(r), fds, nr,
+			       MSG_DONTWAIT);
+	return err == -EAGAIN ? post_keep(a, r, fds, nr) : err;
 }
 
 /* --- one agent --- */
@@ -45,6 +138,7 @@ static void forget(struct agent *a)
 		(void)close(a->pidfd.fd);
 	a->sock.fd = a->pidfd.fd = -1;
 	a->pid = 0;
+	posts_drop(a);
 }
 
 static void plan_start(struct agent *a, uint64_t now)
@@ -73,7 +167,7 @@ static void on_death(struct loop_watch *w, uint32_t events)
 		  a->node, WIFSIGNALED(status) ? "signal" : "exit status",
 		  WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status),
 		  (double)a->delay_ns / 1e9);
-	a->all->heard(a->all, a, NULL);
+	a->all->ops->heard(a->all, a, NULL);
 }
 
 static void on_answer(struct loop_watch *w, uint32_t events)
@@ -81,13 +175,15 @@ static void on_answer(struct loop_watch *w, uint32_t events)
 	struct agent *a = container_of(w, struct agent, sock);
 	uint8_t buf[sizeof(struct agent_answer)];
 	struct agent_answer answer;
-	ssize_t n = recv(w->fd, buf, sizeof(buf), MSG_DONTWAIT | MSG_TRUNC);
+	ssize_t n;
 
-	(void)events;
+	if (events & EPOLLOUT)
+		posts_flush(a);
+	n = recv(w->fd, buf, sizeof(buf), MSG_DONTWAIT | MSG_TRUNC);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n > 0 && agent_answer_check(buf, (size_t)n, &answer) == 0) {
-		a->all->heard(a->all, a, &answer);
+		a->all->ops->heard(a->all, a, &answer);
 		return;
 	}
 	/* Its end, or nonsense: on_death() is next. */
@@ -154,18 +250,9 @@ static int start(struct agent *a, struct diag *d)
 	a->pidfd.ready = on_death;
 	loop_want(a->all->loop, &a->sock, EPOLLIN);
 	loop_want(a->all->loop, &a->pidfd, EPOLLIN);
+	if (a->all->ops->started)
+		a->all->ops->started(a->all, a);
 	return 0;
-}
-
-int agent_ask(struct agent *a, const struct agent_request *r, const int *fds,
-	      unsigned nr)
-{
-	size_t len = offsetof(struct agent_request, ranges) +
-		     r->nr_ranges * sizeof(r->ranges[0]);
-
-	if (!a->pid)
-		return -EPIPE;
-	return fds_send(a->sock.fd, r, len, fds, nr, MSG_DONTWAIT);
 }
 
 void agent_text_pages(const struct agent *a, uint64_t *pages, uint64_t *local)
@@ -190,6 +277,7 @@ static struct agent *agent_of(struct agents *all, nodeid_t node)
 	if (a == all->list + all->nr) {
 		*a = (struct agent){ .all = all, .node = node };
 		a->sock.fd = a->pidfd.fd = -1;
+		a->last_post = &a->posts;
 		all->nr++;
 	}
 	return a;
@@ -223,15 +311,13 @@ static void start_all(struct agents *all)
 }
 
 void agents_create(struct agents *all, struct loop *loop, struct sink *err,
-		   const struct topology *t,
-		   void (*heard)(struct agents *all, struct agent *agent,
-				 const struct agent_answer *a))
+		   const struct topology *t, const struct agents_ops *ops)
 {
 	memset(all, 0, sizeof(*all));
 	all->loop = loop;
 	all->err = err;
 	all->t = t;
-	all->heard = heard;
+	all->ops = ops;
 	if (worker_code_create(&all->code, AGENT_PROGRAM, &all->missing)) {
 		sink_line(err, "disco: VMs cannot be moved: %s",
 			  all->missing.text);
@@ -276,6 +362,14 @@ int agents_timeout_ms(const struct agents *all, uint64_t now)
 		if (!all->list[i].pid && all->list[i].again_ns)
 			first = min_u64(first, all->list[i].again_ns);
 	return first == UINT64_MAX ? -1 : loop_ms_until(first, now);
+}
+
+struct agent *agents_running(struct agents *all, nodeid_t node)
+{
+	for (unsigned i = 0; i < all->nr; i++)
+		if (all->list[i].node == node && all->list[i].pid)
+			return &all->list[i];
+	return NULL;
 }
 
 bool agents_know(const struct agents *all, pid_t pid)

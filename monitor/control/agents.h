@@ -20,8 +20,18 @@
 #define AGENT_LAST_NS  60000000000ull /* at most */
 #define AGENT_CALM_NS  60000000000ull /* who lived that long died by chance */
 
+struct agent;
+struct agent_post; /* a message that waits */
 struct agents;
 struct sink;
+
+struct agents_ops {
+	/* @a: what it says, checked; NULL: it is dead. */
+	void (*heard)(struct agents *all, struct agent *agent,
+		      const struct agent_answer *a);
+	/* A new one: it knows nothing. May be NULL. */
+	void (*started)(struct agents *all, struct agent *agent);
+};
 
 struct agent {
 	struct agents *all;
@@ -32,6 +42,7 @@ struct agent {
 	uint64_t delay_ns;   /* before the last start; 0: none */
 	uint64_t again_ns;   /* when the next one is started; 0: not planned */
 	struct loop_watch sock, pidfd;
+	struct agent_post *posts, **last_post; /* oldest first */
 };
 
 struct agents {
@@ -42,9 +53,7 @@ struct agents {
 	struct diag missing; /* why there are none; ST_OK: there can be */
 	struct agent list[MAX_NODES];
 	unsigned nr;
-	/* @a: what it says, checked; NULL: it is dead. */
-	void (*heard)(struct agents *all, struct agent *agent,
-		      const struct agent_answer *a);
+	const struct agents_ops *ops;
 };
 
 /**
@@ -56,9 +65,7 @@ struct agents {
  * will say so, too.
  */
 void agents_create(struct agents *all, struct loop *loop, struct sink *err,
-		   const struct topology *t,
-		   void (*heard)(struct agents *all, struct agent *agent,
-				 const struct agent_answer *a));
+		   const struct topology *t, const struct agents_ops *ops);
 
 /* Agents end. All-zero is fine. */
 void agents_destroy(struct agents *all);
@@ -73,10 +80,18 @@ void agents_destroy(struct agents *all);
 MUST_CHECK int agents_get(struct agents *all, nodeid_t node, struct agent **out,
 			  struct diag *d);
 
+/* The agent of a node, if one runs now; NULL. */
+struct agent *agents_running(struct agents *all, nodeid_t node);
+
 /**
  * agent_ask() - send a request
- * @fds: @nr; copied
- * Return: 0; -EPIPE it is dead; -errno of sendmsg().
+ * @fds: @nr, at most FDS_MAX; copied
+ *
+ * One that cannot be read yet is kept, in order, and lost with the agent; so
+ * an agent that is busy pulling pages holds nobody up.
+ *
+ * Return: 0; -EPIPE it is dead; -ENOMEM, -EMFILE it was not kept; -errno of
+ * sendmsg().
  */
 MUST_CHECK int agent_ask(struct agent *a, const struct agent_request *r,
 			 const int *fds, unsigned nr);

@@ -27,6 +27,9 @@ json_t *exits_json(struct guest *g, json_t *stats)
 				  json_integer((json_int_t)f->last.io_wakeups));
 	(void)json_object_set_new(stats, "io_events",
 				  json_integer((json_int_t)f->last.io_events));
+	(void)json_object_set_new(
+		stats, "freed_pages",
+		json_integer((json_int_t)f->last.freed_pages));
 	return stats;
 }
 
@@ -50,19 +53,24 @@ static void print_io(const struct guest *g, const char *name, uint64_t n,
 		     FILE *out)
 {
 	(void)fprintf(out,
-		      "disco_vm_io_%s_total{vm=\"%s\",node=\"%d\"} "
+		      "disco_vm_%s_total{vm=\"%s\",node=\"%d\"} "
 		      "%" PRIu64 "\n",
 		      name, g->record.name, g->record.node, n);
 }
 
 static void print_wakeups(const struct guest *g, FILE *out)
 {
-	print_io(g, "wakeups", g->figures.last.io_wakeups, out);
+	print_io(g, "io_wakeups", g->figures.last.io_wakeups, out);
 }
 
 static void print_events(const struct guest *g, FILE *out)
 {
-	print_io(g, "events", g->figures.last.io_events, out);
+	print_io(g, "io_events", g->figures.last.io_events, out);
+}
+
+static void print_freed(const struct guest *g, FILE *out)
+{
+	print_io(g, "freed_pages", g->figures.last.freed_pages, out);
 }
 
 static const struct family {
@@ -75,6 +83,8 @@ static const struct family {
 	  "Times that the worker's I/O thread was woken.", print_wakeups },
 	{ "disco_vm_io_events_total",
 	  "Descriptors that the I/O thread found ready.", print_events },
+	{ "disco_vm_freed_pages_total",
+	  "Pages of guest memory that the guest gave back.", print_freed },
 };
 
 void exits_metrics(const struct monitor *m, FILE *out)

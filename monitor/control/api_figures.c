@@ -62,8 +62,9 @@ static json_t *stats_json(const struct guest *g, uint64_t now)
 		(json_int_t)g->longest_stall_ns);
 }
 
-static json_t *agents_json(const struct agents *all)
+static json_t *agents_json(const struct monitor *m)
 {
+	const struct agents *all = &m->agents;
 	json_t *list = json_array();
 
 	for (unsigned i = 0; i < all->nr; i++) {
@@ -73,12 +74,13 @@ static json_t *agents_json(const struct agents *all)
 		agent_text_pages(a, &pages, &local);
 		(void)json_array_append_new(
 			list,
-			json_pack("{s:i, s:o, s:I, s:I, s:I}", "node",
+			json_pack("{s:i, s:o, s:I, s:I, s:I, s:o}", "node",
 				  (int)a->node, "pid",
 				  a->pid ? json_integer(a->pid) : json_null(),
 				  "starts", (json_int_t)a->starts, "text_pages",
 				  (json_int_t)pages, "text_pages_local",
-				  (json_int_t)local));
+				  (json_int_t)local, "cache",
+				  agent_cache_json(&m->caches, a->node)));
 	}
 	return list;
 }
@@ -102,10 +104,13 @@ void stats_poll(struct api_call *c, bool late)
 	for (struct guest *g = c->m->guests; g; g = g->next)
 		(void)json_array_append_new(
 			list,
-			stalls_json(g, exits_json(g, stats_json(g, now))));
+			cache_json(
+				g,
+				stalls_json(
+					g, exits_json(g, stats_json(g, now)))));
 	api_answer(c, MHD_HTTP_OK,
 		   json_pack("{s:o, s:o, s:o}", "vms", list, "agents",
-			     agents_json(&c->m->agents), "balance",
+			     agents_json(c->m), "balance",
 			     balance_json(&c->m->balancer)));
 }
 
@@ -279,6 +284,7 @@ void metrics_poll(struct api_call *c, bool late)
 			print_metric(c->m, &metrics[i], out);
 		exits_metrics(c->m, out);
 		stalls_metrics(c->m, out);
+		cache_metrics(c->m, out);
 		print_agents(&c->m->agents, out);
 		print_balance(&c->m->balancer, out);
 		if (fclose(out) == 0 && text) {

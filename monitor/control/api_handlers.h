@@ -38,6 +38,11 @@ void exits_metrics(const struct monitor *m, FILE *out);
 json_t *stalls_json(const struct guest *g, json_t *stats);
 void stalls_metrics(const struct monitor *m, FILE *out);
 
+/* api_cache.c: the same of the buffer cache; and of a node's agent */
+json_t *cache_json(const struct guest *g, json_t *stats);
+json_t *agent_cache_json(const struct caches *c, nodeid_t node);
+void cache_metrics(const struct monitor *m, FILE *out);
+
 /* One VM as GET /v1/vms/{name} shows it; NULL: out of memory. */
 json_t *guest_json(const struct guest *g, uint64_t now_ns);
 

@@ -106,9 +106,10 @@ static int set_path(json_t *o, const char *key, const char *path)
 
 static json_t *disk_json(const struct disk_config *disk)
 {
-	json_t *o = json_pack("{s:b, s:b, s:s*}", "ro", (int)disk->read_only,
-			      "snapshot", (int)disk->snapshot, "serial",
-			      disk->serial);
+	json_t *o = json_pack(
+		"{s:b, s:b, s:b, s:b, s:s*}", "ro", (int)disk->read_only,
+		"snapshot", (int)disk->snapshot, "cache", (int)!disk->no_cache,
+		"pmem", (int)disk->pmem, "serial", disk->serial);
 
 	if (o && set_path(o, "path", disk->path) == 0 &&
 	    (!disk->cow || set_path(o, "cow", disk->cow) == 0))
@@ -120,10 +121,11 @@ static json_t *disk_json(const struct disk_config *disk)
 static json_t *vm_json(const struct vm_config *vm)
 {
 	json_t *disks = json_array();
-	json_t *o = json_pack("{s:s, s:b, s:s*, s:i, s:I, s:b, s:s, s:o}",
+	json_t *o = json_pack("{s:s, s:b, s:s*, s:s*, s:i, s:I, s:b, s:s, s:o}",
 			      "name", vm->name, "unpack", (int)!vm->keep_packed,
-			      "cmdline", vm->cmdline, "cpus", (int)vm->nr_vcpus,
-			      "memory", (json_int_t)vm->memory_bytes, "strict",
+			      "cmdline", vm->cmdline, "group", vm->group,
+			      "cpus", (int)vm->nr_vcpus, "memory",
+			      (json_int_t)vm->memory_bytes, "strict",
 			      (int)vm->strict, "huge",
 			      vm->huge_thp ? "thp" : "off", "disks", disks);
 	int err = o ? set_path(o, "kernel", vm->kernel) : -1;

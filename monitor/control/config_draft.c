@@ -19,6 +19,7 @@ static void vm_config_destroy(struct vm_config *vm)
 	free(vm->kernel);
 	free(vm->initrd);
 	free(vm->cmdline);
+	free(vm->group);
 	memset(vm, 0, sizeof(*vm));
 }
 
@@ -94,14 +95,18 @@ static int vm_config_copy(struct vm_config *to, const struct vm_config *from)
 
 	*to = *from;
 	to->name = to->kernel = to->initrd = to->cmdline = NULL;
+	to->group = NULL;
 	memset(to->disks, 0, sizeof(to->disks));
 	bad = copy_text(&to->name, from->name) ||
 	      copy_text(&to->kernel, from->kernel) ||
 	      copy_text(&to->initrd, from->initrd) ||
-	      copy_text(&to->cmdline, from->cmdline);
+	      copy_text(&to->cmdline, from->cmdline) ||
+	      copy_text(&to->group, from->group);
 	for (unsigned i = 0; i < from->nr_disks; i++) {
 		to->disks[i].read_only = from->disks[i].read_only;
 		to->disks[i].snapshot = from->disks[i].snapshot;
+		to->disks[i].no_cache = from->disks[i].no_cache;
+		to->disks[i].pmem = from->disks[i].pmem;
 		bad = bad || copy_text(&to->disks[i].cow, from->disks[i].cow) ||
 		      copy_text(&to->disks[i].path, from->disks[i].path) ||
 		      copy_text(&to->disks[i].serial, from->disks[i].serial);

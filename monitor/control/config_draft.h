@@ -67,6 +67,8 @@ MUST_CHECK int config_draft_finish(struct config_draft *c,
  */
 MUST_CHECK int vm_set_name(struct vm_config *vm, const char *name,
 			   const struct config_at *at);
+MUST_CHECK int vm_set_group(struct vm_config *vm, const char *name,
+			    const struct config_at *at);
 MUST_CHECK int vm_set_kernel(struct vm_config *vm, const char *dir,
 			     const char *path, const struct config_at *at);
 MUST_CHECK int vm_set_initrd(struct vm_config *vm, const char *dir,

@@ -42,6 +42,24 @@ static int read_disk_snapshot(struct reader *r, json_t *v, void *obj)
 	return reader_bool(r, v, &disk->snapshot);
 }
 
+static int read_disk_cache(struct reader *r, json_t *v, void *obj)
+{
+	struct disk_config *disk = obj;
+	bool cache = true;
+	int err = reader_bool(r, v, &cache);
+
+	if (!err)
+		disk->no_cache = !cache;
+	return err;
+}
+
+static int read_disk_pmem(struct reader *r, json_t *v, void *obj)
+{
+	struct disk_config *disk = obj;
+
+	return reader_bool(r, v, &disk->pmem);
+}
+
 static int read_disk_serial(struct reader *r, json_t *v, void *obj)
 {
 	const char *text = NULL;
@@ -53,7 +71,8 @@ static int read_disk_serial(struct reader *r, json_t *v, void *obj)
 static const struct key_rule disk_rules[] = {
 	{ "path", read_disk_path },	    { "cow", read_disk_cow },
 	{ "snapshot", read_disk_snapshot }, { "ro", read_disk_ro },
-	{ "serial", read_disk_serial },	    { NULL, NULL },
+	{ "pmem", read_disk_pmem },	    { "serial", read_disk_serial },
+	{ "cache", read_disk_cache },	    { NULL, NULL },
 };
 
 static int read_disk(struct reader *r, json_t *v, struct vm_config *vm)
@@ -118,6 +137,15 @@ static int read_cmdline(struct reader *r, json_t *v, void *obj)
 	int err = reader_text(r, v, &text);
 
 	return err ? err : vm_set_cmdline(&draft->vm, text, reader_at(r));
+}
+
+static int read_group(struct reader *r, json_t *v, void *obj)
+{
+	struct vm_draft *draft = obj;
+	const char *text = NULL;
+	int err = reader_text(r, v, &text);
+
+	return err ? err : vm_set_group(&draft->vm, text, reader_at(r));
 }
 
 static int read_cpus(struct reader *r, json_t *v, void *obj)
@@ -207,19 +235,13 @@ static int read_count(struct reader *r, json_t *v, void *obj)
 }
 
 static const struct key_rule vm_rules[] = {
-	{ "name", read_name },
-	{ "kernel", read_kernel },
-	{ "unpack", read_unpack },
-	{ "initrd", read_initrd },
-	{ "cmdline", read_cmdline },
-	{ "cpus", read_cpus },
-	{ "memory", read_memory },
-	{ "node", read_node },
-	{ "strict", read_strict },
-	{ "huge", read_huge },
-	{ "disks", read_disks },
-	{ "count", read_count },
-	{ NULL, NULL },
+	{ "name", read_name },	     { "kernel", read_kernel },
+	{ "unpack", read_unpack },   { "initrd", read_initrd },
+	{ "cmdline", read_cmdline }, { "cpus", read_cpus },
+	{ "memory", read_memory },   { "node", read_node },
+	{ "strict", read_strict },   { "huge", read_huge },
+	{ "disks", read_disks },     { "group", read_group },
+	{ "count", read_count },     { NULL, NULL },
 };
 
 /* --- the document --- */

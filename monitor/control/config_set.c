@@ -56,8 +56,7 @@ static int set_path(char **slot, const char *dir, const char *path,
 	return err;
 }
 
-int vm_set_name(struct vm_config *vm, const char *name,
-		const struct config_at *at)
+static int set_name(char **slot, const char *name, const struct config_at *at)
 {
 	size_t len = strlen(name);
 
@@ -69,7 +68,19 @@ int vm_set_name(struct vm_config *vm, const char *name,
 				   "'%s' is not a name: letters, digits and "
 				   "'._-', a letter or digit first",
 				   name);
-	return set_text(&vm->name, name, at);
+	return set_text(slot, name, at);
+}
+
+int vm_set_name(struct vm_config *vm, const char *name,
+		const struct config_at *at)
+{
+	return set_name(&vm->name, name, at);
+}
+
+int vm_set_group(struct vm_config *vm, const char *name,
+		 const struct config_at *at)
+{
+	return set_name(&vm->group, name, at);
 }
 
 int vm_set_kernel(struct vm_config *vm, const char *dir, const char *path,
@@ -185,6 +196,12 @@ int disk_check(const struct disk_config *disk, const struct config_at *at)
 	if (disk->cow && disk->path && strcmp(disk->cow, disk->path) == 0)
 		return config_fail(at, EINVAL,
 				   "'cow' and 'path' are the same file");
+	if (disk->pmem && disk_writes_path(disk))
+		return config_fail(at, EINVAL,
+				   "'pmem' never writes to 'path': add 'ro', "
+				   "'snapshot' or 'cow=FILE'");
+	if (disk->pmem && disk->serial)
+		return config_fail(at, EINVAL, "'pmem' disks have no 'serial'");
 	return 0;
 }
 

@@ -131,9 +131,10 @@ static void describe(const struct disk_config *disk, unsigned nr,
 	memset(out, 0, sizeof(*out));
 	out->bytes = bytes;
 	out->read_only = disk->read_only;
+	out->pmem = disk->pmem;
 	if (disk->cow)
 		out->kind = WORKER_DISK_COW;
-	else if (disk->snapshot)
+	else if (disk->snapshot && !disk->pmem)
 		out->kind = WORKER_DISK_TEMP;
 	if (disk->serial)
 		memcpy(out->serial, disk->serial,
@@ -157,12 +158,15 @@ static int open_cow(const struct disk_config *disk, const char *vm,
 int disk_file_open(const struct disk_config *disk, const char *vm, unsigned nr,
 		   struct worker_disk *out, int fds[2], struct diag *d)
 {
-	const struct disk_name n = { vm, disk->path, disk->read_only };
+	/* What is written to memory needs no file to be forgotten in. */
+	bool forgets = disk->snapshot && disk->pmem;
+	const struct disk_name n = { vm, disk->path,
+				     disk->read_only || forgets };
 	struct cow_pair p = COW_PAIR_NONE;
 	uint64_t bytes = 0;
 	int err;
 
-	if (!disk->cow && !disk->snapshot) {
+	if (!disk->cow && (!disk->snapshot || forgets)) {
 		err = disk_path_open(&n, &bytes, &fds[0], d);
 		if (err)
 			return err;

@@ -59,6 +59,9 @@ void figures_look(struct figures_view *f)
 			f->last.exits[i][k] = word(&r->vcpus[i].exits[k]);
 	f->last.io_wakeups = word(&r->io.wakeups);
 	f->last.io_events = word(&r->io.events);
+	f->last.freed_pages = word(&r->io.freed_pages);
+	for (unsigned i = 0; i < FIGURES_NR_CACHE; i++)
+		f->last.cache[i] = word(&r->cache.words[i]);
 }
 
 void figures_leave(struct figures_view *f, nodeid_t node)

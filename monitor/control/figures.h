@@ -18,7 +18,8 @@
 
 struct figures_copy {
 	uint64_t exits[VM_MAX_VCPUS][FIGURES_NR_EXITS];
-	uint64_t io_wakeups, io_events;
+	uint64_t io_wakeups, io_events, freed_pages;
+	uint64_t cache[FIGURES_NR_CACHE]; /* enum figures_cache_word */
 };
 
 /* All-zero is one that was not opened. One thread. */

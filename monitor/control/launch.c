@@ -189,6 +189,25 @@ int launch_prepare(struct launch *l, const struct run_config *cfg,
 	return err ? err : prepare_host(l, d);
 }
 
+unsigned launch_cached(const struct launch *l, unsigned i,
+		       struct vm_cached *out)
+{
+	const struct vm_config *vm = &l->cfg->vms[i];
+	const struct worker_spec *spec = &l->ready[i].spec;
+	int fd = WORKER_FD_DISK0;
+	unsigned n = 0;
+
+	for (unsigned k = 0; k < spec->nr_disks; k++) {
+		bool raw = spec->disks[k].kind == WORKER_DISK_RAW;
+
+		if (!vm->disks[k].no_cache && !vm->disks[k].pmem &&
+		    (!raw || spec->disks[k].read_only))
+			out[n++] = (struct vm_cached){ .disk = k, .fd = fd };
+		fd += raw ? 1 : 2;
+	}
+	return n;
+}
+
 int launch_spawn(struct launch *l, unsigned i, int listener, struct worker *out,
 		 struct diag *d)
 {

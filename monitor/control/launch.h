@@ -11,6 +11,7 @@
 #include "disco/diag.h"
 #include "monitor/control/boot_set.h"
 #include "monitor/control/spawn.h"
+#include "monitor/control/state_dir.h"
 #include "monitor/control/worker_code.h"
 #include "numa/topology.h"
 
@@ -53,6 +54,16 @@ MUST_CHECK int launch_prepare(struct launch *l, const struct run_config *cfg,
  */
 MUST_CHECK int launch_spawn(struct launch *l, unsigned i, int listener,
 			    struct worker *out, struct diag *d);
+
+/**
+ * launch_cached() - disks of a VM whose images are only read
+ * @i:   0 .. cfg->nr_vms - 1, prepared
+ * @out: VM_MAX_DISKS entries
+ *
+ * Return: how many there are: those that were asked to be cached.
+ */
+unsigned launch_cached(const struct launch *l, unsigned i,
+		       struct vm_cached *out);
 
 /*
  * Close what the workers have copies of: locks, kernels and code live as long

@@ -24,7 +24,7 @@
 
 #define LOOK_MS 1000 /* the longest sleep while something has a deadline */
 
-enum { MONITOR_BALANCE, MONITOR_STALL };
+enum { MONITOR_BALANCE, MONITOR_STALL, MONITOR_CACHE };
 
 const struct cli_command cli_monitor = {
 	.name = "monitor",
@@ -37,7 +37,10 @@ const struct cli_command cli_monitor = {
 					   "should change node (2)" },
 		     [MONITOR_STALL] = { "stall-ms", "MS",
 					 "How long a batch of a move may hold "
-					 "a VM up (20)" } },
+					 "a VM up (20)" },
+		     [MONITOR_CACHE] = { "cache", "SIZE|PERCENT|off",
+					 "Buffer cache of a node (25% of its "
+					 "memory)" } },
 };
 
 /* --- guests --- */
@@ -162,6 +165,7 @@ int monitor_add(struct monitor *m, const struct vm_record *r,
 	tap_open(&g->tap, &m->watcher.loop, w->console);
 	vm_watch_start(&m->watcher, &g->vm);
 	open_figures(g);
+	caches_guest_add(m, g);
 	*out = g;
 	return 0;
 }
@@ -192,6 +196,7 @@ static void on_ended(struct watcher *w, struct vm *vm)
 	g->ended = true;
 	figures_close(&g->figures);
 	move_guest_ended(m, g);
+	caches_guest_remove(m, g);
 	m->nr_running--;
 	m->nr_ended++;
 	state_vm_remove(&m->state, g->record.name);
@@ -212,6 +217,27 @@ static void on_heard(struct watcher *w, struct vm *vm,
 		g->stats_ns = clock_now_ns();
 	move_heard(container_of(w, struct monitor, watcher), g, ev);
 }
+
+static void on_agent(struct agents *all, struct agent *agent,
+		     const struct agent_answer *a)
+{
+	struct monitor *m = container_of(all, struct monitor, agents);
+
+	if (a && (a->kind == AGENT_LINK_LOST || a->kind == AGENT_STORE_LOST)) {
+		caches_agent_lost(m, agent, a);
+		return;
+	}
+	move_agent_heard(all, agent, a);
+	if (!a)
+		caches_agent_died(m, agent);
+}
+
+static void on_agent_started(struct agents *all, struct agent *agent)
+{
+	caches_agent_started(container_of(all, struct monitor, agents), agent);
+}
+
+static const struct agents_ops agents_ops = { on_agent, on_agent_started };
 
 /* --- the loop --- */
 
@@ -304,8 +330,9 @@ int monitor_create(struct monitor *m, const struct monitor_settings *s,
 	m->watcher.err.patience_ms = 0;
 	m->watcher.ended = on_ended;
 	m->watcher.heard = on_heard;
+	m->caches.limit = s->cache;
 	agents_create(&m->agents, &m->watcher.loop, &m->watcher.err,
-		      &m->topology, move_agent_heard);
+		      &m->topology, &agents_ops);
 	balancer_create(m, s->balance_ns);
 	adopt_all(m);
 	return api_create(m, &m->api, d);
@@ -383,6 +410,7 @@ void monitor_destroy(struct monitor *m)
 	if (!m)
 		return;
 	starter_destroy_all(m);
+	caches_destroy(m);
 	move_destroy(m);
 	while (m->guests)
 		guest_bury(m, m->guests);
@@ -428,6 +456,8 @@ static int parse_settings(const struct cli_args *a, struct monitor_settings *s,
 	if (a->given[MONITOR_BALANCE])
 		err = balancer_parse(a->value[MONITOR_BALANCE], &s->balance_ns,
 				     d);
+	if (!err && a->given[MONITOR_CACHE])
+		err = caches_parse(a->value[MONITOR_CACHE], &s->cache, d);
 	if (!err && a->given[MONITOR_STALL])
 		err = cli_number(a->value[MONITOR_STALL], 1, &ms, d);
 	if (!err && ms > most)
@@ -443,7 +473,8 @@ int monitor_main(int argc, char **argv, struct diag *d)
 	struct monitor *m;
 	struct cli_args args;
 	struct monitor_settings settings = { BALANCER_PERIOD_NS,
-					     MOVE_STALL_NS };
+					     MOVE_STALL_NS,
+					     { .percent = CACHE_PERCENT } };
 	int err = cli_parse(&cli_monitor, argc, argv, &args, d);
 
 	if (err)

@@ -12,6 +12,7 @@
 #include "monitor/control/agents.h"
 #include "monitor/control/balancer.h"
 #include "monitor/control/boot_copies.h"
+#include "monitor/control/caches.h"
 #include "monitor/control/figures.h"
 #include "monitor/control/state_dir.h"
 #include "monitor/control/tap.h"
@@ -47,6 +48,7 @@ struct guest {
 	uint64_t longest_stall_ns;		   /* of all its moves */
 	struct stall_hist stalls[GUEST_NR_STALLS]; /* by this monitor's moves */
 	struct balancer_guest balance;
+	struct guest_cache cache;
 	bool adopted;
 	bool ended;
 	char message[512]; /* how it ended, one line; "": powered off */
@@ -55,6 +57,7 @@ struct guest {
 struct monitor_settings {
 	uint64_t balance_ns; /* see balancer_create() */
 	uint64_t stall_ns;   /* of moves that do not say, 1 .. _NS_MAX */
+	struct cache_limit cache;
 };
 
 struct monitor {
@@ -70,6 +73,7 @@ struct monitor {
 	struct worker_code code;
 	struct agents agents;
 	struct boot_copies boots;
+	struct caches caches;
 	struct move *move; /* under way; NULL: none */
 	struct balancer balancer;
 	struct api *api;

@@ -24,8 +24,9 @@ struct move {
 	struct move_result result;
 	uint64_t bound_ns, begun_ns, until_ns;
 	struct agent_request ask;
-	uint64_t origin; /* of its boot image */
-	int boot, copy;	 /* not owned; owned until it is full: -1 */
+	uint64_t pull_from; /* the next request of this step; 0: it was all */
+	uint64_t origin;    /* of its boot image */
+	int boot, copy;	    /* not owned; owned until it is full: -1 */
 	void (*done)(void *arg, const struct move_result *r);
 	void *arg;
 };
@@ -119,9 +120,11 @@ static void fail(struct move *mv, int err)
 {
 	nodeid_t old = mv->g->record.node;
 
-	if (mv->step <= REHOME && !mv->g->ended && !pin(mv, old))
+	if (mv->step <= REHOME && !mv->g->ended && !pin(mv, old)) {
 		if (tell_worker(mv, WORKER_REQ_BIND, old, NULL, 0))
 			err = err ? err : EPIPE;
+		caches_guest_home(mv->m, mv->g, old);
+	}
 	finish(mv, err);
 }
 
@@ -131,6 +134,7 @@ static int ask_pull(struct move *mv, enum agent_what what)
 {
 	pid_t pid = mv->g->record.pid;
 	FILE *maps = move_map_open(pid);
+	const struct agent_range *last;
 	char path[64];
 	int fd, err;
 
@@ -141,10 +145,13 @@ static int ask_pull(struct move *mv, enum agent_what what)
 	mv->ask.pid = pid;
 	mv->ask.node = mv->result.node;
 	mv->ask.bound_ns = mv->bound_ns;
-	err = move_map_fill(&mv->ask, maps);
+	err = move_map_fill(&mv->ask, maps, mv->pull_from);
 	(void)fclose(maps);
-	if (err)
+	/* Nothing more than was there when we said so: an empty request. */
+	if (err < 0 && !(err == -ENODATA && mv->pull_from))
 		return err;
+	last = mv->ask.ranges + mv->ask.nr_ranges - 1;
+	mv->pull_from = err == 1 ? last->start + last->bytes : 0;
 	(void)snprintf(path, sizeof(path), "/proc/%d/pagemap", (int)pid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
@@ -199,9 +206,12 @@ static void next(struct move *mv, enum step step)
 		break;
 	case RAM:
 		figures_leave(&mv->g->figures, mv->result.node);
+		/* Now: what it shows of the cache is filled there meanwhile. */
+		caches_guest_home(mv->m, mv->g, mv->result.node);
 		err = ask_pull(mv, AGENT_FILE);
 		break;
 	case COPY:
+		see_figures(mv->g);
 		err = ask_copy(mv);
 		break;
 	case REHOME:
@@ -273,10 +283,10 @@ void move_agent_heard(struct agents *all, struct agent *agent,
 		return;
 	if (mv->step == RAM || mv->step == REST)
 		pulled(mv, a);
-	if (mv->step == RAM)
-		see_figures(mv->g);
 	if (a->error)
 		fail(mv, (int)a->error);
+	else if (mv->pull_from)
+		next(mv, mv->step);
 	else if (mv->step == RAM)
 		next(mv, COPY);
 	else if (mv->step == COPY)

@@ -110,26 +110,31 @@ void move_map_text_pages(pid_t pid, const char *program, nodeid_t node,
 		(void)fclose(maps);
 }
 
-void move_map_add(struct agent_request *r, const struct agent_range *range)
+bool move_map_add(struct agent_request *r, const struct agent_range *range,
+		  uint64_t gap)
 {
 	struct agent_range *last = r->ranges + r->nr_ranges - 1;
 
-	if (r->nr_ranges && (last->start + last->bytes == range->start ||
-			     r->nr_ranges == AGENT_MAX_RANGES))
+	if (r->nr_ranges && range->start - (last->start + last->bytes) <= gap)
 		last->bytes = range->start + range->bytes - last->start;
+	else if (r->nr_ranges == AGENT_MAX_RANGES)
+		return false;
 	else
 		r->ranges[r->nr_ranges++] = *range;
+	return true;
 }
 
-int move_map_fill(struct agent_request *r, FILE *maps)
+int move_map_fill(struct agent_request *r, FILE *maps, uint64_t from)
 {
+	uint64_t gap = r->what == AGENT_ANON ? MOVE_MAP_GAP : 0;
 	char line[LINE_MAX_BYTES];
 	struct agent_range range;
 
 	r->nr_ranges = 0;
 	while (fgets(line, sizeof(line), maps))
-		if (move_map_line(line, r->what, &range))
-			move_map_add(r, &range);
+		if (move_map_line(line, r->what, &range) &&
+		    range.start >= from && !move_map_add(r, &range, gap))
+			return 1;
 	if (ferror(maps))
 		return -EIO;
 	return r->nr_ranges ? 0 : -ENODATA;

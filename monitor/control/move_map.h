@@ -49,13 +49,29 @@ void move_map_text_pages(pid_t pid, const char *program, nodeid_t node,
 /* The lines of a process. NULL: errno of open(). */
 FILE *move_map_open(pid_t pid);
 
-/* Add a range above the others; beyond AGENT_MAX_RANGES the last one grows. */
-void move_map_add(struct agent_request *r, const struct agent_range *range);
+/**
+ * move_map_add() - add a range above the others
+ * @gap: what lies between it and the one before, up to so many bytes, may
+ *       become a part of that one
+ *
+ * Return: false: there are AGENT_MAX_RANGES already.
+ */
+bool move_map_add(struct agent_request *r, const struct agent_range *range,
+		  uint64_t gap);
 
 /**
  * move_map_fill() - the ranges of @r, for r->what, from @maps
- * Return: 0; -EIO; -ENODATA nothing counts.
+ * @from: 0, or where the last request ended: guest memory with overlays in it
+ *        is many mappings, and has more ranges than a request
+ *
+ * For AGENT_ANON small gaps are looked at as well (MOVE_MAP_GAP): no page that
+ * does not count is private. For AGENT_FILE they are not: what is overlaid is
+ * everybody's.
+ *
+ * Return: 0 these are all; 1 there are more; -EIO; -ENODATA nothing counts.
  */
-MUST_CHECK int move_map_fill(struct agent_request *r, FILE *maps);
+#define MOVE_MAP_GAP MIB(64)
+MUST_CHECK int move_map_fill(struct agent_request *r, FILE *maps,
+			     uint64_t from);
 
 #endif

@@ -54,10 +54,16 @@ static const struct argp_option argp_options[] = {
 	  "Guest memory (default: 256M) and its home node; strict: all of it "
 	  "there or none",
 	  0 },
-	{ "disk", KEY_DISK, "path=FILE[,cow=FILE|,snapshot|,ro][,serial=TEXT]",
+	{ "disk", KEY_DISK,
+	  "path=FILE[,cow=FILE|,snapshot|,ro][,pmem][,serial=TEXT][,cache=off]",
 	  0,
 	  "Disk, a raw file; cow: writes go to this copy-on-write file (see "
-	  "'disco image'), snapshot: to one that is forgotten; may be repeated",
+	  "'disco image'), snapshot: to one that is forgotten; pmem: memory "
+	  "of the guest instead of a block device; cache=off: not through the "
+	  "buffer cache; may be repeated",
+	  0 },
+	{ "group", KEY_GROUP, "NAME", 0,
+	  "Share cached blocks only with VMs of this group (default: default)",
 	  0 },
 	{ "name", KEY_NAME, "NAME", 0, "Name (default: vm)", 0 },
 	{ "count", KEY_COUNT, "COUNT", 0,

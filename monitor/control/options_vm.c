@@ -113,6 +113,17 @@ static int memory_item(void *obj, const struct keyval *kv,
 	return vm_set_huge(vm, kv->value, at);
 }
 
+static int disk_cache(struct disk_config *disk, const struct keyval *kv,
+		      const struct config_at *at)
+{
+	bool cache = true;
+	int err = get_switch(kv, &cache, at);
+
+	if (!err)
+		disk->no_cache = !cache;
+	return err;
+}
+
 static int disk_item(void *obj, const struct keyval *kv,
 		     const struct config_at *at)
 {
@@ -123,9 +134,15 @@ static int disk_item(void *obj, const struct keyval *kv,
 		return get_switch(kv, &disk->read_only, at);
 	if (strcmp(kv->key, "snapshot") == 0)
 		return get_switch(kv, &disk->snapshot, at);
+	if (strcmp(kv->key, "pmem") == 0)
+		return get_switch(kv, &disk->pmem, at);
+	if (strcmp(kv->key, "cache") == 0)
+		return disk_cache(disk, kv, at);
 	if (strcmp(kv->key, "path") != 0 && strcmp(kv->key, "cow") != 0 &&
 	    strcmp(kv->key, "serial") != 0)
-		return bad_key(kv->key, "path, cow, snapshot, ro, serial", at);
+		return bad_key(kv->key,
+			       "path, cow, snapshot, ro, pmem, serial, cache",
+			       at);
 	err = need_value(kv, at);
 	if (err)
 		return err;
@@ -206,6 +223,12 @@ static int apply_name(struct vm_draft *draft, const char *arg,
 	return vm_set_name(&draft->vm, arg, at);
 }
 
+static int apply_group(struct vm_draft *draft, const char *arg,
+		       const struct config_at *at)
+{
+	return vm_set_group(&draft->vm, arg, at);
+}
+
 static int apply_count(struct vm_draft *draft, const char *arg,
 		       const struct config_at *at)
 {
@@ -228,6 +251,7 @@ static const struct {
 	{ KEY_MEMORY, "--memory", apply_memory },
 	{ KEY_DISK, "--disk", apply_disk },
 	{ KEY_NAME, "--name", apply_name },
+	{ KEY_GROUP, "--group", apply_group },
 	{ KEY_COUNT, "--count", apply_count },
 };
 

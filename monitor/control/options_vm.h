@@ -13,6 +13,7 @@ enum vm_option_key {
 	KEY_MEMORY,
 	KEY_DISK,
 	KEY_NAME,
+	KEY_GROUP,
 	KEY_VM_END,
 	KEY_COUNT = 'n',
 };

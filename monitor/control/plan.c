@@ -44,13 +44,14 @@ static void print_disks(const struct vm_config *vm, FILE *out)
 	if (vm->nr_disks == 0)
 		(void)fputs("-", out);
 	for (unsigned i = 0; i < vm->nr_disks; i++)
-		(void)fprintf(out, "%s%s%s%s%s", i ? " " : "",
+		(void)fprintf(out, "%s%s%s%s%s%s", i ? " " : "",
 			      vm->disks[i].path,
 			      vm->disks[i].cow ? ",cow=" : "",
 			      vm->disks[i].cow ? vm->disks[i].cow : "",
 			      vm->disks[i].read_only  ? ",ro"
 			      : vm->disks[i].snapshot ? ",snapshot"
-						      : "");
+						      : "",
+			      vm->disks[i].pmem ? ",pmem" : "");
 	(void)fputc('\n', out);
 }
 

@@ -88,6 +88,9 @@ static void make_record(const struct launch *l, unsigned i,
 				 .start_ns = w->start_ns };
 	(void)snprintf(r->name, sizeof(r->name), "%s", vm->name);
 	cut(r->kernel, sizeof(r->kernel), vm->kernel);
+	(void)snprintf(r->group, sizeof(r->group), "%s",
+		       vm->group ? vm->group : GROUP_DEFAULT);
+	r->nr_cached = launch_cached(l, i, r->cached);
 }
 
 static int start_one(struct launch *l, unsigned i, const struct starter *st,

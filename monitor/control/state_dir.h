@@ -29,6 +29,12 @@ struct state_dir {
 	int lock;   /* -1: not held */
 };
 
+/* A disk whose image is read through the buffer cache. */
+struct vm_cached {
+	unsigned disk; /* number in its VM */
+	int fd;	       /* of the image, in the worker */
+};
+
 /* What has to be known of a VM to find it again. */
 struct vm_record {
 	char name[VM_NAME_MAX + 1];
@@ -38,8 +44,11 @@ struct vm_record {
 	bool fixed; /* asked for by number, or strict: not moved unasked */
 	unsigned nr_vcpus;
 	uint64_t memory_bytes;
-	uint64_t start_ns; /* CLOCK_MONOTONIC */
-	char kernel[256];  /* for people; cut when longer */
+	uint64_t start_ns;	     /* CLOCK_MONOTONIC */
+	char kernel[256];	     /* for people; cut when longer */
+	char group[VM_NAME_MAX + 1]; /* who shares its cached blocks */
+	unsigned nr_cached;
+	struct vm_cached cached[VM_MAX_DISKS];
 };
 
 #define STATE_DIR_NONE ((struct state_dir){ .fd = -1, .vms = -1, .lock = -1 })

@@ -11,7 +11,7 @@
 #include "monitor/control/state_dir.h"
 
 #define FORMAT	   1
-#define RECORD_MAX 4096
+#define RECORD_MAX 8192
 #define SUFFIX	   ".json"
 
 /* Which boot of this machine: start times are counted from it. */
@@ -26,6 +26,18 @@ static void boot_id(char *out, size_t size)
 	out[strcspn(out, "\n")] = '\0';
 }
 
+/* [[disk, descriptor], ...] */
+static json_t *pack_cached(const struct vm_record *r)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < r->nr_cached; i++)
+		(void)json_array_append_new(
+			list, json_pack("[i, i]", (int)r->cached[i].disk,
+					r->cached[i].fd));
+	return list;
+}
+
 static json_t *pack(const struct vm_record *r)
 {
 	char boot[64];
@@ -33,12 +45,13 @@ static json_t *pack(const struct vm_record *r)
 	boot_id(boot, sizeof(boot));
 	return json_pack(
 		"{s:i, s:s, s:s, s:i, s:I, s:i, s:b, s:i, s:I, s:I, "
-		"s:s}",
+		"s:s, s:s, s:o}",
 		"version", FORMAT, "boot", boot, "name", r->name, "pid",
 		(int)r->pid, "pid_start", (json_int_t)r->pid_start, "node",
 		(int)r->node, "fixed", r->fixed, "vcpus", (int)r->nr_vcpus,
 		"memory_bytes", (json_int_t)r->memory_bytes, "start_ns",
-		(json_int_t)r->start_ns, "kernel", r->kernel);
+		(json_int_t)r->start_ns, "kernel", r->kernel, "group", r->group,
+		"cached", pack_cached(r));
 }
 
 static int write_new(const struct state_dir *s, const char *name,
@@ -98,9 +111,32 @@ static bool sane(const struct vm_record *r)
 	       r->nr_vcpus <= VM_MAX_VCPUS && r->memory_bytes;
 }
 
+/* Not said by older monitors: then none is. */
+static int unpack_cached(json_t *list, struct vm_record *r)
+{
+	json_t *item;
+	size_t i;
+
+	json_array_foreach(list, i, item)
+	{
+		struct vm_cached *c = &r->cached[i];
+		int disk = -1;
+
+		if (i == VM_MAX_DISKS ||
+		    json_unpack(item, "[i, i]", &disk, &c->fd) < 0 ||
+		    disk < 0 || disk >= VM_MAX_DISKS || c->fd < 0)
+			return -EBADMSG;
+		c->disk = (unsigned)disk;
+		r->nr_cached++;
+	}
+	return 0;
+}
+
 static int unpack(json_t *root, struct vm_record *r)
 {
 	const char *name = "", *kernel = "", *boot = "";
+	const char *group = GROUP_DEFAULT;
+	json_t *cached = NULL;
 	json_int_t pid_start = 0, memory = 0, start = 0;
 	int version = 0, pid = 0, node = 0, vcpus = 0;
 	int fixed = 1; /* not said by older monitors */
@@ -108,11 +144,12 @@ static int unpack(json_t *root, struct vm_record *r)
 
 	if (json_unpack(root,
 			"{s:i, s:s, s:s, s:i, s:I, s:i, s?b, s:i, s:I, "
-			"s:I, s:s}",
+			"s:I, s:s, s?s, s?o}",
 			"version", &version, "boot", &boot, "name", &name,
 			"pid", &pid, "pid_start", &pid_start, "node", &node,
 			"fixed", &fixed, "vcpus", &vcpus, "memory_bytes",
-			&memory, "start_ns", &start, "kernel", &kernel) < 0 ||
+			&memory, "start_ns", &start, "kernel", &kernel, "group",
+			&group, "cached", &cached) < 0 ||
 	    version != FORMAT)
 		return -EBADMSG;
 	*r = (struct vm_record){ .pid = pid,
@@ -124,8 +161,9 @@ static int unpack(json_t *root, struct vm_record *r)
 				 .start_ns = (uint64_t)start };
 	(void)snprintf(r->name, sizeof(r->name), "%s", name);
 	(void)snprintf(r->kernel, sizeof(r->kernel), "%s", kernel);
+	(void)snprintf(r->group, sizeof(r->group), "%s", group);
 	boot_id(now, sizeof(now));
-	if (!sane(r))
+	if (unpack_cached(cached, r) || !sane(r))
 		return -EBADMSG;
 	return strcmp(now, boot) == 0 ? 0 : -ESTALE;
 }

@@ -42,6 +42,11 @@ struct dev_host_ops {
 	int (*watch)(struct dev_host *h, struct io_watch *w,
 		     uint32_t epoll_events);
 	/*
+	 * The guest does not need what these pages hold. Those that are not
+	 * its RAM are ignored. Context: I/O thread.
+	 */
+	void (*free_pages)(struct dev_host *h, gfn_t first, uint64_t nr);
+	/*
 	 * End the VM; the first reason counts. Returns at once, the vCPUs stop
 	 * soon after. Context: any thread.
 	 */

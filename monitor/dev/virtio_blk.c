@@ -318,8 +318,10 @@ int virtio_blk_drain(struct virtio_blk *b, int ms)
 
 	(void)pthread_mutex_lock(&b->v.lock);
 	while (b->v.in_flight && !err) {
-		int n = poll(&p, 1, ms);
+		int n;
 
+		disk_hurry(b->disk);
+		n = poll(&p, 1, ms);
 		if (n == 0)
 			err = -ETIMEDOUT;
 		else if (n < 0 && errno != EINTR)

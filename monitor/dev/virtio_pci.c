@@ -108,6 +108,19 @@ void virtio_push(struct virtio_dev *v, unsigned queue, uint16_t head,
 		interrupt(v, ISR_QUEUE, q->vector);
 }
 
+void virtio_set_config(struct virtio_dev *v, unsigned off, const void *from,
+		       unsigned bytes)
+{
+	lock(v);
+	if (memcmp(v->config + off, from, bytes) != 0) {
+		memcpy(v->config + off, from, bytes);
+		v->generation++;
+		if (v->status & VIRTIO_STATUS_DRIVER_OK)
+			interrupt(v, ISR_CONFIG, v->config_vector);
+	}
+	unlock(v);
+}
+
 /* --- reset --- */
 
 static void finish_reset(struct virtio_dev *v)
@@ -372,7 +385,10 @@ static uint64_t bar_read(struct pci_dev *d, uint64_t off, unsigned len)
 	case BAR_ISR:
 		return in_region ? 0 : atomic_exchange(&v->isr, 0);
 	case BAR_DEVICE:
-		return device_read(v, in_region, len);
+		lock(v);
+		value = device_read(v, in_region, len);
+		unlock(v);
+		return value;
 	case BAR_MSIX:
 		return msix_table_read(&d->msix, in_region, len);
 	case BAR_PBA:

@@ -19,7 +19,7 @@
 #include "monitor/dev/pci.h"
 #include "monitor/dev/virtqueue.h"
 
-#define VIRTIO_MAX_QUEUES 4
+#define VIRTIO_MAX_QUEUES 5
 #define VIRTIO_CONFIG_MAX 64 /* bytes of device configuration */
 
 #define VIRTIO_F_INDIRECT  (1ull << 28)
@@ -62,13 +62,13 @@ struct virtio_queue {
 
 struct virtio_dev {
 	struct pci_dev pci;
-	const struct virtio_ops *ops;	   /* [I] */
-	struct dev_host *host;		   /* [I] */
-	uint64_t features;		   /* [I] offered */
-	uint8_t config[VIRTIO_CONFIG_MAX]; /* [I after start] */
-	unsigned config_bytes;		   /* [I] */
+	const struct virtio_ops *ops; /* [I] */
+	struct dev_host *host;	      /* [I] */
+	uint64_t features;	      /* [I] offered */
+	unsigned config_bytes;	      /* [I] */
 
 	pthread_mutex_t lock; /* everything below */
+	uint8_t config[VIRTIO_CONFIG_MAX];
 	uint64_t driver_features;
 	uint32_t feature_select, driver_feature_select;
 	uint16_t queue_select;
@@ -93,6 +93,16 @@ MUST_CHECK int virtio_init(struct virtio_dev *v, struct dev_host *host,
 			   const struct virtio_ops *ops, uint64_t features,
 			   const void *config, unsigned config_bytes);
 void virtio_destroy(struct virtio_dev *v);
+
+/**
+ * virtio_set_config() - change the device's configuration
+ * @off, @bytes: inside config_bytes
+ *
+ * The driver is told, if that makes a difference.
+ * Context: any thread, lock not held. Source: virtio 1.2, 2.5.
+ */
+void virtio_set_config(struct virtio_dev *v, unsigned off, const void *from,
+		       unsigned bytes);
 
 /* --- for device types, lock held --- */
 

@@ -121,7 +121,7 @@ static int add_piece(struct vq *q, struct vq_chain *c, const struct vq_desc *d)
 		return refuse(q, EPROTO, "readable piece after a writable one");
 	if (d->len == 0)
 		return 0;
-	at = ram_at(q->ram, gpa(d->addr), d->len);
+	at = ram_buffer(q->ram, gpa(d->addr), d->len, d->flags & DESC_F_WRITE);
 	if (!at)
 		return refuse(q, EPROTO, "buffer is not in guest memory");
 	c->iov[n] = (struct iovec){ .iov_base = at, .iov_len = d->len };

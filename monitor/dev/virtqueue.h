@@ -7,7 +7,8 @@
  *      once; checks and uses see the copy. Rewriting it meanwhile changes
  *      nothing.
  *  V2  A chain handed out has at most VQ_MAX_IOV pieces, each wholly inside
- *      guest RAM; readable pieces come before writable ones.
+ *      guest RAM or a window above it (ram_buffer()); readable pieces come
+ *      before writable ones. Rings and tables are in RAM.
  *  V3  Walking a chain takes at most VQ_MAX_IOV steps, whatever it says.
  *  V4  At most @size chains are out at any time.
  *  V5  What breaks the rules marks the queue broken (-EPROTO, @why says

@@ -11,6 +11,13 @@ union control {
 	struct cmsghdr align;
 };
 
+void fds_close(const int *fds, unsigned nr)
+{
+	for (unsigned i = 0; i < nr; i++)
+		if (fds[i] >= 0)
+			(void)close(fds[i]);
+}
+
 int fds_send(int sock, const void *bytes, size_t len, const int *fds,
 	     unsigned nr, int flags)
 {

@@ -39,4 +39,7 @@ MUST_CHECK int fds_send(int sock, const void *bytes, size_t len, const int *fds,
 MUST_CHECK ssize_t fds_receive(int sock, void *bytes, size_t len, int *fds,
 			       unsigned nr);
 
+/* Close those of @nr that are not -1. */
+void fds_close(const int *fds, unsigned nr);
+
 #endif

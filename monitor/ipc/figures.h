@@ -8,6 +8,7 @@
  *	block		only writer	readers
  *	magic		main thread, before the vCPUs run	control
  *	io		I/O thread	control
+ *	cache		I/O thread	control
  *	vcpus[n]	thread of vCPU n	control, I/O thread
  *
  * Every word is a count of its own that only grows, so each is stored and
@@ -28,7 +29,7 @@
 #include "disco/config.h"
 
 #define FIGURES_NAME  "disco-figures"
-#define FIGURES_MAGIC 0x3153455255474946ull /* "FIGURES1" */
+#define FIGURES_MAGIC 0x3253455255474946ull /* "FIGURES2" */
 
 /* Why KVM_RUN returned. */
 enum figures_exit {
@@ -51,19 +52,43 @@ struct figures_vcpu {
 struct figures_io {
 	/* [A: I/O thread / control, relaxed] */
 	_Alignas(128) _Atomic(uint64_t) wakeups; /* of the loop */
-	_Atomic(uint64_t) events; /* descriptors that were ready */
+	_Atomic(uint64_t) events;      /* descriptors that were ready */
+	_Atomic(uint64_t) freed_pages; /* of guest RAM, given to the host */
+};
+
+/* Of cowdisk/cache.h, and of the pmap, as they were when it last had a look:
+ * sizes as well as counts. */
+enum figures_cache_word {
+	FIGURES_HIT_BLOCKS = 0,
+	FIGURES_OVERLAID_BLOCKS,
+	FIGURES_MISSED_BLOCKS,
+	FIGURES_DIRECT_BLOCKS,
+	FIGURES_ASKED,
+	FIGURES_LOST,
+	FIGURES_LATE,
+	FIGURES_DEPTH,	     /* requests that the agent has not taken */
+	FIGURES_SHOWN_PAGES, /* overlays now */
+	FIGURES_MAPPINGS,    /* they take, of the budget */
+	FIGURES_NR_CACHE
+};
+
+struct figures_cache {
+	/* [A: I/O thread / control, relaxed] */
+	_Alignas(128) _Atomic(uint64_t) words[FIGURES_NR_CACHE];
 };
 
 struct figures {
 	/* [A: main thread / control, relaxed] */
 	_Alignas(128) _Atomic(uint64_t) magic;
 	struct figures_io io;
+	struct figures_cache cache;
 	struct figures_vcpu vcpus[VM_MAX_VCPUS];
 };
 
 _Static_assert(sizeof(struct figures_vcpu) == 128, "shared layout");
 _Static_assert(offsetof(struct figures, io) == 128, "shared layout");
-_Static_assert(offsetof(struct figures, vcpus) == 256, "shared layout");
+_Static_assert(offsetof(struct figures, cache) == 256, "shared layout");
+_Static_assert(offsetof(struct figures, vcpus) == 384, "shared layout");
 
 #define FIGURES_BYTES                                                          \
 	((sizeof(struct figures) + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES)

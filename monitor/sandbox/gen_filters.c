@@ -9,6 +9,7 @@
  * kills the process (SIGSYS), which the control process reports by name.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/kvm.h>
 #include <seccomp.h>
@@ -21,11 +22,19 @@
 
 #define MAX_CALLS 48
 
+/* A call that is allowed with this second argument only. */
+struct second {
+	int call;
+	unsigned long value;
+};
+
 struct thread_class {
 	const char *name;
 	int calls[MAX_CALLS];	  /* allowed with any arguments; 0 ends */
 	unsigned long ioctls[12]; /* allowed requests; 0 ends */
+	struct second seconds[8]; /* .call 0 ends */
 	bool moves;		  /* allow_moves() */
+	bool regions;		  /* allow_regions() */
 };
 
 /* read(2) is number 0: given apart, in every class. */
@@ -52,6 +61,7 @@ static const struct thread_class classes[] = {
 		     SCMP_SYS(io_uring_enter), SCMP_SYS(preadv),
 		     SCMP_SYS(pwritev), SCMP_SYS(pread64), SCMP_SYS(preadv2),
 		     SCMP_SYS(fdatasync), SCMP_SYS(fallocate),
+		     SCMP_SYS(pwrite64), /* overlays into RAM */
 		     SCMP_SYS(fadvise64), SCMP_SYS(close), SCMP_SYS(getrandom),
 		     SCMP_SYS(move_pages), /* where guest memory is */
 		     SCMP_SYS(futex), SCMP_SYS(rt_sigreturn),
@@ -62,15 +72,33 @@ static const struct thread_class classes[] = {
 		     SCMP_SYS(madvise), SCMP_SYS(exit), SCMP_SYS(exit_group),
 		     SCMP_SYS(restart_syscall) },
 	  .ioctls = { KVM_IRQ_LINE, KVM_SET_GSI_ROUTING, KVM_IRQFD,
-		      KVM_IOEVENTFD, KVM_SET_USER_MEMORY_REGION },
-	  .moves = true },
+		      KVM_IOEVENTFD, KVM_SET_USER_MEMORY_REGION,
+		      KVM_GET_DIRTY_LOG },
+	  .moves = true,
+	  .regions = true },
 	{ .name = "agent",
-	  .calls = { SCMP_SYS(poll), SCMP_SYS(recvmsg), SCMP_SYS(sendmsg),
+	  .calls = { SCMP_SYS(epoll_wait), SCMP_SYS(epoll_ctl), /* links */
+		     SCMP_SYS(recvmsg), SCMP_SYS(sendmsg),	/* control */
+		     SCMP_SYS(recvfrom), SCMP_SYS(sendto),	/* wake-ups */
 		     SCMP_SYS(close), SCMP_SYS(move_pages),
-		     SCMP_SYS(pread64),			  /* pagemap */
+		     SCMP_SYS(poll),	/* pages that are busy, a full ring */
+		     SCMP_SYS(pread64), /* pagemap; images without a ring */
 		     SCMP_SYS(pwrite64), SCMP_SYS(lseek), /* copies */
+		     /* images: the ring can read, and nothing else */
+		     SCMP_SYS(io_uring_enter), SCMP_SYS(fadvise64),
+		     /* is it a region; fstat(3) is newfstatat(2) for some */
+		     SCMP_SYS(fstat), SCMP_SYS(newfstatat), SCMP_SYS(fstatfs),
+		     /* stores and links come and go: mappings, malloc */
+		     SCMP_SYS(munmap), SCMP_SYS(brk),
+		     SCMP_SYS(madvise), /* no huge pages in a store */
 		     SCMP_SYS(clock_gettime), SCMP_SYS(exit_group),
-		     SCMP_SYS(restart_syscall) } },
+		     SCMP_SYS(restart_syscall) },
+	  .seconds = { { SCMP_SYS(fcntl), F_GETFL }, /* O_DIRECT? */
+		       { SCMP_SYS(fcntl), F_GET_SEALS },
+		       { SCMP_SYS(fcntl), F_ADD_SEALS }, /* region_take() */
+		       /* what was evicted */
+		       { SCMP_SYS(fallocate),
+			 FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE } } },
 };
 
 /* What descriptors that control sends may take the places of. */
@@ -101,6 +129,20 @@ static int allow_moves(scmp_filter_ctx ctx)
 	return err;
 }
 
+/* Regions that come while a guest runs: whether they can shrink is asked, and
+ * that this thread alone writes is sealed. No other fcntl(). */
+static int allow_regions(scmp_filter_ctx ctx)
+{
+	static const int commands[] = { F_GET_SEALS, F_ADD_SEALS };
+	int err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(fstatfs), 0);
+
+	for (size_t i = 0; !err && i < ARRAY_SIZE(commands); i++)
+		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
+				       SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffff,
+					       (scmp_datum_t)commands[i]));
+	return err;
+}
+
 static int allow_calls(scmp_filter_ctx ctx, const struct thread_class *c)
 {
 	int err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(read), 0);
@@ -111,6 +153,11 @@ static int allow_calls(scmp_filter_ctx ctx, const struct thread_class *c)
 		err = seccomp_rule_add(
 			ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
 			SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffff, c->ioctls[i]));
+	for (size_t i = 0; !err && c->seconds[i].call; i++)
+		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, c->seconds[i].call,
+				       1,
+				       SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffff,
+					       c->seconds[i].value));
 	/* Memory for malloc, never code. */
 	if (!err)
 		err = seccomp_rule_add(
@@ -122,6 +169,8 @@ static int allow_calls(scmp_filter_ctx ctx, const struct thread_class *c)
 			SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
 	if (!err && c->moves)
 		err = allow_moves(ctx);
+	if (!err && c->regions)
+		err = allow_regions(ctx);
 	return err;
 }
 

@@ -7,14 +7,23 @@
 #define LEAF1_X2APIC	   (1u << 21)
 #define LEAF1_TSC_DEADLINE (1u << 24)
 #define LEAF1_HYPERVISOR   (1u << 31)
-#define LEAF1_HTT	   (1u << 28) /* edx */
-#define LEVEL_CORE	   2u	      /* leaf 0xb level type */
+#define LEAF1_HTT	   (1u << 28)  /* edx */
+#define LEAF_ADDRESSES	   0x80000008u /* eax: bits of an address */
+#define LEVEL_CORE	   2u	       /* leaf 0xb level type */
 #define LEVEL_THREAD	   1u
 
 int cpuid_supported(int kvm_fd, struct cpuid_table *t)
 {
 	t->head.nent = CPUID_MAX_ENTRIES;
 	return ioctl(kvm_fd, KVM_GET_SUPPORTED_CPUID, t) < 0 ? -errno : 0;
+}
+
+unsigned cpuid_phys_bits(const struct cpuid_table *t)
+{
+	for (uint32_t i = 0; i < t->head.nent; i++)
+		if (t->entries[i].function == LEAF_ADDRESSES)
+			return t->entries[i].eax & 0xff;
+	return 36;
 }
 
 /* Bits needed to number @n things. */

@@ -22,6 +22,9 @@ struct cpuid_table {
 /* Ask KVM (system descriptor). Return: 0 or -errno. */
 MUST_CHECK int cpuid_supported(int kvm_fd, struct cpuid_table *t);
 
+/* Width of physical addresses, in bits; 36 where it is not said. */
+unsigned cpuid_phys_bits(const struct cpuid_table *t);
+
 /* Fill in vCPU @index of @nr. Pure; may be repeated on the same table. */
 void cpuid_set_topology(struct cpuid_table *t, unsigned index, unsigned nr,
 			bool tsc_deadline);

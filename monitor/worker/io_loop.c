@@ -61,6 +61,8 @@ int io_loop_run(struct io_loop *l)
 
 			w->ready(w, e[i].events);
 		}
+		if (l->turned)
+			l->turned(l);
 	}
 	return 0;
 }

@@ -12,7 +12,9 @@
 
 struct io_loop {
 	int epoll_fd;
-	bool stop;		    /* set by a callback */
+	bool stop; /* set by a callback */
+	/* After each turn; NULL: nothing. */
+	void (*turned)(struct io_loop *l);
 	struct figures_io *figures; /* what it counts to; NULL: nothing */
 };
 

@@ -3,6 +3,11 @@
 
 #include "monitor/worker/layout.h"
 
+/* Mappings of all pmem disks: a quarter of what Linux allows a process. */
+#define PMEM_MAPPINGS 16384u
+
+_Static_assert(VM_MAX_DISKS <= RAM_MAX_WINDOWS, "a window a disk");
+
 static int add_ports(struct machine *m)
 {
 	const struct {
@@ -57,26 +62,85 @@ static int add_small_devices(struct machine *m)
 }
 
 /* @fd: the disk's first descriptor; moved past its last one. */
-static int open_disk(const struct worker_disk *d, int *fd, struct disk **out)
+static int open_disk(const struct worker_disk *d, unsigned depth, int *fd,
+		     struct disk **out)
 {
 	const char *why = ""; /* control has checked the file: not expected */
 	int base = *fd;
 
 	if (d->kind == WORKER_DISK_RAW) {
 		*fd += 1;
-		return disk_open(base, d->read_only, VIRTIO_BLK_DEPTH, out);
+		return disk_open(base, d->read_only, depth, out);
 	}
 	*fd += 2;
-	return disk_open_cow(base, base + 1, d->kind == WORKER_DISK_TEMP,
-			     VIRTIO_BLK_DEPTH, out, &why);
+	return disk_open_cow(base, base + 1, d->kind == WORKER_DISK_TEMP, depth,
+			     out, &why);
+}
+
+/* For each of them. */
+static uint64_t pmem_budget(const struct worker_spec *s)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < s->nr_disks; i++)
+		n += s->disks[i].pmem != 0;
+	return n ? PMEM_MAPPINGS / n : 0;
+}
+
+/* Only what is kept is a disk; the rest is pages of the base. */
+static int open_pmem(const struct worker_disk *d, uint64_t budget, int *fd,
+		     struct dax **out)
+{
+	struct dax_source src = { .bytes = d->bytes, .base = *fd, .cow = -1 };
+	int err = 0;
+
+	if (d->kind == WORKER_DISK_RAW) {
+		*fd += 1;
+	} else {
+		src.cow = src.base + 1;
+		err = open_disk(d, DAX_DEPTH, fd, &src.disk);
+	}
+	return err ? err : dax_create(&src, budget, out);
+}
+
+static int add_pmem(struct machine *m, unsigned i, int *fd)
+{
+	const struct worker_disk *d = &m->vm.spec->disks[i];
+	struct dax *dax;
+	int err = open_pmem(d, pmem_budget(m->vm.spec), fd, &dax);
+
+	if (err)
+		return err;
+	err = region_add(&m->vm, &m->regions[i], dax, d->read_only,
+			 d->kind == WORKER_DISK_COW);
+	if (err)
+		return err;
+	err = virtio_pmem_create(&m->vm.host, dax, &m->pmems[i]);
+	if (err)
+		return err;
+	return pci_add(&m->vm.pci, &virtio_pmem_dev(m->pmems[i])->pci);
+}
+
+/* The base of a disk does not change; a raw one may be written. */
+static bool can_cache(const struct worker_disk *d)
+{
+	return d->kind != WORKER_DISK_RAW || d->read_only;
 }
 
 static int add_disk(struct machine *m, unsigned i, int *fd)
 {
 	const struct worker_disk *d = &m->vm.spec->disks[i];
 	struct disk *disk;
-	int err = open_disk(d, fd, &disk);
+	int err;
 
+	if (d->pmem)
+		return add_pmem(m, i, fd);
+	err = open_disk(d, VIRTIO_BLK_DEPTH, fd, &disk);
+	if (!err && can_cache(d) && m->buffers.cache) {
+		err = disk_use_cache(disk, m->buffers.cache, i);
+		if (err)
+			disk_close(disk);
+	}
 	if (err)
 		return err;
 	err = virtio_blk_create(&m->vm.host, disk, d->bytes, d->read_only,
@@ -84,6 +148,18 @@ static int add_disk(struct machine *m, unsigned i, int *fd)
 	if (err)
 		return err;
 	return pci_add(&m->vm.pci, &virtio_blk_dev(m->disks[i])->pci);
+}
+
+static void turned(struct io_loop *l)
+{
+	buffers_turned(&container_of(l, struct machine, vm.loop)->buffers);
+}
+
+static int add_balloon(struct machine *m)
+{
+	int err = virtio_balloon_init(&m->balloon, &m->vm.host);
+
+	return err ? err : pci_add(&m->vm.pci, &m->balloon.v.pci);
 }
 
 int machine_create(struct machine *m, const struct worker_spec *spec,
@@ -104,10 +180,18 @@ int machine_create(struct machine *m, const struct worker_spec *spec,
 		return err;
 	*what = "entropy and panic devices";
 	err = add_small_devices(m);
-	*what = "disks";
+	*what = "buffer cache";
+	if (!err && spec->adoptable)
+		err = buffers_create(&m->buffers, &m->vm);
+	if (!err && m->buffers.cache)
+		m->vm.loop.turned = turned;
+	*what = err ? *what : "disks";
 	for (unsigned i = 0; !err && i < spec->nr_disks; i++)
 		err = add_disk(m, i, &fd);
-	return err;
+	if (err)
+		return err;
+	*what = "balloon";
+	return add_balloon(m);
 }
 
 int machine_settle(struct machine *m)
@@ -116,8 +200,9 @@ int machine_settle(struct machine *m)
 
 	for (unsigned i = 0; i < m->vm.spec->nr_disks; i++) {
 		int one = virtio_blk_settle(m->disks[i]);
+		int two = virtio_pmem_settle(m->pmems[i]);
 
-		err = err ? err : one;
+		err = err ? err : one ? one : two;
 	}
 	return err;
 }

@@ -8,9 +8,12 @@
 #include "monitor/dev/console.h"
 #include "monitor/dev/power.h"
 #include "monitor/dev/serial.h"
+#include "monitor/dev/virtio_balloon.h"
 #include "monitor/dev/virtio_blk.h"
 #include "monitor/dev/virtio_console.h"
+#include "monitor/dev/virtio_pmem.h"
 #include "monitor/dev/virtio_rng.h"
+#include "monitor/worker/buffers.h"
 #include "monitor/worker/vm.h"
 
 struct machine {
@@ -20,7 +23,12 @@ struct machine {
 	struct virtio_console hvc;
 	struct virtio_rng rng;
 	struct pvpanic pvpanic;
+	struct virtio_balloon balloon;
+	/* A disk is one or the other. */
 	struct virtio_blk *disks[VM_MAX_DISKS];
+	struct virtio_pmem *pmems[VM_MAX_DISKS];
+	struct vm_region regions[VM_MAX_DISKS];
+	struct buffers buffers;
 };
 
 /**

@@ -24,6 +24,7 @@
 #include "monitor/worker/stats.h"
 #include "monitor/worker/vcpu.h"
 
+#define REQUEST_FDS	4    /* with any request, at most */
 #define CONSOLE_LAST_MS 1000 /* a reader that is slower loses the tail */
 
 static struct worker_spec spec;
@@ -96,7 +97,7 @@ static void rehome_now(nodeid_t node, const int fds[2])
 	send_moved(WORKER_REHOMED, stall_ns, err);
 }
 
-static void obey(const struct worker_request *r, const int fds[2])
+static void obey(const struct worker_request *r, const int fds[REQUEST_FDS])
 {
 	switch ((enum worker_request_kind)r->kind) {
 	case WORKER_REQ_STATS:
@@ -126,6 +127,13 @@ static void obey(const struct worker_request *r, const int fds[2])
 		break;
 	case WORKER_REQ_ADOPT:
 		break; /* the first on its connection, and never here */
+	case WORKER_REQ_CACHE:
+	case WORKER_REQ_CACHE_END:
+	case WORKER_REQ_LINK:
+	case WORKER_REQ_UNLINK:
+		if (machine.buffers.cache)
+			buffers_obey(&machine.buffers, r, fds);
+		break;
 	}
 }
 
@@ -133,18 +141,18 @@ static void obey(const struct worker_request *r, const int fds[2])
  * A program that comes has to take the number WORKER_FD_CODE, which is the
  * lowest free one when it comes: see allow_moves() of gen_filters.c.
  */
-static ssize_t receive(int fd, struct worker_request *r, int fds[2])
+static ssize_t receive(int fd, struct worker_request *r, int fds[REQUEST_FDS])
 {
 	ssize_t n = recv(fd, r, sizeof(*r), MSG_DONTWAIT | MSG_PEEK);
 
 	if (n == (ssize_t)sizeof(*r) && r->kind == WORKER_REQ_REHOME)
 		(void)close(WORKER_FD_CODE);
-	return n <= 0 ? n : fds_receive(fd, r, sizeof(*r), fds, 2);
+	return n <= 0 ? n : fds_receive(fd, r, sizeof(*r), fds, REQUEST_FDS);
 }
 
 static void control_ready(struct io_watch *w, uint32_t events)
 {
-	int fds[2] = { -1, -1 };
+	int fds[REQUEST_FDS] = { -1, -1, -1, -1 };
 	struct worker_request r;
 	ssize_t n = receive(w->fd, &r, fds);
 

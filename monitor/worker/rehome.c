@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "disco/clock.h"
-#include "memory/rebase.h"
+#include "memory/ram_bind.h"
 #include "numa/bind.h"
 
 #define MAX_SEGMENTS 4
@@ -73,32 +73,9 @@ void rehome_text_pages(nodeid_t node, uint64_t *pages, uint64_t *local)
 	}
 }
 
-/* An image that is copied into the guest's own pages moves with them. */
-static uint32_t nr_overlays(const struct vm *vm)
-{
-	return vm->spec->huge_thp ? 0 : vm->spec->boot.nr_extents;
-}
-
 int rehome_bind(struct vm *vm, nodeid_t node)
 {
-	const struct boot_layout *b = &vm->spec->boot;
-	uint8_t *hva = vm->ram.hva;
-	uint32_t nr = nr_overlays(vm);
-	uint64_t at = 0;
-	int err = 0;
-
-	for (uint32_t i = 0; i <= nr && !err; i++) {
-		bool last = i == nr;
-		uint64_t end = last ? vm->ram.bytes : b->extents[i].gpa;
-
-		/* Images lie below RAM_LOW_END: a gpa is an offset there. */
-		if (end > at)
-			err = node_bind_memory(hva + at, end - at, node,
-					       vm->spec->strict);
-		if (!last)
-			at = end + b->extents[i].bytes;
-	}
-	return err;
+	return ram_bind(&vm->ram, node, vm->spec->strict);
 }
 
 /* Is WORKER_FD_CODE the program that runs? A newer monitor has a newer one. */
@@ -143,17 +120,10 @@ static int remap_code(void)
 	return 0;
 }
 
-static int rebase_boot(struct vm *vm, int boot)
+static int rebase_pages(struct vm *vm, int boot)
 {
-	const struct boot_layout *b = &vm->spec->boot;
-	int err = 0;
+	int err = boot_pages_rebase(vm->pmap, pagemap_fd, boot, &vm->others);
 
-	for (uint32_t i = 0; i < nr_overlays(vm) && !err; i++) {
-		const struct boot_extent *e = &b->extents[i];
-
-		err = ram_rebase(&vm->ram, gpa(e->gpa), e->bytes, pagemap_fd,
-				 boot, e->gpa);
-	}
 	/* A known number of an open descriptor: cannot fail. */
 	if (!err)
 		(void)dup3(boot, WORKER_FD_BOOT, O_CLOEXEC);
@@ -172,17 +142,20 @@ int rehome(struct machine *m, nodeid_t node, int boot, uint64_t *stall_ns)
 	vm_park(vm, PARK_MOVE);
 	/* No writer of guest memory is left when the disks are at rest. */
 	for (unsigned i = 0; i < vm->spec->nr_disks && !err; i++)
-		err = virtio_blk_drain(m->disks[i], DRAIN_MS);
+		if (m->disks[i])
+			err = virtio_blk_drain(m->disks[i], DRAIN_MS);
 	if (!err && !code)
 		err = remap_code();
 	if (!err)
-		err = rebase_boot(vm, boot);
+		err = rebase_pages(vm, boot);
 	if (!err)
 		err = vm_remake_slots(vm);
 	vm_unpark(vm, PARK_MOVE);
 	*stall_ns = clock_now_ns() - start;
 	for (unsigned i = 0; i < vm->spec->nr_disks; i++)
-		virtio_blk_go_on(m->disks[i]);
+		if (m->disks[i])
+			virtio_blk_go_on(m->disks[i]);
+	buffers_moved(&m->buffers);
 	if (!err)
 		vm->node = node;
 	return err ? err : code;

@@ -17,14 +17,14 @@ MUST_CHECK int rehome_init(void);
 /**
  * rehome_bind() - new guest memory comes from another node
  *
- * Overlaid pages are left out: the policy of a boot image is not ours.
+ * Overlaid pages are left out: the policy of their source is not ours.
  *
- * Context: I/O thread. Return: 0; what node_bind_memory() returns.
+ * Context: I/O thread. Return: 0; what ram_bind() returns.
  */
 MUST_CHECK int rehome_bind(struct vm *vm, nodeid_t node);
 
 /**
- * rehome() - program text, boot image and KVM's tables onto a node
+ * rehome() - program text, overlays and KVM's tables onto a node
  * @node:     bound to it before
  * @boot:     a copy of the boot image; becomes WORKER_FD_BOOT
  * @stall_ns: out, how long vCPUs were parked; also on error
@@ -34,7 +34,8 @@ MUST_CHECK int rehome_bind(struct vm *vm, nodeid_t node);
  * Context: I/O thread, after vm_start(). Waits for disk requests.
  * Return:  0; -ESTALE WORKER_FD_CODE is not the program that runs, all else
  *          is done; -ETIMEDOUT a disk did not come to rest, nothing is done;
- *          -errno of mmap(), madvise(), KVM_SET_USER_MEMORY_REGION.
+ *          what boot_pages_rebase() returns; -errno of mmap(),
+ *          KVM_SET_USER_MEMORY_REGION.
  */
 MUST_CHECK int rehome(struct machine *m, nodeid_t node, int boot,
 		      uint64_t *stall_ns);

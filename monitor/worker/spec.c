@@ -31,7 +31,8 @@ static bool sane(const struct worker_spec *s)
 	for (uint32_t i = 0; i < s->nr_disks; i++)
 		if (!terminated(s->disks[i].serial,
 				sizeof(s->disks[i].serial)) ||
-		    s->disks[i].kind > WORKER_DISK_TEMP)
+		    s->disks[i].kind > WORKER_DISK_TEMP ||
+		    (s->disks[i].pmem && s->disks[i].kind == WORKER_DISK_TEMP))
 			return false;
 	return boot_sane(&s->boot);
 }

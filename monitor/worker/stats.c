@@ -37,17 +37,34 @@ uint64_t stats_cpu_ns(void)
 
 /* One line of smaps: which mapping, or how many private KiB it has. */
 struct smaps_sum {
-	uint64_t ram_start, ram_end;
+	const struct ram_view *ram;
 	bool in_ram;
 	uint64_t private_bytes;
 };
+
+static bool inside(const uint8_t *hva, uint64_t bytes, uint64_t start,
+		   uint64_t end)
+{
+	return start >= (uintptr_t)hva && end <= (uintptr_t)hva + bytes;
+}
+
+/* RAM, or a window above it. */
+static bool is_guests(const struct ram_view *ram, uint64_t start, uint64_t end)
+{
+	bool is = inside(ram->hva, ram->bytes, start, end);
+
+	for (unsigned i = 0; i < ram->nr_windows && !is; i++)
+		is = inside(ram->windows[i]->hva, ram->windows[i]->bytes, start,
+			    end);
+	return is;
+}
 
 static void smaps_line(struct smaps_sum *s, const char *line)
 {
 	uint64_t start, end, kib;
 
 	if (sscanf(line, "%" SCNx64 "-%" SCNx64 " ", &start, &end) == 2) {
-		s->in_ram = start >= s->ram_start && end <= s->ram_end;
+		s->in_ram = is_guests(s->ram, start, end);
 		return;
 	}
 	if (s->in_ram)
@@ -60,9 +77,7 @@ static void smaps_line(struct smaps_sum *s, const char *line)
 /* Memory of the worker that is its alone and not the guest's. */
 static uint64_t private_bytes(const struct vm *vm)
 {
-	struct smaps_sum s = { (uintptr_t)vm->ram.hva,
-			       (uintptr_t)vm->ram.hva + vm->ram.bytes, false,
-			       0 };
+	struct smaps_sum s = { .ram = &vm->ram };
 	char buf[4096 + 1], *line, *nl;
 	size_t have = 0;
 	ssize_t n;

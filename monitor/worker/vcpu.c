@@ -167,6 +167,18 @@ static void count_exit(struct vcpu *c, enum figures_exit why)
 	figures_count(&c->figures->exits[why], 1);
 }
 
+static void run_failed(struct vcpu *c, int err)
+{
+	const char *more = "";
+
+	/* The only memory of a guest that can go away. */
+	if (err == EFAULT && c->vm->nr_regions)
+		more = "; was the file of a pmem disk truncated, or is it not "
+		       "readable any more?";
+	vm_stop(c->vm, STOP_CRASH, "vCPU %u: KVM_RUN: %s%s", c->index,
+		strerror(err), more);
+}
+
 static void run_loop(struct vcpu *c)
 {
 	while (!vm_stopping(c->vm)) {
@@ -183,8 +195,7 @@ static void run_loop(struct vcpu *c)
 			continue;
 		}
 		count_exit(c, FIGURES_ERROR);
-		vm_stop(c->vm, STOP_CRASH, "vCPU %u: KVM_RUN: %s", c->index,
-			strerror(errno));
+		run_failed(c, errno);
 	}
 }
 

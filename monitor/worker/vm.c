@@ -13,9 +13,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "memory/ram_bind.h"
 #include "monitor/worker/layout.h"
 #include "monitor/worker/vcpu.h"
-#include "numa/bind.h"
 
 #define IOAPIC_PINS 24u
 
@@ -125,6 +125,15 @@ static int host_watch(struct dev_host *h, struct io_watch *w,
 	return io_loop_watch(&from_host(h)->loop, w, epoll_events);
 }
 
+static void host_free_pages(struct dev_host *h, gfn_t first, uint64_t nr)
+{
+	struct vm *vm = from_host(h);
+
+	/* Not RAM, or could not be done: the guest loses nothing by it. */
+	if (pmap_free(vm->pmap, first, nr) == 0)
+		figures_count(&vm->figures->io.freed_pages, nr);
+}
+
 static void host_stop(struct dev_host *h, enum worker_stop why,
 		      const char *text)
 {
@@ -136,6 +145,7 @@ static const struct dev_host_ops host_ops = {
 	.ioeventfd = host_ioeventfd,
 	.irq_line = host_irq_line,
 	.watch = host_watch,
+	.free_pages = host_free_pages,
 	.stop = host_stop,
 };
 
@@ -169,10 +179,29 @@ int vm_remake_slots(struct vm *vm)
 	int err = set_slots(vm, false);
 
 	if (!err)
+		err = regions_set(vm, false);
+	if (!err)
+		err = regions_set(vm, true);
+	if (!err)
 		err = set_slots(vm, true);
 	if (err)
 		vm_stop(vm, STOP_FAILED, "memory slots, in a move: %s",
 			strerror(-err));
+	return err;
+}
+
+/* Small pages shown in a huge one would take it apart. */
+static int fill_boot_pages(struct vm *vm)
+{
+	const struct boot_layout *b = &vm->spec->boot;
+	int err = 0;
+
+	for (uint32_t i = 0; !err && i < b->nr_extents; i++) {
+		const struct boot_extent *e = &b->extents[i];
+
+		err = ram_fill(&vm->ram, gpa(e->gpa), e->bytes, WORKER_FD_BOOT,
+			       e->gpa);
+	}
 	return err;
 }
 
@@ -185,23 +214,18 @@ static int make_memory(struct vm *vm)
 	if (err)
 		return err;
 	if (s->node != NODE_AUTO) {
-		err = node_bind_memory(vm->ram.hva, s->ram_bytes, s->node,
-				       s->strict);
+		err = ram_bind(&vm->ram, s->node, s->strict);
 		if (err && (s->strict || err != -ENOSYS))
 			return err;
 	}
-	if (s->huge_thp)
-		(void)madvise(vm->ram.hva, s->ram_bytes, MADV_HUGEPAGE);
-	for (uint32_t i = 0; !err && i < s->boot.nr_extents; i++) {
-		const struct boot_extent *e = &s->boot.extents[i];
-
-		/* Small pages shown in a huge one would take it apart. */
-		err = s->huge_thp ? ram_fill(&vm->ram, gpa(e->gpa), e->bytes,
-					     WORKER_FD_BOOT, e->gpa)
-				  : ram_overlay(&vm->ram, gpa(e->gpa), e->bytes,
-						WORKER_FD_BOOT, e->gpa);
-	}
-	return err;
+	err = pmap_create(&vm->ram, pmap_budget(), &vm->pmap);
+	if (err)
+		return err;
+	if (!s->huge_thp)
+		return boot_pages_show(vm->pmap, &vm->ram, &s->boot,
+				       WORKER_FD_BOOT);
+	(void)madvise(vm->ram.hva, s->ram_bytes, MADV_HUGEPAGE);
+	return fill_boot_pages(vm);
 }
 
 static int make_irqchip(struct vm *vm)
@@ -340,6 +364,7 @@ void vm_destroy(struct vm *vm)
 	for (unsigned i = 0; i < vm->nr_vcpus; i++)
 		vcpu_destroy(&vm->vcpus[i]);
 	free(vm->vcpus);
+	pmap_destroy(vm->pmap);
 	ram_view_destroy(&vm->ram);
 	if (vm->fd >= 0)
 		(void)close(vm->fd);

@@ -16,14 +16,16 @@
 #include <stdatomic.h>
 
 #include "disco/worker_spec.h"
-#include "memory/guest_ram.h"
+#include "memory/pmap.h"
 #include "monitor/dev/bus.h"
 #include "monitor/dev/dev_host.h"
 #include "monitor/dev/pci.h"
 #include "monitor/ipc/figures.h"
+#include "monitor/worker/boot_pages.h"
 #include "monitor/worker/cpuid.h"
 #include "monitor/worker/io_loop.h"
 #include "monitor/worker/pause.h"
+#include "monitor/worker/regions.h"
 #include "numa/region.h"
 
 #define VM_MAX_MSI_ROUTES 128
@@ -49,8 +51,12 @@ struct vm {
 	int kvm_fd;			/* [I] not owned */
 	int fd;				/* [I] */
 	struct ram_view ram;		/* [I] */
-	struct region shown;		/* [I] what control reads */
-	struct figures *figures;	/* [I] in it */
+	struct pmap *pmap;		/* [I]; contents: I/O thread */
+	struct boot_others others;	/* I/O thread */
+	struct vm_region *regions[RAM_MAX_WINDOWS]; /* [I] memory above it */
+	unsigned nr_regions;			    /* [I] */
+	struct region shown;			    /* [I] what control reads */
+	struct figures *figures;		    /* [I] in it */
 	struct io_loop loop;
 	struct io_bus pio, mmio; /* [I] */
 	struct pci_bus pci;

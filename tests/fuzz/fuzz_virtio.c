@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 // LINK: monitor/dev/virtio_rng.c monitor/dev/virtio_console.c
 // LINK: monitor/dev/virtio_blk.c monitor/dev/console.c
+// LINK: monitor/dev/virtio_balloon.c
 // LINK: monitor/dev/virtio_pci.c monitor/dev/virtqueue.c
 // LINK: monitor/dev/msix.c monitor/dev/pci.c monitor/dev/bus.c
 // LINK: monitor/worker/io_loop.c memory/guest_ram.c cowdisk/disk.c
 // LINK: cowdisk/io.c cowdisk/io_fd.c cowdisk/io_ring.c cowdisk/cow_format.c
-// LINK: cowdisk/cow_map.c cowdisk/cow.c cowdisk/cow_flush.c
+// LINK: cowdisk/cow_map.c cowdisk/cow.c cowdisk/cow_flush.c cowdisk/ring.c
 // LINK: tests/unit/monitor/fake_host.c tests/unit/monitor/guest_driver.c
 // LINK: -l:liburing.a
 /*
- * A guest that does what it likes to an entropy device, a console and a disk:
- * the input is a program of register accesses, writes to its memory and
- * notifications. Checked: no device ends the VM, none makes the I/O thread
+ * A guest that does what it likes to an entropy device, a console, a disk and a
+ * balloon: the input is a program of register accesses, writes to its memory
+ * and notifications. Checked: no device ends the VM, none makes the I/O thread
  * spin, a status register says no more than the specification knows, and all
  * of them work again after a reset (and what the sanitizers see).
  */
@@ -21,6 +22,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "monitor/dev/virtio_balloon.h"
 #include "monitor/dev/virtio_blk.h"
 #include "monitor/dev/virtio_console.h"
 #include "monitor/dev/virtio_rng.h"
@@ -31,15 +33,16 @@
 #define DISK_BYTES 65536u
 #define MAX_OPS	   300u
 #define SPINS	   4000u
-#define NR_DEVS	   3u
+#define NR_DEVS	   4u
 
 static struct fake_host h;
 static struct virtio_rng rng;
 static struct console con;
 static struct virtio_console hvc;
 static struct virtio_blk *blk;
+static struct virtio_balloon balloon;
 static struct driver drivers[NR_DEVS];
-static unsigned queues[NR_DEVS] = { 1, 2, 1 };
+static unsigned queues[NR_DEVS] = { 1, 2, 1, 5 };
 static int peer;
 
 /* Without a ring: what happens depends on the input only. */
@@ -71,15 +74,18 @@ static void make(void)
 	must(virtio_console_init(&hvc, &h.host, &con) == 0);
 	must(virtio_blk_create(&h.host, sync_disk(), DISK_BYTES, false, "fuzz",
 			       &blk) == 0);
+	must(virtio_balloon_init(&balloon, &h.host) == 0);
 	driver_attach(&drivers[0], &h, &rng.v);
 	driver_attach(&drivers[1], &h, &hvc.v);
 	driver_attach(&drivers[2], &h, virtio_blk_dev(blk));
+	driver_attach(&drivers[3], &h, &balloon.v);
 }
 
 static void destroy(void)
 {
 	int fd = con.sock.fd;
 
+	virtio_balloon_destroy(&balloon);
 	virtio_blk_destroy(blk);
 	virtio_console_destroy(&hvc);
 	virtio_rng_destroy(&rng);

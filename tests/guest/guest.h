@@ -135,6 +135,16 @@ static inline uint8_t read8(uint64_t at)
 	return v;
 }
 
+static inline void write8(uint64_t at, uint8_t v)
+{
+	__asm__ volatile("movb %0, (%1)" : : "q"(v), "r"(at) : "memory");
+}
+
+static inline void write16(uint64_t at, uint16_t v)
+{
+	__asm__ volatile("movw %0, (%1)" : : "r"(v), "r"(at) : "memory");
+}
+
 static inline uint32_t read32(uint64_t at)
 {
 	uint32_t v;

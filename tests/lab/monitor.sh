@@ -73,3 +73,70 @@ t_monitor_killed_guests_finish()
 	"$DISCO" kill m other 2>/dev/null
 	kill_monitor TERM
 }
+
+# stats_of NAME FIELD... - figures of a VM, in one line
+stats_of()
+{
+	"$DISCO" stats --json | python3 -c 'import json, sys
+for vm in json.load(sys.stdin)["vms"]:
+    if vm["name"] == sys.argv[1]:
+        print(*(vm[field] for field in sys.argv[2:]))' "$@"
+}
+
+# wait_ram NAME LEAST MOST SECONDS - sets RAM to what it was at last
+wait_ram()
+{
+	local i
+	for ((i = 0; i < $4 * 2; i++)); do
+		RAM=$(stats_of "$1" ram_pages)
+		((${RAM:-0} >= $2 && ${RAM:-0} <= $3)) && return 0
+		sleep 0.5
+	done
+	fail "$1 has ${RAM:-no} pages of memory after $4 s, not $2 to $3"
+}
+
+# A guest fills and frees 100 MiB: the worker has the memory no more, by free
+# page reporting, and the guest gets its pages back when it wants them.
+t_free_pages_come_back()
+{
+	local script full freed mib=$((1 << 8)) # pages
+	script=$(base64 -w0 <<-'G'
+	head -c 100M /dev/urandom >/dev/shm/a
+	echo "FILL there"
+	read -r -t 300 key
+	rm /dev/shm/a
+	echo "FILL gone"
+	read -r -t 300 key
+	head -c 100M /dev/urandom >/dev/shm/a
+	want=$(md5sum </dev/shm/a)
+	[[ $(md5sum </dev/shm/a) == "$want" ]] && echo "FILL again"
+	G
+	)
+	start_detached f "disco.sh=$script" --disk "path=$ROOT_DISK,ro" ||
+		return 1
+	timeout 900 "$DISCO" console --no-input f >"$WORK/o" 2>&1 &
+	wait_lines 1 'FILL there' "$WORK/o" 200 || return 1
+	wait_ram f $((100 * mib)) $((256 * mib)) 10 || return 1
+	full=$RAM
+	press_enter f
+	wait_lines 1 'FILL gone' "$WORK/o" 60 || return 1
+	wait_ram f 1 $((full - 80 * mib)) 30 || return 1
+	freed=$(stats_of f freed_pages)
+	echo "# $full pages, $RAM after 100 MiB were freed; $freed reported"
+	((freed >= 80 * mib)) || fail "only $freed pages reported" || return 1
+	press_enter f
+	wait_state f ended 100
+	"$DISCO" kill f 2>/dev/null
+	kill_monitor TERM
+	wait_lines 1 'DISCO-RESULT 0' "$WORK/o" 5 &&
+		want_line 'FILL again' "$WORK/o"
+}
+
+# press_enter NAME - on its console
+press_enter()
+{
+	{
+		echo
+		sleep 2
+	} | timeout 60 "$DISCO" console "$1" >/dev/null
+}

@@ -8,19 +8,16 @@
 #define TESTS_MODEL_CHANNEL_VARIANT_H
 
 #ifdef MODEL_VARIANT
-#pragma GCC diagnostic ignored "-Wconversion" /* see numa/atomic_ops.h */
-#define MODEL_JOIN_(a, b) a##_##b
-#define MODEL_JOIN(a, b)  MODEL_JOIN_(a, b)
-#define MODEL_NAME(name)  MODEL_JOIN(name, MODEL_VARIANT)
-#define chan_ring_bytes	  MODEL_NAME(chan_ring_bytes)
-#define chan_tx_init	  MODEL_NAME(chan_tx_init)
-#define chan_rx_init	  MODEL_NAME(chan_rx_init)
-#define chan_wake_create  MODEL_NAME(chan_wake_create)
-#define chan_try_send	  MODEL_NAME(chan_try_send)
-#define chan_tx_depth	  MODEL_NAME(chan_tx_depth)
-#define chan_try_recv	  MODEL_NAME(chan_try_recv)
-#define chan_sleep_begin  MODEL_NAME(chan_sleep_begin)
-#define chan_sleep_end	  MODEL_NAME(chan_sleep_end)
+#include "tests/model/variant.h"
+#define chan_ring_bytes	 MODEL_NAME(chan_ring_bytes)
+#define chan_tx_init	 MODEL_NAME(chan_tx_init)
+#define chan_rx_init	 MODEL_NAME(chan_rx_init)
+#define chan_wake_create MODEL_NAME(chan_wake_create)
+#define chan_try_send	 MODEL_NAME(chan_try_send)
+#define chan_tx_depth	 MODEL_NAME(chan_tx_depth)
+#define chan_try_recv	 MODEL_NAME(chan_try_recv)
+#define chan_sleep_begin MODEL_NAME(chan_sleep_begin)
+#define chan_sleep_end	 MODEL_NAME(chan_sleep_end)
 #endif
 
 #include "numa/channel.h"

@@ -15,10 +15,10 @@
 #define OPS	 300 /* of one thread */
 #define SEEN_MAX (1u << 22)
 
-/* For each word how many values, and how many reads of a slot, are known. */
+/* For each word how many values, and how many reads by each thread. */
 struct view {
 	uint8_t stores[WORDS];
-	uint8_t reads[WORDS];
+	uint8_t reads[WORDS][MODEL_THREADS];
 };
 
 struct value {
@@ -28,7 +28,8 @@ struct value {
 
 struct word {
 	unsigned nr; /* values */
-	unsigned nr_reads;
+	uint8_t nr_reads[MODEL_THREADS];
+	unsigned writer; /* of all values but the first */
 	struct value values[HISTORY];
 };
 
@@ -60,7 +61,7 @@ struct thread {
 };
 
 struct state {
-	struct thread threads[2];
+	struct thread threads[MODEL_THREADS];
 	struct word words[WORDS];
 	struct view fences; /* passed on by seq_cst fences */
 	struct view in_socket;
@@ -75,6 +76,7 @@ static unsigned nr_addresses;
 static struct {
 	struct state *s;
 	struct thread *t;
+	unsigned i;  /* its number */
 	unsigned at; /* operation */
 	jmp_buf stop;
 	const char *violation;
@@ -105,14 +107,23 @@ static unsigned word_of(const void *p)
 	return nr_addresses++;
 }
 
+/* A view is nothing but counters. */
 static void join(struct view *a, const struct view *b)
 {
-	for (unsigned i = 0; i < WORDS; i++) {
-		if (a->stores[i] < b->stores[i])
-			a->stores[i] = b->stores[i];
-		if (a->reads[i] < b->reads[i])
-			a->reads[i] = b->reads[i];
-	}
+	uint8_t *to = (uint8_t *)a;
+	const uint8_t *from = (const uint8_t *)b;
+
+	for (size_t i = 0; i < sizeof(*a); i++)
+		to[i] = to[i] < from[i] ? from[i] : to[i];
+}
+
+static void meet(struct view *a, const struct view *b)
+{
+	uint8_t *to = (uint8_t *)a;
+	const uint8_t *from = (const uint8_t *)b;
+
+	for (size_t i = 0; i < sizeof(*a); i++)
+		to[i] = to[i] > from[i] ? from[i] : to[i];
 }
 
 static uint64_t mix(uint64_t h, uint64_t v)
@@ -164,6 +175,9 @@ static void append(unsigned w, uint64_t v, const struct view *view)
 
 	if (word->nr == HISTORY)
 		give_up("too many values of a word");
+	if (word->nr > 1 && word->writer != run.i)
+		give_up("a word with two writers");
+	word->writer = run.i;
 	run.t->now.stores[w] = (uint8_t)word->nr;
 	run.t->acquire.stores[w] = (uint8_t)word->nr;
 	word->values[word->nr].v = v;
@@ -174,9 +188,27 @@ static void append(unsigned w, uint64_t v, const struct view *view)
 	run.at++;
 }
 
+/* What the writer of a word reads there depends on nobody: done at once. */
+static bool load_own(unsigned w, uint64_t *v)
+{
+	const struct word *word = &run.s->words[w];
+
+	if (word->nr == 1 || word->writer != run.i)
+		return false;
+	if (replayed(v))
+		return true;
+	*v = word->values[word->nr - 1].v;
+	record(run.t, *v);
+	run.at++;
+	return true;
+}
+
 uint64_t model_load(const void *p, memory_order order)
 {
-	return ask((struct op){ OP_LOAD, order, word_of(p) });
+	unsigned w = word_of(p);
+	uint64_t v;
+
+	return load_own(w, &v) ? v : ask((struct op){ OP_LOAD, order, w });
 }
 
 void model_store(const void *p, uint64_t v, memory_order order)
@@ -204,7 +236,8 @@ void model_copy_in(void *shared, const void *from, size_t bytes)
 	if (bytes != sizeof(v))
 		give_up("messages are 8 bytes here");
 	memcpy(&v, from, sizeof(v));
-	if (run.t->now.reads[w] != run.s->words[w].nr_reads)
+	if (memcmp(run.t->now.reads[w], run.s->words[w].nr_reads,
+		   sizeof(run.t->now.reads[w])) != 0)
 		violate("race: a slot is written that may still be read");
 	append(w, v, &run.t->now);
 }
@@ -219,8 +252,7 @@ void model_copy_out(void *to, const void *shared, size_t bytes)
 	if (!replayed(&v)) {
 		if (run.t->now.stores[w] != word->nr - 1)
 			violate("race: a slot is read that may be written");
-		word->nr_reads++;
-		run.t->now.reads[w] = (uint8_t)word->nr_reads;
+		run.t->now.reads[w][run.i] = ++word->nr_reads[run.i];
 		v = word->values[word->nr - 1].v;
 		record(run.t, v);
 		run.at++;
@@ -288,6 +320,7 @@ static bool resume(struct state *s, unsigned i)
 {
 	run.s = s;
 	run.t = &s->threads[i];
+	run.i = i;
 	run.at = 0;
 	run.violation = NULL;
 	run.t->next.kind = OP_NONE;
@@ -397,30 +430,41 @@ static bool step(struct state *s, unsigned i, unsigned choice)
 	return resume(s, i);
 }
 
-/* What both threads know. */
+/* What all know that still go on. */
 static struct view known_to_all(const struct state *s)
 {
-	const struct view *a = &s->threads[0].now, *b = &s->threads[1].now;
 	struct view v;
 
-	for (unsigned i = 0; i < WORDS; i++) {
-		v.stores[i] = a->stores[i] < b->stores[i] ? a->stores[i]
-							  : b->stores[i];
-		v.reads[i] = a->reads[i] < b->reads[i] ? a->reads[i]
-						       : b->reads[i];
+	memset(&v, UINT8_MAX, sizeof(v));
+	for (unsigned i = 0; i < MODEL_THREADS; i++)
+		if (!s->threads[i].done)
+			meet(&v, &s->threads[i].now);
+	for (unsigned w = 0; w < WORDS; w++) {
+		const struct word *word = &s->words[w];
+
+		if (v.stores[w] > word->nr - 1)
+			v.stores[w] = (uint8_t)(word->nr - 1);
+		for (unsigned i = 0; i < MODEL_THREADS; i++)
+			if (v.reads[w][i] > word->nr_reads[i])
+				v.reads[w][i] = word->nr_reads[i];
 	}
 	return v;
 }
 
-/* A view tells nobody what all know already: that part makes no difference. */
+/*
+ * What it knows more than all: only that makes a difference, and only that can
+ * be told to somebody.
+ */
 static uint64_t mix_view(uint64_t h, const struct view *v,
 			 const struct view *known)
 {
-	struct view all = *known;
-	uint64_t w[sizeof(all) / 8];
+	struct view more = *known;
+	uint64_t w[sizeof(more) / 8];
 
-	join(&all, v);
-	memcpy(w, &all, sizeof(w));
+	join(&more, v);
+	for (size_t i = 0; i < sizeof(more); i++)
+		((uint8_t *)&more)[i] -= ((const uint8_t *)known)[i];
+	memcpy(w, &more, sizeof(w));
 	for (unsigned i = 0; i < ARRAY_SIZE(w); i++)
 		h = mix(h, w[i]);
 	return h;
@@ -433,11 +477,13 @@ static uint64_t mix_words(uint64_t h, const struct state *s,
 	for (unsigned w = 0; w < nr_addresses; w++) {
 		const struct word *word = &s->words[w];
 
+		h = mix(h, word->nr - known->stores[w]);
+		for (unsigned i = 0; i < MODEL_THREADS; i++)
+			h = mix(h, word->nr_reads[i] - known->reads[w][i]);
 		for (unsigned i = known->stores[w]; i < word->nr; i++) {
 			h = mix(h, word->values[i].v);
 			h = mix_view(h, &word->values[i].view, known);
 		}
-		h = mix(h, (uint64_t)word->nr << 32 | word->nr_reads);
 	}
 	return h;
 }
@@ -447,11 +493,13 @@ static uint64_t fingerprint(const struct state *s)
 	struct view known = known_to_all(s);
 	uint64_t h = mix_words(1, s, &known);
 
-	for (unsigned i = 0; i < 2; i++) {
+	for (unsigned i = 0; i < MODEL_THREADS; i++) {
 		const struct thread *t = &s->threads[i];
 
-		h = mix(h, t->hash);
 		h = mix(h, t->done);
+		if (t->done)
+			continue;
+		h = mix(h, t->hash);
 		h = mix_view(h, &t->now, &known);
 		h = mix_view(h, &t->acquire, &known);
 		h = mix_view(h, &t->release, &known);
@@ -471,6 +519,34 @@ static size_t place_of(uint64_t key)
 	return i;
 }
 
+/* Most of a state is room for results and values that there are not yet. */
+static void copy_state(struct state *to, const struct state *from)
+{
+	for (unsigned i = 0; i < MODEL_THREADS; i++) {
+		const struct thread *t = &from->threads[i];
+
+		memcpy(&to->threads[i], t,
+		       offsetof(struct thread, results[t->nr_ops]));
+	}
+	for (unsigned i = 0; i < WORDS; i++) {
+		const struct word *w = &from->words[i];
+
+		memcpy(&to->words[i], w, offsetof(struct word, values[w->nr]));
+	}
+	to->fences = from->fences;
+	to->in_socket = from->in_socket;
+	to->bytes_in_socket = from->bytes_in_socket;
+	to->nr_wakes = from->nr_wakes;
+}
+
+static bool all_done(const struct state *s)
+{
+	for (unsigned i = 0; i < MODEL_THREADS; i++)
+		if (!s->threads[i].done)
+			return false;
+	return true;
+}
+
 /* Ways from this state to an end. */
 static double explore(struct state *s)
 {
@@ -484,16 +560,17 @@ static double explore(struct state *s)
 	seen[place].key = key;
 	if (++result->nr_states > SEEN_MAX / 2)
 		give_up("too many states");
-	if (s->threads[0].done && s->threads[1].done) {
+	if (all_done(s)) {
 		ways = 1;
 		at_end(s);
 	}
-	for (unsigned i = 0; i < 2; i++) {
+	for (unsigned i = 0; i < MODEL_THREADS; i++) {
 		unsigned nr = nr_choices(s, &s->threads[i]);
 
 		for (unsigned c = 0; c < nr && !result->violation; c++) {
-			struct state after = *s;
+			struct state after;
 
+			copy_state(&after, s);
 			stuck = false;
 			if (step(&after, i, c))
 				ways += explore(&after);
@@ -507,6 +584,7 @@ static double explore(struct state *s)
 
 void model_explore(const struct model_program *p, struct model_result *out)
 {
+	bool right = true;
 	struct state s;
 
 	memset(&s, 0, sizeof(s));
@@ -519,7 +597,12 @@ void model_explore(const struct model_program *p, struct model_result *out)
 	seen = calloc(SEEN_MAX, sizeof(*seen));
 	if (!seen)
 		give_up("no memory");
-	if (resume(&s, 0) && resume(&s, 1))
+	for (unsigned i = 0; i < MODEL_THREADS; i++)
+		if (p->threads[i])
+			right = right && resume(&s, i);
+		else
+			s.threads[i].done = true;
+	if (right)
 		out->nr_schedules = explore(&s);
 	free(seen);
 }

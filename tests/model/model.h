@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * All interleavings of two threads that share memory by numa/atomic_ops.h,
- * under a memory model weaker than x86's.
+ * All interleavings of two or three threads that share memory by
+ * numa/atomic_ops.h, under a memory model weaker than x86's.
  *
  * MEMORY. Each word has the list of all values ever stored to it. A thread
  * has a *view*: how far into each list it must have seen. A load may return
@@ -22,13 +22,16 @@
  * from the start with the results so far. States seen before are not entered
  * again (64-bit fingerprints). Stores need no choice of when: done at once
  * they only add to what others may read, for a load may still return the old
- * value. Loads, fences and system calls are tried in every order.
+ * value. So is a writer's load of its own word. All other loads, fences and
+ * system calls are tried in every order.
  */
 #ifndef TESTS_MODEL_H
 #define TESTS_MODEL_H
 
 #include <stddef.h>
 #include <stdint.h>
+
+#define MODEL_THREADS 3
 
 struct model_result {
 	uint64_t nr_states;
@@ -39,9 +42,12 @@ struct model_result {
 };
 
 struct model_program {
-	/* Run to their end on every call; keep nothing outside their frames. */
-	void (*threads[2])(void);
-	/* What holds when both have ended. */
+	/*
+	 * Run to their end on every call; keep nothing outside their frames.
+	 * NULL: there is none.
+	 */
+	void (*threads[MODEL_THREADS])(void);
+	/* What holds when all have ended. */
 	void (*at_end)(void);
 };
 

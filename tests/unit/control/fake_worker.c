@@ -19,6 +19,8 @@
 #include "monitor/ipc/figures.h"
 #include "numa/region.h"
 
+void (*fake_worker_other)(const struct worker_spec *spec, struct figures *f);
+
 static struct worker_spec spec;
 static bool keep;
 static uint64_t paused;
@@ -46,6 +48,11 @@ _Noreturn static void stop(enum worker_stop why, const char *text)
 {
 	say(WORKER_STOPPED, why, text);
 	_exit(0);
+}
+
+void fake_worker_fail(const char *text)
+{
+	stop(STOP_FAILED, text);
 }
 
 static void put(const char *text, size_t n)
@@ -210,6 +217,22 @@ static void moved(const struct worker_request *req)
 		_exit(99);
 }
 
+void fake_worker_obey(const struct worker_request *req)
+{
+	if (req->kind == WORKER_REQ_STOP)
+		stop(STOP_ASKED, "");
+	if (req->kind == WORKER_REQ_KEEP)
+		keep = true;
+	if (req->kind == WORKER_REQ_BIND || req->kind == WORKER_REQ_REHOME)
+		moved(req);
+	if (req->kind == WORKER_REQ_STATS)
+		say(WORKER_STATS, 0, "");
+	if (req->kind == WORKER_REQ_PAUSE || req->kind == WORKER_REQ_RESUME) {
+		paused = req->kind == WORKER_REQ_PAUSE;
+		say(WORKER_PAUSED, 0, "");
+	}
+}
+
 static void serve_one(void)
 {
 	struct worker_request req;
@@ -217,24 +240,13 @@ static void serve_one(void)
 
 	if (figures)
 		figures_count(&figures->vcpus[0].exits[FIGURES_MMIO], 1);
-	if (n != sizeof(req)) {
-		if (!keep)
-			_exit(0); /* control is gone */
-		await_adoption();
+	if (n == sizeof(req)) {
+		fake_worker_obey(&req);
 		return;
 	}
-	if (req.kind == WORKER_REQ_STOP)
-		stop(STOP_ASKED, "");
-	if (req.kind == WORKER_REQ_KEEP)
-		keep = true;
-	if (req.kind == WORKER_REQ_BIND || req.kind == WORKER_REQ_REHOME)
-		moved(&req);
-	if (req.kind == WORKER_REQ_STATS)
-		say(WORKER_STATS, 0, "");
-	if (req.kind == WORKER_REQ_PAUSE || req.kind == WORKER_REQ_RESUME) {
-		paused = req.kind == WORKER_REQ_PAUSE;
-		say(WORKER_PAUSED, 0, "");
-	}
+	if (!keep)
+		_exit(0); /* control is gone */
+	await_adoption();
 }
 
 static void take_figures(void)
@@ -401,5 +413,9 @@ void fake_worker_hook(int argc, char **argv)
 		write_garbage();
 	if (is(name, "log"))
 		complain();
+	if (fake_worker_other) {
+		take_figures();
+		fake_worker_other(&spec, figures);
+	}
 	misbehave(name);
 }

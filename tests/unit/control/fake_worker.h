@@ -24,6 +24,17 @@
 #ifndef TESTS_FAKE_WORKER_H
 #define TESTS_FAKE_WORKER_H
 
+#include "disco/worker_spec.h"
+#include "monitor/ipc/figures.h"
+
+/* A worker of another name: the test's own kind; NULL: there is none. */
+extern void (*fake_worker_other)(const struct worker_spec *spec,
+				 struct figures *f);
+
+/* For it: what is asked of any worker; its end. */
+void fake_worker_obey(const struct worker_request *req);
+_Noreturn void fake_worker_fail(const char *text);
+
 /* First thing in main(): does not return when this is the worker. */
 void fake_worker_hook(int argc, char **argv);
 

@@ -16,7 +16,11 @@
 #include "monitor/control/monitor.h"
 #include "tests/unit/support.h"
 
-/* An agent that is told this bound, in ms, by its first request goes wrong. */
+/*
+ * Set before monitor_calls_begin(): an agent that is told this bound, in ms, by
+ * its first pull goes wrong. Agents do without a buffer cache then.
+ */
+extern bool agents_go_wrong;
 #define MS_DIE	    7
 #define MS_NONSENSE 8
 

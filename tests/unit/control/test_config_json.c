@@ -57,10 +57,16 @@ static void dump_vm(const struct vm_config *vm, FILE *f)
 	fprintf(f, " cpus=%u memory=%llu node=%d%s%s", vm->nr_vcpus,
 		(unsigned long long)vm->memory_bytes, vm->node,
 		vm->strict ? " strict" : "", vm->huge_thp ? " thp" : "");
+	if (vm->group)
+		fprintf(f, " group=%s", vm->group);
 	for (unsigned i = 0; i < vm->nr_disks; i++) {
 		fprintf(f, " disk=%s%s%s", vm->disks[i].path,
 			vm->disks[i].read_only ? ",ro" : "",
 			vm->disks[i].snapshot ? ",snapshot" : "");
+		if (vm->disks[i].no_cache)
+			fprintf(f, ",cache=off");
+		if (vm->disks[i].pmem)
+			fprintf(f, ",pmem");
 		if (vm->disks[i].cow)
 			fprintf(f, ",cow=%s", vm->disks[i].cow);
 		if (vm->disks[i].serial)

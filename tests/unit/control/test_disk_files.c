@@ -188,6 +188,35 @@ static void cow_files_share_a_base(void **state)
 	(void)unlink(file);
 }
 
+/* Never opened for writing, and without a file to forget writes in. */
+static void pmem_disks_only_read_their_base(void **state)
+{
+	struct disk_config ro = { .path = path, .read_only = true },
+			   temp = { .path = path, .snapshot = true };
+	struct diag d = { .status = ST_OK };
+	struct worker_disk out;
+	int fds[2], more[2];
+
+	(void)state;
+	make_file(MIB(2) + 512);
+	ro.pmem = temp.pmem = true;
+	assert_int_equal(disk_file_open(&ro, "vm", 0, &out, fds, &d), 1);
+	assert_int_equal(out.pmem, 1);
+	assert_int_equal(out.kind, WORKER_DISK_RAW);
+	assert_int_equal(out.read_only, 1);
+	assert_int_equal(fcntl(fds[0], F_GETFL) & O_ACCMODE, O_RDONLY);
+	assert_int_equal(disk_file_open(&temp, "vm", 1, &out, more, &d), 1);
+	assert_int_equal(out.pmem, 1);
+	assert_int_equal(out.kind, WORKER_DISK_RAW);
+	assert_int_equal(out.read_only, 0);
+	assert_int_equal(out.bytes, MIB(2) + 512);
+	assert_int_equal(fcntl(more[0], F_GETFL) & O_ACCMODE, O_RDONLY);
+	(void)close(fds[0]);
+	/* Locked: nobody writes to it under the guest. */
+	refused(path, false, EBUSY, "in use");
+	(void)close(more[0]);
+}
+
 /* Each with a first user of the disk, and what a second one gets. */
 static void sharing_follows_the_table(void **state)
 {
@@ -246,6 +275,7 @@ int main(void)
 		cmocka_unit_test(a_pipe_does_not_hang),
 		cmocka_unit_test(rights_are_explained),
 		cmocka_unit_test(cow_files_share_a_base),
+		cmocka_unit_test(pmem_disks_only_read_their_base),
 		cmocka_unit_test(sharing_follows_the_table),
 		cmocka_unit_test(a_lock_lives_in_any_copy),
 	};

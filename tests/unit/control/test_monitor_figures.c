@@ -1,27 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-// LINK: tests/unit/control/fake_boot.c
-// LINK: tests/unit/control/monitor_calls.c tests/unit/control/fake_worker.c
-// LINK: monitor/control/config_reader.c monitor/control/config_draft.c -lhwloc
-// LINK: monitor/control/api_figures.c monitor/control/boot_copies.c numa/bind.c
-// LINK: monitor/control/http_client.c monitor/control/worker_code.c -ljansson
-// LINK: monitor/control/spawn_child.c monitor/control/config_json.c
-// LINK: monitor/control/worker_file.c monitor/control/api_routes.c cowdisk/io.c
-// LINK: monitor/control/disk_files.c monitor/control/config_set.c numa/region.c
-// LINK: monitor/sandbox/privileges.c monitor/control/api_stalls.c numa/place.c
-// LINK: monitor/control/state_dir.c monitor/control/cache_dir.c cowdisk/io_fd.c
-// LINK: monitor/control/cow_files.c monitor/control/api_exits.c numa/topology.c
-// LINK: monitor/control/api_move.c monitor/control/move_map.c monitor/ipc/fds.c
-// LINK: monitor/control/state_vm.c monitor/control/boot_set.c numa/balance.c
-// LINK: monitor/control/vm_watch.c monitor/control/ram_file.c -lmicrohttpd
-// LINK: monitor/control/balancer.c monitor/control/monitor.c
-// LINK: monitor/control/starter.c monitor/control/outcome.c
-// LINK: monitor/control/process.c monitor/control/figures.c
-// LINK: monitor/control/api_vm.c monitor/control/agents.c monitor/control/tap.c
-// LINK: monitor/control/launch.c monitor/control/adopt.c monitor/control/move.c
-// LINK: monitor/control/spawn.c monitor/control/typed.c monitor/control/plan.c
-// LINK: monitor/control/size.c monitor/control/sink.c monitor/control/loop.c
-// LINK: monitor/control/api.c monitor/agent/serve.c monitor/control/cli.c
-// LINK: monitor/agent/pull.c cowdisk/cow_format.c
+// LINK: @monitor @agent tests/unit/control/fake_boot.c
+// LINK: tests/unit/control/fake_worker.c tests/unit/control/monitor_calls.c
 /*
  * The monitor as a process of its own, with fake workers: what they count in
  * shared memory, and what comes of one that writes nonsense there.

@@ -143,6 +143,31 @@ static void count_numbers_names(void **state)
 	run_config_destroy(&cfg);
 }
 
+static void who_shares_cached_blocks(void **state)
+{
+	struct run_config cfg;
+
+	(void)state;
+	accept("--kernel k -n 2 --group g.1 --disk path=d,ro,cache=off "
+	       "--disk path=e,ro",
+	       &cfg);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_string_equal(cfg.vms[i].group, "g.1");
+		assert_true(cfg.vms[i].disks[0].no_cache);
+		assert_false(cfg.vms[i].disks[1].no_cache);
+	}
+	run_config_destroy(&cfg);
+	accept("--kernel k --disk path=d,ro,cache=on", &cfg);
+	assert_null(cfg.vms[0].group);
+	assert_false(cfg.vms[0].disks[0].no_cache);
+	run_config_destroy(&cfg);
+	refuse("--kernel k --disk path=d,cache=no", ST_USAGE,
+	       "--disk: cache must be on or off, not 'no'");
+	refuse("--kernel k --group -", ST_USAGE,
+	       "--group: '-' is not a name: letters, digits and '._-', a "
+	       "letter or digit first");
+}
+
 static void line_goes_over_the_file(void **state)
 {
 	struct run_config cfg;
@@ -237,7 +262,9 @@ static void bad_values_name_the_option(void **state)
 	       "--disk: 'ro' has no path=FILE");
 	refuse("--kernel k --disk file", ST_USAGE,
 	       "--disk: unknown key 'file'; known: path, cow, snapshot, ro, "
-	       "serial");
+	       "pmem, serial, cache");
+	refuse("--kernel k --disk path=d,pmem=1", ST_USAGE,
+	       "--disk: pmem must be on or off, not '1'");
 }
 
 static void one_writer_a_disk(void **state)
@@ -293,6 +320,7 @@ int main(void)
 		cmocka_unit_test(every_option),
 		cmocka_unit_test(node_alone_is_preferred),
 		cmocka_unit_test(count_numbers_names),
+		cmocka_unit_test(who_shares_cached_blocks),
 		cmocka_unit_test(line_goes_over_the_file),
 		cmocka_unit_test(several_vms_take_no_vm_options),
 		cmocka_unit_test(bad_options_are_one_line),

@@ -25,7 +25,10 @@ static struct vm_record good(void)
 			       .nr_vcpus = 2,
 			       .memory_bytes = MIB(64),
 			       .start_ns = 99,
-			       .kernel = "/boot/vm\"linuz" };
+			       .kernel = "/boot/vm\"linuz",
+			       .group = "g",
+			       .nr_cached = 2,
+			       .cached = { { 0, 12 }, { 3, 16 } } };
 	return r;
 }
 
@@ -69,6 +72,9 @@ static void a_record_comes_back(void **state)
 	assert_int_equal(state_vm_load(&s, r.name, &got), 0);
 	assert_string_equal(got.name, r.name);
 	assert_string_equal(got.kernel, r.kernel);
+	assert_string_equal(got.group, r.group);
+	assert_int_equal(got.nr_cached, r.nr_cached);
+	assert_memory_equal(got.cached, r.cached, sizeof(r.cached));
 	assert_int_equal(got.pid, r.pid);
 	assert_int_equal(got.pid_start, r.pid_start);
 	assert_int_equal(got.node, r.node);
@@ -118,10 +124,13 @@ static void an_old_record_is_of_a_fixed_vm(void **state)
 	state_dir_close(&s);
 }
 
-#define RECORD(boot, name, pid, vcpus)                                         \
+#define RECORD(boot, name, pid, vcpus) RECORD_AND(boot, name, pid, vcpus, "")
+#define CACHED(list)                                                           \
+	RECORD_AND("of-yesterday", "x", "7", "1", ",\"cached\":" list)
+#define RECORD_AND(boot, name, pid, vcpus, more)                               \
 	"{\"version\":1,\"boot\":\"" boot "\",\"name\":\"" name                \
 	"\",\"pid\":" pid ",\"pid_start\":3,\"node\":0,\"vcpus\":" vcpus       \
-	",\"memory_bytes\":4096,\"start_ns\":1,\"kernel\":\"k\"}"
+	",\"memory_bytes\":4096,\"start_ns\":1,\"kernel\":\"k\"" more "}"
 
 static void bad_records_are_refused(void **state)
 {
@@ -140,6 +149,15 @@ static void bad_records_are_refused(void **state)
 		{ RECORD("of-yesterday", "x", "7", "65"), -EBADMSG },
 		{ RECORD("of-yesterday", "../x", "7", "1"), -EBADMSG },
 		{ RECORD("of-yesterday", "x", "\"7\"", "1"), -EBADMSG },
+		{ CACHED("[[0, 12]]"), -ESTALE },
+		{ CACHED("[[16, 12]]"), -EBADMSG },
+		{ CACHED("[[-1, 12]]"), -EBADMSG },
+		{ CACHED("[[0, -1]]"), -EBADMSG },
+		{ CACHED("[0]"), -EBADMSG },
+		{ CACHED("[[0, 1],[0, 1],[0, 1],[0, 1],[0, 1],[0, 1],[0, 1],"
+			 "[0, 1],[0, 1],[0, 1],[0, 1],[0, 1],[0, 1],[0, 1],"
+			 "[0, 1],[0, 1],[0, 1]]"),
+		  -EBADMSG },
 	};
 	struct state_dir s = opened();
 	struct vm_record got = { .pid = 42 };

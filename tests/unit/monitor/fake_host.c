@@ -89,6 +89,19 @@ static int watch(struct dev_host *dh, struct io_watch *w, uint32_t events)
 	return io_loop_watch(&from_host(dh)->loop, w, events);
 }
 
+static void free_pages(struct dev_host *dh, gfn_t first, uint64_t nr)
+{
+	struct fake_host *h = from_host(dh);
+
+	if (h->nr_freed < FAKE_MAX) {
+		h->freed[h->nr_freed].first = first.v;
+		h->freed[h->nr_freed].nr = nr;
+	}
+	h->nr_freed++;
+	if (ram_at(&h->ram, gpa(first.v * PAGE_BYTES), nr * PAGE_BYTES))
+		h->freed_pages += nr;
+}
+
 static void stop(struct dev_host *dh, enum worker_stop why, const char *text)
 {
 	struct fake_host *h = from_host(dh);
@@ -104,6 +117,7 @@ static const struct dev_host_ops fake_ops = {
 	.ioeventfd = ioeventfd,
 	.irq_line = irq_line,
 	.watch = watch,
+	.free_pages = free_pages,
 	.stop = stop,
 };
 

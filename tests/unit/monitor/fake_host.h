@@ -49,6 +49,11 @@ struct fake_host {
 	bool refuse_routes;
 	bool line[FAKE_LINES];
 	unsigned edges[FAKE_LINES]; /* low to high */
+	struct {
+		uint64_t first, nr; /* pages */
+	} freed[FAKE_MAX];
+	unsigned nr_freed;    /* all calls */
+	uint64_t freed_pages; /* of RAM */
 	unsigned stops;
 	enum worker_stop stop_why; /* the first one */
 	char stop_text[128];

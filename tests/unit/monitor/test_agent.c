@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-// LINK: monitor/agent/pull.c monitor/agent/serve.c monitor/ipc/fds.c
-// LINK: monitor/control/move_map.c numa/bind.c
+// LINK: @agent monitor/control/move_map.c
 /*
  * What an agent computes, refuses and does; its pages are those of a child.
  * Needs one node; without NUMA calls the last ones SKIP.
@@ -17,8 +16,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "disco/config.h"
+#include "memory/lease.h"
 #include "monitor/agent/batch.h"
 #include "monitor/agent/pull.h"
+#include "monitor/agent/request.h"
 #include "monitor/agent/serve.h"
 #include "monitor/control/move_map.h"
 #include "monitor/ipc/fds.h"
@@ -116,7 +118,7 @@ static void nonsense_is_refused(void **state)
 		{ PAGE_BYTES, UINT64_MAX & ~4095ull },
 		{ 1ull << 47, PAGE_BYTES },
 	};
-	static struct agent_request r[7];
+	static struct agent_request r[8];
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
@@ -133,8 +135,37 @@ static void nonsense_is_refused(void **state)
 	r[4].node = 1 << 20;
 	r[5].bound_ns = 0;
 	r[6].what = 4;
+	r[7].kind = AGENT_FIGURES + 1;
 	for (size_t i = 0; i < ARRAY_SIZE(r); i++)
 		assert_int_equal(agent_request_check(&r[i], WITH(1)), -EINVAL);
+}
+
+static void cache_requests_are_checked(void **state)
+{
+	struct agent_request r = { .kind = AGENT_STORE, .bytes = 512 };
+	const uint64_t most = LEASE_MAX_BLOCKS * PAGE_BYTES;
+
+	(void)state;
+	for (r.kind = AGENT_STORE; r.kind <= AGENT_FIGURES; r.kind++) {
+		r.nr_ranges = 0;
+		assert_int_equal(agent_request_check(&r, HEAD), 0);
+		assert_int_equal(agent_request_check(&r, HEAD + 8), -EBADMSG);
+		r.nr_ranges = 1;
+		assert_int_equal(agent_request_check(&r, WITH(1)), -EINVAL);
+	}
+	r = (struct agent_request){ .kind = AGENT_STORE };
+	assert_int_equal(agent_request_check(&r, HEAD), -EINVAL);
+	r.bytes = 513;
+	assert_int_equal(agent_request_check(&r, HEAD), -EINVAL);
+	r.bytes = most;
+	assert_int_equal(agent_request_check(&r, HEAD), 0);
+	r.bytes = most + 512;
+	assert_int_equal(agent_request_check(&r, HEAD), -EINVAL);
+	r = (struct agent_request){ .kind = AGENT_READER };
+	r.disk = VM_MAX_DISKS - 1;
+	assert_int_equal(agent_request_check(&r, HEAD), 0);
+	r.disk = VM_MAX_DISKS;
+	assert_int_equal(agent_request_check(&r, HEAD), -EINVAL);
 }
 
 /* --- maps --- */
@@ -217,15 +248,62 @@ static void neighbours_are_one_range(void **state)
 
 	(void)state;
 	for (; a.start < MIB(1); a.start += PAGE_BYTES)
-		move_map_add(&r, &a);
+		assert_true(move_map_add(&r, &a, 0));
 	assert_int_equal(r.nr_ranges, 1);
 	assert_int_equal(r.ranges[0].bytes, MIB(1));
-	/* More than there is room for: what lies between is looked at. */
-	for (a.start = MIB(2); a.start < MIB(402); a.start += MIB(1))
-		move_map_add(&r, &a);
+	a.start = MIB(3);
+	assert_true(move_map_add(&r, &a, MIB(2)));
+	assert_int_equal(r.nr_ranges, 1);
+	assert_int_equal(r.ranges[0].bytes, MIB(3) + PAGE_BYTES);
+	for (a.start = MIB(6); r.nr_ranges < AGENT_MAX_RANGES;
+	     a.start += MIB(3))
+		assert_true(move_map_add(&r, &a, MIB(2)));
+	assert_false(move_map_add(&r, &a, MIB(2)));
 	assert_int_equal(r.nr_ranges, AGENT_MAX_RANGES);
-	assert_int_equal(r.ranges[255].start + r.ranges[255].bytes,
-			 MIB(401) + PAGE_BYTES);
+	assert_int_equal(r.ranges[255].bytes, PAGE_BYTES);
+}
+
+/* @nr mappings of guest memory, with an overlay after each. */
+static FILE *maps_of(unsigned nr)
+{
+	FILE *f = tmpfile();
+
+	assert_non_null(f);
+	for (uint64_t i = 0; i < nr; i++)
+		fprintf(f,
+			"%llx-%llx rw-s 0 00:01 7 /memfd:disco-ram (deleted)\n"
+			"%llx-%llx rw-p 0 00:01 8 /memfd:disco-cache "
+			"(deleted)\n",
+			GIB(4) + i * 0x3000ull, GIB(4) + i * 0x3000ull + 0x1000,
+			GIB(4) + i * 0x3000ull + 0x1000,
+			GIB(4) + i * 0x3000ull + 0x3000);
+	rewind(f);
+	return f;
+}
+
+static void many_mappings_are_many_requests(void **state)
+{
+	static struct agent_request r = { .what = AGENT_FILE };
+	FILE *f = maps_of(600);
+	uint64_t from = 0, seen = 0;
+	int more = 1;
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		rewind(f);
+		assert_int_equal(more, 1);
+		more = move_map_fill(&r, f, from);
+		seen += r.nr_ranges;
+		from = r.ranges[r.nr_ranges - 1].start +
+		       r.ranges[r.nr_ranges - 1].bytes;
+	}
+	assert_int_equal(more, 0);
+	assert_int_equal(seen, 600);
+	rewind(f);
+	r.what = AGENT_ANON;
+	assert_int_equal(move_map_fill(&r, f, 0), 0);
+	assert_int_equal(r.nr_ranges, 1);
+	(void)fclose(f);
 }
 
 /* --- for real --- */
@@ -235,7 +313,13 @@ static int sock, result;
 
 static void *serve(void *arg)
 {
-	result = agent_serve(*(int *)arg);
+	struct agent_server *a;
+
+	result = agent_create(*(int *)arg, &a);
+	if (!result) {
+		result = agent_serve(a);
+		agent_destroy(a);
+	}
 	(void)close(*(int *)arg);
 	return NULL;
 }
@@ -401,9 +485,11 @@ int main(void)
 		cmocka_unit_test(entries_are_told_apart),
 		cmocka_unit_test(lengths_have_to_fit),
 		cmocka_unit_test(nonsense_is_refused),
+		cmocka_unit_test(cache_requests_are_checked),
 		cmocka_unit_test(lines_of_maps),
 		cmocka_unit_test(lines_of_text),
 		cmocka_unit_test(neighbours_are_one_range),
+		cmocka_unit_test(many_mappings_are_many_requests),
 		cmocka_unit_test_setup_teardown(pages_of_a_process, start, end),
 		cmocka_unit_test_setup_teardown(sparse_copies, start, end),
 		cmocka_unit_test_setup_teardown(nonsense_ends_it, start, NULL),

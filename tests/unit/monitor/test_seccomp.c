@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 // LINK: monitor/sandbox/sandbox.c monitor/sandbox/privileges.c
+// LINK: numa/region.c numa/bind.c
 /*
  * What a thread of each class may not do, tried for real: a child enters the
  * sandbox and makes the call; the kernel has to kill it with SIGSYS.
@@ -28,6 +29,7 @@
 #include "disco/worker_spec.h"
 #include "monitor/sandbox/privileges.h"
 #include "monitor/sandbox/sandbox.h"
+#include "numa/region.h"
 #include "tests/unit/support.h"
 
 /* System calls by number: what the C library makes of a call is not asked. */
@@ -145,10 +147,17 @@ static void do_dup_to_code(void)
 	(void)syscall(SYS_dup3, 0, WORKER_FD_CODE, O_CLOEXEC);
 }
 
+/* Seals and nothing else: not a duplicate, at whatever number. */
+static void do_fcntl(void)
+{
+	(void)syscall(SYS_fcntl, 0, F_DUPFD, WORKER_FD_CODE);
+}
+
 static const struct {
 	const char *name;
 	void (*call)(void);
 } forbidden[] = {
+	{ "fcntl(F_DUPFD)", do_fcntl },
 	{ "mmap(PROT_EXEC) of a file", do_mmap_other_file },
 	{ "mmap(PROT_EXEC, MAP_SHARED)", do_mmap_shared_code },
 	{ "dup3(WORKER_FD_CODE)", do_dup_to_code },
@@ -261,12 +270,23 @@ static void do_move_code(void)
 	map_code(WORKER_FD_CODE, MAP_PRIVATE | MAP_FIXED);
 }
 
+static void do_get_seals(void)
+{
+	(void)syscall(SYS_fcntl, -1, F_GET_SEALS);
+}
+
+static void do_fstatfs(void)
+{
+	(void)syscall(SYS_fstatfs, -1, NULL);
+}
+
 /* Less than the I/O thread may. */
 static void vcpu_thread_has_no_files_and_sockets(void **state)
 {
-	void (*const calls[])(void) = { do_send,	do_move_pages, do_pread,
-					do_accept4,	do_dup3,       do_mbind,
-					do_memory_slot, do_move_code };
+	void (*const calls[])(void) = {
+		do_send,  do_move_pages,  do_pread,	do_accept4,   do_dup3,
+		do_mbind, do_memory_slot, do_move_code, do_get_seals, do_fstatfs
+	};
 
 	(void)state;
 	need_filters();
@@ -275,6 +295,72 @@ static void vcpu_thread_has_no_files_and_sockets(void **state)
 				 SIGSYS);
 		assert_int_equal(in_child(SANDBOX_IO, calls[i]), 0);
 	}
+}
+
+static void do_io_uring_register(void)
+{
+	(void)syscall(SYS_io_uring_register, -1, 0, NULL, 0);
+}
+
+static void do_set_flags(void)
+{
+	(void)syscall(SYS_fcntl, -1, F_SETFL, 0);
+}
+
+static void do_dup(void)
+{
+	(void)syscall(SYS_fcntl, -1, F_DUPFD_CLOEXEC, 0);
+}
+
+static void do_allocate(void)
+{
+	(void)syscall(SYS_fallocate, -1, 0, 0, 1);
+}
+
+static void do_write(void)
+{
+	(void)syscall(SYS_write, -1, "x", 1);
+}
+
+static void do_truncate(void)
+{
+	(void)syscall(SYS_ftruncate, -1, 0);
+}
+
+static void do_epoll_create(void)
+{
+	(void)syscall(SYS_epoll_create1, 0);
+}
+
+static void do_memfd_create(void)
+{
+	(void)syscall(SYS_memfd_create, "x", 0);
+}
+
+/* It makes nothing: memory, rings and sockets are given to it. */
+static void agent_is_killed(void **state)
+{
+	void (*const calls[])(void) = {
+		do_io_uring_register,
+		do_set_flags,
+		do_dup,
+		do_allocate,
+		do_write,
+		do_truncate,
+		do_epoll_create,
+		do_accept4,
+		do_dup3,
+		do_mbind,
+		do_move_code,
+		do_memfd_create,
+		do_memory_slot,
+	};
+
+	(void)state;
+	expect_all_killed(SANDBOX_AGENT);
+	for (size_t i = 0; i < ARRAY_SIZE(calls); i++)
+		assert_int_equal(WTERMSIG(in_child(SANDBOX_AGENT, calls[i])),
+				 SIGSYS);
 }
 
 /* --- what they need does work --- */
@@ -326,7 +412,37 @@ static void io_direct(void)
 
 	check(pwritev(disk_fd, &v, 1, 0) == 1, 30);
 	check(preadv(disk_fd, &v, 1, 0) == 1, 31);
+	check(pwrite(disk_fd, v.iov_base, 1, 0) == 1, 33);
 	check(fdatasync(disk_fd) == 0, 32);
+}
+
+/* Apart from what test_agent_links.c has the agent do. */
+static void agent_work(void)
+{
+	struct pollfd p = { .fd = pair[0], .events = POLLIN };
+	struct epoll_event e = { .events = EPOLLIN };
+	const int punch = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+	uint64_t one = 1;
+	char c = 'x';
+	void *m;
+
+	check(send(pair[0], &c, 1, MSG_NOSIGNAL) == 1, 60);
+	check(recv(pair[1], &c, 1, MSG_DONTWAIT) == 1, 61);
+	check(poll(&p, 1, 0) == 0, 62);
+	check(epoll_ctl(epoll_fd, EPOLL_CTL_ADD, event_fd, &e) == 0, 63);
+	check(epoll_wait(epoll_fd, &e, 1, 0) == 0, 64);
+	check(read(event_fd, &one, 8) < 0 && errno == EAGAIN, 65);
+	check(pwrite(disk_fd, &c, 1, 0) == 1, 66);
+	check(pread(disk_fd, &c, 1, 0) == 1, 67);
+	check(posix_fadvise(disk_fd, 0, 1, POSIX_FADV_DONTNEED) == 0, 68);
+	check(fallocate(disk_fd, punch, 0, 4096) == 0, 69);
+	check(fcntl(disk_fd, F_GETFL) >= 0, 70);
+	check(fcntl(disk_fd, F_GET_SEALS) >= 0, 71);
+	m = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_SHARED, disk_fd, 0);
+	check(m != MAP_FAILED, 72);
+	check(madvise(m, 1 << 20, MADV_NOHUGEPAGE) == 0 || errno == EINVAL, 73);
+	check(munmap(m, 1 << 20) == 0, 74);
+	_exit(0);
 }
 
 static void open_descriptors(void)
@@ -336,6 +452,13 @@ static void open_descriptors(void)
 	timer_fd = timerfd_create(CLOCK_MONOTONIC, 0);
 	disk_fd = memfd_create("disk", 0);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+}
+
+static void agent_calls_work(void **state)
+{
+	(void)state;
+	open_descriptors();
+	assert_int_equal(in_child(SANDBOX_AGENT, agent_work), 0);
 }
 
 static void needed_calls_work(void **state)
@@ -352,6 +475,31 @@ static void io_calls_work(void **state)
 	(void)state;
 	open_descriptors();
 	assert_int_equal(in_child(SANDBOX_IO, io_work), 0);
+}
+
+/* A link and an attachment that control sends: both are regions. */
+static int own_fd, peer_fd;
+
+static void take_regions(void)
+{
+	struct region own;
+	struct region_view peer;
+
+	check(region_take(&own, own_fd, 4096) == 0, 60);
+	check(region_attach(&peer, peer_fd, 4096) == 0, 61);
+	check(lseek(own_fd, 0, SEEK_DATA) == -1 && errno == ENXIO, 62);
+	region_detach(&peer);
+	region_destroy(&own);
+}
+
+static void regions_can_be_taken(void **state)
+{
+	(void)state;
+	assert_int_equal(region_prepare("own", 4096, NODE_AUTO, &own_fd), 0);
+	assert_int_equal(region_prepare("peer", 4096, NODE_AUTO, &peer_fd), 0);
+	assert_int_equal(in_child(SANDBOX_IO, take_regions), 0);
+	(void)close(own_fd);
+	(void)close(peer_fd);
 }
 
 static void look_at_what_is_left(void)
@@ -396,8 +544,11 @@ int main(void)
 		cmocka_unit_test(io_thread_is_killed),
 		cmocka_unit_test(vcpu_thread_is_killed),
 		cmocka_unit_test(vcpu_thread_has_no_files_and_sockets),
+		cmocka_unit_test(agent_is_killed),
 		cmocka_unit_test(needed_calls_work),
+		cmocka_unit_test(agent_calls_work),
 		cmocka_unit_test(io_calls_work),
+		cmocka_unit_test(regions_can_be_taken),
 		cmocka_unit_test(nothing_is_left_after_drop),
 	};
 

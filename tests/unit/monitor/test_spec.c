@@ -104,6 +104,21 @@ static void counts(void **state)
 	REFUSED(nr_cpus, UINT32_MAX);
 }
 
+/* What the guest may forget needs no file when it is memory. */
+static void pmem_disks(void **state)
+{
+	(void)state;
+	(void)setup(NULL);
+	good.disks[0].pmem = 1;
+	good.disks[0].kind = WORKER_DISK_TEMP;
+	assert_int_equal(load(), -EINVAL);
+	good.disks[0].kind = WORKER_DISK_COW;
+	assert_int_equal(load(), 0);
+	assert_int_equal(out.disks[0].pmem, 1);
+	good.disks[0].kind = WORKER_DISK_RAW;
+	assert_int_equal(load(), 0);
+}
+
 static void memory(void **state)
 {
 	(void)state;
@@ -129,8 +144,9 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup(f, setup)
 	const struct CMUnitTest tests[] = {
-		T(good_one), T(of_another_build), T(strings_without_end),
-		T(counts),   T(memory),		  T(boot),
+		T(good_one),   T(of_another_build), T(strings_without_end),
+		T(counts),     T(memory),	    T(boot),
+		T(pmem_disks),
 	};
 
 	return cmocka_run_group_tests_name("spec", tests, NULL, NULL);

@@ -34,7 +34,7 @@ struct disk {
 		struct disk_req *r;
 		int err;
 	} done[VIRTIO_BLK_DEPTH];
-	unsigned nr_held, nr_done, submitted;
+	unsigned nr_held, nr_done, submitted, hurried;
 	bool closed;
 };
 
@@ -53,6 +53,11 @@ int disk_submit(struct disk *d, struct disk_req *r)
 	d->submitted++;
 	d->held[d->nr_held++] = r;
 	return 0;
+}
+
+void disk_hurry(struct disk *d)
+{
+	d->hurried++;
 }
 
 void disk_complete(struct disk *d)

@@ -3,7 +3,7 @@
 // LINK: monitor/dev/bus.c monitor/dev/pci.c monitor/dev/msix.c
 // LINK: monitor/dev/virtio_pci.c monitor/worker/io_loop.c cowdisk/disk.c
 // LINK: cowdisk/io.c cowdisk/io_fd.c cowdisk/io_ring.c cowdisk/cow_format.c
-// LINK: cowdisk/cow_map.c cowdisk/cow.c cowdisk/cow_flush.c
+// LINK: cowdisk/cow_map.c cowdisk/cow.c cowdisk/cow_flush.c cowdisk/ring.c
 // LINK: tests/unit/monitor/fake_host.c tests/unit/monitor/guest_driver.c
 // LINK: tests/unit/monitor/blk_bench.c -l:liburing.a
 /* The block device over a copy-on-write disk: what only that one has. */

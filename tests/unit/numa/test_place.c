@@ -154,15 +154,103 @@ static void explicit_is_kept(void **state)
 	struct place_request reqs[] = {
 		vm(GIB(100), 1, 9, false), /* too large, but not strict */
 		vm(GIB(1), 1, 2, true),	   /* no CPUs */
-		vm(GIB(1), 1, 5, false),   /* no memory */
+	};
+	nodeid_t nodes[2];
+
+	(void)state;
+	place(&odd, reqs, 2, nodes);
+	assert_int_equal(nodes[0], 9);
+	assert_int_equal(nodes[1], 2);
+}
+
+/* Linux would refuse to bind there: better before anything is started. */
+static void nobody_lives_without_memory(void **state)
+{
+	static struct topology none = {
+		.nr_nodes = 2,
+		.nodes = { { 0, 0, 0, CPUS(4), NULL },
+			   { 1, GIB(4), GIB(4), CPUS(0), NULL } },
+	};
+	struct place_request asked = vm(MIB(64), 1, 5, false);
+	struct place_request any = vm(MIB(64), 1, NODE_AUTO, false);
+	nodeid_t node;
+
+	(void)state;
+	for (unsigned strict = 0; strict < 2; strict++) {
+		asked.strict = strict;
+		refuse(&odd, &asked, 1, -ENOMEM, ST_MEMORY,
+		       "vm 'a': node 5 has no memory; give it another node, "
+		       "or 'auto'");
+	}
+	refuse(&none, &any, 1, -ENODEV, ST_HOST,
+	       "vm 'a': no node has both CPUs and memory; name one that has "
+	       "memory");
+	any.node = 1;
+	place(&none, &any, 1, &node);
+	assert_int_equal(node, 1);
+}
+
+/* Also when nothing is free anywhere, and its CPUs are idle. */
+static void full_is_better_than_memory_less(void **state)
+{
+	struct topology t = odd;
+	struct place_request reqs[] = {
+		vm(MIB(64), 60, 0, false),
+		vm(MIB(64), 60, 9, false),
+		vm(MIB(64), 1, NODE_AUTO, false),
 	};
 	nodeid_t nodes[3];
 
 	(void)state;
-	place(&odd, reqs, 3, nodes);
-	assert_int_equal(nodes[0], 9);
-	assert_int_equal(nodes[1], 2);
-	assert_int_equal(nodes[2], 5);
+	t.nodes[0].free_bytes = t.nodes[3].free_bytes = 0;
+	place(&t, reqs, 3, nodes);
+	assert_int_equal(nodes[2], 0);
+}
+
+/* Two VMs on the node without CPUs run on node 0, so the third does not. */
+static void cpus_of_the_near_node_are_taken(void **state)
+{
+	static struct topology t = {
+		.nr_nodes = 3,
+		.nodes = { { 0, GIB(4), GIB(4), CPUS(4), NULL },
+			   { 1, GIB(2), GIB(2), CPUS(4), NULL },
+			   { 2, GIB(8), GIB(8), CPUS(0), NULL } },
+		.distance = { { 10, 21, 14 }, { 21, 10, 24 }, { 14, 24, 10 } },
+	};
+	struct place_request reqs[] = {
+		vm(GIB(1), 2, 2, false),
+		vm(GIB(1), 2, 2, false),
+		vm(GIB(1), 1, NODE_AUTO, false),
+	};
+	nodeid_t nodes[3];
+
+	(void)state;
+	place(&t, reqs, 3, nodes);
+	assert_int_equal(nodes[2], 1);
+	place(&t, &reqs[2], 1, nodes);
+	assert_int_equal(nodes[0], 0);
+}
+
+/* 2.5 GiB for node 0, which has 1: the rest is on 2, then on 3. */
+static void spilt_memory_is_the_neighbours(void **state)
+{
+	struct topology t = four;
+	struct place_request reqs[] = {
+		vm(GIB(2) + MIB(512), 1, 0, false),
+		vm(MIB(512), 1, NODE_AUTO, false),
+		vm(MIB(513), 1, NODE_AUTO, true),
+	};
+	nodeid_t nodes[3];
+
+	(void)state;
+	t.distance[0][0] = 10;
+	t.distance[0][1] = 41;
+	t.distance[0][2] = 21;
+	t.distance[0][3] = 31;
+	place(&t, reqs, 3, nodes);
+	assert_int_equal(nodes[0], 0);
+	assert_int_equal(nodes[2], 1); /* strict goes first */
+	assert_int_equal(nodes[1], 3);
 }
 
 static void strict_must_fit(void **state)
@@ -236,6 +324,10 @@ int main(void)
 		cmocka_unit_test(room_goes_before_load),
 		cmocka_unit_test(too_large_takes_the_most_room),
 		cmocka_unit_test(explicit_is_kept),
+		cmocka_unit_test(nobody_lives_without_memory),
+		cmocka_unit_test(full_is_better_than_memory_less),
+		cmocka_unit_test(cpus_of_the_near_node_are_taken),
+		cmocka_unit_test(spilt_memory_is_the_neighbours),
 		cmocka_unit_test(strict_must_fit),
 		cmocka_unit_test(unknown_node),
 		cmocka_unit_test(no_cpus_anywhere),

@@ -198,6 +198,34 @@ static void memory_less_node(void **state)
 	assert_int_equal(topo.nodes[1].nr_cpus, 2);
 }
 
+static void refuse(const char *xml, const char *synthetic, const char *text)
+{
+	struct diag d = { 0 };
+
+	setenv("HWLOC_XMLFILE", xml, 1);
+	setenv("HWLOC_SYNTHETIC", synthetic, 1);
+	topo.nr_nodes = 0;
+	assert_int_equal(topology_create(&topo, &d), -ENODEV);
+	assert_int_equal(d.status, ST_HOST);
+	assert_string_equal(d.text, text);
+	assert_int_equal(topo.nr_nodes, 0);
+}
+
+/* Never this machine instead: guests would be started on it. */
+static void what_cannot_be_read_is_refused(void **state)
+{
+	(void)state;
+	refuse("/nonexistent", "",
+	       "HWLOC_XMLFILE: '/nonexistent' cannot be read, or is no "
+	       "topology; see lstopo(1)");
+	refuse("/nonexistent", "numa:2 pu:1",
+	       "HWLOC_XMLFILE: '/nonexistent' cannot be read, or is no "
+	       "topology; see lstopo(1)");
+	refuse("", "numa:2 cpu:1 x",
+	       "HWLOC_SYNTHETIC: 'numa:2 cpu:1 x' is no topology; see "
+	       "hwloc(7)");
+}
+
 static void too_many_nodes(void **state)
 {
 	struct diag d = { 0 };
@@ -246,6 +274,8 @@ int main(void)
 		cmocka_unit_test_teardown(cpu_less_node, reset),
 		cmocka_unit_test_teardown(second_memory_of_a_package, reset),
 		cmocka_unit_test_teardown(distances_from_xml, reset),
+		cmocka_unit_test_teardown(what_cannot_be_read_is_refused,
+					  reset),
 		cmocka_unit_test_teardown(too_many_nodes, reset),
 		cmocka_unit_test_teardown(this_machine, reset),
 		cmocka_unit_test(destroys_nothing_too),

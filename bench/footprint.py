@@ -1,0 +1,344 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""bench-footprint: machine memory that 1, 2, 4 and 8 guests use.
+
+Each guest runs the pmake workload from one image, says so, and stays. Then,
+when nothing changes any more, by the kernel's own accounts (/proc/meminfo,
+against what they were before the guests): memfd and anonymous pages, page
+tables (the host's and KVM's); and, of the files the guests were started from,
+what is in the page cache.
+
+	unshared   disco, cache=off, a copy of kernel and initramfs for each guest
+	blk        disco, disks through the buffer cache
+	pmem       disco, the image as a virtio-pmem device (DAX)
+	qcow2      QEMU q35 with KVM, a qcow2 overlay each over the image
+	qcow2-ksm  the same with mem-merge, KSM at full speed until it rests
+
+"image" is what the buffer caches of all nodes hold of the image; for QEMU
+what the page cache has of it, beside what each guest has read.
+"""
+import argparse
+import base64
+import json
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+from rounds import (QEMU, Monitor, RoundFailed, arguments, header, load,
+                    repeated, write_json)
+
+SCRIPT = """
+/usr/lib/disco/pmake | tail -1
+sync
+echo FOOT-READY
+sleep 100000
+"""
+READY = b"FOOT-READY"
+KSM = "/sys/kernel/mm/ksm/"
+ACCOUNTS = ("Shmem", "AnonPages", "PageTables", "SecPageTables")
+
+
+def meminfo():
+    with open("/proc/meminfo", encoding="ascii") as f:
+        kib = {m[1]: int(m[2]) for m in
+               (re.match(r"(\w+):\s+(\d+)", line) for line in f) if m}
+    return {k: kib.get(k, 0) / 1024 for k in ACCOUNTS}
+
+
+def in_page_cache(paths):
+    out = subprocess.run(["fincore", "--bytes", "--noheadings", "--output",
+                          "RES", *paths], capture_output=True, text=True,
+                         check=True)
+    return sum(int(x) for x in out.stdout.split()) / (1 << 20)
+
+
+def forget(paths):
+    for path in paths:
+        fd = os.open(path, os.O_RDONLY)
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.close(fd)
+
+
+def ksm(name, value=None):
+    with open(KSM + name, "r" if value is None else "w",
+              encoding="ascii") as f:
+        if value is None:
+            return int(f.read())
+        f.write(str(value))
+    return value
+
+
+def wait_ready(logs, timeout):
+    """Until each of these files has the marker."""
+    end = time.monotonic() + timeout
+    while True:
+        missing = []
+        for path in logs:
+            with open(path, "rb") as f:
+                if READY not in f.read():
+                    missing.append(path)
+        if not missing:
+            return
+        if time.monotonic() > end:
+            with open(missing[0], "rb") as f:
+                sys.stderr.write(f.read()[-1500:].decode(errors="replace"))
+            raise RoundFailed(f"{len(missing)} guests not ready after "
+                              f"{timeout} s")
+        time.sleep(0.5)
+
+
+class Disco:
+    def __init__(self, a, mode, work):
+        self.a, self.mode, self.work = a, mode, work
+        self.files, self.consoles = [a.disk], []
+        self.monitor = Monitor(a.disco)
+
+    def start_one(self, i):
+        a, kernel, initrd = self.a, self.a.kernel, self.a.initrd
+        disk = f"path={a.disk},ro"
+        if self.mode == "unshared":
+            disk += ",cache=off"
+            kernel = shutil.copy(kernel, f"{self.work}/kernel-{i}")
+            initrd = shutil.copy(initrd, f"{self.work}/initrd-{i}")
+            self.files += [kernel, initrd]
+        if self.mode == "pmem":
+            disk += ",pmem"
+        self.monitor.call("run", "-d", "--name", f"f{i}", "--kernel", kernel,
+                          "--initrd", initrd, "--memory", f"{a.memory}M",
+                          "--disk", disk, "--cmdline", a.cmdline)
+        log = f"{self.work}/console-{i}"
+        with open(log, "wb") as out:
+            self.consoles.append(subprocess.Popen(
+                [a.disco, "console", "--no-input", f"f{i}"], stdout=out,
+                stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL))
+        return log
+
+    def start(self, guests):
+        # pylint: disable=unnecessary-dunder-call # stop() is its end
+        self.monitor.__enter__()
+        return [self.start_one(i) for i in range(guests)]
+
+    def settle(self):
+        time.sleep(self.a.settle)
+        return {}
+
+    def figures(self):
+        s = json.loads(self.monitor.call("stats", "--json"))
+        blocks = sum(x["cache"]["present_blocks"] for x in s["agents"]
+                     if x["cache"])
+        return {"image": blocks * 4096 / (1 << 20),
+                "guests_see": sum(v["ram_pages"] for v in s["vms"]) / 256,
+                "shown": sum(v["cache"]["shown_pages"]
+                             for v in s["vms"]) / 256}
+
+    def stop(self):
+        self.monitor.__exit__(None)
+        for p in self.consoles:
+            p.wait(60)
+        time.sleep(1)
+
+
+class Qemu:
+    def __init__(self, a, mode, work):
+        self.a, self.mode, self.work = a, mode, work
+        self.files, self.procs = [a.disk], []
+
+    def start_one(self, i):
+        a, log = self.a, f"{self.work}/console-{i}"
+        overlay = f"{self.work}/{i}.qcow2"
+        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-b",
+                        os.path.abspath(a.disk), "-F", "raw", overlay],
+                       check=True)
+        merge = "on" if self.mode == "qcow2-ksm" else "off"
+        cmd = [QEMU, "-M", f"q35,mem-merge={merge}", "-accel", "kvm", "-cpu",
+               "host", "-m", f"{a.memory}M", "-nodefaults", "-display",
+               "none", "-no-reboot", "-serial", "stdio", "-kernel", a.kernel,
+               "-initrd", a.initrd, "-append", a.cmdline, "-drive",
+               f"if=none,id=d0,file={overlay},format=qcow2", "-device",
+               "virtio-blk-pci,drive=d0"]
+        with open(log, "wb") as out:
+            self.procs.append(subprocess.Popen(
+                cmd, stdin=subprocess.DEVNULL, stdout=out,
+                stderr=subprocess.STDOUT))
+        return log
+
+    def start(self, guests):
+        if self.mode == "qcow2-ksm":
+            ksm("pages_to_scan", 20000)
+            ksm("sleep_millisecs", 20)
+            ksm("run", 1)
+        return [self.start_one(i) for i in range(guests)]
+
+    def settle(self):
+        """KSM: at least two full scans, and no more than 1 % gained in one."""
+        time.sleep(self.a.settle)
+        if self.mode != "qcow2-ksm":
+            return {}
+        begun, end = ksm("full_scans"), time.monotonic() + self.a.ksm_seconds
+        last = -1
+        while time.monotonic() < end:
+            scan, now = ksm("full_scans"), ksm("pages_sharing")
+            if scan >= begun + 2 and now <= last * 1.01:
+                return {"ksm_settled": True, "ksm_sharing": now / 256}
+            last = now
+            while ksm("full_scans") == scan and time.monotonic() < end:
+                time.sleep(0.5)
+        return {"ksm_settled": False,
+                "ksm_sharing": ksm("pages_sharing") / 256}
+
+    def figures(self):
+        return {}
+
+    def stop(self):
+        for p in self.procs:
+            p.kill()
+            p.wait()
+        if self.mode == "qcow2-ksm":
+            ksm("run", 2)
+            ksm("run", 0)
+        time.sleep(1)
+
+
+MODES = {"unshared": Disco, "blk": Disco, "pmem": Disco, "qcow2": Qemu,
+         "qcow2-ksm": Qemu}
+
+
+def one(a, mode, guests):
+    with tempfile.TemporaryDirectory() as work:
+        run = MODES[mode](a, mode, work)
+        forget(run.files)
+        before = meminfo()
+        try:
+            wait_ready(run.start(guests), a.timeout)
+            more = run.settle()
+            after = meminfo()
+            row = {k: after[k] - before[k] for k in ACCOUNTS}
+            row["files"] = in_page_cache(run.files)
+            row["total"] = sum(row.values())
+            row.update(run.figures())
+            row.update(more)
+        finally:
+            run.stop()
+        if "image" not in row:
+            row["image"] = in_page_cache([a.disk])
+        return {k: round(v, 1) if isinstance(v, float) else v
+                for k, v in row.items()}
+
+
+def measure(a, state):
+    rows = {}
+    for guests in a.guests:
+        for mode in a.modes:
+            for r in range(a.rounds):
+                what = f"{guests} guests, {mode}, round {r + 1}"
+                row = repeated(state, what, lambda: one(a, mode, guests))
+                rows.setdefault((guests, mode), []).append(row)
+                print(f"  {what + ':':36}{row['total']:9.1f} MiB",
+                      file=sys.stderr, flush=True)
+    return rows
+
+
+def median(rows):
+    keys = set.intersection(*(set(r) for r in rows))
+    return {k: statistics.median(r[k] for r in rows) for k in sorted(keys)}
+
+
+def summarise(a, state, rows):
+    out = header(a, "footprint", seed=None, memory_mib=a.memory,
+                 repeated=state["repeated"], rows=[])
+    for (guests, mode), done in rows.items():
+        m = median(done)
+        row = {"guests": guests, "mode": mode, **m}
+        alone = rows.get((1, mode))
+        if alone and m["image"]:
+            row["image_to_one_guest"] = round(
+                m["image"] / median(alone)["image"], 3)
+        peer = rows.get((guests, "unshared"))
+        if peer:
+            row["of_unshared"] = round(m["total"] / median(peer)["total"], 3)
+        out["rows"].append(row)
+    return out
+
+
+def print_table(out):
+    print(f"bench-footprint: commit {out['commit']}, kernel {out['kernel']}, "
+          f"{out['cpus']} CPUs, lab {out['lab']}, median of {out['rounds']} "
+          f"rounds, {out['memory_mib']} MiB guests; MiB")
+    print(f"{'guests':>6} {'mode':10}{'total':>8}{'memfd':>8}{'anon':>8}"
+          f"{'tables':>8}{'files':>8}{'image':>8}{'to 1':>7}"
+          f"{'of unshared':>13}")
+    for r in out["rows"]:
+        to_one = r.get("image_to_one_guest")
+        part = r.get("of_unshared")
+        print(f"{r['guests']:>6} {r['mode']:10}{r['total']:>8.1f}"
+              f"{r['Shmem']:>8.1f}{r['AnonPages']:>8.1f}"
+              f"{r['PageTables'] + r['SecPageTables']:>8.1f}"
+              f"{r['files']:>8.1f}{r['image']:>8.1f}"
+              f"{f'{to_one:.2f}x' if to_one else '-':>7}"
+              f"{f'{100 * part:.0f} %' if part else '-':>13}")
+
+
+PLOT = """
+set terminal svg size 900,420
+set output '{out}.svg'
+set multiplot layout 1,2
+set key left top
+set xlabel 'guests'
+set ylabel 'MiB of machine memory'
+set title 'Disco here: pmake from one image'
+plot {series}
+set ylabel 'MB of machine memory'
+set title 'Disco 1997 (figure 6 of the paper, end points)'
+plot '-' using 1:2 with linespoints title 'sum of what VMs see', \\
+     '-' using 1:2 with linespoints title 'machine memory used'
+1 23
+8 77
+e
+1 23
+8 38
+e
+"""
+
+
+def plot(out, path):
+    """gnuplot, beside Disco's own curve (SOSP'97: 23..77 and 23..38 MB)."""
+    base = os.path.splitext(path)[0]
+    modes = list(dict.fromkeys(r["mode"] for r in out["rows"]))
+    for mode in modes:
+        with open(f"{base}-{mode}.dat", "w", encoding="ascii") as f:
+            for r in out["rows"]:
+                if r["mode"] == mode:
+                    f.write(f"{r['guests']} {r['total']}\n")
+    series = ", ".join(f"'{base}-{m}.dat' with linespoints title '{m}'"
+                       for m in modes)
+    if subprocess.run(["gnuplot"], input=PLOT.format(out=base, series=series),
+                      text=True, check=False).returncode == 0:
+        print(f"plot: {base}.svg")
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    arguments(p)
+    p.add_argument("--modes", default=list(MODES),
+                   type=lambda s: s.split(","))
+    p.add_argument("--settle", type=float, default=10, help="s")
+    p.add_argument("--ksm-seconds", type=float, default=240, help="at most")
+    p.set_defaults(guests=[1, 2, 4, 8], rounds=1, timeout=300)
+    a = p.parse_args()
+    script = base64.b64encode(SCRIPT.encode()).decode()
+    a.cmdline = f"console=ttyS0 quiet disco.sh={script}"
+    state = load(a)
+    out = summarise(a, state, measure(a, state))
+    print_table(out)
+    write_json(a.out, out)
+    if a.out:
+        plot(out, a.out)
+
+
+if __name__ == "__main__":
+    main()

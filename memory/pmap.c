@@ -1,0 +1,526 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * An entry is 0 for RAM, else
+ *
+ *	63	written: the mapping is there, but its page is a private copy
+ *		of the guest, and its source was told
+ *	62	seam: does not share the mapping of the page before, although
+ *		it is the next page of the same source
+ *	44-61	which of the sources that had this id
+ *	36-43	id
+ *	0-35	index
+ *
+ * A written page keeps its source and index because its mapping does: it is
+ * no boundary. Seams are there because Linux does not join two private
+ * mappings in which pages were written apart from each other (vma_merge():
+ * one anon_vma each); what is shown between them joins the first one.
+ */
+#include "memory/pmap.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "disco/pagemap.h"
+
+#define WRITTEN	   (1ull << 63)
+#define SEAM	   (1ull << 62)
+#define KEY	   (SEAM - 1) /* source and index */
+#define GEN_SHIFT  44
+#define GEN_MAX	   ((1u << 18) - 1)
+#define ID_SHIFT   36
+#define INDEX_LAST ((1ull << ID_SHIFT) - 2) /* + 1 does not touch the id */
+
+#define BATCH 512u /* entries a read: 4 KiB of stack */
+
+#define MAX_MAP_COUNT 65530u /* Linux's default */
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
+#endif
+
+struct source {
+	struct pmap_source *s; /* NULL: free */
+	uint64_t shown;
+	uint32_t gen;
+};
+
+struct pmap {
+	const struct ram_view *view;
+	uint64_t *e;	   /* one a page of the view, in its order */
+	uint64_t nr;	   /* entries */
+	uint64_t not_ram;  /* entries */
+	uint64_t overlaid; /* of them not known to be written */
+	uint64_t mappings, budget, refused;
+	uint64_t swept; /* where pmap_sweep() goes on */
+	unsigned last_id;
+	struct source src[PMAP_MAX_SOURCES];
+};
+
+/* What changing the entries of a run does to the number of mappings. */
+struct change {
+	uint64_t before, after;
+	bool seam; /* after the run */
+	bool ram;  /* in it, now */
+};
+
+static unsigned id_of(uint64_t e)
+{
+	return e >> ID_SHIFT & (PMAP_MAX_SOURCES - 1);
+}
+
+static uint64_t index_of(uint64_t e)
+{
+	return e & ((1ull << ID_SHIFT) - 1);
+}
+
+static uint64_t entry(const struct pmap *pm, unsigned id, uint64_t index)
+{
+	return (uint64_t)pm->src[id].gen << GEN_SHIFT |
+	       (uint64_t)id << ID_SHIFT | index;
+}
+
+static bool is_overlay(uint64_t e)
+{
+	return e && !(e & WRITTEN);
+}
+
+static bool follows(uint64_t before, uint64_t e)
+{
+	return before && e && (e & KEY) == (before & KEY) + 1;
+}
+
+static bool boundary(uint64_t before, uint64_t e)
+{
+	return (before || e) && (!follows(before, e) || e & SEAM);
+}
+
+static uint8_t *page_at(const struct pmap *pm, uint64_t page)
+{
+	return pm->view->hva + page * PAGE_BYTES;
+}
+
+/* @e: of the first page of @nr from @at on, the others follow; 0: RAM. */
+static struct change change_of(const struct pmap *pm, uint64_t at, uint64_t nr,
+			       uint64_t e)
+{
+	uint64_t end = at + nr, last = e ? e + nr - 1 : 0;
+	struct change c = { .ram = false };
+
+	for (uint64_t i = at; i < end; i++) {
+		c.before += i > 0 && boundary(pm->e[i - 1], pm->e[i]);
+		c.ram |= pm->e[i] == 0;
+	}
+	c.after = at > 0 && boundary(pm->e[at - 1], e);
+	if (end == pm->nr)
+		return c;
+	c.seam = at > 0 && follows(pm->e[at - 1], e) &&
+		 follows(last, pm->e[end]);
+	c.before += boundary(pm->e[end - 1], pm->e[end]);
+	c.after += c.seam || boundary(last, pm->e[end] & ~SEAM);
+	return c;
+}
+
+static bool over_budget(const struct pmap *pm, const struct change *c)
+{
+	return c->after > c->before &&
+	       c->after - c->before > pm->budget - pm->mappings;
+}
+
+/* The entry @old is no more; its source may be removed by being told. */
+static void forget(struct pmap *pm, uint64_t old)
+{
+	struct source *s = &pm->src[id_of(old)];
+
+	if (!is_overlay(old))
+		return;
+	pm->overlaid--;
+	s->shown--;
+	if (s->s->gone)
+		s->s->gone(s->s, index_of(old));
+}
+
+static void change(struct pmap *pm, uint64_t at, uint64_t nr, uint64_t e,
+		   const struct change *c)
+{
+	uint64_t end = at + nr;
+
+	pm->mappings += c->after - c->before;
+	if (end < pm->nr)
+		pm->e[end] = (pm->e[end] & ~SEAM) | (c->seam ? SEAM : 0);
+	for (uint64_t i = at; i < end; i++) {
+		uint64_t old = pm->e[i];
+
+		pm->e[i] = e;
+		pm->not_ram += (e != 0);
+		pm->not_ram -= (old != 0);
+		e += e != 0;
+		forget(pm, old);
+	}
+}
+
+static int punch(const struct pmap *pm, uint64_t at, uint64_t nr)
+{
+	if (fallocate(pm->view->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+		      (off_t)(at * PAGE_BYTES), (off_t)(nr * PAGE_BYTES)) < 0)
+		return -errno;
+	return 0;
+}
+
+/* The RAM of @nr pages that are not RAM entries takes the overlay's place. */
+static int map_ram(struct pmap *pm, uint64_t at, uint64_t nr)
+{
+	struct change c = change_of(pm, at, nr, 0);
+
+	if (over_budget(pm, &c))
+		return -ENOSPC;
+	if (mmap(page_at(pm, at), nr * PAGE_BYTES, PROT_READ | PROT_WRITE,
+		 MAP_SHARED | MAP_FIXED, pm->view->fd,
+		 (off_t)(at * PAGE_BYTES)) == MAP_FAILED)
+		return -errno;
+	change(pm, at, nr, 0, &c);
+	return 0;
+}
+
+static int map_source(struct pmap *pm, uint64_t at, uint64_t nr, unsigned id,
+		      uint64_t index, const struct change *c)
+{
+	if (mmap(page_at(pm, at), nr * PAGE_BYTES, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_FIXED, pm->src[id].s->fd,
+		 (off_t)(index * PAGE_BYTES)) == MAP_FAILED) {
+		pm->refused++;
+		return -errno;
+	}
+	/* A failure costs memory only: mapping RAM back fills or punches it. */
+	if (c->ram)
+		(void)punch(pm, at, nr);
+	pm->src[id].shown += nr;
+	pm->overlaid += nr;
+	change(pm, at, nr, entry(pm, id, index), c);
+	return 0;
+}
+
+/* --- the contract --- */
+
+int pmap_create(const struct ram_view *view, uint64_t budget, struct pmap **out)
+{
+	struct pmap *pm = calloc(1, sizeof(*pm));
+
+	if (!pm)
+		return -ENOMEM;
+	pm->view = view;
+	pm->nr = view->bytes / PAGE_BYTES;
+	pm->budget = budget;
+	pm->e = mmap(NULL, pm->nr * sizeof(*pm->e), PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (pm->e == MAP_FAILED) {
+		free(pm);
+		return -ENOMEM;
+	}
+	*out = pm;
+	return 0;
+}
+
+void pmap_destroy(struct pmap *pm)
+{
+	if (!pm)
+		return;
+	(void)munmap(pm->e, pm->nr * sizeof(*pm->e));
+	free(pm);
+}
+
+uint64_t pmap_budget(void)
+{
+	FILE *f = fopen("/proc/sys/vm/max_map_count", "re");
+	unsigned long long max;
+	bool known;
+
+	if (!f)
+		return MAX_MAP_COUNT / 4;
+	known = fscanf(f, "%llu", &max) == 1;
+	(void)fclose(f);
+	return known ? max / 2 : MAX_MAP_COUNT / 4;
+}
+
+int pmap_add_source(struct pmap *pm, struct pmap_source *s, unsigned *id)
+{
+	for (unsigned i = 1; i < PMAP_MAX_SOURCES; i++) {
+		unsigned at =
+			1 + (pm->last_id + i - 1) % (PMAP_MAX_SOURCES - 1);
+
+		if (pm->src[at].s)
+			continue;
+		/* Mappings of the last one may be there still: written. */
+		pm->src[at].gen = (pm->src[at].gen + 1) & GEN_MAX;
+		pm->src[at].s = s;
+		pm->last_id = at;
+		*id = at;
+		return 0;
+	}
+	return -ENOSPC;
+}
+
+struct pmap_source *pmap_source(const struct pmap *pm, unsigned id)
+{
+	return id < PMAP_MAX_SOURCES ? pm->src[id].s : NULL;
+}
+
+void pmap_remove_source(struct pmap *pm, unsigned id)
+{
+	assert(id < PMAP_MAX_SOURCES && pm->src[id].shown == 0);
+	pm->src[id].s = NULL;
+}
+
+int pmap_show(struct pmap *pm, void *hva, uint64_t nr, unsigned id,
+	      uint64_t index)
+{
+	uint64_t off = (uintptr_t)hva - (uintptr_t)pm->view->hva;
+	uint64_t at = off / PAGE_BYTES;
+	struct change c;
+
+	if (off % PAGE_BYTES != 0 || nr == 0 || !range_fits(at, nr, pm->nr))
+		return -EFAULT;
+	if (!pmap_source(pm, id) || !range_fits(index, nr, INDEX_LAST + 1))
+		return -EINVAL;
+	c = change_of(pm, at, nr, entry(pm, id, index));
+	if (over_budget(pm, &c)) {
+		pm->refused++;
+		return -ENOSPC;
+	}
+	return map_source(pm, at, nr, id, index, &c);
+}
+
+/* RAM for all of [@at, @end). */
+static int uncover(struct pmap *pm, uint64_t at, uint64_t end)
+{
+	int err = 0;
+
+	while (at < end && pm->not_ram && !err) {
+		uint64_t nr = 0;
+
+		while (at + nr < end && pm->e[at + nr])
+			nr++;
+		if (nr)
+			err = map_ram(pm, at, nr);
+		at += nr + 1;
+	}
+	return err;
+}
+
+void pmap_overwrite(struct pmap *pm, void *hva, uint64_t bytes)
+{
+	uint64_t off = (uintptr_t)hva - (uintptr_t)pm->view->hva;
+
+	if (!pm->not_ram || !range_fits(off, bytes, pm->view->bytes))
+		return;
+	/* A page that stays is copied when it is written, as a guest's is. */
+	(void)uncover(pm, (off + PAGE_BYTES - 1) / PAGE_BYTES,
+		      (off + bytes) / PAGE_BYTES);
+}
+
+int pmap_free(struct pmap *pm, gfn_t gfn, uint64_t nr)
+{
+	const uint64_t max = UINT64_MAX / PAGE_BYTES;
+	const uint8_t *hva;
+	uint64_t at;
+	int err, one;
+
+	if (gfn.v > max || nr > max)
+		return -EFAULT;
+	hva = ram_at(pm->view, gpa(gfn.v * PAGE_BYTES), nr * PAGE_BYTES);
+	if (!hva)
+		return -EFAULT;
+	if (nr == 0)
+		return 0;
+	at = (uint64_t)(hva - pm->view->hva) / PAGE_BYTES;
+	err = uncover(pm, at, at + nr);
+	one = punch(pm, at, nr);
+	return err ? err : one;
+}
+
+/* --- what the guest has written --- */
+
+/*
+ * An entry of /proc/PID/pagemap (Documentation/admin-guide/mm/pagemap.rst): a
+ * page that is not the file's. What says both "swap" and "file" is a page of
+ * the file that is just being moved to another node: it is still shown.
+ */
+static bool is_private(uint64_t e)
+{
+	return e & (PM_PRESENT | PM_SWAP) && !(e & PM_FILE);
+}
+
+static void set_written(struct pmap *pm, uint64_t page)
+{
+	uint64_t old = pm->e[page];
+
+	pm->e[page] |= WRITTEN;
+	forget(pm, old);
+}
+
+/* At most BATCH pages. */
+static int64_t sweep_batch(struct pmap *pm, int pagemap, uint64_t at,
+			   uint64_t end)
+{
+	uint64_t e[BATCH], nr;
+	int64_t found = 0;
+	ssize_t got;
+
+	while (at < end && !is_overlay(pm->e[at]))
+		at++;
+	while (at < end && !is_overlay(pm->e[end - 1]))
+		end--;
+	nr = end - at;
+	if (nr == 0)
+		return 0;
+	got = pread(pagemap, e, nr * sizeof(e[0]),
+		    (off_t)((uintptr_t)page_at(pm, at) / PAGE_BYTES *
+			    sizeof(e[0])));
+	if (got != (ssize_t)(nr * sizeof(e[0])))
+		return got < 0 ? -errno : -EIO;
+	for (uint64_t i = 0; i < nr; i++) {
+		if (!is_overlay(pm->e[at + i]) || !is_private(e[i]))
+			continue;
+		set_written(pm, at + i);
+		found++;
+	}
+	return found;
+}
+
+int64_t pmap_sweep(struct pmap *pm, int pagemap, uint64_t budget)
+{
+	uint64_t left = min_u64(budget, pm->nr);
+	int64_t found = 0;
+
+	while (left && pm->overlaid) {
+		uint64_t at = pm->swept;
+		uint64_t nr = min_u64(min_u64(left, BATCH), pm->nr - at);
+		int64_t one = sweep_batch(pm, pagemap, at, at + nr);
+
+		if (one < 0)
+			return one;
+		found += one;
+		left -= nr;
+		pm->swept = at + nr == pm->nr ? 0 : at + nr;
+	}
+	return found;
+}
+
+/* --- other copies of the same pages --- */
+
+/* Is it worth its mappings? */
+static bool worth(const struct pmap *pm, const struct change *c, uint64_t nr)
+{
+	return c->after <= c->before ||
+	       (nr >= PMAP_RUN_MIN && !over_budget(pm, c));
+}
+
+/* A private copy of each page, in the mapping that is there. */
+static int copy_here(struct pmap *pm, uint64_t at, uint64_t nr)
+{
+	if (madvise(page_at(pm, at), nr * PAGE_BYTES, MADV_POPULATE_WRITE) < 0)
+		return -errno;
+	for (uint64_t i = 0; i < nr; i++)
+		set_written(pm, at + i);
+	return 0;
+}
+
+/* Into the RAM under them, which then takes their place. */
+static int copy_to_ram(struct pmap *pm, uint64_t at, uint64_t nr)
+{
+	uint64_t done = 0, bytes = nr * PAGE_BYTES;
+	int err = 0;
+
+	while (done < bytes && !err) {
+		ssize_t n = pwrite(pm->view->fd, page_at(pm, at) + done,
+				   bytes - done,
+				   (off_t)(at * PAGE_BYTES + done));
+
+		if (n > 0)
+			done += (uint64_t)n;
+		else if (n == 0 || errno != EINTR)
+			err = n == 0 ? -EIO : -errno;
+	}
+	if (!err)
+		err = map_ram(pm, at, nr);
+	if (err)
+		(void)punch(pm, at, nr);
+	return err;
+}
+
+static int rebase_to_ram(struct pmap *pm, uint64_t at, uint64_t nr)
+{
+	struct change c = change_of(pm, at, nr, 0);
+
+	return worth(pm, &c, nr) ? copy_to_ram(pm, at, nr)
+				 : copy_here(pm, at, nr);
+}
+
+static int rebase_to_source(struct pmap *pm, uint64_t at, uint64_t nr,
+			    unsigned id, uint64_t index)
+{
+	struct change c = change_of(pm, at, nr, entry(pm, id, index));
+	struct pmap_source *s = pm->src[id].s;
+	bool show = worth(pm, &c, nr);
+	int err;
+
+	err = show ? map_source(pm, at, nr, id, index, &c)
+		   : copy_here(pm, at, nr);
+	if ((err || !show) && s->gone)
+		for (uint64_t i = 0; i < nr; i++)
+			s->gone(s, index + i);
+	return err;
+}
+
+/* Pages from @at on that are unwritten and one run of their source. */
+static uint64_t run_from(const struct pmap *pm, uint64_t at)
+{
+	uint64_t nr = 0;
+
+	while (at + nr < pm->nr && is_overlay(pm->e[at + nr]) &&
+	       (nr == 0 || follows(pm->e[at + nr - 1], pm->e[at + nr])))
+		nr++;
+	return nr;
+}
+
+int pmap_rebase(struct pmap *pm, int pagemap,
+		unsigned (*to)(void *arg, unsigned id, uint64_t index,
+			       uint64_t *nr),
+		void *arg)
+{
+	int64_t found = pmap_sweep(pm, pagemap, pm->nr);
+	uint64_t at = 0;
+	int err = 0;
+
+	if (found < 0)
+		return (int)found;
+	while (at < pm->nr && pm->overlaid && !err) {
+		uint64_t nr = run_from(pm, at), max = nr;
+		uint64_t index = index_of(pm->e[at]);
+		unsigned old = id_of(pm->e[at]), id;
+
+		if (nr == 0) {
+			at++;
+			continue;
+		}
+		id = to(arg, old, index, &nr);
+		assert(nr && nr <= max);
+		if (id == 0)
+			err = rebase_to_ram(pm, at, nr);
+		else if (id != old)
+			err = rebase_to_source(pm, at, nr, id, index);
+		at += nr;
+	}
+	return err;
+}
+
+void pmap_get_stats(const struct pmap *pm, struct pmap_stats *out)
+{
+	*out = (struct pmap_stats){ .overlaid_pages = pm->overlaid,
+				    .mappings = pm->mappings,
+				    .refused = pm->refused };
+}

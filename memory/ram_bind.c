@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "memory/ram_bind.h"
+
+#include <errno.h>
+#include <linux/mempolicy.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "numa/bind.h"
+
+int ram_bind(const struct ram_view *view, nodeid_t node, bool strict)
+{
+	void *at = mmap(NULL, view->bytes, PROT_READ, MAP_SHARED, view->fd, 0);
+	int err;
+
+	if (at == MAP_FAILED)
+		return -errno;
+	/*
+	 * mbind() takes a mapping that has no policy for one that has the
+	 * default one already, and leaves the file's as it is: any other first.
+	 * If this one fails, so does the next.
+	 */
+	if (node == NODE_AUTO)
+		(void)syscall(SYS_mbind, at, view->bytes, MPOL_PREFERRED, NULL,
+			      0, 0);
+	err = node_bind_memory(at, view->bytes, node, strict);
+	(void)munmap(at, view->bytes);
+	return err;
+}

@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "monitor/agent/links.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "monitor/agent/link.h"
+#include "monitor/ipc/fds.h"
+
+#define POOL_DEPTH 64u
+
+struct agent_store {
+	struct agent_store *next;
+	uint64_t id;
+	struct store *store;
+};
+
+struct links {
+	int epoll_fd;
+	void (*lost)(void *arg, enum agent_answer_kind kind, uint64_t id,
+		     int err);
+	void *arg;
+	struct pool *pool;
+	struct agent_store *stores;
+	struct link *list;
+	struct link_counts counts;
+	uint64_t nr_links, nr_lost;
+	struct region figures;
+};
+
+static int watch(struct links *l, int fd, void *which, uint32_t events)
+{
+	struct epoll_event e = { .events = events, .data.ptr = which };
+
+	return epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, fd, &e) < 0 ? -errno : 0;
+}
+
+int links_create(int epoll_fd,
+		 void (*lost)(void *arg, enum agent_answer_kind kind,
+			      uint64_t id, int err),
+		 void *arg, struct links **out)
+{
+	struct links *l = calloc(1, sizeof(*l));
+	int err = -ENOMEM;
+
+	if (!l)
+		return -ENOMEM;
+	*l = (struct links){ .epoll_fd = epoll_fd, .lost = lost, .arg = arg };
+	err = pool_create(0, POOL_DEPTH, &l->pool);
+	if (!err && pool_event_fd(l->pool) >= 0)
+		err = watch(l, pool_event_fd(l->pool), l->pool, EPOLLIN);
+	if (err)
+		links_destroy(l);
+	else
+		*out = l;
+	return err;
+}
+
+/* --- links --- */
+
+/* Where it stands in the list; *it is NULL: nowhere. */
+static struct link **find_link(struct links *l, uint64_t id)
+{
+	struct link **at = &l->list;
+
+	while (*at && (*at)->id != id)
+		at = &(*at)->next;
+	return at;
+}
+
+/* Others may have the descriptor, too: closing it would not end the watch. */
+static void end_link(struct links *l, struct link **at)
+{
+	struct link *k = *at;
+
+	*at = k->next;
+	l->nr_links -= k->wake_rx >= 0;
+	(void)epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, k->wake_rx, NULL);
+	link_close(k);
+}
+
+static void lose_link(struct links *l, uint64_t id, int err)
+{
+	l->nr_lost++;
+	l->lost(l->arg, AGENT_LINK_LOST, id, -err);
+}
+
+static void open_link(struct links *l, uint64_t id, const int *fds)
+{
+	struct link *k;
+	int err = link_open(id, &l->counts, fds, &k);
+
+	if (!err && k->wake_rx >= 0) {
+		err = watch(l, k->wake_rx, k, EPOLLIN | EPOLLRDHUP);
+		if (err)
+			link_close(k);
+	}
+	if (err) {
+		lose_link(l, id, err);
+		return;
+	}
+	k->next = l->list;
+	l->list = k;
+	l->nr_links += k->wake_rx >= 0;
+}
+
+/* --- stores --- */
+
+static struct agent_store **find_store(struct links *l, uint64_t id)
+{
+	struct agent_store **at = &l->stores;
+
+	while (*at && (*at)->id != id)
+		at = &(*at)->next;
+	return at;
+}
+
+static int open_store(struct links *l, const struct agent_request *r,
+		      const int *fds, struct agent_store **out)
+{
+	struct agent_store *s = calloc(1, sizeof(*s));
+	int err = -ENOMEM;
+
+	if (s && fds[0] >= 0 && fds[1] >= 0 && fds[2] >= 0) {
+		s->id = r->id;
+		err = store_open(l->pool, fds[0], r->bytes, fds[1], fds[2],
+				 &s->store);
+	} else {
+		fds_close(fds, 3);
+		err = s ? -EBADF : -ENOMEM;
+	}
+	if (err)
+		free(s);
+	else
+		*out = s;
+	return err;
+}
+
+static void begin_store(struct links *l, const struct agent_request *r,
+			const int *fds)
+{
+	struct agent_store *s;
+	int err = open_store(l, r, fds, &s);
+
+	if (err) {
+		l->lost(l->arg, AGENT_STORE_LOST, r->id, -err);
+		return;
+	}
+	s->next = l->stores;
+	l->stores = s;
+}
+
+static void end_store(struct links *l, uint64_t id)
+{
+	struct agent_store **at = find_store(l, id), *s = *at;
+
+	if (!s)
+		return;
+	/* Control ended them before; if not, they end here. */
+	for (struct link *k = l->list; k; k = k->next)
+		for (unsigned d = 0; d < VM_MAX_DISKS; d++)
+			if (k->disks[d].reader && k->disks[d].store == id)
+				link_set_disk(k, d, NULL, 0);
+	*at = s->next;
+	store_close(s->store);
+	free(s);
+}
+
+/* For a link or a store that was lost meanwhile: nothing. */
+static void add_reader(struct links *l, const struct agent_request *r, int fd)
+{
+	struct link *k = *find_link(l, r->id);
+	struct agent_store *s = *find_store(l, r->store);
+	struct store_reader *reader;
+	int err = -EBADF;
+
+	if (!k || !s) {
+		if (fd >= 0)
+			(void)close(fd);
+		return;
+	}
+	if (fd >= 0)
+		err = store_reader_add(s->store, fd, &reader);
+	if (err)
+		k->error = err;
+	else
+		link_set_disk(k, r->disk, reader, s->id);
+}
+
+/* --- figures --- */
+
+static void take_figures(struct links *l, int fd)
+{
+	struct agent_figures *f;
+
+	region_destroy(&l->figures);
+	if (fd < 0)
+		return;
+	if (region_take(&l->figures, fd, AGENT_FIGURES_BYTES) < 0) {
+		(void)close(fd); /* control sees that there are none */
+		return;
+	}
+	f = l->figures.base;
+	atomic_store_explicit(&f->magic, AGENT_FIGURES_MAGIC,
+			      memory_order_relaxed);
+}
+
+#define PUBLISH(f, field, value)                                               \
+	atomic_store_explicit(&(f)->field, value, memory_order_relaxed)
+
+static void publish(const struct links *l)
+{
+	struct agent_figures *f = l->figures.base;
+	struct pool_stats st;
+
+	if (!f)
+		return;
+	pool_get_stats(l->pool, &st);
+	PUBLISH(f, limit_blocks, st.limit_blocks);
+	PUBLISH(f, present_blocks, st.present_blocks);
+	PUBLISH(f, filling_blocks, st.filling_blocks);
+	PUBLISH(f, asked_blocks, st.asked_blocks);
+	PUBLISH(f, joined_blocks, st.joined_blocks);
+	PUBLISH(f, read_bytes, st.read_bytes);
+	PUBLISH(f, ahead_blocks, st.ahead_blocks);
+	PUBLISH(f, evicted_blocks, st.evicted_blocks);
+	PUBLISH(f, leased_blocks, st.leased_blocks);
+	PUBLISH(f, refused_blocks, st.refused_blocks);
+	PUBLISH(f, failed_reads, st.failed_reads);
+	PUBLISH(f, links, l->nr_links);
+	PUBLISH(f, links_lost, l->nr_lost);
+	PUBLISH(f, requests, l->counts.requests);
+	PUBLISH(f, answers_lost, l->counts.answers_lost);
+}
+
+/* --- all of it --- */
+
+void links_destroy(struct links *l)
+{
+	if (!l)
+		return;
+	while (l->list)
+		end_link(l, &l->list);
+	while (l->stores)
+		end_store(l, l->stores->id);
+	pool_destroy(l->pool);
+	region_destroy(&l->figures);
+	free(l);
+}
+
+int links_obey(struct links *l, const struct agent_request *r, const int *fds)
+{
+	bool used = (r->kind == AGENT_LINK && *find_link(l, r->id)) ||
+		    (r->kind == AGENT_STORE && *find_store(l, r->id));
+	struct link **at;
+
+	if (used) {
+		fds_close(fds, FDS_MAX);
+		return -EINVAL;
+	}
+	switch (r->kind) {
+	case AGENT_STORE:
+		begin_store(l, r, fds);
+		break;
+	case AGENT_STORE_END:
+		end_store(l, r->id);
+		break;
+	case AGENT_LINK:
+		open_link(l, r->id, fds);
+		break;
+	case AGENT_LINK_END:
+		at = find_link(l, r->id);
+		if (*at)
+			end_link(l, at);
+		break;
+	case AGENT_READER:
+		add_reader(l, r, fds[0]);
+		break;
+	case AGENT_LIMIT:
+		pool_set_limit(l->pool, r->bytes);
+		break;
+	case AGENT_FIGURES:
+		take_figures(l, fds[0]);
+		break;
+	default:
+		fds_close(fds, FDS_MAX);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+void links_wake(struct links *l, void *which, uint32_t events)
+{
+	if (which == l->pool)
+		pool_ready(l->pool);
+	else
+		link_wake(which, events);
+}
+
+bool links_in_doubt(const struct links *l)
+{
+	for (const struct link *k = l->list; k; k = k->next)
+		if (k->in_doubt)
+			return true;
+	return false;
+}
+
+bool links_turn(struct links *l)
+{
+	struct link **at = &l->list;
+	bool busy = false;
+
+	while (*at) {
+		struct link *k = *at;
+
+		link_turn(k);
+		if (k->error) {
+			uint64_t id = k->id;
+			int err = k->error;
+
+			end_link(l, at);
+			lose_link(l, id, err);
+			continue;
+		}
+		busy |= k->awake;
+		at = &k->next;
+	}
+	publish(l);
+	return busy;
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "monitor/worker/boot_pages.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+struct boot_source {
+	struct pmap_source s;
+	struct pmap *pm;
+	unsigned id;
+	uint64_t held; /* pages shown, and one for who is about to show some */
+};
+
+struct rebase {
+	struct boot_source *to;
+	const struct boot_others *others;
+};
+
+static void gone(struct pmap_source *s, uint64_t index)
+{
+	struct boot_source *b = container_of(s, struct boot_source, s);
+
+	(void)index;
+	if (--b->held)
+		return;
+	pmap_remove_source(b->pm, b->id);
+	free(b);
+}
+
+/* Release with boot_source_shown(). */
+static int boot_source_create(struct pmap *pm, int fd, struct boot_source **out)
+{
+	struct boot_source *b = malloc(sizeof(*b));
+	int err;
+
+	if (!b)
+		return -ENOMEM;
+	*b = (struct boot_source){ { fd, gone }, pm, 0, 1 };
+	err = pmap_add_source(pm, &b->s, &b->id);
+	if (err)
+		free(b);
+	else
+		*out = b;
+	return err;
+}
+
+/* No page more will be shown: it stays as long as those that are. */
+static void boot_source_shown(struct boot_source *b)
+{
+	b->s.fd = -1;
+	gone(&b->s, 0);
+}
+
+static int show_extent(struct boot_source *b, const struct ram_view *ram,
+		       const struct boot_extent *e)
+{
+	uint64_t nr = e->bytes / PAGE_BYTES;
+	void *hva = ram_at(ram, gpa(e->gpa), e->bytes);
+	int err;
+
+	if (!hva)
+		return -EFAULT;
+	err = pmap_show(b->pm, hva, nr, b->id, e->gpa / PAGE_BYTES);
+	if (!err)
+		b->held += nr;
+	else if (err == -ENOSPC)
+		err = ram_fill(ram, gpa(e->gpa), e->bytes, b->s.fd, e->gpa);
+	return err;
+}
+
+int boot_pages_show(struct pmap *pm, const struct ram_view *ram,
+		    const struct boot_layout *layout, int fd)
+{
+	struct boot_source *b;
+	int err = boot_source_create(pm, fd, &b);
+
+	if (err)
+		return err;
+	for (uint32_t i = 0; i < layout->nr_extents && !err; i++)
+		err = show_extent(b, ram, &layout->extents[i]);
+	boot_source_shown(b);
+	return err;
+}
+
+static unsigned rebase_run(void *arg, unsigned id, uint64_t index, uint64_t *nr)
+{
+	const struct rebase *r = arg;
+	const struct boot_others *o = r->others;
+
+	if (pmap_source(r->to->pm, id)->gone == gone) {
+		r->to->held += *nr;
+		return r->to->id;
+	}
+	return o->to ? o->to(o->arg, id, index, nr) : 0;
+}
+
+int boot_pages_rebase(struct pmap *pm, int pagemap, int fd,
+		      const struct boot_others *others)
+{
+	struct rebase r = { NULL, others };
+	int err = boot_source_create(pm, fd, &r.to);
+
+	if (err)
+		return err;
+	err = pmap_rebase(pm, pagemap, rebase_run, &r);
+	boot_source_shown(r.to);
+	return err;
+}

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "monitor/worker/buffers.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "monitor/worker/vm.h"
+
+#define SWEEP_MS      1000
+#define SWEEP_PAGES   65536u /* 256 MiB of guest memory at a time */
+#define PREFETCH_MS   100
+#define PREFETCH_MOST 100u
+
+static void arm(struct buffers *b, long ms)
+{
+	const struct itimerspec t = { .it_value = { .tv_sec = ms / 1000,
+						    .tv_nsec = ms % 1000 *
+							       1000000 } };
+
+	b->timed = timerfd_settime(b->timer.fd, 0, &t, NULL) == 0;
+}
+
+static void sweep(struct buffers *b)
+{
+	uint64_t n = min_u64(b->left, SWEEP_PAGES);
+
+	b->left -= n;
+	/* In vain: those pages are given up when they are used anew. */
+	if (pmap_sweep(b->vm->pmap, b->pagemap, n) < 0)
+		b->left = 0;
+}
+
+static void timer_ready(struct io_watch *w, uint32_t events)
+{
+	struct buffers *b = container_of(w, struct buffers, timer);
+	uint64_t times;
+
+	(void)events;
+	if (read(w->fd, &times, sizeof(times)) < 0)
+		return;
+	b->timed = false;
+	if (b->prefetches) {
+		b->prefetches--;
+		cache_prefetch(b->cache);
+	}
+	if (b->left)
+		sweep(b);
+	if (b->prefetches)
+		arm(b, PREFETCH_MS);
+	else if (b->left)
+		arm(b, SWEEP_MS);
+}
+
+static void cache_is_ready(struct io_watch *w, uint32_t events)
+{
+	(void)events;
+	cache_ready(container_of(w, struct buffers, ready)->cache);
+}
+
+int buffers_create(struct buffers *b, struct vm *vm)
+{
+	int err;
+
+	*b = (struct buffers){ .vm = vm, .pagemap = -1 };
+	b->timer = (struct io_watch){ .fd = -1, .ready = timer_ready };
+	b->pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	if (b->pagemap < 0)
+		return -errno;
+	b->timer.fd =
+		timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (b->timer.fd < 0)
+		return -errno;
+	/* Small pages shown in a huge one would take it apart. */
+	err = cache_create(vm->spec->huge_thp ? NULL : vm->pmap, &b->cache);
+	if (err)
+		return err;
+	vm->others = (struct boot_others){ cache_rehome, b->cache };
+	b->ready = (struct io_watch){ .fd = cache_event_fd(b->cache),
+				      .ready = cache_is_ready };
+	err = io_loop_watch(&vm->loop, &b->ready, EPOLLIN);
+	return err ? err : io_loop_watch(&vm->loop, &b->timer, EPOLLIN);
+}
+
+static void close_all(const int fds[4])
+{
+	for (unsigned i = 0; i < 4; i++)
+		if (fds[i] >= 0)
+			(void)close(fds[i]);
+}
+
+static int attach(struct buffers *b, const struct worker_request *r,
+		  const int fds[4])
+{
+	if (fds[2] < 0 || fds[3] >= 0) {
+		close_all(fds);
+		return -EPROTO;
+	}
+	return cache_attach(b->cache, r->disk, r->node, r->bytes, fds[0],
+			    fds[1], fds[2]);
+}
+
+static int make_link(struct buffers *b, const struct worker_request *r,
+		     const int fds[4])
+{
+	int err;
+
+	if (fds[3] < 0) {
+		close_all(fds);
+		return -EPROTO;
+	}
+	cache_set_home(b->cache, r->node);
+	err = cache_link(b->cache, fds[0], fds[1], fds[2], fds[3]);
+	if (err || r->node == b->vm->node)
+		return err;
+	/* On the way to another node: have there what is shown from here. */
+	b->prefetches = PREFETCH_MOST;
+	cache_prefetch(b->cache);
+	arm(b, PREFETCH_MS);
+	return 0;
+}
+
+void buffers_obey(struct buffers *b, const struct worker_request *r,
+		  const int fds[4])
+{
+	int err = 0;
+
+	switch ((enum worker_request_kind)r->kind) {
+	case WORKER_REQ_CACHE:
+		err = attach(b, r, fds);
+		break;
+	case WORKER_REQ_LINK:
+		err = make_link(b, r, fds);
+		break;
+	case WORKER_REQ_CACHE_END:
+		close_all(fds);
+		cache_detach(b->cache, r->disk, r->node);
+		break;
+	default:
+		close_all(fds);
+		cache_unlink(b->cache);
+	}
+	if (err)
+		(void)fprintf(stderr, "buffer cache of node %d: %s\n", r->node,
+			      strerror(-err));
+}
+
+static void put(struct figures_cache *f, enum figures_cache_word i, uint64_t v)
+{
+	atomic_store_explicit(&f->words[i], v, memory_order_relaxed);
+}
+
+void buffers_turned(struct buffers *b)
+{
+	struct figures_cache *f = &b->vm->figures->cache;
+	struct pmap_stats p;
+	struct cache_stats c;
+
+	cache_get_stats(b->cache, &c);
+	pmap_get_stats(b->vm->pmap, &p);
+	put(f, FIGURES_HIT_BLOCKS, c.hit_blocks);
+	put(f, FIGURES_OVERLAID_BLOCKS, c.overlaid_blocks);
+	put(f, FIGURES_MISSED_BLOCKS, c.missed_blocks);
+	put(f, FIGURES_DIRECT_BLOCKS, c.direct_blocks);
+	put(f, FIGURES_ASKED, c.asked);
+	put(f, FIGURES_LOST, c.lost);
+	put(f, FIGURES_LATE, c.late);
+	put(f, FIGURES_DEPTH, c.depth);
+	put(f, FIGURES_SHOWN_PAGES, p.overlaid_pages);
+	put(f, FIGURES_MAPPINGS, p.mappings);
+	/* Once over all of memory after pages were shown. */
+	if (c.overlaid_blocks == b->overlaid)
+		return;
+	b->overlaid = c.overlaid_blocks;
+	b->left = b->vm->ram.bytes / PAGE_BYTES;
+	if (!b->timed)
+		arm(b, SWEEP_MS);
+}
+
+void buffers_moved(struct buffers *b)
+{
+	b->prefetches = 0;
+}

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=bash
+#
+# Persistent disks under SIGKILL and under fio. KILLS: how often a worker is
+# killed at a random moment (2); every third time its node's agent is killed a
+# little before. FIO_SECONDS: how long fio writes and verifies (10). KILL_SEED:
+# of the moments. Needs cow.sh, cache.sh and move.sh.
+
+KILLS=${KILLS:-2}
+FIO_SECONDS=${FIO_SECONDS:-10}
+KILL_SEED=${KILL_SEED:-1}
+
+# A guest that makes a file after the other durable, says "ACK N", and checks
+# what it reads of its base all the while.
+start_acking()
+{
+	start_script "$1" --memory 192M --disk "path=$WORK/base,cow=$2" <<-'G'
+	mkdir /tmp/m && mount /dev/vdb /tmp/m && cd /tmp/m || exit 1
+	(while :; do
+		[ "$(tail -n 1 from-base)" = 20000 ] || echo "WRONG base"
+		echo 1 >/proc/sys/vm/drop_caches
+	done) &
+	echo "ACK begin"
+	for ((i = 1; ; i++)); do
+		seq "$i" $((i + i * 37 % 9000)) >"f$i" && sync "f$i" . &&
+			echo "ACK $i"
+	done
+	G
+}
+
+# acked_is_there COW LOG - every file whose ACK was printed, as it was
+acked_is_there()
+{
+	local last i
+	last=$(grep -c '^ACK [0-9]' "$2")
+	"$DISCO" image check "$WORK/base" "$1" >"$WORK/check.log" 2>&1 ||
+		fail "image check: $(<"$WORK/check.log")" || return 1
+	rm -f "$WORK/exported"
+	"$DISCO" image export "$WORK/base" "$1" "$WORK/exported" \
+		2>"$WORK/check.log" ||
+		fail "image export: $(<"$WORK/check.log")" || return 1
+	# The journal is replayed first; then nothing may be left to repair.
+	e2fsck -fy "$WORK/exported" >"$WORK/check.log" 2>&1 || (($? == 1)) ||
+		fail "e2fsck: $(tail -n 5 "$WORK/check.log")" || return 1
+	e2fsck -fn "$WORK/exported" >"$WORK/check.log" 2>&1 ||
+		fail "e2fsck again: $(tail -n 5 "$WORK/check.log")" || return 1
+	rm -rf "$WORK/rdump"
+	mkdir "$WORK/rdump"
+	debugfs -R "rdump / $WORK/rdump" "$WORK/exported" >/dev/null 2>&1
+	for ((i = 1; i <= last; i++)); do
+		cmp -s "$WORK/rdump/f$i" <(seq "$i" $((i + i * 37 % 9000))) ||
+			fail "f$i was acknowledged and is not there" ||
+			return 1
+	done
+	ACKED=$((ACKED + last))
+}
+
+t_workers_and_agents_killed()
+{
+	local n after base
+	ACKED=0 RANDOM=$KILL_SEED
+	make_base "$WORK/base"
+	base=$(sha256sum <"$WORK/base")
+	start_monitor --balance=off || return 1
+	for ((n = 1; n <= KILLS; n++)); do
+		after=$((RANDOM % 4000))
+		rm -f "$WORK/k.cow"
+		"$DISCO" image create "$WORK/base" "$WORK/k.cow" || return 1
+		start_acking "k$n" "$WORK/k.cow" || return 1
+		wait_lines 1 'ACK begin' "$WORK/console-k$n" 100 || return 1
+		sleep "$((after / 1000)).$(printf %03d $((after % 1000)))"
+		if ((n % 3 == 0)); then
+			kill_agents || return 1
+			sleep 0.5
+		fi
+		pkill -9 -f "^disco-vm k$n\$"
+		wait_state "k$n" ended 20 || return 1
+		sleep 0.3
+		grep -q WRONG "$WORK/console-k$n" && fail "its base changed" &&
+			return 1
+		acked_is_there "$WORK/k.cow" "$WORK/console-k$n" ||
+			fail "kill $n after $after ms" || return 1
+		rm -f "$WORK/console-k$n"
+	done
+	[[ $(sha256sum <"$WORK/base") == "$base" ]] ||
+		fail "the base was written" || return 1
+	echo "# seed $KILL_SEED: $KILLS workers killed, $ACKED acknowledged" \
+		"files, 0 lost"
+	stop_monitor
+}
+
+# Somebody else's idea of what a disk has to remember.
+t_fio_verifies()
+{
+	truncate -s 256M "$WORK/base"
+	rm -f "$WORK/f.cow"
+	"$DISCO" image create "$WORK/base" "$WORK/f.cow" || return 1
+	start_monitor --balance=off || return 1
+	start_script fio --memory 384M --cpus 2 \
+		--disk "path=$WORK/base,cow=$WORK/f.cow" <<-G
+	fio --name=v --filename=/dev/vdb --rw=randwrite --bsrange=512-64k \
+		--bs_unaligned=0 --blockalign=512 --direct=1 --iodepth=16 \
+		--ioengine=libaio --size=64M --time_based \
+		--runtime=$FIO_SECONDS --fsync=32 --verify=crc32c \
+		--do_verify=1 --verify_fatal=1 --randseed=7 --minimal \
+		>/tmp/fio.log 2>&1
+	status=\$?
+	tail -c 600 /tmp/fio.log
+	echo
+	echo "FIO \$status"
+	exit \$status
+	G
+	wait_state fio ended $((FIO_SECONDS * 4 + 150)) || return 1
+	want_line '^FIO 0' "$WORK/console-fio" &&
+		want_line '^fio +ended .* 0 ok' <("$DISCO" ls) || return 1
+	"$DISCO" image check "$WORK/base" "$WORK/f.cow" >"$WORK/check.log" 2>&1 ||
+		fail "image check: $(<"$WORK/check.log")" || return 1
+	stop_monitor
+}

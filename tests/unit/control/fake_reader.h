@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A fake worker that reads its disk 0 through the buffer cache that control
+ * and an agent give it, at random places, and compares with the file. Figures
+ * as those of a real worker.
+ */
+#ifndef TESTS_FAKE_READER_H
+#define TESTS_FAKE_READER_H
+
+#include "disco/worker_spec.h"
+#include "monitor/ipc/figures.h"
+
+/* For fake_worker_other: workers named "reader..."; never ends. One named
+ * "scribbler" writes nonsense into its region of the link once it has one. */
+void fake_reader(const struct worker_spec *spec, struct figures *f);
+
+#endif
