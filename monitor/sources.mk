@@ -29,6 +29,7 @@ WORKER_SRCS	+= monitor/dev/bus.c monitor/dev/pci.c monitor/dev/msix.c \
 		   monitor/dev/virtio_rng.c monitor/dev/virtio_balloon.c \
 		   monitor/dev/console.c \
 		   monitor/dev/virtio_pmem.c monitor/worker/regions.c \
+		   monitor/dev/rate.c \
 		   monitor/dev/serial.c monitor/dev/power.c \
 		   monitor/sandbox/sandbox.c \
 		   monitor/worker/main.c monitor/worker/adopt.c \

@@ -16,6 +16,10 @@
 #define VM_MIN_MEMORY	MIB(1)
 #define VM_MAX_MEMORY	GIB(1024)
 #define DISK_SERIAL_MAX 20 /* bytes, virtio 1.2 section 5.2.6.1 */
+#define DISK_MAX_QUEUES 8  /* of requests */
+#define DISK_MAX_IOPS	1000000000u
+#define DISK_MIN_BPS	512u
+#define DISK_MAX_BPS	GIB(1024)
 #define GROUP_DEFAULT	"default"
 #define CMDLINE_MAX	2047 /* bytes, x86 COMMAND_LINE_SIZE less the NUL */
 
@@ -24,9 +28,12 @@ struct disk_config {
 	char *cow;    /* NULL: none; the disk's writes go here, not to path */
 	char *serial; /* NULL: "disk0", "disk1", ... */
 	bool read_only;
-	bool snapshot; /* as cow, in a file that goes with the VM */
-	bool no_cache; /* path is not read through the buffer cache */
-	bool pmem;     /* memory of the guest, not a block device */
+	bool snapshot;	 /* as cow, in a file that goes with the VM */
+	bool no_cache;	 /* path is not read through the buffer cache */
+	bool pmem;	 /* memory of the guest, not a block device */
+	unsigned queues; /* 1 .. DISK_MAX_QUEUES; 0: one a vCPU */
+	uint64_t iops;	 /* requests a second, at most; 0: no limit */
+	uint64_t bps;	 /* bytes a second, the same */
 };
 
 /* Is the file at path written to? */

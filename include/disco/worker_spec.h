@@ -55,6 +55,9 @@ struct worker_disk {
 	 * what the guest writes to a RAW one goes with the VM */
 	uint32_t pmem;
 	char serial[DISK_SERIAL_MAX + 1];
+	uint32_t queues; /* at most DISK_MAX_QUEUES; 0: one a vCPU */
+	uint64_t iops;	 /* requests a second, at most; 0: no limit */
+	uint64_t bps;	 /* bytes a second, the same */
 };
 
 struct worker_spec {

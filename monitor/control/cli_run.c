@@ -104,6 +104,14 @@ static int set_path(json_t *o, const char *key, const char *path)
 	return err;
 }
 
+/* 0: not given, and no value of it may be. */
+static int set_number(json_t *o, const char *key, uint64_t v)
+{
+	if (v == 0)
+		return 0;
+	return json_object_set_new(o, key, json_integer((json_int_t)v));
+}
+
 static json_t *disk_json(const struct disk_config *disk)
 {
 	json_t *o = json_pack(
@@ -112,7 +120,10 @@ static json_t *disk_json(const struct disk_config *disk)
 		"pmem", (int)disk->pmem, "serial", disk->serial);
 
 	if (o && set_path(o, "path", disk->path) == 0 &&
-	    (!disk->cow || set_path(o, "cow", disk->cow) == 0))
+	    (!disk->cow || set_path(o, "cow", disk->cow) == 0) &&
+	    set_number(o, "queues", disk->queues) == 0 &&
+	    set_number(o, "iops", disk->iops) == 0 &&
+	    set_number(o, "bps", disk->bps) == 0)
 		return o;
 	json_decref(o);
 	return NULL;

@@ -107,6 +107,9 @@ static int vm_config_copy(struct vm_config *to, const struct vm_config *from)
 		to->disks[i].snapshot = from->disks[i].snapshot;
 		to->disks[i].no_cache = from->disks[i].no_cache;
 		to->disks[i].pmem = from->disks[i].pmem;
+		to->disks[i].queues = from->disks[i].queues;
+		to->disks[i].iops = from->disks[i].iops;
+		to->disks[i].bps = from->disks[i].bps;
 		bad = bad || copy_text(&to->disks[i].cow, from->disks[i].cow) ||
 		      copy_text(&to->disks[i].path, from->disks[i].path) ||
 		      copy_text(&to->disks[i].serial, from->disks[i].serial);

@@ -95,6 +95,12 @@ MUST_CHECK int disk_set_cow(struct disk_config *disk, const char *dir,
 			    const char *path, const struct config_at *at);
 MUST_CHECK int disk_set_serial(struct disk_config *disk, const char *text,
 			       const struct config_at *at);
+MUST_CHECK int disk_set_queues(struct disk_config *disk, int64_t nr,
+			       const struct config_at *at);
+MUST_CHECK int disk_set_iops(struct disk_config *disk, int64_t nr,
+			     const struct config_at *at);
+MUST_CHECK int disk_set_bps(struct disk_config *disk, uint64_t bytes,
+			    const struct config_at *at);
 
 /* What of a disk can only be checked when all of it is known. */
 MUST_CHECK int disk_check(const struct disk_config *disk,

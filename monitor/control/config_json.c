@@ -10,6 +10,23 @@
 #include "monitor/control/config_reader.h"
 #include "monitor/control/size.h"
 
+static int read_size(struct reader *r, json_t *v, uint64_t *bytes)
+{
+	if (json_is_integer(v)) {
+		if (json_integer_value(v) < 0)
+			return config_fail(reader_at(r), EINVAL, "is negative");
+		*bytes = (uint64_t)json_integer_value(v);
+	} else if (!json_is_string(v)) {
+		return reader_wrong_type(r, v,
+					 "a string (\"256M\") or an integer");
+	} else if (size_parse(json_string_value(v), bytes)) {
+		return config_fail(reader_at(r), EINVAL,
+				   "'%s' is not " SIZE_SYNTAX,
+				   json_string_value(v));
+	}
+	return 0;
+}
+
 /* --- disks --- */
 
 static int read_disk_path(struct reader *r, json_t *v, void *obj)
@@ -68,11 +85,42 @@ static int read_disk_serial(struct reader *r, json_t *v, void *obj)
 	return err ? err : disk_set_serial(obj, text, reader_at(r));
 }
 
+static int read_disk_queues(struct reader *r, json_t *v, void *obj)
+{
+	int64_t nr = 0;
+	int err = reader_int(r, v, &nr);
+
+	return err ? err : disk_set_queues(obj, nr, reader_at(r));
+}
+
+static int read_disk_iops(struct reader *r, json_t *v, void *obj)
+{
+	int64_t nr = 0;
+	int err = reader_int(r, v, &nr);
+
+	return err ? err : disk_set_iops(obj, nr, reader_at(r));
+}
+
+static int read_disk_bps(struct reader *r, json_t *v, void *obj)
+{
+	uint64_t bytes = 0;
+	int err = read_size(r, v, &bytes);
+
+	return err ? err : disk_set_bps(obj, bytes, reader_at(r));
+}
+
 static const struct key_rule disk_rules[] = {
-	{ "path", read_disk_path },	    { "cow", read_disk_cow },
-	{ "snapshot", read_disk_snapshot }, { "ro", read_disk_ro },
-	{ "pmem", read_disk_pmem },	    { "serial", read_disk_serial },
-	{ "cache", read_disk_cache },	    { NULL, NULL },
+	{ "path", read_disk_path },
+	{ "cow", read_disk_cow },
+	{ "snapshot", read_disk_snapshot },
+	{ "ro", read_disk_ro },
+	{ "pmem", read_disk_pmem },
+	{ "serial", read_disk_serial },
+	{ "cache", read_disk_cache },
+	{ "queues", read_disk_queues },
+	{ "iops", read_disk_iops },
+	{ "bps", read_disk_bps },
+	{ NULL, NULL },
 };
 
 static int read_disk(struct reader *r, json_t *v, struct vm_config *vm)
@@ -160,21 +208,10 @@ static int read_cpus(struct reader *r, json_t *v, void *obj)
 static int read_memory(struct reader *r, json_t *v, void *obj)
 {
 	struct vm_draft *draft = obj;
-	uint64_t bytes;
+	uint64_t bytes = 0;
+	int err = read_size(r, v, &bytes);
 
-	if (json_is_integer(v)) {
-		if (json_integer_value(v) < 0)
-			return config_fail(reader_at(r), EINVAL, "is negative");
-		bytes = (uint64_t)json_integer_value(v);
-	} else if (!json_is_string(v)) {
-		return reader_wrong_type(r, v,
-					 "a string (\"256M\") or an integer");
-	} else if (size_parse(json_string_value(v), &bytes)) {
-		return config_fail(reader_at(r), EINVAL,
-				   "'%s' is not " SIZE_SYNTAX,
-				   json_string_value(v));
-	}
-	return vm_set_memory(&draft->vm, bytes, reader_at(r));
+	return err ? err : vm_set_memory(&draft->vm, bytes, reader_at(r));
 }
 
 static int read_node(struct reader *r, json_t *v, void *obj)

@@ -221,3 +221,39 @@ int disk_set_serial(struct disk_config *disk, const char *text,
 					   "without blanks");
 	return set_text(&disk->serial, text, at);
 }
+
+int disk_set_queues(struct disk_config *disk, int64_t nr,
+		    const struct config_at *at)
+{
+	if (nr < 1 || nr > DISK_MAX_QUEUES)
+		return config_fail(at, EINVAL,
+				   "a disk has 1 to %d queues, not %lld",
+				   DISK_MAX_QUEUES, (long long)nr);
+	disk->queues = (unsigned)nr;
+	return 0;
+}
+
+int disk_set_iops(struct disk_config *disk, int64_t nr,
+		  const struct config_at *at)
+{
+	if (nr < 1 || nr > DISK_MAX_IOPS)
+		return config_fail(at, EINVAL,
+				   "1 to %u requests a second, not %lld",
+				   DISK_MAX_IOPS, (long long)nr);
+	disk->iops = (uint64_t)nr;
+	return 0;
+}
+
+int disk_set_bps(struct disk_config *disk, uint64_t bytes,
+		 const struct config_at *at)
+{
+	char min[SIZE_TEXT_MAX], max[SIZE_TEXT_MAX], is[SIZE_TEXT_MAX];
+
+	if (bytes < DISK_MIN_BPS || bytes > DISK_MAX_BPS)
+		return config_fail(at, EINVAL, "%s to %s a second, not %s",
+				   size_text(DISK_MIN_BPS, min),
+				   size_text(DISK_MAX_BPS, max),
+				   size_text(bytes, is));
+	disk->bps = bytes;
+	return 0;
+}

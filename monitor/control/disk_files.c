@@ -132,6 +132,9 @@ static void describe(const struct disk_config *disk, unsigned nr,
 	out->bytes = bytes;
 	out->read_only = disk->read_only;
 	out->pmem = disk->pmem;
+	out->queues = disk->queues;
+	out->iops = disk->iops;
+	out->bps = disk->bps;
 	if (disk->cow)
 		out->kind = WORKER_DISK_COW;
 	else if (disk->snapshot && !disk->pmem)

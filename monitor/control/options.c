@@ -54,13 +54,14 @@ static const struct argp_option argp_options[] = {
 	  "Guest memory (default: 256M) and its home node; strict: all of it "
 	  "there or none",
 	  0 },
-	{ "disk", KEY_DISK,
-	  "path=FILE[,cow=FILE|,snapshot|,ro][,pmem][,serial=TEXT][,cache=off]",
+	{ "disk", KEY_DISK, "path=FILE[,cow=FILE|,snapshot|,ro][,KEY=VALUE]...",
 	  0,
 	  "Disk, a raw file; cow: writes go to this copy-on-write file (see "
 	  "'disco image'), snapshot: to one that is forgotten; pmem: memory "
-	  "of the guest instead of a block device; cache=off: not through the "
-	  "buffer cache; may be repeated",
+	  "of the guest instead of a block device; serial=TEXT; "
+	  "cache=off: not through the buffer cache; queues=N: of requests "
+	  "(default: one a virtual CPU); iops=N, bps=SIZE: requests and bytes "
+	  "a second, at most; may be repeated",
 	  0 },
 	{ "group", KEY_GROUP, "NAME", 0,
 	  "Share cached blocks only with VMs of this group (default: default)",

@@ -68,15 +68,21 @@ static int kernel_item(void *obj, const struct keyval *kv,
 	return err;
 }
 
+static int get_size(const char *text, uint64_t *out, const struct config_at *at)
+{
+	if (size_parse(text, out))
+		return config_fail(at, EINVAL, "'%s' is not " SIZE_SYNTAX,
+				   text);
+	return 0;
+}
+
 static int memory_size(struct vm_config *vm, const char *text,
 		       const struct config_at *at)
 {
-	uint64_t bytes;
+	uint64_t bytes = 0;
+	int err = get_size(text, &bytes, at);
 
-	if (size_parse(text, &bytes))
-		return config_fail(at, EINVAL, "'%s' is not " SIZE_SYNTAX,
-				   text);
-	return vm_set_memory(vm, bytes, at);
+	return err ? err : vm_set_memory(vm, bytes, at);
 }
 
 static int memory_node(struct vm_config *vm, const char *text,
@@ -113,6 +119,18 @@ static int memory_item(void *obj, const struct keyval *kv,
 	return vm_set_huge(vm, kv->value, at);
 }
 
+static int disk_path(struct disk_config *disk, const char *text,
+		     const struct config_at *at)
+{
+	return disk_set_path(disk, NULL, text, at);
+}
+
+static int disk_cow(struct disk_config *disk, const char *text,
+		    const struct config_at *at)
+{
+	return disk_set_cow(disk, NULL, text, at);
+}
+
 static int disk_cache(struct disk_config *disk, const struct keyval *kv,
 		      const struct config_at *at)
 {
@@ -124,10 +142,49 @@ static int disk_cache(struct disk_config *disk, const struct keyval *kv,
 	return err;
 }
 
+static int disk_queues(struct disk_config *disk, const char *text,
+		       const struct config_at *at)
+{
+	int64_t nr = 0;
+	int err = get_number(text, &nr, at);
+
+	return err ? err : disk_set_queues(disk, nr, at);
+}
+
+static int disk_iops(struct disk_config *disk, const char *text,
+		     const struct config_at *at)
+{
+	int64_t nr = 0;
+	int err = get_number(text, &nr, at);
+
+	return err ? err : disk_set_iops(disk, nr, at);
+}
+
+static int disk_bps(struct disk_config *disk, const char *text,
+		    const struct config_at *at)
+{
+	uint64_t bytes = 0;
+	int err = get_size(text, &bytes, at);
+
+	return err ? err : disk_set_bps(disk, bytes, at);
+}
+
+/* The keys that need a value. */
+static const struct {
+	const char *key;
+	int (*set)(struct disk_config *disk, const char *text,
+		   const struct config_at *at);
+} disk_values[] = {
+	{ "path", disk_path },	       { "cow", disk_cow },
+	{ "serial", disk_set_serial }, { "queues", disk_queues },
+	{ "iops", disk_iops },	       { "bps", disk_bps },
+};
+
 static int disk_item(void *obj, const struct keyval *kv,
 		     const struct config_at *at)
 {
 	struct disk_config *disk = obj;
+	size_t i = 0;
 	int err;
 
 	if (strcmp(kv->key, "ro") == 0)
@@ -138,19 +195,17 @@ static int disk_item(void *obj, const struct keyval *kv,
 		return get_switch(kv, &disk->pmem, at);
 	if (strcmp(kv->key, "cache") == 0)
 		return disk_cache(disk, kv, at);
-	if (strcmp(kv->key, "path") != 0 && strcmp(kv->key, "cow") != 0 &&
-	    strcmp(kv->key, "serial") != 0)
-		return bad_key(kv->key,
-			       "path, cow, snapshot, ro, pmem, serial, cache",
-			       at);
+	while (i < ARRAY_SIZE(disk_values) &&
+	       strcmp(kv->key, disk_values[i].key) != 0)
+		i++;
+	if (i == ARRAY_SIZE(disk_values))
+		return bad_key(
+			kv->key,
+			"path, cow, snapshot, ro, pmem, serial, cache, queues, "
+			"iops, bps",
+			at);
 	err = need_value(kv, at);
-	if (err)
-		return err;
-	if (*kv->key == 'c')
-		return disk_set_cow(disk, NULL, kv->value, at);
-	if (*kv->key == 'p')
-		return disk_set_path(disk, NULL, kv->value, at);
-	return disk_set_serial(disk, kv->value, at);
+	return err ? err : disk_values[i].set(disk, kv->value, at);
 }
 
 /* Splits @arg and hands each item to @set. */

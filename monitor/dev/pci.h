@@ -20,7 +20,7 @@
 
 #define PCI_SLOTS	 32
 #define PCI_CONFIG_BYTES 256
-#define PCI_MSIX_MAX	 8 /* vectors of one device */
+#define PCI_MSIX_MAX	 9 /* vectors of one device */
 
 struct pci_dev;
 

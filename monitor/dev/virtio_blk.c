@@ -7,6 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "disco/clock.h"
+#include "monitor/dev/rate.h"
 
 #define SECTOR_BYTES 512u
 #define BLK_SEG_MAX  126u /* a 128-descriptor chain with header and status */
@@ -17,6 +22,7 @@
 #define F_BLK_SIZE (1ull << 6)
 #define F_FLUSH	   (1ull << 9)
 #define F_TOPOLOGY (1ull << 10)
+#define F_MQ	   (1ull << 12)
 #define F_DISCARD  (1ull << 13)
 #define F_ZEROES   (1ull << 14)
 #define T_IN	   0u
@@ -62,16 +68,25 @@ struct blk_range { /* 5.2.6, discard and write zeroes */
 #define DISCARD_SECTORS 8
 
 _Static_assert(sizeof(struct blk_config) == 64, "virtio 5.2.4 layout");
+_Static_assert(offsetof(struct blk_config, num_queues) == 34,
+	       "virtio 5.2.4 layout");
 _Static_assert(offsetof(struct blk_config, max_discard_sectors) == 36,
 	       "virtio 5.2.4 layout");
 _Static_assert(sizeof(struct blk_range) == 16, "virtio 5.2.6 layout");
 _Static_assert(sizeof(struct blk_header) == 16, "virtio 5.2.6 layout");
+_Static_assert(DISK_MAX_QUEUES <= VIRTIO_MAX_QUEUES, "a place a queue");
+_Static_assert(DISK_MAX_QUEUES < PCI_MSIX_MAX, "a vector a queue");
+_Static_assert(DISK_MAX_IOPS <= RATE_MAX && DISK_MAX_BPS <= RATE_MAX,
+	       "a bucket can have it");
+_Static_assert(VIRTIO_BLK_DEPTH / 2 >= DISK_MAX_QUEUES, "a request a queue");
 
 /* A request; the chain lives as long as the backend works on it. */
 struct blk_req {
 	struct disk_req io;
 	struct virtio_blk *blk;
 	struct blk_req *next_free;
+	unsigned queue;
+	struct blk_header head; /* the copy that counts */
 	uint32_t in_bytes; /* data bytes the guest gets when all goes well */
 	struct vq_chain chain;
 	struct iovec data[VQ_MAX_IOV];
@@ -79,14 +94,27 @@ struct blk_req {
 
 struct virtio_blk {
 	struct virtio_dev v;
+	struct virtio_ops ops; /* [I] as many queues as this disk has */
 	struct io_watch done_watch;
 	struct disk *disk;
 	uint64_t bytes;
 	bool read_only;
-	bool starved; /* serve() stopped for want of a request */
 	char serial[DISK_SERIAL_MAX + 1];
+	/* From here on, but where [I]: I/O thread only.
+	 * The pool of VIRTIO_BLK_DEPTH requests; see the header. */
 	struct blk_req *free;
-	unsigned nr_made;
+	unsigned own;			/* [I] a queue's part of it */
+	unsigned common;		/* not used, and in no queue's part */
+	unsigned held[DISK_MAX_QUEUES]; /* by requests of the queue */
+	uint32_t starved;		/* queues that want one, a bit each */
+	unsigned turn;			/* queue that gets the next one first */
+	/* Limits; see the header. */
+	struct io_watch timer; /* [I] fd -1: no limits */
+	struct rate iops, bps;
+	uint32_t in_line;   /* queues that wait for them, a bit each */
+	unsigned line_turn; /* queue that goes ahead first */
+	bool armed;	    /* the timer is, for the one with the turn */
+	bool their_turn;    /* who is in line is being served */
 };
 
 static struct virtio_blk *from_dev(struct virtio_dev *v)
@@ -94,26 +122,31 @@ static struct virtio_blk *from_dev(struct virtio_dev *v)
 	return container_of(v, struct virtio_blk, v);
 }
 
-static struct blk_req *req_get(struct virtio_blk *b)
+static struct blk_req *req_get(struct virtio_blk *b, unsigned queue)
 {
+	bool own = b->held[queue] < b->own;
 	struct blk_req *r = b->free;
 
-	if (r) {
-		b->free = r->next_free;
-		return r;
-	}
-	if (b->nr_made == VIRTIO_BLK_DEPTH)
+	if (!own && b->common == 0)
 		return NULL;
-	r = malloc(sizeof(*r));
-	if (r) {
-		r->blk = b;
-		b->nr_made++;
-	}
+	if (r)
+		b->free = r->next_free;
+	else
+		r = malloc(sizeof(*r));
+	if (!r)
+		return NULL;
+	r->blk = b;
+	r->queue = queue;
+	b->held[queue]++;
+	if (!own)
+		b->common--;
 	return r;
 }
 
 static void req_put(struct virtio_blk *b, struct blk_req *r)
 {
+	if (b->held[r->queue]-- > b->own)
+		b->common++;
 	r->next_free = b->free;
 	b->free = r;
 }
@@ -126,7 +159,7 @@ static void finish(struct blk_req *r, uint8_t status, uint32_t data_bytes)
 
 	(void)iov_write(c->iov + c->nr_out, c->nr_in, c->in_bytes - 1, &status,
 			1);
-	virtio_push(&b->v, 0, c->head, data_bytes + 1);
+	virtio_push(&b->v, r->queue, c->head, data_bytes + 1);
 	req_put(b, r);
 }
 
@@ -150,11 +183,25 @@ static unsigned cut(struct blk_req *r, unsigned first, unsigned n,
 	return out;
 }
 
+/* 5.2.6.2: what a driver writes that did not take the offer of flushes is
+ * stable once it is told. */
+static bool wants_flush(const struct virtio_blk *b, enum disk_op op)
+{
+	return op != DISK_READ && op != DISK_FLUSH &&
+	       !(b->v.driver_features & F_FLUSH);
+}
+
 static void io_done(struct disk_req *io, int err)
 {
 	struct blk_req *r = container_of(io, struct blk_req, io);
 	struct virtio_blk *b = r->blk;
 
+	if (!err && wants_flush(b, io->op)) {
+		io->op = DISK_FLUSH;
+		err = disk_submit(b->disk, io);
+		if (!err)
+			return; /* and here again */
+	}
 	finish(r, err ? S_IOERR : S_OK, err ? 0 : r->in_bytes);
 	virtio_release(&b->v);
 }
@@ -172,12 +219,19 @@ static void start_io(struct virtio_blk *b, struct blk_req *r, enum disk_op op)
 	}
 }
 
-static void transfer(struct virtio_blk *b, struct blk_req *r, bool in,
-		     uint64_t sector)
+/* Of a read or a write. */
+static uint64_t data_bytes(const struct blk_req *r)
+{
+	if (r->head.type == T_IN)
+		return r->chain.in_bytes - 1;
+	return r->chain.out_bytes - sizeof(struct blk_header);
+}
+
+static void transfer(struct virtio_blk *b, struct blk_req *r)
 {
 	struct vq_chain *c = &r->chain;
-	uint64_t bytes = in ? c->in_bytes - 1
-			    : c->out_bytes - sizeof(struct blk_header);
+	uint64_t bytes = data_bytes(r), sector = r->head.sector;
+	bool in = r->head.type == T_IN;
 
 	if (bytes % SECTOR_BYTES || sector > b->bytes / SECTOR_BYTES ||
 	    !range_fits(sector * SECTOR_BYTES, bytes, b->bytes) ||
@@ -200,8 +254,9 @@ static void transfer(struct virtio_blk *b, struct blk_req *r, bool in,
 }
 
 /* One range; its pages need not be given back, only be zero. */
-static void zero(struct virtio_blk *b, struct blk_req *r, bool discard)
+static void zero(struct virtio_blk *b, struct blk_req *r)
 {
+	bool discard = r->head.type == T_DISCARD;
 	struct vq_chain *c = &r->chain;
 	struct blk_range g;
 
@@ -211,14 +266,18 @@ static void zero(struct virtio_blk *b, struct blk_req *r, bool discard)
 	}
 	if (c->out_bytes != sizeof(struct blk_header) + sizeof(g) ||
 	    iov_read(c->iov, c->nr_out, sizeof(struct blk_header), &g,
-		     sizeof(g)) < sizeof(g) ||
-	    g.nr_sectors > ZERO_SECTORS || b->read_only ||
-	    !range_fits(g.sector, g.nr_sectors, b->bytes / SECTOR_BYTES)) {
+		     sizeof(g)) < sizeof(g)) {
 		finish(r, S_IOERR, 0);
 		return;
 	}
+	/* 5.2.6.2: whatever else is wrong. */
 	if (g.flags & (discard ? ~0u : ~RANGE_UNMAP)) {
 		finish(r, S_UNSUPP, 0);
+		return;
+	}
+	if (g.nr_sectors > ZERO_SECTORS || b->read_only ||
+	    !range_fits(g.sector, g.nr_sectors, b->bytes / SECTOR_BYTES)) {
+		finish(r, S_IOERR, 0);
 		return;
 	}
 	if (g.nr_sectors == 0) {
@@ -241,32 +300,31 @@ static void get_id(struct virtio_blk *b, struct blk_req *r)
 	finish(r, S_OK, (uint32_t)n);
 }
 
-static void start(struct virtio_blk *b, struct blk_req *r)
+/* Copies the header: the guest may write another one at any time. */
+static bool has_header(struct blk_req *r)
 {
 	struct vq_chain *c = &r->chain;
-	struct blk_header h;
 
-	if (c->in_bytes == 0 || c->in_bytes > UINT32_MAX ||
-	    iov_read(c->iov, c->nr_out, 0, &h, sizeof(h)) < sizeof(h)) {
-		virtio_needs_reset(&b->v, "request without header or status");
-		req_put(b, r);
-		return;
-	}
+	return c->in_bytes > 0 && c->in_bytes <= UINT32_MAX &&
+	       iov_read(c->iov, c->nr_out, 0, &r->head, sizeof(r->head)) ==
+		       sizeof(r->head);
+}
+
+static void start(struct virtio_blk *b, struct blk_req *r)
+{
 	r->in_bytes = 0;
 	r->io.nr_iov = 0;
-	switch (h.type) {
+	switch (r->head.type) {
 	case T_IN:
-		transfer(b, r, true, h.sector);
-		break;
 	case T_OUT:
-		transfer(b, r, false, h.sector);
+		transfer(b, r);
 		break;
 	case T_FLUSH:
 		start_io(b, r, DISK_FLUSH);
 		break;
 	case T_DISCARD:
 	case T_ZEROES:
-		zero(b, r, h.type == T_DISCARD);
+		zero(b, r);
 		break;
 	case T_GET_ID:
 		get_id(b, r);
@@ -276,39 +334,138 @@ static void start(struct virtio_blk *b, struct blk_req *r)
 	}
 }
 
+/* --- limits --- */
+
+static void arm(struct virtio_blk *b, uint64_t ns)
+{
+	struct itimerspec t = { .it_value = {
+					.tv_sec = (time_t)(ns / 1000000000u),
+					.tv_nsec = (long)(ns % 1000000000u) } };
+
+	b->armed = true;
+	(void)timerfd_settime(b->timer.fd, 0, &t, NULL);
+}
+
+/* Whether @r, which would go next, has to wait; else it is accounted for. */
+static bool has_to_wait(struct virtio_blk *b, const struct blk_req *r)
+{
+	uint64_t bytes = 0, now = clock_now_ns(), ns;
+
+	/* What is larger than the disk is going to be refused. */
+	if (r->head.type == T_IN || r->head.type == T_OUT)
+		bytes = min_u64(data_bytes(r), b->bytes);
+	ns = max_u64(rate_wait_ns(&b->iops, 1, now),
+		     rate_wait_ns(&b->bps, bytes, now));
+	if (ns) {
+		arm(b, ns);
+		return true;
+	}
+	rate_take(&b->iops, 1, now);
+	rate_take(&b->bps, bytes, now);
+	return false;
+}
+
+static enum virtio_served wait_in_line(struct virtio_blk *b, unsigned queue)
+{
+	b->in_line |= 1u << queue;
+	return SERVED_WAIT; /* serve_line() goes on */
+}
+
+/* --- queues --- */
+
+/* How many requests one turn of a queue may take; 0: others are first. */
+static unsigned turn_of(const struct virtio_blk *b)
+{
+	if (b->in_line)
+		return b->their_turn ? 1 : 0;
+	/* With more queues a shorter turn: all of them together are a bounded
+	 * time away from whatever else the I/O thread does. */
+	return VQ_MAX_SIZE / b->ops.nr_queues;
+}
+
 static enum virtio_served serve(struct virtio_dev *v, unsigned queue)
 {
 	struct virtio_blk *b = from_dev(v);
 	struct blk_req *r;
 
-	for (unsigned budget = VQ_MAX_SIZE; budget; budget--) {
-		r = req_get(b);
+	for (unsigned budget = turn_of(b); budget; budget--) {
+		r = req_get(b, queue);
 		if (!r) {
-			b->starved = true;
+			b->starved |= 1u << queue;
 			return SERVED_WAIT; /* completed() goes on */
 		}
 		if (!virtio_pop(v, queue, &r->chain)) {
 			req_put(b, r);
 			return SERVED_ALL;
 		}
+		if (!has_header(r)) {
+			virtio_needs_reset(v, "request without header or "
+					      "status");
+			req_put(b, r);
+			return SERVED_ALL;
+		}
+		if (b->timer.fd >= 0 && has_to_wait(b, r)) {
+			vq_unpop(&v->queues[queue].vq);
+			req_put(b, r);
+			return wait_in_line(b, queue);
+		}
 		start(b, r);
 	}
-	return SERVED_SOME;
+	return b->in_line ? wait_in_line(b, queue) : SERVED_SOME;
+}
+
+/* The first of @queues, not 0, from @turn on. */
+static unsigned next_queue(const struct virtio_blk *b, uint32_t queues,
+			   unsigned turn)
+{
+	while (!(queues & 1u << turn))
+		turn = (turn + 1) % b->ops.nr_queues;
+	return turn;
+}
+
+/* Queues in line, one request a turn, until one has to wait. */
+static void serve_line(struct io_watch *w, uint32_t events)
+{
+	struct virtio_blk *b = container_of(w, struct virtio_blk, timer);
+	unsigned budget = VQ_MAX_SIZE, queue;
+	uint64_t count;
+
+	(void)events;
+	if (read(w->fd, &count, sizeof(count)) < 0)
+		return;
+	b->armed = false;
+	b->their_turn = true;
+	while (b->in_line && !b->armed && budget--) {
+		queue = next_queue(b, b->in_line, b->line_turn);
+		b->in_line &= ~(1u << queue);
+		virtio_serve(&b->v, queue);
+		/* Who has to wait keeps the turn. */
+		b->line_turn = (queue + !b->armed) % b->ops.nr_queues;
+	}
+	b->their_turn = false;
+	if (b->in_line && !b->armed)
+		arm(b, 1); /* other descriptors have their turn */
 }
 
 static void completed(struct io_watch *w, uint32_t events)
 {
 	struct virtio_blk *b = container_of(w, struct virtio_blk, done_watch);
-	bool again;
+	unsigned nr = b->ops.nr_queues, first;
+	uint32_t starved;
 
 	(void)events;
 	(void)pthread_mutex_lock(&b->v.lock);
 	disk_complete(b->disk);
-	again = b->starved;
-	b->starved = false;
+	starved = b->starved;
+	b->starved = 0;
 	(void)pthread_mutex_unlock(&b->v.lock);
-	if (again)
-		virtio_serve(&b->v, 0);
+	if (!starved)
+		return;
+	first = next_queue(b, starved, b->turn);
+	b->turn = (first + 1) % nr;
+	for (unsigned i = 0; i < nr; i++)
+		if (starved & 1u << (first + i) % nr)
+			virtio_serve(&b->v, (first + i) % nr);
 }
 
 int virtio_blk_drain(struct virtio_blk *b, int ms)
@@ -341,9 +498,16 @@ void virtio_blk_go_on(struct virtio_blk *b)
 static const struct virtio_ops blk_ops = {
 	.type = 2,
 	.class_code = 0x018000,
-	.nr_queues = 1,
 	.serve = serve,
 };
+
+static void share_out(struct virtio_blk *b, unsigned queues)
+{
+	b->ops = blk_ops;
+	b->ops.nr_queues = queues;
+	b->own = VIRTIO_BLK_DEPTH / 2 / queues;
+	b->common = VIRTIO_BLK_DEPTH - b->own * queues;
+}
 
 static void offer_zero(struct blk_config *c)
 {
@@ -357,12 +521,13 @@ static void offer_zero(struct blk_config *c)
 }
 
 int virtio_blk_create(struct dev_host *host, struct disk *disk, uint64_t bytes,
-		      bool read_only, const char *serial,
+		      bool read_only, const char *serial, unsigned queues,
 		      struct virtio_blk **out)
 {
 	struct blk_config config = { .capacity = bytes / SECTOR_BYTES,
 				     .seg_max = BLK_SEG_MAX,
-				     .blk_size = SECTOR_BYTES };
+				     .blk_size = SECTOR_BYTES,
+				     .num_queues = (uint16_t)queues };
 	uint64_t features = F_SEG_MAX | F_BLK_SIZE | F_FLUSH |
 			    (read_only ? F_RO : 0);
 	unsigned config_bytes = offsetof(struct blk_config, physical_block_exp);
@@ -373,16 +538,22 @@ int virtio_blk_create(struct dev_host *host, struct disk *disk, uint64_t bytes,
 		disk_close(disk);
 		return -ENOMEM;
 	}
-	if (disk_can_zero(disk)) {
+	if (queues > 1) {
+		features |= F_MQ;
+		config_bytes = offsetof(struct blk_config, max_discard_sectors);
+	}
+	if (disk_can_zero(disk) && !read_only) {
 		offer_zero(&config);
 		features |= F_TOPOLOGY | F_DISCARD | F_ZEROES;
 		config_bytes = sizeof(config);
 	}
+	share_out(b, queues);
+	b->timer.fd = -1;
 	b->disk = disk;
 	b->bytes = bytes;
 	b->read_only = read_only;
 	(void)snprintf(b->serial, sizeof(b->serial), "%s", serial);
-	err = virtio_init(&b->v, host, &blk_ops, features, &config,
+	err = virtio_init(&b->v, host, &b->ops, features, &config,
 			  config_bytes);
 	b->done_watch = (struct io_watch){ .fd = disk_event_fd(disk),
 					   .ready = completed };
@@ -394,6 +565,24 @@ int virtio_blk_create(struct dev_host *host, struct disk *disk, uint64_t bytes,
 	}
 	*out = b;
 	return 0;
+}
+
+int virtio_blk_limit(struct virtio_blk *b, uint64_t iops, uint64_t bps)
+{
+	struct dev_host *host = b->v.host;
+
+	if (!iops && !bps)
+		return 0;
+	rate_init(&b->iops, iops);
+	rate_init(&b->bps, bps);
+	b->timer = (struct io_watch){
+		.fd = timerfd_create(CLOCK_MONOTONIC,
+				     TFD_CLOEXEC | TFD_NONBLOCK),
+		.ready = serve_line,
+	};
+	if (b->timer.fd < 0)
+		return -errno;
+	return host->ops->watch(host, &b->timer, EPOLLIN);
 }
 
 int virtio_blk_settle(struct virtio_blk *b)
@@ -415,6 +604,8 @@ void virtio_blk_destroy(struct virtio_blk *b)
 	if (!b)
 		return;
 	virtio_destroy(&b->v);
+	if (b->timer.fd >= 0)
+		(void)close(b->timer.fd);
 	disk_close(b->disk);
 	while ((r = b->free)) {
 		b->free = r->next_free;

@@ -19,7 +19,7 @@
 #include "monitor/dev/pci.h"
 #include "monitor/dev/virtqueue.h"
 
-#define VIRTIO_MAX_QUEUES 5
+#define VIRTIO_MAX_QUEUES 8
 #define VIRTIO_CONFIG_MAX 64 /* bytes of device configuration */
 
 #define VIRTIO_F_INDIRECT  (1ull << 28)

@@ -7,6 +7,11 @@
 #define PMEM_MAPPINGS 16384u
 
 _Static_assert(VM_MAX_DISKS <= RAM_MAX_WINDOWS, "a window a disk");
+/* Every vector of every device can have a route at the same time. */
+_Static_assert(GSI_MSI_FIRST + PCI_SLOTS * 3 +
+			       VM_MAX_DISKS * (DISK_MAX_QUEUES + 1 - 3) <=
+		       VM_MAX_MSI_ROUTES,
+	       "a route a vector");
 
 static int add_ports(struct machine *m)
 {
@@ -127,6 +132,15 @@ static bool can_cache(const struct worker_disk *d)
 	return d->kind != WORKER_DISK_RAW || d->read_only;
 }
 
+/* A queue a vCPU: none waits for another's lock in the guest. */
+static unsigned queues_of(const struct worker_spec *s,
+			  const struct worker_disk *d)
+{
+	if (d->queues)
+		return d->queues;
+	return (unsigned)min_u64(s->nr_vcpus, DISK_MAX_QUEUES);
+}
+
 static int add_disk(struct machine *m, unsigned i, int *fd)
 {
 	const struct worker_disk *d = &m->vm.spec->disks[i];
@@ -144,7 +158,10 @@ static int add_disk(struct machine *m, unsigned i, int *fd)
 	if (err)
 		return err;
 	err = virtio_blk_create(&m->vm.host, disk, d->bytes, d->read_only,
-				d->serial, &m->disks[i]);
+				d->serial, queues_of(m->vm.spec, d),
+				&m->disks[i]);
+	if (!err)
+		err = virtio_blk_limit(m->disks[i], d->iops, d->bps);
 	if (err)
 		return err;
 	return pci_add(&m->vm.pci, &virtio_blk_dev(m->disks[i])->pci);

@@ -32,7 +32,11 @@ static bool sane(const struct worker_spec *s)
 		if (!terminated(s->disks[i].serial,
 				sizeof(s->disks[i].serial)) ||
 		    s->disks[i].kind > WORKER_DISK_TEMP ||
-		    (s->disks[i].pmem && s->disks[i].kind == WORKER_DISK_TEMP))
+		    (s->disks[i].pmem &&
+		     s->disks[i].kind == WORKER_DISK_TEMP) ||
+		    s->disks[i].queues > DISK_MAX_QUEUES ||
+		    s->disks[i].iops > DISK_MAX_IOPS ||
+		    s->disks[i].bps > DISK_MAX_BPS)
 			return false;
 	return boot_sane(&s->boot);
 }

@@ -28,7 +28,7 @@
 #include "monitor/worker/regions.h"
 #include "numa/region.h"
 
-#define VM_MAX_MSI_ROUTES 128
+#define VM_MAX_MSI_ROUTES 256
 
 struct vm;
 

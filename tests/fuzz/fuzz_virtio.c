@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 // LINK: monitor/dev/virtio_rng.c monitor/dev/virtio_console.c
+// LINK: monitor/dev/rate.c
 // LINK: monitor/dev/virtio_blk.c monitor/dev/console.c
 // LINK: monitor/dev/virtio_balloon.c
 // LINK: monitor/dev/virtio_pci.c monitor/dev/virtqueue.c
@@ -34,6 +35,7 @@
 #define MAX_OPS	   300u
 #define SPINS	   4000u
 #define NR_DEVS	   4u
+#define BLK_QUEUES 4u
 
 static struct fake_host h;
 static struct virtio_rng rng;
@@ -42,7 +44,7 @@ static struct virtio_console hvc;
 static struct virtio_blk *blk;
 static struct virtio_balloon balloon;
 static struct driver drivers[NR_DEVS];
-static unsigned queues[NR_DEVS] = { 1, 2, 1, 5 };
+static unsigned queues[NR_DEVS] = { 1, 2, BLK_QUEUES, 5 };
 static int peer;
 
 /* Without a ring: what happens depends on the input only. */
@@ -73,7 +75,7 @@ static void make(void)
 	must(virtio_rng_init(&rng, &h.host) == 0);
 	must(virtio_console_init(&hvc, &h.host, &con) == 0);
 	must(virtio_blk_create(&h.host, sync_disk(), DISK_BYTES, false, "fuzz",
-			       &blk) == 0);
+			       BLK_QUEUES, &blk) == 0);
 	must(virtio_balloon_init(&balloon, &h.host) == 0);
 	driver_attach(&drivers[0], &h, &rng.v);
 	driver_attach(&drivers[1], &h, &hvc.v);
@@ -212,7 +214,7 @@ static void step(struct bytes *b)
 {
 	unsigned what = (unsigned)take(b, 1);
 	struct driver *d = &drivers[(what >> 4) % NR_DEVS];
-	struct ring *r = &d->rings[(what >> 7) & 1];
+	struct ring *r = &d->rings[(what >> 6) & 3];
 	unsigned len = 1u << (what >> 6);
 
 	switch (what & 15) {

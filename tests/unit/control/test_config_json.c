@@ -71,6 +71,12 @@ static void dump_vm(const struct vm_config *vm, FILE *f)
 			fprintf(f, ",cow=%s", vm->disks[i].cow);
 		if (vm->disks[i].serial)
 			fprintf(f, ",serial=%s", vm->disks[i].serial);
+		if (vm->disks[i].queues)
+			fprintf(f, ",queues=%u", vm->disks[i].queues);
+		if (vm->disks[i].iops || vm->disks[i].bps)
+			fprintf(f, ",iops=%llu,bps=%llu",
+				(unsigned long long)vm->disks[i].iops,
+				(unsigned long long)vm->disks[i].bps);
 	}
 	fprintf(f, "\n");
 }

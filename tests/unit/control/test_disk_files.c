@@ -80,7 +80,10 @@ static void refused(const char *where, bool read_only, int err,
 static void a_file_is_a_disk(void **state)
 {
 	const struct disk_config named = { .path = path,
-					   .serial = "exactly-20-bytes-xyz" };
+					   .serial = "exactly-20-bytes-xyz",
+					   .queues = 5,
+					   .iops = 6,
+					   .bps = 700 };
 	struct diag d = { .status = ST_OK };
 	struct worker_disk out;
 	int fd = -1, fds[2];
@@ -97,6 +100,9 @@ static void a_file_is_a_disk(void **state)
 	(void)close(fd);
 	assert_int_equal(disk_file_open(&named, "vm-0", 0, &out, fds, &d), 1);
 	fd = fds[0];
+	assert_int_equal(out.queues, 5);
+	assert_int_equal(out.iops, 6);
+	assert_int_equal(out.bps, 700);
 	assert_int_equal(out.kind, WORKER_DISK_RAW);
 	assert_string_equal(out.serial, "exactly-20-bytes-xyz");
 	assert_int_equal(out.read_only, 0);

@@ -93,7 +93,8 @@ static void every_option(void **state)
 	(void)state;
 	accept("--kernel k,unpack=off --initrd i --cmdline quiet --cpus 4 "
 	       "--memory 1GiB,node=2,strict,huge=thp --name web --dry-run "
-	       "--disk path=a,ro,serial=s --disk path=b --summary "
+	       "--disk path=a,ro,serial=s,queues=3 --disk "
+	       "path=b,iops=50,bps=10M --summary "
 	       "--report r.json --mark ready",
 	       &cfg);
 	vm = &cfg.vms[0];
@@ -108,6 +109,11 @@ static void every_option(void **state)
 	assert_int_equal(vm->nr_disks, 2);
 	assert_true(vm->disks[0].read_only && !vm->disks[1].read_only);
 	assert_string_equal(vm->disks[0].serial, "s");
+	assert_int_equal(vm->disks[0].queues, 3);
+	assert_int_equal(vm->disks[1].queues, 0);
+	assert_int_equal(vm->disks[0].iops, 0);
+	assert_int_equal(vm->disks[1].iops, 50);
+	assert_int_equal(vm->disks[1].bps, MIB(10));
 	assert_string_equal(vm->disks[1].path, "b");
 	assert_true(cfg.dry_run && cfg.summary);
 	assert_string_equal(cfg.report, "r.json");
@@ -262,9 +268,26 @@ static void bad_values_name_the_option(void **state)
 	       "--disk: 'ro' has no path=FILE");
 	refuse("--kernel k --disk file", ST_USAGE,
 	       "--disk: unknown key 'file'; known: path, cow, snapshot, ro, "
-	       "pmem, serial, cache");
+	       "pmem, serial, cache, queues, iops, bps");
 	refuse("--kernel k --disk path=d,pmem=1", ST_USAGE,
 	       "--disk: pmem must be on or off, not '1'");
+	refuse("--kernel k --disk path=d,iops=0", ST_USAGE,
+	       "--disk: 1 to 1000000000 requests a second, not 0");
+	refuse("--kernel k --disk path=d,iops=50x", ST_USAGE,
+	       "--disk: '50x' is not a number");
+	refuse("--kernel k --disk path=d,bps=511", ST_USAGE,
+	       "--disk: 512 B to 1 TiB a second, not 511 B");
+	refuse("--kernel k --disk path=d,bps=2T", ST_USAGE,
+	       "--disk: 512 B to 1 TiB a second, not 2 TiB");
+	refuse("--kernel k --disk path=d,bps=fast", ST_USAGE,
+	       "--disk: 'fast' is not a number of bytes, or one with K, M, "
+	       "G or T (as in 256M)");
+	refuse("--kernel k --disk path=d,queues=9", ST_USAGE,
+	       "--disk: a disk has 1 to 8 queues, not 9");
+	refuse("--kernel k --disk path=d,queues=0", ST_USAGE,
+	       "--disk: a disk has 1 to 8 queues, not 0");
+	refuse("--kernel k --disk path=d,queues", ST_USAGE,
+	       "--disk: 'queues' needs a value, queues=...");
 }
 
 static void one_writer_a_disk(void **state)

@@ -51,7 +51,7 @@ static int setup(void **state, bool ring)
 	b->file = blk_temp_file(BLK_SECTORS * 512);
 	disk = blk_open_disk(fcntl(b->file, F_DUPFD_CLOEXEC, 0), false, ring);
 	must(virtio_blk_create(&b->h.host, disk, BLK_SECTORS * 512, false,
-			       "serial-0", &b->blk) == 0);
+			       "serial-0", 1, &b->blk) == 0);
 	driver_attach(&b->d, &b->h, virtio_blk_dev(b->blk));
 	blk_restart(b);
 	b->data = fake_guest(&b->h, DATA_GPA, BLK_RAM - DATA_GPA);

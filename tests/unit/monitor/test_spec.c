@@ -102,6 +102,13 @@ static void counts(void **state)
 	TAKEN(nr_disks, VM_MAX_DISKS);
 	REFUSED(nr_cpus, ARRAY_SIZE(good.cpus) + 1);
 	REFUSED(nr_cpus, UINT32_MAX);
+	REFUSED(disks[0].queues, DISK_MAX_QUEUES + 1);
+	REFUSED(disks[0].queues, UINT32_MAX);
+	TAKEN(disks[0].queues, DISK_MAX_QUEUES);
+	REFUSED(disks[0].iops, DISK_MAX_IOPS + 1);
+	TAKEN(disks[0].iops, DISK_MAX_IOPS);
+	REFUSED(disks[0].bps, UINT64_MAX);
+	TAKEN(disks[0].bps, DISK_MAX_BPS);
 }
 
 /* What the guest may forget needs no file when it is memory. */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+// LINK: monitor/dev/rate.c
 // LINK: monitor/dev/virtio_blk.c monitor/dev/virtqueue.c memory/guest_ram.c
 // LINK: monitor/dev/bus.c monitor/dev/pci.c monitor/dev/msix.c
 // LINK: monitor/dev/virtio_pci.c monitor/worker/io_loop.c cowdisk/disk.c

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+// LINK: monitor/dev/rate.c
 // LINK: monitor/dev/virtio_blk.c monitor/dev/virtqueue.c memory/guest_ram.c
 // LINK: monitor/dev/bus.c monitor/dev/pci.c monitor/dev/msix.c
 // LINK: monitor/dev/virtio_pci.c monitor/worker/io_loop.c cowdisk/disk.c
@@ -45,7 +46,7 @@ static int setup(void **state)
 	must(cow_format(&f.io, &id) == 0);
 	must(disk_open_cow(fcntl(b->file, F_DUPFD_CLOEXEC, 0), cow, false,
 			   VIRTIO_BLK_DEPTH, &disk, &why) == 0);
-	must(virtio_blk_create(&b->h.host, disk, BYTES, false, "cow",
+	must(virtio_blk_create(&b->h.host, disk, BYTES, false, "cow", 1,
 			       &b->blk) == 0);
 	driver_attach(&b->d, &b->h, virtio_blk_dev(b->blk));
 	driver_start(&b->d, BLK_F_FLUSH | F_ZERO, 1, 16);
@@ -131,6 +132,11 @@ static void bad_ranges_are_refused(void **state)
 
 	assert_int_equal(zero(b, DISCARD, 0, 8, 1, 16), BLK_UNSUPP);
 	assert_int_equal(zero(b, ZEROES, 0, 8, 2, 16), BLK_UNSUPP);
+	assert_int_equal(zero(b, DISCARD, BLK_SECTORS, 8, 1, 16), BLK_UNSUPP);
+	assert_int_equal(zero(b, ZEROES, UINT64_MAX, 8, 6, 16), BLK_UNSUPP);
+	assert_int_equal(zero(b, ZEROES, 0, MAX_ZERO + 1, 1u << 31, 16),
+			 BLK_UNSUPP);
+	assert_int_equal(zero(b, ZEROES, BLK_SECTORS, 1, 1, 16), BLK_IOERR);
 	assert_int_equal(zero(b, ZEROES, BLK_SECTORS, 1, 0, 16), BLK_IOERR);
 	assert_int_equal(zero(b, ZEROES, UINT64_MAX, 2, 0, 16), BLK_IOERR);
 	assert_int_equal(zero(b, DISCARD, 0, MAX_ZERO + 1, 0, 16), BLK_IOERR);
