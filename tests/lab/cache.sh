@@ -3,9 +3,9 @@
 #
 # Tests of the buffer cache with stock guests: who reads what from the image,
 # and that nobody ever reads anything else. CACHE_MIB: how large the image of
-# two_guests_cause_one_read is (128). Needs monitor.sh and many.sh.
+# two_guests_cause_one_read is (32). Needs monitor.sh and many.sh.
 
-CACHE_MIB=${CACHE_MIB:-128}
+CACHE_MIB=${CACHE_MIB:-32}
 
 # start_monitor OPTION...
 start_monitor()
@@ -86,8 +86,8 @@ t_two_guests_cause_one_read()
 		wait_lines 1 'TOLD begin' "$WORK/console-r$i" 120 || return 1
 	done
 	reads=$(cache_figure agents read_bytes)
-	tell r0 200 'md5sum </dev/vdb' &
-	tell r1 200 'md5sum </dev/vdb' || return 1
+	tell r0 $((CACHE_MIB * 4)) 'md5sum </dev/vdb' &
+	tell r1 $((CACHE_MIB * 4)) 'md5sum </dev/vdb' || return 1
 	wait $! || fail "r0 does not come to an end" || return 1
 	reads=$(($(cache_figure agents read_bytes) - reads))
 	shown=$(cache_figure r0 shown_pages)
