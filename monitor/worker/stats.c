@@ -10,8 +10,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "disco/clock.h"
 #include "monitor/worker/rehome.h"
 #include "numa/bind.h"
+
+#define PRIVATE_NS 10000000000ull /* how old that figure may be */
 
 static int smaps_fd = -1;	/* [I after stats_init()] */
 static uint64_t cpu_ns_at_exec; /* [I after stats_init()] */
@@ -75,7 +78,7 @@ static void smaps_line(struct smaps_sum *s, const char *line)
 }
 
 /* Memory of the worker that is its alone and not the guest's. */
-static uint64_t private_bytes(const struct vm *vm)
+static uint64_t count_private(const struct vm *vm)
 {
 	struct smaps_sum s = { .ram = &vm->ram };
 	char buf[4096 + 1], *line, *nl;
@@ -97,6 +100,22 @@ static uint64_t private_bytes(const struct vm *vm)
 		memmove(buf, line, have);
 	}
 	return s.private_bytes;
+}
+
+/*
+ * The kernel walks every mapping for it, and overlays make many: not again for
+ * each of those who ask all the time.
+ */
+static uint64_t private_bytes(const struct vm *vm)
+{
+	static uint64_t bytes, until_ns;
+	uint64_t now = clock_now_ns();
+
+	if (now >= until_ns) {
+		bytes = count_private(vm);
+		until_ns = now + PRIVATE_NS;
+	}
+	return bytes;
 }
 
 void stats_fill(struct vm *vm, struct worker_event *e, bool deep)
