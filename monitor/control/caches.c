@@ -503,9 +503,12 @@ void caches_agent_lost(struct monitor *m, const struct agent *a,
 		if (!g->cache.linked || g->cache.link != what->pages ||
 		    g->cache.home != a->node || what->kind != AGENT_LINK_LOST)
 			continue;
-		complain(m, g,
-			 "reads its disks without the buffer cache from now on",
-			 -(int)what->error);
+		/* The worker's end is gone: so is it, which is told. */
+		if (what->error != EPIPE)
+			complain(m, g,
+				 "reads its disks without the buffer cache "
+				 "from now on",
+				 -(int)what->error);
 		unlink_guest(m, g, true);
 		return;
 	}

@@ -44,7 +44,7 @@ kill_monitor()
 # and the guest is paused and resumed.
 t_monitor_killed_guests_finish()
 {
-	local before after
+	local before after ok=0
 	start_detached m disco.run=checksum --cpus 2 \
 		--disk "path=$ROOT_DISK,ro" || return 1
 	start_detached other disco.run=checksum \
@@ -69,9 +69,10 @@ t_monitor_killed_guests_finish()
 	timeout 100 "$DISCO" console --no-input m >"$WORK/o"
 	wait_state m ended 60
 	want_line 'DISCO-GUEST checksum ok' "$WORK/o" &&
-		want_line '^m +ended .* 0 ok' <("$DISCO" ls)
+		want_line '^m +ended .* 0 ok' <("$DISCO" ls) || ok=1
 	"$DISCO" kill m other 2>/dev/null
 	kill_monitor TERM
+	return $ok
 }
 
 # stats_of NAME FIELD... - figures of a VM, in one line

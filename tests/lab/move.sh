@@ -138,7 +138,7 @@ end_summing()
 
 t_move_round_four_nodes()
 {
-	local i node
+	local i node ok=0
 	start_summing r || return 1
 	text_is_local || return 1
 	echo "# bound of a batch: $MOVE_STALL_MS ms"
@@ -151,23 +151,25 @@ t_move_round_four_nodes()
 			fail "held up too long: $(cat "$WORK/move")" || return 1
 		has_moved r $node || return 1
 	done
-	end_summing r
+	end_summing r || ok=1
 	"$DISCO" kill r 2>/dev/null
 	kill_monitor TERM
+	return $ok
 }
 
 # Its kernel is in its own pages, not in an image shown over them.
 t_move_huge_pages()
 {
-	local node
+	local node ok=0
 	start_summing h ,huge=thp || return 1
 	for node in 2 0; do
 		do_move h $node || return 1
 		has_moved h $node || return 1
 	done
-	end_summing h
+	end_summing h || ok=1
 	"$DISCO" kill h 2>/dev/null
 	kill_monitor TERM
+	return $ok
 }
 
 # agent_pids - of this monitor's agents
@@ -204,7 +206,7 @@ moves_to()
 
 t_move_agent_killed()
 {
-	local status=0 moving
+	local status=0 moving ok=0
 	start_summing a || return 1
 	do_move a 1 || return 1
 	kill_agents || return 1
@@ -223,7 +225,8 @@ t_move_agent_killed()
 	(($(wc -l <"$WORK/move") == 1)) || fail "more than one line" || return 1
 	do_move a 3 || return 1
 	has_moved a 3 || return 1
-	end_summing a
+	end_summing a || ok=1
 	"$DISCO" kill a 2>/dev/null
 	kill_monitor TERM
+	return $ok
 }
