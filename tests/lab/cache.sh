@@ -164,7 +164,8 @@ t_eviction_storm()
 	echo "# $evicted blocks evicted," \
 		"$(cache_figure agents leased_blocks) passed over for a lease," \
 		"$(cache_figure agents refused_blocks) refused"
-	((evicted > 2000)) || fail "only $evicted blocks were evicted" ||
+	# Few: what a guest shows is leased until it says that it is free.
+	((evicted > 100)) || fail "only $evicted blocks were evicted" ||
 		return 1
 	stop_monitor
 }
@@ -208,7 +209,8 @@ t_groups_share_nothing()
 	done
 	reads=$(($(cache_figure agents read_bytes) - reads))
 	image=$((16 << 20))
-	((reads >= 2 * image)) ||
+	# A little of it was read when they booted.
+	((reads * 10 >= 19 * image)) ||
 		fail "$reads bytes read for two groups" || return 1
 	stop_monitor
 }
