@@ -68,7 +68,8 @@ static void finish(struct move *mv, int err)
 				mv->g->record.name, step_text(mv->step),
 				strerror(err));
 	see_figures(mv->g);
-	r->total_ns = clock_now_ns() - mv->begun_ns;
+	if (!r->total_ns) /* not as far as STATS */
+		r->total_ns = clock_now_ns() - mv->begun_ns;
 	m->move = NULL;
 	if (mv->copy >= 0)
 		(void)close(mv->copy);
@@ -260,6 +261,12 @@ static void copied(struct move *mv)
 		next(mv, REHOME);
 }
 
+static void moved(struct move *mv)
+{
+	mv->result.total_ns = clock_now_ns() - mv->begun_ns;
+	next(mv, STATS);
+}
+
 void move_agent_heard(struct agents *all, struct agent *agent,
 		      const struct agent_answer *a)
 {
@@ -292,7 +299,7 @@ void move_agent_heard(struct agents *all, struct agent *agent,
 	else if (mv->step == COPY)
 		copied(mv);
 	else if (mv->step == REST)
-		next(mv, STATS);
+		moved(mv);
 }
 
 static void rehomed(struct move *mv, const struct worker_event *ev)

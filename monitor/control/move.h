@@ -34,7 +34,7 @@ struct move_result {
 	uint64_t longest_ns; /* call of move_pages(2) */
 	uint64_t parked_ns;  /* vCPUs were kept out of the guest */
 	uint64_t pull_ns;    /* in move_pages(2) */
-	uint64_t total_ns;   /* from the request on */
+	uint64_t total_ns;   /* from the request on, but for STATS */
 };
 
 /**
