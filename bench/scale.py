@@ -33,23 +33,27 @@ echo SCALE-DONE
 """
 MARK = b"SCALE-DONE"
 TICKS = os.sysconf("SC_CLK_TCK")
+OWN = ("control", "agents", "io")
+WHAT = {"disco-agent": "agents", "disco-vm": "io"} # else: control
 
 
 def peers(a):
     """QEMU's commands of a round; None: Disco, with these memory options."""
-    return {
+    all_of_them = {
         "disco": (None, ""),
         "disco-thp": (None, ",huge=thp"),
         "qemu-q35": (lambda n: qemu_commands(a, n, a.memory, "q35",
                                              "virtio-blk-pci"), ""),
     }
+    return {name: all_of_them[name] for name in a.vmms}
 
 
 def disco_commands(a, n, extra):
     """One a guest: its console; the first one starts them all."""
     name = ["-n", str(n), "--name", "s"] if n > 1 else ["--name", "s-0"]
-    run = [a.disco, "run", "-d", *name, "--kernel", a.kernel, "--initrd", a.initrd, "--memory", f"{a.memory}M{extra}",
-           "--cmdline", a.cmdline, "--disk", f"path={a.disk},ro"]
+    run = [a.disco, "run", "-d", *name, "--kernel", a.kernel, "--initrd",
+           a.initrd, "--memory", f"{a.memory}M{extra}", "--cmdline",
+           a.cmdline, "--disk", f"path={a.disk},ro"]
     names = [f"s-{i}" for i in range(n)]
     console = f"{shlex.quote(a.disco)} console --no-input"
     return [["sh", "-c", f"{shlex.join(run)} >/dev/null && exec {console} "
@@ -67,10 +71,10 @@ def children(pid):
 
 
 def note_threads(seen, pid):
-    """Last known (is it a vCPU, time) of each thread, in ticks."""
+    """Last known (what it is, time) of each thread, in ticks."""
     try:
         with open(f"/proc/{pid}/comm", encoding="ascii") as f:
-            worker = f.read() == "disco-vm\n"
+            what = WHAT.get(f.read().strip(), "control")
         tids = os.listdir(f"/proc/{pid}/task")
     except OSError:
         return
@@ -81,15 +85,19 @@ def note_threads(seen, pid):
                 field = f.read().rpartition(")")[2].split()
         except OSError:
             continue
-        vcpu = worker and int(tid) != pid
-        seen[tid] = (vcpu, int(field[14 - 3]) + int(field[15 - 3]))
+        vcpu = what == "io" and int(tid) != pid
+        seen[tid] = ("vcpu" if vcpu else what,
+                     int(field[14 - 3]) + int(field[15 - 3]))
 
 
 def shares(seen):
-    """Part of all CPU time of Disco's processes, in percent."""
-    own = sum(ticks for vcpu, ticks in seen.values() if not vcpu)
+    """Parts of all CPU time of Disco's processes, in percent."""
     total = max(sum(ticks for _, ticks in seen.values()), 1)
-    return {"own_percent": 100 * own / total, "cpu_s": total / TICKS}
+    parts = {f"{what}_percent": 100 / total * sum(
+        ticks for kind, ticks in seen.values() if kind == what)
+             for what in OWN}
+    return {"own_percent": sum(parts.values()), "cpu_s": total / TICKS,
+            **parts}
 
 
 def disco_round(a, extra, guests):
@@ -104,9 +112,9 @@ def disco_round(a, extra, guests):
         look(before)
         ms, _ = one_round(disco_commands(a, guests, extra), guests, a.timeout,
                           MARK, lambda procs: look(seen))
-    for tid, (vcpu, ticks) in before.items():
+    for tid, (what, ticks) in before.items():
         if tid in seen:
-            seen[tid] = (vcpu, seen[tid][1] - ticks)
+            seen[tid] = (what, seen[tid][1] - ticks)
     return ms, shares(seen)
 
 
@@ -119,7 +127,9 @@ def measure(a, state):
                 if not make:
                     ms, share = repeated(
                         state, what, lambda: disco_round(a, extra, guests))
-                    note = f"own {share['own_percent']:.2f} %"
+                    note = " ".join(
+                        f"{what} {share[what + '_percent']:.2f} %"
+                        for what in OWN)
                 else:
                     ms, share = repeated(state, what, lambda: (one_round(
                         make(guests), guests, a.timeout, MARK)[0], None))
@@ -134,16 +144,17 @@ def summarise(a, state, rows):
     out = header(a, "scale", seed=None, memory_mib=a.memory, times=a.times,
                  rows=[], repeated=state["repeated"])
     for guests in a.guests:
-        peer = statistics.median(ms for ms, _ in rows[guests, "qemu-q35"])
+        peer = rows.get((guests, "qemu-q35"))
+        peer = peer and statistics.median(ms for ms, _ in peer)
         for name in peers(a):
             done = rows[guests, name]
             ms = statistics.median(x for x, _ in done)
             row = {"guests": guests, "vmm": name, "ms": round(ms, 1),
                    "trees_a_minute": round(guests * a.times * 60000 / ms, 1),
-                   "ratio_to_q35": round(ms / peer, 3),
+                   "ratio_to_q35": round(ms / peer, 3) if peer else None,
                    "all_ms": [round(x, 1) for x, _ in done]}
             if done[0][1]:
-                for key in ("own_percent", "cpu_s"):
+                for key in done[0][1]:
                     row[key] = round(statistics.median(
                         s[key] for _, s in done), 2)
             out["rows"].append(row)
@@ -154,20 +165,25 @@ def print_table(out):
     print(f"bench-scale: commit {out['commit']}, kernel {out['kernel']}, "
           f"{out['cpus']} CPUs, lab {out['lab']}, median of "
           f"{out['rounds']} rounds, {out['memory_mib']} MiB guests")
-    print(f"{'guests':>6} {'vmm':10}{'ms':>9}{'trees/min':>11}"
-          f"{'to q35':>8}{'own CPU':>10}")
+    print(f"{'guests':>6} {'vmm':10}{'ms':>9}{'trees/min':>11}{'to q35':>8}"
+          f"{'own CPU':>10}: control  agents  I/O threads")
     for r in out["rows"]:
-        own = (f"{r['own_percent']:>8.2f} %" if "own_percent" in r else "")
+        own = ("{own_percent:8.2f} %: {control_percent:5.2f} %"
+               "{agents_percent:6.2f} %{io_percent:6.2f} %".format(**r)
+               if "own_percent" in r else "")
         print(f"{r['guests']:>6} {r['vmm']:10}{r['ms']:>9.0f}"
-              f"{r['trees_a_minute']:>11.1f}{r['ratio_to_q35']:>8.2f}{own}")
+              f"{r['trees_a_minute']:>11.1f}{r['ratio_to_q35'] or 0:>8.2f}"
+              f"{own}")
     print(f"repeated because a guest died: {len(out['repeated'])} rounds")
 
 
 def main():
     p = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     arguments(p)
-    p.add_argument("--times", type=int, default=4, help="trees a guest checks")
-    p.set_defaults(guests=[1, 2, 4, 8])
+    p.add_argument("--times", type=int, default=40, help="trees a guest checks")
+    p.add_argument("--vmms", default=["disco", "disco-thp", "qemu-q35"],
+                   type=lambda s: s.split(","))
+    p.set_defaults(guests=[1, 2, 4, 8], rounds=1, timeout=1500)
     a = p.parse_args()
     script = base64.b64encode(SCRIPT.format(times=a.times).encode()).decode()
     a.cmdline = f"console=ttyS0 quiet disco.sh={script}"
