@@ -11,8 +11,10 @@ in blocks and near the golden section of the disk, after the one before. qemu
 runs with its threads and with io_uring; the better of both counts. Half of
 the disk (every other 64 KiB) is in the overlay before reads are measured.
 
-Hits are from the buffer cache, all of the base in it: copied, or shown in
-guest memory; in the row "without cache" from the kernel's.
+Hits are from the buffer cache, all of the base in it: copied, into buffers of
+the bench and into what is a guest's memory to the cache (where runs of
+CACHE_RUN_MIN pages and more would be shown instead, which these are not); in
+the row "without cache" from the kernel's.
 """
 import argparse
 import json
@@ -104,7 +106,7 @@ def row_hit(a, backend, step, start, cache="copy"):
     return backend.bench("read", a.reads, 4096, step, start, 32, cache=cache)
 
 
-def row_hit_shown(a, backend, step, start):
+def row_hit_guest(a, backend, step, start):
     return row_hit(a, backend, step, start, "show")
 
 
@@ -127,7 +129,7 @@ def row_write(a, backend, step, start):
 
 ROWS = [("4 KiB random reads, hits", row_hit),
         ("the same, without cache", row_hit_no_cache),
-        ("the same, pages shown", row_hit_shown),
+        ("the same, to a guest's memory", row_hit_guest),
         ("64 KiB sequential reads, cold", row_cold),
         ("4 KiB random writes, flush every 32", row_write)]
 

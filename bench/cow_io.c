@@ -6,7 +6,8 @@
  *	cow_io BASE COW read|write COUNT BYTES STEP OFFSET DEPTH FLUSH [CACHE]
  *
  * CACHE: "copy": all of the base is in a buffer cache, and is copied from it;
- * "show": the buffers are guest memory, and what is whole pages is shown there.
+ * "show": the buffers are guest memory, and runs of CACHE_RUN_MIN whole pages
+ * and more are shown there.
  * Request i is of BYTES at (OFFSET + i STEP) mod the disk's size. With FLUSH
  * not 0 each FLUSH requests are waited for, then flushed, as qemu-img does.
  */

@@ -38,6 +38,7 @@ int cache_create(struct pmap *pm, struct cache **out)
 	c->epoll_fd = c->timer_fd = -1;
 	c->timer_ns = UINT64_MAX;
 	c->patience_ns = CACHE_PATIENCE_NS;
+	c->run_min = CACHE_RUN_MIN;
 	for (unsigned i = CACHE_MAX_WAITS; i-- > 0;) {
 		c->waits[i].next = c->free;
 		c->free = &c->waits[i];

@@ -109,6 +109,7 @@ struct cache {
 	int epoll_fd, timer_fd;
 	uint64_t timer_ns; /* what it is set to; UINT64_MAX: it is not */
 	uint64_t patience_ns;
+	unsigned run_min;    /* CACHE_RUN_MIN; tests: less */
 	uint32_t generation; /* of tags */
 	unsigned nr_waits;   /* not free */
 	struct cache_wait waits[CACHE_MAX_WAITS];

@@ -37,10 +37,10 @@ static uint64_t blocks_of(uint64_t at, uint64_t bytes)
 
 /* --- guest memory --- */
 
-static bool can_show(const void *to, uint64_t offset, uint64_t bytes)
+static bool whole_pages(const void *to, uint64_t offset, uint64_t bytes)
 {
 	return ((uintptr_t)to | offset) % PAGE_BYTES == 0 &&
-	       bytes >= (uint64_t)CACHE_RUN_MIN * PAGE_BYTES;
+	       bytes >= PAGE_BYTES;
 }
 
 /* All of it comes from the file. */
@@ -59,7 +59,7 @@ static void overwrite_unaligned(const struct cache_io *f,
 	for (unsigned i = 0; f->c->pm && i < r->nr_iov; i++) {
 		const struct iovec *v = &r->iov[i];
 
-		if (!can_show(v->iov_base, at, v->iov_len))
+		if (!whole_pages(v->iov_base, at, v->iov_len))
 			pmap_overwrite(f->c->pm, v->iov_base, v->iov_len);
 		at += v->iov_len;
 	}
@@ -71,7 +71,7 @@ static uint64_t show(struct cache_io *f, struct cache_source *s, void *to,
 {
 	uint64_t nr = bytes / PAGE_BYTES;
 
-	if (!s->id || !can_show(to, offset, bytes) ||
+	if (!s->id || nr < f->c->run_min || !whole_pages(to, offset, bytes) ||
 	    pmap_show(f->c->pm, to, nr, s->id, offset / PAGE_BYTES))
 		return 0;
 	f->c->stats.overlaid_blocks += nr;
@@ -81,7 +81,7 @@ static uint64_t show(struct cache_io *f, struct cache_source *s, void *to,
 static void copy(struct cache_io *f, const struct cache_source *s, void *to,
 		 uint64_t offset, size_t bytes)
 {
-	if (f->c->pm && can_show(to, offset, bytes))
+	if (f->c->pm && whole_pages(to, offset, bytes))
 		pmap_overwrite(f->c->pm, to, bytes);
 	memcpy(to, (const uint8_t *)s->memory.base + offset, bytes);
 }

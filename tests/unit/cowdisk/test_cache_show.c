@@ -46,6 +46,7 @@ static struct bench *make(uint64_t budget)
 	assert_int_equal(pmap_create(&b->view, budget, &b->pm), 0);
 	assert_int_equal(cache_create(b->pm, &b->c), 0);
 	b->c->patience_ns = LONG_NS;
+	b->c->run_min = 1;
 	agent_store_create(&b->near, NEAR, BYTES);
 	agent_store_create(&b->far, FAR, BYTES);
 	cache_set_home(b->c, 0);
@@ -191,6 +192,47 @@ static void parts_are_copied(void **state)
 	assert_int_equal(overlaid(b), 2);
 	assert_bytes(guest(b, 20), NEAR, BLK(3), BLK(2) + 100);
 	assert_int_equal(guest(b, 22)[100], 0);
+}
+
+/* Runs that are not worth a mapping, in requests that long or longer. */
+static void short_runs_are_copied(void **state)
+{
+	struct bench *b = *state;
+	uint64_t min = CACHE_RUN_MIN;
+
+	b->c->run_min = CACHE_RUN_MIN;
+	agent_fill(&b->near, 0, 40);
+	read_to(b, guest(b, 0), 0, BLK(min - 1), IO_BASE);
+	assert_int_equal(overlaid(b), 0);
+	assert_int_equal(agent_nr_leased(&b->near), 0);
+	assert_bytes(guest(b, 0), NEAR, 0, BLK(min - 1));
+	read_to(b, guest(b, 0), 0, BLK(min), IO_BASE);
+	assert_int_equal(overlaid(b), min);
+	/* What was shown there is not: nobody's copy of it stays. */
+	read_to(b, guest(b, 1), BLK(20), BLK(min - 1), IO_BASE);
+	assert_int_equal(overlaid(b), 1);
+	assert_int_equal(agent_nr_leased(&b->near), 1);
+	assert_bytes(guest(b, 1), NEAR, BLK(20), BLK(min - 1));
+}
+
+/* A long request whose blocks two nodes have in turn: pieces of it are short.
+ */
+static void short_pieces_of_a_long_request_are_copied(void **state)
+{
+	struct bench *b = *state;
+
+	b->c->run_min = CACHE_RUN_MIN;
+	agent_fill(&b->near, 0, 10);
+	read_to(b, guest(b, 0), 0, BLK(10), IO_BASE);
+	assert_int_equal(overlaid(b), 10);
+	agent_fill(&b->far, 20, 2);
+	agent_fill(&b->near, 22, 8);
+	read_to(b, guest(b, 0), BLK(20), BLK(10), IO_BASE);
+	assert_bytes(guest(b, 0), FAR, BLK(20), BLK(2));
+	assert_bytes(guest(b, 2), NEAR, BLK(22), BLK(8));
+	assert_int_equal(overlaid(b), 8);
+	assert_int_equal(agent_nr_leased(&b->near), 8);
+	assert_int_equal(agent_nr_leased(&b->far), 0);
 }
 
 /* Pieces of one request, on two nodes, shown and copied in turn. */
@@ -513,6 +555,8 @@ int main(void)
 		TEST(whole_pages_are_shown),
 		TEST(uses_are_of_pages),
 		TEST(parts_are_copied),
+		TEST(short_runs_are_copied),
+		TEST(short_pieces_of_a_long_request_are_copied),
 		TEST(pieces_and_nodes),
 		TEST(overwritten_pages_are_ram_again),
 		TEST(straddled_pages_are_ram_again),
