@@ -70,7 +70,7 @@ bool move_map_add(struct agent_request *r, const struct agent_range *range,
  *
  * Return: 0 these are all; 1 there are more; -EIO; -ENODATA nothing counts.
  */
-#define MOVE_MAP_GAP MIB(64)
+#define MOVE_MAP_GAP KIB(64)
 MUST_CHECK int move_map_fill(struct agent_request *r, FILE *maps,
 			     uint64_t from);
 
