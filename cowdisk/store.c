@@ -27,6 +27,7 @@ int pool_create_on(struct fetcher *fetcher, uint64_t limit_bytes,
 	p->limit = limit_bytes / CACHE_BLOCK_BYTES;
 	p->limited = limit_bytes != 0;
 	p->queue_end = &p->queue;
+	p->purse = EVICT_LOOKS;
 	*out = p;
 	return 0;
 }

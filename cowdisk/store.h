@@ -24,7 +24,8 @@
  *
  * Eviction: a clock over the blocks of all stores; a block that somebody
  * leases or has asked for since the hand came by gets another round. For one
- * request the hand goes over 1 GiB of blocks at most, then there is no room.
+ * request the hand goes over 1 GiB of blocks at most, then there is no room;
+ * for requests in a row, where it finds nothing but leases, over 2 MiB each.
  *
  * Read-ahead: when a link asks for blocks in a row, as many again as the last
  * ones are read, at most CACHE_FILL_MAX; not answered, given up for lack of
@@ -51,6 +52,7 @@ struct pool_stats {
 	uint64_t ahead_blocks;	/* read ahead */
 	uint64_t evicted_blocks;
 	uint64_t leased_blocks;	 /* eviction passed over, for a lease */
+	uint64_t looks;		 /* of eviction, at 64 blocks or at a store */
 	uint64_t refused_blocks; /* no room */
 	uint64_t failed_reads;
 };

@@ -200,6 +200,91 @@ static void referenced_ones_get_a_round(void **state)
 	world_end(&w);
 }
 
+/* 16 MiB of cache, all of it leased, of an image of 20. */
+static struct worker *all_leased(void)
+{
+	struct worker *k;
+
+	world_init(&w, MIB(20), O_DIRECT);
+	world_open(&w, real_pool(MIB(16)));
+	k = world_worker(&w);
+	for (uint64_t b = 4096; b > 0;) { /* no row: nothing is read ahead */
+		b -= CACHE_FILL_MAX;
+		assert_int_equal(world_fill(&w, k, b, CACHE_FILL_MAX).err, 0);
+		assert_int_equal(
+			lease_take(k->lease.base, w.there, b, CACHE_FILL_MAX),
+			CACHE_FILL_MAX);
+	}
+	return k;
+}
+
+/* Return: whether there was room for it. */
+static bool ask_for_one(struct worker *k, uint64_t block)
+{
+	struct heard h = world_fill(&w, k, block, 1);
+
+	assert_int_equal(h.err, h.nr ? 0 : -ENOSPC);
+	return h.nr;
+}
+
+/* Requests that are all refused, and no row. Return: how many looks. */
+static uint64_t storm(struct worker *k, unsigned nr)
+{
+	uint64_t before = stats().looks;
+
+	for (unsigned i = 0; i < nr; i++)
+		assert_false(ask_for_one(k, 5119 - i % 1024));
+	return stats().looks - before;
+}
+
+static void a_storm_of_requests_against_leases(void **state)
+{
+	struct worker *k = all_leased();
+	unsigned refused = 0;
+
+	(void)state;
+	/* Marks are cleared; what was saved up is spent. */
+	assert_in_range(storm(k, 2000), 4096, EVICT_LOOKS + 64 + 2000 * 8);
+	assert_in_range(storm(k, 2000), 1, 2000 * 8);
+	assert_int_equal(stats().evicted_blocks, 0);
+	assert_true(stats().refused_blocks >= 4000);
+	/* One of 4096 is given back: found within a round of the hand. */
+	lease_drop(k->lease.base, 2222, 1);
+	while (refused < 100 && !ask_for_one(k, 4100))
+		refused++;
+	assert_in_range(refused, 0, 4096 / 64 / 8 + 1);
+	assert_false(presence_test(w.there, 2222));
+	assert_int_equal(stats().evicted_blocks, 1);
+	/* A half of them: at once, as far as they go. */
+	lease_drop(k->lease.base, 0, 512);
+	lease_drop(k->lease.base, 512, 512);
+	refused = 0;
+	for (unsigned i = 0; i < 1000; i++)
+		refused += !ask_for_one(k, 5119 - i);
+	assert_in_range(refused, 0, 4096 / 64 / 8 + 1);
+	assert_true(world_check(&w) > 4000);
+	world_end(&w);
+}
+
+/*
+ * Who leased it all ends: nothing is refused any more. Not even while marks
+ * have to be cleared first, which is no look for nothing.
+ */
+static void the_end_of_who_leased(void **state)
+{
+	struct worker *k = all_leased(), *l = world_worker(&w);
+
+	(void)state;
+	(void)storm(l, 2000);
+	store_reader_remove(k->reader);
+	for (uint64_t b = 0; b < 4096; b += CACHE_FILL_MAX)
+		assert_int_equal(world_fill(&w, l, 3840 - b, CACHE_FILL_MAX).nr,
+				 CACHE_FILL_MAX);
+	for (unsigned i = 0; i < 1000; i++)
+		assert_true(ask_for_one(l, 5119 - i));
+	world_end(&w);
+}
+
 static void a_smaller_limit(void **state)
 {
 	struct worker *k;
@@ -365,6 +450,8 @@ int main(void)
 		cmocka_unit_test(one_read_for_many),
 		cmocka_unit_test(no_room_is_said_at_once),
 		cmocka_unit_test(referenced_ones_get_a_round),
+		cmocka_unit_test(a_storm_of_requests_against_leases),
+		cmocka_unit_test(the_end_of_who_leased),
 		cmocka_unit_test(a_smaller_limit),
 		cmocka_unit_test(rows_are_read_ahead),
 		cmocka_unit_test(leaps_are_not),
