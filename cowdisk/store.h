@@ -19,8 +19,9 @@
  *     waits for that one (two guests that miss the same block cause one read).
  *  3. A page is punched only after presence_evict() allowed it, and never
  *     while it is being filled.
- *  4. Filled blocks and those being filled are never more than the limit;
- *     what does not fit is refused (-ENOSPC), not waited for.
+ *  4. Filled blocks and those being filled are never more than the limit,
+ *     but after it was made smaller, and then no more than before; what does
+ *     not fit is refused (-ENOSPC), not waited for.
  *
  * Eviction: a clock over the blocks of all stores; a block that somebody
  * leases or has asked for since the hand came by gets another round. For one
@@ -72,9 +73,17 @@ MUST_CHECK int pool_create(uint64_t limit_bytes, unsigned depth,
 /* Waits for reads under way; their done() are not called. NULL is fine. */
 void pool_destroy(struct pool *p);
 
-/* Evicts down to a smaller one as far as leases allow, at once; the rest when
- * somebody asks for blocks. */
+/* Evicts down to a smaller one as far as leases allow, 1024 blocks now, others
+ * in pool_turn(); what was leased then, when somebody asks for blocks. */
 void pool_set_limit(struct pool *p, uint64_t limit_bytes);
+
+/**
+ * pool_turn() - go on with what pool_set_limit() began
+ *
+ * Evicts 1024 blocks at most. Until it is done, no request gets room.
+ * Return: true: call again, before waiting for anything.
+ */
+bool pool_turn(struct pool *p);
 
 /* Readable when reads have ended: pool_ready(). -1: reads never wait. */
 int pool_event_fd(const struct pool *p);

@@ -148,6 +148,12 @@ struct way {
 	unsigned rounds; /* ROUNDS_MAX: times round the list */
 };
 
+/* At most EVICT_BLOCKS of them go now. */
+static uint64_t down_to(const struct pool *p, uint64_t most)
+{
+	return max_u64(most, used(p) - min_u64(used(p), EVICT_BLOCKS));
+}
+
 static void evict(struct pool *p, struct way *w)
 {
 	while (p->hand && used(p) > w->most && w->looks > 0 && w->wasted > 0 &&
@@ -169,7 +175,7 @@ static void evict(struct pool *p, struct way *w)
 
 static void evict_for(struct pool *p, uint32_t want)
 {
-	struct way w = { .most = p->limit - want,
+	struct way w = { .most = down_to(p, p->limit - want),
 			 .looks = EVICT_LOOKS,
 			 .wasted = p->purse + LOOKS_PAID };
 
@@ -182,17 +188,25 @@ uint32_t pool_make_room(struct pool *p, uint32_t want)
 	if (!p->limited || p->limit == 0)
 		return 0;
 	want = (uint32_t)min_u64(want, p->limit);
+	if (p->shrinking && used(p) > p->limit)
+		return 0; /* pool_turn() goes on */
 	if (used(p) + want > p->limit)
 		evict_for(p, want);
 	return used(p) < p->limit ? (uint32_t)min_u64(want, p->limit - used(p))
 				  : 0;
 }
 
-void pool_shrink(struct pool *p)
+bool pool_turn(struct pool *p)
 {
-	struct way w = { .most = p->limit,
-			 .looks = UINT32_MAX,
-			 .wasted = UINT32_MAX };
+	struct way w = { .most = down_to(p, p->limit),
+			 .looks = SHRINK_LOOKS,
+			 .wasted = SHRINK_LOOKS,
+			 .rounds = p->shrink_rounds };
 
+	if (!p->shrinking)
+		return false;
 	evict(p, &w);
+	p->shrink_rounds = w.rounds;
+	p->shrinking = p->hand && used(p) > p->limit && w.rounds < ROUNDS_MAX;
+	return p->shrinking;
 }

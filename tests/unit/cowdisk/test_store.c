@@ -312,6 +312,61 @@ static void a_smaller_limit(void **state)
 	world_end(&w);
 }
 
+/* In batches; a request in between gets no room, and evicts nothing. */
+static void a_much_smaller_limit(void **state)
+{
+	struct worker *k = all_leased();
+	unsigned turns = 0, left;
+	bool more = true;
+
+	(void)state;
+	for (uint64_t b = 0; b < 4096; b += LEASE_RUN_MAX)
+		lease_drop(k->lease.base, b, LEASE_RUN_MAX);
+	assert_int_equal(lease_take(k->lease.base, w.there, 2000, 100), 100);
+	assert_false(pool_turn(w.pool));
+	pool_set_limit(w.pool, MIB(1));
+	for (left = 3072; more; left -= 1024) {
+		assert_int_equal(stats().present_blocks, max_u64(left, 256));
+		assert_false(ask_for_one(k, 5000 + turns));
+		assert_int_equal(stats().present_blocks, max_u64(left, 256));
+		more = pool_turn(w.pool);
+		turns++;
+	}
+	assert_int_equal(turns, 3);
+	assert_int_equal(world_check(&w), 256);
+	assert_true(presence_test(w.there, 2000));
+	assert_true(ask_for_one(k, 5100));
+	/* Less than what is leased: it ends, and goes on with a request. */
+	pool_set_limit(w.pool, 10 * PAGE_BYTES);
+	assert_false(pool_turn(w.pool));
+	assert_int_equal(stats().present_blocks, 100);
+	lease_drop(k->lease.base, 2000, 95);
+	assert_true(ask_for_one(k, 5101));
+	assert_true(world_check(&w) <= 10);
+	world_end(&w);
+}
+
+/* As many as there is room for go at once for a request, and no more. */
+static void a_limit_below_what_was_leased(void **state)
+{
+	struct worker *k = all_leased();
+
+	(void)state;
+	pool_set_limit(w.pool, MIB(1));
+	while (pool_turn(w.pool))
+		;
+	assert_int_equal(stats().present_blocks, 4096);
+	for (uint64_t b = 0; b < 4096; b += LEASE_RUN_MAX)
+		lease_drop(k->lease.base, b, LEASE_RUN_MAX);
+	for (unsigned left = 3072; left > 256; left -= 1024) {
+		assert_false(ask_for_one(k, 5000));
+		assert_int_equal(stats().present_blocks, left);
+	}
+	assert_true(ask_for_one(k, 5000));
+	assert_int_equal(world_check(&w), 256);
+	world_end(&w);
+}
+
 static void rows_are_read_ahead(void **state)
 {
 	struct worker *k;
@@ -453,6 +508,8 @@ int main(void)
 		cmocka_unit_test(a_storm_of_requests_against_leases),
 		cmocka_unit_test(the_end_of_who_leased),
 		cmocka_unit_test(a_smaller_limit),
+		cmocka_unit_test(a_much_smaller_limit),
+		cmocka_unit_test(a_limit_below_what_was_leased),
 		cmocka_unit_test(rows_are_read_ahead),
 		cmocka_unit_test(leaps_are_not),
 		cmocka_unit_test(hints_are_followed),
