@@ -27,6 +27,7 @@ int pool_create_on(struct fetcher *fetcher, uint64_t limit_bytes,
 	p->limit = limit_bytes / CACHE_BLOCK_BYTES;
 	p->limited = limit_bytes != 0;
 	p->queue_end = &p->queue;
+	p->purse = EVICT_LOOKS;
 	*out = p;
 	return 0;
 }
@@ -57,7 +58,9 @@ void pool_set_limit(struct pool *p, uint64_t limit_bytes)
 {
 	p->limit = limit_bytes / CACHE_BLOCK_BYTES;
 	p->limited = true;
-	pool_shrink(p);
+	p->shrinking = true;
+	p->shrink_rounds = 0;
+	(void)pool_turn(p);
 }
 
 int pool_event_fd(const struct pool *p)

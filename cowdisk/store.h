@@ -19,12 +19,14 @@
  *     waits for that one (two guests that miss the same block cause one read).
  *  3. A page is punched only after presence_evict() allowed it, and never
  *     while it is being filled.
- *  4. Filled blocks and those being filled are never more than the limit;
- *     what does not fit is refused (-ENOSPC), not waited for.
+ *  4. Filled blocks and those being filled are never more than the limit,
+ *     but after it was made smaller, and then no more than before; what does
+ *     not fit is refused (-ENOSPC), not waited for.
  *
  * Eviction: a clock over the blocks of all stores; a block that somebody
  * leases or has asked for since the hand came by gets another round. For one
- * request the hand goes over 1 GiB of blocks at most, then there is no room.
+ * request the hand goes over 1 GiB of blocks at most, then there is no room;
+ * for requests in a row, where it finds nothing but leases, over 2 MiB each.
  *
  * Read-ahead: when a link asks for blocks in a row, as many again as the last
  * ones are read, at most CACHE_FILL_MAX; not answered, given up for lack of
@@ -51,6 +53,7 @@ struct pool_stats {
 	uint64_t ahead_blocks;	/* read ahead */
 	uint64_t evicted_blocks;
 	uint64_t leased_blocks;	 /* eviction passed over, for a lease */
+	uint64_t looks;		 /* of eviction, at 64 blocks or at a store */
 	uint64_t refused_blocks; /* no room */
 	uint64_t failed_reads;
 };
@@ -70,9 +73,17 @@ MUST_CHECK int pool_create(uint64_t limit_bytes, unsigned depth,
 /* Waits for reads under way; their done() are not called. NULL is fine. */
 void pool_destroy(struct pool *p);
 
-/* Evicts down to a smaller one as far as leases allow, at once; the rest when
- * somebody asks for blocks. */
+/* Evicts down to a smaller one as far as leases allow, 1024 blocks now, others
+ * in pool_turn(); what was leased then, when somebody asks for blocks. */
 void pool_set_limit(struct pool *p, uint64_t limit_bytes);
+
+/**
+ * pool_turn() - go on with what pool_set_limit() began
+ *
+ * Evicts 1024 blocks at most. Until it is done, no request gets room.
+ * Return: true: call again, before waiting for anything.
+ */
+bool pool_turn(struct pool *p);
 
 /* Readable when reads have ended: pool_ready(). -1: reads never wait. */
 int pool_event_fd(const struct pool *p);

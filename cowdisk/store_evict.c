@@ -3,6 +3,14 @@
  * The clock. Its hand goes over the blocks that are held, a word at a time,
  * from store to store: neither the size of an image nor what is not there
  * costs a step.
+ *
+ * Who pays for a look at a word. Where blocks go, or lose their marks: the
+ * requests that brought them, or marked them. Where all is leased nobody did:
+ * such looks are taken from a purse, into which each request that finds no
+ * room puts LOOKS_PAID. When it is empty the request is refused, and the next
+ * one goes on where the hand stands: so a storm of requests against leased
+ * blocks costs a few looks each, and blocks that are given back are found
+ * within a round of the hand, at once when they are many.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -71,35 +79,42 @@ static uint64_t leased_word(const struct store *s, uint64_t word)
 	return w;
 }
 
-/* May it go? Marks it as passed. */
-static bool choose(struct store *s, uint64_t block, uint64_t leased)
+enum chosen { STAYS, LOSES_MARK, GOES };
+
+static enum chosen choose(struct store *s, uint64_t block, uint64_t leased)
 {
 	if (bits_test(s->referenced, block)) {
 		bits_clear(s->referenced, block);
-		return false;
+		return LOSES_MARK;
 	}
 	if ((leased >> (block % 64) & 1) || !evict_block(s, block)) {
 		s->pool->stats.leased_blocks++;
-		return false;
+		return STAYS;
 	}
 	bit_tree_clear(&s->held, block);
 	s->pool->stats.present_blocks--;
-	return true;
+	return GOES;
 }
 
 /*
- * From @block on in its word, until @need are gone.
+ * From @block on in its word, until @need are gone. @gained: set when one
+ * goes, or loses its mark.
  * Return: the next block to look at.
  */
-static uint64_t evict_word(struct store *s, uint64_t block, uint64_t need)
+static uint64_t evict_word(struct store *s, uint64_t block, uint64_t need,
+			   bool *gained)
 {
 	uint64_t end = min_u64(align_down(block, 64) + 64, s->nr_blocks);
 	uint64_t leased = leased_word(s, block / 64);
 	uint64_t run = block; /* [run, block) is absent, and to be punched */
 
 	for (; block < end && need; block++) {
-		if (bit_tree_test(&s->held, block) &&
-		    choose(s, block, leased)) {
+		enum chosen c = STAYS;
+
+		if (bit_tree_test(&s->held, block))
+			c = choose(s, block, leased);
+		*gained |= c != STAYS;
+		if (c == GOES) {
 			need--;
 			continue;
 		}
@@ -125,21 +140,47 @@ static void next_store(struct pool *p, unsigned *rounds)
 	}
 }
 
-/* Until no more than @most are used, or @words were looked at. */
-static void evict(struct pool *p, uint64_t most, uint64_t words)
-{
-	unsigned rounds = 0;
+/* How far the hand goes: until one of these is reached. */
+struct way {
+	uint64_t most;	 /* blocks that are used */
+	uint32_t looks;	 /* left */
+	uint32_t wasted; /* looks that gain nothing, left */
+	unsigned rounds; /* ROUNDS_MAX: times round the list */
+};
 
-	while (p->hand && used(p) > most && words > 0 && rounds < ROUNDS_MAX) {
+/* At most EVICT_BLOCKS of them go now. */
+static uint64_t down_to(const struct pool *p, uint64_t most)
+{
+	return max_u64(most, used(p) - min_u64(used(p), EVICT_BLOCKS));
+}
+
+static void evict(struct pool *p, struct way *w)
+{
+	while (p->hand && used(p) > w->most && w->looks > 0 && w->wasted > 0 &&
+	       w->rounds < ROUNDS_MAX) {
 		struct store *s = p->hand;
 		uint64_t block = bit_tree_next(&s->held, p->hand_block);
+		bool gained = false;
 
 		if (block == s->nr_blocks)
-			next_store(p, &rounds);
+			next_store(p, &w->rounds);
 		else
-			p->hand_block = evict_word(s, block, used(p) - most);
-		words--;
+			p->hand_block = evict_word(s, block, used(p) - w->most,
+						   &gained);
+		p->stats.looks++;
+		w->looks--;
+		w->wasted -= !gained;
 	}
+}
+
+static void evict_for(struct pool *p, uint32_t want)
+{
+	struct way w = { .most = down_to(p, p->limit - want),
+			 .looks = EVICT_LOOKS,
+			 .wasted = p->purse + LOOKS_PAID };
+
+	evict(p, &w);
+	p->purse = (uint32_t)min_u64(w.wasted, EVICT_LOOKS);
 }
 
 uint32_t pool_make_room(struct pool *p, uint32_t want)
@@ -147,13 +188,25 @@ uint32_t pool_make_room(struct pool *p, uint32_t want)
 	if (!p->limited || p->limit == 0)
 		return 0;
 	want = (uint32_t)min_u64(want, p->limit);
+	if (p->shrinking && used(p) > p->limit)
+		return 0; /* pool_turn() goes on */
 	if (used(p) + want > p->limit)
-		evict(p, p->limit - want, EVICT_WORDS);
+		evict_for(p, want);
 	return used(p) < p->limit ? (uint32_t)min_u64(want, p->limit - used(p))
 				  : 0;
 }
 
-void pool_shrink(struct pool *p)
+bool pool_turn(struct pool *p)
 {
-	evict(p, p->limit, UINT64_MAX);
+	struct way w = { .most = down_to(p, p->limit),
+			 .looks = SHRINK_LOOKS,
+			 .wasted = SHRINK_LOOKS,
+			 .rounds = p->shrink_rounds };
+
+	if (!p->shrinking)
+		return false;
+	evict(p, &w);
+	p->shrink_rounds = w.rounds;
+	p->shrinking = p->hand && used(p) > p->limit && w.rounds < ROUNDS_MAX;
+	return p->shrinking;
 }

@@ -26,7 +26,10 @@
 
 #define POOL_WAITS_MAX 4096u /* requests that wait, of all stores */
 #define READ_TRIES     16u   /* reads in a row that bring no whole block */
-#define EVICT_WORDS    4096u /* looked at for one request: 1 GiB of cache */
+#define EVICT_LOOKS    4096u /* for one request, at words: 1 GiB of cache */
+#define LOOKS_PAID     8u    /* by each: see store_evict.c */
+#define EVICT_BLOCKS   1024u /* evicted for one request, in one turn */
+#define SHRINK_LOOKS   1024u /* in one turn */
 
 /* A request that waits for reads. In its store's list. */
 struct store_wait {
@@ -89,6 +92,9 @@ struct pool {
 	struct store *stores;
 	struct store *hand; /* of the clock; NULL: no stores */
 	uint64_t hand_block;
+	uint32_t purse; /* looks that may gain nothing; at most EVICT_LOOKS */
+	bool shrinking; /* pool_turn() does, until it is as small as it gets */
+	unsigned shrink_rounds;		       /* of the hand, so far */
 	struct store_read *queue, **queue_end; /* waiting for their turn */
 	struct pool_stats stats; /* limit_blocks is not kept here */
 };
@@ -100,11 +106,9 @@ MUST_CHECK int pool_create_on(struct fetcher *fetcher, uint64_t limit_bytes,
 /* --- store_evict.c --- */
 
 /* Have room for @want blocks. Return: how many there is room for, at most so
- * many. Bounded: see EVICT_WORDS. */
+ * many. At most EVICT_LOOKS looks, on average LOOKS_PAID for nothing. None
+ * while the pool shrinks. */
 uint32_t pool_make_room(struct pool *p, uint32_t want);
-
-/* Down to the limit, as far as leases allow. */
-void pool_shrink(struct pool *p);
 
 /* Give back what failed to be read; where it cannot be: it is left over. */
 void store_discard(struct store *s, uint64_t first, uint32_t nr);

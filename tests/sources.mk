@@ -80,8 +80,31 @@ endef
 $(eval $(call mutate_rule,channel,numa/channel.c))
 $(eval $(call mutate_rule,lease,memory/lease.c))
 
+# ThreadSanitizer: tests with threads, in every check; check-tsan has all of
+# them. It sees one process: what two share by a region is seen where a test
+# plays both ends in threads. Not under it: tests/cli and the lab, as disco-vm
+# and disco-agent are static-pie and sandboxed, and everything with KVM.
+TSAN_TESTS := $(shell grep -l pthread_create $(UNIT_TESTS))
+TSAN_BINS := $(TSAN_TESTS:%.c=build/tsan/%)
+ifeq ($(VARIANT),tsan)
+UNIT_RUNS := $(UNIT_BINS:%="tests/tsan %")
+else
+UNIT_RUNS := $(UNIT_BINS) $(TSAN_BINS:%="tests/tsan %")
+endif
+
 .PHONY: tests check check-unit check-lab fuzz do-check do-check-lab do-fuzz
+.PHONY: tsan-tests do-tsan-tests check-tsan do-check-tsan
 tests: $(UNIT_BINS)
+
+# Another variant: a make of its own, after this one, as both make build/gen.
+tsan-tests: all tests
+	$(Q)$(MAKE) --no-print-directory VARIANT=tsan do-$@
+do-tsan-tests: $(TSAN_BINS)
+	@:
+check-tsan:
+	$(Q)$(MAKE) --no-print-directory VARIANT=tsan do-$@
+do-check-tsan: tests
+	$(Q)TEST_TIMEOUT=$${TEST_TIMEOUT:-900} tests/run --unit $(UNIT_RUNS)
 
 # LAB_TEST_DEPS: what tests/lab/all needs built besides, see tests/guest.
 # The lab ends by itself when its tests hang; CI has 90 minutes.
@@ -89,8 +112,8 @@ LAB_TESTS := lab/auto --timeout 4200 -- tests/lab/all
 CLI_TESTS := tests/cli/refusals tests/cli/images tests/cli/monitor \
 	     tests/cli/topology
 export VARIANT
-check-unit: all tests $$(LAB_TEST_DEPS)
-	$(Q)tests/run --unit $(UNIT_BINS) $(CLI_TESTS)
+check-unit: all tests tsan-tests $$(LAB_TEST_DEPS)
+	$(Q)tests/run --unit $(UNIT_RUNS) $(CLI_TESTS)
 
 # Copy-on-write disks: power cut at every write, every operation failing.
 CRASH_TEST	:= $(B)/tests/unit/cowdisk/test_cow_crash
@@ -104,8 +127,8 @@ check-lab check:
 	$(Q)$(MAKE) --no-print-directory do-$@
 do-check-lab: all images kernel-cache $$(LAB_TEST_DEPS)
 	$(Q)tests/run --lab "$(LAB_TESTS)"
-do-check: all tests images kernel-cache $$(LAB_TEST_DEPS)
-	$(Q)tests/run --unit $(UNIT_BINS) $(CLI_TESTS) \
+do-check: all tests tsan-tests images kernel-cache $$(LAB_TEST_DEPS)
+	$(Q)tests/run --unit $(UNIT_RUNS) $(CLI_TESTS) \
 		--lab "$(LAB_TESTS)"
 
 # --- fuzzing: clang's libFuzzer, with address and undefined sanitizers --------
@@ -153,6 +176,7 @@ soak: $(B)/bench/channel $(LEASE_STRESS)
 			$(SOAK_ENV:%=--env %) --timeout 14400 -- \
 			tests/lab/all" || exit; \
 		$(MAKE) --no-print-directory crash || exit; \
+		$(MAKE) --no-print-directory check-tsan || exit; \
 		$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=300 || exit; \
 		$< --check 100000000 || exit; \
 		DISCO_SOAK=1 $(LEASE_STRESS) || exit; \

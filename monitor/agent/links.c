@@ -310,7 +310,7 @@ bool links_in_doubt(const struct links *l)
 bool links_turn(struct links *l)
 {
 	struct link **at = &l->list;
-	bool busy = false;
+	bool busy = pool_turn(l->pool);
 
 	while (*at) {
 		struct link *k = *at;

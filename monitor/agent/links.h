@@ -47,7 +47,8 @@ void links_wake(struct links *l, void *which, uint32_t events);
 bool links_in_doubt(const struct links *l);
 
 /**
- * links_turn() - a batch of requests of each link; figures
+ * links_turn() - a batch of requests of each link, and of what has to go
+ * since the limit is smaller; figures
  * Return: true: there may be more: do not wait for events.
  */
 bool links_turn(struct links *l);

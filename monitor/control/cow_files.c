@@ -85,14 +85,14 @@ int cow_file_open(const struct disk_name *cow, struct cow_pair *p,
 	p->cow = open(cow->path, flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (p->cow < 0)
 		return explain_open(cow, errno, d);
+	err = disk_lock(cow, p->cow, d);
+	if (err)
+		return err;
 	if (fstat(p->cow, &st) < 0)
 		return fail_errno(cow, -errno, d);
 	if (!S_ISREG(st.st_mode))
 		return disk_fail(cow, ST_COW_FILE, EBADMSG,
 				 "not a copy-on-write file", d);
-	err = disk_lock(cow, p->cow, d);
-	if (err)
-		return err;
 	p->cow_bytes = (uint64_t)st.st_size;
 	set_io(p);
 	err = cow_header_read(&p->io.io, p->cow_bytes, &p->header, &why);

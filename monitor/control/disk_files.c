@@ -6,13 +6,17 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <linux/fs.h>
 
+#include "disco/clock.h"
 #include "monitor/control/cow_files.h"
 
-#define SECTOR_BYTES 512u
+#define SECTOR_BYTES  512u
+#define LOCK_WAIT_NS  2000000000ull
+#define LOCK_RETRY_NS 10000000
 
 int disk_fail(const struct disk_name *n, enum exit_status status, int err,
 	      const char *text, struct diag *d)
@@ -87,15 +91,34 @@ static int size_of(const struct disk_name *n, int fd, uint64_t *bytes,
 	return 0;
 }
 
+/* Return: 0; -EBUSY; -errno. */
+static int lock_within(int fd, short type, uint64_t wait_ns)
+{
+	const struct timespec pause = { .tv_nsec = LOCK_RETRY_NS };
+	struct flock fl = { .l_type = type, .l_whence = SEEK_SET };
+	uint64_t end = clock_now_ns() + wait_ns;
+
+	while (fcntl(fd, F_OFD_SETLK, &fl) < 0) {
+		if (errno != EAGAIN && errno != EACCES)
+			return -errno;
+		if (clock_now_ns() >= end)
+			return -EBUSY;
+		(void)nanosleep(&pause, NULL);
+	}
+	return 0;
+}
+
+/*
+ * An image command waits: the kernel closes the files of a worker's ring, so
+ * gives up their locks, a moment after the worker has ended.
+ */
 int disk_lock(const struct disk_name *n, int fd, struct diag *d)
 {
-	struct flock fl = { .l_type = n->read_only ? F_RDLCK : F_WRLCK,
-			    .l_whence = SEEK_SET };
+	int err = lock_within(fd, n->read_only ? F_RDLCK : F_WRLCK,
+			      n->vm ? 0 : LOCK_WAIT_NS);
 
-	if (fcntl(fd, F_OFD_SETLK, &fl) == 0)
-		return 0;
-	if (errno != EAGAIN && errno != EACCES)
-		return fail(n, errno, strerror(errno), d);
+	if (err != -EBUSY)
+		return err ? fail(n, -err, strerror(-err), d) : 0;
 	if (!n->vm)
 		return fail(n, EBUSY, "in use by another program or guest", d);
 	return fail(n, EBUSY,
@@ -113,9 +136,9 @@ int disk_path_open(const struct disk_name *n, uint64_t *bytes, int *fd,
 
 	if (file < 0)
 		return file;
-	err = size_of(n, file, &size, d);
-	if (!err)
-		err = disk_lock(n, file, d);
+	err = disk_lock(n, file, d);
+	if (!err) /* not before: who had it may have changed it */
+		err = size_of(n, file, &size, d);
 	if (err) {
 		(void)close(file);
 		return err;

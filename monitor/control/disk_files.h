@@ -26,7 +26,8 @@ struct disk_name {
  *
  * The lock (shared for read-only disks, exclusive for others) belongs to the
  * open file description: it goes with the descriptor into the worker, and is
- * gone when the last of both is closed.
+ * gone when the last of both is closed. For an image command (no vm) it is
+ * waited for, 2 s at most.
  *
  * Context: control process; blocks on the file.
  * Return:  0; -errno of open(), fstat() or ioctl(); -EISDIR; -EINVAL; -EBUSY
@@ -36,7 +37,7 @@ struct disk_name {
 MUST_CHECK int disk_path_open(const struct disk_name *n, uint64_t *bytes,
 			      int *fd, struct diag *d);
 
-/* Lock an open file as disk_path_open() does. Return: as there. */
+/* Lock an open file as disk_path_open() does. Return: 0; -EBUSY; -errno. */
 MUST_CHECK int disk_lock(const struct disk_name *n, int fd, struct diag *d);
 
 /* "VM: disk PATH: TEXT" into @d. Return: -@err, always. */

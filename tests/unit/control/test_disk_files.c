@@ -6,11 +6,14 @@
 /* Disks: what is one, what is not, and who may share it. */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "disco/clock.h"
 #include "monitor/control/cow_files.h"
 #include "monitor/control/disk_files.h"
 #include "tests/unit/support.h"
@@ -273,6 +276,60 @@ static void a_lock_lives_in_any_copy(void **state)
 	(void)close(fd);
 }
 
+/* Another process has the disk for so long. */
+static pid_t holder(unsigned ms)
+{
+	struct worker_disk out;
+	struct diag d;
+	int fd = -1;
+	pid_t pid;
+
+	assert_int_equal(open_disk(path, false, &fd, &out, &d), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		(void)usleep(ms * 1000);
+		_exit(0);
+	}
+	(void)close(fd);
+	return pid;
+}
+
+static int open_as_image_command(struct diag *d, uint64_t *waited_ns)
+{
+	const struct disk_name n = { NULL, path, true };
+	uint64_t bytes, start = clock_now_ns();
+	int fd = -1, err;
+
+	*d = (struct diag){ .status = ST_OK };
+	err = disk_path_open(&n, &bytes, &fd, d);
+	*waited_ns = clock_now_ns() - start;
+	if (!err)
+		(void)close(fd);
+	return err;
+}
+
+static void image_commands_wait_for_a_lock(void **state)
+{
+	uint64_t waited_ns;
+	struct diag d;
+	pid_t pid;
+
+	(void)state;
+	make_file(512);
+	pid = holder(300);
+	assert_int_equal(open_as_image_command(&d, &waited_ns), 0);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	pid = holder(60000);
+	refused(path, true, EBUSY, "in use"); /* a guest does not wait */
+	assert_int_equal(open_as_image_command(&d, &waited_ns), -EBUSY);
+	assert_in_range(waited_ns, 2000000000, 10000000000);
+	assert_int_equal(d.status, ST_DISK);
+	assert_non_null(strstr(d.text, "in use by another program or guest"));
+	(void)kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -284,6 +341,7 @@ int main(void)
 		cmocka_unit_test(pmem_disks_only_read_their_base),
 		cmocka_unit_test(sharing_follows_the_table),
 		cmocka_unit_test(a_lock_lives_in_any_copy),
+		cmocka_unit_test(image_commands_wait_for_a_lock),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -200,6 +200,91 @@ static void referenced_ones_get_a_round(void **state)
 	world_end(&w);
 }
 
+/* 16 MiB of cache, all of it leased, of an image of 20. */
+static struct worker *all_leased(void)
+{
+	struct worker *k;
+
+	world_init(&w, MIB(20), O_DIRECT);
+	world_open(&w, real_pool(MIB(16)));
+	k = world_worker(&w);
+	for (uint64_t b = 4096; b > 0;) { /* no row: nothing is read ahead */
+		b -= CACHE_FILL_MAX;
+		assert_int_equal(world_fill(&w, k, b, CACHE_FILL_MAX).err, 0);
+		assert_int_equal(
+			lease_take(k->lease.base, w.there, b, CACHE_FILL_MAX),
+			CACHE_FILL_MAX);
+	}
+	return k;
+}
+
+/* Return: whether there was room for it. */
+static bool ask_for_one(struct worker *k, uint64_t block)
+{
+	struct heard h = world_fill(&w, k, block, 1);
+
+	assert_int_equal(h.err, h.nr ? 0 : -ENOSPC);
+	return h.nr;
+}
+
+/* Requests that are all refused, and no row. Return: how many looks. */
+static uint64_t storm(struct worker *k, unsigned nr)
+{
+	uint64_t before = stats().looks;
+
+	for (unsigned i = 0; i < nr; i++)
+		assert_false(ask_for_one(k, 5119 - i % 1024));
+	return stats().looks - before;
+}
+
+static void a_storm_of_requests_against_leases(void **state)
+{
+	struct worker *k = all_leased();
+	unsigned refused = 0;
+
+	(void)state;
+	/* Marks are cleared; what was saved up is spent. */
+	assert_in_range(storm(k, 2000), 4096, EVICT_LOOKS + 64 + 2000 * 8);
+	assert_in_range(storm(k, 2000), 1, 2000 * 8);
+	assert_int_equal(stats().evicted_blocks, 0);
+	assert_true(stats().refused_blocks >= 4000);
+	/* One of 4096 is given back: found within a round of the hand. */
+	lease_drop(k->lease.base, 2222, 1);
+	while (refused < 100 && !ask_for_one(k, 4100))
+		refused++;
+	assert_in_range(refused, 0, 4096 / 64 / 8 + 1);
+	assert_false(presence_test(w.there, 2222));
+	assert_int_equal(stats().evicted_blocks, 1);
+	/* A half of them: at once, as far as they go. */
+	lease_drop(k->lease.base, 0, 512);
+	lease_drop(k->lease.base, 512, 512);
+	refused = 0;
+	for (unsigned i = 0; i < 1000; i++)
+		refused += !ask_for_one(k, 5119 - i);
+	assert_in_range(refused, 0, 4096 / 64 / 8 + 1);
+	assert_true(world_check(&w) > 4000);
+	world_end(&w);
+}
+
+/*
+ * Who leased it all ends: nothing is refused any more. Not even while marks
+ * have to be cleared first, which is no look for nothing.
+ */
+static void the_end_of_who_leased(void **state)
+{
+	struct worker *k = all_leased(), *l = world_worker(&w);
+
+	(void)state;
+	(void)storm(l, 2000);
+	store_reader_remove(k->reader);
+	for (uint64_t b = 0; b < 4096; b += CACHE_FILL_MAX)
+		assert_int_equal(world_fill(&w, l, 3840 - b, CACHE_FILL_MAX).nr,
+				 CACHE_FILL_MAX);
+	for (unsigned i = 0; i < 1000; i++)
+		assert_true(ask_for_one(l, 5119 - i));
+	world_end(&w);
+}
+
 static void a_smaller_limit(void **state)
 {
 	struct worker *k;
@@ -224,6 +309,61 @@ static void a_smaller_limit(void **state)
 	pool_set_limit(w.pool, 0);
 	assert_int_equal(memory_blocks(&w), 0);
 	assert_int_equal(world_fill(&w, k, 0, 1).err, -ENOSPC);
+	world_end(&w);
+}
+
+/* In batches; a request in between gets no room, and evicts nothing. */
+static void a_much_smaller_limit(void **state)
+{
+	struct worker *k = all_leased();
+	unsigned turns = 0, left;
+	bool more = true;
+
+	(void)state;
+	for (uint64_t b = 0; b < 4096; b += LEASE_RUN_MAX)
+		lease_drop(k->lease.base, b, LEASE_RUN_MAX);
+	assert_int_equal(lease_take(k->lease.base, w.there, 2000, 100), 100);
+	assert_false(pool_turn(w.pool));
+	pool_set_limit(w.pool, MIB(1));
+	for (left = 3072; more; left -= 1024) {
+		assert_int_equal(stats().present_blocks, max_u64(left, 256));
+		assert_false(ask_for_one(k, 5000 + turns));
+		assert_int_equal(stats().present_blocks, max_u64(left, 256));
+		more = pool_turn(w.pool);
+		turns++;
+	}
+	assert_int_equal(turns, 3);
+	assert_int_equal(world_check(&w), 256);
+	assert_true(presence_test(w.there, 2000));
+	assert_true(ask_for_one(k, 5100));
+	/* Less than what is leased: it ends, and goes on with a request. */
+	pool_set_limit(w.pool, 10 * PAGE_BYTES);
+	assert_false(pool_turn(w.pool));
+	assert_int_equal(stats().present_blocks, 100);
+	lease_drop(k->lease.base, 2000, 95);
+	assert_true(ask_for_one(k, 5101));
+	assert_true(world_check(&w) <= 10);
+	world_end(&w);
+}
+
+/* As many as there is room for go at once for a request, and no more. */
+static void a_limit_below_what_was_leased(void **state)
+{
+	struct worker *k = all_leased();
+
+	(void)state;
+	pool_set_limit(w.pool, MIB(1));
+	while (pool_turn(w.pool))
+		;
+	assert_int_equal(stats().present_blocks, 4096);
+	for (uint64_t b = 0; b < 4096; b += LEASE_RUN_MAX)
+		lease_drop(k->lease.base, b, LEASE_RUN_MAX);
+	for (unsigned left = 3072; left > 256; left -= 1024) {
+		assert_false(ask_for_one(k, 5000));
+		assert_int_equal(stats().present_blocks, left);
+	}
+	assert_true(ask_for_one(k, 5000));
+	assert_int_equal(world_check(&w), 256);
 	world_end(&w);
 }
 
@@ -365,7 +505,11 @@ int main(void)
 		cmocka_unit_test(one_read_for_many),
 		cmocka_unit_test(no_room_is_said_at_once),
 		cmocka_unit_test(referenced_ones_get_a_round),
+		cmocka_unit_test(a_storm_of_requests_against_leases),
+		cmocka_unit_test(the_end_of_who_leased),
 		cmocka_unit_test(a_smaller_limit),
+		cmocka_unit_test(a_much_smaller_limit),
+		cmocka_unit_test(a_limit_below_what_was_leased),
 		cmocka_unit_test(rows_are_read_ahead),
 		cmocka_unit_test(leaps_are_not),
 		cmocka_unit_test(hints_are_followed),

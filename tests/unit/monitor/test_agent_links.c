@@ -306,6 +306,25 @@ static void a_worker_that_leases_all(void **state)
 	guest_end(&h);
 }
 
+/* Nothing else wakes it: it goes on by itself, then it rests. */
+static void a_smaller_limit(void **state)
+{
+	struct guest g;
+
+	(void)state;
+	tell_limit(MIB(32));
+	guest_start(&g, 1);
+	for (uint64_t b = 4000; b > 0; b -= 250)
+		fill(&g, b - 250, 250);
+	wait_figure(&figures->present_blocks, 4000);
+	tell_limit(MIB(1));
+	wait_figure(&figures->present_blocks, 256);
+	wait_figure(&figures->evicted_blocks, 3744);
+	agent_rests();
+	fill(&g, 0, 16);
+	guest_end(&g);
+}
+
 static void ends_with_reads_under_way(void **state)
 {
 	struct guest g, h;
@@ -491,6 +510,7 @@ int main(void)
 		cmocka_unit_test(a_request_in_doubt),
 		SERVED(garbage_everywhere),
 		SERVED(a_worker_that_leases_all),
+		SERVED(a_smaller_limit),
 		SERVED(ends_with_reads_under_way),
 		SERVED(what_cannot_be_made),
 		SERVED(workers_do_not_wait_for_a_pull),
