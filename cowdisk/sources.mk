@@ -12,4 +12,5 @@ COWDISK_SRCS	+= $(COWDISK_FORMAT) cowdisk/ring.c cowdisk/io_ring.c \
 WORKER_SRCS	+= numa/channel.c
 # The agent's end of the buffer cache.
 AGENT_SRCS	+= cowdisk/store.c cowdisk/store_fill.c cowdisk/store_evict.c \
+		   cowdisk/store_peer.c \
 		   cowdisk/fetch.c cowdisk/bit_tree.c cowdisk/ring.c

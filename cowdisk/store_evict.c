@@ -84,22 +84,26 @@ static bool choose(struct store *s, uint64_t block, uint64_t leased)
 	}
 	bit_tree_clear(&s->held, block);
 	s->pool->stats.present_blocks--;
+	if (bit_tree_test(&s->replicas, block)) {
+		bit_tree_clear(&s->replicas, block);
+		s->pool->stats.replica_blocks--;
+	}
 	return true;
 }
 
 /*
- * From @block on in its word, until @need are gone.
+ * Those in @of, from @block on in its word, until @need are gone.
  * Return: the next block to look at.
  */
-static uint64_t evict_word(struct store *s, uint64_t block, uint64_t need)
+static uint64_t evict_word(struct store *s, const struct bit_tree *of,
+			   uint64_t block, uint64_t need)
 {
 	uint64_t end = min_u64(align_down(block, 64) + 64, s->nr_blocks);
 	uint64_t leased = leased_word(s, block / 64);
 	uint64_t run = block; /* [run, block) is absent, and to be punched */
 
 	for (; block < end && need; block++) {
-		if (bit_tree_test(&s->held, block) &&
-		    choose(s, block, leased)) {
+		if (bit_tree_test(of, block) && choose(s, block, leased)) {
 			need--;
 			continue;
 		}
@@ -110,34 +114,51 @@ static uint64_t evict_word(struct store *s, uint64_t block, uint64_t need)
 	return block;
 }
 
+/* From @from up to @to; 0: none. */
+static uint64_t left(uint64_t from, uint64_t to)
+{
+	return to > from ? to - from : 0;
+}
+
 static uint64_t used(const struct pool *p)
 {
 	return p->stats.present_blocks + p->stats.filling_blocks;
 }
 
-static void next_store(struct pool *p, unsigned *rounds)
+static uint64_t used_of(const struct pool *p, enum clock_of of)
 {
-	p->hand = p->hand->next;
-	p->hand_block = 0;
-	if (!p->hand) {
-		p->hand = p->stores;
+	return of == CLOCK_REPLICAS ? p->stats.replica_blocks : used(p);
+}
+
+static void next_store(struct pool *p, struct clock_hand *h, unsigned *rounds)
+{
+	h->store = h->store->next;
+	h->block = 0;
+	if (!h->store) {
+		h->store = p->stores;
 		(*rounds)++;
 	}
 }
 
-/* Until no more than @most are used, or @words were looked at. */
-static void evict(struct pool *p, uint64_t most, uint64_t words)
+/* Until no more than @most of these are used, or @words were looked at. */
+static void evict(struct pool *p, enum clock_of of, uint64_t most,
+		  uint64_t words)
 {
+	struct clock_hand *h = &p->hands[of];
 	unsigned rounds = 0;
 
-	while (p->hand && used(p) > most && words > 0 && rounds < ROUNDS_MAX) {
-		struct store *s = p->hand;
-		uint64_t block = bit_tree_next(&s->held, p->hand_block);
+	while (h->store && used_of(p, of) > most && words > 0 &&
+	       rounds < ROUNDS_MAX) {
+		struct store *s = h->store;
+		const struct bit_tree *t = of == CLOCK_REPLICAS ? &s->replicas
+								: &s->held;
+		uint64_t block = bit_tree_next(t, h->block);
 
 		if (block == s->nr_blocks)
-			next_store(p, &rounds);
+			next_store(p, h, &rounds);
 		else
-			p->hand_block = evict_word(s, block, used(p) - most);
+			h->block =
+				evict_word(s, t, block, used_of(p, of) - most);
 		words--;
 	}
 }
@@ -148,12 +169,28 @@ uint32_t pool_make_room(struct pool *p, uint32_t want)
 		return 0;
 	want = (uint32_t)min_u64(want, p->limit);
 	if (used(p) + want > p->limit)
-		evict(p, p->limit - want, EVICT_WORDS);
-	return used(p) < p->limit ? (uint32_t)min_u64(want, p->limit - used(p))
-				  : 0;
+		evict(p, CLOCK_ALL, p->limit - want, EVICT_WORDS);
+	return (uint32_t)min_u64(want, left(used(p), p->limit));
+}
+
+uint32_t pool_make_replica_room(struct pool *p, uint32_t want)
+{
+	const uint64_t *replicas = &p->stats.replica_blocks;
+	uint64_t most = p->limit / REPLICA_PART, over;
+
+	if (!p->limited)
+		return 0;
+	want = (uint32_t)min_u64(want, most);
+	/* Too many of them, or too much of all. */
+	over = max_u64(left(most, *replicas + want),
+		       left(p->limit, used(p) + want));
+	if (over)
+		evict(p, CLOCK_REPLICAS, left(over, *replicas), EVICT_WORDS);
+	return (uint32_t)min_u64(min_u64(want, left(*replicas, most)),
+				 left(used(p), p->limit));
 }
 
 void pool_shrink(struct pool *p)
 {
-	evict(p, p->limit, UINT64_MAX);
+	evict(p, CLOCK_ALL, p->limit, UINT64_MAX);
 }
