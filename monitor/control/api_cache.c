@@ -33,6 +33,17 @@ static const struct {
 				  "Guest pages that are pages of a cache.",
 				  true },
 	[FIGURES_MAPPINGS] = { "mappings", "Mappings they take.", true },
+	[FIGURES_REMOTE_BLOCKS] = { "remote_blocks",
+				    "Of the blocks hit, on another node.",
+				    false },
+	[FIGURES_BROUGHT_PAGES] = { "brought_pages",
+				    "Shown pages that gave way to a copy on "
+				    "its own node.",
+				    false },
+	[FIGURES_BROUGHT_NS] = { "brought_longest_ns",
+				 "The longest it was stopped for that, in "
+				 "nanoseconds.",
+				 true },
 };
 
 #define WORD(field) offsetof(struct agent_figures, field)
