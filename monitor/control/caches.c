@@ -203,11 +203,13 @@ static void store_drop(struct monitor *m, struct image *im, struct store *s)
 {
 	struct store **at = &im->stores;
 
+	/* First: with a reader less its agent would punch what that one uses.
+	 */
+	(void)!tell_end(m, s->node, AGENT_STORE_END, s->id);
 	for (struct guest *g = m->guests; g; g = g->next)
 		for (struct guest_disk *d = g->cache.disks; d; d = d->next)
 			if (d->image == im)
 				drop_hold(m, g, d, s->id);
-	(void)!tell_end(m, s->node, AGENT_STORE_END, s->id);
 	while (*at != s)
 		at = &(*at)->next;
 	*at = s->next;
