@@ -68,6 +68,7 @@ BENCH_CACHE_SRCS := memory/guest_ram.c memory/lease.c memory/pmap.c \
 BENCH_CACHE	:= $(B)/bench/cache
 $(BENCH_CACHE): $(call obj,bench/cache.c cowdisk/cache.c \
 		  cowdisk/cache_source.c cowdisk/cache_link.c \
+		  cowdisk/cache_hot.c \
 		  $(BENCH_CACHE_SRCS))
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D)

@@ -174,7 +174,7 @@ int cache_attach(struct cache *c, unsigned disk, nodeid_t node, uint64_t bytes,
 	return 0;
 }
 
-static struct cache_source *home_source(const struct cache *c, unsigned disk)
+struct cache_source *cache_home_source(const struct cache *c, unsigned disk)
 {
 	struct cache_source *s = c->disks[disk];
 
@@ -199,17 +199,6 @@ void cache_set_home(struct cache *c, nodeid_t node)
 
 /* --- lookup --- */
 
-/* Blocks from @first on that a source lacks. */
-static unsigned lacking(const struct cache_source *s, uint64_t first,
-			unsigned nr)
-{
-	unsigned n = 0;
-
-	while (n < nr && !source_has(s, first + n))
-		n++;
-	return n;
-}
-
 unsigned cache_take(struct cache *c, unsigned disk, uint64_t first, unsigned nr,
 		    struct cache_source **from)
 {
@@ -218,12 +207,14 @@ unsigned cache_take(struct cache *c, unsigned disk, uint64_t first, unsigned nr,
 
 		if (n) {
 			c->stats.hit_blocks += n;
+			if (!is_home(c, s))
+				cache_used_afar(c, s, first, n);
 			*from = s;
 			return n;
 		}
 		/* A farther one's run ends where a nearer one's begins. */
 		if (s->next)
-			nr = (unsigned)max_u64(lacking(s, first, nr), 1);
+			nr = (unsigned)max_u64(source_lacks(s, first, nr), 1);
 	}
 	return 0;
 }
@@ -251,7 +242,7 @@ bool cache_can_ask(const struct cache *c, unsigned disk)
 	if (!c->link)
 		return false;
 	return c->home == NODE_AUTO ? c->disks[disk] != NULL
-				    : home_source(c, disk) != NULL;
+				    : cache_home_source(c, disk) != NULL;
 }
 
 static const uint8_t *base_of(const struct cache_source *s)
@@ -300,7 +291,7 @@ unsigned cache_rehome(void *arg, unsigned id, uint64_t index, uint64_t *nr)
 {
 	struct cache *c = arg;
 	struct cache_source *s = id < PMAP_MAX_SOURCES ? c->by_id[id] : NULL;
-	struct cache_source *home = s ? home_source(c, s->disk) : NULL;
+	struct cache_source *home = s ? cache_home_source(c, s->disk) : NULL;
 	uint64_t n;
 
 	if (!s || s == home)
@@ -312,7 +303,7 @@ unsigned cache_rehome(void *arg, unsigned id, uint64_t index, uint64_t *nr)
 		*nr = n;
 		return home->id;
 	}
-	n = lacking(home, index, (unsigned)min_u64(*nr, LEASE_RUN_MAX));
+	n = source_lacks(home, index, (unsigned)min_u64(*nr, LEASE_RUN_MAX));
 	*nr = max_u64(n, 1);
 	return 0;
 }
@@ -322,7 +313,7 @@ static bool prefetch_run(struct cache *c, const struct cache_source *home,
 			 uint64_t first, unsigned nr)
 {
 	while (nr) {
-		unsigned n = lacking(home, first, nr);
+		unsigned n = source_lacks(home, first, nr);
 
 		if (n && !link_ahead(c, home->disk, first, n))
 			return false;
@@ -335,7 +326,7 @@ static bool prefetch_run(struct cache *c, const struct cache_source *home,
 
 static bool prefetch_from(struct cache *c, const struct cache_source *s)
 {
-	const struct cache_source *home = home_source(c, s->disk);
+	const struct cache_source *home = cache_home_source(c, s->disk);
 	uint64_t first = 0;
 	unsigned n;
 

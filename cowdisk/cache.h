@@ -15,6 +15,11 @@
  * under a disk as a struct io (io.h) on top of another one: reads of IO_BASE
  * are looked up, everything else passes through.
  *
+ * hot: a block that is used CACHE_HOT_USES times from another node, or is still
+ * shown when cache_count_shown() looks, is named to the agent
+ * (CACHE_REPLICATE), which may copy it to its own node. From then on lookups
+ * find it there, and cache_nearer() shows it from there.
+ *
  * A block has one lease, whoever uses it here; how often it is used (overlaid
  * pages, copies under way) is counted beside, in memory of the worker alone.
  *
@@ -36,6 +41,8 @@
  */
 #define CACHE_RUN_MIN 4u
 
+#define CACHE_HOT_USES 2u /* of this VM, of a block of another node */
+
 struct cache;
 
 struct cache_stats {
@@ -43,6 +50,7 @@ struct cache_stats {
 	uint64_t overlaid_blocks; /* of them, shown instead of copied */
 	uint64_t missed_blocks;	  /* asked of the agent */
 	uint64_t direct_blocks;	  /* read from the file after all */
+	uint64_t remote_blocks;	  /* of those hit: on another node */
 	uint64_t asked, lost;	  /* requests sent; refused, ring was full */
 	uint64_t late;	/* requests given up after CACHE_PATIENCE_NS */
 	uint32_t depth; /* requests not taken by the agent yet */
@@ -163,6 +171,28 @@ unsigned cache_rehome(void *arg, unsigned id, uint64_t index, uint64_t *nr);
  * called again, and asks for what has not come.
  */
 void cache_prefetch(struct cache *c);
+
+/**
+ * cache_count_shown() - what is shown from another node is in use
+ *
+ * One use of each such block that the home node lacks: a page that is mapped is
+ * read without anybody being asked. Called now and then, it makes what stays
+ * shown hot.
+ *
+ * Return: true: something is shown from another node, and may come nearer.
+ */
+bool cache_count_shown(struct cache *c);
+
+/* Would cache_nearer() show the page from elsewhere? A hint; leases nothing. */
+bool cache_is_nearer(const struct cache *c, unsigned id, uint64_t index);
+
+/**
+ * cache_nearer() - show pages from the home node, where it has them
+ *
+ * For pmap_bring(). As cache_rehome(), but what home has not got stays where
+ * it is.
+ */
+unsigned cache_nearer(void *arg, unsigned id, uint64_t index, uint64_t *nr);
 
 void cache_get_stats(const struct cache *c, struct cache_stats *out);
 

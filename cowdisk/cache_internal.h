@@ -4,6 +4,7 @@
  *
  *	cache.c		life of the cache, the order of lookup, moving house
  *	cache_source.c	one disk on one node: leases and how often each is used
+ *	cache_hot.c	blocks of other nodes that are used again and again
  *	cache_link.c	requests, answers, and what waits for them
  *	cache_io.c	the files of a disk, looked up first
  *
@@ -29,6 +30,7 @@ struct cache_source {
 	struct region_view presence; /* hostile */
 	struct region lease;	     /* [A: worker/agent, see lease.h] */
 	uint32_t *uses; /* a block; cannot overflow: guests have fewer pages */
+	uint8_t *heat;	/* a block: uses from afar; NULL: none yet */
 	uint64_t nr_blocks, nr_leased;
 	unsigned id; /* in the pmap; 0: there is none */
 	unsigned disk;
@@ -56,6 +58,9 @@ bool source_has(const struct cache_source *s, uint64_t block);
  */
 unsigned source_next_leased(const struct cache_source *s, uint64_t *first,
 			    unsigned max);
+/* Blocks from @first on, of @nr, that it lacks. */
+unsigned source_lacks(const struct cache_source *s, uint64_t first,
+		      unsigned nr);
 
 /* --- what waits --- */
 
@@ -125,6 +130,11 @@ unsigned cache_absent(const struct cache *c, unsigned disk, uint64_t first,
 		      unsigned nr);
 /* Does it help a disk to ask? The agent fills the home node's memory. */
 bool cache_can_ask(const struct cache *c, unsigned disk);
+/* The disk's on the home node, or NULL. */
+struct cache_source *cache_home_source(const struct cache *c, unsigned disk);
+/* A run of it was used; it is not the home node's. */
+void cache_used_afar(struct cache *c, struct cache_source *s, uint64_t first,
+		     unsigned nr);
 /* Release what retired and is not shown any more. */
 void cache_reap(struct cache *c);
 
@@ -140,6 +150,10 @@ MUST_CHECK bool link_ask(struct cache *c, struct cache_wait *w, uint64_t first,
 			 unsigned nr);
 /* Will be read soon. Return: false: no agent listens, or not now. */
 bool link_ahead(struct cache *c, unsigned disk, uint64_t first, unsigned nr);
+/* Are used from another node. Return: the same; half of the ring is not for
+ * these. */
+bool link_replicate(struct cache *c, unsigned disk, uint64_t first,
+		    unsigned nr);
 /* Return: NULL: too many wait. */
 struct cache_wait *link_wait_get(struct cache *c, struct cache_io *io,
 				 struct io_req *r);

@@ -163,10 +163,27 @@ bool link_ask(struct cache *c, struct cache_wait *w, uint64_t first,
 	return true;
 }
 
-bool link_ahead(struct cache *c, unsigned disk, uint64_t first, unsigned nr)
+static bool send_hint(struct cache *c, enum cache_request_kind kind,
+		      unsigned disk, uint64_t first, unsigned nr)
 {
 	return cache_can_ask(c, disk) && !c->link->silent &&
-	       send_request(c, CACHE_AHEAD, disk, first, nr, 0) == 0;
+	       send_request(c, kind, disk, first, nr, 0) == 0;
+}
+
+bool link_ahead(struct cache *c, unsigned disk, uint64_t first, unsigned nr)
+{
+	return send_hint(c, CACHE_AHEAD, disk, first, nr);
+}
+
+bool link_replicate(struct cache *c, unsigned disk, uint64_t first, unsigned nr)
+{
+	uint32_t depth;
+
+	/* The rest of the ring is for what is waited for. */
+	if (!c->link || chan_tx_depth(&c->link->tx, &depth) ||
+	    depth >= CACHE_LINK_SLOTS / 2)
+		return false;
+	return send_hint(c, CACHE_REPLICATE, disk, first, nr);
 }
 
 /* --- answers --- */

@@ -26,6 +26,8 @@
 enum cache_request_kind {
 	CACHE_FILL = 1,	 /* answered once */
 	CACHE_AHEAD = 2, /* will be read soon; not answered, may be ignored */
+	/* Used from another node again and again: the same. */
+	CACHE_REPLICATE = 3,
 };
 
 struct cache_request {

@@ -62,6 +62,15 @@ bool source_has(const struct cache_source *s, uint64_t block)
 	return block < s->nr_blocks && presence_test(s->presence.base, block);
 }
 
+unsigned source_lacks(const struct cache_source *s, uint64_t first, unsigned nr)
+{
+	unsigned n = 0;
+
+	while (n < nr && !source_has(s, first + n))
+		n++;
+	return n;
+}
+
 #define BLOCKS_PER_WORD 64u
 #define BLOCKS_PER_PAGE (PAGE_BYTES * 8u) /* of the lease map */
 
@@ -166,6 +175,8 @@ void source_destroy(struct pmap *pm, struct cache_source *s)
 		pmap_remove_source(pm, s->id);
 	if (s->uses)
 		(void)munmap(s->uses, s->nr_blocks * sizeof(*s->uses));
+	if (s->heat)
+		(void)munmap(s->heat, s->nr_blocks);
 	region_detach(&s->memory);
 	region_detach(&s->presence);
 	region_destroy(&s->lease);

@@ -27,7 +27,8 @@ int pool_create_on(struct fetcher *fetcher, uint64_t limit_bytes,
 	p->limit = limit_bytes / CACHE_BLOCK_BYTES;
 	p->limited = limit_bytes != 0;
 	p->queue_end = &p->queue;
-	p->purse = EVICT_LOOKS;
+	for (unsigned i = 0; i < NR_CLOCKS; i++)
+		p->hands[i].purse = EVICT_LOOKS;
 	*out = p;
 	return 0;
 }
@@ -183,7 +184,10 @@ static int make_maps(struct store *s)
 	s->referenced = calloc(words, sizeof(*s->referenced));
 	if (!s->filling || !s->referenced)
 		return -ENOMEM;
-	return bit_tree_create(&s->held, s->nr_blocks);
+	return bit_tree_create(&s->held, s->nr_blocks) ||
+			       bit_tree_create(&s->replicas, s->nr_blocks)
+		       ? -ENOMEM
+		       : 0;
 }
 
 static void store_free(struct store *s)
@@ -195,6 +199,7 @@ static void store_free(struct store *s)
 	(void)close(s->image);
 	(void)close(s->memory);
 	bit_tree_destroy(&s->held);
+	bit_tree_destroy(&s->replicas);
 	free(s->filling);
 	free(s->referenced);
 	free(s->readers);
@@ -206,8 +211,9 @@ static void enter_list(struct pool *p, struct store *s)
 {
 	s->next = p->stores;
 	p->stores = s;
-	if (!p->hand)
-		p->hand = s;
+	for (unsigned i = 0; i < NR_CLOCKS; i++)
+		if (!p->hands[i].store)
+			p->hands[i].store = s;
 }
 
 static void leave_list(struct pool *p, struct store *s)
@@ -217,9 +223,13 @@ static void leave_list(struct pool *p, struct store *s)
 	while (*at != s)
 		at = &(*at)->next;
 	*at = s->next;
-	if (p->hand == s) {
-		p->hand = s->next ? s->next : p->stores;
-		p->hand_block = 0;
+	for (unsigned i = 0; i < NR_CLOCKS; i++) {
+		struct clock_hand *h = &p->hands[i];
+
+		if (h->store != s)
+			continue;
+		h->store = s->next ? s->next : p->stores;
+		h->block = 0;
 	}
 }
 
@@ -260,11 +270,11 @@ int store_open(struct pool *p, int image, uint64_t bytes, int memory,
 	return 0;
 }
 
-static uint64_t count_held(const struct store *s)
+static uint64_t count(const struct bit_tree *t)
 {
-	uint64_t n = 0, b = bit_tree_next(&s->held, 0);
+	uint64_t n = 0, b = bit_tree_next(t, 0);
 
-	for (; b < s->nr_blocks; b = bit_tree_next(&s->held, b + 1))
+	for (; b < t->nr; b = bit_tree_next(t, b + 1))
 		n++;
 	return n;
 }
@@ -277,7 +287,10 @@ void store_close(struct store *s)
 	store_stop_reads(s);
 	for (unsigned i = s->nr_readers; i > 0; i--)
 		store_reader_remove(s->readers[i - 1]);
-	s->pool->stats.present_blocks -= count_held(s);
+	while (s->peers)
+		store_peer_remove(s->peers);
+	s->pool->stats.present_blocks -= count(&s->held);
+	s->pool->stats.replica_blocks -= count(&s->replicas);
 	leave_list(s->pool, s);
 	store_free(s);
 }

@@ -28,6 +28,12 @@
  * request the hand goes over 1 GiB of blocks at most, then there is no room;
  * for requests in a row, where it finds nothing but leases, over 2 MiB each.
  *
+ * Replicas: a block that another node's store holds is copied from there when a
+ * worker asks for that (store_replicate()), memory to memory. They are at most
+ * a part of the limit (REPLICA_PART), and take the place of nothing but other
+ * replicas; they are evicted as all blocks are. After a new agent has taken a
+ * store over nobody knows which they were: they count as read.
+ *
  * Read-ahead: when a link asks for blocks in a row, as many again as the last
  * ones are read, at most CACHE_FILL_MAX; not answered, given up for lack of
  * room.
@@ -43,6 +49,9 @@
 struct pool;	     /* the stores of a node */
 struct store;	     /* an image */
 struct store_reader; /* whoever asks and leases: a disk of a worker */
+struct store_peer;   /* the same image's store of another node */
+
+#define REPLICA_PART 2u /* of the limit: 1 / so much is for replicas */
 
 struct pool_stats {
 	uint64_t limit_blocks;
@@ -56,6 +65,8 @@ struct pool_stats {
 	uint64_t looks;		 /* of eviction, at 64 blocks or at a store */
 	uint64_t refused_blocks; /* no room */
 	uint64_t failed_reads;
+	uint64_t replica_blocks;    /* of those present; see REPLICA_PART */
+	uint64_t replicated_blocks; /* copied from other nodes, ever */
 };
 
 /**
@@ -144,5 +155,36 @@ MUST_CHECK int store_fill(struct store_reader *r, uint64_t first, uint32_t nr,
 
 /* Read ahead, if there is room. Return: 0; -EINVAL outside of the image. */
 MUST_CHECK int store_ahead(struct store_reader *r, uint64_t first, uint32_t nr);
+
+/**
+ * store_peer_add() - another node's store of the image, to copy from
+ * @memory:   its memfd, for reading, as long as this store's, its size sealed
+ * @presence: its presence map, for reading
+ * @lease:    region made by region_prepare(), of the presence map's size: this
+ *            agent becomes its writer. The other agent looks at it already
+ * @out:      the store's; store_peer_remove() ends it sooner
+ *
+ * All three are owned by the peer, success or not.
+ *
+ * Return: 0; -EPROTO not what they should be; -EPERM the lease map has another
+ * writer; -ENOMEM; -errno of mmap().
+ */
+MUST_CHECK int store_peer_add(struct store *s, int memory, int presence,
+			      int lease, struct store_peer **out);
+
+/* From now on it leases nothing. NULL is fine. */
+void store_peer_remove(struct store_peer *p);
+
+/**
+ * store_replicate() - have copies of what other nodes hold, if there is room
+ *
+ * What nobody holds is left alone, as is what is here, being read, or what a
+ * former agent left half done. Reads nothing of the image.
+ *
+ * Context: copies up to CACHE_FILL_MAX blocks before it returns.
+ * Return: 0; -EINVAL outside of the image.
+ */
+MUST_CHECK int store_replicate(struct store_reader *r, uint64_t first,
+			       uint32_t nr);
 
 #endif

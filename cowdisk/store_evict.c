@@ -93,16 +93,20 @@ static enum chosen choose(struct store *s, uint64_t block, uint64_t leased)
 	}
 	bit_tree_clear(&s->held, block);
 	s->pool->stats.present_blocks--;
+	if (bit_tree_test(&s->replicas, block)) {
+		bit_tree_clear(&s->replicas, block);
+		s->pool->stats.replica_blocks--;
+	}
 	return GOES;
 }
 
 /*
- * From @block on in its word, until @need are gone. @gained: set when one
- * goes, or loses its mark.
+ * Those in @of, from @block on in its word, until @need are gone. @gained: set
+ * when one goes, or loses its mark.
  * Return: the next block to look at.
  */
-static uint64_t evict_word(struct store *s, uint64_t block, uint64_t need,
-			   bool *gained)
+static uint64_t evict_word(struct store *s, const struct bit_tree *of,
+			   uint64_t block, uint64_t need, bool *gained)
 {
 	uint64_t end = min_u64(align_down(block, 64) + 64, s->nr_blocks);
 	uint64_t leased = leased_word(s, block / 64);
@@ -111,7 +115,7 @@ static uint64_t evict_word(struct store *s, uint64_t block, uint64_t need,
 	for (; block < end && need; block++) {
 		enum chosen c = STAYS;
 
-		if (bit_tree_test(&s->held, block))
+		if (bit_tree_test(of, block))
 			c = choose(s, block, leased);
 		*gained |= c != STAYS;
 		if (c == GOES) {
@@ -125,62 +129,81 @@ static uint64_t evict_word(struct store *s, uint64_t block, uint64_t need,
 	return block;
 }
 
+/* From @from up to @to; 0: none. */
+static uint64_t left(uint64_t from, uint64_t to)
+{
+	return to > from ? to - from : 0;
+}
+
 static uint64_t used(const struct pool *p)
 {
 	return p->stats.present_blocks + p->stats.filling_blocks;
 }
 
-static void next_store(struct pool *p, unsigned *rounds)
+static uint64_t used_of(const struct pool *p, enum clock_of of)
 {
-	p->hand = p->hand->next;
-	p->hand_block = 0;
-	if (!p->hand) {
-		p->hand = p->stores;
+	return of == CLOCK_REPLICAS ? p->stats.replica_blocks : used(p);
+}
+
+static void next_store(struct pool *p, struct clock_hand *h, unsigned *rounds)
+{
+	h->store = h->store->next;
+	h->block = 0;
+	if (!h->store) {
+		h->store = p->stores;
 		(*rounds)++;
 	}
 }
 
-/* How far the hand goes: until one of these is reached. */
+/* How far a hand goes: until one of these is reached. */
 struct way {
-	uint64_t most;	 /* blocks that are used */
+	enum clock_of of;
+	uint64_t most;	 /* of its blocks that are used */
 	uint32_t looks;	 /* left */
 	uint32_t wasted; /* looks that gain nothing, left */
 	unsigned rounds; /* ROUNDS_MAX: times round the list */
 };
 
-/* At most EVICT_BLOCKS of them go now. */
-static uint64_t down_to(const struct pool *p, uint64_t most)
+/* At most EVICT_BLOCKS of @now go at a time. */
+static uint64_t down_to(uint64_t now, uint64_t most)
 {
-	return max_u64(most, used(p) - min_u64(used(p), EVICT_BLOCKS));
+	return max_u64(most, left(EVICT_BLOCKS, now));
 }
 
 static void evict(struct pool *p, struct way *w)
 {
-	while (p->hand && used(p) > w->most && w->looks > 0 && w->wasted > 0 &&
-	       w->rounds < ROUNDS_MAX) {
-		struct store *s = p->hand;
-		uint64_t block = bit_tree_next(&s->held, p->hand_block);
+	struct clock_hand *h = &p->hands[w->of];
+
+	while (h->store && used_of(p, w->of) > w->most && w->looks > 0 &&
+	       w->wasted > 0 && w->rounds < ROUNDS_MAX) {
+		struct store *s = h->store;
+		const struct bit_tree *t =
+			w->of == CLOCK_REPLICAS ? &s->replicas : &s->held;
+		uint64_t block = bit_tree_next(t, h->block);
 		bool gained = false;
 
 		if (block == s->nr_blocks)
-			next_store(p, &w->rounds);
+			next_store(p, h, &w->rounds);
 		else
-			p->hand_block = evict_word(s, block, used(p) - w->most,
-						   &gained);
+			h->block = evict_word(s, t, block,
+					      used_of(p, w->of) - w->most,
+					      &gained);
 		p->stats.looks++;
 		w->looks--;
 		w->wasted -= !gained;
 	}
 }
 
-static void evict_for(struct pool *p, uint32_t want)
+static void evict_for(struct pool *p, enum clock_of of, uint64_t most)
 {
-	struct way w = { .most = down_to(p, p->limit - want),
+	uint32_t *purse = &p->hands[of].purse;
+	struct way w = { .of = of,
+			 .most = down_to(used_of(p, of), most),
 			 .looks = EVICT_LOOKS,
-			 .wasted = p->purse + LOOKS_PAID };
+			 .wasted = *purse + LOOKS_PAID };
 
 	evict(p, &w);
-	p->purse = (uint32_t)min_u64(w.wasted, EVICT_LOOKS);
+	*purse = (uint32_t)min_u64(w.wasted, EVICT_LOOKS);
 }
 
 uint32_t pool_make_room(struct pool *p, uint32_t want)
@@ -191,14 +214,31 @@ uint32_t pool_make_room(struct pool *p, uint32_t want)
 	if (p->shrinking && used(p) > p->limit)
 		return 0; /* pool_turn() goes on */
 	if (used(p) + want > p->limit)
-		evict_for(p, want);
-	return used(p) < p->limit ? (uint32_t)min_u64(want, p->limit - used(p))
-				  : 0;
+		evict_for(p, CLOCK_ALL, p->limit - want);
+	return (uint32_t)min_u64(want, left(used(p), p->limit));
+}
+
+uint32_t pool_make_replica_room(struct pool *p, uint32_t want)
+{
+	const uint64_t *replicas = &p->stats.replica_blocks;
+	uint64_t most = p->limit / REPLICA_PART, over;
+
+	if (!p->limited || (p->shrinking && used(p) > p->limit))
+		return 0;
+	want = (uint32_t)min_u64(want, most);
+	/* Too many of them, or too much of all. */
+	over = max_u64(left(most, *replicas + want),
+		       left(p->limit, used(p) + want));
+	if (over)
+		evict_for(p, CLOCK_REPLICAS, left(over, *replicas));
+	return (uint32_t)min_u64(min_u64(want, left(*replicas, most)),
+				 left(used(p), p->limit));
 }
 
 bool pool_turn(struct pool *p)
 {
-	struct way w = { .most = down_to(p, p->limit),
+	struct way w = { .of = CLOCK_ALL,
+			 .most = down_to(used(p), p->limit),
 			 .looks = SHRINK_LOOKS,
 			 .wasted = SHRINK_LOOKS,
 			 .rounds = p->shrink_rounds };
@@ -207,6 +247,7 @@ bool pool_turn(struct pool *p)
 		return false;
 	evict(p, &w);
 	p->shrink_rounds = w.rounds;
-	p->shrinking = p->hand && used(p) > p->limit && w.rounds < ROUNDS_MAX;
+	p->shrinking = p->hands[CLOCK_ALL].store && used(p) > p->limit &&
+		       w.rounds < ROUNDS_MAX;
 	return p->shrinking;
 }

@@ -114,11 +114,18 @@ void store_drop_waits(struct store *s, const struct store_reader *r)
 
 /* --- reads --- */
 
+/* The file may have grown since; another agent may say anything. */
+void store_clear_tail(struct store *s, uint64_t last)
+{
+	uint64_t end = (last + 1) * PAGE_BYTES;
+
+	if (end > s->bytes)
+		memset(s->base + s->bytes, 0, end - s->bytes);
+}
+
 /* These blocks of a read are over. */
 static void blocks_over(struct store *s, uint64_t first, uint32_t nr, int err)
 {
-	uint64_t end = (first + nr) * PAGE_BYTES;
-
 	for (uint64_t b = first; b < first + nr; b++)
 		bits_clear(s->filling, b);
 	s->pool->stats.filling_blocks -= nr;
@@ -126,8 +133,7 @@ static void blocks_over(struct store *s, uint64_t first, uint32_t nr, int err)
 		s->pool->stats.failed_reads++;
 		store_discard(s, first, nr);
 	} else {
-		if (end > s->bytes) /* the file may have grown since */
-			memset(s->base + s->bytes, 0, end - s->bytes);
+		store_clear_tail(s, first + nr - 1);
 		for (uint64_t b = first; b < first + nr; b++)
 			bit_tree_set(&s->held, b);
 		s->pool->stats.present_blocks += nr;
@@ -371,7 +377,7 @@ static void look_ahead(struct store_reader *r, uint64_t first, uint32_t nr)
 	ahead(r->store, from, to);
 }
 
-static bool run_sane(const struct store *s, uint64_t first, uint32_t nr)
+bool store_run_sane(const struct store *s, uint64_t first, uint32_t nr)
 {
 	return nr != 0 && nr <= CACHE_FILL_MAX &&
 	       range_fits(first, nr, s->nr_blocks);
@@ -385,7 +391,7 @@ int store_fill(struct store_reader *r, uint64_t first, uint32_t nr,
 	struct store *s = r->store;
 	struct store_wait *w;
 
-	if (!run_sane(s, first, nr))
+	if (!store_run_sane(s, first, nr))
 		return -EINVAL;
 	if (s->pool->nr_waits >= POOL_WAITS_MAX)
 		return -EAGAIN;
@@ -416,7 +422,7 @@ int store_fill(struct store_reader *r, uint64_t first, uint32_t nr,
 
 int store_ahead(struct store_reader *r, uint64_t first, uint32_t nr)
 {
-	if (!run_sane(r->store, first, nr))
+	if (!store_run_sane(r->store, first, nr))
 		return -EINVAL;
 	ahead(r->store, first, first + nr);
 	return 0;

@@ -12,6 +12,9 @@
  *	there	    x		-		x
  *	left over   x		-		-
  *
+ * There is also what was copied from another node's store, a replica: from
+ * absent to there at once.
+ *
  * Left over: a page whose bit a former agent had cleared, or not set yet, when
  * it died. Whoever had leased it uses it still, so it is evicted like the
  * others, or read once more (which changes no byte of a page that was whole).
@@ -64,6 +67,16 @@ struct store_reader {
 	uint32_t row;	/* blocks asked for in a row, at most CACHE_FILL_MAX */
 };
 
+struct store_peer {
+	struct store *store;
+	struct store_peer *next;
+	int fd;				     /* of its memory, for reading */
+	struct region_view memory, presence; /* hostile */
+	/* [A: this agent / the peer's, memory/lease.h] */
+	struct region lease;
+	bool lies; /* said that a hole is a block: not asked any more */
+};
+
 struct store {
 	struct pool *pool;
 	struct store *next;
@@ -73,14 +86,25 @@ struct store {
 	uint8_t *base;	      /* all of memory, read-write */
 	lease_word *presence; /* [A: this agent / workers: memory/lease.h] */
 	struct bit_tree held;
-	uint64_t *filling;    /* a bit a block */
-	uint64_t *referenced; /* asked for since the hand came by */
+	struct bit_tree replicas; /* of those held */
+	uint64_t *filling;	  /* a bit a block */
+	uint64_t *referenced;	  /* asked for since the hand came by */
 	/* Two arrays of nr_readers, with room for readers_size. */
 	struct store_reader **readers;
 	const lease_word **leases;
 	unsigned nr_readers, readers_size;
 	struct store_wait *waits;
+	struct store_peer *peers;
 	unsigned nr_reads; /* given to the fetcher */
+};
+
+/* Which blocks a hand of the clock goes over. */
+enum clock_of { CLOCK_ALL, CLOCK_REPLICAS, NR_CLOCKS };
+
+struct clock_hand {
+	struct store *store; /* NULL: no stores */
+	uint64_t block;
+	uint32_t purse; /* looks that may gain nothing; at most EVICT_LOOKS */
 };
 
 struct pool {
@@ -90,9 +114,7 @@ struct pool {
 	unsigned depth, nr_reads;
 	unsigned nr_waits;
 	struct store *stores;
-	struct store *hand; /* of the clock; NULL: no stores */
-	uint64_t hand_block;
-	uint32_t purse; /* looks that may gain nothing; at most EVICT_LOOKS */
+	struct clock_hand hands[NR_CLOCKS];
 	bool shrinking; /* pool_turn() does, until it is as small as it gets */
 	unsigned shrink_rounds;		       /* of the hand, so far */
 	struct store_read *queue, **queue_end; /* waiting for their turn */
@@ -110,6 +132,12 @@ MUST_CHECK int pool_create_on(struct fetcher *fetcher, uint64_t limit_bytes,
  * while the pool shrinks. */
 uint32_t pool_make_room(struct pool *p, uint32_t want);
 
+/*
+ * The same for replicas, by evicting replicas alone, and for no more than their
+ * part of the limit.
+ */
+uint32_t pool_make_replica_room(struct pool *p, uint32_t want);
+
 /* Give back what failed to be read; where it cannot be: it is left over. */
 void store_discard(struct store *s, uint64_t first, uint32_t nr);
 
@@ -117,6 +145,12 @@ void store_discard(struct store *s, uint64_t first, uint32_t nr);
 MUST_CHECK int store_punch(struct store *s, uint64_t first, uint64_t nr);
 
 /* --- store_fill.c --- */
+
+/* Is it a range that may be asked for? */
+bool store_run_sane(const struct store *s, uint64_t first, uint32_t nr);
+
+/* The part of block @last beyond the image's end, if it is there, is zero. */
+void store_clear_tail(struct store *s, uint64_t last);
 
 /* What waits for its turn goes; then wait for what is under way. */
 void store_stop_reads(struct store *s);

@@ -460,17 +460,30 @@ static int rebase_to_ram(struct pmap *pm, uint64_t at, uint64_t nr)
 				 : copy_here(pm, at, nr);
 }
 
-static int rebase_to_source(struct pmap *pm, uint64_t at, uint64_t nr,
-			    unsigned id, uint64_t index)
+/* Where to, and what happens to pages. */
+struct rebase {
+	unsigned (*to)(void *arg, unsigned id, uint64_t index, uint64_t *nr);
+	void *arg;
+	bool copy;	  /* what is not worth its mappings; or it stays */
+	uint64_t brought; /* pages shown from elsewhere now */
+};
+
+static int rebase_to_source(struct pmap *pm, struct rebase *r, uint64_t at,
+			    uint64_t nr, unsigned id)
 {
+	uint64_t index = index_of(pm->e[at]);
 	struct change c = change_of(pm, at, nr, entry(pm, id, index));
 	struct pmap_source *s = pm->src[id].s;
 	bool show = worth(pm, &c, nr);
-	int err;
+	int err = 0;
 
-	err = show ? map_source(pm, at, nr, id, index, &c)
-		   : copy_here(pm, at, nr);
-	if ((err || !show) && s->gone)
+	if (show)
+		err = map_source(pm, at, nr, id, index, &c);
+	else if (r->copy)
+		err = copy_here(pm, at, nr);
+	if (show && !err)
+		r->brought += nr;
+	else if (s->gone)
 		for (uint64_t i = 0; i < nr; i++)
 			s->gone(s, index + i);
 	return err;
@@ -487,35 +500,72 @@ static uint64_t run_from(const struct pmap *pm, uint64_t at)
 	return nr;
 }
 
-int pmap_rebase(struct pmap *pm, int pagemap,
-		unsigned (*to)(void *arg, unsigned id, uint64_t index,
-			       uint64_t *nr),
-		void *arg)
+/* Pages of which the kernel has just said which were written. */
+static int rebase(struct pmap *pm, struct rebase *r, uint64_t at, uint64_t end)
 {
-	int64_t found = pmap_sweep(pm, pagemap, pm->nr);
-	uint64_t at = 0;
 	int err = 0;
 
-	if (found < 0)
-		return (int)found;
-	while (at < pm->nr && pm->overlaid && !err) {
-		uint64_t nr = run_from(pm, at), max = nr;
-		uint64_t index = index_of(pm->e[at]);
+	while (at < end && pm->overlaid && !err) {
+		uint64_t nr = min_u64(run_from(pm, at), end - at), max = nr;
 		unsigned old = id_of(pm->e[at]), id;
 
 		if (nr == 0) {
 			at++;
 			continue;
 		}
-		id = to(arg, old, index, &nr);
+		id = r->to(r->arg, old, index_of(pm->e[at]), &nr);
 		assert(nr && nr <= max);
 		if (id == 0)
 			err = rebase_to_ram(pm, at, nr);
 		else if (id != old)
-			err = rebase_to_source(pm, at, nr, id, index);
+			err = rebase_to_source(pm, r, at, nr, id);
 		at += nr;
 	}
 	return err;
+}
+
+int pmap_rebase(struct pmap *pm, int pagemap,
+		unsigned (*to)(void *arg, unsigned id, uint64_t index,
+			       uint64_t *nr),
+		void *arg)
+{
+	struct rebase r = { .to = to, .arg = arg, .copy = true };
+	int64_t found = pmap_sweep(pm, pagemap, pm->nr);
+
+	return found < 0 ? (int)found : rebase(pm, &r, 0, pm->nr);
+}
+
+int pmap_bring(struct pmap *pm, int pagemap, uint64_t first, uint64_t nr,
+	       unsigned (*to)(void *arg, unsigned id, uint64_t index,
+			      uint64_t *nr),
+	       void *arg, uint64_t *brought)
+{
+	struct rebase r = { .to = to, .arg = arg };
+	uint64_t end = range_fits(first, nr, pm->nr) ? first + nr : pm->nr;
+	int err = 0;
+
+	for (uint64_t at = first; at < end && !err; at += BATCH) {
+		int64_t found =
+			sweep_batch(pm, pagemap, at, min_u64(at + BATCH, end));
+
+		err = found < 0 ? (int)found : 0;
+	}
+	if (!err)
+		err = rebase(pm, &r, first, end);
+	*brought = r.brought;
+	return err;
+}
+
+unsigned pmap_next_shown(const struct pmap *pm, uint64_t *at, uint64_t end,
+			 uint64_t *index)
+{
+	end = pm->overlaid ? min_u64(end, pm->nr) : 0;
+	while (*at < end && !is_overlay(pm->e[*at]))
+		++*at;
+	if (*at >= end)
+		return 0;
+	*index = index_of(pm->e[*at]);
+	return id_of(pm->e[*at]);
 }
 
 void pmap_get_stats(const struct pmap *pm, struct pmap_stats *out)

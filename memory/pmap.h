@@ -165,6 +165,33 @@ MUST_CHECK int pmap_rebase(struct pmap *pm, int pagemap,
 					  uint64_t index, uint64_t *nr),
 			   void *arg);
 
+/**
+ * pmap_bring() - pmap_rebase() of some pages, where it is worth it
+ * @first, @nr: pages of the view, whatever is past its end is not there
+ * @to:         as pmap_rebase() has it, but never 0
+ * @brought:    out, also on error: pages that are shown from elsewhere now
+ *
+ * Nothing is copied: what would need more mappings than pmap_rebase() makes
+ * stays where it is.
+ *
+ * Context: as pmap_rebase(). Return: 0; -errno of pread(), mmap(): what was
+ * done stays, and every page shows what it showed before.
+ */
+MUST_CHECK int
+pmap_bring(struct pmap *pm, int pagemap, uint64_t first, uint64_t nr,
+	   unsigned (*to)(void *arg, unsigned id, uint64_t index, uint64_t *nr),
+	   void *arg, uint64_t *brought);
+
+/**
+ * pmap_next_shown() - the next page that is an overlay, as far as is known
+ * @at:    in: where to begin; out: which it is; pages of the view
+ * @end:   where to stop
+ * @index: out: of its source
+ * Return: its source; 0: none, and *@at is @end or the end of the view.
+ */
+unsigned pmap_next_shown(const struct pmap *pm, uint64_t *at, uint64_t end,
+			 uint64_t *index);
+
 void pmap_get_stats(const struct pmap *pm, struct pmap_stats *out);
 
 #endif

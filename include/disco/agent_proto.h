@@ -60,6 +60,17 @@ enum agent_request_kind {
 	 * prepared, to be taken.
 	 */
 	AGENT_FIGURES = 9,
+	/*
+	 * Store @store may copy from another node's store of the same image;
+	 * @id is new. Descriptors: memory and presence map of that one, for
+	 * reading, and a lease map, prepared, to be taken, at which that
+	 * node's agent looks already (a link without descriptors, and its
+	 * _READER). One that cannot be made is said to be lost as a link is.
+	 */
+	AGENT_PEER = 10,
+	AGENT_PEER_END = 11, /* of @id: it leases nothing from now on */
+	/* All before this was done: AGENT_SYNCED with the same @id. */
+	AGENT_SYNC = 12,
 };
 
 /* AGENT_PULL: which pages. */
@@ -80,8 +91,8 @@ struct agent_request {
 	uint64_t bound_ns;  /* the longest a guest may be held up at a time */
 	uint32_t nr_ranges; /* 0 with all but _PULL */
 	uint32_t disk;	    /* _READER */
-	uint64_t id;	    /* of a store or a link; never used again */
-	uint64_t store;	    /* _READER */
+	uint64_t id;	    /* of a store, link or peer; never used again */
+	uint64_t store;	    /* _READER, _PEER */
 	uint64_t bytes;	    /* _STORE, _LIMIT */
 	struct agent_range ranges[AGENT_MAX_RANGES];
 };
@@ -90,13 +101,16 @@ enum agent_answer_kind {
 	AGENT_PROGRESS = 1,
 	AGENT_DONE = 2,
 	/*
-	 * Link @pages was dropped, for @error: EPROTO it broke the protocol
-	 * (an index that lied), EINVAL it asked for what is not there, others
-	 * could not be made; EPIPE its worker has closed the other end. Comes
-	 * at any time.
+	 * Link or peer @pages was dropped, for @error: EPROTO it broke the
+	 * protocol (an index that lied), EINVAL it asked for what is not there,
+	 * others could not be made; EPIPE its worker has closed the other end.
+	 * Comes at any time.
 	 */
 	AGENT_LINK_LOST = 3,
 	AGENT_STORE_LOST = 4, /* store @pages could not be made, for @error */
+	/* What came before AGENT_SYNC @pages was done; ids grow, and one
+	 * answer may stand for several. */
+	AGENT_SYNCED = 5,
 };
 
 struct agent_answer {
@@ -126,6 +140,7 @@ struct agent_figures {
 	_Atomic(uint64_t) links, links_lost; /* now; ever */
 	_Atomic(uint64_t) requests;	     /* taken from all links */
 	_Atomic(uint64_t) answers_lost;	     /* a worker's ring was full */
+	_Atomic(uint64_t) replica_blocks, replicated_blocks; /* now; ever */
 };
 
 #define AGENT_FIGURES_BYTES ((size_t)PAGE_BYTES)

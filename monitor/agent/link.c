@@ -123,7 +123,8 @@ static void answer(void *arg, uint32_t tag, uint32_t nr_there, int err)
 		k->error = sent;
 }
 
-/* Return: 0; -EINVAL what is not there; -EPROTO no request at all. */
+/* Return: 0; -EAGAIN that is all for this turn; -EINVAL what is not there;
+ * -EPROTO no request at all. */
 static int obey(struct link *k, const struct cache_request *q)
 {
 	struct store_reader *r = k->disks[q->disk].reader;
@@ -131,6 +132,10 @@ static int obey(struct link *k, const struct cache_request *q)
 
 	if (q->kind == CACHE_AHEAD)
 		return store_ahead(r, q->first, q->nr);
+	if (q->kind == CACHE_REPLICATE) {
+		err = store_replicate(r, q->first, q->nr);
+		return err ? err : -EAGAIN; /* it took time: others first */
+	}
 	if (q->kind != CACHE_FILL)
 		return -EPROTO;
 	err = store_fill(r, q->first, q->nr, answer, k, q->tag);

@@ -17,16 +17,25 @@ struct agent_store {
 	struct store *store;
 };
 
+struct agent_peer {
+	struct agent_peer *next;
+	uint64_t id;
+	uint64_t store; /* the id of the one that copies */
+	struct store_peer *peer;
+};
+
 struct links {
 	int epoll_fd;
-	void (*lost)(void *arg, enum agent_answer_kind kind, uint64_t id,
+	void (*tell)(void *arg, enum agent_answer_kind kind, uint64_t id,
 		     int err);
 	void *arg;
 	struct pool *pool;
 	struct agent_store *stores;
+	struct agent_peer *peers;
 	struct link *list;
 	struct link_counts counts;
 	uint64_t nr_links, nr_lost;
+	uint64_t sync; /* of the last AGENT_SYNC; 0: none to be answered */
 	struct region figures;
 };
 
@@ -38,7 +47,7 @@ static int watch(struct links *l, int fd, void *which, uint32_t events)
 }
 
 int links_create(int epoll_fd,
-		 void (*lost)(void *arg, enum agent_answer_kind kind,
+		 void (*tell)(void *arg, enum agent_answer_kind kind,
 			      uint64_t id, int err),
 		 void *arg, struct links **out)
 {
@@ -47,7 +56,7 @@ int links_create(int epoll_fd,
 
 	if (!l)
 		return -ENOMEM;
-	*l = (struct links){ .epoll_fd = epoll_fd, .lost = lost, .arg = arg };
+	*l = (struct links){ .epoll_fd = epoll_fd, .tell = tell, .arg = arg };
 	err = pool_create(0, POOL_DEPTH, &l->pool);
 	if (!err && pool_event_fd(l->pool) >= 0)
 		err = watch(l, pool_event_fd(l->pool), l->pool, EPOLLIN);
@@ -84,7 +93,7 @@ static void end_link(struct links *l, struct link **at)
 static void lose_link(struct links *l, uint64_t id, int err)
 {
 	l->nr_lost++;
-	l->lost(l->arg, AGENT_LINK_LOST, id, -err);
+	l->tell(l->arg, AGENT_LINK_LOST, id, -err);
 }
 
 static void open_link(struct links *l, uint64_t id, const int *fds)
@@ -104,6 +113,26 @@ static void open_link(struct links *l, uint64_t id, const int *fds)
 	k->next = l->list;
 	l->list = k;
 	l->nr_links += k->wake_rx >= 0;
+}
+
+/* --- other nodes' stores --- */
+
+static struct agent_peer **find_peer(struct links *l, uint64_t id)
+{
+	struct agent_peer **at = &l->peers;
+
+	while (*at && (*at)->id != id)
+		at = &(*at)->next;
+	return at;
+}
+
+static void end_peer(struct agent_peer **at)
+{
+	struct agent_peer *p = *at;
+
+	*at = p->next;
+	store_peer_remove(p->peer);
+	free(p);
 }
 
 /* --- stores --- */
@@ -145,7 +174,7 @@ static void begin_store(struct links *l, const struct agent_request *r,
 	int err = open_store(l, r, fds, &s);
 
 	if (err) {
-		l->lost(l->arg, AGENT_STORE_LOST, r->id, -err);
+		l->tell(l->arg, AGENT_STORE_LOST, r->id, -err);
 		return;
 	}
 	s->next = l->stores;
@@ -158,6 +187,11 @@ static void end_store(struct links *l, uint64_t id)
 
 	if (!s)
 		return;
+	for (struct agent_peer **p = &l->peers; *p;)
+		if ((*p)->store == id)
+			end_peer(p);
+		else
+			p = &(*p)->next;
 	/* Control ended them before; if not, they end here. */
 	for (struct link *k = l->list; k; k = k->next)
 		for (unsigned d = 0; d < VM_MAX_DISKS; d++)
@@ -187,6 +221,48 @@ static void add_reader(struct links *l, const struct agent_request *r, int fd)
 		k->error = err;
 	else
 		link_set_disk(k, r->disk, reader, s->id);
+}
+
+static int open_peer(const struct agent_store *s, const struct agent_request *r,
+		     const int *fds, struct agent_peer **out)
+{
+	struct agent_peer *p = calloc(1, sizeof(*p));
+	int err = -ENOMEM;
+
+	if (!p || fds[0] < 0 || fds[1] < 0 || fds[2] < 0) {
+		fds_close(fds, 3);
+		err = p ? -EBADF : -ENOMEM;
+	} else {
+		*p = (struct agent_peer){ .id = r->id, .store = r->store };
+		err = store_peer_add(s->store, fds[0], fds[1], fds[2],
+				     &p->peer);
+	}
+	if (err)
+		free(p);
+	else
+		*out = p;
+	return err;
+}
+
+/* Of a store that was lost meanwhile: nothing. */
+static void begin_peer(struct links *l, const struct agent_request *r,
+		       const int *fds)
+{
+	const struct agent_store *s = *find_store(l, r->store);
+	struct agent_peer *p;
+	int err;
+
+	if (!s) {
+		fds_close(fds, 3);
+		return;
+	}
+	err = open_peer(s, r, fds, &p);
+	if (err) {
+		l->tell(l->arg, AGENT_LINK_LOST, r->id, -err);
+		return;
+	}
+	p->next = l->peers;
+	l->peers = p;
 }
 
 /* --- figures --- */
@@ -229,6 +305,8 @@ static void publish(const struct links *l)
 	PUBLISH(f, leased_blocks, st.leased_blocks);
 	PUBLISH(f, refused_blocks, st.refused_blocks);
 	PUBLISH(f, failed_reads, st.failed_reads);
+	PUBLISH(f, replica_blocks, st.replica_blocks);
+	PUBLISH(f, replicated_blocks, st.replicated_blocks);
 	PUBLISH(f, links, l->nr_links);
 	PUBLISH(f, links_lost, l->nr_lost);
 	PUBLISH(f, requests, l->counts.requests);
@@ -253,8 +331,8 @@ void links_destroy(struct links *l)
 int links_obey(struct links *l, const struct agent_request *r, const int *fds)
 {
 	bool used = (r->kind == AGENT_LINK && *find_link(l, r->id)) ||
-		    (r->kind == AGENT_STORE && *find_store(l, r->id));
-	struct link **at;
+		    (r->kind == AGENT_STORE && *find_store(l, r->id)) ||
+		    (r->kind == AGENT_PEER && *find_peer(l, r->id));
 
 	if (used) {
 		fds_close(fds, FDS_MAX);
@@ -271,9 +349,8 @@ int links_obey(struct links *l, const struct agent_request *r, const int *fds)
 		open_link(l, r->id, fds);
 		break;
 	case AGENT_LINK_END:
-		at = find_link(l, r->id);
-		if (*at)
-			end_link(l, at);
+		if (*find_link(l, r->id))
+			end_link(l, find_link(l, r->id));
 		break;
 	case AGENT_READER:
 		add_reader(l, r, fds[0]);
@@ -283,6 +360,16 @@ int links_obey(struct links *l, const struct agent_request *r, const int *fds)
 		break;
 	case AGENT_FIGURES:
 		take_figures(l, fds[0]);
+		break;
+	case AGENT_PEER:
+		begin_peer(l, r, fds);
+		break;
+	case AGENT_PEER_END:
+		if (*find_peer(l, r->id))
+			end_peer(find_peer(l, r->id));
+		break;
+	case AGENT_SYNC:
+		l->sync = r->id;
 		break;
 	default:
 		fds_close(fds, FDS_MAX);
@@ -327,6 +414,10 @@ bool links_turn(struct links *l)
 		busy |= k->awake;
 		at = &k->next;
 	}
+	/* Last: what is lost was said before. */
+	if (l->sync)
+		l->tell(l->arg, AGENT_SYNCED, l->sync, 0);
+	l->sync = 0;
 	publish(l);
 	return busy;
 }

@@ -16,13 +16,14 @@ struct links;
  * links_create() - a pool without stores, and no links
  * @epoll_fd: not owned, outlives it: descriptors that wake come and go there,
  *            each with what links_wake() takes as its data.ptr
- * @lost:     a link or a store is: called from links_obey() and links_turn()
+ * @tell:     AGENT_LINK_LOST, _STORE_LOST and _SYNCED: called from links_obey()
+ *            and links_turn()
  *
  * Context: before the sandbox is entered. Return: 0; -ENOMEM; -errno of
  * epoll_ctl().
  */
 MUST_CHECK int links_create(int epoll_fd,
-			    void (*lost)(void *arg, enum agent_answer_kind kind,
+			    void (*tell)(void *arg, enum agent_answer_kind kind,
 					 uint64_t id, int err),
 			    void *arg, struct links **out);
 
@@ -36,7 +37,8 @@ void links_destroy(struct links *l);
  *
  * Not between epoll_wait() and the last links_wake() of what that returned.
  *
- * Return: 0; -EINVAL an id that is in use. What else goes wrong is @lost.
+ * Return: 0; -EINVAL an id that is in use. What else goes wrong it
+ * tells.
  */
 MUST_CHECK int links_obey(struct links *l, const struct agent_request *r,
 			  const int *fds);

@@ -51,6 +51,9 @@ static bool sane(const struct agent_request *r)
 	case AGENT_LINK_END:
 	case AGENT_LIMIT:
 	case AGENT_FIGURES:
+	case AGENT_PEER:
+	case AGENT_PEER_END:
+	case AGENT_SYNC:
 		return true;
 	default:
 		return false;

@@ -33,7 +33,7 @@ static int answer(const struct agent_server *a, const struct agent_answer *ans)
 	return fds_send(a->sock, ans, sizeof(*ans), NULL, 0, MSG_DONTWAIT);
 }
 
-static void lost(void *arg, enum agent_answer_kind kind, uint64_t id, int err)
+static void tell(void *arg, enum agent_answer_kind kind, uint64_t id, int err)
 {
 	struct agent_server *a = arg;
 	struct agent_answer ans = { .kind = kind,
@@ -158,7 +158,7 @@ int agent_create(int sock, struct agent_server **out)
 	    epoll_ctl(a->epoll_fd, EPOLL_CTL_ADD, sock, &e) < 0)
 		err = -errno;
 	if (!err)
-		err = links_create(a->epoll_fd, lost, a, &a->links);
+		err = links_create(a->epoll_fd, tell, a, &a->links);
 	if (err)
 		agent_destroy(a);
 	else

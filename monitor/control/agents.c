@@ -27,7 +27,7 @@ int agent_answer_check(const void *bytes, size_t len, struct agent_answer *out)
 	if (len != sizeof(a))
 		return -EBADMSG;
 	memcpy(&a, bytes, sizeof(a));
-	if (a.kind < AGENT_PROGRESS || a.kind > AGENT_STORE_LOST ||
+	if (a.kind < AGENT_PROGRESS || a.kind > AGENT_SYNCED ||
 	    a.error > ERRNO_MAX)
 		return -EPROTO;
 	*out = a;
@@ -398,4 +398,13 @@ int agents_get(struct agents *all, nodeid_t node, struct agent **out,
 	if (!err)
 		*out = a;
 	return err;
+}
+
+int agents_tell(struct agents *all, const struct agent_request *r,
+		const int *fds, unsigned nr)
+{
+	struct agent *a = agents_running(all, r->node);
+	int err = a ? agent_ask(a, r, fds, nr) : 0;
+
+	return err == -EPIPE ? 0 : err;
 }

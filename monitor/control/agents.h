@@ -96,6 +96,15 @@ struct agent *agents_running(struct agents *all, nodeid_t node);
 MUST_CHECK int agent_ask(struct agent *a, const struct agent_request *r,
 			 const int *fds, unsigned nr);
 
+/**
+ * agents_tell() - send a request to the agent of r->node, if one runs
+ *
+ * Return: 0, also if none runs: the next one is told everything; others as
+ * agent_ask().
+ */
+MUST_CHECK int agents_tell(struct agents *all, const struct agent_request *r,
+			   const int *fds, unsigned nr);
+
 /* After each turn of the loop: starts that are due. */
 void agents_tick(struct agents *all, uint64_t now);
 

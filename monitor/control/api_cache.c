@@ -33,6 +33,17 @@ static const struct {
 				  "Guest pages that are pages of a cache.",
 				  true },
 	[FIGURES_MAPPINGS] = { "mappings", "Mappings they take.", true },
+	[FIGURES_REMOTE_BLOCKS] = { "remote_blocks",
+				    "Of the blocks hit, on another node.",
+				    false },
+	[FIGURES_BROUGHT_PAGES] = { "brought_pages",
+				    "Shown pages that gave way to a copy on "
+				    "its own node.",
+				    false },
+	[FIGURES_BROUGHT_NS] = { "brought_longest_ns",
+				 "The longest it was stopped for that, in "
+				 "nanoseconds.",
+				 true },
 };
 
 #define WORD(field) offsetof(struct agent_figures, field)
@@ -57,6 +68,10 @@ static const struct {
 	  "Blocks that were to go and were in use.", false },
 	{ WORD(refused_blocks), "refused_blocks",
 	  "Blocks there was no room for.", false },
+	{ WORD(replica_blocks), "replica_blocks",
+	  "Of the blocks it holds, copied from other nodes.", true },
+	{ WORD(replicated_blocks), "replicated_blocks",
+	  "Blocks copied from other nodes.", false },
 	{ WORD(failed_reads), "failed_reads", "Reads that failed.", false },
 	{ WORD(requests), "requests", "Requests taken.", false },
 	{ WORD(answers_lost), "answers_lost",

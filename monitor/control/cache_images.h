@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Images that are cached, and the shared memory of their stores. Private to
- * caches.c.
+ * caches.c and cache_peers.c.
  */
 #ifndef DISCO_MONITOR_CACHE_IMAGES_H
 #define DISCO_MONITOR_CACHE_IMAGES_H

@@ -10,6 +10,7 @@
 #include "cowdisk/cache_proto.h"
 #include "memory/lease.h"
 #include "monitor/control/cache_images.h"
+#include "monitor/control/cache_peers.h"
 #include "monitor/control/monitor.h"
 #include "monitor/control/size.h"
 #include "monitor/ipc/fds.h"
@@ -45,14 +46,10 @@ static void complain(struct monitor *m, const struct guest *g, const char *what,
 
 /* --- messages --- */
 
-/* One that is dead has nothing to know; the next one is told all of it. */
 static int tell_agent(struct monitor *m, const struct agent_request *r,
 		      const int *fds, unsigned nr)
 {
-	struct agent *a = agents_running(&m->agents, r->node);
-	int err = a ? agent_ask(a, r, fds, nr) : 0;
-
-	return err == -EPIPE ? 0 : err;
+	return agents_tell(&m->agents, r, fds, nr);
 }
 
 static int tell_worker(const struct guest *g, const struct worker_request *r,
@@ -203,11 +200,14 @@ static void store_drop(struct monitor *m, struct image *im, struct store *s)
 {
 	struct store **at = &im->stores;
 
+	/* First: with a reader less its agent would punch what that one uses.
+	 */
+	(void)!tell_end(m, s->node, AGENT_STORE_END, s->id);
 	for (struct guest *g = m->guests; g; g = g->next)
 		for (struct guest_disk *d = g->cache.disks; d; d = d->next)
 			if (d->image == im)
 				drop_hold(m, g, d, s->id);
-	(void)!tell_end(m, s->node, AGENT_STORE_END, s->id);
+	peers_store_ended(m, s->id);
 	while (*at != s)
 		at = &(*at)->next;
 	*at = s->next;
@@ -234,6 +234,7 @@ static int store_enter(struct monitor *m, struct image *im, nodeid_t node)
 	s->homes = 1;
 	s->next = im->stores;
 	im->stores = s;
+	peers_make(m, im);
 	return 0;
 }
 
@@ -479,9 +480,13 @@ void caches_agent_started(struct monitor *m, struct agent *a)
 	}
 	for (struct guest *g = m->guests; g && !err; g = g->next)
 		err = tell_all_of(m, g, a->node);
+	if (!err)
+		err = peers_agent_started(m, a->node);
 	/* Last: it evicts nothing before, as it has to know every lease. */
 	if (!err)
 		err = agent_ask(a, &r, NULL, 0);
+	for (struct image *im = m->caches.images; im && !err; im = im->next)
+		peers_make(m, im);
 	if (err)
 		sink_line(&m->watcher.err,
 			  "disco: the agent of node %d does not serve its "
@@ -491,14 +496,21 @@ void caches_agent_started(struct monitor *m, struct agent *a)
 
 void caches_agent_died(struct monitor *m, struct agent *a)
 {
+	peers_agent_died(m, a->node);
 	for (struct guest *g = m->guests; g; g = g->next)
 		if (g->cache.linked && g->cache.home == a->node)
 			unlink_guest(m, g, true);
 }
 
-void caches_agent_lost(struct monitor *m, const struct agent *a,
+void caches_agent_said(struct monitor *m, const struct agent *a,
 		       const struct agent_answer *what)
 {
+	if (what->kind == AGENT_SYNCED) {
+		peers_synced(m, a->node, what->pages);
+		return;
+	}
+	if (what->kind == AGENT_LINK_LOST)
+		peers_lost(m, a->node, what->pages);
 	for (struct guest *g = m->guests; g; g = g->next) {
 		if (!g->cache.linked || g->cache.link != what->pages ||
 		    g->cache.home != a->node || what->kind != AGENT_LINK_LOST)
@@ -522,6 +534,7 @@ void caches_destroy(struct monitor *m)
 {
 	for (struct guest *g = m->guests; g; g = g->next)
 		caches_guest_remove(m, g);
+	peers_destroy(&m->caches);
 	for (unsigned i = 0; i < m->caches.nr_seen; i++)
 		region_detach(&m->caches.seen[i].figures);
 	m->caches.nr_seen = 0;

@@ -9,6 +9,8 @@
  *	store	an image's cache on a node that is the home of one of its VMs
  *	hold	a VM's disk may look in a store: it has a lease map there, and
  *		the store's agent reads that
+ *	peer	a store's agent may copy from the store of another node, and has
+ *		a lease map there (cache_peers.h)
  *	link	a VM's channel to the agent of its home node
  *
  * A VM holds all stores of its images, so a block that another node has is
@@ -37,6 +39,7 @@
 struct guest;
 struct image;
 struct monitor;
+struct peer;
 
 /* Of a node. */
 struct cache_limit {
@@ -48,7 +51,8 @@ struct cache_limit {
 struct caches {
 	struct cache_limit limit;
 	struct image *images;
-	uint64_t last_id; /* of stores, holds and links */
+	struct peer *peers;
+	uint64_t last_id; /* of stores, holds, links, peers; AGENT_SYNC */
 	struct {
 		nodeid_t node;
 		struct region_view figures; /* of the agent */
@@ -81,10 +85,10 @@ void caches_guest_home(struct monitor *m, struct guest *g, nodeid_t node);
 /* Its worker is dead. Again is fine. */
 void caches_guest_remove(struct monitor *m, struct guest *g);
 
-/* An agent has started, has died, says that something is lost. */
+/* An agent has started, has died, says something of AGENT_LINK_LOST and on. */
 void caches_agent_started(struct monitor *m, struct agent *a);
 void caches_agent_died(struct monitor *m, struct agent *a);
-void caches_agent_lost(struct monitor *m, const struct agent *a,
+void caches_agent_said(struct monitor *m, const struct agent *a,
 		       const struct agent_answer *what);
 
 void caches_destroy(struct monitor *m);

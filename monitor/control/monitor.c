@@ -223,8 +223,8 @@ static void on_agent(struct agents *all, struct agent *agent,
 {
 	struct monitor *m = container_of(all, struct monitor, agents);
 
-	if (a && (a->kind == AGENT_LINK_LOST || a->kind == AGENT_STORE_LOST)) {
-		caches_agent_lost(m, agent, a);
+	if (a && a->kind >= AGENT_LINK_LOST) {
+		caches_agent_said(m, agent, a);
 		return;
 	}
 	move_agent_heard(all, agent, a);

@@ -490,6 +490,16 @@ int virtio_blk_drain(struct virtio_blk *b, int ms)
 	return err;
 }
 
+bool virtio_blk_idle(struct virtio_blk *b)
+{
+	bool idle;
+
+	(void)pthread_mutex_lock(&b->v.lock);
+	idle = b->v.in_flight == 0;
+	(void)pthread_mutex_unlock(&b->v.lock);
+	return idle;
+}
+
 void virtio_blk_go_on(struct virtio_blk *b)
 {
 	completed(&b->done_watch, 0);

@@ -60,6 +60,9 @@ struct virtio_dev *virtio_blk_dev(struct virtio_blk *b);
  */
 MUST_CHECK int virtio_blk_drain(struct virtio_blk *b, int ms);
 
+/* Is no request under way? Context: I/O thread, so it stays so for its turn. */
+bool virtio_blk_idle(struct virtio_blk *b);
+
 /* Serve what waits for a request that virtio_blk_drain() has ended. */
 void virtio_blk_go_on(struct virtio_blk *b);
 

@@ -69,6 +69,9 @@ enum figures_cache_word {
 	FIGURES_DEPTH,	     /* requests that the agent has not taken */
 	FIGURES_SHOWN_PAGES, /* overlays now */
 	FIGURES_MAPPINGS,    /* they take, of the budget */
+	FIGURES_REMOTE_BLOCKS,
+	FIGURES_BROUGHT_PAGES, /* changed for pages of a nearer node */
+	FIGURES_BROUGHT_NS,    /* the longest that stopped the guest */
 	FIGURES_NR_CACHE
 };
 

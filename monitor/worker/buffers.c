@@ -9,12 +9,15 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#include "monitor/worker/vm.h"
+#include "disco/clock.h"
+#include "monitor/worker/machine.h"
 
 #define SWEEP_MS      1000
 #define SWEEP_PAGES   65536u /* 256 MiB of guest memory at a time */
 #define PREFETCH_MS   100
 #define PREFETCH_MOST 100u
+#define SEARCH_PAGES  16384u /* at a time, for what may come nearer */
+#define BRING_PAGES   2048u  /* with the guest stopped */
 
 static void arm(struct buffers *b, long ms)
 {
@@ -35,10 +38,90 @@ static void sweep(struct buffers *b)
 		b->left = 0;
 }
 
+/* --- pages that are shown from other nodes --- */
+
+struct bringing {
+	struct cache *cache;
+	uint64_t until_ns;
+	bool late;
+};
+
+static unsigned bring_run(void *arg, unsigned id, uint64_t index, uint64_t *nr)
+{
+	struct bringing *g = arg;
+
+	g->late = g->late || clock_now_ns() >= g->until_ns;
+	return g->late ? id : cache_nearer(g->cache, id, index, nr);
+}
+
+/* With the guest stopped. Return: the page to go on at. */
+static uint64_t bring(struct buffers *b, uint64_t at)
+{
+	uint64_t start = clock_now_ns(), brought;
+	struct bringing g = { .cache = b->cache };
+	int err;
+
+	vm_park(b->vm, PARK_BRING);
+	g.until_ns = clock_now_ns() + BUFFERS_BRING_NS;
+	/* In vain: they stay where they are, and are right there. */
+	err = pmap_bring(b->vm->pmap, b->pagemap, at, BRING_PAGES, bring_run,
+			 &g, &brought);
+	vm_unpark(b->vm, PARK_BRING);
+	b->brought += brought;
+	b->longest_ns = max_u64(b->longest_ns, clock_now_ns() - start);
+	return !err && g.late && brought ? at : at + BRING_PAGES;
+}
+
+/* A request under way may write to a page at any time. */
+static bool disks_rest(const struct machine *m)
+{
+	for (unsigned i = 0; i < m->vm.spec->nr_disks; i++)
+		if (m->disks[i] && !virtio_blk_idle(m->disks[i]))
+			return false;
+	return true;
+}
+
+/* Some pages more. */
+static void bring_some(struct buffers *b)
+{
+	uint64_t end = b->bring_at + SEARCH_PAGES, index;
+	unsigned id;
+
+	if (!disks_rest(container_of(b, struct machine, buffers)))
+		return;
+	while ((id = pmap_next_shown(b->vm->pmap, &b->bring_at, end, &index))) {
+		if (cache_is_nearer(b->cache, id, index)) {
+			b->bring_at = bring(b, b->bring_at);
+			return;
+		}
+		b->bring_at++;
+	}
+	b->bring_at = end;
+	b->bringing = end < b->vm->ram.bytes / PAGE_BYTES;
+}
+
+/* Return: how long until there is more to do, in ms; 0: nothing is. */
+static long look_afar(struct buffers *b)
+{
+	if (b->bringing) {
+		bring_some(b);
+	} else if (b->looks) {
+		b->looks--;
+		b->bringing = cache_count_shown(b->cache);
+		b->bring_at = 0;
+		if (!b->bringing)
+			b->looks = 0;
+	}
+	if (b->bringing)
+		return BUFFERS_BRING_MS;
+	return b->looks ? SWEEP_MS : 0;
+}
+
 static void timer_ready(struct io_watch *w, uint32_t events)
 {
 	struct buffers *b = container_of(w, struct buffers, timer);
-	uint64_t times;
+	uint64_t times, now = clock_now_ns();
+	long ms = PREFETCH_MS;
 
 	(void)events;
 	if (read(w->fd, &times, sizeof(times)) < 0)
@@ -48,12 +131,17 @@ static void timer_ready(struct io_watch *w, uint32_t events)
 		b->prefetches--;
 		cache_prefetch(b->cache);
 	}
-	if (b->left)
+	if (b->left && now >= b->next_sweep_ns) {
+		b->next_sweep_ns = now + SWEEP_MS * 900000ull;
 		sweep(b);
-	if (b->prefetches)
-		arm(b, PREFETCH_MS);
-	else if (b->left)
-		arm(b, SWEEP_MS);
+	}
+	/* On the way to another node its pages come with the rest. */
+	if (!b->prefetches)
+		ms = look_afar(b);
+	if (!ms && b->left)
+		ms = SWEEP_MS;
+	if (ms)
+		arm(b, ms);
 }
 
 static void cache_is_ready(struct io_watch *w, uint32_t events)
@@ -172,11 +260,15 @@ void buffers_turned(struct buffers *b)
 	put(f, FIGURES_DEPTH, c.depth);
 	put(f, FIGURES_SHOWN_PAGES, p.overlaid_pages);
 	put(f, FIGURES_MAPPINGS, p.mappings);
+	put(f, FIGURES_REMOTE_BLOCKS, c.remote_blocks);
+	put(f, FIGURES_BROUGHT_PAGES, b->brought);
+	put(f, FIGURES_BROUGHT_NS, b->longest_ns);
 	/* Once over all of memory after pages were shown. */
 	if (c.overlaid_blocks == b->overlaid)
 		return;
 	b->overlaid = c.overlaid_blocks;
 	b->left = b->vm->ram.bytes / PAGE_BYTES;
+	b->looks = BUFFERS_LOOKS;
 	if (!b->timed)
 		arm(b, SWEEP_MS);
 }

@@ -1,7 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The buffer cache in a worker (cowdisk/cache.h): what control asks for, when
- * pages that the guest has written are given up, and what is counted.
+ * pages that the guest has written are given up, when those that are shown
+ * from another node give way to copies on this one, and what is counted.
+ *
+ * Copies: for BUFFERS_LOOKS seconds after pages were shown, those shown from
+ * another node are counted as used once a second. What has a copy here then is
+ * shown from here. A vCPU that writes between the look at pagemap and the new
+ * mapping would lose what it wrote, so the vCPUs are stopped meanwhile, and no
+ * disk may have a request under way (else another time): for BUFFERS_BRING_NS
+ * and one run of pages, at most every BUFFERS_BRING_MS.
  *
  * Threads: the I/O thread, but for the creation.
  */
@@ -12,6 +20,10 @@
 #include "disco/worker_spec.h"
 #include "monitor/dev/dev_host.h"
 
+#define BUFFERS_LOOKS	 10u
+#define BUFFERS_BRING_MS 50
+#define BUFFERS_BRING_NS 2000000ull
+
 struct disk;
 struct vm;
 
@@ -19,11 +31,16 @@ struct buffers {
 	struct vm *vm; /* [I] */
 	struct cache *cache;
 	struct io_watch ready, timer;
-	int pagemap;	     /* [I] of this process */
-	uint64_t overlaid;   /* blocks ever, when it was swept last */
-	uint64_t left;	     /* guest pages of this sweep */
-	unsigned prefetches; /* that are left, before a move ends */
-	bool timed;	     /* the timer runs */
+	int pagemap;		/* [I] of this process */
+	uint64_t overlaid;	/* blocks ever, when it was swept last */
+	uint64_t left;		/* guest pages of this sweep */
+	uint64_t next_sweep_ns; /* not before */
+	unsigned prefetches;	/* that are left, before a move ends */
+	unsigned looks;		/* for pages shown from afar, that are left */
+	bool bringing;		/* pages nearer; not all were looked at */
+	uint64_t bring_at;	/* guest pages before it were */
+	uint64_t brought, longest_ns; /* pages, ever; it was stopped */
+	bool timed;		      /* the timer runs */
 };
 
 /**

@@ -108,6 +108,75 @@ t_two_guests_cause_one_read()
 	stop_monitor
 }
 
+# agent_figure NODE KEY - of one agent's cache
+agent_figure()
+{
+	"$DISCO" stats --json | python3 -c 'import json, sys
+node, key = sys.argv[1:]
+print(sum(a["cache"][key] for a in json.load(sys.stdin)["agents"]
+          if a["node"] == int(node) and a["cache"]))' "$@"
+}
+
+# wait_figure SECONDS LEAST COMMAND... - until what it prints is that much
+wait_figure()
+{
+	local i seconds=$1 least=$2
+	shift 2
+	for ((i = 0; i < seconds; i++)); do
+		(($("$@") >= least)) && return 0
+		sleep 1
+	done
+	fail "$*: $("$@"), not $least, after $seconds s"
+}
+
+# The guest of node 1 uses what node 0 has read: its node gets copies, and it
+# shows those. Nobody reads the image again.
+t_hot_blocks_are_replicated()
+{
+	local i want reads remote bytes=$((16 << 20))
+	head -c "$bytes" /dev/urandom >"$WORK/image"
+	want=$(md5sum <"$WORK/image")
+	want=${want%% *}
+	start_monitor --balance=off --cache=256M || return 1
+	for i in 0 1; do
+		start_told "h$i" --memory "256M,node=$i" \
+			--disk "path=$WORK/image,ro" || return 1
+	done
+	for i in 0 1; do
+		wait_lines 1 'TOLD begin' "$WORK/console-h$i" 120 || return 1
+	done
+	reads=$(cache_figure agents read_bytes)
+	tell h0 100 'md5sum </dev/vdb' || return 1
+	tell h1 100 'md5sum </dev/vdb' || return 1
+	# What stays in its page cache is used, without a request.
+	wait_figure 60 4000 agent_figure 1 replicated_blocks || return 1
+	wait_figure 60 500 cache_figure h1 brought_pages || return 1
+	remote=$(cache_figure h1 remote_blocks)
+	for i in 1 2; do
+		tell h1 100 'echo 3 >/proc/sys/vm/drop_caches' || return 1
+		tell h1 100 'md5sum </dev/vdb' || return 1
+	done
+	remote=$(($(cache_figure h1 remote_blocks) - remote))
+	reads=$(($(cache_figure agents read_bytes) - reads))
+	echo "# $(agent_figure 1 replicated_blocks) blocks copied to node 1," \
+		"$(agent_figure 0 replicated_blocks) to node 0;" \
+		"$(cache_figure h1 brought_pages) pages brought nearer," \
+		"stopped for at most" \
+		"$(($(cache_figure h1 brought_longest_ns) / 1000)) us;" \
+		"then $remote of $((bytes / 2048)) blocks from afar;" \
+		"$reads bytes read of an image of $bytes"
+	(($(grep -c "^$want" "$WORK/console-h1") == 3)) ||
+		fail "h1 saw something else than $want" || return 1
+	(($(grep -c "^$want" "$WORK/console-h0") == 1)) ||
+		fail "h0 saw something else than $want" || return 1
+	# A little of the root disk is read as well.
+	((reads * 10 <= bytes * 11)) || fail "$reads bytes of $bytes" ||
+		return 1
+	((remote * 10 <= bytes / 2048)) ||
+		fail "$remote blocks from afar after all" || return 1
+	stop_monitor
+}
+
 # Nobody sees what another one writes to a page that both show.
 t_writes_stay_private()
 {

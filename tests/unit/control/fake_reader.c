@@ -72,6 +72,7 @@ static void show(struct reader *r)
 	atomic_store(&w[FIGURES_MISSED_BLOCKS], s.missed_blocks);
 	atomic_store(&w[FIGURES_DIRECT_BLOCKS], s.direct_blocks);
 	atomic_store(&w[FIGURES_ASKED], s.asked);
+	atomic_store(&w[FIGURES_REMOTE_BLOCKS], s.remote_blocks);
 }
 
 /* Through the mapping that region_take() made: the seal lets that be. */

@@ -102,7 +102,7 @@ static void two_vms_read_an_image_once(void **state)
 	vm_call("reader.b", "kill");
 	reaches(NULL, "present_blocks", 0);
 	for (unsigned i = 0; cache_figure(NULL, "links"); i++) {
-		assert_true(i < 500);
+		assert_true(i < 2000);
 		(void)usleep(10000);
 	}
 	assert_int_equal(cache_figure(NULL, "present_blocks"), 0);

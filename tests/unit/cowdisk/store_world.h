@@ -85,7 +85,7 @@ static inline void world_image(struct world *w, int flags)
 
 static inline int world_memfd(uint64_t bytes, const void **mapped)
 {
-	int fd = memfd_create("store", MFD_CLOEXEC);
+	int fd = memfd_create("store", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
 	assert_true(fd >= 0);
 	assert_int_equal(ftruncate(fd, (off_t)bytes), 0);

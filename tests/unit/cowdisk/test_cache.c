@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 // LINK: cowdisk/cache.c cowdisk/cache_source.c cowdisk/cache_link.c
+// LINK: cowdisk/cache_hot.c
 // LINK: memory/lease.c memory/pmap.c memory/guest_ram.c
 // LINK: numa/channel.c numa/region.c numa/bind.c
 /* What is attached, what is found there, and how long it stays. */

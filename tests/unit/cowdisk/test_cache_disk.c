@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 // LINK: cowdisk/cache.c cowdisk/cache_source.c cowdisk/cache_link.c
+// LINK: cowdisk/cache_hot.c
 // LINK: cowdisk/cache_io.c cowdisk/disk_cache.c
 // LINK: cowdisk/disk.c cowdisk/io.c cowdisk/io_fd.c cowdisk/io_ring.c
 // LINK: cowdisk/ring.c

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 // LINK: cowdisk/cache.c cowdisk/cache_source.c cowdisk/cache_link.c
+// LINK: cowdisk/cache_hot.c
 // LINK: cowdisk/cache_io.c cowdisk/io.c cowdisk/io_fd.c
 // LINK: memory/lease.c memory/pmap.c memory/guest_ram.c
 // LINK: numa/channel.c numa/region.c numa/bind.c
@@ -507,6 +508,119 @@ static void prefetch_asks_for_what_is_shown(void **state)
 	assert_false(agent_recv(&b->link, &q));
 }
 
+/* --- copies on the home node --- */
+
+static uint64_t bring(struct bench *b, uint64_t first, uint64_t nr)
+{
+	uint64_t brought = UINT64_MAX;
+
+	assert_int_equal(pmap_bring(b->pm, b->pagemap, first, nr, cache_nearer,
+				    b->c, &brought),
+			 0);
+	return brought;
+}
+
+static bool is_nearer(struct bench *b, unsigned page)
+{
+	uint64_t at = page, index = 0;
+	unsigned id = pmap_next_shown(b->pm, &at, page + 1, &index);
+
+	return id && cache_is_nearer(b->c, id, index);
+}
+
+/* Stores hold different bytes here: what is shown from where is seen. */
+static void pages_come_nearer(void **state)
+{
+	struct bench *b = *state;
+
+	agent_fill(&b->far, 0, 200);
+	read_to(b, guest(b, 0), 0, BLK(100), IO_BASE);
+	read_to(b, guest(b, 300), BLK(100), BLK(50), IO_BASE);
+	guest(b, 40)[7] = 99;
+	assert_int_equal(bring(b, 0, PAGES), 0);
+	assert_false(is_nearer(b, 20));
+	agent_fill(&b->near, 20, 60);
+	agent_fill(&b->near, 100, 50);
+	assert_true(is_nearer(b, 20));
+	assert_false(is_nearer(b, 19));
+	assert_false(is_nearer(b, 200)); /* it is RAM */
+	/* Not beyond what is asked for. */
+	assert_int_equal(bring(b, 0, 40), 20);
+	assert_bytes(guest(b, 0), FAR, 0, BLK(20));
+	assert_bytes(guest(b, 20), NEAR, BLK(20), BLK(20));
+	assert_bytes(guest(b, 41), FAR, BLK(41), BLK(59));
+	assert_false(is_nearer(b, 20));
+	/* The page that the guest has written stays, as its own. */
+	assert_int_equal(bring(b, 0, UINT64_MAX), 39 + 50);
+	assert_int_equal(guest(b, 40)[7], 99);
+	assert_bytes(guest(b, 40) + 8, FAR, BLK(40) + 8, PAGE_BYTES - 8);
+	assert_bytes(guest(b, 41), NEAR, BLK(41), BLK(39));
+	assert_bytes(guest(b, 80), FAR, BLK(80), BLK(20));
+	assert_bytes(guest(b, 300), NEAR, BLK(100), BLK(50));
+	assert_int_equal(agent_nr_leased(&b->near), 20 + 39 + 50);
+	assert_int_equal(agent_nr_leased(&b->far), 20 + 20);
+	assert_false(agent_evict(&b->near, 25));
+	assert_true(agent_evict(&b->far, 25));
+	assert_int_equal(bring(b, 0, PAGES), 0);
+	assert_int_equal(bring(b, PAGES, 5), 0);
+	assert_int_equal(bring(b, UINT64_MAX, 5), 0);
+}
+
+/* Single pages would take a mapping each: they stay, and are not copied. */
+static void short_runs_stay(void **state)
+{
+	struct bench *b = *state;
+
+	agent_fill(&b->far, 0, 100);
+	read_to(b, guest(b, 0), 0, BLK(100), IO_BASE);
+	for (unsigned i = 1; i < 100; i += 2)
+		agent_fill(&b->near, i, 1);
+	assert_int_equal(bring(b, 0, PAGES), 0);
+	assert_bytes(guest(b, 0), FAR, 0, BLK(100));
+	assert_int_equal(agent_nr_leased(&b->near), 0);
+	assert_int_equal(agent_nr_leased(&b->far), 100);
+	assert_int_equal(overlaid(b), 100);
+	/* One that takes no mapping more is worth it. */
+	read_to(b, guest(b, 200), BLK(50), PAGE_BYTES, IO_BASE);
+	agent_fill(&b->near, 50, 1);
+	assert_int_equal(bring(b, 200, 1), 1);
+	assert_bytes(guest(b, 200), NEAR, BLK(50), PAGE_BYTES);
+}
+
+/* What is not looked in any more is left where it is better to be. */
+static void a_store_that_ended(void **state)
+{
+	struct bench *b = *state;
+
+	agent_fill(&b->far, 0, 50);
+	read_to(b, guest(b, 0), 0, BLK(50), IO_BASE);
+	cache_detach(b->c, AGENT_DISK, 1);
+	agent_fill(&b->near, 0, 50);
+	assert_true(cache_count_shown(b->c));
+	assert_true(is_nearer(b, 0));
+	assert_int_equal(bring(b, 0, PAGES), 50);
+	assert_bytes(guest(b, 0), NEAR, 0, BLK(50));
+	assert_int_equal(agent_nr_leased(&b->far), 0);
+	assert_false(cache_count_shown(b->c));
+}
+
+static void foreign_pages_stay(void **state)
+{
+	struct pmap_source none = { .fd = -1 };
+	struct bench *b = *state;
+	uint64_t nr = 5, index = 7;
+	unsigned id;
+
+	/* Foreign pages are nobody's to bring. */
+	assert_int_equal(pmap_add_source(b->pm, &none, &id), 0);
+	assert_int_equal(cache_nearer(b->c, id, index, &nr), id);
+	assert_int_equal(nr, 5);
+	assert_false(cache_is_nearer(b->c, id, index));
+	assert_int_equal(cache_nearer(b->c, PMAP_MAX_SOURCES, 0, &nr),
+			 PMAP_MAX_SOURCES);
+	pmap_remove_source(b->pm, id);
+}
+
 /* What shows the same as the file, whatever goes on. */
 static void random_reads_and_moves(void **state)
 {
@@ -534,6 +648,8 @@ static void random_reads_and_moves(void **state)
 			assert_int_equal(pmap_rebase(b->pm, b->pagemap,
 						     cache_rehome, b->c),
 					 0);
+		} else if (i % 50 == 0) {
+			(void)bring(b, page, 200);
 		}
 		page = (unsigned)random() % PAGES;
 		if (shows[page])
@@ -571,6 +687,10 @@ int main(void)
 		TEST(pages_change_node),
 		TEST(no_cache_at_home),
 		TEST(prefetch_asks_for_what_is_shown),
+		TEST(pages_come_nearer),
+		TEST(short_runs_stay),
+		TEST(a_store_that_ended),
+		TEST(foreign_pages_stay),
 		TEST(random_reads_and_moves),
 	};
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 // LINK: cowdisk/store.c cowdisk/store_fill.c cowdisk/store_evict.c
+// LINK: cowdisk/store_peer.c
 // LINK: cowdisk/fetch.c cowdisk/bit_tree.c cowdisk/ring.c memory/lease.c
 // LINK: numa/region.c numa/bind.c -l:liburing.a
 /*

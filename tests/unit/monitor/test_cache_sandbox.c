@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 // LINK: monitor/sandbox/sandbox.c monitor/sandbox/privileges.c
 // LINK: cowdisk/cache.c cowdisk/cache_source.c cowdisk/cache_link.c
+// LINK: cowdisk/cache_hot.c
 // LINK: cowdisk/cache_io.c cowdisk/io.c cowdisk/io_fd.c
 // LINK: memory/lease.c memory/pmap.c memory/guest_ram.c
 // LINK: numa/channel.c numa/region.c numa/bind.c
@@ -86,6 +87,7 @@ static void work(void)
 {
 	struct cache_request q;
 	struct cache_answer a = { 0 };
+	uint64_t brought;
 	struct io_req r;
 	struct iovec v;
 
@@ -107,14 +109,24 @@ static void work(void)
 	check(agent_recv(&w.link[1], &q) && q.first == 4, 15);
 	check(pmap_rebase(w.pm, w.pagemap, cache_rehome, w.c) == 0, 16);
 	check(agent_nr_leased(&w.s[0]) == 0, 17);
+	agent_fill(&w.s[0], 8, 20);
+	read_blocks(&r, &v, 8, 20);
+	read_blocks(&r, &v, 8, 20); /* from afar twice: hot, copied, shown */
+	check(nr_done == 3 && agent_recv(&w.link[1], &q), 22);
+	check(q.kind == CACHE_REPLICATE, 23);
+	agent_fill(&w.s[1], 8, 20);
+	check(pmap_bring(w.pm, w.pagemap, 0, BLOCKS, cache_nearer, w.c,
+			 &brought) == 0 &&
+		      brought == 20,
+	      24);
 	w.c->patience_ns = 20000000;
 	read_blocks(&r, &v, 30, 2); /* never answered */
 	turn();
-	check(nr_done == 2, 18);
+	check(nr_done == 4, 18);
 	read_blocks(&r, &v, 0, 1);
 	cache_unlink(w.c);
 	read_blocks(&r, &v, 40, 1);
-	check(nr_done == 4, 19);
+	check(nr_done == 6, 19);
 	check(pmap_sweep(w.pm, w.pagemap, BLOCKS) >= 0, 21);
 	_exit(0);
 }

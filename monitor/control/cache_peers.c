@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "monitor/control/cache_peers.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "memory/lease.h"
+#include "monitor/control/cache_images.h"
+#include "monitor/control/monitor.h"
+
+enum peer_state { PEER_NEW, PEER_READY, PEER_ENDING };
+
+/* An end of it: a store, and the node of its agent. */
+struct peer_end {
+	uint64_t store;
+	nodeid_t node;
+};
+
+struct peer {
+	struct peer *next;
+	enum peer_state state;
+	uint64_t id;		  /* of the link at j, and of the peer at i */
+	uint64_t sync;		  /* what is waited for */
+	struct peer_end from, to; /* j, i */
+	int lease;		  /* for its writer; -1: i has it */
+	int lease_ro;
+};
+
+/* --- messages --- */
+
+static int tell(struct monitor *m, enum agent_request_kind kind, nodeid_t node,
+		uint64_t id)
+{
+	const struct agent_request r = { .kind = kind, .node = node, .id = id };
+
+	return agents_tell(&m->agents, &r, NULL, 0);
+}
+
+static int sync_with(struct monitor *m, struct peer *p, nodeid_t node)
+{
+	p->sync = ++m->caches.last_id;
+	return tell(m, AGENT_SYNC, node, p->sync);
+}
+
+/* The map is one more that j looks at. */
+static int tell_from(struct monitor *m, struct peer *p)
+{
+	const struct agent_request r = { .kind = AGENT_READER,
+					 .node = p->from.node,
+					 .id = p->id,
+					 .store = p->from.store };
+	int err = tell(m, AGENT_LINK, p->from.node, p->id);
+
+	if (!err)
+		err = agents_tell(&m->agents, &r, &p->lease_ro, 1);
+	if (!err && p->state == PEER_NEW)
+		err = sync_with(m, p, p->from.node);
+	return err;
+}
+
+static const struct store *find_store(const struct monitor *m, uint64_t id)
+{
+	for (const struct image *im = m->caches.images; im; im = im->next)
+		for (const struct store *s = im->stores; s; s = s->next)
+			if (s->id == id)
+				return s;
+	return NULL;
+}
+
+static int tell_to(struct monitor *m, struct peer *p)
+{
+	const struct agent_request r = { .kind = AGENT_PEER,
+					 .node = p->to.node,
+					 .id = p->id,
+					 .store = p->to.store };
+	const struct store *s = find_store(m, p->from.store);
+	int err = -ENOENT;
+
+	if (s) {
+		const int fds[] = { s->memory_ro, s->presence_ro, p->lease };
+
+		err = agents_tell(&m->agents, &r, fds, ARRAY_SIZE(fds));
+	}
+	(void)close(p->lease);
+	p->lease = -1;
+	p->state = PEER_READY;
+	return err;
+}
+
+/* --- life --- */
+
+static void peer_free(struct peer *p)
+{
+	if (p->lease >= 0)
+		(void)close(p->lease);
+	if (p->lease_ro >= 0)
+		(void)close(p->lease_ro);
+	free(p);
+}
+
+/* Nobody writes the map. */
+static void forget(struct monitor *m, struct peer *p)
+{
+	struct peer **at = &m->caches.peers;
+
+	while (*at != p)
+		at = &(*at)->next;
+	*at = p->next;
+	(void)!tell(m, AGENT_LINK_END, p->from.node, p->id);
+	peer_free(p);
+}
+
+/* Should a message not be sent, the map is looked at until i dies. */
+static void begin_end(struct monitor *m, struct peer *p)
+{
+	if (p->state == PEER_NEW) {
+		forget(m, p);
+	} else if (p->state == PEER_READY) {
+		p->state = PEER_ENDING;
+		if (tell(m, AGENT_PEER_END, p->to.node, p->id) ||
+		    sync_with(m, p, p->to.node))
+			p->sync = UINT64_MAX;
+	}
+}
+
+static void complain(struct monitor *m, const struct peer *p, int err)
+{
+	sink_line(&m->watcher.err,
+		  "disco: node %d gets no copies of cached blocks of node %d: "
+		  "%s",
+		  p->to.node, p->from.node, strerror(-err));
+}
+
+static bool have(const struct monitor *m, const struct store *from,
+		 const struct store *to)
+{
+	const struct peer *p = m->caches.peers;
+
+	while (p && (p->from.store != from->id || p->to.store != to->id ||
+		     p->state == PEER_ENDING))
+		p = p->next;
+	return p != NULL;
+}
+
+static void make(struct monitor *m, const struct image *im,
+		 const struct store *from, const struct store *to)
+{
+	struct peer *p = calloc(1, sizeof(*p));
+	int err;
+
+	if (!p)
+		return;
+	*p = (struct peer){ .next = m->caches.peers,
+			    .id = ++m->caches.last_id,
+			    .from = { from->id, from->node },
+			    .to = { to->id, to->node },
+			    .lease = -1,
+			    .lease_ro = -1 };
+	m->caches.peers = p;
+	err = cache_region("disco-lease", lease_map_bytes(image_blocks(im)),
+			   to->node, &p->lease, &p->lease_ro);
+	if (!err)
+		err = tell_from(m, p);
+	if (err) {
+		complain(m, p, err);
+		forget(m, p);
+	}
+}
+
+void peers_make(struct monitor *m, const struct image *im)
+{
+	for (const struct store *to = im->stores; to; to = to->next) {
+		/* What it did not hear it would never be told. */
+		if (!agents_running(&m->agents, to->node))
+			continue;
+		for (const struct store *s = im->stores; s; s = s->next)
+			if (s != to && !have(m, s, to))
+				make(m, im, s, to);
+	}
+}
+
+void peers_store_ended(struct monitor *m, uint64_t store)
+{
+	struct peer *next;
+
+	for (struct peer *p = m->caches.peers; p; p = next) {
+		next = p->next;
+		if (p->from.store == store || p->to.store == store)
+			begin_end(m, p);
+	}
+}
+
+int peers_agent_started(struct monitor *m, nodeid_t node)
+{
+	int err = 0;
+
+	for (struct peer *p = m->caches.peers; p && !err; p = p->next)
+		if (p->from.node == node)
+			err = tell_from(m, p);
+	return err;
+}
+
+void peers_agent_died(struct monitor *m, nodeid_t node)
+{
+	struct peer *next;
+
+	for (struct peer *p = m->caches.peers; p; p = next) {
+		next = p->next;
+		if (p->to.node == node)
+			forget(m, p);
+	}
+}
+
+/* What was waited for is there. */
+static void go_on(struct monitor *m, struct peer *p)
+{
+	int err;
+
+	if (p->state == PEER_ENDING) {
+		forget(m, p);
+		return;
+	}
+	err = tell_to(m, p);
+	if (err) {
+		complain(m, p, err);
+		forget(m, p);
+	}
+}
+
+/* Whose AGENT_SYNCED it waits for; NODE_AUTO: nobody's. */
+static nodeid_t awaited(const struct peer *p)
+{
+	if (p->state == PEER_READY)
+		return NODE_AUTO;
+	return p->state == PEER_NEW ? p->from.node : p->to.node;
+}
+
+void peers_synced(struct monitor *m, nodeid_t node, uint64_t id)
+{
+	struct peer *next;
+
+	for (struct peer *p = m->caches.peers; p; p = next) {
+		next = p->next;
+		if (p->sync <= id && awaited(p) == node)
+			go_on(m, p);
+	}
+}
+
+void peers_lost(struct monitor *m, nodeid_t node, uint64_t id)
+{
+	struct peer *p = m->caches.peers;
+
+	while (p && p->id != id)
+		p = p->next;
+	if (p && p->to.node == node)
+		forget(m, p); /* it could not be made */
+	else if (p && p->from.node == node)
+		begin_end(m, p);
+}
+
+void peers_destroy(struct caches *c)
+{
+	while (c->peers) {
+		struct peer *p = c->peers;
+
+		c->peers = p->next;
+		peer_free(p);
+	}
+}
