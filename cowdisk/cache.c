@@ -165,6 +165,7 @@ int cache_attach(struct cache *c, unsigned disk, nodeid_t node, uint64_t bytes,
 		return err;
 	s->disk = disk;
 	s->node = node;
+	s->serial = ++c->last_serial;
 	cache_detach(c, disk, node);
 	c->bytes[disk] = bytes;
 	if (s->id)
@@ -173,7 +174,7 @@ int cache_attach(struct cache *c, unsigned disk, nodeid_t node, uint64_t bytes,
 	return 0;
 }
 
-static struct cache_source *home_source(const struct cache *c, unsigned disk)
+struct cache_source *cache_home_source(const struct cache *c, unsigned disk)
 {
 	struct cache_source *s = c->disks[disk];
 
@@ -250,7 +251,7 @@ bool cache_can_ask(const struct cache *c, unsigned disk)
 	if (!c->link)
 		return false;
 	return c->home == NODE_AUTO ? c->disks[disk] != NULL
-				    : home_source(c, disk) != NULL;
+				    : cache_home_source(c, disk) != NULL;
 }
 
 static const uint8_t *base_of(const struct cache_source *s)
@@ -299,7 +300,7 @@ unsigned cache_rehome(void *arg, unsigned id, uint64_t index, uint64_t *nr)
 {
 	struct cache *c = arg;
 	struct cache_source *s = id < PMAP_MAX_SOURCES ? c->by_id[id] : NULL;
-	struct cache_source *home = s ? home_source(c, s->disk) : NULL;
+	struct cache_source *home = s ? cache_home_source(c, s->disk) : NULL;
 	uint64_t n;
 
 	if (!s || s == home)
@@ -334,7 +335,7 @@ static bool prefetch_run(struct cache *c, const struct cache_source *home,
 
 static bool prefetch_from(struct cache *c, const struct cache_source *s)
 {
-	const struct cache_source *home = home_source(c, s->disk);
+	const struct cache_source *home = cache_home_source(c, s->disk);
 	uint64_t first = 0;
 	unsigned n;
 
