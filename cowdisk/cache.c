@@ -166,6 +166,7 @@ int cache_attach(struct cache *c, unsigned disk, nodeid_t node, uint64_t bytes,
 		return err;
 	s->disk = disk;
 	s->node = node;
+	s->serial = ++c->last_serial;
 	cache_detach(c, disk, node);
 	c->bytes[disk] = bytes;
 	if (s->id)

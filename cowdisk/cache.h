@@ -155,6 +155,32 @@ void cache_put(struct cache *c, unsigned disk, const uint8_t *page,
 	       unsigned nr);
 
 /**
+ * cache_memory() - what the home node has of a disk, for who maps it
+ * @fd: out: its memory, the cache's; block i is at i pages. Untouched if 0
+ *
+ * Return: a number that no other attachment of this cache ever has, on any
+ * node; 0: the home node has none.
+ */
+uint64_t cache_memory(const struct cache *c, unsigned disk, int *fd);
+
+/**
+ * cache_hold() - lease a run from one attachment, and no other
+ * @memory: cache_memory() of it
+ * @nr:     blocks wanted, 1 .. LEASE_RUN_MAX
+ *
+ * Return: how many are leased, one use each: cache_let_go() of them, and
+ * nothing of the cache in between. 0: absent, or not attached any more.
+ */
+unsigned cache_hold(struct cache *c, unsigned disk, uint64_t memory,
+		    uint64_t first, unsigned nr);
+void cache_let_go(struct cache *c, unsigned disk, uint64_t memory,
+		  uint64_t first, unsigned nr);
+
+/* Is a block there? A hint. */
+bool cache_has(const struct cache *c, unsigned disk, uint64_t memory,
+	       uint64_t block);
+
+/**
  * cache_rehome() - where pages that are shown should be shown from now on
  *
  * For pmap_rebase(): the same block on the home node when it is there, else

@@ -7,6 +7,7 @@
  *	cache_hot.c	blocks of other nodes that are used again and again
  *	cache_link.c	requests, answers, and what waits for them
  *	cache_io.c	the files of a disk, looked up first
+ *	cache_hold.c	one node's blocks of a disk, for who maps them
  *
  * All of it: the worker's I/O thread.
  */
@@ -35,6 +36,7 @@ struct cache_source {
 	unsigned id; /* in the pmap; 0: there is none */
 	unsigned disk;
 	nodeid_t node;
+	uint64_t serial;	   /* not 0, no other's */
 	struct cache_source *next; /* of the disk, or retired */
 };
 
@@ -69,9 +71,14 @@ unsigned source_lacks(const struct cache_source *s, uint64_t first,
 
 enum wait_state { WAIT_FREE, WAIT_ASKED, WAIT_READY };
 
-struct cache_io;
+/* Where what waits comes back to; its owner goes on with it. */
+struct cache_queue {
+	unsigned disk;
+	int event_fd; /* written to when something is ready */
+	struct cache_wait *ready, **ready_end;
+};
 
-/* A read that the agent was asked for something. */
+/* Somebody for whom the agent was asked for something. */
 struct cache_wait {
 	enum wait_state state;
 	bool last;   /* the agent cannot do more: look, then read */
@@ -79,18 +86,17 @@ struct cache_wait {
 	uint32_t tag;
 	unsigned rounds; /* in a row, without a block gained */
 	uint64_t deadline_ns;
-	struct cache_io *io;
-	struct io_req *r;
+	struct cache_queue *q;
+	void *what;		 /* its owner's */
 	struct cache_wait *next; /* free, or ready */
 };
 
 struct cache_io {
 	struct io io;
 	struct cache *c;
-	unsigned disk;
+	struct cache_queue q;
 	struct io *under;
 	bool own_event; /* under has none */
-	struct cache_wait *ready, **ready_end;
 };
 
 struct cache_link {
@@ -114,9 +120,10 @@ struct cache {
 	int epoll_fd, timer_fd;
 	uint64_t timer_ns; /* what it is set to; UINT64_MAX: it is not */
 	uint64_t patience_ns;
-	unsigned run_min;    /* CACHE_RUN_MIN; tests: less */
-	uint32_t generation; /* of tags */
-	unsigned nr_waits;   /* not free */
+	unsigned run_min;     /* CACHE_RUN_MIN; tests: less */
+	uint32_t generation;  /* of tags */
+	uint64_t last_serial; /* of sources */
+	unsigned nr_waits;    /* not free */
 	struct cache_wait waits[CACHE_MAX_WAITS];
 	struct cache_wait *free;
 	struct cache_stats stats;
@@ -128,10 +135,10 @@ unsigned cache_take(struct cache *c, unsigned disk, uint64_t first, unsigned nr,
 /* Blocks from @first on that are nowhere; a hint. */
 unsigned cache_absent(const struct cache *c, unsigned disk, uint64_t first,
 		      unsigned nr);
+/* The home node's. NULL: it has none, or nobody said which node that is. */
+struct cache_source *cache_home_source(const struct cache *c, unsigned disk);
 /* Does it help a disk to ask? The agent fills the home node's memory. */
 bool cache_can_ask(const struct cache *c, unsigned disk);
-/* The disk's on the home node, or NULL. */
-struct cache_source *cache_home_source(const struct cache *c, unsigned disk);
 /* A run of it was used; it is not the home node's. */
 void cache_used_afar(struct cache *c, struct cache_source *s, uint64_t first,
 		     unsigned nr);
@@ -155,10 +162,12 @@ bool link_ahead(struct cache *c, unsigned disk, uint64_t first, unsigned nr);
 bool link_replicate(struct cache *c, unsigned disk, uint64_t first,
 		    unsigned nr);
 /* Return: NULL: too many wait. */
-struct cache_wait *link_wait_get(struct cache *c, struct cache_io *io,
-				 struct io_req *r);
+struct cache_wait *link_wait_get(struct cache *c, struct cache_queue *q,
+				 void *what);
 void link_wait_put(struct cache *c, struct cache_wait *w);
-/* What waits for the agent is read from the file; of all disks if NULL. */
-void link_give_up(struct cache *c, const struct cache_io *io);
+/* The next one that is ready. NULL: none is. */
+struct cache_wait *link_wait_next(struct cache_queue *q);
+/* Nothing waits for the agent any more: of one queue, or of all if NULL. */
+void link_give_up(struct cache *c, const struct cache_queue *q);
 
 #endif

@@ -125,7 +125,7 @@ static uint64_t take_hits(struct cache_io *f, struct io_req *r)
 
 	while (left) {
 		nr = min_u64(blocks_of(r->offset, left), LEASE_RUN_MAX);
-		n = cache_take(f->c, f->disk, r->offset / PAGE_BYTES,
+		n = cache_take(f->c, f->q.disk, r->offset / PAGE_BYTES,
 			       (unsigned)nr, &s);
 		if (!n)
 			break;
@@ -156,14 +156,14 @@ static bool ask(struct cache_io *f, struct cache_wait **w, struct io_req *r,
 	uint64_t first = r->offset / PAGE_BYTES;
 	uint64_t nr = min_u64(blocks_of(r->offset, left), CACHE_FILL_MAX);
 
-	if (!cache_can_ask(f->c, f->disk))
+	if (!cache_can_ask(f->c, f->q.disk))
 		return false;
 	if (!*w)
-		*w = link_wait_get(f->c, f, r);
+		*w = link_wait_get(f->c, &f->q, r);
 	if (!*w || (*w)->last || (*w)->rounds == CACHE_ROUNDS)
 		return false;
 	(*w)->rounds++;
-	nr = cache_absent(f->c, f->disk, first, (unsigned)nr);
+	nr = cache_absent(f->c, f->q.disk, first, (unsigned)nr);
 	return link_ask(f->c, *w, first, (unsigned)max_u64(nr, 1));
 }
 
@@ -201,8 +201,8 @@ static void cache_io_read(struct io *io, struct io_req *r)
 	if (r->file != IO_BASE) {
 		overwrite_all(f, r);
 		f->under->ops->read(f->under, r);
-	} else if (!f->c->disks[f->disk] || bytes == 0 ||
-		   !range_fits(r->offset, bytes, f->c->bytes[f->disk])) {
+	} else if (!f->c->disks[f->q.disk] || bytes == 0 ||
+		   !range_fits(r->offset, bytes, f->c->bytes[f->q.disk])) {
 		read_file(f, r);
 	} else {
 		cache_reap(f->c);
@@ -237,9 +237,9 @@ static bool ask_ahead(struct cache_io *f, uint64_t first, uint64_t nr)
 {
 	while (nr) {
 		unsigned most = (unsigned)min_u64(nr, CACHE_FILL_MAX);
-		unsigned n = cache_absent(f->c, f->disk, first, most);
+		unsigned n = cache_absent(f->c, f->q.disk, first, most);
 
-		if (n && !link_ahead(f->c, f->disk, first, n))
+		if (n && !link_ahead(f->c, f->q.disk, first, n))
 			return false;
 		n = n ? n : 1;
 		first += n;
@@ -253,8 +253,8 @@ static void cache_io_ahead(struct io *io, enum io_file file, uint64_t offset,
 {
 	struct cache_io *f = from_io(io);
 
-	if (file == IO_BASE && bytes && cache_can_ask(f->c, f->disk) &&
-	    range_fits(offset, bytes, f->c->bytes[f->disk]) &&
+	if (file == IO_BASE && bytes && cache_can_ask(f->c, f->q.disk) &&
+	    range_fits(offset, bytes, f->c->bytes[f->q.disk]) &&
 	    ask_ahead(f, offset / PAGE_BYTES, blocks_of(offset, bytes)))
 		return;
 	if (f->under->ops->ahead)
@@ -265,7 +265,7 @@ static void cache_io_hurry(struct io *io)
 {
 	struct cache_io *f = from_io(io);
 
-	link_give_up(f->c, f);
+	link_give_up(f->c, &f->q);
 	if (f->under->ops->hurry)
 		f->under->ops->hurry(f->under);
 }
@@ -279,12 +279,8 @@ static void cache_io_complete(struct io *io)
 	if (f->own_event)
 		(void)!read(io->event_fd, &count, sizeof(count));
 	f->under->ops->complete(f->under); /* reads it, when it is its own */
-	while ((w = f->ready)) {
-		f->ready = w->next;
-		if (!f->ready)
-			f->ready_end = &f->ready;
-		go_on(f, w, w->r);
-	}
+	while ((w = link_wait_next(&f->q)))
+		go_on(f, w, w->what);
 }
 
 static void cache_io_destroy(struct io *io)
@@ -316,9 +312,9 @@ int cache_io(struct cache *c, unsigned disk, struct io *under, struct io **out)
 	if (!f)
 		return -ENOMEM;
 	f->c = c;
-	f->disk = disk;
+	f->q.disk = disk;
+	f->q.ready_end = &f->q.ready;
 	f->under = under;
-	f->ready_end = &f->ready;
 	f->io = (struct io){ .ops = &cache_ops, .event_fd = under->event_fd };
 	if (under->event_fd < 0) {
 		f->own_event = true;
@@ -330,6 +326,7 @@ int cache_io(struct cache *c, unsigned disk, struct io *under, struct io **out)
 			return err;
 		}
 	}
+	f->q.event_fd = f->io.event_fd;
 	*out = &f->io;
 	return 0;
 }

@@ -7,8 +7,8 @@
  *	  `---put--- READY <--------+--------------------' link lost
  *
  * cache_ready() runs without the lock of a disk's front-end, so it calls no
- * done(): it puts what is ready into the list of its disk and makes the
- * disk's event descriptor readable; cache_io.c goes on from there.
+ * done(): it puts what is ready into its queue and makes the queue's event
+ * descriptor readable; cache_io.c, or dax_cache.c, goes on from there.
  *
  * A request that was late makes the link *silent*: until the agent says
  * something, misses are asked for all the same but not waited for. So an agent
@@ -25,8 +25,8 @@
 
 /* --- waiting --- */
 
-struct cache_wait *link_wait_get(struct cache *c, struct cache_io *io,
-				 struct io_req *r)
+struct cache_wait *link_wait_get(struct cache *c, struct cache_queue *q,
+				 void *what)
 {
 	struct cache_wait *w = c->free;
 
@@ -37,8 +37,8 @@ struct cache_wait *link_wait_get(struct cache *c, struct cache_io *io,
 	*w = (struct cache_wait){ .state = WAIT_READY,
 				  .deadline_ns =
 					  clock_now_ns() + c->patience_ns,
-				  .io = io,
-				  .r = r };
+				  .q = q,
+				  .what = what };
 	return w;
 }
 
@@ -52,24 +52,36 @@ void link_wait_put(struct cache *c, struct cache_wait *w)
 
 static void make_ready(struct cache_wait *w)
 {
-	struct cache_io *io = w->io;
+	struct cache_queue *q = w->q;
 	const uint64_t one = 1;
 
 	/* One that is in the list has made it readable. */
-	if (!io->ready)
-		(void)!write(io->io.event_fd, &one, sizeof(one));
+	if (!q->ready)
+		(void)!write(q->event_fd, &one, sizeof(one));
 	w->state = WAIT_READY;
 	w->next = NULL;
-	*io->ready_end = w;
-	io->ready_end = &w->next;
+	*q->ready_end = w;
+	q->ready_end = &w->next;
 }
 
-void link_give_up(struct cache *c, const struct cache_io *io)
+struct cache_wait *link_wait_next(struct cache_queue *q)
+{
+	struct cache_wait *w = q->ready;
+
+	if (!w)
+		return NULL;
+	q->ready = w->next;
+	if (!q->ready)
+		q->ready_end = &q->ready;
+	return w;
+}
+
+void link_give_up(struct cache *c, const struct cache_queue *q)
 {
 	for (unsigned i = 0; c->nr_waits && i < CACHE_MAX_WAITS; i++) {
 		struct cache_wait *w = &c->waits[i];
 
-		if (w->state == WAIT_FREE || (io && w->io != io))
+		if (w->state == WAIT_FREE || (q && w->q != q))
 			continue;
 		w->last = true;
 		if (w->state == WAIT_ASKED) {
@@ -150,7 +162,7 @@ bool link_ask(struct cache *c, struct cache_wait *w, uint64_t first,
 	uint32_t tag = new_tag(c, w);
 
 	if (!c->link || clock_now_ns() >= w->deadline_ns ||
-	    send_request(c, CACHE_FILL, w->io->disk, first, nr, tag))
+	    send_request(c, CACHE_FILL, w->q->disk, first, nr, tag))
 		return false;
 	c->stats.missed_blocks += nr;
 	c->link->nr_unanswered++;

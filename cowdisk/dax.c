@@ -14,7 +14,7 @@ _Static_assert(COW_BLOCK_BYTES == PAGE_BYTES, "a block is a page");
 
 /* --- showing --- */
 
-static void *lazy_zeroes(uint64_t bytes)
+void *dax_lazy_zeroes(uint64_t bytes)
 {
 	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
 		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -35,8 +35,7 @@ static int show(struct dax *d, uint64_t first, uint64_t nr, int fd,
 	return 0;
 }
 
-/* Pages of the base: the one place that knows where they come from. */
-static int show_base(struct dax *d, uint64_t first, uint64_t nr)
+int dax_show_base(struct dax *d, uint64_t first, uint64_t nr)
 {
 	return show(d, first, nr, d->src.base, first * PAGE_BYTES);
 }
@@ -113,12 +112,12 @@ static int make_region(struct dax *d)
 	uint64_t whole = d->src.bytes / PAGE_BYTES;
 	int err = 0;
 
-	d->window.hva = lazy_zeroes(d->window.bytes);
+	d->window.hva = dax_lazy_zeroes(d->window.bytes);
 	if (!d->window.hva)
 		return -ENOMEM;
 	d->stats.mappings = 2; /* the base and the zeroes after it */
 	if (whole)
-		err = show_base(d, 0, whole);
+		err = dax_show_base(d, 0, whole);
 	if (!err && d->src.cow >= 0)
 		err = show_cow(d, whole);
 	return err ? err : copy_tail(d, whole);
@@ -132,8 +131,8 @@ static void touched(struct ram_window *w, uint64_t offset, uint64_t len)
 	uint64_t first = offset / PAGE_BYTES;
 	uint64_t end = align_up(offset + len, PAGE_BYTES) / PAGE_BYTES;
 
-	dax_set_bits(d->f.touched, first, end - first, true);
-	d->f.any_touched = true;
+	dax_set_bits(d->touched, first, end - first, true);
+	d->any_touched = true;
 }
 
 static int watch(struct dax *d, int fd)
@@ -163,11 +162,9 @@ static int make_flusher(struct dax *d)
 
 	if (err)
 		return err;
-	d->bitmap_bytes = align_up(d->window.bytes / PAGE_BYTES, 64) / 8;
-	f->dirty = lazy_zeroes(d->bitmap_bytes);
-	f->touched = lazy_zeroes(d->bitmap_bytes);
-	d->buffers = lazy_zeroes(DAX_BUFFERS * run);
-	if (!f->dirty || !f->touched || !d->buffers)
+	f->dirty = dax_lazy_zeroes(d->bitmap_bytes);
+	d->buffers = dax_lazy_zeroes(DAX_BUFFERS * run);
+	if (!f->dirty || !d->buffers)
 		return -ENOMEM;
 	for (unsigned i = 0; i < DAX_BUFFERS; i++) {
 		f->writes[i].dax = d;
@@ -176,7 +173,6 @@ static int make_flusher(struct dax *d)
 		f->free = &f->writes[i];
 	}
 	f->wait_end = &f->wait;
-	d->window.touched = touched;
 	return 0;
 }
 
@@ -194,7 +190,12 @@ int dax_create(const struct dax_source *src, uint64_t budget, struct dax **out)
 	d->epoll_fd = d->again_fd = -1;
 	d->nr_pages = align_up(src->bytes, PAGE_BYTES) / PAGE_BYTES;
 	d->window.bytes = dax_region_bytes(src->bytes);
-	if (src->disk)
+	d->bitmap_bytes = align_up(d->window.bytes / PAGE_BYTES, 64) / 8;
+	d->touched = dax_lazy_zeroes(d->bitmap_bytes);
+	d->window.touched = touched;
+	if (!d->touched)
+		err = -ENOMEM;
+	else if (src->disk)
 		err = make_flusher(d);
 	if (!err)
 		err = make_region(d);
@@ -217,9 +218,11 @@ void dax_destroy(struct dax *d)
 {
 	if (!d)
 		return;
+	if (d->cached)
+		d->uncache(d);
 	unmap(d->window.hva, d->window.bytes);
 	unmap(d->f.dirty, d->bitmap_bytes);
-	unmap(d->f.touched, d->bitmap_bytes);
+	unmap(d->touched, d->bitmap_bytes);
 	unmap(d->buffers, DAX_BUFFERS * DAX_RUN_PAGES * PAGE_BYTES);
 	if (d->again_fd >= 0)
 		(void)close(d->again_fd);

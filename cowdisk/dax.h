@@ -12,8 +12,12 @@
  *
  * A page that the guest writes becomes a copy that is this process's alone,
  * and stays one until the process ends: the base is never written, and the COW
- * file by dax_flush() only. Two guests with one base share its pages in the
- * host's page cache.
+ * file by dax_flush() only.
+ *
+ * Two guests with one base share its pages: in the host's page cache, or, with
+ * dax_use_cache(), in their node's buffer cache, as block devices do. What is
+ * mapped from there is registered with userfaultfd, and is there when it is
+ * touched (cowdisk/pager.h).
  *
  * A file that becomes shorter than it was takes its pages with it: a guest
  * that touches one ends (KVM_RUN: EFAULT), a device that does ends the process
@@ -27,10 +31,13 @@
 #include "cowdisk/disk.h"
 #include "memory/guest_ram.h"
 
-#define DAX_ALIGN MIB(2) /* SUBSECTION_SIZE: what Linux maps such memory by */
-#define DAX_DEPTH 9	 /* requests to the disk at once */
+#define DAX_ALIGN   MIB(2) /* SUBSECTION_SIZE: what Linux maps such memory by */
+#define DAX_RUN_MIN 16u	   /* pages; see dax_rebase() */
+#define DAX_DEPTH   9	   /* requests to the disk at once */
 
+struct cache;
 struct dax;
+struct pager;
 
 /* What the region shows. */
 struct dax_source {
@@ -60,9 +67,11 @@ struct dax_req {
 };
 
 struct dax_stats {
-	uint64_t mappings;	/* of the budget */
-	uint64_t copied_pages;	/* not mapped: budget, last block */
-	uint64_t written_pages; /* by flushes */
+	uint64_t mappings;	  /* of the budget */
+	uint64_t copied_pages;	  /* not mapped: budget, last block */
+	uint64_t written_pages;	  /* by flushes */
+	uint64_t cached_pages;	  /* mapped from a buffer cache, last time */
+	uint64_t continued_pages; /* of them, there when touched or before */
 };
 
 /* Length of the region of an image of @bytes. */
@@ -94,6 +103,37 @@ void dax_destroy(struct dax *d);
  * flush: when they write is not known here.
  */
 struct ram_window *dax_window(struct dax *d);
+
+/**
+ * dax_use_cache() - pages of the base may come from a buffer cache
+ * @c:  outlives the region, as @p does
+ * @nr: of the disk in @c, 0 .. VM_MAX_DISKS - 1; of no other disk
+ * @p:  tells faults; its thread does not run yet, and ends before the region
+ *
+ * Shows nothing yet: dax_rebase() does.
+ * Return: 0; -ENOMEM; -ENOSPC of pager_add().
+ */
+MUST_CHECK int dax_use_cache(struct dax *d, struct cache *c, unsigned nr,
+			     struct pager *p);
+
+/* Has the home node memory of the disk that is not the one shown? */
+bool dax_wants_rebase(const struct dax *d);
+
+/**
+ * dax_rebase() - show the home node's memory of the disk from now on
+ * @pagemap: /proc/self/pagemap
+ *
+ * All of the base, that is, but: pages that were written or copied, those that
+ * devices were given, blocks that the COW file has, runs shorter than
+ * DAX_RUN_MIN pages, and runs that the budget has no room for. They stay as
+ * they are. Nothing to do is no error.
+ *
+ * Context: vCPUs parked, no request of a device under way; they may go on
+ * after any result. Reads 8 bytes a page.
+ * Return: 0; -errno of pread(), mmap(), UFFDIO_REGISTER, mprotect(): what was
+ * done stays, the rest shows what it did.
+ */
+MUST_CHECK int dax_rebase(struct dax *d, int pagemap);
 
 /* Before the first flush; outlives the region. */
 void dax_set_log(struct dax *d, struct dax_log *log);

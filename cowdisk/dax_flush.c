@@ -51,9 +51,8 @@ static uint64_t mask_from(uint64_t page)
 	return ~0ull << (page % WORD);
 }
 
-/* The first page from @page on whose bit is not @inverse, or @end. */
-static uint64_t find(const uint64_t *bits, uint64_t page, uint64_t end,
-		     bool inverse)
+uint64_t dax_find_bit(const uint64_t *bits, uint64_t page, uint64_t end,
+		      bool inverse)
 {
 	uint64_t flip = inverse ? ~0ull : 0;
 	uint64_t word;
@@ -150,7 +149,7 @@ static bool write_some(struct dax *d)
 	for (unsigned budget = TURN_WRITES; f->free; budget--) {
 		uint64_t end = d->nr_pages, first, last;
 
-		first = find(f->dirty, f->at, end, false);
+		first = dax_find_bit(f->dirty, f->at, end, false);
 		if (first == end || f->err) {
 			f->at = end;
 			return true;
@@ -159,8 +158,8 @@ static bool write_some(struct dax *d)
 			put_off(d);
 			return false;
 		}
-		last = find(f->dirty, first,
-			    min_u64(end, first + DAX_RUN_PAGES), true);
+		last = dax_find_bit(f->dirty, first,
+				    min_u64(end, first + DAX_RUN_PAGES), true);
 		f->at = last;
 		start_write(d, first, last - first);
 	}
@@ -209,9 +208,9 @@ static void begin(struct dax *d)
 	f->wait_end = &f->wait;
 	f->at = 0;
 	f->err = d->log ? d->log->take(d->log, f->dirty) : 0;
-	for (uint64_t i = 0; f->any_touched && i < d->bitmap_bytes / 8; i++)
-		if (f->touched[i])
-			f->dirty[i] |= f->touched[i];
+	for (uint64_t i = 0; d->any_touched && i < d->bitmap_bytes / 8; i++)
+		if (d->touched[i])
+			f->dirty[i] |= d->touched[i];
 	f->phase = DAX_WRITING;
 }
 

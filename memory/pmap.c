@@ -344,16 +344,6 @@ int pmap_free(struct pmap *pm, gfn_t gfn, uint64_t nr)
 
 /* --- what the guest has written --- */
 
-/*
- * An entry of /proc/PID/pagemap (Documentation/admin-guide/mm/pagemap.rst): a
- * page that is not the file's. What says both "swap" and "file" is a page of
- * the file that is just being moved to another node: it is still shown.
- */
-static bool is_private(uint64_t e)
-{
-	return e & (PM_PRESENT | PM_SWAP) && !(e & PM_FILE);
-}
-
 static void set_written(struct pmap *pm, uint64_t page)
 {
 	uint64_t old = pm->e[page];
@@ -383,7 +373,7 @@ static int64_t sweep_batch(struct pmap *pm, int pagemap, uint64_t at,
 	if (got != (ssize_t)(nr * sizeof(e[0])))
 		return got < 0 ? -errno : -EIO;
 	for (uint64_t i = 0; i < nr; i++) {
-		if (!is_overlay(pm->e[at + i]) || !is_private(e[i]))
+		if (!is_overlay(pm->e[at + i]) || !pagemap_is_private(e[i]))
 			continue;
 		set_written(pm, at + i);
 		found++;

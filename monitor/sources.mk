@@ -36,6 +36,7 @@ WORKER_SRCS	+= monitor/dev/bus.c monitor/dev/pci.c monitor/dev/msix.c \
 		   monitor/ipc/fds.c monitor/worker/rehome.c \
 		   monitor/worker/spec.c \
 		   monitor/worker/machine.c monitor/worker/buffers.c monitor/worker/vm.c monitor/worker/pause.c \
+		   monitor/worker/paging.c \
 		   monitor/worker/vcpu.c monitor/worker/cpuid.c \
 		   monitor/worker/boot_setup.c monitor/worker/boot_pages.c \
 		   monitor/worker/acpi.c \

@@ -44,6 +44,14 @@ static const struct {
 				 "The longest it was stopped for that, in "
 				 "nanoseconds.",
 				 true },
+	[FIGURES_PMEM_FAULTS] = { "pmem_faults",
+				  "Faults in memory that is a disk.", false },
+	[FIGURES_PMEM_CONTINUED] = { "pmem_mapped_pages",
+				     "Pages of it mapped from the cache.",
+				     false },
+	[FIGURES_PMEM_COPIED] = { "pmem_copied_pages",
+				  "Pages of it read from the file after all.",
+				  false },
 };
 
 #define WORD(field) offsetof(struct agent_figures, field)

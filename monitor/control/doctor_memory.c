@@ -5,21 +5,13 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <linux/userfaultfd.h>
 
+#include "memory/uffd.h"
 #include "monitor/control/doctor.h"
-
-#ifndef UFFD_USER_MODE_ONLY
-#define UFFD_USER_MODE_ONLY 1
-#endif
-#ifndef USERFAULTFD_IOC_NEW
-#define USERFAULTFD_IOC_NEW _IO(0xAA, 0x00)
-#endif
 
 #define ENOUGH_MAPS    65530u
 #define ENOUGH_MEMLOCK MIB(8)
@@ -33,29 +25,6 @@ static const struct {
 	{ UFFD_FEATURE_PAGEFAULT_FLAG_WP, "wp" },
 	{ UFFD_FEATURE_THREAD_ID, "thread-id" },
 };
-
-/* @how: out, the way that worked. */
-static int uffd_open(const char **how)
-{
-	int dev = open("/dev/userfaultfd", O_RDWR | O_CLOEXEC);
-	int fd = -1;
-
-	if (dev >= 0) {
-		fd = ioctl(dev, USERFAULTFD_IOC_NEW, O_CLOEXEC);
-		(void)close(dev);
-		*how = "/dev/userfaultfd";
-	}
-	if (fd < 0) {
-		fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
-		*how = "system call";
-	}
-	if (fd < 0 && errno == EPERM) {
-		fd = (int)syscall(SYS_userfaultfd,
-				  O_CLOEXEC | UFFD_USER_MODE_ONLY);
-		*how = NULL; /* user mode only */
-	}
-	return fd < 0 ? -errno : fd;
-}
 
 /* Names of the features that are (or are not) in @have. */
 static size_t list_features(uint64_t have, bool there, char *buf, size_t size)
@@ -89,9 +58,9 @@ static void judge_uffd(struct check *c, uint64_t features, const char *how)
 
 static void probe_uffd(struct check *c)
 {
-	struct uffdio_api api = { .api = UFFD_API };
 	const char *how = NULL;
-	int fd = uffd_open(&how);
+	int fd = uffd_open(O_CLOEXEC, &how), err;
+	uint64_t have = 0;
 
 	if (fd < 0) {
 		check_value(c, fd == -ENOSYS ? VERDICT_ABSENT : VERDICT_WARN,
@@ -101,10 +70,11 @@ static void probe_uffd(struct check *c)
 				"vm.unprivileged_userfaultfd=1");
 		return;
 	}
-	if (ioctl(fd, UFFDIO_API, &api))
-		check_value(c, VERDICT_WARN, "UFFDIO_API: %s", strerror(errno));
+	err = uffd_enable(fd, 0, &have);
+	if (err)
+		check_value(c, VERDICT_WARN, "UFFDIO_API: %s", strerror(-err));
 	else
-		judge_uffd(c, api.features, how);
+		judge_uffd(c, have, how);
 	(void)close(fd);
 }
 

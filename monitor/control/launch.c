@@ -200,8 +200,8 @@ unsigned launch_cached(const struct launch *l, unsigned i,
 	for (unsigned k = 0; k < spec->nr_disks; k++) {
 		bool raw = spec->disks[k].kind == WORKER_DISK_RAW;
 
-		if (!vm->disks[k].no_cache && !vm->disks[k].pmem &&
-		    (!raw || spec->disks[k].read_only))
+		if (!vm->disks[k].no_cache &&
+		    (!raw || spec->disks[k].read_only || spec->disks[k].pmem))
 			out[n++] = (struct vm_cached){ .disk = k, .fd = fd };
 		fd += raw ? 1 : 2;
 	}

@@ -29,7 +29,7 @@
 #include "disco/config.h"
 
 #define FIGURES_NAME  "disco-figures"
-#define FIGURES_MAGIC 0x3253455255474946ull /* "FIGURES2" */
+#define FIGURES_MAGIC 0x3353455255474946ull /* "FIGURES3" */
 
 /* Why KVM_RUN returned. */
 enum figures_exit {
@@ -70,8 +70,11 @@ enum figures_cache_word {
 	FIGURES_SHOWN_PAGES, /* overlays now */
 	FIGURES_MAPPINGS,    /* they take, of the budget */
 	FIGURES_REMOTE_BLOCKS,
-	FIGURES_BROUGHT_PAGES, /* changed for pages of a nearer node */
-	FIGURES_BROUGHT_NS,    /* the longest that stopped the guest */
+	FIGURES_BROUGHT_PAGES,	/* changed for pages of a nearer node */
+	FIGURES_BROUGHT_NS,	/* the longest that stopped the guest */
+	FIGURES_PMEM_FAULTS,	/* of pmem disks, told to us */
+	FIGURES_PMEM_CONTINUED, /* their pages mapped from the cache */
+	FIGURES_PMEM_COPIED,	/* and read from the file after all */
 	FIGURES_NR_CACHE
 };
 
@@ -102,6 +105,12 @@ static inline void figures_count(_Atomic(uint64_t) *count, uint64_t more)
 	uint64_t now = atomic_load_explicit(count, memory_order_relaxed);
 
 	atomic_store_explicit(count, now + more, memory_order_relaxed);
+}
+
+/* Context: the only writer of @count. */
+static inline void figures_set(_Atomic(uint64_t) *count, uint64_t value)
+{
+	atomic_store_explicit(count, value, memory_order_relaxed);
 }
 
 #endif

@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/kvm.h>
+#include <linux/userfaultfd.h>
 #include <seccomp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,9 +74,17 @@ static const struct thread_class classes[] = {
 		     SCMP_SYS(restart_syscall) },
 	  .ioctls = { KVM_IRQ_LINE, KVM_SET_GSI_ROUTING, KVM_IRQFD,
 		      KVM_IOEVENTFD, KVM_SET_USER_MEMORY_REGION,
-		      KVM_GET_DIRTY_LOG },
+		      KVM_GET_DIRTY_LOG,
+		      /* regions that show the buffer cache */
+		      UFFDIO_REGISTER, UFFDIO_CONTINUE, UFFDIO_WAKE },
 	  .moves = true,
 	  .regions = true },
+	{ .name = "pager",
+	  .calls = { SCMP_SYS(write),			/* eventfds */
+		     SCMP_SYS(poll), SCMP_SYS(pread64), /* bases */
+		     SCMP_SYS(clock_gettime), SCMP_SYS(futex), SCMP_SYS(exit),
+		     SCMP_SYS(exit_group), SCMP_SYS(restart_syscall) },
+	  .ioctls = { UFFDIO_COPY, UFFDIO_WAKE } },
 	{ .name = "agent",
 	  .calls = { SCMP_SYS(epoll_wait), SCMP_SYS(epoll_ctl), /* links */
 		     SCMP_SYS(recvmsg), SCMP_SYS(sendmsg),	/* control */

@@ -59,6 +59,8 @@ int sandbox_enter(enum sandbox_class class)
 #else
 	if (class == SANDBOX_VCPU)
 		return install(filter_vcpu, ARRAY_SIZE(filter_vcpu));
+	if (class == SANDBOX_PAGER)
+		return install(filter_pager, ARRAY_SIZE(filter_pager));
 	if (class == SANDBOX_AGENT)
 		return install(filter_agent, ARRAY_SIZE(filter_agent));
 	return install(filter_io, ARRAY_SIZE(filter_io));

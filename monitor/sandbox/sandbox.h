@@ -17,6 +17,7 @@
 enum sandbox_class {
 	SANDBOX_IO,    /* main thread: events, devices, disks */
 	SANDBOX_VCPU,  /* runs a guest CPU and its register accesses */
+	SANDBOX_PAGER, /* serves faults of regions (cowdisk/pager.h) */
 	SANDBOX_AGENT, /* disco-agent: its only thread */
 };
 

@@ -154,7 +154,7 @@ int buffers_create(struct buffers *b, struct vm *vm)
 {
 	int err;
 
-	*b = (struct buffers){ .vm = vm, .pagemap = -1 };
+	*b = (struct buffers){ .vm = vm, .pagemap = -1, .home = NODE_AUTO };
 	b->timer = (struct io_watch){ .fd = -1, .ready = timer_ready };
 	b->pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 	if (b->pagemap < 0)
@@ -202,6 +202,7 @@ static int make_link(struct buffers *b, const struct worker_request *r,
 		return -EPROTO;
 	}
 	cache_set_home(b->cache, r->node);
+	b->home = r->node;
 	err = cache_link(b->cache, fds[0], fds[1], fds[2], fds[3]);
 	if (err || r->node == b->vm->node)
 		return err;
@@ -237,11 +238,6 @@ void buffers_obey(struct buffers *b, const struct worker_request *r,
 			      strerror(-err));
 }
 
-static void put(struct figures_cache *f, enum figures_cache_word i, uint64_t v)
-{
-	atomic_store_explicit(&f->words[i], v, memory_order_relaxed);
-}
-
 void buffers_turned(struct buffers *b)
 {
 	struct figures_cache *f = &b->vm->figures->cache;
@@ -250,19 +246,19 @@ void buffers_turned(struct buffers *b)
 
 	cache_get_stats(b->cache, &c);
 	pmap_get_stats(b->vm->pmap, &p);
-	put(f, FIGURES_HIT_BLOCKS, c.hit_blocks);
-	put(f, FIGURES_OVERLAID_BLOCKS, c.overlaid_blocks);
-	put(f, FIGURES_MISSED_BLOCKS, c.missed_blocks);
-	put(f, FIGURES_DIRECT_BLOCKS, c.direct_blocks);
-	put(f, FIGURES_ASKED, c.asked);
-	put(f, FIGURES_LOST, c.lost);
-	put(f, FIGURES_LATE, c.late);
-	put(f, FIGURES_DEPTH, c.depth);
-	put(f, FIGURES_SHOWN_PAGES, p.overlaid_pages);
-	put(f, FIGURES_MAPPINGS, p.mappings);
-	put(f, FIGURES_REMOTE_BLOCKS, c.remote_blocks);
-	put(f, FIGURES_BROUGHT_PAGES, b->brought);
-	put(f, FIGURES_BROUGHT_NS, b->longest_ns);
+	figures_set(&f->words[FIGURES_HIT_BLOCKS], c.hit_blocks);
+	figures_set(&f->words[FIGURES_OVERLAID_BLOCKS], c.overlaid_blocks);
+	figures_set(&f->words[FIGURES_MISSED_BLOCKS], c.missed_blocks);
+	figures_set(&f->words[FIGURES_DIRECT_BLOCKS], c.direct_blocks);
+	figures_set(&f->words[FIGURES_ASKED], c.asked);
+	figures_set(&f->words[FIGURES_LOST], c.lost);
+	figures_set(&f->words[FIGURES_LATE], c.late);
+	figures_set(&f->words[FIGURES_DEPTH], c.depth);
+	figures_set(&f->words[FIGURES_SHOWN_PAGES], p.overlaid_pages);
+	figures_set(&f->words[FIGURES_MAPPINGS], p.mappings);
+	figures_set(&f->words[FIGURES_REMOTE_BLOCKS], c.remote_blocks);
+	figures_set(&f->words[FIGURES_BROUGHT_PAGES], b->brought);
+	figures_set(&f->words[FIGURES_BROUGHT_NS], b->longest_ns);
 	/* Once over all of memory after pages were shown. */
 	if (c.overlaid_blocks == b->overlaid)
 		return;

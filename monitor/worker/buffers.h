@@ -31,6 +31,7 @@ struct buffers {
 	struct vm *vm; /* [I] */
 	struct cache *cache;
 	struct io_watch ready, timer;
+	nodeid_t home;		/* the cache's; NODE_AUTO: not linked yet */
 	int pagemap;		/* [I] of this process */
 	uint64_t overlaid;	/* blocks ever, when it was swept last */
 	uint64_t left;		/* guest pages of this sweep */

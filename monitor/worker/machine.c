@@ -2,6 +2,7 @@
 #include "monitor/worker/machine.h"
 
 #include "monitor/worker/layout.h"
+#include "monitor/worker/paging.h"
 
 /* Mappings of all pmem disks: a quarter of what Linux allows a process. */
 #define PMEM_MAPPINGS 16384u
@@ -116,8 +117,11 @@ static int add_pmem(struct machine *m, unsigned i, int *fd)
 
 	if (err)
 		return err;
+	m->daxes[i] = dax;
 	err = region_add(&m->vm, &m->regions[i], dax, d->read_only,
 			 d->kind == WORKER_DISK_COW);
+	if (!err && m->vm.pager)
+		err = dax_use_cache(dax, m->buffers.cache, i, m->vm.pager);
 	if (err)
 		return err;
 	err = virtio_pmem_create(&m->vm.host, dax, &m->pmems[i]);
@@ -169,7 +173,10 @@ static int add_disk(struct machine *m, unsigned i, int *fd)
 
 static void turned(struct io_loop *l)
 {
-	buffers_turned(&container_of(l, struct machine, vm.loop)->buffers);
+	struct machine *m = container_of(l, struct machine, vm.loop);
+
+	buffers_turned(&m->buffers);
+	paging_turned(m);
 }
 
 static int add_balloon(struct machine *m)
@@ -200,8 +207,10 @@ int machine_create(struct machine *m, const struct worker_spec *spec,
 	*what = "buffer cache";
 	if (!err && spec->adoptable)
 		err = buffers_create(&m->buffers, &m->vm);
-	if (!err && m->buffers.cache)
+	if (!err && m->buffers.cache) {
 		m->vm.loop.turned = turned;
+		err = paging_create(m);
+	}
 	*what = err ? *what : "disks";
 	for (unsigned i = 0; !err && i < spec->nr_disks; i++)
 		err = add_disk(m, i, &fd);
@@ -209,6 +218,23 @@ int machine_create(struct machine *m, const struct worker_spec *spec,
 		return err;
 	*what = "balloon";
 	return add_balloon(m);
+}
+
+int machine_drain(struct machine *m, int ms)
+{
+	int err = 0;
+
+	for (unsigned i = 0; i < m->vm.spec->nr_disks && !err; i++)
+		if (m->disks[i])
+			err = virtio_blk_drain(m->disks[i], ms);
+	return err;
+}
+
+void machine_go_on(struct machine *m)
+{
+	for (unsigned i = 0; i < m->vm.spec->nr_disks; i++)
+		if (m->disks[i])
+			virtio_blk_go_on(m->disks[i]);
 }
 
 int machine_settle(struct machine *m)

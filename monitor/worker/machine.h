@@ -16,6 +16,8 @@
 #include "monitor/worker/buffers.h"
 #include "monitor/worker/vm.h"
 
+#define MACHINE_DRAIN_MS 2000 /* a request that takes longer is stuck */
+
 struct machine {
 	struct vm vm;
 	struct console console;
@@ -27,8 +29,10 @@ struct machine {
 	/* A disk is one or the other. */
 	struct virtio_blk *disks[VM_MAX_DISKS];
 	struct virtio_pmem *pmems[VM_MAX_DISKS];
+	struct dax *daxes[VM_MAX_DISKS]; /* theirs */
 	struct vm_region regions[VM_MAX_DISKS];
 	struct buffers buffers;
+	struct io_watch faults; /* vm.pager's */
 };
 
 /**
@@ -42,6 +46,17 @@ struct machine {
  */
 MUST_CHECK int machine_create(struct machine *m, const struct worker_spec *spec,
 			      const char **what);
+
+/**
+ * machine_drain() - no request of a disk is under way any more
+ * @ms: for how long to wait, a request
+ *
+ * Context: I/O thread, so none is started meanwhile; then call
+ * machine_go_on(), whatever this returned.
+ * Return: 0; -ETIMEDOUT; -errno of poll().
+ */
+MUST_CHECK int machine_drain(struct machine *m, int ms);
+void machine_go_on(struct machine *m);
 
 /**
  * machine_settle() - flush what has to outlive the worker

@@ -19,6 +19,7 @@
 #include "monitor/worker/adopt.h"
 #include "monitor/worker/boot_setup.h"
 #include "monitor/worker/machine.h"
+#include "monitor/worker/paging.h"
 #include "monitor/worker/rehome.h"
 #include "monitor/worker/spec.h"
 #include "monitor/worker/stats.h"
@@ -131,8 +132,10 @@ static void obey(const struct worker_request *r, const int fds[REQUEST_FDS])
 	case WORKER_REQ_CACHE_END:
 	case WORKER_REQ_LINK:
 	case WORKER_REQ_UNLINK:
-		if (machine.buffers.cache)
-			buffers_obey(&machine.buffers, r, fds);
+		if (!machine.buffers.cache)
+			break;
+		buffers_obey(&machine.buffers, r, fds);
+		paging_look(&machine);
 		break;
 	}
 }
@@ -206,7 +209,9 @@ static void run(void)
 	int err;
 
 	send_stats(WORKER_STARTED, false);
-	err = vm_start(&machine.vm);
+	err = paging_start(&machine);
+	if (!err)
+		err = vm_start(&machine.vm);
 	if (!err)
 		err = sandbox_enter(SANDBOX_IO);
 	if (!err)

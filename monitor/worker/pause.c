@@ -3,6 +3,7 @@
 
 #include <sys/ioctl.h>
 
+#include "cowdisk/pager.h"
 #include "monitor/worker/vcpu.h"
 #include "monitor/worker/vm.h"
 
@@ -19,10 +20,17 @@ void park_destroy(struct park *p)
 	(void)pthread_mutex_destroy(&p->lock);
 }
 
+void vm_hurry(struct vm *vm, bool on)
+{
+	if (vm->pager)
+		pager_hurry(vm->pager, on);
+}
+
 void vm_park(struct vm *vm, uint32_t reason)
 {
 	struct park *p = &vm->park;
 
+	vm_hurry(vm, true);
 	(void)pthread_mutex_lock(&p->lock);
 	p->reasons |= reason;
 	for (unsigned i = 0; i < vm->nr_vcpus; i++)
@@ -30,6 +38,7 @@ void vm_park(struct vm *vm, uint32_t reason)
 	while (p->nr_out < vm->nr_vcpus)
 		(void)pthread_cond_wait(&p->changed, &p->lock);
 	(void)pthread_mutex_unlock(&p->lock);
+	vm_hurry(vm, false);
 }
 
 void vm_unpark(struct vm *vm, uint32_t reason)

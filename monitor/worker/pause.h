@@ -34,6 +34,15 @@ struct park {
 	unsigned nr_out;  /* [L:lock] vCPUs that wait, or are gone for good */
 };
 
+/**
+ * vm_hurry() - faults in regions are not for the I/O thread to serve
+ *
+ * It is about to wait for threads that may be in one: a vCPU whose KVM_RUN
+ * waits for a page is not interrupted by a kick (Linux 6.1). Nests.
+ * Context: I/O thread.
+ */
+void vm_hurry(struct vm *vm, bool on);
+
 void park_init(struct park *p);
 void park_destroy(struct park *p);
 

@@ -12,10 +12,10 @@
 
 #include "disco/clock.h"
 #include "memory/ram_bind.h"
+#include "monitor/worker/paging.h"
 #include "numa/bind.h"
 
 #define MAX_SEGMENTS 4
-#define DRAIN_MS     2000
 
 /* A part of the program that is never written: whole pages of its file. */
 struct segment {
@@ -133,28 +133,28 @@ static int rebase_pages(struct vm *vm, int boot)
 int rehome(struct machine *m, nodeid_t node, int boot, uint64_t *stall_ns)
 {
 	struct vm *vm = &m->vm;
-	int code = check_code(), err = 0;
+	int code = check_code(), err;
 	uint64_t start;
 
 	if (code && code != -ESTALE)
 		return code;
 	start = clock_now_ns();
 	vm_park(vm, PARK_MOVE);
+	vm_hurry(vm, true);
 	/* No writer of guest memory is left when the disks are at rest. */
-	for (unsigned i = 0; i < vm->spec->nr_disks && !err; i++)
-		if (m->disks[i])
-			err = virtio_blk_drain(m->disks[i], DRAIN_MS);
+	err = machine_drain(m, MACHINE_DRAIN_MS);
 	if (!err && !code)
 		err = remap_code();
 	if (!err)
 		err = rebase_pages(vm, boot);
 	if (!err)
+		paging_rebase(m);
+	if (!err)
 		err = vm_remake_slots(vm);
+	vm_hurry(vm, false);
 	vm_unpark(vm, PARK_MOVE);
 	*stall_ns = clock_now_ns() - start;
-	for (unsigned i = 0; i < vm->spec->nr_disks; i++)
-		if (m->disks[i])
-			virtio_blk_go_on(m->disks[i]);
+	machine_go_on(m);
 	buffers_moved(&m->buffers);
 	if (!err)
 		vm->node = node;

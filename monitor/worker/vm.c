@@ -351,6 +351,8 @@ int vm_start(struct vm *vm)
 
 void vm_join(struct vm *vm)
 {
+	/* From now on the pager serves all faults: nobody else is there to. */
+	vm_hurry(vm, true);
 	/* vCPUs look at vm_stopping() before each KVM_RUN. */
 	vm_unpark(vm, UINT32_MAX);
 	for (unsigned i = 0; i < vm->nr_vcpus; i++)

@@ -30,6 +30,7 @@
 
 #define VM_MAX_MSI_ROUTES 256
 
+struct pager;
 struct vm;
 
 struct vcpu {
@@ -55,8 +56,9 @@ struct vm {
 	struct boot_others others;	/* I/O thread */
 	struct vm_region *regions[RAM_MAX_WINDOWS]; /* [I] memory above it */
 	unsigned nr_regions;			    /* [I] */
-	struct region shown;			    /* [I] what control reads */
-	struct figures *figures;		    /* [I] in it */
+	struct pager *pager; /* [I] of the regions; NULL: files are mapped */
+	struct region shown; /* [I] what control reads */
+	struct figures *figures; /* [I] in it */
 	struct io_loop loop;
 	struct io_bus pio, mmio; /* [I] */
 	struct pci_bus pci;

@@ -37,13 +37,13 @@ print(sum(x["cache"][key] for x in (s["agents"] if who == "agents" else
 }
 
 # start_script NAME ARG... - a guest that runs the script on stdin; its console
-# goes to $WORK/console-NAME
+# goes to $WORK/console-NAME; its root disk is ROOT_HOW (ro)
 start_script()
 {
 	local name=$1
 	shift
 	start_detached "$name" "disco.sh=$(base64 -w0)" \
-		--disk "path=$ROOT_DISK,ro" "$@" || return 1
+		--disk "path=$ROOT_DISK,${ROOT_HOW:-ro}" "$@" || return 1
 	timeout 900 "$DISCO" console --no-input "$name" \
 		>"$WORK/console-$name" 2>&1 &
 }

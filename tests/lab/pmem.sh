@@ -2,6 +2,7 @@
 # shellcheck shell=bash
 #
 # Tests with disks that are memory of the guest (virtio-pmem, DAX).
+# t_pmem_from_cache needs monitor.sh, cache.sh and move.sh.
 
 # make_dax_base FILE - as make_base, with blocks of a page, which DAX needs; of
 # a length that is no multiple of anything the region is
@@ -150,4 +151,88 @@ t_pmem_shared()
 	done
 	[[ $(sha256sum <"$WORK/base") == "$before" ]] ||
 		fail 'the base has changed'
+}
+
+# checksums_ok NAME N - so many checksums of the root of a guest were right
+checksums_ok()
+{
+	(($(grep -c 'checksum ok' "$WORK/console-$1") == $2)) ||
+		fail "$1: $(tail -n 3 "$WORK/console-$1")"
+}
+
+# A guest with its root on a block device and two with it in memory: the image
+# is read once, and is once in memory. Then one of them changes node.
+t_pmem_from_cache()
+{
+	local image reads present i
+	image=$(stat -c %s "$ROOT_DISK")
+	start_monitor --balance=off --cache=300M || return 1
+	start_told blk --memory 192M,node=0 || return 1
+	ROOT_HOW=ro,pmem start_told ro --memory 192M,node=0 || return 1
+	ROOT_HOW=snapshot,pmem start_told rw --memory 192M,node=0 || return 1
+	for i in blk ro rw; do
+		wait_lines 1 'TOLD begin' "$WORK/console-$i" 120 || return 1
+	done
+	for i in blk ro rw; do
+		tell $i 200 /usr/lib/disco/checksum && checksums_ok $i 1 ||
+			return 1
+	done
+	for i in ro rw; do
+		echo "# $i: $(cache_figure $i pmem_faults) faults," \
+			"$(cache_figure $i pmem_mapped_pages) pages mapped," \
+			"$(cache_figure $i pmem_copied_pages) copied"
+		(($(cache_figure $i pmem_mapped_pages) > 1000)) ||
+			fail "$i: $(cache_figure $i pmem_mapped_pages) pages" \
+				"of the cache are mapped" || return 1
+	done
+	reads=$(cache_figure agents read_bytes)
+	present=$(cache_figure agents present_blocks)
+	echo "# $reads bytes read, $present blocks present, image of $image"
+	((reads * 100 <= image * 105)) ||
+		fail "$reads bytes read of an image of $image" || return 1
+	((present > 1000 && present * 4096 <= image + 4096)) ||
+		fail "$present blocks of an image of $image" || return 1
+	# To memory of another node: read there anew, or copied.
+	do_move ro 1 || return 1
+	tell ro 200 /usr/lib/disco/checksum && checksums_ok ro 2 || return 1
+	tell rw 200 /usr/lib/disco/checksum && checksums_ok rw 2 || return 1
+	stop_monitor
+}
+
+# Too little room for the image: what is taken away comes again, and is right.
+t_pmem_evicted()
+{
+	local evicted
+	start_monitor --balance=off --cache=24M || return 1
+	ROOT_HOW=ro,pmem start_told e --memory 192M,node=0 || return 1
+	wait_lines 1 'TOLD begin' "$WORK/console-e" 120 || return 1
+	tell e 400 '/usr/lib/disco/checksum; /usr/lib/disco/checksum' &&
+		checksums_ok e 2 || return 1
+	evicted=$(cache_figure agents evicted_blocks)
+	echo "# $evicted blocks evicted, $(cache_figure e pmem_faults) faults," \
+		"$(cache_figure e pmem_mapped_pages) pages mapped," \
+		"$(cache_figure e pmem_copied_pages) copied"
+	((evicted > 1000)) || fail "only $evicted blocks were evicted" ||
+		return 1
+	stop_monitor
+}
+
+# An agent that dies, again and again, costs time.
+t_pmem_agents_killed()
+{
+	local i
+	start_monitor --balance=off --cache=64M || return 1
+	ROOT_HOW=snapshot,pmem start_script d --memory 192M,node=0 <<-'G'
+	for i in 1 2 3; do
+		/usr/lib/disco/checksum
+	done
+	G
+	wait_lines 1 'DISCO-GUEST userspace' "$WORK/console-d" 100 || return 1
+	for i in 1 2 3; do
+		sleep 2
+		kill_agents || return 1
+	done
+	wait_state d ended 300 || return 1
+	checksums_ok d 3 || return 1
+	stop_monitor
 }

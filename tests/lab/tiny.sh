@@ -2,6 +2,7 @@
 # shellcheck shell=bash
 #
 # Tests with the tiny guests of tests/guest: one property each.
+# t_tiny_pmem_from_cache needs monitor.sh and cache.sh.
 
 GUESTS=${DISCO%/*}/guest
 
@@ -33,22 +34,22 @@ words()
 	od -An -tx8 -v -w8 -j "$2" -N $(($1 * 8)) "$3" | tr -d ' '
 }
 
-t_tiny_pmem()
+# make_words FILE COUNT - what the guest "pmem" expects
+make_words()
 {
-	local before nr=400000 # no multiple of a page
-	python3 - "$nr" >"$WORK/base" <<-'P'
+	python3 - "$2" >"$1" <<-'P'
 	import struct, sys
 	for i in range(int(sys.argv[1])):
 	    sys.stdout.buffer.write(struct.pack(
 	        "<Q", (i + 1) * 0x9e3779b97f4a7c15 & (1 << 64) - 1))
 	P
-	before=$(sha256sum <"$WORK/base")
-	rm -f "$WORK/a.cow" "$WORK/exported"
-	"$DISCO" image create "$WORK/base" "$WORK/a.cow" || return 1
-	tiny pmem 0 --cmdline "words=$nr" \
-		--disk "path=$WORK/base,cow=$WORK/a.cow,pmem" \
-		--disk "path=$WORK/base,snapshot,pmem" \
-		--disk "path=$WORK/base,ro,pmem" || return 1
+}
+
+# pmem_was_flushed SUM - what the guest "pmem" leaves in a.cow over base, which
+# has the sum that it had
+pmem_was_flushed()
+{
+	rm -f "$WORK/exported"
 	"$DISCO" image export "$WORK/base" "$WORK/a.cow" "$WORK/exported" &&
 		[[ $(words 1 8000 "$WORK/exported") == 000000000f1a54ed ]] ||
 		fail "what was flushed: $(words 1 8000 "$WORK/exported")" ||
@@ -57,8 +58,48 @@ t_tiny_pmem()
 		fail "at the end: $(words 1 16000 "$WORK/exported")" || return 1
 	(($(cmp -l "$WORK/base" "$WORK/exported" | wc -l) <= 16)) ||
 		fail 'more than two words have changed' || return 1
-	[[ $(sha256sum <"$WORK/base") == "$before" ]] ||
-		fail 'the base has changed'
+	[[ $(sha256sum <"$WORK/base") == "$1" ]] || fail 'the base has changed'
+}
+
+t_tiny_pmem()
+{
+	local before nr=400000 # no multiple of a page
+	make_words "$WORK/base" "$nr" || return 1
+	before=$(sha256sum <"$WORK/base")
+	rm -f "$WORK/a.cow"
+	"$DISCO" image create "$WORK/base" "$WORK/a.cow" || return 1
+	tiny pmem 0 --cmdline "words=$nr" \
+		--disk "path=$WORK/base,cow=$WORK/a.cow,pmem" \
+		--disk "path=$WORK/base,snapshot,pmem" \
+		--disk "path=$WORK/base,ro,pmem" || return 1
+	pmem_was_flushed "$before"
+}
+
+# The same guest out of the buffer cache: three disks read the image once.
+t_tiny_pmem_from_cache()
+{
+	local before reads mapped nr=400000
+	make_words "$WORK/base" "$nr" || return 1
+	before=$(sha256sum <"$WORK/base")
+	rm -f "$WORK/a.cow"
+	"$DISCO" image create "$WORK/base" "$WORK/a.cow" || return 1
+	start_monitor --balance=off --cache=64M || return 1
+	"$DISCO" run -d --name p --kernel "$GUESTS/pmem.elf" \
+		--memory 64M,node=0 --cmdline "words=$nr" \
+		--disk "path=$WORK/base,cow=$WORK/a.cow,pmem" \
+		--disk "path=$WORK/base,snapshot,pmem" \
+		--disk "path=$WORK/base,ro,pmem" >/dev/null 2>&1 || return 1
+	wait_state p ended 100 || return 1
+	reads=$(cache_figure agents read_bytes)
+	mapped=$(cache_figure p pmem_mapped_pages)
+	echo "# $reads bytes read, $mapped pages mapped," \
+		"$(cache_figure p pmem_copied_pages) copied"
+	timeout 2 "$DISCO" console --no-input p >"$WORK/o" 2>&1
+	want_line 'PASS pmem' "$WORK/o" || return 1
+	((mapped > 800)) || fail "only $mapped pages are mapped" || return 1
+	((reads <= 400000 * 8 + 4096)) || fail "$reads bytes read" || return 1
+	pmem_was_flushed "$before" || return 1
+	stop_monitor
 }
 
 t_tiny_triple_fault()

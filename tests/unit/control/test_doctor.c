@@ -3,7 +3,7 @@
 // LINK: monitor/control/doctor_kvm.c monitor/control/doctor_numa.c
 // LINK: monitor/control/doctor_memory.c monitor/control/doctor_perf.c
 // LINK: monitor/control/doctor_sandbox.c numa/topology.c numa/bind.c
-// LINK: -lhwloc -ljansson
+// LINK: memory/uffd.c -lhwloc -ljansson
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -22,16 +22,21 @@
 
 static char image[] = "/tmp/disco-image-XXXXXX";
 
-static void start_reader(const char *name, const char *more)
+static void start_reader_of(const char *name, const char *how, const char *more)
 {
 	char body[512];
 
 	(void)snprintf(body, sizeof(body),
 		       "{\"name\":\"%s\",\"kernel\":\"/kernel\","
 		       "\"memory\":\"16M\",\"disks\":[{\"path\":\"%s\","
-		       "\"ro\":true}]%s}",
-		       name, image, more);
+		       "%s}]%s}",
+		       name, image, how, more);
 	json_decref(call("POST", "/v1/vms", body));
+}
+
+static void start_reader(const char *name, const char *more)
+{
+	start_reader_of(name, "\"ro\":true", more);
 }
 
 /* Of a VM, or with NULL of the first agent; -1: not known. */
@@ -121,6 +126,23 @@ static void groups_read_for_themselves(void **state)
 	vm_call("reader.d", "kill");
 }
 
+/* With those that are block devices: the image is read once. */
+static void pmem_disks_are_of_the_cache(void **state)
+{
+	(void)state;
+	start_reader("reader.g", "");
+	reaches("reader.g", "hit_blocks", 20000);
+	reaches(NULL, "present_blocks", IMAGE_BLOCKS);
+	start_reader_of("reader.h", "\"pmem\":true,\"ro\":true", "");
+	start_reader_of("reader.i", "\"pmem\":true,\"snapshot\":true", "");
+	reaches("reader.h", "hit_blocks", 1000);
+	reaches("reader.i", "hit_blocks", 1000);
+	assert_int_equal(cache_figure(NULL, "present_blocks"), IMAGE_BLOCKS);
+	vm_call("reader.g", "kill");
+	vm_call("reader.h", "kill");
+	vm_call("reader.i", "kill");
+}
+
 /* It reads on, from the file; the others through the cache. */
 static void who_scribbles_is_dropped(void **state)
 {
@@ -200,6 +222,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		WITH_MONITOR(two_vms_read_an_image_once),
 		WITH_MONITOR(groups_read_for_themselves),
+		WITH_MONITOR(pmem_disks_are_of_the_cache),
 		WITH_MONITOR(who_scribbles_is_dropped),
 		WITH_MONITOR(an_agent_that_died_is_replaced),
 	};

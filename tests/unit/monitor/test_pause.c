@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-// LINK: monitor/worker/pause.c
+// LINK: monitor/worker/pause.c cowdisk/pager.c memory/uffd.c
 /*
  * Parking vCPUs, with threads in place of vCPUs: "KVM_RUN" is a loop that
  * ends when immediate_exit is set.
  */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
+#include "cowdisk/pager.h"
+#include "memory/uffd.h"
 #include "monitor/worker/vcpu.h"
 #include "monitor/worker/vm.h"
 #include "tests/unit/support.h"
@@ -23,6 +26,7 @@ static struct {
 	_Atomic uint64_t entered;
 } fakes[VCPUS];
 static _Atomic bool stop;
+static uint8_t *_Atomic touch; /* vCPU 0 does in the guest; NULL: nothing */
 
 void vcpu_kick(struct vcpu *c)
 {
@@ -37,6 +41,8 @@ static void *vcpu_thread(void *arg)
 	while (!atomic_load(&stop)) {
 		atomic_store(&fakes[i].inside, true);
 		atomic_fetch_add(&fakes[i].entered, 1);
+		if (i == 0 && atomic_load(&touch))
+			(void)*(volatile uint8_t *)atomic_load(&touch);
 		while (!__atomic_load_n(&c->run->immediate_exit,
 					__ATOMIC_RELAXED))
 			(void)usleep(1);
@@ -137,6 +143,87 @@ static void a_parked_guest_can_be_ended(void **state)
 	vm_park(&vm, PARK_PAUSE);
 }
 
+static void *pager_thread(void *p)
+{
+	pager_run(p);
+	return NULL;
+}
+
+static void never_served(struct pager_region *r, struct pager_fault *f)
+{
+	(void)r;
+	(void)f;
+	fail_msg("the I/O thread was parking");
+}
+
+#define PAGES 8u
+
+/* Of a disk that is memory: what is touched faults. */
+static void make_region(struct pager_region *r, struct pager *p)
+{
+	int memory = memfd_create("memory", MFD_CLOEXEC);
+
+	*r = (struct pager_region){ .nr_pages = PAGES, .serve = never_served };
+	r->base = memfd_create("base", MFD_CLOEXEC);
+	assert_int_equal(ftruncate(r->base, PAGES * PAGE_BYTES), 0);
+	assert_int_equal(ftruncate(memory, PAGES * PAGE_BYTES), 0);
+	r->hva = mmap(NULL, PAGES * PAGE_BYTES, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE, memory, 0);
+	assert_ptr_not_equal(r->hva, MAP_FAILED);
+	(void)close(memory);
+	assert_int_equal(
+		uffd_register(pager_uffd(p), r->hva, PAGES * PAGE_BYTES), 0);
+	assert_int_equal(pager_add(p, r), 0);
+}
+
+static void wait_fault(const struct pager *p, uint64_t faults)
+{
+	struct pager_stats s;
+
+	do {
+		(void)usleep(100);
+		pager_get_stats(p, &s);
+	} while (s.faults < faults);
+}
+
+/* A kick does not end a fault; the I/O thread waits, and cannot serve it. */
+static void a_vcpu_in_a_fault_can_be_parked(void **state)
+{
+	struct pager_region r;
+	struct pager *p;
+	pthread_t thread;
+	uint64_t start_ns, took_ns;
+	int err = pager_create(&p);
+
+	(void)state;
+	if (err) {
+		join();
+		SKIP("no userfaultfd: %s", strerror(-err));
+	}
+	make_region(&r, p);
+	assert_int_equal(pthread_create(&thread, NULL, pager_thread, p), 0);
+	vm.pager = p;
+	start_ns = clock_now_ns();
+	vm_park(&vm, PARK_PAUSE);
+	for (unsigned i = 0; i < PAGES; i++) {
+		atomic_store(&touch, r.hva + i * PAGE_BYTES);
+		vm_unpark(&vm, PARK_PAUSE);
+		wait_fault(p, i + 1);
+		vm_park(&vm, PARK_PAUSE);
+		expect_out();
+	}
+	took_ns = clock_now_ns() - start_ns;
+	atomic_store(&touch, NULL);
+	join();
+	/* Not one patience each. */
+	assert_true(took_ns < PAGES / 2 * PAGER_PATIENCE_NS);
+	pager_stop(p);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	(void)munmap(r.hva, PAGES * PAGE_BYTES);
+	(void)close(r.base);
+	pager_destroy(p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -145,6 +232,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			it_goes_on_when_no_reason_is_left, start, end),
 		cmocka_unit_test_setup_teardown(a_parked_guest_can_be_ended,
+						start, end),
+		cmocka_unit_test_setup_teardown(a_vcpu_in_a_fault_can_be_parked,
 						start, end),
 	};
 

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <linux/io_uring.h>
 #include <linux/kvm.h>
+#include <linux/userfaultfd.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -363,6 +364,39 @@ static void agent_is_killed(void **state)
 				 SIGSYS);
 }
 
+static void do_uffd_register(void)
+{
+	(void)syscall(SYS_ioctl, -1, UFFDIO_REGISTER, NULL);
+}
+
+static void do_poll(void)
+{
+	(void)syscall(SYS_poll, NULL, 0, 0);
+}
+
+/* It reads files, and answers faults. */
+static void pager_is_killed(void **state)
+{
+	void (*const calls[])(void) = {
+		do_send,	 do_move_pages,	  do_accept4,
+		do_dup3,	 do_mbind,	  do_memory_slot,
+		do_move_code,	 do_get_seals,	  do_fstatfs,
+		do_allocate,	 do_truncate,	  do_io_uring_register,
+		do_epoll_create, do_memfd_create, do_uffd_register,
+	};
+
+	(void)state;
+	expect_all_killed(SANDBOX_PAGER);
+	for (size_t i = 0; i < ARRAY_SIZE(calls); i++)
+		assert_int_equal(WTERMSIG(in_child(SANDBOX_PAGER, calls[i])),
+				 SIGSYS);
+	assert_int_equal(in_child(SANDBOX_PAGER, do_pread), 0);
+	assert_int_equal(in_child(SANDBOX_PAGER, do_poll), 0);
+	assert_int_equal(in_child(SANDBOX_IO, do_uffd_register), 0);
+	assert_int_equal(WTERMSIG(in_child(SANDBOX_VCPU, do_uffd_register)),
+			 SIGSYS);
+}
+
 /* --- what they need does work --- */
 
 static int event_fd, epoll_fd, timer_fd, pair[2], disk_fd;
@@ -545,6 +579,7 @@ int main(void)
 		cmocka_unit_test(vcpu_thread_is_killed),
 		cmocka_unit_test(vcpu_thread_has_no_files_and_sockets),
 		cmocka_unit_test(agent_is_killed),
+		cmocka_unit_test(pager_is_killed),
 		cmocka_unit_test(needed_calls_work),
 		cmocka_unit_test(agent_calls_work),
 		cmocka_unit_test(io_calls_work),

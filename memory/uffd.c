@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "memory/uffd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#ifndef UFFD_USER_MODE_ONLY
+#define UFFD_USER_MODE_ONLY 1
+#endif
+#ifndef USERFAULTFD_IOC_NEW
+#define USERFAULTFD_IOC_NEW _IO(0xAA, 0x00)
+#endif
+
+int uffd_open(int flags, const char **how)
+{
+	int dev = open("/dev/userfaultfd", O_RDWR | O_CLOEXEC);
+	int fd = -1;
+
+	if (dev >= 0) {
+		fd = ioctl(dev, USERFAULTFD_IOC_NEW, flags);
+		(void)close(dev);
+		*how = "/dev/userfaultfd";
+	}
+	if (fd < 0) {
+		fd = (int)syscall(SYS_userfaultfd, flags);
+		*how = "system call";
+	}
+	if (fd < 0 && errno == EPERM) {
+		fd = (int)syscall(SYS_userfaultfd, flags | UFFD_USER_MODE_ONLY);
+		*how = NULL;
+	}
+	return fd < 0 ? -errno : fd;
+}
+
+int uffd_enable(int fd, uint64_t features, uint64_t *have)
+{
+	struct uffdio_api api = { .api = UFFD_API, .features = features };
+
+	if (ioctl(fd, UFFDIO_API, &api) < 0)
+		return -errno;
+	*have = api.features;
+	return 0;
+}
+
+static struct uffdio_range range_of(const void *at, uint64_t bytes)
+{
+	return (struct uffdio_range){ (uintptr_t)at, bytes };
+}
+
+int uffd_register(int fd, void *at, uint64_t bytes)
+{
+	struct uffdio_register r = { .range = range_of(at, bytes),
+				     .mode = UFFDIO_REGISTER_MODE_MISSING |
+					     UFFDIO_REGISTER_MODE_MINOR };
+
+	return ioctl(fd, UFFDIO_REGISTER, &r) < 0 ? -errno : 0;
+}
+
+/* Return: bytes that are done; -errno: not one. */
+static int64_t continue_some(int fd, const uint8_t *at, uint64_t bytes)
+{
+	struct uffdio_continue c = { .range = range_of(at, bytes) };
+
+	if (ioctl(fd, UFFDIO_CONTINUE, &c) == 0)
+		return (int64_t)bytes;
+	/* EAGAIN: a part was done, or the mappings are being changed. */
+	if (c.mapped > 0)
+		return c.mapped;
+	return -errno;
+}
+
+int uffd_continue(int fd, void *at, uint64_t bytes, uint64_t *pages)
+{
+	uint8_t *p = at, *end = p + bytes;
+
+	while (p < end) {
+		int64_t n = continue_some(fd, p, (uint64_t)(end - p));
+
+		if (n < 0 && n != -EEXIST)
+			return (int)n;
+		if (n > 0)
+			*pages += (uint64_t)n / PAGE_BYTES;
+		p += n > 0 ? n : (int64_t)PAGE_BYTES;
+	}
+	return 0;
+}
+
+int uffd_copy(int fd, void *at, const void *from)
+{
+	struct uffdio_copy c = { .dst = (uintptr_t)at,
+				 .src = (uintptr_t)from,
+				 .len = PAGE_BYTES };
+
+	return ioctl(fd, UFFDIO_COPY, &c) < 0 ? -errno : 0;
+}
+
+void uffd_wake(int fd, void *at)
+{
+	struct uffdio_range r = range_of(at, PAGE_BYTES);
+
+	/* Fails for what is no page of this process. */
+	(void)ioctl(fd, UFFDIO_WAKE, &r);
+}
