@@ -19,7 +19,9 @@ struct hold {
 	struct hold *next;
 	uint64_t id;
 	uint64_t store; /* its id */
+	uint64_t sync;	/* what is waited for, until its worker has the map */
 	nodeid_t node;
+	int lease; /* for its writer; -1: it has it */
 	int lease_ro;
 };
 
@@ -71,8 +73,8 @@ static int tell_store(struct monitor *m, const struct image *im,
 	return tell_agent(m, &r, fds, ARRAY_SIZE(fds));
 }
 
-static int tell_end(struct monitor *m, nodeid_t node,
-		    enum agent_request_kind kind, uint64_t id)
+static int tell_id(struct monitor *m, nodeid_t node,
+		   enum agent_request_kind kind, uint64_t id)
 {
 	const struct agent_request r = { .kind = kind, .node = node, .id = id };
 
@@ -91,23 +93,34 @@ static int tell_reader(struct monitor *m, const struct guest_disk *d,
 	return tell_agent(m, &r, &h->lease_ro, 1);
 }
 
-/* A link without a channel, for its reader alone. */
+/*
+ * A link without a channel, for its reader alone. It has to be looked at
+ * before the first lease is taken: messages to an agent and a worker have no
+ * order, so the worker gets the map when the agent has said that it is
+ * (AGENT_SYNCED).
+ */
 static int tell_hold(struct monitor *m, const struct guest_disk *d,
-		     const struct hold *h)
+		     struct hold *h)
 {
 	const struct agent_request r = { .kind = AGENT_LINK,
 					 .node = h->node,
 					 .id = h->id };
 	int err = tell_agent(m, &r, NULL, 0);
 
-	return err ? err : tell_reader(m, d, h, h->id);
+	if (!err)
+		err = tell_reader(m, d, h, h->id);
+	if (err || h->lease < 0)
+		return err;
+	h->sync = ++m->caches.last_id;
+	return tell_id(m, h->node, AGENT_SYNC, h->sync);
 }
 
 /* --- holds --- */
 
 static void hold_free(struct monitor *m, struct hold *h)
 {
-	(void)!tell_end(m, h->node, AGENT_LINK_END, h->id);
+	(void)!tell_id(m, h->node, AGENT_LINK_END, h->id);
+	close_fd(&h->lease);
 	close_fd(&h->lease_ro);
 	free(h);
 }
@@ -115,11 +128,6 @@ static void hold_free(struct monitor *m, struct hold *h)
 static int hold_make(struct monitor *m, const struct guest *g,
 		     struct guest_disk *d, const struct store *s)
 {
-	struct worker_request r = { .kind = WORKER_REQ_CACHE,
-				    .node = s->node,
-				    .disk = d->nr,
-				    .bytes = d->image->key.bytes };
-	int fds[] = { s->memory_ro, s->presence_ro, -1 };
 	struct hold *h = calloc(1, sizeof(*h));
 	int err;
 
@@ -130,16 +138,12 @@ static int hold_make(struct monitor *m, const struct guest *g,
 			    .node = s->node };
 	err = cache_region("disco-lease",
 			   lease_map_bytes(image_blocks(d->image)),
-			   g->record.node, &fds[2], &h->lease_ro);
+			   g->record.node, &h->lease, &h->lease_ro);
 	if (err) {
 		free(h);
 		return err;
 	}
-	/* The agent first: it has to see every lease. */
 	err = tell_hold(m, d, h);
-	if (!err)
-		err = tell_worker(g, &r, fds, ARRAY_SIZE(fds));
-	(void)close(fds[2]);
 	if (err) {
 		hold_free(m, h);
 		return err;
@@ -147,6 +151,26 @@ static int hold_make(struct monitor *m, const struct guest *g,
 	h->next = d->holds;
 	d->holds = h;
 	return 0;
+}
+
+/* The agent looks at it: its worker may write it. */
+static int hand_over(const struct guest *g, const struct guest_disk *d,
+		     struct hold *h)
+{
+	const struct store *s = store_on(d->image, h->node);
+	const struct worker_request r = { .kind = WORKER_REQ_CACHE,
+					  .node = h->node,
+					  .disk = d->nr,
+					  .bytes = d->image->key.bytes };
+	int err = -ENOENT;
+
+	if (s && s->id == h->store) {
+		const int fds[] = { s->memory_ro, s->presence_ro, h->lease };
+
+		err = tell_worker(g, &r, fds, ARRAY_SIZE(fds));
+	}
+	close_fd(&h->lease);
+	return err;
 }
 
 static const struct hold *hold_of(const struct guest_disk *d,
@@ -202,7 +226,7 @@ static void store_drop(struct monitor *m, struct image *im, struct store *s)
 
 	/* First: with a reader less its agent would punch what that one uses.
 	 */
-	(void)!tell_end(m, s->node, AGENT_STORE_END, s->id);
+	(void)!tell_id(m, s->node, AGENT_STORE_END, s->id);
 	for (struct guest *g = m->guests; g; g = g->next)
 		for (struct guest_disk *d = g->cache.disks; d; d = d->next)
 			if (d->image == im)
@@ -289,10 +313,20 @@ static void unlink_guest(struct monitor *m, struct guest *g, bool tell)
 	g->cache.linked = false;
 	if (tell && !g->ended)
 		(void)!tell_worker(g, &r, NULL, 0);
-	(void)!tell_end(m, g->cache.home, AGENT_LINK_END, g->cache.link);
+	(void)!tell_id(m, g->cache.home, AGENT_LINK_END, g->cache.link);
 }
 
-static int link_guest(struct monitor *m, struct guest *g, nodeid_t node)
+/* Has it all lease maps? Else it would ask for what other nodes have. */
+static bool holds_ready(const struct guest *g)
+{
+	for (const struct guest_disk *d = g->cache.disks; d; d = d->next)
+		for (const struct hold *h = d->holds; h; h = h->next)
+			if (h->lease >= 0)
+				return false;
+	return true;
+}
+
+static int link_now(struct monitor *m, struct guest *g, nodeid_t node)
 {
 	const struct worker_request w = { .kind = WORKER_REQ_LINK,
 					  .node = node };
@@ -303,6 +337,7 @@ static int link_guest(struct monitor *m, struct guest *g, nodeid_t node)
 	int err;
 
 	unlink_guest(m, g, false); /* the new one takes its place */
+	g->cache.link_waits = false;
 	if (!agents_running(&m->agents, node))
 		return 0; /* caches_agent_started() */
 	err = ends_make(&e, node);
@@ -322,6 +357,42 @@ static int link_guest(struct monitor *m, struct guest *g, nodeid_t node)
 	if (err)
 		unlink_guest(m, g, true);
 	return err;
+}
+
+static int link_guest(struct monitor *m, struct guest *g, nodeid_t node)
+{
+	if (holds_ready(g))
+		return link_now(m, g, node);
+	unlink_guest(m, g, true); /* the files meanwhile */
+	g->cache.link_waits = true;
+	g->cache.link_to = node;
+	return 0;
+}
+
+static int guest_synced(struct monitor *m, struct guest *g, nodeid_t node,
+			uint64_t id)
+{
+	int err = 0, first = 0;
+
+	for (struct guest_disk *d = g->cache.disks; d; d = d->next)
+		for (struct hold *h = d->holds; h; h = h->next) {
+			if (h->node == node && h->lease >= 0 && h->sync <= id)
+				err = hand_over(g, d, h);
+			first = first ? first : err;
+		}
+	if (g->cache.link_waits && holds_ready(g))
+		err = link_now(m, g, g->cache.link_to);
+	return first ? first : err;
+}
+
+static void guests_synced(struct monitor *m, nodeid_t node, uint64_t id)
+{
+	for (struct guest *g = m->guests; g; g = g->next) {
+		int err = g->ended ? 0 : guest_synced(m, g, node, id);
+
+		if (err)
+			complain(m, g, "buffer cache", err);
+	}
 }
 
 /* --- guests --- */
@@ -506,6 +577,7 @@ void caches_agent_said(struct monitor *m, const struct agent *a,
 		       const struct agent_answer *what)
 {
 	if (what->kind == AGENT_SYNCED) {
+		guests_synced(m, a->node, what->pages);
 		peers_synced(m, a->node, what->pages);
 		return;
 	}

@@ -64,6 +64,8 @@ struct caches {
 struct guest_cache {
 	struct guest_disk *disks; /* those that are cached */
 	bool linked;
+	bool link_waits; /* for its lease maps: with @link_to's agent then */
+	nodeid_t link_to;
 	nodeid_t home; /* when linked */
 	uint64_t link;
 };
