@@ -3,11 +3,11 @@
 #
 # Tests of the buffer cache with stock guests: who reads what from the image,
 # and that nobody ever reads anything else. CACHE_MIB: how large the image of
-# two_guests_cause_one_read is (32). CACHE_WRITES: how often writes_stay_private
+# two_guests_cause_one_read is (16). CACHE_WRITES: how often writes_stay_private
 # writes over the whole image (2; make soak: 13, which is 10^5 writes).
 # Needs monitor.sh and many.sh.
 
-CACHE_MIB=${CACHE_MIB:-32}
+CACHE_MIB=${CACHE_MIB:-16}
 CACHE_WRITES=${CACHE_WRITES:-2}
 
 # start_monitor OPTION...
