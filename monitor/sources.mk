@@ -70,6 +70,7 @@ CONTROL_SRCS	+= monitor/control/monitor.c monitor/control/starter.c \
 		   monitor/control/agents.c monitor/control/move.c \
 		   monitor/control/caches.c monitor/control/cache_images.c \
 		   monitor/control/cache_peers.c \
+		   monitor/control/cache_tell.c \
 		   monitor/control/balancer.c \
 		   monitor/control/move_map.c monitor/control/boot_copies.c \
 		   monitor/control/cli_move.c monitor/ipc/fds.c \

@@ -23,7 +23,7 @@ LINK_monitor := -lhwloc -ljansson -lmicrohttpd cowdisk/cow_format.c cowdisk/io.c
 	monitor/control/api_vm.c monitor/control/balancer.c \
 	monitor/control/boot_copies.c monitor/control/boot_set.c \
 	monitor/control/cache_dir.c monitor/control/cache_images.c \
-	monitor/control/cache_peers.c \
+	monitor/control/cache_peers.c monitor/control/cache_tell.c \
 	monitor/control/caches.c monitor/control/cli.c \
 	monitor/control/config_draft.c monitor/control/config_json.c \
 	monitor/control/config_reader.c monitor/control/config_set.c \

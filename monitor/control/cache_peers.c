@@ -8,6 +8,7 @@
 
 #include "memory/lease.h"
 #include "monitor/control/cache_images.h"
+#include "monitor/control/cache_tell.h"
 #include "monitor/control/monitor.h"
 
 enum peer_state { PEER_NEW, PEER_READY, PEER_ENDING };
@@ -30,34 +31,15 @@ struct peer {
 
 /* --- messages --- */
 
-static int tell(struct monitor *m, enum agent_request_kind kind, nodeid_t node,
-		uint64_t id)
-{
-	const struct agent_request r = { .kind = kind, .node = node, .id = id };
-
-	return agents_tell(&m->agents, &r, NULL, 0);
-}
-
-static int sync_with(struct monitor *m, struct peer *p, nodeid_t node)
-{
-	p->sync = ++m->caches.last_id;
-	return tell(m, AGENT_SYNC, node, p->sync);
-}
-
 /* The map is one more that j looks at. */
 static int tell_from(struct monitor *m, struct peer *p)
 {
-	const struct agent_request r = { .kind = AGENT_READER,
-					 .node = p->from.node,
-					 .id = p->id,
-					 .store = p->from.store };
-	int err = tell(m, AGENT_LINK, p->from.node, p->id);
+	int err = cache_tell_map(m, p->from.node, p->id, p->from.store, 0,
+				 p->lease_ro);
 
-	if (!err)
-		err = agents_tell(&m->agents, &r, &p->lease_ro, 1);
-	if (!err && p->state == PEER_NEW)
-		err = sync_with(m, p, p->from.node);
-	return err;
+	if (err || p->state != PEER_NEW)
+		return err;
+	return cache_tell_sync(m, p->from.node, &p->sync);
 }
 
 static const struct store *find_store(const struct monitor *m, uint64_t id)
@@ -108,7 +90,7 @@ static void forget(struct monitor *m, struct peer *p)
 	while (*at != p)
 		at = &(*at)->next;
 	*at = p->next;
-	(void)!tell(m, AGENT_LINK_END, p->from.node, p->id);
+	(void)!cache_tell(m, p->from.node, AGENT_LINK_END, p->id);
 	peer_free(p);
 }
 
@@ -119,8 +101,8 @@ static void begin_end(struct monitor *m, struct peer *p)
 		forget(m, p);
 	} else if (p->state == PEER_READY) {
 		p->state = PEER_ENDING;
-		if (tell(m, AGENT_PEER_END, p->to.node, p->id) ||
-		    sync_with(m, p, p->to.node))
+		if (cache_tell(m, p->to.node, AGENT_PEER_END, p->id) ||
+		    cache_tell_sync(m, p->to.node, &p->sync))
 			p->sync = UINT64_MAX;
 	}
 }

@@ -11,6 +11,7 @@
 #include "memory/lease.h"
 #include "monitor/control/cache_images.h"
 #include "monitor/control/cache_peers.h"
+#include "monitor/control/cache_tell.h"
 #include "monitor/control/monitor.h"
 #include "monitor/control/size.h"
 #include "monitor/ipc/fds.h"
@@ -48,12 +49,6 @@ static void complain(struct monitor *m, const struct guest *g, const char *what,
 
 /* --- messages --- */
 
-static int tell_agent(struct monitor *m, const struct agent_request *r,
-		      const int *fds, unsigned nr)
-{
-	return agents_tell(&m->agents, r, fds, nr);
-}
-
 static int tell_worker(const struct guest *g, const struct worker_request *r,
 		       const int *fds, unsigned nr)
 {
@@ -70,56 +65,30 @@ static int tell_store(struct monitor *m, const struct image *im,
 					 .bytes = im->key.bytes };
 	const int fds[] = { im->file, s->memory, s->presence };
 
-	return tell_agent(m, &r, fds, ARRAY_SIZE(fds));
-}
-
-static int tell_id(struct monitor *m, nodeid_t node,
-		   enum agent_request_kind kind, uint64_t id)
-{
-	const struct agent_request r = { .kind = kind, .node = node, .id = id };
-
-	return tell_agent(m, &r, NULL, 0);
-}
-
-static int tell_reader(struct monitor *m, const struct guest_disk *d,
-		       const struct hold *h, uint64_t link)
-{
-	const struct agent_request r = { .kind = AGENT_READER,
-					 .node = h->node,
-					 .disk = d->nr,
-					 .id = link,
-					 .store = h->store };
-
-	return tell_agent(m, &r, &h->lease_ro, 1);
+	return agents_tell(&m->agents, &r, fds, ARRAY_SIZE(fds));
 }
 
 /*
- * A link without a channel, for its reader alone. It has to be looked at
- * before the first lease is taken: messages to an agent and a worker have no
- * order, so the worker gets the map when the agent has said that it is
- * (AGENT_SYNCED).
+ * Its agent has to look at the map before the first lease is taken: messages
+ * to an agent and a worker have no order, so the worker gets the map when the
+ * agent has said that it does (AGENT_SYNCED).
  */
 static int tell_hold(struct monitor *m, const struct guest_disk *d,
 		     struct hold *h)
 {
-	const struct agent_request r = { .kind = AGENT_LINK,
-					 .node = h->node,
-					 .id = h->id };
-	int err = tell_agent(m, &r, NULL, 0);
+	int err =
+		cache_tell_map(m, h->node, h->id, h->store, d->nr, h->lease_ro);
 
-	if (!err)
-		err = tell_reader(m, d, h, h->id);
 	if (err || h->lease < 0)
 		return err;
-	h->sync = ++m->caches.last_id;
-	return tell_id(m, h->node, AGENT_SYNC, h->sync);
+	return cache_tell_sync(m, h->node, &h->sync);
 }
 
 /* --- holds --- */
 
 static void hold_free(struct monitor *m, struct hold *h)
 {
-	(void)!tell_id(m, h->node, AGENT_LINK_END, h->id);
+	(void)!cache_tell(m, h->node, AGENT_LINK_END, h->id);
 	close_fd(&h->lease);
 	close_fd(&h->lease_ro);
 	free(h);
@@ -226,7 +195,7 @@ static void store_drop(struct monitor *m, struct image *im, struct store *s)
 
 	/* First: with a reader less its agent would punch what that one uses.
 	 */
-	(void)!tell_id(m, s->node, AGENT_STORE_END, s->id);
+	(void)!cache_tell(m, s->node, AGENT_STORE_END, s->id);
 	for (struct guest *g = m->guests; g; g = g->next)
 		for (struct guest_disk *d = g->cache.disks; d; d = d->next)
 			if (d->image == im)
@@ -313,7 +282,7 @@ static void unlink_guest(struct monitor *m, struct guest *g, bool tell)
 	g->cache.linked = false;
 	if (tell && !g->ended)
 		(void)!tell_worker(g, &r, NULL, 0);
-	(void)!tell_id(m, g->cache.home, AGENT_LINK_END, g->cache.link);
+	(void)!cache_tell(m, g->cache.home, AGENT_LINK_END, g->cache.link);
 }
 
 /* Has it all lease maps? Else it would ask for what other nodes have. */
@@ -345,12 +314,13 @@ static int link_now(struct monitor *m, struct guest *g, nodeid_t node)
 		return err;
 	g->cache.link = a.id;
 	g->cache.home = node;
-	err = tell_agent(m, &a, e.agent, 4);
+	err = agents_tell(&m->agents, &a, e.agent, 4);
 	g->cache.linked = !err;
 	for (struct guest_disk *d = g->cache.disks; d && !err; d = d->next)
 		for (struct hold *h = d->holds; h && !err; h = h->next)
 			if (h->node == node)
-				err = tell_reader(m, d, h, a.id);
+				err = cache_tell_reader(m, node, a.id, h->store,
+							d->nr, h->lease_ro);
 	if (!err)
 		err = tell_worker(g, &w, e.worker, 4);
 	ends_close(&e);
@@ -365,24 +335,28 @@ static int link_guest(struct monitor *m, struct guest *g, nodeid_t node)
 		return link_now(m, g, node);
 	unlink_guest(m, g, true); /* the files meanwhile */
 	g->cache.link_waits = true;
-	g->cache.link_to = node;
+	g->cache.home = node;
 	return 0;
 }
 
+/* Return: 0; the first error: what could be done was. */
 static int guest_synced(struct monitor *m, struct guest *g, nodeid_t node,
 			uint64_t id)
 {
-	int err = 0, first = 0;
+	int err, first = 0;
 
 	for (struct guest_disk *d = g->cache.disks; d; d = d->next)
 		for (struct hold *h = d->holds; h; h = h->next) {
-			if (h->node == node && h->lease >= 0 && h->sync <= id)
-				err = hand_over(g, d, h);
+			if (h->node != node || h->lease < 0 || h->sync > id)
+				continue;
+			err = hand_over(g, d, h);
 			first = first ? first : err;
 		}
-	if (g->cache.link_waits && holds_ready(g))
-		err = link_now(m, g, g->cache.link_to);
-	return first ? first : err;
+	if (g->cache.link_waits && holds_ready(g)) {
+		err = link_now(m, g, g->cache.home);
+		first = first ? first : err;
+	}
+	return first;
 }
 
 static void guests_synced(struct monitor *m, nodeid_t node, uint64_t id)

@@ -64,9 +64,8 @@ struct caches {
 struct guest_cache {
 	struct guest_disk *disks; /* those that are cached */
 	bool linked;
-	bool link_waits; /* for its lease maps: with @link_to's agent then */
-	nodeid_t link_to;
-	nodeid_t home; /* when linked */
+	bool link_waits; /* for its lease maps */
+	nodeid_t home;	 /* whose agent it is linked to, or will be */
 	uint64_t link;
 };
 

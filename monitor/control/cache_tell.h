@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Messages to agents about the buffer cache. Private to caches.c and
+ * cache_peers.c. All return what agents_tell() does.
+ */
+#ifndef DISCO_MONITOR_CACHE_TELL_H
+#define DISCO_MONITOR_CACHE_TELL_H
+
+#include "disco/agent_proto.h"
+
+struct monitor;
+
+/* A request that names an id and nothing else. */
+MUST_CHECK int cache_tell(struct monitor *m, nodeid_t node,
+			  enum agent_request_kind kind, uint64_t id);
+
+/* Disk @disk of link @link has a lease map of store @store. */
+MUST_CHECK int cache_tell_reader(struct monitor *m, nodeid_t node,
+				 uint64_t link, uint64_t store, unsigned disk,
+				 int lease_ro);
+
+/*
+ * The same for a link @id of its own, without a channel: a map that is looked
+ * at until AGENT_LINK_END, whatever becomes of other links.
+ */
+MUST_CHECK int cache_tell_map(struct monitor *m, nodeid_t node, uint64_t id,
+			      uint64_t store, unsigned disk, int lease_ro);
+
+/* @sync: out: an AGENT_SYNCED of this id, or more, is the answer. */
+MUST_CHECK int cache_tell_sync(struct monitor *m, nodeid_t node,
+			       uint64_t *sync);
+
+#endif
