@@ -293,20 +293,12 @@ unsigned cache_rehome(void *arg, unsigned id, uint64_t index, uint64_t *nr)
 	struct cache *c = arg;
 	struct cache_source *s = id < PMAP_MAX_SOURCES ? c->by_id[id] : NULL;
 	struct cache_source *home = s ? cache_home_source(c, s->disk) : NULL;
-	uint64_t n;
 
 	if (!s || s == home)
 		return id; /* somebody else's, or where it should be */
 	if (!home)
 		return 0;
-	n = source_take(home, index, (unsigned)min_u64(*nr, LEASE_RUN_MAX));
-	if (n) {
-		*nr = n;
-		return home->id;
-	}
-	n = source_lacks(home, index, (unsigned)min_u64(*nr, LEASE_RUN_MAX));
-	*nr = max_u64(n, 1);
-	return 0;
+	return source_take_or_lack(home, index, nr) ? home->id : 0;
 }
 
 /* Return: false: the agent takes no more. */

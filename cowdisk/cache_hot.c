@@ -120,11 +120,6 @@ unsigned cache_nearer(void *arg, unsigned id, uint64_t index, uint64_t *nr)
 {
 	struct cache *c = arg;
 	struct cache_source *home = nearer(c, id);
-	unsigned want = (unsigned)min_u64(*nr, LEASE_RUN_MAX), n;
 
-	if (!home)
-		return id;
-	n = source_take(home, index, want);
-	*nr = n ? n : max_u64(source_lacks(home, index, want), 1);
-	return n ? home->id : id;
+	return home && source_take_or_lack(home, index, nr) ? home->id : id;
 }

@@ -63,6 +63,9 @@ unsigned source_next_leased(const struct cache_source *s, uint64_t *first,
 /* Blocks from @first on, of @nr, that it lacks. */
 unsigned source_lacks(const struct cache_source *s, uint64_t first,
 		      unsigned nr);
+/* @nr: in: blocks wanted; out: true: so many were taken; false: lacks so many,
+ * at least 1. */
+bool source_take_or_lack(struct cache_source *s, uint64_t first, uint64_t *nr);
 
 /* --- what waits --- */
 

@@ -71,6 +71,15 @@ unsigned source_lacks(const struct cache_source *s, uint64_t first, unsigned nr)
 	return n;
 }
 
+bool source_take_or_lack(struct cache_source *s, uint64_t first, uint64_t *nr)
+{
+	unsigned want = (unsigned)min_u64(*nr, LEASE_RUN_MAX);
+	unsigned n = source_take(s, first, want);
+
+	*nr = n ? n : max_u64(source_lacks(s, first, want), 1);
+	return n > 0;
+}
+
 #define BLOCKS_PER_WORD 64u
 #define BLOCKS_PER_PAGE (PAGE_BYTES * 8u) /* of the lease map */
 

@@ -34,6 +34,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "cowdisk/bit_tree.h"
 #include "cowdisk/cache_internal.h"
 #include "cowdisk/cow.h"
 #include "cowdisk/dax_internal.h"
@@ -57,11 +58,6 @@ struct dax_cache {
 static uint64_t whole_pages(const struct dax *d)
 {
 	return d->src.bytes / PAGE_BYTES;
-}
-
-static bool has_bit(const uint64_t *bits, uint64_t page)
-{
-	return bits[page / 64] >> (page % 64) & 1;
 }
 
 static uint8_t *page_at(const struct dax *d, uint64_t page)
@@ -132,7 +128,7 @@ static bool can_replace(const struct dax *d, uint64_t page, uint64_t entry)
 {
 	const struct cow *c = d->src.cow < 0 ? NULL : disk_cow(d->src.disk);
 
-	return !pagemap_is_private(entry) && !has_bit(d->touched, page) &&
+	return !pagemap_is_private(entry) && !bits_test(d->touched, page) &&
 	       !(c && cow_map_has(cow_map(c), page));
 }
 
@@ -195,11 +191,11 @@ static struct window window_of(const struct dax_cache *k, uint64_t page)
 {
 	struct window w = { page, page + 1 };
 
-	while (w.first % DAX_RUN_PAGES && !has_bit(k->seams, w.first) &&
-	       has_bit(k->home, w.first - 1))
+	while (w.first % DAX_RUN_PAGES && !bits_test(k->seams, w.first) &&
+	       bits_test(k->home, w.first - 1))
 		w.first--;
-	while (w.end % DAX_RUN_PAGES && !has_bit(k->seams, w.end) &&
-	       has_bit(k->home, w.end))
+	while (w.end % DAX_RUN_PAGES && !bits_test(k->seams, w.end) &&
+	       bits_test(k->home, w.end))
 		w.end++;
 	return w;
 }
@@ -275,7 +271,7 @@ static void go_on(struct dax_cache *k, struct cache_wait *w,
 	uint64_t page = pager_fault_page(f);
 	bool mapped = false;
 
-	if (has_bit(k->home, page) && !(w && w->direct)) {
+	if (bits_test(k->home, page) && !(w && w->direct)) {
 		mapped = map_around(k, page);
 		if (!mapped && ask(k, &w, f))
 			return;

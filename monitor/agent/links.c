@@ -79,11 +79,16 @@ static struct link **find_link(struct links *l, uint64_t id)
 	return at;
 }
 
-/* Others may have the descriptor, too: closing it would not end the watch. */
+/*
+ * None there is fine. Others may have the descriptor, too: closing it would not
+ * end the watch.
+ */
 static void end_link(struct links *l, struct link **at)
 {
 	struct link *k = *at;
 
+	if (!k)
+		return;
 	*at = k->next;
 	l->nr_links -= k->wake_rx >= 0;
 	(void)epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, k->wake_rx, NULL);
@@ -126,10 +131,13 @@ static struct agent_peer **find_peer(struct links *l, uint64_t id)
 	return at;
 }
 
+/* None there is fine. */
 static void end_peer(struct agent_peer **at)
 {
 	struct agent_peer *p = *at;
 
+	if (!p)
+		return;
 	*at = p->next;
 	store_peer_remove(p->peer);
 	free(p);
@@ -349,8 +357,7 @@ int links_obey(struct links *l, const struct agent_request *r, const int *fds)
 		open_link(l, r->id, fds);
 		break;
 	case AGENT_LINK_END:
-		if (*find_link(l, r->id))
-			end_link(l, find_link(l, r->id));
+		end_link(l, find_link(l, r->id));
 		break;
 	case AGENT_READER:
 		add_reader(l, r, fds[0]);
@@ -365,8 +372,7 @@ int links_obey(struct links *l, const struct agent_request *r, const int *fds)
 		begin_peer(l, r, fds);
 		break;
 	case AGENT_PEER_END:
-		if (*find_peer(l, r->id))
-			end_peer(find_peer(l, r->id));
+		end_peer(find_peer(l, r->id));
 		break;
 	case AGENT_SYNC:
 		l->sync = r->id;
