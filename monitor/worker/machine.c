@@ -220,14 +220,22 @@ int machine_create(struct machine *m, const struct worker_spec *spec,
 	return add_balloon(m);
 }
 
-int machine_drain(struct machine *m, int ms)
+int machine_rest(struct machine *m)
 {
 	int err = 0;
 
+	vm_park(&m->vm, PARK_MOVE);
+	vm_hurry(&m->vm, true);
 	for (unsigned i = 0; i < m->vm.spec->nr_disks && !err; i++)
 		if (m->disks[i])
-			err = virtio_blk_drain(m->disks[i], ms);
+			err = virtio_blk_drain(m->disks[i], MACHINE_REST_MS);
 	return err;
+}
+
+void machine_resume(struct machine *m)
+{
+	vm_hurry(&m->vm, false);
+	vm_unpark(&m->vm, PARK_MOVE);
 }
 
 void machine_go_on(struct machine *m)

@@ -16,7 +16,7 @@
 #include "monitor/worker/buffers.h"
 #include "monitor/worker/vm.h"
 
-#define MACHINE_DRAIN_MS 2000 /* a request that takes longer is stuck */
+#define MACHINE_REST_MS 2000 /* a request that takes longer is stuck */
 
 struct machine {
 	struct vm vm;
@@ -48,15 +48,19 @@ MUST_CHECK int machine_create(struct machine *m, const struct worker_spec *spec,
 			      const char **what);
 
 /**
- * machine_drain() - no request of a disk is under way any more
- * @ms: for how long to wait, a request
+ * machine_rest() - nobody writes guest memory any more
  *
- * Context: I/O thread, so none is started meanwhile; then call
- * machine_go_on(), whatever this returned.
- * Return: 0; -ETIMEDOUT; -errno of poll().
+ * vCPUs are parked, and no request of a disk is under way. What these wait for
+ * in a pmem disk the pager serves by itself (vm_hurry()): the I/O thread waits
+ * for them. Then call machine_resume() and machine_go_on(), whatever this
+ * returned.
+ *
+ * Context: I/O thread, so no request is started meanwhile.
+ * Return: 0; -ETIMEDOUT a disk has one for MACHINE_REST_MS; -errno of poll().
  */
-MUST_CHECK int machine_drain(struct machine *m, int ms);
-void machine_go_on(struct machine *m);
+MUST_CHECK int machine_rest(struct machine *m);
+void machine_resume(struct machine *m); /* the vCPUs */
+void machine_go_on(struct machine *m);	/* the disks */
 
 /**
  * machine_settle() - flush what has to outlive the worker

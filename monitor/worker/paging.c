@@ -96,17 +96,12 @@ void paging_rebase(struct machine *m)
 
 void paging_look(struct machine *m)
 {
-	struct vm *vm = &m->vm;
-
 	/* On the way to another node: when it arrives, rehome() does. */
-	if (m->buffers.home != vm->node || !wants_rebase(m))
+	if (m->buffers.home != m->vm.node || !wants_rebase(m))
 		return;
-	vm_park(vm, PARK_MOVE);
-	vm_hurry(vm, true);
-	if (machine_drain(m, MACHINE_DRAIN_MS) == 0)
+	if (machine_rest(m) == 0)
 		paging_rebase(m);
-	vm_hurry(vm, false);
-	vm_unpark(vm, PARK_MOVE);
+	machine_resume(m);
 	machine_go_on(m);
 }
 

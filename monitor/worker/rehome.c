@@ -139,10 +139,7 @@ int rehome(struct machine *m, nodeid_t node, int boot, uint64_t *stall_ns)
 	if (code && code != -ESTALE)
 		return code;
 	start = clock_now_ns();
-	vm_park(vm, PARK_MOVE);
-	vm_hurry(vm, true);
-	/* No writer of guest memory is left when the disks are at rest. */
-	err = machine_drain(m, MACHINE_DRAIN_MS);
+	err = machine_rest(m);
 	if (!err && !code)
 		err = remap_code();
 	if (!err)
@@ -151,8 +148,7 @@ int rehome(struct machine *m, nodeid_t node, int boot, uint64_t *stall_ns)
 		paging_rebase(m);
 	if (!err)
 		err = vm_remake_slots(vm);
-	vm_hurry(vm, false);
-	vm_unpark(vm, PARK_MOVE);
+	machine_resume(m);
 	*stall_ns = clock_now_ns() - start;
 	machine_go_on(m);
 	buffers_moved(&m->buffers);
