@@ -48,6 +48,15 @@ start_script()
 		>"$WORK/console-$name" 2>&1 &
 }
 
+# told_begin NAME... - they wait for lines
+told_begin()
+{
+	local name
+	for name; do
+		wait_lines 1 'TOLD begin' "$WORK/console-$name" 120 || return 1
+	done
+}
+
 # start_told NAME ARG... - one that, told a line, runs it
 start_told()
 {
@@ -85,9 +94,7 @@ t_two_guests_cause_one_read()
 		start_told "r$i" --memory 384M,node=0 \
 			--disk "path=$WORK/image,ro" || return 1
 	done
-	for i in 0 1; do
-		wait_lines 1 'TOLD begin' "$WORK/console-r$i" 120 || return 1
-	done
+	told_begin r0 r1 || return 1
 	reads=$(cache_figure agents read_bytes)
 	tell r0 $((CACHE_MIB * 4)) 'md5sum </dev/vdb' &
 	tell r1 $((CACHE_MIB * 4)) 'md5sum </dev/vdb' || return 1
@@ -142,9 +149,7 @@ t_hot_blocks_are_replicated()
 		start_told "h$i" --memory "256M,node=$i" \
 			--disk "path=$WORK/image,ro" || return 1
 	done
-	for i in 0 1; do
-		wait_lines 1 'TOLD begin' "$WORK/console-h$i" 120 || return 1
-	done
+	told_begin h0 h1 || return 1
 	reads=$(cache_figure agents read_bytes)
 	tell h0 100 'md5sum </dev/vdb' || return 1
 	tell h1 100 'md5sum </dev/vdb' || return 1
@@ -190,7 +195,7 @@ t_writes_stay_private()
 	start_told v --memory 256M,node=0 --disk "path=$WORK/image,ro" ||
 		return 1
 	for i in w v; do
-		wait_lines 1 'TOLD begin' "$WORK/console-$i" 120 || return 1
+		told_begin $i || return 1
 		tell $i 100 'md5sum </dev/vdb' || return 1
 		(($(cache_figure $i shown_pages) > 4000)) ||
 			fail "$i shows little" || return 1
@@ -270,7 +275,7 @@ t_groups_share_nothing()
 	for i in a b; do
 		start_told $i --memory 192M,node=0 --group "of-$i" \
 			--disk "path=$WORK/image,ro" || return 1
-		wait_lines 1 'TOLD begin' "$WORK/console-$i" 120 || return 1
+		told_begin $i || return 1
 	done
 	reads=$(cache_figure agents read_bytes)
 	for i in a b; do

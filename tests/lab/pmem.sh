@@ -170,9 +170,7 @@ t_pmem_from_cache()
 	start_told blk --memory 192M,node=0 || return 1
 	ROOT_HOW=ro,pmem start_told ro --memory 192M,node=0 || return 1
 	ROOT_HOW=snapshot,pmem start_told rw --memory 192M,node=0 || return 1
-	for i in blk ro rw; do
-		wait_lines 1 'TOLD begin' "$WORK/console-$i" 120 || return 1
-	done
+	told_begin blk ro rw || return 1
 	for i in blk ro rw; do
 		tell $i 200 /usr/lib/disco/checksum && checksums_ok $i 1 ||
 			return 1
@@ -205,7 +203,7 @@ t_pmem_evicted()
 	local evicted
 	start_monitor --balance=off --cache=24M || return 1
 	ROOT_HOW=ro,pmem start_told e --memory 192M,node=0 || return 1
-	wait_lines 1 'TOLD begin' "$WORK/console-e" 120 || return 1
+	told_begin e || return 1
 	tell e 400 '/usr/lib/disco/checksum; /usr/lib/disco/checksum' &&
 		checksums_ok e 2 || return 1
 	evicted=$(cache_figure agents evicted_blocks)

@@ -165,3 +165,18 @@ void fake_reader(const struct worker_spec *spec, struct figures *f)
 		fake_worker_obey(&req);
 	}
 }
+
+bool fake_reader_image(char *path)
+{
+	static uint8_t bytes[READER_IMAGE_BYTES];
+	int fd = mkstemp(path);
+	bool ok = fd >= 0;
+
+	for (size_t i = 0; ok && i < sizeof(bytes); i += 256)
+		ok = getrandom(bytes + i, min_u64(256, sizeof(bytes) - i), 0) >
+		     0;
+	ok = ok && write(fd, bytes, sizeof(bytes)) == sizeof(bytes);
+	if (fd >= 0)
+		(void)close(fd);
+	return ok;
+}

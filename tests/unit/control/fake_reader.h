@@ -14,4 +14,11 @@
  * "scribbler" writes nonsense into its region of the link once it has one. */
 void fake_reader(const struct worker_spec *spec, struct figures *f);
 
+/* What they read: random bytes, the last block not whole. */
+#define READER_IMAGE_BLOCKS 500u
+#define READER_IMAGE_BYTES  (READER_IMAGE_BLOCKS * PAGE_BYTES - 1536u)
+
+/* Make an image. @path: as mkstemp(3) takes it, and makes it. */
+bool fake_reader_image(char *path);
+
 #endif

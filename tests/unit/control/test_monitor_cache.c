@@ -17,8 +17,8 @@
 #include "tests/unit/control/fake_worker.h"
 #include "tests/unit/control/monitor_calls.h"
 
-#define IMAGE_BLOCKS 500u
-#define IMAGE_BYTES  (IMAGE_BLOCKS * PAGE_BYTES - 1536u)
+#define IMAGE_BLOCKS READER_IMAGE_BLOCKS
+#define IMAGE_BYTES  READER_IMAGE_BYTES
 
 static char image[] = "/tmp/disco-image-XXXXXX";
 
@@ -201,21 +201,6 @@ static void an_agent_that_died_is_replaced(void **state)
 	vm_call("reader.f", "kill");
 }
 
-static bool make_image(void)
-{
-	static uint8_t bytes[IMAGE_BYTES];
-	int fd = mkstemp(image);
-	bool ok = fd >= 0;
-
-	for (size_t i = 0; ok && i < sizeof(bytes); i += 256)
-		ok = getrandom(bytes + i, min_u64(256, sizeof(bytes) - i), 0) >
-		     0;
-	ok = ok && write(fd, bytes, sizeof(bytes)) == sizeof(bytes);
-	if (fd >= 0)
-		(void)close(fd);
-	return ok;
-}
-
 int main(int argc, char **argv)
 {
 #define WITH_MONITOR(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -229,7 +214,7 @@ int main(int argc, char **argv)
 	int failed;
 
 	fake_worker_other = fake_reader;
-	if (!monitor_calls_begin(argc, argv) || !make_image())
+	if (!monitor_calls_begin(argc, argv) || !fake_reader_image(image))
 		return 1;
 	failed =
 		cmocka_run_group_tests_name("monitor cache", tests, NULL, NULL);

@@ -38,6 +38,17 @@ static inline void agent_bytes(unsigned where, uint64_t at, uint8_t *to,
 		to[i] = agent_byte(where, at + i);
 }
 
+/* The first @bytes of the image, into a file. */
+static inline void agent_write_file(int fd, unsigned where, size_t bytes)
+{
+	uint8_t *buf = malloc(bytes);
+
+	assert_non_null(buf);
+	agent_bytes(where, 0, buf, bytes);
+	assert_int_equal(pwrite(fd, buf, bytes, 0), bytes);
+	free(buf);
+}
+
 static inline void assert_bytes(const void *got, unsigned where, uint64_t at,
 				size_t bytes)
 {

@@ -47,12 +47,8 @@ static inline void done(struct io_req *r, int err)
 static inline int make_file(unsigned where)
 {
 	int fd = memfd_create("file", MFD_CLOEXEC);
-	uint8_t *buf = malloc(FILES);
 
-	assert_non_null(buf);
-	agent_bytes(where, 0, buf, FILES);
-	assert_int_equal(pwrite(fd, buf, FILES, 0), FILES);
-	free(buf);
+	agent_write_file(fd, where, FILES);
 	return fd;
 }
 

@@ -50,12 +50,8 @@ static inline void *bench_pager(void *arg)
 static inline int bench_base(void)
 {
 	int fd = cow_temp_file(BYTES);
-	uint8_t *buf = malloc(BYTES);
 
-	assert_non_null(buf);
-	agent_bytes(IN_FILE, 0, buf, BYTES);
-	assert_int_equal(pwrite(fd, buf, BYTES, 0), BYTES);
-	free(buf);
+	agent_write_file(fd, IN_FILE, BYTES);
 	return fd;
 }
 

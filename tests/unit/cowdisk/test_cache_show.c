@@ -31,17 +31,13 @@ struct bench {
 static struct bench *make(uint64_t budget)
 {
 	struct bench *b = calloc(1, sizeof(*b));
-	uint8_t *buf = malloc(BYTES);
 
 	assert_non_null(b);
-	assert_non_null(buf);
 	b->ram = memfd_create("ram", MFD_CLOEXEC);
 	b->file = memfd_create("file", MFD_CLOEXEC);
 	b->pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 	assert_true(b->pagemap >= 0);
-	agent_bytes(IN_FILE, 0, buf, BYTES);
-	assert_int_equal(pwrite(b->file, buf, BYTES, 0), BYTES);
-	free(buf);
+	agent_write_file(b->file, IN_FILE, BYTES);
 	assert_int_equal(ftruncate(b->ram, BLK(PAGES)), 0);
 	assert_int_equal(ram_view_create(&b->view, b->ram, BLK(PAGES)), 0);
 	assert_int_equal(pmap_create(&b->view, budget, &b->pm), 0);
