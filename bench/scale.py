@@ -168,12 +168,13 @@ def print_table(out):
     print(f"{'guests':>6} {'vmm':10}{'ms':>9}{'trees/min':>11}{'to q35':>8}"
           f"{'own CPU':>10}: control  agents  I/O threads")
     for r in out["rows"]:
+        ratio = r["ratio_to_q35"]
         own = ("{own_percent:8.2f} %: {control_percent:5.2f} %"
                "{agents_percent:6.2f} %{io_percent:6.2f} %".format(**r)
                if "own_percent" in r else "")
         print(f"{r['guests']:>6} {r['vmm']:10}{r['ms']:>9.0f}"
-              f"{r['trees_a_minute']:>11.1f}{r['ratio_to_q35'] or 0:>8.2f}"
-              f"{own}")
+              f"{r['trees_a_minute']:>11.1f}"
+              f"{'-' if ratio is None else f'{ratio:.2f}':>8}{own}")
     print(f"repeated because a guest died: {len(out['repeated'])} rounds")
 
 
