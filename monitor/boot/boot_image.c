@@ -16,6 +16,7 @@
 #include "numa/bind.h"
 
 #define INITRD_ALIGN MIB(2)
+#define ZERO_CHUNK   KIB(128)
 #define SEALS	     (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL)
 
 /* A file in memory: mapped, or unpacked (fd -1). */
@@ -121,39 +122,38 @@ static int image_make(struct builder *b)
 	return err == -ENOSYS || err == -EPERM ? 0 : err;
 }
 
-/* Note that [gpa, gpa + bytes) has contents; called in ascending order. */
-static int add_extent(struct boot_layout *l, uint64_t at, uint64_t bytes)
+/*
+ * Note that [gpa, gpa + bytes) has contents; called in ascending order. When
+ * there is no room for one more, the last one has holes, which are zeroes.
+ */
+static void add_extent(struct boot_layout *l, uint64_t at, uint64_t bytes)
 {
 	uint64_t start = align_down(at, PAGE_BYTES);
 	uint64_t end = align_up(at + bytes, PAGE_BYTES);
-	struct boot_extent *last;
 
-	if (bytes == 0)
-		return 0;
 	if (l->nr_extents) {
-		last = &l->extents[l->nr_extents - 1];
-		if (start <= last->gpa + last->bytes) {
+		struct boot_extent *last = &l->extents[l->nr_extents - 1];
+
+		if (start <= last->gpa + last->bytes ||
+		    l->nr_extents == BOOT_MAX_EXTENTS) {
 			last->bytes = end - last->gpa;
-			return 0;
+			return;
 		}
 	}
-	if (l->nr_extents == BOOT_MAX_EXTENTS)
-		return -ENOSPC;
 	l->extents[l->nr_extents++] =
 		(struct boot_extent){ start, end - start };
-	return 0;
 }
 
 /* Straight from the file into the image where there is a file. */
-static int copy_in(struct builder *b, const struct file *f, uint64_t off,
-		   uint64_t at, uint64_t bytes)
+static int read_in(const struct file *f, uint64_t off, uint8_t *to,
+		   uint64_t bytes)
 {
 	uint64_t done = 0;
 
 	if (f->fd < 0 && f->at)
-		memcpy(b->mem + at, f->at + off, bytes);
+		memcpy(to, f->at + off, bytes);
 	while (f->fd >= 0 && done < bytes) {
-		ssize_t n = pread(f->fd, b->mem + at + done, bytes - done,
+		ssize_t n = pread(f->fd, to + done, bytes - done,
 				  (off_t)(off + done));
 
 		if (n < 0 && errno == EINTR)
@@ -162,7 +162,39 @@ static int copy_in(struct builder *b, const struct file *f, uint64_t off,
 			return n < 0 ? -errno : -EIO;
 		done += (uint64_t)n;
 	}
-	return add_extent(&b->out->layout, at, bytes);
+	return 0;
+}
+
+/*
+ * A kernel's file has the zeroes of its .bss and .brk, 10 MiB of Debian's: in
+ * the image they would take memory on each node, and a second page of each
+ * guest that writes them. As a hole they are guest memory like any other.
+ */
+static bool leave_out(uint8_t *at, uint64_t bytes)
+{
+	if (bytes < ZERO_CHUNK || at[0] || memcmp(at, at + 1, bytes - 1) != 0)
+		return false;
+	return madvise(at, bytes, MADV_REMOVE) == 0;
+}
+
+static int copy_in(struct builder *b, const struct file *f, uint64_t off,
+		   uint64_t at, uint64_t bytes)
+{
+	int err = 0;
+
+	while (!err && bytes) {
+		uint64_t n = ZERO_CHUNK - at % ZERO_CHUNK;
+
+		if (n > bytes)
+			n = bytes;
+		err = read_in(f, off, b->mem + at, n);
+		if (!err && !leave_out(b->mem + at, n))
+			add_extent(&b->out->layout, at, n);
+		off += n;
+		at += n;
+		bytes -= n;
+	}
+	return err;
 }
 
 /* --- kernels --- */

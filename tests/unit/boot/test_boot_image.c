@@ -318,6 +318,59 @@ static void most_segments_and_initrd(void **state)
 	boot_image_destroy(&img);
 }
 
+/* An initrd of @nr pieces of 128 KiB; every @every-th has an 'I' in it. */
+static void with_holes(struct boot_image *img, unsigned nr, unsigned every)
+{
+	const struct boot_source src = { .kernel = "elf",
+					 .initrd = "initrd",
+					 .node = NODE_AUTO };
+	int fd;
+
+	write_elf("elf");
+	write_hole("initrd", nr * KIB(128));
+	fd = open("initrd", O_WRONLY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	for (unsigned i = 0; i < nr; i += every)
+		assert_int_equal(pwrite(fd, "I", 1, (off_t)(i * KIB(128) + 7)),
+				 1);
+	assert_int_equal(close(fd), 0);
+	create(&src, img);
+	check_layout(&img->layout);
+	assert_int_equal(img->layout.initrd_bytes, nr * KIB(128));
+	for (unsigned i = 0; i < nr; i++)
+		check_bytes(img, img->layout.initrd_gpa + i * KIB(128) + 7,
+			    i % every ? 0 : 'I', 1);
+}
+
+static void zeroes_take_no_memory(void **state)
+{
+	struct boot_image img;
+	struct stat st;
+
+	(void)state;
+	with_holes(&img, 64, 32);
+	assert_int_equal(img.layout.nr_extents, 2 + 2);
+	assert_int_equal(img.layout.extents[2].bytes, KIB(128));
+	assert_int_equal(fstat(img.fd, &st), 0);
+	assert_in_range(st.st_blocks * 512, 1, KIB(512));
+	boot_image_destroy(&img);
+}
+
+static void more_holes_than_extents(void **state)
+{
+	const struct boot_extent *last;
+	struct boot_image img;
+
+	(void)state;
+	with_holes(&img, 4 * BOOT_MAX_EXTENTS, 2);
+	assert_int_equal(img.layout.nr_extents, BOOT_MAX_EXTENTS);
+	last = &img.layout.extents[BOOT_MAX_EXTENTS - 1];
+	assert_int_equal(last->gpa + last->bytes,
+			 img.layout.initrd_gpa +
+				 (4 * BOOT_MAX_EXTENTS - 1) * KIB(128));
+	boot_image_destroy(&img);
+}
+
 /* --- bad files -------------------------------------------------------------
  */
 
@@ -628,6 +681,8 @@ int main(void)
 		cmocka_unit_test(packed_bzimage),
 		cmocka_unit_test(with_initrd),
 		cmocka_unit_test(most_segments_and_initrd),
+		cmocka_unit_test(zeroes_take_no_memory),
+		cmocka_unit_test(more_holes_than_extents),
 		cmocka_unit_test(not_a_file),
 		cmocka_unit_test(not_readable),
 		cmocka_unit_test(wrong_size),
