@@ -88,7 +88,7 @@ AGENT_SRCS	+= monitor/agent/main.c monitor/agent/serve.c \
 # kernels and initrds
 BOOT_SRCS	+= monitor/boot/bzimage.c monitor/boot/elf_image.c \
 		   monitor/boot/unpack.c monitor/boot/kernel_cache.c \
-		   monitor/boot/boot_image.c
+		   monitor/boot/boot_image.c monitor/boot/boot_key.c
 
 # --- the three programs -------------------------------------------------------
 CONTROL_LIBS	:= -lhwloc -ljansson -llzma -lzstd -llz4 -lz -lmicrohttpd -lncursesw -ltinfo

@@ -21,6 +21,7 @@ LINK_monitor := -lhwloc -ljansson -lmicrohttpd cowdisk/cow_format.c cowdisk/io.c
 	monitor/control/api_figures.c monitor/control/api_move.c \
 	monitor/control/api_routes.c monitor/control/api_stalls.c \
 	monitor/control/api_vm.c monitor/control/balancer.c \
+	monitor/boot/boot_key.c \
 	monitor/control/boot_copies.c monitor/control/boot_set.c \
 	monitor/control/cache_dir.c monitor/control/cache_images.c \
 	monitor/control/cache_peers.c monitor/control/cache_tell.c \

@@ -20,37 +20,113 @@ struct boot_copy {
 	ino_t ino;
 	nodeid_t node;
 	int fd;
+	struct boot_key key;
+	struct boot_layout layout; /* when the key is known */
 };
 
+/* What has the same origin has the same key and layout. */
 static struct boot_copy *add(struct boot_copies *set, uint64_t origin,
 			     nodeid_t node, int fd, const struct stat *st)
 {
-	struct boot_copy *c = calloc(1, sizeof(*c));
+	struct boot_copy *c = calloc(1, sizeof(*c)), *like = set->first;
 
 	if (!c)
 		return NULL;
-	*c = (struct boot_copy){ .next = set->first,
-				 .origin = origin,
-				 .dev = st->st_dev,
-				 .ino = st->st_ino,
-				 .node = node,
-				 .fd = fd };
+	while (like && like->origin != origin)
+		like = like->next;
+	if (like)
+		*c = *like;
+	c->next = set->first;
+	c->origin = origin;
+	c->dev = st->st_dev;
+	c->ino = st->st_ino;
+	c->node = node;
+	c->fd = fd;
 	set->first = c;
 	return c;
+}
+
+static struct boot_copy *by_inode(const struct boot_copies *set,
+				  const struct stat *st)
+{
+	struct boot_copy *c = set->first;
+
+	while (c && (c->dev != st->st_dev || c->ino != st->st_ino))
+		c = c->next;
+	return c;
+}
+
+/* On any node, from @c on. */
+static const struct boot_copy *by_key(const struct boot_copy *c,
+				      const struct boot_key *key)
+{
+	while (c && !boot_key_same(&c->key, key))
+		c = c->next;
+	return c;
+}
+
+uint64_t boot_copies_started(struct boot_copies *set,
+			     const struct boot_key *key, nodeid_t node,
+			     const struct boot_image *image)
+{
+	const struct boot_copy *like;
+	struct boot_copy *c;
+	struct stat st;
+
+	if (fstat(image->fd, &st) < 0) {
+		(void)close(image->fd);
+		return 0;
+	}
+	c = by_inode(set, &st);
+	if (c) {
+		(void)close(image->fd);
+		return c->origin;
+	}
+	like = by_key(set->first, key);
+	c = add(set, like ? like->origin : ++set->last_origin, node, image->fd,
+		&st);
+	if (!c) {
+		(void)close(image->fd);
+		return 0;
+	}
+	c->key = *key;
+	c->layout = image->layout;
+	return c->origin;
+}
+
+bool boot_copies_have(const struct boot_copies *set, const struct boot_key *key,
+		      nodeid_t node, struct boot_image *out)
+{
+	const struct boot_copy *c = by_key(set->first, key);
+
+	while (c && c->node != node)
+		c = by_key(c->next, key);
+	if (c)
+		*out = (struct boot_image){ c->fd, c->layout };
+	return c;
+}
+
+unsigned boot_copies_each(const struct boot_copies *set, int *fds, unsigned max)
+{
+	unsigned nr = 0;
+
+	for (const struct boot_copy *c = set->first; c; c = c->next, nr++)
+		if (nr < max)
+			fds[nr] = c->fd;
+	return nr;
 }
 
 int boot_copies_find(struct boot_copies *set, pid_t pid, nodeid_t now,
 		     nodeid_t node, uint64_t *origin, int *from, int *to)
 {
-	struct boot_copy *c = set->first;
 	struct stat st = { 0 };
+	struct boot_copy *c;
 	/* Its inode number is not used again while we have it open. */
 	int fd = worker_file_open(pid, WORKER_FD_BOOT, &st);
 
 	if (fd < 0)
 		return fd;
-	while (c && (c->dev != st.st_dev || c->ino != st.st_ino))
-		c = c->next;
+	c = by_inode(set, &st);
 	if (!c)
 		c = add(set, ++set->last_origin, now, fd, &st);
 	if (!c || c->fd != fd)

@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Boot images of running guests, a copy on each node that a guest was moved
- * to; guests that started with the same image go on sharing.
+ * Boot images of running guests: those they were started with, and a copy on
+ * each node that a guest was moved to. Guests that started with the same image
+ * go on sharing, and guests that are started later, from files that are still
+ * the same, share what is there on their node.
  *
  * A copy is made of the image that a worker has, not of the files it once
  * came from: those may have changed. A worker that puts another file in its
  * image's place gets a copy of that, and nobody else does.
+ *
+ * Not known after a restart of the monitor: the files that the images of
+ * adopted guests came from. New guests get new images then.
  */
 #ifndef DISCO_MONITOR_BOOT_COPIES_H
 #define DISCO_MONITOR_BOOT_COPIES_H
@@ -13,6 +18,8 @@
 #include <sys/types.h>
 
 #include "disco/base.h"
+#include "monitor/boot/boot_image.h"
+#include "monitor/boot/boot_key.h"
 
 struct boot_copy;
 
@@ -20,6 +27,35 @@ struct boot_copies {
 	struct boot_copy *first;
 	uint64_t last_origin;
 };
+
+/**
+ * boot_copies_started() - a guest was started with this image
+ * @key:   what it was made of
+ * @image: its descriptor is taken over, success or not
+ *
+ * Return: its origin, see boot_copies_find(); 0: no memory.
+ */
+uint64_t boot_copies_started(struct boot_copies *set,
+			     const struct boot_key *key, nodeid_t node,
+			     const struct boot_image *image);
+
+/**
+ * boot_copies_have() - an image of these files on a node
+ * @out: its descriptor stays owned by @set
+ *
+ * Return: whether there is one.
+ */
+bool boot_copies_have(const struct boot_copies *set, const struct boot_key *key,
+		      nodeid_t node, struct boot_image *out);
+
+/**
+ * boot_copies_each() - the descriptors
+ * @fds: out, room for @max
+ *
+ * Return: how many there are, which may be more than @max.
+ */
+unsigned boot_copies_each(const struct boot_copies *set, int *fds,
+			  unsigned max);
 
 /**
  * boot_copies_find() - the image a worker has, and its copy on a node

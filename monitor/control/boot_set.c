@@ -9,7 +9,8 @@
 
 #define ROOM_ABOVE MIB(1) /* what a kernel needs at the very least */
 
-int boot_set_create(struct boot_set *set, unsigned max, struct diag *d)
+int boot_set_create(struct boot_set *set, unsigned max,
+		    const struct boot_copies *running, struct diag *d)
 {
 	struct diag ignored = { .status = ST_OK };
 
@@ -18,6 +19,7 @@ int boot_set_create(struct boot_set *set, unsigned max, struct diag *d)
 	if (!set->entries)
 		return diag_fail(d, ST_HOST, ENOMEM, "out of memory");
 	set->max = max;
+	set->running = running;
 	if (cache_dir_make(&set->cache_dir, &ignored) < 0)
 		set->cache_dir = NULL;
 	return 0;
@@ -28,7 +30,8 @@ void boot_set_destroy(struct boot_set *set)
 	if (!set)
 		return;
 	for (unsigned i = 0; i < set->nr; i++)
-		boot_image_destroy(&set->entries[i].image);
+		if (!set->entries[i].found)
+			boot_image_destroy(&set->entries[i].image);
 	free(set->entries);
 	free(set->cache_dir);
 	memset(set, 0, sizeof(*set));
@@ -57,6 +60,11 @@ find(const struct boot_set *set, const struct vm_config *vm, nodeid_t node)
 	return NULL;
 }
 
+static struct boot_key key_of(const struct vm_config *vm)
+{
+	return boot_key_make(vm->kernel, vm->initrd, vm->keep_packed);
+}
+
 /* The new image is the last entry. */
 static int add(struct boot_set *set, const struct vm_config *vm, nodeid_t node,
 	       struct diag *d)
@@ -66,14 +74,22 @@ static int add(struct boot_set *set, const struct vm_config *vm, nodeid_t node,
 					 .cache_dir = set->cache_dir,
 					 .keep_packed = vm->keep_packed,
 					 .node = node };
+	struct boot_key now;
 	struct boot_set_entry *e = &set->entries[set->nr];
-	int err;
+	int err = 0;
 
 	if (set->nr == set->max)
 		return diag_fail(d, ST_INTERNAL, ENOSPC, "boot set is full");
-	err = boot_image_create(&src, &e->image, d);
+	e->key = key_of(vm);
+	e->found = set->running &&
+		   boot_copies_have(set->running, &e->key, node, &e->image);
+	if (!e->found)
+		err = boot_image_create(&src, &e->image, d);
 	if (err)
 		return err;
+	/* Changed while they were read: then it is like no other. */
+	now = key_of(vm);
+	e->key.known = boot_key_same(&e->key, &now);
 	e->vm = vm;
 	e->node = node;
 	set->nr++;
@@ -81,7 +97,8 @@ static int add(struct boot_set *set, const struct vm_config *vm, nodeid_t node,
 }
 
 int boot_set_get(struct boot_set *set, const struct vm_config *vm,
-		 nodeid_t node, const struct boot_image **out, struct diag *d)
+		 nodeid_t node, const struct boot_set_entry **out,
+		 struct diag *d)
 {
 	const struct boot_set_entry *e = find(set, vm, node);
 	uint64_t end;
@@ -101,6 +118,6 @@ int boot_set_get(struct boot_set *set, const struct vm_config *vm,
 			"kernel and initrd; give it at least %lluM",
 			vm->name, (unsigned long long)vm->memory_bytes >> 10,
 			(unsigned long long)align_up(end, MIB(1)) >> 20);
-	*out = &e->image;
+	*out = e;
 	return 0;
 }

@@ -14,6 +14,7 @@
 struct launch_vm {
 	struct worker_spec spec;
 	struct spawn_files files;
+	const struct boot_set_entry *boot;
 	unsigned nr_open; /* of files.disks */
 };
 
@@ -142,18 +143,17 @@ static int open_disks(const struct vm_config *vm, struct launch_vm *p,
 static int prepare_vm(struct launch *l, unsigned i, struct diag *d)
 {
 	const struct vm_config *vm = &l->cfg->vms[i];
-	const struct boot_image *boot = NULL;
 	struct launch_vm *p = &l->ready[i];
 	int err;
 
 	make_spec(l, vm, l->nodes[i], &p->spec);
 	err = open_disks(vm, p, d);
 	if (!err)
-		err = boot_set_get(&l->boots, vm, p->spec.node, &boot, d);
+		err = boot_set_get(&l->boots, vm, p->spec.node, &p->boot, d);
 	if (err)
 		return err;
-	p->spec.boot = boot->layout;
-	p->files.boot = boot->fd;
+	p->spec.boot = p->boot->image.layout;
+	p->files.boot = p->boot->image.fd;
 	return 0;
 }
 
@@ -176,14 +176,15 @@ static int prepare_host(struct launch *l, struct diag *d)
 
 /* What the operator gave comes first: it is wrong on any host. */
 int launch_prepare(struct launch *l, const struct run_config *cfg,
-		   struct worker_code *code, struct diag *d)
+		   struct worker_code *code, const struct boot_copies *running,
+		   struct diag *d)
 {
 	int err = create(l, cfg, code, d);
 
 	if (!err)
 		err = place(l, d);
 	if (!err)
-		err = boot_set_create(&l->boots, cfg->nr_vms, d);
+		err = boot_set_create(&l->boots, cfg->nr_vms, running, d);
 	for (unsigned i = 0; i < cfg->nr_vms && !err; i++)
 		err = prepare_vm(l, i, d);
 	return err ? err : prepare_host(l, d);
@@ -206,6 +207,11 @@ unsigned launch_cached(const struct launch *l, unsigned i,
 		fd += raw ? 1 : 2;
 	}
 	return n;
+}
+
+const struct boot_set_entry *launch_boot(const struct launch *l, unsigned i)
+{
+	return l->ready[i].boot;
 }
 
 int launch_spawn(struct launch *l, unsigned i, int listener, struct worker *out,

@@ -36,13 +36,16 @@ void launch_allow_descriptors(void);
  * @l:    filled, success or not; release with launch_destroy()
  * @cfg:  checked; outlives @l
  * @code: copies of the worker program that are at hand; NULL: makes its own
+ * @running: boot images that are at hand; NULL: none
  * @d:    why not, on error; no worker was started
  *
  * Context: no other threads; blocks on files, unpacks kernels.
  * Return:  0; -errno of the step that failed.
  */
 MUST_CHECK int launch_prepare(struct launch *l, const struct run_config *cfg,
-			      struct worker_code *code, struct diag *d);
+			      struct worker_code *code,
+			      const struct boot_copies *running,
+			      struct diag *d);
 
 /**
  * launch_spawn() - start one worker of those that were prepared
@@ -64,6 +67,9 @@ MUST_CHECK int launch_spawn(struct launch *l, unsigned i, int listener,
  */
 unsigned launch_cached(const struct launch *l, unsigned i,
 		       struct vm_cached *out);
+
+/* What a VM boots from, once prepared. */
+const struct boot_set_entry *launch_boot(const struct launch *l, unsigned i);
 
 /*
  * Close what the workers have copies of: locks, kernels and code live as long

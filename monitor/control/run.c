@@ -103,7 +103,7 @@ int run_vms(const struct run_config *cfg, struct diag *d)
 	launch_allow_descriptors();
 	err = run_create(r, cfg, d);
 	if (!err)
-		err = launch_prepare(&r->launch, cfg, NULL, d);
+		err = launch_prepare(&r->launch, cfg, NULL, NULL, d);
 	if (!err)
 		err = start(r, d);
 	if (!err)

@@ -18,17 +18,21 @@
 #include "monitor/control/process.h"
 #include "monitor/ipc/fds.h"
 
-#define NR_FDS 4 /* pidfd, control, console, log */
+#define NR_FDS 5 /* pidfd, control, console, log, boot image */
 
 /* From the child: a VM that runs (with its descriptors), or why not. */
 struct start_message {
 	struct vm_record record;
+	struct boot_key boot_key;
+	struct boot_layout boot;
 	struct diag diag; /* ST_OK: a VM */
 };
 
 struct started {
 	struct vm_record record;
 	struct worker worker;
+	struct boot_key boot_key;
+	struct boot_image boot;
 };
 
 struct starter {
@@ -50,11 +54,11 @@ struct starter {
 
 /* Waits for the monitor, which may be busy. */
 static int send_message(int sock, const struct start_message *msg,
-			const struct worker *w)
+			const struct worker *w, int boot)
 {
 	if (w) {
 		const int fds[NR_FDS] = { w->pidfd, w->control, w->console,
-					  w->log };
+					  w->log, boot };
 
 		return fds_send(sock, msg, sizeof(*msg), fds, NR_FDS, 0);
 	}
@@ -96,7 +100,10 @@ static void make_record(const struct launch *l, unsigned i,
 static int start_one(struct launch *l, unsigned i, const struct starter *st,
 		     struct diag *d)
 {
-	struct start_message msg = { .diag = { .status = ST_OK } };
+	const struct boot_set_entry *boot = launch_boot(l, i);
+	struct start_message msg = { .boot_key = boot->key,
+				     .boot = boot->image.layout,
+				     .diag = { .status = ST_OK } };
 	const char *name = l->cfg->vms[i].name;
 	struct worker w = WORKER_NONE;
 	int err, listener = state_vm_listen(&st->m->state, name);
@@ -110,7 +117,7 @@ static int start_one(struct launch *l, unsigned i, const struct starter *st,
 	if (err)
 		return err;
 	make_record(l, i, &w, &msg.record);
-	if (send_message(st->sock.fd, &msg, &w))
+	if (send_message(st->sock.fd, &msg, &w, boot->image.fd))
 		err = diag_fail(d, ST_HOST, EPIPE, "%s: cannot be handed over",
 				name);
 	/* The monitor has copies; the worker is its child when we are gone. */
@@ -128,15 +135,21 @@ static int by_number(const void *a, const void *b)
  * What we got by fork() and need not: connections of clients must end when
  * the monitor closes them, not when we are ready.
  */
-static void close_others(const struct starter *st)
+static int close_others(const struct starter *st)
 {
 	const struct worker_code *code = &st->m->code;
-	int keep[MAX_NODES + 4] = { st->sock.fd, code->file, st->m->state.fd,
-				    st->m->state.vms };
-	unsigned nr = 4, next = STDERR_FILENO + 1;
+	const int own[] = { st->sock.fd, code->file, st->m->state.fd,
+			    st->m->state.vms };
+	unsigned boots = boot_copies_each(&st->m->boots, NULL, 0);
+	unsigned nr = ARRAY_SIZE(own), next = STDERR_FILENO + 1;
+	int *keep = calloc(nr + code->nr + boots, sizeof(*keep));
 
+	if (!keep)
+		return -ENOMEM;
+	memcpy(keep, own, sizeof(own));
 	for (unsigned i = 0; i < code->nr; i++)
 		keep[nr++] = code->copy[i];
+	nr += boot_copies_each(&st->m->boots, keep + nr, boots);
 	qsort(keep, nr, sizeof(keep[0]), by_number);
 	for (unsigned i = 0; i < nr; i++) {
 		if (keep[i] < (int)next)
@@ -146,6 +159,8 @@ static void close_others(const struct starter *st)
 		next = (unsigned)keep[i] + 1;
 	}
 	(void)close_range(next, ~0u, 0);
+	free(keep);
+	return 0;
 }
 
 _Noreturn static void child_run(struct starter *st)
@@ -158,12 +173,16 @@ _Noreturn static void child_run(struct starter *st)
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-	close_others(st);
-	err = launch_prepare(&l, &st->cfg, &st->m->code, &msg.diag);
+	err = close_others(st);
+	if (err)
+		(void)diag_fail(&msg.diag, ST_HOST, ENOMEM, "out of memory");
+	else
+		err = launch_prepare(&l, &st->cfg, &st->m->code, &st->m->boots,
+				     &msg.diag);
 	for (unsigned i = 0; !err && i < st->cfg.nr_vms; i++)
 		err = start_one(&l, i, st, &msg.diag);
 	if (err)
-		(void)send_message(st->sock.fd, &msg, NULL);
+		(void)send_message(st->sock.fd, &msg, NULL, -1);
 	_exit(err ? EXIT_FAILURE : EXIT_SUCCESS);
 }
 
@@ -181,6 +200,8 @@ static void take_vm(struct starter *st, const struct start_message *msg,
 				     .console = fds[2],
 				     .log = fds[3],
 				     .start_ns = msg->record.start_ns };
+	s->boot_key = msg->boot_key;
+	s->boot = (struct boot_image){ fds[4], msg->boot };
 }
 
 /* Return: false when there is nothing more now. */
@@ -232,6 +253,7 @@ static void kill_started(struct starter *st)
 {
 	for (unsigned i = 0; i < st->nr; i++) {
 		worker_destroy(&st->vms[i].worker);
+		boot_image_destroy(&st->vms[i].boot);
 		state_vm_remove(&st->m->state, st->vms[i].record.name);
 	}
 	st->nr = 0;
@@ -243,11 +265,15 @@ static void register_all(struct starter *st)
 		struct started *s = &st->vms[i];
 		struct guest *g = NULL;
 
-		if (monitor_add(st->m, &s->record, &s->worker, false, &g))
+		if (monitor_add(st->m, &s->record, &s->worker, false, &g)) {
 			(void)diag_fail(&st->diag, ST_HOST, ENOMEM,
 					"out of memory");
-		else
-			keep(st->m, g);
+			boot_image_destroy(&s->boot);
+			continue;
+		}
+		g->boot_origin = boot_copies_started(
+			&st->m->boots, &s->boot_key, s->record.node, &s->boot);
+		keep(st->m, g);
 	}
 	st->nr = 0;
 }

@@ -51,7 +51,8 @@ ssize_t fds_receive(int sock, void *bytes, size_t len, int *fds, unsigned nr)
 	struct msghdr m = { .msg_iov = &iov,
 			    .msg_iovlen = 1,
 			    .msg_control = &control,
-			    .msg_controllen = sizeof(control) };
+			    /* Not its padding, where one more would fit. */
+			    .msg_controllen = CMSG_LEN(FDS_MAX * sizeof(int)) };
 	ssize_t n =
 		recvmsg(sock, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC | MSG_TRUNC);
 	struct cmsghdr *c = n < 0 ? NULL : CMSG_FIRSTHDR(&m);

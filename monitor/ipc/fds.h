@@ -10,7 +10,7 @@
 
 #include "disco/base.h"
 
-#define FDS_MAX 4u /* descriptors a message */
+#define FDS_MAX 5u /* descriptors a message */
 
 /**
  * fds_send() - one message

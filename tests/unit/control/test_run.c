@@ -15,7 +15,8 @@
 // LINK: monitor/control/ram_file.c monitor/sandbox/privileges.c
 // LINK: monitor/control/cow_files.c cowdisk/io.c cowdisk/io_fd.c
 // LINK: cowdisk/cow_format.c
-// LINK: monitor/control/cache_dir.c numa/region.c
+// LINK: monitor/control/cache_dir.c numa/region.c monitor/boot/boot_key.c
+// LINK: monitor/control/boot_copies.c monitor/control/worker_file.c
 /*
  * Whole runs, from configuration to exit status, with the fake worker. The
  * run is a child process with its own standard descriptors.
