@@ -5,12 +5,14 @@
 Each guest runs the pmake workload from one image, says so, and stays. Then,
 when nothing changes any more, by the kernel's own accounts (/proc/meminfo,
 against what they were before the guests): memfd and anonymous pages, page
-tables (the host's and KVM's); and, of the files the guests were started from,
-what is in the page cache.
+tables (the host's and KVM's); and what is in the page cache of the image. What
+the guests were started from, and consoles, are files in a tmpfs: not counted.
 
 	unshared   disco, cache=off, a copy of kernel and initramfs for each guest
 	blk        disco, disks through the buffer cache
 	pmem       disco, the image as a virtio-pmem device (DAX)
+	blk-nodes, pmem-nodes  the same with guests on all nodes: what copies on
+	           each node cost; the others are on one
 	qcow2      QEMU q35 with KVM, a qcow2 overlay each over the image
 	qcow2-ksm  the same with mem-merge, KSM at full speed until it rests
 
@@ -50,18 +52,29 @@ def meminfo():
     return {k: kib.get(k, 0) / 1024 for k in ACCOUNTS}
 
 
-def in_page_cache(paths):
+def in_page_cache(path):
     out = subprocess.run(["fincore", "--bytes", "--noheadings", "--output",
-                          "RES", *paths], capture_output=True, text=True,
+                          "RES", path], capture_output=True, text=True,
                          check=True)
-    return sum(int(x) for x in out.stdout.split()) / (1 << 20)
+    return int(out.stdout) / (1 << 20)
 
 
-def forget(paths):
-    for path in paths:
-        fd = os.open(path, os.O_RDONLY)
-        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
-        os.close(fd)
+def forget(path):
+    fd = os.open(path, os.O_RDONLY)
+    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+    os.close(fd)
+
+
+def in_tmpfs(path):
+    """What the files below it take, if it is memory that they take: in the
+    lab all that is written is."""
+    kind = subprocess.run(["stat", "-f", "-c", "%T", path], check=True,
+                          capture_output=True, text=True).stdout.strip()
+    if kind != "tmpfs" and os.environ.get("DISCO_LAB") != "1":
+        return 0
+    out = subprocess.run(["du", "-s", "--block-size=1", path], check=True,
+                         capture_output=True, text=True)
+    return int(out.stdout.split()[0]) / (1 << 20)
 
 
 def ksm(name, value=None):
@@ -88,28 +101,28 @@ def wait_ready(logs, timeout):
             with open(missing[0], "rb") as f:
                 sys.stderr.write(f.read()[-1500:].decode(errors="replace"))
             raise RoundFailed(f"{len(missing)} guests not ready after "
-                              f"{timeout} s")
+                              f"{timeout} s: {missing}")
         time.sleep(0.5)
 
 
 class Disco:
     def __init__(self, a, mode, work):
         self.a, self.mode, self.work = a, mode, work
-        self.files, self.consoles = [a.disk], []
+        self.consoles = []
         self.monitor = Monitor(a.disco)
 
     def start_one(self, i):
         a, kernel, initrd = self.a, self.a.kernel, self.a.initrd
+        where = "" if self.mode.endswith("-nodes") else ",node=0"
         disk = f"path={a.disk},ro"
         if self.mode == "unshared":
             disk += ",cache=off"
             kernel = shutil.copy(kernel, f"{self.work}/kernel-{i}")
             initrd = shutil.copy(initrd, f"{self.work}/initrd-{i}")
-            self.files += [kernel, initrd]
-        if self.mode == "pmem":
+        if self.mode.startswith("pmem"):
             disk += ",pmem"
         self.monitor.call("run", "-d", "--name", f"f{i}", "--kernel", kernel,
-                          "--initrd", initrd, "--memory", f"{a.memory}M",
+                          "--initrd", initrd, "--memory", f"{a.memory}M{where}",
                           "--disk", disk, "--cmdline", a.cmdline)
         log = f"{self.work}/console-{i}"
         with open(log, "wb") as out:
@@ -119,6 +132,7 @@ class Disco:
         return log
 
     def start(self, guests):
+        os.environ["XDG_CACHE_HOME"] = f"{self.work}/cache"
         # pylint: disable=unnecessary-dunder-call # stop() is its end
         self.monitor.__enter__()
         return [self.start_one(i) for i in range(guests)]
@@ -127,11 +141,15 @@ class Disco:
         time.sleep(self.a.settle)
         return {}
 
+    def explain(self):
+        subprocess.run(["tests/lab/standstill"], stdout=sys.stderr,
+                       check=False)
+
     def figures(self):
         s = json.loads(self.monitor.call("stats", "--json"))
-        blocks = sum(x["cache"]["present_blocks"] for x in s["agents"]
-                     if x["cache"])
-        return {"image": blocks * 4096 / (1 << 20),
+        cached = [x["cache"]["present_blocks"] / 256 for x in s["agents"]
+                  if x["cache"]]
+        return {"image": sum(cached),
                 "guests_see": sum(v["ram_pages"] for v in s["vms"]) / 256,
                 "shown": sum(v["cache"]["shown_pages"]
                              for v in s["vms"]) / 256}
@@ -146,7 +164,7 @@ class Disco:
 class Qemu:
     def __init__(self, a, mode, work):
         self.a, self.mode, self.work = a, mode, work
-        self.files, self.procs = [a.disk], []
+        self.procs = []
 
     def start_one(self, i):
         a, log = self.a, f"{self.work}/console-{i}"
@@ -191,6 +209,9 @@ class Qemu:
         return {"ksm_settled": False,
                 "ksm_sharing": ksm("pages_sharing") / 256}
 
+    def explain(self):
+        pass
+
     def figures(self):
         return {}
 
@@ -204,28 +225,34 @@ class Qemu:
         time.sleep(1)
 
 
-MODES = {"unshared": Disco, "blk": Disco, "pmem": Disco, "qcow2": Qemu,
-         "qcow2-ksm": Qemu}
+MODES = {"unshared": Disco, "blk": Disco, "pmem": Disco, "blk-nodes": Disco,
+         "pmem-nodes": Disco, "qcow2": Qemu, "qcow2-ksm": Qemu}
 
 
 def one(a, mode, guests):
     with tempfile.TemporaryDirectory() as work:
         run = MODES[mode](a, mode, work)
-        forget(run.files)
+        forget(a.disk)
         before = meminfo()
         try:
-            wait_ready(run.start(guests), a.timeout)
+            logs = run.start(guests)
+            try:
+                wait_ready(logs, a.timeout)
+            except RoundFailed:
+                run.explain()
+                raise
             more = run.settle()
             after = meminfo()
             row = {k: after[k] - before[k] for k in ACCOUNTS}
-            row["files"] = in_page_cache(run.files)
+            row["Shmem"] -= in_tmpfs(work)
+            row["files"] = in_page_cache(a.disk)
             row["total"] = sum(row.values())
             row.update(run.figures())
             row.update(more)
         finally:
             run.stop()
         if "image" not in row:
-            row["image"] = in_page_cache([a.disk])
+            row["image"] = in_page_cache(a.disk)
         return {k: round(v, 1) if isinstance(v, float) else v
                 for k, v in row.items()}
 
@@ -269,13 +296,13 @@ def print_table(out):
     print(f"bench-footprint: commit {out['commit']}, kernel {out['kernel']}, "
           f"{out['cpus']} CPUs, lab {out['lab']}, median of {out['rounds']} "
           f"rounds, {out['memory_mib']} MiB guests; MiB")
-    print(f"{'guests':>6} {'mode':10}{'total':>8}{'memfd':>8}{'anon':>8}"
+    print(f"{'guests':>6} {'mode':11}{'total':>8}{'memfd':>8}{'anon':>8}"
           f"{'tables':>8}{'files':>8}{'image':>8}{'to 1':>7}"
           f"{'of unshared':>13}")
     for r in out["rows"]:
         to_one = r.get("image_to_one_guest")
         part = r.get("of_unshared")
-        print(f"{r['guests']:>6} {r['mode']:10}{r['total']:>8.1f}"
+        print(f"{r['guests']:>6} {r['mode']:11}{r['total']:>8.1f}"
               f"{r['Shmem']:>8.1f}{r['AnonPages']:>8.1f}"
               f"{r['PageTables'] + r['SecPageTables']:>8.1f}"
               f"{r['files']:>8.1f}{r['image']:>8.1f}"

@@ -1,77 +1,108 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The bare loop that bench-move compares with: a child that has touched PAGES
- * shared pages of a memfd on node FROM is moved to node TO by move_pages(2),
- * BATCH pages a call, and nothing else. Prints pages that are on TO, and
- * nanoseconds of the loop.
+ * The bare loop that bench-move compares with: the guest memory of worker PID
+ * that is on node FROM is moved to node TO by move_pages(2), BATCH pages a
+ * call, and nothing else. Prints pages that are on TO then, and nanoseconds
+ * of the loop.
  */
 #include <errno.h>
 #include <linux/mempolicy.h>
-#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
+#include "disco/base.h"
 #include "disco/clock.h"
-#include "numa/bind.h"
 
-#define BATCH 512u
+#define BATCH	  512u
+#define MAX_PAGES (1u << 20)
+#define RAM	  "/memfd:disco-ram"
 
-static uint64_t move_all(pid_t pid, char *p, size_t nr, int to)
+static void *pages[MAX_PAGES];
+static int nodes[BATCH], status[BATCH];
+
+/* @to: NODE_AUTO asks where they are. Return: 0 or -errno. */
+static int call(pid_t pid, size_t at, size_t n, int to)
 {
-	static int nodes[BATCH], status[BATCH];
-	static void *pages[BATCH];
-	uint64_t there = 0;
-
-	for (size_t i = 0; i < BATCH; i++)
+	for (size_t i = 0; i < n; i++)
 		nodes[i] = to;
-	for (size_t at = 0; at < nr; at += BATCH) {
-		size_t n = nr - at < BATCH ? nr - at : BATCH;
+	if (syscall(SYS_move_pages, pid, n, pages + at, to < 0 ? NULL : nodes,
+		    status, MPOL_MF_MOVE) < 0)
+		return -errno;
+	return 0;
+}
 
-		for (size_t i = 0; i < n; i++)
-			pages[i] = p + (at + i) * PAGE_BYTES;
-		if (syscall(SYS_move_pages, pid, n, pages, nodes, status,
-			    MPOL_MF_MOVE) < 0)
-			return 0;
-		for (size_t i = 0; i < n; i++)
-			there += status[i] == to;
+static size_t batch(size_t at, size_t nr)
+{
+	return nr - at < BATCH ? nr - at : BATCH;
+}
+
+/* Every page of guest memory. Return: how many; 0: no such worker. */
+static size_t list(pid_t pid)
+{
+	char line[512];
+	size_t nr = 0;
+	FILE *maps;
+
+	(void)snprintf(line, sizeof(line), "/proc/%d/maps", pid);
+	maps = fopen(line, "re");
+	while (maps && fgets(line, sizeof(line), maps)) {
+		char *rest;
+		uintptr_t from = strtoul(line, &rest, 16), to;
+
+		if (!strstr(line, RAM))
+			continue;
+		to = strtoul(rest + 1, NULL, 16);
+		for (; from < to && nr < MAX_PAGES; from += PAGE_BYTES)
+			pages[nr++] = (void *)from; /* NOLINT: of PID */
 	}
-	return there;
+	if (maps)
+		(void)fclose(maps);
+	return nr;
+}
+
+/* Those that are on @node, or -errno. Keeps them and forgets the others. */
+static int on_node(pid_t pid, size_t *nr, int node)
+{
+	size_t kept = 0;
+
+	for (size_t at = 0, n; at < *nr; at += n) {
+		int err;
+
+		n = batch(at, *nr);
+		err = call(pid, at, n, NODE_AUTO);
+		if (err)
+			return err;
+		for (size_t i = 0; i < n; i++)
+			if (status[i] == node)
+				pages[kept++] = pages[at + i];
+	}
+	*nr = kept;
+	return 0;
 }
 
 int main(int argc, char **argv)
 {
-	size_t nr = argc == 4 ? strtoul(argv[1], NULL, 10) : 0;
-	int from = nr ? atoi(argv[2]) : 0, to = nr ? atoi(argv[3]) : 0;
-	int fd = memfd_create("bench", MFD_CLOEXEC);
-	uint64_t start, ns, there;
-	pid_t pid;
-	char *p;
+	pid_t pid = argc == 4 ? atoi(argv[1]) : 0;
+	int from = pid ? atoi(argv[2]) : 0, to = pid ? atoi(argv[3]) : 0;
+	size_t nr = pid > 0 ? list(pid) : 0;
+	int err = nr ? on_node(pid, &nr, from) : -ESRCH;
+	uint64_t start, ns;
 
-	if (!nr || fd < 0 || ftruncate(fd, (off_t)(nr * PAGE_BYTES)) < 0)
-		return EXIT_FAILURE;
-	p = mmap(NULL, nr * PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
-		 0);
-	if (p == MAP_FAILED || node_bind_memory(p, nr * PAGE_BYTES, from, true))
-		return EXIT_FAILURE;
-	pid = fork();
-	if (pid == 0) {
-		memset(p, 1, nr * PAGE_BYTES);
-		(void)raise(SIGSTOP);
-		_exit(0);
-	}
-	if (waitpid(pid, NULL, WUNTRACED) != pid)
-		return EXIT_FAILURE;
 	start = clock_now_ns();
-	there = move_all(pid, p, nr, to);
+	for (size_t at = 0; !err && at < nr; at += BATCH)
+		err = call(pid, at, batch(at, nr), to);
 	ns = clock_now_ns() - start;
-	(void)kill(pid, SIGKILL);
-	printf("%llu %llu\n", (unsigned long long)there,
-	       (unsigned long long)ns);
-	return there ? EXIT_SUCCESS : EXIT_FAILURE;
+	if (!err)
+		err = on_node(pid, &nr, to);
+	if (err) {
+		(void)fprintf(stderr, "move_loop: pid %d: %s\n", pid,
+			      strerror(-err));
+		return EXIT_FAILURE;
+	}
+	printf("%zu %llu\n", nr, (unsigned long long)ns);
+	return nr ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -97,7 +97,7 @@ do-bench-cow: all $(BENCH_COW)
 		--io $(BENCH_COW) --dir build \
 		--out $(BENCH_OUT)/bench-cow.json
 
-$(B)/bench/move_loop: $(B)/obj/bench/move_loop.o $(B)/obj/numa/bind.o
+$(B)/bench/move_loop: $(B)/obj/bench/move_loop.o
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^
