@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
 #
-# Test of the balancer: busy guests that were all moved to one node are spread
-# over the nodes, and then nothing moves any more.
+# Test of the balancer: guests that were all moved to one node, and then get
+# busy, are spread over the nodes, and then nothing moves any more.
 # BALANCE_IDLE: guests there besides that do nothing (1; make soak: 4).
 # BALANCE_LIMIT: seconds that may take; the lab is slow.
 # Needs tests/lab/monitor.sh, many.sh and move.sh.
@@ -31,11 +31,11 @@ balance_monitor()
 }
 
 # balance_guest NAME WORDS - a guest on a node that disco chooses, which says
-# ON and then does what the words say
+# ON and, after Enter, does what the words say
 balance_guest()
 {
 	local script
-	script=$(base64 -w0 <<<"echo ON; $2")
+	script=$(base64 -w0 <<<"echo ON; read -r _; $2")
 	start_detached "$1" "disco.sh=$script" \
 		--disk "path=$ROOT_DISK,ro" || return 1
 	timeout 2000 "$DISCO" console --no-input "$1" >"$WORK/o-$1" 2>&1 &
@@ -77,11 +77,11 @@ balance_settles()
 
 balance_guests()
 {
-	local i moves lines names=(busy-{0..3})
+	local i moves lines pressed=() names=(busy-{0..3})
 	balance_monitor off || return 1
 	for ((i = 0; i < BALANCE_IDLE; i++)); do
 		names+=("idle-$i")
-		balance_guest "idle-$i" 'read -r _' || return 1
+		balance_guest "idle-$i" : || return 1
 	done
 	for i in busy-{0..3}; do
 		balance_guest "$i" 'while :; do :; done' || return 1
@@ -92,6 +92,11 @@ balance_guests()
 			>"$WORK/move" 2>&1 ||
 			fail "move: $(cat "$WORK/move")" || return 1
 	done
+	for i in busy-{0..3}; do
+		press_enter "$i" &
+		pressed+=($!)
+	done
+	wait "${pressed[@]}"
 	read -r moves _ i < <(balance_seen)
 	((moves == 0 && i == 4)) || fail "not all on node 0, or $moves moves" \
 		"of a balancer that is off" || return 1

@@ -84,6 +84,7 @@ run_tests()
 		if "t_$name"; then
 			echo "ok $name ($((SECONDS - start)) s)"
 		else
+			tests/lab/standstill >>"$WORK/why" 2>&1
 			echo "not ok $name: $(tr '\n' ' ' <"$WORK/why")"
 		fi
 	done
