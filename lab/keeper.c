@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * keeper - runs in the lab as long as it is up, so that two faults of QEMU 7.2
- * (TCG with several threads) do not stop it.
+ * (TCG with several threads) do not stop it, and a third ends it at once.
  *
  * 1. A lost interrupt. do_vmexit() of svm_helper.c clears a bit of the CPU's
  *    interrupt_request by a plain read-modify-write while another thread may
@@ -26,6 +26,17 @@
  *    The keys that change in a lab are KVM's: with the first and last VM
  *    (preempt_notifier_key), and as APICs are enabled (apic_sw_disabled). A
  *    VM that never runs, with an APIC that is never enabled, keeps them on.
+ *
+ * 3. A deaf CPU. Rarely a guest is entered, and runs, with the CPU's global
+ *    interrupt flag clear (hflags2 0x4a instead of 0x14b, as seen by a debugger
+ *    on QEMU): what VMRUN does last was not done. No interrupt leaves the guest
+ *    any more, nor does it get its own, so it waits for time to pass, for
+ *    ever. Then CPUs wait for that one (smp_call_function_single(), SRCU), and
+ *    then everybody. Nothing in the lab can reach that CPU.
+ *
+ *    So the lab ends when a CPU has not run its second thread for DEAF_S
+ *    seconds, and says so: lab/run exits with 125, whoever wants to goes on in
+ *    a new one.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -33,6 +44,7 @@
 #include <linux/perf_event.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,19 +56,23 @@
 
 #define MAX_CPUS  256
 #define PERIOD_NS 250000000L
+#define DEAF_S	  25
 
 struct target {
 	int wake;    /* eventfd */
 	int counter; /* -1: no perf events here */
-	pthread_t beats, listens;
+	/* Written by its listens(), read by all watches(); no order needed. */
+	_Atomic(unsigned) heard;
+	pthread_t beats, listens, watches;
 };
 
 static struct target targets[MAX_CPUS];
 static unsigned nr_cpus;
+static atomic_flag ending = ATOMIC_FLAG_INIT;
 
-static void go_to(unsigned cpu)
+static void go_to(unsigned cpu, int priority)
 {
-	struct sched_param p = { .sched_priority = 1 };
+	struct sched_param p = { .sched_priority = priority };
 	cpu_set_t set;
 
 	CPU_ZERO(&set);
@@ -81,7 +97,7 @@ static void *beats(void *arg)
 	unsigned cpu = (unsigned)(uintptr_t)arg;
 	struct timespec pause = { .tv_nsec = PERIOD_NS };
 
-	go_to(cpu);
+	go_to(cpu, 1);
 	for (;;) {
 		(void)nanosleep(&pause, NULL);
 		for (unsigned i = 1; i <= 2 && i < nr_cpus; i++)
@@ -95,10 +111,58 @@ static void *listens(void *arg)
 	unsigned cpu = (unsigned)(uintptr_t)arg;
 	uint64_t count;
 
-	go_to(cpu);
+	go_to(cpu, 1);
 	while (read(targets[cpu].wake, &count, sizeof(count)) > 0 ||
 	       errno == EINTR)
-		;
+		atomic_fetch_add_explicit(&targets[cpu].heard, 1,
+					  memory_order_relaxed);
+	return NULL;
+}
+
+/*
+ * At once, and without other CPUs: they may wait for that one. Those that do,
+ * or that it wakes, are quiet as well.
+ */
+static void end_lab(const unsigned *quiet)
+{
+	int sysrq = open("/proc/sysrq-trigger", O_WRONLY | O_CLOEXEC);
+	char text[4 * MAX_CPUS + 100];
+	int n = snprintf(text, sizeof(text), "LAB-FAIL CPUs");
+
+	for (unsigned i = 0; i < nr_cpus; i++)
+		if (quiet[i] >= DEAF_S / 2)
+			n += snprintf(text + n, sizeof(text) - (size_t)n, " %u",
+				      i);
+	n += snprintf(text + n, sizeof(text) - (size_t)n,
+		      " have run nothing for %d s, a fault of QEMU "
+		      "(lab/keeper.c)\n",
+		      DEAF_S);
+	if (write(STDOUT_FILENO, text, (size_t)n) < 0)
+		perror("keeper: console");
+	if (sysrq < 0 || write(sysrq, "b", 1) < 0)
+		perror("keeper: sysrq");
+}
+
+/* Seconds are counted, as a clock would count those that QEMU slept, too. */
+static void *watches(void *arg)
+{
+	unsigned last[MAX_CPUS] = { 0 }, quiet[MAX_CPUS] = { 0 };
+	struct timespec pause = { .tv_sec = 1 };
+
+	go_to((unsigned)(uintptr_t)arg, 2);
+	for (;;) {
+		(void)nanosleep(&pause, NULL);
+		for (unsigned i = 0; i < nr_cpus; i++) {
+			unsigned now = atomic_load_explicit(
+				&targets[i].heard, memory_order_relaxed);
+
+			quiet[i] = now == last[i] ? quiet[i] + 1 : 0;
+			last[i] = now;
+			if (quiet[i] == DEAF_S &&
+			    !atomic_flag_test_and_set(&ending))
+				end_lab(quiet);
+		}
+	}
 	return NULL;
 }
 
@@ -143,7 +207,8 @@ int main(void)
 		void *arg = (void *)(uintptr_t)i;
 
 		if (pthread_create(&targets[i].listens, NULL, listens, arg) ||
-		    pthread_create(&targets[i].beats, NULL, beats, arg))
+		    pthread_create(&targets[i].beats, NULL, beats, arg) ||
+		    pthread_create(&targets[i].watches, NULL, watches, arg))
 			return EXIT_FAILURE;
 	}
 	(void)pthread_join(targets[0].beats, NULL);

@@ -110,7 +110,7 @@ do-check-tsan: tests
 
 # LAB_TEST_DEPS: what tests/lab/all needs built besides, see tests/guest.
 # The lab ends by itself when its tests hang; CI has 90 minutes.
-LAB_TESTS := lab/auto --timeout 4200 -- tests/lab/all
+LAB_TESTS := tests/lab/labs --timeout 4200
 CLI_TESTS := tests/cli/refusals tests/cli/images tests/cli/monitor \
 	     tests/cli/topology
 export VARIANT
@@ -174,9 +174,8 @@ soak: $(B)/bench/channel $(LEASE_STRESS)
 	while [ "$$(date +%s)" -lt "$$end" ]; do \
 		MOVE_ROUNDS=10 BALANCE_IDLE=4 CACHE_MIB=1024 CACHE_WRITES=13 \
 			KILLS=300 KILL_SEED=$$round FIO_SECONDS=600 \
-			$(MAKE) --no-print-directory check LAB_TESTS="lab/auto \
-			$(SOAK_ENV:%=--env %) --timeout 14400 -- \
-			tests/lab/all" || exit; \
+			$(MAKE) --no-print-directory check LAB_TESTS="tests/lab/labs \
+			$(SOAK_ENV:%=--env %) --timeout 14400" || exit; \
 		$(MAKE) --no-print-directory crash || exit; \
 		$(MAKE) --no-print-directory check-tsan || exit; \
 		$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=300 || exit; \

@@ -171,6 +171,11 @@ test_lab()
 	check dead-lab-status status_is 125
 	check dead-lab-message grep -q "the lab's kernel died: Kernel panic" "$err"
 	check dead-lab-leaves-nothing no_lab_left
+	run "${mark[@]}" "${small[@]}" -- sh -c '
+		echo -1 >/proc/sys/kernel/sched_rt_runtime_us
+		exec taskset -c 1 chrt -f 99 sh -c "while :; do :; done"'
+	check deaf-cpu-status status_is 125
+	check deaf-cpu-message grep -q 'CPUs .*1 have run nothing for' "$err"
 }
 
 within_minutes()
