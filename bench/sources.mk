@@ -3,6 +3,10 @@
 
 BENCH_OUT	:= build/lab-out
 
+# Built by every check, so that they go on being built.
+BENCH_BINS := $(B)/bench/channel $(B)/bench/cache $(B)/bench/cow_io \
+	      $(B)/bench/move_loop
+
 .PHONY: bench bench-boot do-bench-boot bench-channel do-bench-channel
 .PHONY: bench-cache do-bench-cache
 .PHONY: bench-cow do-bench-cow bench-move do-bench-move
@@ -83,7 +87,8 @@ do-bench-cache: $(BENCH_CACHE)
 
 # On the machine itself, no guest: copy-on-write back-end against qcow2.
 BENCH_COW	:= $(B)/bench/cow_io
-$(BENCH_COW): $(call obj,bench/cow_io.c $(COWDISK_SRCS) $(BENCH_CACHE_SRCS))
+$(BENCH_COW): $(call obj,bench/cow_io.c $(COWDISK_SRCS) $(BENCH_CACHE_SRCS) \
+		memory/uffd.c)
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -l:liburing.a

@@ -114,7 +114,7 @@ LAB_TESTS := tests/lab/labs --timeout 4200
 CLI_TESTS := tests/cli/refusals tests/cli/images tests/cli/monitor \
 	     tests/cli/topology
 export VARIANT
-check-unit: all tests tsan-tests $$(LAB_TEST_DEPS)
+check-unit: all tests tsan-tests $$(BENCH_BINS) $$(LAB_TEST_DEPS)
 	$(Q)tests/run --unit $(UNIT_RUNS) $(CLI_TESTS)
 
 # Copy-on-write disks: power cut at every write, every operation failing.
@@ -129,7 +129,8 @@ check-lab check:
 	$(Q)$(MAKE) --no-print-directory do-$@
 do-check-lab: all images kernel-cache $$(LAB_TEST_DEPS)
 	$(Q)tests/run --lab "$(LAB_TESTS)"
-do-check: all tests tsan-tests images kernel-cache $$(LAB_TEST_DEPS)
+do-check: all tests tsan-tests images kernel-cache $$(BENCH_BINS) \
+	  $$(LAB_TEST_DEPS)
 	$(Q)tests/run --unit $(UNIT_RUNS) $(CLI_TESTS) \
 		--lab "$(LAB_TESTS)"
 
