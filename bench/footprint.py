@@ -12,7 +12,7 @@ the guests were started from, and consoles, are files in a tmpfs: not counted.
 	blk        disco, disks through the buffer cache
 	pmem       disco, the image as a virtio-pmem device (DAX)
 	blk-nodes, pmem-nodes  the same with guests on all nodes: what copies on
-	           each node cost; the others are on one
+	           each node cost; disco's others are on one
 	qcow2      QEMU q35 with KVM, a qcow2 overlay each over the image
 	qcow2-ksm  the same with mem-merge, KSM at full speed until it rests
 

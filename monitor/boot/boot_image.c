@@ -166,7 +166,7 @@ static int read_in(const struct file *f, uint64_t off, uint8_t *to,
 }
 
 /*
- * A kernel's file has the zeroes of its .bss and .brk, 10 MiB of Debian's: in
+ * A kernel's file has the zeroes of its .bss and .brk, 14 MiB of Debian's: in
  * the image they would take memory on each node, and a second page of each
  * guest that writes them. As a hole they are guest memory like any other.
  */
