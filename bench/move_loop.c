@@ -14,12 +14,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "disco/base.h"
 #include "disco/clock.h"
+#include "monitor/control/move_map.h"
 
 #define BATCH	  512u
 #define MAX_PAGES (1u << 20)
-#define RAM	  "/memfd:disco-ram"
 
 static void *pages[MAX_PAGES];
 static int nodes[BATCH], status[BATCH];
@@ -40,24 +39,23 @@ static size_t batch(size_t at, size_t nr)
 	return nr - at < BATCH ? nr - at : BATCH;
 }
 
-/* Every page of guest memory. Return: how many; 0: no such worker. */
+/*
+ * Every page that an agent pulls first: guest memory, and a few of figures.
+ * Return: how many; 0: no such worker.
+ */
 static size_t list(pid_t pid)
 {
+	FILE *maps = move_map_open(pid);
+	struct agent_range r;
 	char line[512];
 	size_t nr = 0;
-	FILE *maps;
 
-	(void)snprintf(line, sizeof(line), "/proc/%d/maps", pid);
-	maps = fopen(line, "re");
 	while (maps && fgets(line, sizeof(line), maps)) {
-		char *rest;
-		uintptr_t from = strtoul(line, &rest, 16), to;
-
-		if (!strstr(line, RAM))
+		if (!move_map_line(line, AGENT_FILE, &r))
 			continue;
-		to = strtoul(rest + 1, NULL, 16);
-		for (; from < to && nr < MAX_PAGES; from += PAGE_BYTES)
-			pages[nr++] = (void *)from; /* NOLINT: of PID */
+		for (uint64_t i = 0; i < r.bytes && nr < MAX_PAGES;
+		     i += PAGE_BYTES)
+			pages[nr++] = (void *)(uintptr_t)(r.start + i);
 	}
 	if (maps)
 		(void)fclose(maps);

@@ -3,10 +3,6 @@
 
 BENCH_OUT	:= build/lab-out
 
-# Built by every check, so that they go on being built.
-BENCH_BINS := $(B)/bench/channel $(B)/bench/cache $(B)/bench/cow_io \
-	      $(B)/bench/move_loop
-
 .PHONY: bench bench-boot do-bench-boot bench-channel do-bench-channel
 .PHONY: bench-cache do-bench-cache
 .PHONY: bench-cow do-bench-cow bench-move do-bench-move
@@ -102,7 +98,8 @@ do-bench-cow: all $(BENCH_COW)
 		--io $(BENCH_COW) --dir build \
 		--out $(BENCH_OUT)/bench-cow.json
 
-$(B)/bench/move_loop: $(B)/obj/bench/move_loop.o
+$(B)/bench/move_loop: $(B)/obj/bench/move_loop.o $(B)/obj/numa/bind.o \
+		      $(B)/obj/monitor/control/move_map.o
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^
@@ -115,3 +112,7 @@ do-bench-move: all images kernel-cache $(B)/bench/move_loop
 	$(Q)lab/auto --timeout 3000 -- bench/move.py --commit '$(VERSION)' \
 		--disco $(B)/disco --loop $(B)/bench/move_loop \
 		--out $(BENCH_OUT)/bench-move.json
+
+# Built by every check, so that they go on being built.
+BENCH_BINS := $(B)/bench/channel $(BENCH_CACHE) $(BENCH_COW) \
+	      $(B)/bench/move_loop

@@ -24,24 +24,19 @@ struct boot_copy {
 	struct boot_layout layout; /* when the key is known */
 };
 
-/* What has the same origin has the same key and layout. */
 static struct boot_copy *add(struct boot_copies *set, uint64_t origin,
 			     nodeid_t node, int fd, const struct stat *st)
 {
-	struct boot_copy *c = calloc(1, sizeof(*c)), *like = set->first;
+	struct boot_copy *c = calloc(1, sizeof(*c));
 
 	if (!c)
 		return NULL;
-	while (like && like->origin != origin)
-		like = like->next;
-	if (like)
-		*c = *like;
-	c->next = set->first;
-	c->origin = origin;
-	c->dev = st->st_dev;
-	c->ino = st->st_ino;
-	c->node = node;
-	c->fd = fd;
+	*c = (struct boot_copy){ .next = set->first,
+				 .origin = origin,
+				 .dev = st->st_dev,
+				 .ino = st->st_ino,
+				 .node = node,
+				 .fd = fd };
 	set->first = c;
 	return c;
 }
@@ -69,29 +64,22 @@ uint64_t boot_copies_started(struct boot_copies *set,
 			     const struct boot_key *key, nodeid_t node,
 			     const struct boot_image *image)
 {
-	const struct boot_copy *like;
-	struct boot_copy *c;
-	struct stat st;
+	struct stat st = { 0 };
+	const struct boot_copy *like = by_key(set->first, key);
+	bool known = fstat(image->fd, &st) == 0;
+	struct boot_copy *c = known ? by_inode(set, &st) : NULL;
 
-	if (fstat(image->fd, &st) < 0) {
-		(void)close(image->fd);
-		return 0;
+	if (known && !c) {
+		c = add(set, like ? like->origin : ++set->last_origin, node,
+			image->fd, &st);
+		if (c) {
+			c->key = *key;
+			c->layout = image->layout;
+		}
 	}
-	c = by_inode(set, &st);
-	if (c) {
+	if (!c || c->fd != image->fd)
 		(void)close(image->fd);
-		return c->origin;
-	}
-	like = by_key(set->first, key);
-	c = add(set, like ? like->origin : ++set->last_origin, node, image->fd,
-		&st);
-	if (!c) {
-		(void)close(image->fd);
-		return 0;
-	}
-	c->key = *key;
-	c->layout = image->layout;
-	return c->origin;
+	return c ? c->origin : 0;
 }
 
 bool boot_copies_have(const struct boot_copies *set, const struct boot_key *key,
@@ -158,6 +146,7 @@ int boot_copies_new(int from)
 int boot_copies_add(struct boot_copies *set, uint64_t origin, nodeid_t node,
 		    int fd, int *to)
 {
+	const struct boot_copy *like = set->first;
 	struct boot_copy *c = NULL;
 	struct stat st;
 	char path[64];
@@ -177,6 +166,12 @@ int boot_copies_add(struct boot_copies *set, uint64_t origin, nodeid_t node,
 		if (ro >= 0)
 			(void)close(ro);
 		return -ENOMEM;
+	}
+	while (like && like->origin != origin)
+		like = like->next;
+	if (like) {
+		c->key = like->key;
+		c->layout = like->layout;
 	}
 	*to = ro;
 	return 0;
