@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
 #
-# Test of the balancer: guests that were all moved to one node, and then get
-# busy, are spread over the nodes, and then nothing moves any more.
-# BALANCE_IDLE: guests there besides that do nothing (1; make soak: 4).
-# BALANCE_LIMIT: seconds that may take; the lab is slow.
-# Needs tests/lab/monitor.sh, many.sh and move.sh.
+# Test of the balancer: eight guests that were all moved to one node, half of
+# them busy, are spread over the nodes, and then nothing moves any more.
+# BALANCE_STOCK: stock guests (make soak), which take minutes; else tiny ones.
+# BALANCE_LIMIT: seconds until they are spread; the lab is slow.
+# Needs tests/lab/monitor.sh, many.sh, move.sh and tiny.sh.
 
-BALANCE_IDLE=${BALANCE_IDLE:-1}
 BALANCE_LIMIT=${BALANCE_LIMIT:-900}
 BALANCE_QUIET=20 # seconds
+BUSY=(busy-{0..3})
+IDLE=(idle-{0..3})
 
 # balance_monitor PERIOD - in the background, in place of the one that runs
 balance_monitor()
@@ -30,15 +31,22 @@ balance_monitor()
 	fail "no monitor: $(tail -3 "$WORK/monitor")"
 }
 
-# balance_guest NAME WORDS - a guest on a node that disco chooses, which says
-# ON and, after Enter, does what the words say
+# balance_guest NAME - a guest on a node that disco chooses, which says ON; from
+# then on tiny ones are what their names say, stock ones once told so
 balance_guest()
 {
-	local script
-	script=$(base64 -w0 <<<"echo ON; read -r _; $2")
-	start_detached "$1" "disco.sh=$script" \
-		--disk "path=$ROOT_DISK,ro" || return 1
+	local script='echo ON; read -r _'
+	if [[ ! ${BALANCE_STOCK:-} ]]; then
+		"$DISCO" run -d --name "$1" --kernel "$GUESTS/busy.elf" \
+			--memory 64M --cmdline "tiny ${1%-*}" >/dev/null ||
+			return 1
+	else
+		[[ $1 == idle-* ]] || script+='; while :; do :; done'
+		start_detached "$1" "disco.sh=$(base64 -w0 <<<"$script")" \
+			--disk "path=$ROOT_DISK,ro" || return 1
+	fi
 	timeout 2000 "$DISCO" console --no-input "$1" >"$WORK/o-$1" 2>&1 &
+	wait_lines 1 '^ON' "$WORK/o-$1" 300
 }
 
 # balance_seen - "MOVES FAILED SPREAD": moves so far, of them that failed, and
@@ -77,26 +85,23 @@ balance_settles()
 
 balance_guests()
 {
-	local i moves lines pressed=() names=(busy-{0..3})
+	local i moves lines pressed=()
 	balance_monitor off || return 1
-	for ((i = 0; i < BALANCE_IDLE; i++)); do
-		names+=("idle-$i")
-		balance_guest "idle-$i" : || return 1
+	for i in "${IDLE[@]}" "${BUSY[@]}"; do
+		balance_guest "$i" || return 1
 	done
-	for i in busy-{0..3}; do
-		balance_guest "$i" 'while :; do :; done' || return 1
-	done
-	for i in "${names[@]}"; do
-		wait_lines 1 '^ON' "$WORK/o-$i" 200 || return 1
+	for i in "${IDLE[@]}" "${BUSY[@]}"; do
 		"$DISCO" move --stall-ms="$MOVE_STALL_MS" "$i" 0 \
 			>"$WORK/move" 2>&1 ||
 			fail "move: $(cat "$WORK/move")" || return 1
 	done
-	for i in busy-{0..3}; do
-		press_enter "$i" &
-		pressed+=($!)
-	done
-	wait "${pressed[@]}"
+	if [[ ${BALANCE_STOCK:-} ]]; then
+		for i in "${BUSY[@]}"; do
+			press_enter "$i" &
+			pressed+=($!)
+		done
+		wait "${pressed[@]}"
+	fi
 	read -r moves _ i < <(balance_seen)
 	((moves == 0 && i == 4)) || fail "not all on node 0, or $moves moves" \
 		"of a balancer that is off" || return 1
@@ -117,7 +122,7 @@ t_balance_spreads_busy_guests()
 	local ok=0
 	: >"$WORK/monitor"
 	balance_guests || ok=1
-	"$DISCO" kill busy-{0..3} idle-{0..3} 2>/dev/null
+	"$DISCO" kill "${BUSY[@]}" "${IDLE[@]}" 2>/dev/null
 	kill_monitor TERM
 	return $ok
 }
