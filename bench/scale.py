@@ -184,7 +184,7 @@ def main():
     p.add_argument("--times", type=int, default=40, help="trees a guest checks")
     p.add_argument("--vmms", default=["disco", "disco-thp", "qemu-q35"],
                    type=lambda s: s.split(","))
-    p.set_defaults(guests=[1, 2, 4, 8], rounds=1, timeout=1500)
+    p.set_defaults(guests=[1, 2, 4, 8], rounds=1, timeout=700)
     a = p.parse_args()
     script = base64.b64encode(SCRIPT.format(times=a.times).encode()).decode()
     a.cmdline = f"console=ttyS0 quiet disco.sh={script}"
