@@ -276,7 +276,7 @@ def median(rows):
 
 
 def summarise(a, state, rows):
-    out = header(a, "footprint", seed=None, memory_mib=a.memory,
+    out = header(a, "footprint", seed=None, memory_mib=a.memory, cc=a.cc,
                  repeated=state["repeated"], rows=[])
     for (guests, mode), done in rows.items():
         m = median(done)
@@ -295,7 +295,7 @@ def summarise(a, state, rows):
 def print_table(out):
     print(f"bench-footprint: commit {out['commit']}, kernel {out['kernel']}, "
           f"{out['cpus']} CPUs, lab {out['lab']}, median of {out['rounds']} "
-          f"rounds, {out['memory_mib']} MiB guests; MiB")
+          f"rounds, {out['memory_mib']} MiB guests, pmake by {out['cc']}; MiB")
     print(f"{'guests':>6} {'mode':11}{'total':>8}{'memfd':>8}{'anon':>8}"
           f"{'tables':>8}{'files':>8}{'image':>8}{'to 1':>7}"
           f"{'of unshared':>13}")
@@ -353,12 +353,15 @@ def main():
     arguments(p)
     p.add_argument("--modes", default=list(MODES),
                    type=lambda s: s.split(","))
+    p.add_argument("--cc", default="tcc", choices=["gcc", "tcc"],
+                   help="compiler of the pmake workload; gcc takes minutes "
+                        "longer (--timeout), and uses more of the image")
     p.add_argument("--settle", type=float, default=10, help="s")
     p.add_argument("--ksm-seconds", type=float, default=240, help="at most")
     p.set_defaults(guests=[1, 2, 4, 8], rounds=1, timeout=300)
     a = p.parse_args()
     script = base64.b64encode(SCRIPT.encode()).decode()
-    a.cmdline = f"console=ttyS0 quiet disco.sh={script}"
+    a.cmdline = f"console=ttyS0 quiet disco.cc={a.cc} disco.sh={script}"
     state = load(a)
     out = summarise(a, state, measure(a, state))
     print_table(out)

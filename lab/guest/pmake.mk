@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# The pmake workload's makefile: objects of three free libraries, by tcc.
+# The pmake workload's makefile: objects of three free libraries.
 CC	= tcc
 CFLAGS	= -DLTC_SOURCE -DLTC_NO_ASM -DUSE_LTM -DLTM_DESC -DARGTYPE=0 \
 	  -Itommath -Itomcrypt/src/headers -Ilua/src -DLUA_USE_POSIX
