@@ -74,6 +74,16 @@ for vm in json.load(open(sys.argv[1]))["vms"]:
     print(*(vm[field] for field in sys.argv[2:]))' "$@"
 }
 
+# clean_up - ends what a test that failed left running
+clean_up()
+{
+	local left
+	[[ ! -e $DISCO_STATE_DIR/lock ]] || stop_monitor
+	mapfile -t left < <(jobs -p)
+	((${#left[@]} == 0)) || kill "${left[@]}" 2>/dev/null
+	wait
+}
+
 # run_tests NAME... - TAP-like lines for t_NAME
 run_tests()
 {
@@ -84,8 +94,13 @@ run_tests()
 		if "t_$name"; then
 			echo "ok $name ($((SECONDS - start)) s)"
 		else
-			tests/lab/standstill >>"$WORK/why" 2>&1
+			{
+				"$DISCO" ls
+				tail -n 8 "$WORK/monitor"
+				tests/lab/standstill
+			} >>"$WORK/why" 2>&1
 			echo "not ok $name: $(tr '\n' ' ' <"$WORK/why")"
+			clean_up
 		fi
 	done
 }
