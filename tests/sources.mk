@@ -109,8 +109,8 @@ do-check-tsan: tests
 	$(Q)TEST_TIMEOUT=$${TEST_TIMEOUT:-900} tests/run --unit $(UNIT_RUNS)
 
 # LAB_TEST_DEPS: what tests/lab/all needs built besides, see tests/guest.
-# The lab ends by itself when its tests hang; CI has 90 minutes.
-LAB_TESTS := tests/lab/labs --timeout 4200
+# A lab ends by itself when its tests hang; CI has 90 minutes for all of them.
+LAB_TESTS := tests/lab/labs --timeout 2400
 CLI_TESTS := tests/cli/refusals tests/cli/images tests/cli/monitor \
 	     tests/cli/topology
 export VARIANT

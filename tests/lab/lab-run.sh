@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # tests/lab/lab-run.sh - lab/run and lab/auto themselves: exit status, output,
-# time limit, interruption, clear messages. Boots the lab twice in full.
+# time limit, interruption, crash, clear messages. Boots the lab four times.
 # Prints "ok NAME", "not ok NAME" (with details as # lines), "skip NAME WHY".
 # shellcheck disable=SC2317 # functions are called by check
 set -uo pipefail
@@ -129,6 +129,20 @@ test_limits()
 	check killed-leaves-no-process no_process_left
 }
 
+# QEMU crashes once before the lab is up.
+test_crash()
+{
+	mkdir "$work/crashes"
+	cat >"$work/crashes/qemu-system-x86_64" <<-END
+	#!/bin/sh
+	[ -e "$work/crashed" ] || { : >"$work/crashed"; kill -SEGV \$\$; }
+	exec $(command -v qemu-system-x86_64) "\$@"
+	END
+	chmod +x "$work/crashes/qemu-system-x86_64"
+	run env PATH="$work/crashes:$PATH" "${mark[@]}" "${small[@]}" -- true
+	check crash-goes-on err_is 0 'ended by signal 11 .*once more'
+}
+
 # shellcheck disable=SC2016 # expanded in the lab
 test_lab()
 {
@@ -196,5 +210,6 @@ if ! [[ -e build/kernels/lab/vmlinux ]]; then
 	exit $failed
 fi
 test_limits
+test_crash
 test_lab
 exit $failed
