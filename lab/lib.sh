@@ -52,3 +52,14 @@ content_key()
 {
 	sha256sum "$@" | awk '{ print $1 }' | sha256sum | cut -c 1-16
 }
+
+# mirror - base address of the Debian mirror that apt uses
+mirror()
+{
+	local address
+	# shellcheck disable=SC2016 # apt's own variables
+	address=$(apt-get indextargets --format '$(ORIGIN) $(REPO_URI)' \
+		'Created-By: Packages' 2>/dev/null |
+		awk '$1 == "Debian" && $2 !~ /security/ { print $2; exit }')
+	echo "${address:-http://deb.debian.org/debian/}"
+}

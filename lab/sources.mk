@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# The lab: kernels, guest images, and the two ways to run a command with KVM.
+# The lab: kernels, QEMU, guest images; two ways to run a command with KVM.
 
 LAB_KERNELS	:= build/kernels/.stamp
+LAB_QEMU_PKG	:= build/qemu/package
 
 .PHONY: kernels images
-kernels: $(LAB_KERNELS)
+kernels: $(LAB_KERNELS) $(LAB_QEMU_PKG)
 
 # Always looked at: lab/images itself sees (in 20 ms) whether something that
 # make does not know, such as a Debian package's version, has changed.
-images: $(LAB_KERNELS)
+images: kernels
 	$(Q)scripts/deps images
 	$(Q)lab/images
 
@@ -16,6 +17,10 @@ $(LAB_KERNELS): lab/kernels
 	$(Q)scripts/deps lab
 	$(Q)lab/kernels
 	$(Q)touch $@
+
+# Without it the lab runs on the machine's own; lab/qemu says why.
+$(LAB_QEMU_PKG): lab/qemu | $(LAB_KERNELS)
+	$(Q)if lab/qemu; then touch $@; fi
 
 # The guest kernel, unpacked once. Read by every run; see unpack in disco(1).
 export DISCO_CACHE_DIR ?= $(CURDIR)/build/cache

@@ -57,22 +57,12 @@ fetch_packages()
 	done
 }
 
-# mirror - base address of the Debian mirror that apt uses
-mirror()
-{
-	# shellcheck disable=SC2016 # apt's own variables
-	apt-get indextargets --format '$(ORIGIN) $(REPO_URI)' \
-		'Created-By: Packages' 2>/dev/null |
-		awk '$1 == "Debian" && $2 !~ /security/ { print $2; exit }'
-}
-
 # fetch_sources DIR - lab/guest/sources as DIR/NAME.tar (of any compression)
 fetch_sources()
 {
 	local base name place sum
 
 	base=$(mirror)
-	base=${base:-http://deb.debian.org/debian/}
 	while read -r name place sum; do
 		/usr/lib/apt/apt-helper -qq -o APT::Sandbox::User=root \
 			-o Acquire::Retries=3 download-file "$base$place" \

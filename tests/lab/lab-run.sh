@@ -97,7 +97,8 @@ test_messages()
 	for program in dirname sed awk cat; do
 		ln -s "$(command -v $program)" "$work/bin/"
 	done
-	run env PATH="$work/bin" "$BASH" lab/run -- true
+	run env PATH="$work/bin" LAB_QEMU=qemu-system-x86_64 \
+		"$BASH" lab/run -- true
 	check missing-qemu err_is 125 'no qemu.*run: scripts/deps lab'
 	run env DISCO_LAB=1 lab/auto --nodes 2 -- sh -c 'echo in; exit 3'
 	check auto-inside-the-lab status_is 3
@@ -132,14 +133,13 @@ test_limits()
 # QEMU crashes once before the lab is up.
 test_crash()
 {
-	mkdir "$work/crashes"
-	cat >"$work/crashes/qemu-system-x86_64" <<-END
+	cat >"$work/crashes" <<-END
 	#!/bin/sh
 	[ -e "$work/crashed" ] || { : >"$work/crashed"; kill -SEGV \$\$; }
 	exec $(command -v qemu-system-x86_64) "\$@"
 	END
-	chmod +x "$work/crashes/qemu-system-x86_64"
-	run env PATH="$work/crashes:$PATH" "${mark[@]}" "${small[@]}" -- true
+	chmod +x "$work/crashes"
+	run env LAB_QEMU="$work/crashes" "${mark[@]}" "${small[@]}" -- true
 	check crash-goes-on err_is 0 'ended by signal 11 .*once more'
 }
 
