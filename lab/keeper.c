@@ -3,8 +3,7 @@
  * keeper - runs in the lab as long as it is up, so that two faults of QEMU 7.2
  * (TCG with several threads) do not stop it, and a third ends it at once. What
  * is done about a fourth is in machine_args() of lab/run. The lab's own QEMU
- * (lab/qemu) is 10: it has neither of the first two, and has the fourth; the
- * third was not seen in it.
+ * (lab/qemu) is 10, which has neither of the first two.
  *
  * 1. A lost interrupt. do_vmexit() of svm_helper.c clears a bit of the CPU's
  *    interrupt_request by a plain read-modify-write while another thread may
@@ -30,16 +29,17 @@
  *    (preempt_notifier_key), and as APICs are enabled (apic_sw_disabled). A
  *    VM that never runs, with an APIC that is never enabled, keeps them on.
  *
- * 3. A deaf CPU. Rarely a guest is entered, and runs, with the CPU's global
- *    interrupt flag clear (hflags2 0x4a instead of 0x14b, as seen by a debugger
- *    on QEMU): what VMRUN does last was not done. No interrupt leaves the guest
- *    any more, nor does it get its own, so it waits for time to pass, for
- *    ever. Then CPUs wait for that one (smp_call_function_single(), SRCU), and
- *    then everybody. Nothing in the lab can reach that CPU.
+ * 3. A deaf CPU. A guest is entered, and runs, with the CPU's global interrupt
+ *    flag clear (hflags2 0x4a instead of 0x14b, as seen by a debugger on QEMU).
+ *    No interrupt leaves the guest any more, nor does it get its own, so it
+ *    waits for time to pass, for ever. Then CPUs wait for that one
+ *    (smp_call_function_single(), SRCU), and then everybody. Nothing in the lab
+ *    can reach that CPU. Why it is, and that only CPU 0 is ever hit, which runs
+ *    no guests therefore, is in lab/machine.sh.
  *
- *    So the lab ends when a CPU has not run its second thread for DEAF_S
- *    seconds, and says so: lab/run exits with 125, whoever wants to goes on in
- *    a new one.
+ *    Should a CPU not have run its second thread for DEAF_S seconds all the
+ *    same, the lab ends, and says so: lab/run exits with 125, whoever wants to
+ *    goes on in a new one.
  */
 #include <errno.h>
 #include <fcntl.h>
