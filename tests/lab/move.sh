@@ -44,10 +44,17 @@ do_move()
 		fail "$1 to node $2: $(cat "$WORK/move")"
 }
 
+# cpus_of NODE - those that are to be used
+cpus_of()
+{
+	numactl --cpunodebind="$1" grep ^Cpus_allowed_list /proc/self/status |
+		cut -f 2 | grep .
+}
+
 # has_moved NAME NODE - the kernel says all of it is there
 has_moved()
 {
-	local pid node ram ram_here text text_here strange away
+	local pid node ram ram_here text text_here strange away cpus
 	IFS=, read -r _ _ node _ _ _ ram ram_here _ text text_here _ \
 		< <("$DISCO" stats --csv | grep "^$1,")
 	[[ $node == "$2" ]] || fail "$1 is on node $node, not $2" || return 1
@@ -60,8 +67,9 @@ has_moved()
 	pid=$(pgrep -f "^disco-vm $1\$" | head -1)
 	away=$(figures_elsewhere "$pid" "$2")
 	((away == 0)) || fail "$away pages of figures elsewhere" || return 1
+	cpus=$(cpus_of "$2") || fail "which CPUs has node $2?" || return 1
 	strange=$(grep -h ^Cpus_allowed_list "/proc/$pid"/task/*/status |
-		grep -vc "[[:space:]]$(($2 * 2))-$(($2 * 2 + 1))\$")
+		grep -vc "[[:space:]]$cpus\$")
 	((strange == 0)) || fail "$strange threads on CPUs of other nodes" ||
 		return 1
 	echo "# node $2: $ram pages of memory, $text of text, all local;" \
@@ -194,11 +202,12 @@ kill_agents()
 # moves_to VM NODE - within 4 s its threads are on that node's CPUs
 moves_to()
 {
-	local i pid
+	local i pid cpus
+	cpus=$(cpus_of "$2") || fail "which CPUs has node $2?" || return 1
 	pid=$(pgrep -f "^disco-vm $1\$" | head -1)
 	for ((i = 0; i < 200; i++)); do
-		grep -q "^Cpus_allowed_list:.$(($2 * 2))-$(($2 * 2 + 1))\$" \
-			"/proc/$pid/status" && return 0
+		grep -q "^Cpus_allowed_list:.$cpus\$" "/proc/$pid/status" &&
+			return 0
 		sleep 0.02
 	done
 	fail "$1 does not begin to move to node $2"
