@@ -34,8 +34,8 @@
  *    No interrupt leaves the guest any more, nor does it get its own, so it
  *    waits for time to pass, for ever. Then CPUs wait for that one
  *    (smp_call_function_single(), SRCU), and then everybody. Nothing in the lab
- *    can reach that CPU. Why it is, and that only CPU 0 is ever hit, which runs
- *    no guests therefore, is in lab/machine.sh.
+ *    can reach that CPU. The cause, by QEMU's source, can hit CPU 0 only, which
+ *    runs no guests therefore: see lab/machine.sh.
  *
  *    Should a CPU not have run its second thread for DEAF_S seconds all the
  *    same, the lab ends, and says so: lab/run exits with 125, whoever wants to
