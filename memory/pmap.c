@@ -22,6 +22,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -36,6 +37,7 @@
 #define INDEX_LAST ((1ull << ID_SHIFT) - 2) /* + 1 does not touch the id */
 
 #define BATCH 512u /* entries a read: 4 KiB of stack */
+_Static_assert(PMAP_OWN_MAX <= BATCH, "one read");
 
 #define MAX_MAP_COUNT 65530u /* Linux's default */
 
@@ -352,13 +354,26 @@ static void set_written(struct pmap *pm, uint64_t page)
 	forget(pm, old);
 }
 
+/* What the kernel says of @nr pages, at most BATCH. */
+static int look(const struct pmap *pm, int pagemap, uint64_t at, uint64_t nr,
+		uint64_t *e)
+{
+	ssize_t got = pread(pagemap, e, nr * sizeof(e[0]),
+			    (off_t)((uintptr_t)page_at(pm, at) / PAGE_BYTES *
+				    sizeof(e[0])));
+
+	if (got == (ssize_t)(nr * sizeof(e[0])))
+		return 0;
+	return got < 0 ? -errno : -EIO;
+}
+
 /* At most BATCH pages. */
 static int64_t sweep_batch(struct pmap *pm, int pagemap, uint64_t at,
 			   uint64_t end)
 {
 	uint64_t e[BATCH], nr;
 	int64_t found = 0;
-	ssize_t got;
+	int err;
 
 	while (at < end && !is_overlay(pm->e[at]))
 		at++;
@@ -367,11 +382,9 @@ static int64_t sweep_batch(struct pmap *pm, int pagemap, uint64_t at,
 	nr = end - at;
 	if (nr == 0)
 		return 0;
-	got = pread(pagemap, e, nr * sizeof(e[0]),
-		    (off_t)((uintptr_t)page_at(pm, at) / PAGE_BYTES *
-			    sizeof(e[0])));
-	if (got != (ssize_t)(nr * sizeof(e[0])))
-		return got < 0 ? -errno : -EIO;
+	err = look(pm, pagemap, at, nr, e);
+	if (err)
+		return err;
 	for (uint64_t i = 0; i < nr; i++) {
 		if (!is_overlay(pm->e[at + i]) || !pagemap_is_private(e[i]))
 			continue;
@@ -398,6 +411,25 @@ int64_t pmap_sweep(struct pmap *pm, int pagemap, uint64_t budget)
 		pm->swept = at + nr == pm->nr ? 0 : at + nr;
 	}
 	return found;
+}
+
+int pmap_own(const struct pmap *pm, int pagemap, uint64_t first, uint64_t nr,
+	     uint64_t own[PMAP_OWN_MAX / 64])
+{
+	uint64_t e[BATCH];
+	int err;
+
+	if (nr == 0 || nr > PMAP_OWN_MAX || !range_fits(first, nr, pm->nr))
+		return -EINVAL;
+	err = look(pm, pagemap, first, nr, e);
+	if (err)
+		return err;
+	memset(own, 0, PMAP_OWN_MAX / 8);
+	for (uint64_t i = 0; i < nr; i++)
+		if (pm->e[first + i] ? pagemap_is_private(e[i])
+				     : e[i] & PM_PRESENT)
+			own[i / 64] |= 1ull << i % 64;
+	return 0;
 }
 
 /* --- other copies of the same pages --- */

@@ -42,6 +42,7 @@
 
 #define PMAP_MAX_SOURCES 256u
 #define PMAP_RUN_MIN	 16u /* pages; see pmap_rebase() */
+#define PMAP_OWN_MAX	 512u
 
 /* What can be shown. Owned by whoever registers it; outlives its pages. */
 struct pmap_source {
@@ -140,6 +141,19 @@ MUST_CHECK int pmap_free(struct pmap *pm, gfn_t gfn, uint64_t nr);
  * Return: pages that were found written; -errno of pread().
  */
 MUST_CHECK int64_t pmap_sweep(struct pmap *pm, int pagemap, uint64_t budget);
+
+/**
+ * pmap_own() - which pages hold what no source has
+ * @pagemap: /proc/self/pagemap
+ * @first:   with @nr, pages of the view; @nr at most PMAP_OWN_MAX
+ * @own:     out, a bit a page: RAM that is mapped, an overlay that the guest
+ *           has written
+ *
+ * A guest that runs may write any of them meanwhile. Return: 0; -EINVAL;
+ * -errno of pread().
+ */
+MUST_CHECK int pmap_own(const struct pmap *pm, int pagemap, uint64_t first,
+			uint64_t nr, uint64_t own[PMAP_OWN_MAX / 64]);
 
 /**
  * pmap_rebase() - show other copies of the same pages

@@ -36,7 +36,7 @@ WORKER_SRCS	+= monitor/dev/bus.c monitor/dev/pci.c monitor/dev/msix.c \
 		   monitor/ipc/fds.c monitor/worker/rehome.c \
 		   monitor/worker/spec.c \
 		   monitor/worker/machine.c monitor/worker/buffers.c monitor/worker/vm.c monitor/worker/pause.c \
-		   monitor/worker/paging.c \
+		   monitor/worker/paging.c monitor/worker/merge.c \
 		   monitor/worker/vcpu.c monitor/worker/cpuid.c \
 		   monitor/worker/boot_setup.c monitor/worker/boot_pages.c \
 		   monitor/worker/acpi.c \
@@ -68,7 +68,7 @@ CONTROL_SRCS	+= monitor/control/monitor.c monitor/control/starter.c \
 		   monitor/control/figures.c \
 		   monitor/control/worker_file.c \
 		   monitor/control/agents.c monitor/control/move.c \
-		   monitor/control/caches.c monitor/control/cache_images.c \
+		   monitor/control/caches.c monitor/control/layers.c monitor/control/cache_images.c \
 		   monitor/control/cache_peers.c \
 		   monitor/control/cache_tell.c \
 		   monitor/control/balancer.c \

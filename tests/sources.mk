@@ -30,7 +30,8 @@ LINK_monitor := -lhwloc -ljansson -lmicrohttpd cowdisk/cow_format.c cowdisk/io.c
 	monitor/control/config_reader.c monitor/control/config_set.c \
 	monitor/control/cow_files.c monitor/control/disk_files.c \
 	monitor/control/figures.c monitor/control/http_client.c \
-	monitor/control/launch.c monitor/control/loop.c \
+	monitor/control/launch.c monitor/control/layers.c \
+	monitor/control/loop.c \
 	monitor/control/monitor.c monitor/control/move.c \
 	monitor/control/move_map.c monitor/control/outcome.c \
 	monitor/control/plan.c monitor/control/process.c \

@@ -54,6 +54,7 @@ struct vm_config {
 	nodeid_t node;	       /* NODE_AUTO or a node's number */
 	bool strict;	       /* all memory on the node or none */
 	bool huge_thp;	       /* memory=...,huge=thp */
+	bool merge;	       /* equal pages with others of its group */
 	struct disk_config disks[VM_MAX_DISKS];
 	unsigned nr_disks;
 };

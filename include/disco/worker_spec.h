@@ -85,6 +85,7 @@ enum worker_event_kind {
 	WORKER_PAUSED = 4,  /* answer to _PAUSE and _RESUME: see paused */
 	WORKER_BOUND = 5,   /* answer to WORKER_REQ_BIND: see error */
 	WORKER_REHOMED = 6, /* answer to WORKER_REQ_REHOME: see error */
+	WORKER_MERGED = 7,  /* answer to _SUM, _GIVE and _SHARE: see error */
 };
 
 enum worker_stop {
@@ -111,7 +112,7 @@ struct worker_event {
 	uint64_t text_pages;	   /* mapped pages of its program, read-only */
 	uint64_t text_pages_local; /* ... that are on the worker's node */
 	uint64_t stall_ns;	   /* WORKER_REHOMED: vCPUs were parked */
-	uint64_t error;		   /* _BOUND, _REHOMED: errno, 0: done */
+	uint64_t error;		   /* _BOUND, _REHOMED, _MERGED: errno */
 	char text[256];		   /* one line, NUL-terminated, may be empty */
 };
 
@@ -158,6 +159,17 @@ enum worker_request_kind {
 	/* The cache of disk @disk on @node gets no more blocks, and loses none:
 	 * it is not looked in any more, and gone with the last page shown. */
 	WORKER_REQ_CACHE_END = 12,
+	/*
+	 * The merging of equal pages (monitor/worker/merge.h), of the frames
+	 * of the first @bytes of guest memory; each is answered by
+	 * WORKER_MERGED, and they come one at a time. Descriptors
+	 * (monitor/ipc/merge_maps.h): of _SUM a region for sums, prepared, to
+	 * be taken; of _GIVE and _SHARE a layer, for writing or for reading,
+	 * and bits: which of its frames.
+	 */
+	WORKER_REQ_SUM = 13,
+	WORKER_REQ_GIVE = 14,
+	WORKER_REQ_SHARE = 15,
 };
 
 struct worker_request {
@@ -165,7 +177,7 @@ struct worker_request {
 	int32_t node;  /* _BIND, _REHOME, _CACHE, _LINK: a node's number */
 	uint32_t disk; /* _CACHE */
 	uint32_t zero;
-	uint64_t bytes; /* _CACHE */
+	uint64_t bytes; /* _CACHE, _SUM, _GIVE, _SHARE */
 };
 
 #endif

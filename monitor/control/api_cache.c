@@ -52,6 +52,16 @@ static const struct {
 	[FIGURES_PMEM_COPIED] = { "pmem_copied_pages",
 				  "Pages of it read from the file after all.",
 				  false },
+	[FIGURES_MERGED_PAGES] = { "merged_pages",
+				   "Pages that gave way to an equal one.",
+				   false },
+	[FIGURES_ZERO_PAGES] = { "zero_pages",
+				 "Pages of zeroes that were given back.",
+				 false },
+	[FIGURES_MERGED_NS] = { "merged_longest_ns",
+				"The longest it was stopped for these, in "
+				"nanoseconds.",
+				true },
 };
 
 #define WORD(field) offsetof(struct agent_figures, field)

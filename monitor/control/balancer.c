@@ -4,24 +4,8 @@
 #include <string.h>
 
 #include "disco/clock.h"
-#include "monitor/control/cli.h"
 #include "monitor/control/move.h"
 #include "monitor/control/process.h"
-
-int balancer_parse(const char *text, uint64_t *period_ns, struct diag *d)
-{
-	double seconds;
-	int err;
-
-	if (strcmp(text, "off") == 0) {
-		*period_ns = 0;
-		return 0;
-	}
-	err = cli_number(text, 0.1, &seconds, d);
-	if (!err)
-		*period_ns = (uint64_t)(seconds * 1e9);
-	return err;
-}
 
 void balancer_create(struct monitor *m, uint64_t period_ns)
 {

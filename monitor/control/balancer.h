@@ -45,13 +45,6 @@ struct balancer_guest {
  */
 void balancer_create(struct monitor *m, uint64_t period_ns);
 
-/**
- * balancer_parse() - value of --balance: "off", or seconds from 0.1 to 86400
- * Return: 0; -EINVAL (ST_USAGE).
- */
-MUST_CHECK int balancer_parse(const char *text, uint64_t *period_ns,
-			      struct diag *d);
-
 /* After each turn of the loop: the check that is due. */
 void balancer_tick(struct monitor *m, uint64_t now);
 

@@ -96,6 +96,21 @@ int cli_number(const char *text, double least, double *out, struct diag *d)
 	return 0;
 }
 
+int cli_period(const char *text, uint64_t *ns, struct diag *d)
+{
+	double seconds = 0;
+	int err;
+
+	if (strcmp(text, "off") == 0) {
+		*ns = 0;
+		return 0;
+	}
+	err = cli_number(text, 0.1, &seconds, d);
+	if (!err)
+		*ns = (uint64_t)(seconds * 1e9);
+	return err;
+}
+
 int cli_whole(const char *text, double least, unsigned *out, struct diag *d)
 {
 	double v = 0;

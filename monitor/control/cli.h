@@ -57,7 +57,14 @@ MUST_CHECK int cli_parse(const struct cli_command *c, int argc, char **argv,
 MUST_CHECK int cli_number(const char *text, double least, double *out,
 			  struct diag *d);
 
-/* The same for a number without a fraction. */
+/**
+ * cli_period() - "off", or seconds from 0.1 to 86400
+ * @ns: out; off: 0
+ * Return: 0; -EINVAL (ST_USAGE).
+ */
+MUST_CHECK int cli_period(const char *text, uint64_t *ns, struct diag *d);
+
+/* cli_number() without a fraction. */
 MUST_CHECK int cli_whole(const char *text, double least, unsigned *out,
 			 struct diag *d);
 

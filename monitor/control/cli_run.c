@@ -132,13 +132,13 @@ static json_t *disk_json(const struct disk_config *disk)
 static json_t *vm_json(const struct vm_config *vm)
 {
 	json_t *disks = json_array();
-	json_t *o = json_pack("{s:s, s:b, s:s*, s:s*, s:i, s:I, s:b, s:s, s:o}",
-			      "name", vm->name, "unpack", (int)!vm->keep_packed,
-			      "cmdline", vm->cmdline, "group", vm->group,
-			      "cpus", (int)vm->nr_vcpus, "memory",
-			      (json_int_t)vm->memory_bytes, "strict",
-			      (int)vm->strict, "huge",
-			      vm->huge_thp ? "thp" : "off", "disks", disks);
+	json_t *o = json_pack(
+		"{s:s, s:b, s:s*, s:s*, s:i, s:I, s:b, s:b, s:s, s:o}", "name",
+		vm->name, "unpack", (int)!vm->keep_packed, "cmdline",
+		vm->cmdline, "group", vm->group, "cpus", (int)vm->nr_vcpus,
+		"memory", (json_int_t)vm->memory_bytes, "strict",
+		(int)vm->strict, "merge", (int)vm->merge, "huge",
+		vm->huge_thp ? "thp" : "off", "disks", disks);
 	int err = o ? set_path(o, "kernel", vm->kernel) : -1;
 
 	if (!err && vm->initrd)

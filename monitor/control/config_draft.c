@@ -207,6 +207,18 @@ static int check_kernels(const struct config_draft *c, struct diag *d)
 	return 0;
 }
 
+/* Small pages shown in a huge one would take it apart. */
+static int check_merge(const struct run_config *cfg, struct diag *d)
+{
+	for (unsigned i = 0; i < cfg->nr_vms; i++)
+		if (cfg->vms[i].merge && cfg->vms[i].huge_thp)
+			return diag_fail(d, ST_CONFIG, EINVAL,
+					 "%s: huge pages are not merged: leave "
+					 "out 'merge' or 'huge=thp'",
+					 cfg->vms[i].name);
+	return 0;
+}
+
 static int by_text(const void *a, const void *b)
 {
 	const char *const *ta = a, *const *tb = b;
@@ -302,6 +314,8 @@ int config_draft_finish(struct config_draft *c, struct run_config *cfg,
 		err = expand(c, &done, d);
 	if (!err)
 		err = check_names(&done, d);
+	if (!err)
+		err = check_merge(&done, d);
 	if (!err)
 		err = check_disks(&done, d);
 	if (err) {

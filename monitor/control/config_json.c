@@ -234,6 +234,13 @@ static int read_strict(struct reader *r, json_t *v, void *obj)
 	return reader_bool(r, v, &draft->vm.strict);
 }
 
+static int read_merge(struct reader *r, json_t *v, void *obj)
+{
+	struct vm_draft *draft = obj;
+
+	return reader_bool(r, v, &draft->vm.merge);
+}
+
 static int read_huge(struct reader *r, json_t *v, void *obj)
 {
 	struct vm_draft *draft = obj;
@@ -272,13 +279,21 @@ static int read_count(struct reader *r, json_t *v, void *obj)
 }
 
 static const struct key_rule vm_rules[] = {
-	{ "name", read_name },	     { "kernel", read_kernel },
-	{ "unpack", read_unpack },   { "initrd", read_initrd },
-	{ "cmdline", read_cmdline }, { "cpus", read_cpus },
-	{ "memory", read_memory },   { "node", read_node },
-	{ "strict", read_strict },   { "huge", read_huge },
-	{ "disks", read_disks },     { "group", read_group },
-	{ "count", read_count },     { NULL, NULL },
+	{ "name", read_name },
+	{ "kernel", read_kernel },
+	{ "unpack", read_unpack },
+	{ "initrd", read_initrd },
+	{ "cmdline", read_cmdline },
+	{ "cpus", read_cpus },
+	{ "memory", read_memory },
+	{ "node", read_node },
+	{ "strict", read_strict },
+	{ "huge", read_huge },
+	{ "disks", read_disks },
+	{ "group", read_group },
+	{ "count", read_count },
+	{ "merge", read_merge },
+	{ NULL, NULL },
 };
 
 /* --- the document --- */

@@ -24,7 +24,7 @@
 
 #define LOOK_MS 1000 /* the longest sleep while something has a deadline */
 
-enum { MONITOR_BALANCE, MONITOR_STALL, MONITOR_CACHE };
+enum { MONITOR_BALANCE, MONITOR_STALL, MONITOR_CACHE, MONITOR_MERGE };
 
 const struct cli_command cli_monitor = {
 	.name = "monitor",
@@ -40,7 +40,10 @@ const struct cli_command cli_monitor = {
 					 "a VM up (20)" },
 		     [MONITOR_CACHE] = { "cache", "SIZE|PERCENT|off",
 					 "Buffer cache of a node (25% of its "
-					 "memory)" } },
+					 "memory)" },
+		     [MONITOR_MERGE] = { "merge", "SECONDS|off",
+					 "How often to look for equal pages of "
+					 "VMs with memory=...,merge (30)" } },
 };
 
 /* --- guests --- */
@@ -196,6 +199,7 @@ static void on_ended(struct watcher *w, struct vm *vm)
 	g->ended = true;
 	figures_close(&g->figures);
 	move_guest_ended(m, g);
+	layers_leave(m, g);
 	caches_guest_remove(m, g);
 	m->nr_running--;
 	m->nr_ended++;
@@ -216,6 +220,7 @@ static void on_heard(struct watcher *w, struct vm *vm,
 	if (ev->kind == WORKER_STATS)
 		g->stats_ns = clock_now_ns();
 	move_heard(container_of(w, struct monitor, watcher), g, ev);
+	layers_heard(container_of(w, struct monitor, watcher), g, ev);
 }
 
 static void on_agent(struct agents *all, struct agent *agent,
@@ -345,6 +350,7 @@ static int timeout_ms(const struct monitor *m, uint64_t now)
 	ms = loop_ms_sooner(ms, notify_timeout_ms(m, now));
 	ms = loop_ms_sooner(ms, move_timeout_ms(m, now));
 	ms = loop_ms_sooner(ms, balancer_timeout_ms(m, now));
+	ms = loop_ms_sooner(ms, layers_timeout_ms(m, now));
 	ms = loop_ms_sooner(ms, agents_timeout_ms(&m->agents, now));
 	if (m->starters)
 		ms = loop_ms_sooner(ms, LOOK_MS);
@@ -398,6 +404,7 @@ int monitor_turn(struct monitor *m)
 	move_tick(m, now);
 	agents_tick(&m->agents, now);
 	balancer_tick(m, now);
+	layers_tick(m, now);
 	reap_strangers(m);
 	api_turn(m->api, now);
 	notify_tick(m, now);
@@ -410,6 +417,7 @@ void monitor_destroy(struct monitor *m)
 	if (!m)
 		return;
 	starter_destroy_all(m);
+	layers_destroy(m);
 	caches_destroy(m);
 	move_destroy(m);
 	while (m->guests)
@@ -454,8 +462,9 @@ static int parse_settings(const struct cli_args *a, struct monitor_settings *s,
 	int err = 0;
 
 	if (a->given[MONITOR_BALANCE])
-		err = balancer_parse(a->value[MONITOR_BALANCE], &s->balance_ns,
-				     d);
+		err = cli_period(a->value[MONITOR_BALANCE], &s->balance_ns, d);
+	if (!err && a->given[MONITOR_MERGE])
+		err = cli_period(a->value[MONITOR_MERGE], &s->merge_ns, d);
 	if (!err && a->given[MONITOR_CACHE])
 		err = caches_parse(a->value[MONITOR_CACHE], &s->cache, d);
 	if (!err && a->given[MONITOR_STALL])
@@ -474,7 +483,8 @@ int monitor_main(int argc, char **argv, struct diag *d)
 	struct cli_args args;
 	struct monitor_settings settings = { BALANCER_PERIOD_NS,
 					     MOVE_STALL_NS,
-					     { .percent = CACHE_PERCENT } };
+					     { .percent = CACHE_PERCENT },
+					     LAYERS_MERGE_NS };
 	int err = cli_parse(&cli_monitor, argc, argv, &args, d);
 
 	if (err)

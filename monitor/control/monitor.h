@@ -14,6 +14,7 @@
 #include "monitor/control/boot_copies.h"
 #include "monitor/control/caches.h"
 #include "monitor/control/figures.h"
+#include "monitor/control/layers.h"
 #include "monitor/control/state_dir.h"
 #include "monitor/control/tap.h"
 #include "monitor/control/vm_watch.h"
@@ -49,6 +50,7 @@ struct guest {
 	struct stall_hist stalls[GUEST_NR_STALLS]; /* by this monitor's moves */
 	struct balancer_guest balance;
 	struct guest_cache cache;
+	struct guest_layers layers;
 	bool adopted;
 	bool ended;
 	char message[512]; /* how it ended, one line; "": powered off */
@@ -58,6 +60,7 @@ struct monitor_settings {
 	uint64_t balance_ns; /* see balancer_create() */
 	uint64_t stall_ns;   /* of moves that do not say, 1 .. _NS_MAX */
 	struct cache_limit cache;
+	uint64_t merge_ns; /* between looks for equal pages; 0: none */
 };
 
 struct monitor {
@@ -74,6 +77,7 @@ struct monitor {
 	struct agents agents;
 	struct boot_copies boots;
 	struct caches caches;
+	struct layer_set *layer_sets;
 	struct move *move; /* under way; NULL: none */
 	struct balancer balancer;
 	struct api *api;

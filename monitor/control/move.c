@@ -349,6 +349,11 @@ void move_heard(struct monitor *m, struct guest *g,
 	}
 }
 
+bool move_is_of(const struct monitor *m, const struct guest *g)
+{
+	return m->move && m->move->g == g;
+}
+
 static bool origin_used(void *monitor, uint64_t origin)
 {
 	const struct monitor *m = monitor;
@@ -361,7 +366,7 @@ static bool origin_used(void *monitor, uint64_t origin)
 
 void move_guest_ended(struct monitor *m, struct guest *g)
 {
-	if (m->move && m->move->g == g) {
+	if (move_is_of(m, g)) {
 		(void)diag_fail(&m->move->result.diag, ST_NO_VM, ESRCH,
 				"%s: ended while it was moved", g->record.name);
 		finish(m->move, ESRCH);
@@ -440,6 +445,7 @@ int move_start(struct monitor *m, struct guest *g, nodeid_t node,
 	mv->done = done;
 	mv->arg = arg;
 	m->move = mv;
+	layers_leave(m, g);
 	next(mv, BIND);
 	return 0;
 }

@@ -55,6 +55,9 @@ MUST_CHECK int move_start(struct monitor *m, struct guest *g, nodeid_t node,
 /* Whoever @arg is will not be there: @done is not called. */
 void move_forget(struct monitor *m, void *arg);
 
+/* Is it this guest that moves? */
+bool move_is_of(const struct monitor *m, const struct guest *g);
+
 /* A worker's event; a guest's end; an agent's answer, or death (NULL). */
 void move_heard(struct monitor *m, struct guest *g,
 		const struct worker_event *ev);

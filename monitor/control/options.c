@@ -50,7 +50,8 @@ static const struct argp_option argp_options[] = {
 	{ "cmdline", KEY_CMDLINE, "TEXT", 0,
 	  "Kernel command line (default: console=ttyS0)", 0 },
 	{ "cpus", KEY_CPUS, "N", 0, "Virtual CPUs (default: 1)", 0 },
-	{ "memory", KEY_MEMORY, "SIZE[,node=auto|N][,strict][,huge=thp]", 0,
+	{ "memory", KEY_MEMORY,
+	  "SIZE[,node=auto|N][,strict][,huge=thp][,merge]", 0,
 	  "Guest memory (default: 256M) and its home node; strict: all of it "
 	  "there or none",
 	  0 },

@@ -109,8 +109,10 @@ static int memory_item(void *obj, const struct keyval *kv,
 		return memory_size(vm, kv->value, at);
 	if (strcmp(kv->key, "strict") == 0)
 		return get_switch(kv, &vm->strict, at);
+	if (strcmp(kv->key, "merge") == 0)
+		return get_switch(kv, &vm->merge, at);
 	if (strcmp(kv->key, "node") != 0 && strcmp(kv->key, "huge") != 0)
-		return bad_key(kv->key, "node, strict, huge", at);
+		return bad_key(kv->key, "node, strict, huge, merge", at);
 	err = need_value(kv, at);
 	if (err)
 		return err;

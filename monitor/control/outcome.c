@@ -32,7 +32,7 @@ int event_check(const void *bytes, size_t len, struct worker_event *out)
 	if (len != sizeof(ev))
 		return -EBADMSG;
 	memcpy(&ev, bytes, sizeof(ev));
-	if (ev.kind < WORKER_STARTED || ev.kind > WORKER_REHOMED)
+	if (ev.kind < WORKER_STARTED || ev.kind > WORKER_MERGED)
 		return -EPROTO;
 	if (ev.kind == WORKER_STOPPED &&
 	    (ev.stop < STOP_POWEROFF || ev.stop > STOP_ASKED))

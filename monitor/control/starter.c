@@ -87,6 +87,7 @@ static void make_record(const struct launch *l, unsigned i,
 				 .pid_start = process_start(w->pid),
 				 .node = l->nodes[i],
 				 .fixed = vm->node != NODE_AUTO || vm->strict,
+				 .merge = vm->merge,
 				 .nr_vcpus = vm->nr_vcpus,
 				 .memory_bytes = vm->memory_bytes,
 				 .start_ns = w->start_ns };

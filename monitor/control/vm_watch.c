@@ -148,6 +148,7 @@ static void take_event(struct vm *vm, const struct worker_event *ev)
 	case WORKER_PAUSED:
 	case WORKER_BOUND:
 	case WORKER_REHOMED:
+	case WORKER_MERGED:
 		break; /* whoever asked hears it */
 	}
 	vm->paused = ev->paused;

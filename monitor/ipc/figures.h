@@ -29,7 +29,7 @@
 #include "disco/config.h"
 
 #define FIGURES_NAME  "disco-figures"
-#define FIGURES_MAGIC 0x3353455255474946ull /* "FIGURES3" */
+#define FIGURES_MAGIC 0x3453455255474946ull /* "FIGURES4" */
 
 /* Why KVM_RUN returned. */
 enum figures_exit {
@@ -75,6 +75,9 @@ enum figures_cache_word {
 	FIGURES_PMEM_FAULTS,	/* of pmem disks, told to us */
 	FIGURES_PMEM_CONTINUED, /* their pages mapped from the cache */
 	FIGURES_PMEM_COPIED,	/* and read from the file after all */
+	FIGURES_MERGED_PAGES,	/* shown from a layer, ever */
+	FIGURES_ZERO_PAGES,	/* of zeroes, given back, ever */
+	FIGURES_MERGED_NS, /* the longest that stopped the guest for both */
 	FIGURES_NR_CACHE
 };
 
@@ -94,7 +97,7 @@ struct figures {
 _Static_assert(sizeof(struct figures_vcpu) == 128, "shared layout");
 _Static_assert(offsetof(struct figures, io) == 128, "shared layout");
 _Static_assert(offsetof(struct figures, cache) == 256, "shared layout");
-_Static_assert(offsetof(struct figures, vcpus) == 384, "shared layout");
+_Static_assert(offsetof(struct figures, vcpus) == 512, "shared layout");
 
 #define FIGURES_BYTES                                                          \
 	((sizeof(struct figures) + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES)

@@ -8,6 +8,7 @@ struct boot_source {
 	struct pmap_source s;
 	struct pmap *pm;
 	unsigned id;
+	enum boot_kind kind;
 	uint64_t held; /* pages shown, and one for who is about to show some */
 };
 
@@ -27,15 +28,17 @@ static void gone(struct pmap_source *s, uint64_t index)
 	free(b);
 }
 
-/* Release with boot_source_shown(). */
-static int boot_source_create(struct pmap *pm, int fd, struct boot_source **out)
+int boot_source_create(struct pmap *pm, int fd, enum boot_kind kind,
+		       struct boot_source **out)
 {
 	struct boot_source *b = malloc(sizeof(*b));
 	int err;
 
 	if (!b)
 		return -ENOMEM;
-	*b = (struct boot_source){ { fd, gone }, pm, 0, 1 };
+	*b = (struct boot_source){
+		.s = { fd, gone }, .pm = pm, .kind = kind, .held = 1
+	};
 	err = pmap_add_source(pm, &b->s, &b->id);
 	if (err)
 		free(b);
@@ -44,11 +47,20 @@ static int boot_source_create(struct pmap *pm, int fd, struct boot_source **out)
 	return err;
 }
 
-/* No page more will be shown: it stays as long as those that are. */
-static void boot_source_shown(struct boot_source *b)
+void boot_source_shown(struct boot_source *b)
 {
 	b->s.fd = -1;
 	gone(&b->s, 0);
+}
+
+int boot_source_show(struct boot_source *b, void *hva, uint64_t nr,
+		     uint64_t index)
+{
+	int err = pmap_show(b->pm, hva, nr, b->id, index);
+
+	if (!err)
+		b->held += nr;
+	return err;
 }
 
 static int show_extent(struct boot_source *b, const struct ram_view *ram,
@@ -60,10 +72,8 @@ static int show_extent(struct boot_source *b, const struct ram_view *ram,
 
 	if (!hva)
 		return -EFAULT;
-	err = pmap_show(b->pm, hva, nr, b->id, e->gpa / PAGE_BYTES);
-	if (!err)
-		b->held += nr;
-	else if (err == -ENOSPC)
+	err = boot_source_show(b, hva, nr, e->gpa / PAGE_BYTES);
+	if (err == -ENOSPC)
 		err = ram_fill(ram, gpa(e->gpa), e->bytes, b->s.fd, e->gpa);
 	return err;
 }
@@ -72,7 +82,7 @@ int boot_pages_show(struct pmap *pm, const struct ram_view *ram,
 		    const struct boot_layout *layout, int fd)
 {
 	struct boot_source *b;
-	int err = boot_source_create(pm, fd, &b);
+	int err = boot_source_create(pm, fd, BOOT_COPY, &b);
 
 	if (err)
 		return err;
@@ -86,8 +96,11 @@ static unsigned rebase_run(void *arg, unsigned id, uint64_t index, uint64_t *nr)
 {
 	const struct rebase *r = arg;
 	const struct boot_others *o = r->others;
+	struct pmap_source *s = pmap_source(r->to->pm, id);
 
-	if (pmap_source(r->to->pm, id)->gone == gone) {
+	if (s->gone == gone) {
+		if (container_of(s, struct boot_source, s)->kind == BOOT_LAYER)
+			return 0;
 		r->to->held += *nr;
 		return r->to->id;
 	}
@@ -98,7 +111,7 @@ int boot_pages_rebase(struct pmap *pm, int pagemap, int fd,
 		      const struct boot_others *others)
 {
 	struct rebase r = { NULL, others };
-	int err = boot_source_create(pm, fd, &r.to);
+	int err = boot_source_create(pm, fd, BOOT_COPY, &r.to);
 
 	if (err)
 		return err;

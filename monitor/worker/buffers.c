@@ -72,22 +72,13 @@ static uint64_t bring(struct buffers *b, uint64_t at)
 	return !err && g.late && brought ? at : at + BRING_PAGES;
 }
 
-/* A request under way may write to a page at any time. */
-static bool disks_rest(const struct machine *m)
-{
-	for (unsigned i = 0; i < m->vm.spec->nr_disks; i++)
-		if (m->disks[i] && !virtio_blk_idle(m->disks[i]))
-			return false;
-	return true;
-}
-
 /* Some pages more. */
 static void bring_some(struct buffers *b)
 {
 	uint64_t end = b->bring_at + SEARCH_PAGES, index;
 	unsigned id;
 
-	if (!disks_rest(container_of(b, struct machine, buffers)))
+	if (!machine_disks_rest(container_of(b, struct machine, buffers)))
 		return;
 	while ((id = pmap_next_shown(b->vm->pmap, &b->bring_at, end, &index))) {
 		if (cache_is_nearer(b->cache, id, index)) {

@@ -176,6 +176,7 @@ static void turned(struct io_loop *l)
 	struct machine *m = container_of(l, struct machine, vm.loop);
 
 	buffers_turned(&m->buffers);
+	merge_turned(&m->merge);
 	paging_turned(m);
 }
 
@@ -218,6 +219,14 @@ int machine_create(struct machine *m, const struct worker_spec *spec,
 		return err;
 	*what = "balloon";
 	return add_balloon(m);
+}
+
+bool machine_disks_rest(const struct machine *m)
+{
+	for (unsigned i = 0; i < m->vm.spec->nr_disks; i++)
+		if (m->disks[i] && !virtio_blk_idle(m->disks[i]))
+			return false;
+	return true;
 }
 
 int machine_rest(struct machine *m)

@@ -14,6 +14,7 @@
 #include "monitor/dev/virtio_pmem.h"
 #include "monitor/dev/virtio_rng.h"
 #include "monitor/worker/buffers.h"
+#include "monitor/worker/merge.h"
 #include "monitor/worker/vm.h"
 
 #define MACHINE_REST_MS 2000 /* a request that takes longer is stuck */
@@ -32,6 +33,7 @@ struct machine {
 	struct dax *daxes[VM_MAX_DISKS]; /* theirs */
 	struct vm_region regions[VM_MAX_DISKS];
 	struct buffers buffers;
+	struct merge merge;
 	struct io_watch faults; /* vm.pager's */
 };
 
@@ -46,6 +48,12 @@ struct machine {
  */
 MUST_CHECK int machine_create(struct machine *m, const struct worker_spec *spec,
 			      const char **what);
+
+/*
+ * Is no request of a disk under way? One that is may write to guest memory at
+ * any time. Context: I/O thread.
+ */
+bool machine_disks_rest(const struct machine *m);
 
 /**
  * machine_rest() - nobody writes guest memory any more

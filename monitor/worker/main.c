@@ -60,6 +60,12 @@ static void send_stats(enum worker_event_kind kind, bool deep)
 	send_event(&e);
 }
 
+static void merge_done(void *arg, int err)
+{
+	(void)arg;
+	send_moved(WORKER_MERGED, 0, err);
+}
+
 /* A new control process, at WORKER_FD_CONTROL. */
 static void adopted(struct adopt *a)
 {
@@ -75,6 +81,7 @@ static void control_lost(void)
 {
 	int err = -ENOTCONN;
 
+	merge_cancel(&machine.merge); /* said to nobody */
 	if (adopt.keep) {
 		err = io_loop_watch(&machine.vm.loop, &control_watch, 0);
 		console_detach(&machine.console);
@@ -128,6 +135,11 @@ static void obey(const struct worker_request *r, const int fds[REQUEST_FDS])
 		break;
 	case WORKER_REQ_ADOPT:
 		break; /* the first on its connection, and never here */
+	case WORKER_REQ_SUM:
+	case WORKER_REQ_GIVE:
+	case WORKER_REQ_SHARE:
+		merge_obey(&machine.merge, r, fds);
+		break;
 	case WORKER_REQ_CACHE:
 	case WORKER_REQ_CACHE_END:
 	case WORKER_REQ_LINK:
@@ -197,6 +209,9 @@ static int prepare(const char **what)
 		err = stats_init();
 	if (!err)
 		err = rehome_init();
+	if (!err)
+		err = merge_create(&machine.merge, &machine.vm, merge_done,
+				   NULL);
 	if (err)
 		return err;
 	*what = "sandbox";

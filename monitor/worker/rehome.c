@@ -138,6 +138,7 @@ int rehome(struct machine *m, nodeid_t node, int boot, uint64_t *stall_ns)
 
 	if (code && code != -ESTALE)
 		return code;
+	merge_cancel(&m->merge); /* its layer is on the old node */
 	start = clock_now_ns();
 	err = machine_rest(m);
 	if (!err && !code)

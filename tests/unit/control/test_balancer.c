@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "disco/clock.h"
+#include "monitor/control/cli.h"
 #include "monitor/control/loop.h"
 #include "monitor/control/move.h"
 #include "monitor/control/process.h"
@@ -293,15 +294,15 @@ static void values_are_checked(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
-		assert_int_equal(balancer_parse(bad[i], &ns, &d), -EINVAL);
+		assert_int_equal(cli_period(bad[i], &ns, &d), -EINVAL);
 		assert_int_equal(d.status, ST_USAGE);
 	}
 	assert_int_equal(ns, 7);
-	assert_int_equal(balancer_parse("0.1", &ns, &d), 0);
+	assert_int_equal(cli_period("0.1", &ns, &d), 0);
 	assert_int_equal(ns, 100000000);
-	assert_int_equal(balancer_parse("86400", &ns, &d), 0);
+	assert_int_equal(cli_period("86400", &ns, &d), 0);
 	assert_int_equal(ns, 86400000000000ull);
-	assert_int_equal(balancer_parse("off", &ns, &d), 0);
+	assert_int_equal(cli_period("off", &ns, &d), 0);
 	assert_int_equal(ns, 0);
 }
 

@@ -132,6 +132,25 @@ static void node_alone_is_preferred(void **state)
 	run_config_destroy(&cfg);
 }
 
+static void merging_is_asked_for(void **state)
+{
+	struct run_config cfg;
+
+	(void)state;
+	accept("--kernel k --memory 1G", &cfg);
+	assert_false(cfg.vms[0].merge);
+	run_config_destroy(&cfg);
+	accept("--kernel k -n 2 --memory 1G,merge", &cfg);
+	assert_true(cfg.vms[0].merge && cfg.vms[1].merge);
+	run_config_destroy(&cfg);
+	accept("--kernel k --memory 1G,merge=off,huge=thp", &cfg);
+	assert_false(cfg.vms[0].merge);
+	run_config_destroy(&cfg);
+	refuse("--kernel k --memory 1G,merge,huge=thp", ST_CONFIG,
+	       "vm: huge pages are not merged: leave out 'merge' or "
+	       "'huge=thp'");
+}
+
 static void count_numbers_names(void **state)
 {
 	struct run_config cfg;
@@ -253,7 +272,7 @@ static void bad_values_name_the_option(void **state)
 	refuse("--kernel k --memory 1M,strict=maybe", ST_USAGE,
 	       "--memory: strict must be on or off, not 'maybe'");
 	refuse("--kernel k --memory 1M,foo", ST_USAGE,
-	       "--memory: unknown key 'foo'; known: node, strict, huge");
+	       "--memory: unknown key 'foo'; known: node, strict, huge, merge");
 	refuse("--kernel k --cpus 65", ST_USAGE,
 	       "--cpus: a VM has 1 to 64 CPUs, not 65");
 	refuse("--kernel k --cpus 1x", ST_USAGE,
@@ -342,6 +361,7 @@ int main(void)
 		cmocka_unit_test(defaults),
 		cmocka_unit_test(every_option),
 		cmocka_unit_test(node_alone_is_preferred),
+		cmocka_unit_test(merging_is_asked_for),
 		cmocka_unit_test(count_numbers_names),
 		cmocka_unit_test(who_shares_cached_blocks),
 		cmocka_unit_test(line_goes_over_the_file),

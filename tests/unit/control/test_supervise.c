@@ -144,7 +144,8 @@ static void wrong_sizes_are_refused(void **state)
 
 static void wrong_kinds_and_reasons_are_refused(void **state)
 {
-	static const uint32_t bad[] = { 0, 7, 99, 0x80000000u, UINT32_MAX };
+	static const uint32_t bad[] = { 0, WORKER_MERGED + 1, 99, 0x80000000u,
+					UINT32_MAX };
 	static const uint32_t bad_stop[] = { 0, 7, 99, 0x80000000u,
 					     UINT32_MAX };
 	struct worker_event ev, out;

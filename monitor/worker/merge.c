@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "monitor/worker/merge.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "disco/clock.h"
+#include "monitor/ipc/fds.h"
+#include "monitor/ipc/merge_maps.h"
+#include "monitor/worker/machine.h"
+
+#define RUN_MAX 32u /* frames that give way at a time */
+
+typedef uint64_t frame_bits[MERGE_STEP / 64];
+
+_Static_assert(MERGE_STEP <= PMAP_OWN_MAX, "one call");
+
+/* Frames are below the hole: a frame's number is its page's in the view. */
+static uint8_t *frame(const struct merge *g, uint64_t i)
+{
+	return g->vm->ram.hva + i * PAGE_BYTES;
+}
+
+static bool wanted(const struct merge *g, uint64_t i)
+{
+	return merge_bit(g->wanted.base, i);
+}
+
+static void arm(struct merge *g, long ms)
+{
+	const struct itimerspec t = { .it_value = { .tv_nsec = ms * 1000000 } };
+
+	(void)timerfd_settime(g->timer.fd, 0, &t, NULL);
+}
+
+static void finish(struct merge *g, int err)
+{
+	if (err)
+		region_destroy(&g->sums);
+	g->job = 0;
+	if (g->source)
+		boot_source_shown(g->source);
+	g->source = NULL;
+	region_detach(&g->wanted);
+	if (g->layer >= 0)
+		(void)close(g->layer);
+	g->layer = -1;
+	g->done(g->arg, err);
+}
+
+/* --- sum, give --- */
+
+static bool is_zero(const struct merge *g, uint64_t i)
+{
+	const uint8_t *p = frame(g, i);
+
+	return p[0] == 0 && memcmp(p, p + 1, PAGE_BYTES - 1) == 0;
+}
+
+static uint64_t sum_of(const uint8_t *page)
+{
+	return XXH3_64bits(page, PAGE_BYTES) | 1; /* 0 is none */
+}
+
+/* Those of zeroes need no sum: they are given back. */
+static void sum_frame(struct merge *g, uint64_t i)
+{
+	_Atomic(uint64_t) *sums = g->sums.base;
+
+	if (is_zero(g, i)) {
+		g->zeroes = true;
+		return;
+	}
+	/* Control reads it after our answer: relaxed will do. */
+	atomic_store_explicit(&sums[i], sum_of(frame(g, i)),
+			      memory_order_relaxed);
+}
+
+/* What it was summed with, and nothing that came there since. */
+static int give_frame(struct merge *g, uint64_t i)
+{
+	const _Atomic(uint64_t) *sums = g->sums.base;
+	uint8_t page[PAGE_BYTES];
+	ssize_t n;
+
+	memcpy(page, frame(g, i), PAGE_BYTES);
+	if (sum_of(page) !=
+	    atomic_load_explicit(&sums[i], memory_order_relaxed))
+		return 0;
+	n = pwrite(g->layer, page, PAGE_BYTES, (off_t)(i * PAGE_BYTES));
+	if (n == (ssize_t)PAGE_BYTES)
+		return 0;
+	return n < 0 ? -errno : -EIO;
+}
+
+/* The next frames. Return: how long to wait, in ms; -errno. */
+static int step(struct merge *g)
+{
+	uint64_t nr = min_u64(g->end - g->at, MERGE_STEP);
+	frame_bits own;
+	int err = pmap_own(g->vm->pmap, g->pagemap, g->at, nr, own);
+
+	for (uint64_t i = 0; i < nr && !err; i++) {
+		if (!merge_bit(own, i))
+			continue;
+		if (g->job == WORKER_REQ_SUM)
+			sum_frame(g, g->at + i);
+		else if (wanted(g, g->at + i))
+			err = give_frame(g, g->at + i);
+	}
+	g->at += nr;
+	return err ? err : MERGE_STEP_MS;
+}
+
+/* --- share --- */
+
+static bool over_budget(const struct merge *g)
+{
+	struct pmap_stats s;
+
+	pmap_get_stats(g->vm->pmap, &s);
+	return s.mappings >= g->mappings_max;
+}
+
+/* Does what takes its place hold the same? */
+static bool gives_way(const struct merge *g, uint64_t i)
+{
+	uint8_t theirs[PAGE_BYTES];
+
+	if (g->scrubs)
+		return is_zero(g, i);
+	return wanted(g, i) &&
+	       pread(g->layer, theirs, PAGE_BYTES, (off_t)(i * PAGE_BYTES)) ==
+		       (ssize_t)PAGE_BYTES &&
+	       memcmp(theirs, frame(g, i), PAGE_BYTES) == 0;
+}
+
+/*
+ * The next frames from *@at on that give way, RUN_MAX at most; one is looked at
+ * whatever the time is. Return: how many, from *@at on; 0: none before *@at.
+ */
+static uint64_t next_run(const struct merge *g, const frame_bits own,
+			 uint64_t *at, uint64_t end, uint64_t until_ns)
+{
+	uint64_t nr = 0;
+
+	do {
+		while (*at + nr < end && nr < RUN_MAX &&
+		       merge_bit(own, *at + nr - g->at) &&
+		       gives_way(g, *at + nr))
+			nr++;
+		if (nr)
+			return nr;
+	} while (++*at < end && clock_now_ns() < until_ns);
+	return 0;
+}
+
+/* Return: 0; -ENOSPC the budget; -errno. */
+static int give_way(struct merge *g, uint64_t i, uint64_t nr)
+{
+	int err;
+
+	if (g->scrubs) {
+		err = pmap_free(g->vm->pmap, (gfn_t){ i }, nr);
+		g->zeroed += err ? 0 : nr;
+		return err == -ENOSPC ? 0 : err; /* it stays what it is */
+	}
+	err = over_budget(g) ? -ENOSPC
+			     : boot_source_show(g->source, frame(g, i), nr, i);
+	g->merged += err ? 0 : nr;
+	return err;
+}
+
+/* With the guest stopped. Return: 0; -errno. */
+static int share_parked(struct merge *g, uint64_t at, uint64_t end)
+{
+	uint64_t until = clock_now_ns() + MERGE_STOP_NS;
+	frame_bits own;
+	int err = pmap_own(g->vm->pmap, g->pagemap, g->at, end - g->at, own);
+
+	if (err)
+		return err;
+	do {
+		uint64_t nr = next_run(g, own, &at, end, until);
+
+		if (nr)
+			err = give_way(g, at, nr);
+		at += nr;
+	} while (!err && at < end && clock_now_ns() < until);
+	g->at = at;
+	return err;
+}
+
+/* A disk that never rests: another time. */
+static int refuse(struct merge *g)
+{
+	if (++g->refused < MERGE_REFUSALS)
+		return MERGE_SHARE_MS;
+	if (!g->scrubs)
+		return -EBUSY;
+	g->at = g->end;
+	return MERGE_STEP_MS;
+}
+
+/* Return: as step(). */
+static int share(struct merge *g)
+{
+	uint64_t end = min_u64(g->at + MERGE_STEP, g->end), at = g->at, start;
+	frame_bits own;
+	int err = pmap_own(g->vm->pmap, g->pagemap, g->at, end - g->at, own);
+
+	if (!err && !g->scrubs && over_budget(g))
+		err = -ENOSPC;
+	if (err)
+		return err;
+	/* A request under way may write to a page at any time. */
+	if (!machine_disks_rest(container_of(g, struct machine, merge)))
+		return refuse(g);
+	g->refused = 0;
+	if (!next_run(g, own, &at, end, UINT64_MAX)) {
+		g->at = end;
+		return MERGE_STEP_MS;
+	}
+	start = clock_now_ns();
+	vm_park(g->vm, PARK_MERGE);
+	err = share_parked(g, at, end);
+	vm_unpark(g->vm, PARK_MERGE);
+	g->longest_ns = max_u64(g->longest_ns, clock_now_ns() - start);
+	return err ? err : MERGE_SHARE_MS;
+}
+
+/* --- jobs --- */
+
+static void timer_ready(struct io_watch *w, uint32_t events)
+{
+	struct merge *g = container_of(w, struct merge, timer);
+	uint64_t times;
+	int ms;
+
+	(void)events;
+	if (read(w->fd, &times, sizeof(times)) < 0 || !g->job)
+		return;
+	ms = g->scrubs || g->job == WORKER_REQ_SHARE ? share(g) : step(g);
+	if (ms >= 0 && g->at == g->end && g->zeroes && !g->scrubs) {
+		g->scrubs = true;
+		g->at = 0;
+	}
+	if (ms < 0 || g->at == g->end)
+		finish(g, ms < 0 ? ms : 0);
+	else
+		arm(g, ms);
+}
+
+int merge_create(struct merge *g, struct vm *vm,
+		 void (*done)(void *arg, int err), void *arg)
+{
+	*g = (struct merge){ .vm = vm, .done = done, .arg = arg, .layer = -1 };
+	g->timer.ready = timer_ready;
+	g->mappings_max = pmap_budget() / 2;
+	g->pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	if (g->pagemap < 0)
+		return -errno;
+	g->timer.fd =
+		timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (g->timer.fd < 0)
+		return -errno;
+	return io_loop_watch(&vm->loop, &g->timer, EPOLLIN);
+}
+
+static int begin_sum(struct merge *g, int fd)
+{
+	int err;
+
+	region_destroy(&g->sums);
+	err = region_take(&g->sums, fd, merge_sums_bytes(g->end));
+	if (err)
+		(void)close(fd);
+	return err;
+}
+
+/* @fds: a layer, and which of its frames. */
+static int begin_other(struct merge *g, const int fds[2])
+{
+	int err = region_attach(&g->wanted, fds[1], merge_bits_bytes(g->end));
+
+	g->layer = fds[0];
+	(void)close(fds[1]);
+	if (!err && g->job == WORKER_REQ_GIVE &&
+	    g->sums.bytes != merge_sums_bytes(g->end))
+		err = -EPROTO;
+	if (!err && g->job == WORKER_REQ_SHARE)
+		err = boot_source_create(g->vm->pmap, g->layer, BOOT_LAYER,
+					 &g->source);
+	return err;
+}
+
+void merge_obey(struct merge *g, const struct worker_request *r,
+		const int fds[4])
+{
+	const struct ram_slot *low = &g->vm->ram.slots[0];
+	bool sum = r->kind == WORKER_REQ_SUM;
+	int err = 0;
+
+	if (g->job)
+		err = -EBUSY;
+	else if (fds[0] < 0 || (fds[1] < 0) != sum || fds[2] >= 0)
+		err = -EPROTO;
+	else if (!r->bytes || r->bytes % PAGE_BYTES || r->bytes > low->bytes)
+		err = -EINVAL;
+	if (err) {
+		fds_close(fds, 4);
+		g->done(g->arg, err);
+		return;
+	}
+	g->job = r->kind;
+	g->zeroes = g->scrubs = false;
+	g->refused = 0;
+	g->at = 0;
+	g->end = r->bytes / PAGE_BYTES;
+	err = sum ? begin_sum(g, fds[0]) : begin_other(g, fds);
+	if (err)
+		finish(g, err);
+	else
+		arm(g, MERGE_STEP_MS);
+}
+
+void merge_cancel(struct merge *g)
+{
+	if (g->job)
+		finish(g, -ECANCELED);
+}
+
+void merge_turned(struct merge *g)
+{
+	struct figures_cache *f = &g->vm->figures->cache;
+
+	figures_set(&f->words[FIGURES_MERGED_PAGES], g->merged);
+	figures_set(&f->words[FIGURES_ZERO_PAGES], g->zeroed);
+	figures_set(&f->words[FIGURES_MERGED_NS], g->longest_ns);
+}

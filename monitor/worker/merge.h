@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A worker's part in the merging of equal pages (monitor/control/layers.h):
+ * what control asks for, one job at a time.
+ *
+ *	sum	a sum of each frame of guest memory that is the guest's own
+ *		(pmap_own()), for control to find equal ones; those that hold
+ *		zeroes are given back (pmap_free())
+ *	give	copies of frames that control wants, into a new layer: those
+ *		that still have their sum
+ *	share	frames that hold what a layer has there are shown from it
+ *
+ * Sums and copies are taken while the guest runs, and may be of a page that
+ * changes: then nobody has the same. What is shown was compared, byte by byte,
+ * with the vCPUs parked and no disk request under way, and a layer never
+ * changes: so the guest cannot tell. A shared page that it writes is a copy of
+ * its own again.
+ *
+ * A job is done in steps: MERGE_STEP frames, then the loop has its turn; the
+ * guest is stopped for MERGE_STOP_NS and one run of pages at most, at most
+ * every MERGE_SHARE_MS.
+ *
+ * Threads: the I/O thread, but for the creation.
+ * Source: Disco (SOSP'97) 4.2; Waldspurger, Memory Resource Management in
+ * VMware ESX Server (OSDI '02) 4, for sums as hints.
+ */
+#ifndef DISCO_MONITOR_MERGE_H
+#define DISCO_MONITOR_MERGE_H
+
+#include "disco/worker_spec.h"
+#include "monitor/dev/dev_host.h"
+#include "monitor/worker/boot_pages.h"
+#include "numa/region.h"
+
+#define MERGE_STEP     512u
+#define MERGE_STEP_MS  5
+#define MERGE_SHARE_MS 50
+#define MERGE_STOP_NS  2000000ull
+#define MERGE_REFUSALS 100u /* of disks that do not rest, in a row */
+
+struct vm;
+
+struct merge {
+	struct vm *vm; /* [I] */
+	struct io_watch timer;
+	int pagemap;			  /* [I] of this process */
+	void (*done)(void *arg, int err); /* [I] a job was */
+	void *arg;			  /* [I] */
+	uint32_t job;		    /* enum worker_request_kind; 0: none */
+	uint64_t at, end;	    /* frames; those before it were seen */
+	struct region sums;	    /* of the last _SUM, for _GIVE; or empty */
+	struct region_view wanted;  /* _GIVE, _SHARE: a bit a frame */
+	int layer;		    /* the same; -1 */
+	struct boot_source *source; /* _SHARE */
+	bool zeroes;		    /* _SUM: there are some */
+	bool scrubs;		    /* and they are given back now */
+	unsigned refused;	    /* by disks, in a row */
+	uint64_t mappings_max;	    /* [I] the rest is for the cache */
+	uint64_t merged, zeroed;    /* pages, ever */
+	uint64_t longest_ns;	    /* the guest was stopped */
+};
+
+/**
+ * merge_create() - no job
+ * @vm:   with its memory and its loop; outlives it
+ * @done: called when a job is; @err: 0, -errno
+ *
+ * Context: start of the worker, before the sandbox.
+ * Return: 0; -errno of open() and timerfd_create().
+ */
+MUST_CHECK int merge_create(struct merge *g, struct vm *vm,
+			    void (*done)(void *arg, int err), void *arg);
+
+/**
+ * merge_obey() - WORKER_REQ_SUM, _GIVE and _SHARE
+ * @fds: of the message, -1 for those that did not come; owned by it
+ *
+ * A job that cannot be begun is done at once: -EBUSY there is one; -EPROTO
+ * descriptors, or _GIVE before _SUM; -EINVAL @r->bytes; what region_take() and
+ * region_attach() say. Later: -EBUSY a disk never rests; -ENOSPC mappings.
+ */
+void merge_obey(struct merge *g, const struct worker_request *r,
+		const int fds[4]);
+
+/* Publish the figures. Context: after each turn of the loop. */
+void merge_turned(struct merge *g);
+
+/* The guest changes node, or nobody is control: what is under way is done, with
+ * -ECANCELED. */
+void merge_cancel(struct merge *g);
+
+#endif

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "tests/unit/control/fake_merger.h"
+
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "monitor/ipc/fds.h"
+#include "tests/unit/control/fake_worker.h"
+#include "tests/unit/monitor/merge_host.h"
+
+static struct machine machine;
+
+static uint32_t word_of(unsigned page)
+{
+	return page < MERGER_EQUAL ? page + 1
+				   : (uint32_t)getpid() * 1000u + page;
+}
+
+static uint32_t *words(unsigned page)
+{
+	return (uint32_t *)(void *)(machine.vm.ram.hva +
+				    (size_t)page * PAGE_BYTES);
+}
+
+static void fill(void)
+{
+	for (unsigned p = 0; p < MERGER_EQUAL + MERGER_OWN; p++)
+		for (size_t i = 0; i < PAGE_BYTES / sizeof(uint32_t); i++)
+			words(p)[i] = word_of(p);
+}
+
+static void verify(void)
+{
+	for (unsigned p = 0; p < MERGER_EQUAL + MERGER_OWN; p++)
+		for (size_t i = 0; i < PAGE_BYTES / sizeof(uint32_t); i += 64)
+			if (words(p)[i] != word_of(p))
+				fake_worker_fail("its memory has changed");
+}
+
+static void answer(void *arg, int err)
+{
+	const struct worker_event ev = { .kind = WORKER_MERGED,
+					 .error = (uint64_t)-err };
+
+	(void)arg;
+	if (send(WORKER_FD_CONTROL, &ev, sizeof(ev), 0) != sizeof(ev))
+		_exit(99);
+}
+
+/* Another's pages, whatever it said it has. */
+static void lie(const int fds[4])
+{
+	static const char rubbish[PAGE_BYTES] = "rubbish";
+
+	for (unsigned p = 0; p < MERGER_EQUAL; p++)
+		if (pwrite(fds[0], rubbish, PAGE_BYTES,
+			   (off_t)(p * PAGE_BYTES)) != PAGE_BYTES)
+			_exit(98);
+	fds_close(fds, 4);
+	answer(NULL, 0);
+}
+
+static void attend(const struct worker_spec *spec)
+{
+	struct worker_request r;
+	int fds[4];
+
+	if (fds_receive(WORKER_FD_CONTROL, &r, sizeof(r), fds, 4) != sizeof(r))
+		_exit(0); /* control is gone */
+	if (r.kind == WORKER_REQ_GIVE && strcmp(spec->name, "dies") == 0)
+		_exit(1);
+	if (r.kind == WORKER_REQ_GIVE && strcmp(spec->name, "cheat") == 0)
+		lie(fds);
+	else if (r.kind >= WORKER_REQ_SUM)
+		merge_obey(&machine.merge, &r, fds);
+	else
+		fake_worker_obey(&r);
+}
+
+void fake_merger(const struct worker_spec *spec, struct figures *f)
+{
+	struct pollfd p[2] = { { .fd = WORKER_FD_CONTROL, .events = POLLIN } };
+	struct vm *vm = &machine.vm;
+
+	vm->figures = f;
+	if (ram_view_create(&vm->ram, WORKER_FD_RAM, spec->ram_bytes) ||
+	    pmap_create(&vm->ram, pmap_budget(), &vm->pmap) ||
+	    merge_create(&machine.merge, vm, answer, NULL))
+		_exit(93);
+	fill();
+	p[1] = (struct pollfd){ .fd = machine.merge.timer.fd,
+				.events = POLLIN };
+	for (;;) {
+		verify();
+		merge_turned(&machine.merge);
+		(void)poll(p, 2, 20);
+		if (p[1].revents)
+			merge_step(&machine.merge);
+		if (p[0].revents)
+			attend(spec);
+	}
+}

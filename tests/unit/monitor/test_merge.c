@@ -1,0 +1,448 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+// LINK: monitor/worker/merge.c monitor/worker/boot_pages.c memory/pmap.c
+// LINK: memory/guest_ram.c monitor/ipc/fds.c numa/region.c numa/bind.c
+// LINK: tests/unit/memory/pmap_world.c tests/unit/monitor/merge_host.c
+/*
+ * A worker's part in merging: sums, copies, and what is shown in place of what.
+ * The world's source 0 is the boot image here, and frame i a page like its i.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "monitor/ipc/merge_maps.h"
+#include "tests/unit/memory/pmap_world.h"
+#include "tests/unit/monitor/merge_host.h"
+
+#define BYTES ((uint64_t)PAGES * PAGE_BYTES)
+
+static struct world w;
+static struct machine m;
+static int answers, last;
+
+static void done(void *arg, int err)
+{
+	assert_ptr_equal(arg, &answers);
+	answers++;
+	last = err;
+}
+
+/* Pages 0 to 9 are RAM, 20 to 69 the boot image: of those 30 to 39 written. */
+static void start(void)
+{
+	world_make(&w, UINT64_MAX);
+	memset(&m, 0, sizeof(m));
+	m.vm.ram = w.view;
+	m.vm.pmap = w.pm;
+	assert_int_equal(merge_create(&m.merge, &m.vm, done, &answers), 0);
+	answers = 0;
+	merge_parks = 0;
+	merge_disks_rest = true;
+	merge_when_parked = NULL;
+	memset(world_page(&w, 0), 'r', 10 * PAGE_BYTES);
+	assert_int_equal(world_show(&w, 20, 50, 0, 20), 0);
+	memset(world_page(&w, 30), 'g', 10 * PAGE_BYTES);
+}
+
+static void end(void)
+{
+	assert_int_equal(m.merge.job, 0);
+	region_destroy(&m.merge.sums);
+	(void)close(m.merge.timer.fd);
+	(void)close(m.merge.pagemap);
+	world_end(&w);
+}
+
+static void ask(enum worker_request_kind kind, int first, int second)
+{
+	const struct worker_request r = { .kind = kind, .bytes = BYTES };
+	const int fds[4] = { first < 0 ? -1 : dup(first),
+			     second < 0 ? -1 : dup(second), -1, -1 };
+
+	answers = 0;
+	merge_obey(&m.merge, &r, fds);
+}
+
+static int finished(void)
+{
+	for (unsigned i = 0; i < 100 && !answers; i++)
+		merge_step(&m.merge);
+	assert_int_equal(answers, 1);
+	return last;
+}
+
+static int memory(uint64_t bytes)
+{
+	int fd;
+
+	assert_int_equal(region_prepare("test", bytes, NODE_AUTO, &fd), 0);
+	return fd;
+}
+
+/* Those from @first on. */
+static int bits(unsigned first, unsigned nr)
+{
+	int fd = memory(merge_bits_bytes(PAGES));
+	uint64_t b[PAGES / 64 + 1] = { 0 };
+
+	for (unsigned i = first; i < first + nr; i++)
+		b[i / 64] |= 1ull << i % 64;
+	assert_int_equal(pwrite(fd, b, sizeof(b), 0), sizeof(b));
+	return fd;
+}
+
+static bool is_own(unsigned i)
+{
+	return i < 10 || (i >= 30 && i < 40);
+}
+
+static void own_frames_are_summed(void **state)
+{
+	int fd = memory(merge_sums_bytes(PAGES));
+	uint64_t sums[PAGES];
+
+	(void)state;
+	start();
+	ask(WORKER_REQ_SUM, fd, -1);
+	assert_int_equal(finished(), 0);
+	assert_int_equal(pread(fd, sums, sizeof(sums), 0), sizeof(sums));
+	for (unsigned i = 0; i < PAGES; i++) {
+		assert_int_equal(sums[i] != 0, is_own(i));
+		if (i && is_own(i) && is_own(i - 1))
+			assert_true(sums[i] == sums[i - 1]);
+	}
+	assert_true(sums[0] != sums[30]);
+	assert_int_equal(merge_parks, 0);
+	(void)close(fd);
+	end();
+}
+
+/* They read the same, and use no memory. */
+static void zeroes_are_given_back(void **state)
+{
+	int fd = memory(merge_sums_bytes(PAGES));
+	uint64_t sums[PAGES];
+
+	(void)state;
+	start();
+	memset(world_page(&w, 2), 0, 3 * PAGE_BYTES);
+	memset(world_page(&w, 35), 0, PAGE_BYTES);
+	memset(world_page(&w, 7), 0, PAGE_BYTES - 1);
+	ask(WORKER_REQ_SUM, fd, -1);
+	assert_int_equal(finished(), 0);
+	assert_int_equal(m.merge.zeroed, 4);
+	assert_true(merge_parks > 0);
+	assert_int_equal(pread(fd, sums, sizeof(sums), 0), sizeof(sums));
+	for (unsigned i = 0; i < 10; i++) {
+		bool zero = i >= 2 && i < 5;
+
+		assert_int_equal(sums[i] == 0, zero);
+		assert_int_equal(world_hole(&w, i), zero);
+		assert_int_equal(*world_page(&w, i), zero || i == 7 ? 0 : 'r');
+	}
+	assert_int_equal(*world_page(&w, 35), 0);
+	assert_int_equal(*world_page(&w, 36), 'g');
+	(void)close(fd);
+	end();
+}
+
+static void what_is_wanted_is_given(void **state)
+{
+	int layer = memory(BYTES), want = bits(8, 24); /* 8 to 31 */
+	int sums = memory(merge_sums_bytes(PAGES));
+	uint8_t page[PAGE_BYTES];
+
+	(void)state;
+	start();
+	ask(WORKER_REQ_SUM, sums, -1);
+	assert_int_equal(finished(), 0);
+	(void)close(sums);
+	world_page(&w, 31)[100] = 'n'; /* not what it was summed with */
+	ask(WORKER_REQ_GIVE, layer, want);
+	assert_int_equal(finished(), 0);
+	for (unsigned i = 0; i < PAGES; i++) {
+		bool given = is_own(i) && i >= 8 && i < 31;
+		off_t at = (off_t)(i * PAGE_BYTES);
+
+		assert_int_equal(lseek(layer, at, SEEK_DATA) == at, given);
+		if (!given)
+			continue;
+		assert_int_equal(pread(layer, page, sizeof(page), at),
+				 sizeof(page));
+		assert_memory_equal(page, world_page(&w, i), PAGE_BYTES);
+	}
+	(void)close(layer);
+	(void)close(want);
+	end();
+}
+
+/* A layer in which frames 0 to 39 are 'r', then 'g'. */
+static int make_layer(void)
+{
+	static uint8_t page[PAGE_BYTES];
+	int fd = memory(BYTES);
+
+	for (unsigned i = 0; i < 40; i++) {
+		memset(page, i < 10 ? 'r' : 'g', sizeof(page));
+		assert_int_equal(
+			pwrite(fd, page, sizeof(page), (off_t)(i * PAGE_BYTES)),
+			sizeof(page));
+	}
+	return fd;
+}
+
+static uint64_t overlaid(void)
+{
+	struct pmap_stats s;
+
+	pmap_get_stats(w.pm, &s);
+	return s.overlaid_pages;
+}
+
+/* The page is the layer's: not the guest's own, and not the image's. */
+static bool is_shared(unsigned i)
+{
+	uint64_t own[PMAP_OWN_MAX / 64];
+
+	assert_int_equal(pmap_own(w.pm, w.pagemap, i, 1, own), 0);
+	return !own[0] && is_own(i);
+}
+
+static void equal_frames_are_shared(void **state)
+{
+	int layer = make_layer(), all = bits(0, PAGES);
+
+	(void)state;
+	start();
+	world_page(&w, 3)[17] = 'x';
+	ask(WORKER_REQ_SHARE, layer, all);
+	assert_int_equal(finished(), 0);
+	for (unsigned i = 0; i < 40; i++) {
+		assert_int_equal(is_shared(i), is_own(i) && i != 3);
+		if (is_own(i))
+			assert_int_equal(*world_page(&w, i),
+					 i < 10 ? 'r' : 'g');
+		if (i < 10)
+			assert_int_equal(world_hole(&w, i), i != 3);
+	}
+	assert_int_equal(m.merge.merged, 19);
+	assert_int_equal(overlaid(), 40 + 19);
+	assert_false(merge_parked);
+	assert_true(merge_parks > 0);
+	/* A write makes a copy again, of this guest alone. */
+	memset(world_page(&w, 5), 'n', PAGE_BYTES);
+	assert_int_equal(*world_page(&w, 4), 'r');
+	assert_int_equal(*world_page(&w, 5), 'n');
+	assert_false(is_shared(5));
+	(void)close(layer);
+	(void)close(all);
+	end();
+}
+
+static void only_what_is_wanted_is_shared(void **state)
+{
+	int layer = make_layer(), want = bits(2, 3), none = bits(0, 0);
+
+	(void)state;
+	start();
+	ask(WORKER_REQ_SHARE, layer, none);
+	assert_int_equal(finished(), 0);
+	assert_int_equal(merge_parks, 0);
+	ask(WORKER_REQ_SHARE, layer, want);
+	assert_int_equal(finished(), 0);
+	for (unsigned i = 0; i < 40; i++)
+		assert_int_equal(is_shared(i), i >= 2 && i < 5);
+	(void)close(layer);
+	(void)close(want);
+	(void)close(none);
+	end();
+}
+
+/* Equal when it was looked at, another when the vCPUs were out. */
+static void write_one(void *arg)
+{
+	world_page(&w, 4)[0] = *(char *)arg;
+}
+
+static void what_changes_meanwhile_is_not(void **state)
+{
+	int layer = make_layer(), all = bits(0, PAGES);
+	char c = 'z';
+
+	(void)state;
+	start();
+	merge_when_parked = write_one;
+	merge_when_parked_arg = &c;
+	ask(WORKER_REQ_SHARE, layer, all);
+	assert_int_equal(finished(), 0);
+	assert_int_equal(world_page(&w, 4)[0], 'z');
+	assert_false(is_shared(4));
+	assert_true(is_shared(3) && is_shared(6) && is_shared(39));
+	merge_when_parked = NULL;
+	(void)close(layer);
+	(void)close(all);
+	end();
+}
+
+static void a_busy_disk_is_waited_for(void **state)
+{
+	int layer = make_layer(), all = bits(0, PAGES);
+
+	(void)state;
+	start();
+	merge_disks_rest = false;
+	ask(WORKER_REQ_SHARE, layer, all);
+	for (unsigned i = 0; i < 5; i++)
+		merge_step(&m.merge);
+	assert_int_equal(answers, 0);
+	assert_int_equal(merge_parks, 0);
+	merge_disks_rest = true;
+	assert_int_equal(finished(), 0);
+	assert_int_equal(m.merge.merged, 20);
+	/* Not for ever. */
+	merge_disks_rest = false;
+	ask(WORKER_REQ_SHARE, layer, all);
+	m.merge.refused = MERGE_REFUSALS - 3;
+	assert_int_equal(finished(), -EBUSY);
+	(void)close(layer);
+	(void)close(all);
+	end();
+}
+
+/* Pages of a layer are nowhere else: they become RAM. */
+static void a_move_makes_them_own_again(void **state)
+{
+	const struct boot_others nobody = { 0 };
+	int layer = make_layer(), all = bits(0, PAGES);
+
+	(void)state;
+	start();
+	ask(WORKER_REQ_SHARE, layer, all);
+	assert_int_equal(finished(), 0);
+	assert_int_equal(
+		boot_pages_rebase(w.pm, w.pagemap, w.src[1].s.fd, &nobody), 0);
+	for (unsigned i = 0; i < 40; i++) {
+		if (is_own(i))
+			assert_int_equal(*world_page(&w, i),
+					 i < 10 ? 'r' : 'g');
+		assert_false(is_shared(i));
+	}
+	(void)close(layer);
+	(void)close(all);
+	end();
+}
+
+static void a_job_is_cancelled(void **state)
+{
+	int fd = memory(merge_sums_bytes(PAGES));
+
+	(void)state;
+	start();
+	merge_cancel(&m.merge);
+	assert_int_equal(answers, 0);
+	ask(WORKER_REQ_SUM, fd, -1);
+	assert_int_equal(answers, 0);
+	merge_cancel(&m.merge);
+	assert_int_equal(answers, 1);
+	assert_int_equal(last, -ECANCELED);
+	(void)close(fd);
+	end();
+}
+
+static void expect_refused(enum worker_request_kind kind, int first, int second,
+			   int err)
+{
+	ask(kind, first, second);
+	assert_int_equal(answers, 1);
+	assert_int_equal(last, err);
+}
+
+static void refusals(void **state)
+{
+	int sums = memory(merge_sums_bytes(PAGES)),
+	    small = memory(2 * PAGE_BYTES);
+	int layer = memory(BYTES), all = bits(0, PAGES), free_fd = dup(0);
+	struct worker_request r = { .kind = WORKER_REQ_SUM, .bytes = 0 };
+	const int none[4] = { -1, -1, -1, -1 };
+
+	(void)state;
+	start();
+	(void)close(free_fd);
+	expect_refused(WORKER_REQ_SUM, -1, -1, -EPROTO);
+	expect_refused(WORKER_REQ_SUM, sums, all, -EPROTO);
+	expect_refused(WORKER_REQ_SHARE, layer, -1, -EPROTO);
+	expect_refused(WORKER_REQ_GIVE, -1, -1, -EPROTO);
+	expect_refused(WORKER_REQ_GIVE, layer, all, -EPROTO); /* no sums */
+	expect_refused(WORKER_REQ_SUM, layer, -1, -EPROTO);
+	expect_refused(WORKER_REQ_SHARE, layer, layer, -EPROTO);
+	expect_refused(WORKER_REQ_SUM, small, -1, -EPROTO);
+	for (unsigned i = 0; i < 3; i++) {
+		static const uint64_t bad[] = { 0, 4095, BYTES + PAGE_BYTES };
+		const int fds[4] = { dup(sums), -1, -1, -1 };
+
+		r.bytes = bad[i];
+		answers = 0;
+		merge_obey(&m.merge, &r, fds);
+		assert_int_equal(last, -EINVAL);
+	}
+	ask(WORKER_REQ_SUM, sums, -1);
+	r.bytes = BYTES;
+	merge_obey(&m.merge, &r, none);
+	assert_int_equal(last, -EBUSY);
+	answers = 0;
+	assert_int_equal(finished(), 0);
+	region_destroy(&m.merge.sums);
+	/* None was left open. */
+	assert_int_equal(dup(0), free_fd);
+	(void)close(free_fd);
+	(void)close(sums);
+	(void)close(small);
+	(void)close(layer);
+	(void)close(all);
+	end();
+}
+
+/* No room for mappings: they stay what they are. */
+static void no_budget_changes_nothing(void **state)
+{
+	int layer = make_layer(), all = bits(0, PAGES);
+
+	(void)state;
+	world_make(&w, 1);
+	memset(&m, 0, sizeof(m));
+	m.vm.ram = w.view;
+	m.vm.pmap = w.pm;
+	assert_int_equal(merge_create(&m.merge, &m.vm, done, &answers), 0);
+	m.merge.mappings_max = 0;
+	merge_parks = 0;
+	memset(world_page(&w, 3), 'r', PAGE_BYTES);
+	ask(WORKER_REQ_SHARE, layer, all);
+	assert_int_equal(finished(), -ENOSPC);
+	assert_int_equal(m.merge.merged, 0);
+	assert_int_equal(merge_parks, 0);
+	assert_int_equal(*world_page(&w, 3), 'r');
+	(void)close(layer);
+	(void)close(all);
+	end();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(own_frames_are_summed),
+		cmocka_unit_test(zeroes_are_given_back),
+		cmocka_unit_test(what_is_wanted_is_given),
+		cmocka_unit_test(equal_frames_are_shared),
+		cmocka_unit_test(only_what_is_wanted_is_shared),
+		cmocka_unit_test(what_changes_meanwhile_is_not),
+		cmocka_unit_test(a_busy_disk_is_waited_for),
+		cmocka_unit_test(a_move_makes_them_own_again),
+		cmocka_unit_test(a_job_is_cancelled),
+		cmocka_unit_test(refusals),
+		cmocka_unit_test(no_budget_changes_nothing),
+	};
+
+	return cmocka_run_group_tests_name("merge", tests, NULL, NULL);
+}
