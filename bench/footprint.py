@@ -11,7 +11,9 @@ the guests were started from, and consoles, are files in a tmpfs: not counted.
 	unshared   disco, cache=off, a copy of kernel and initramfs for each guest
 	blk        disco, disks through the buffer cache
 	pmem       disco, the image as a virtio-pmem device (DAX)
-	blk-nodes, pmem-nodes  the same with guests on all nodes: what copies on
+	blk-merge, pmem-merge  the same, with equal pages merged (memory=...,merge)
+	           until no more are found
+	blk-nodes, pmem-nodes  without, with guests on all nodes: what copies on
 	           each node cost; disco's others are on one
 	qcow2      QEMU q35 with KVM, a qcow2 overlay each over the image
 	qcow2-ksm  the same with mem-merge, KSM at full speed until it rests
@@ -109,11 +111,14 @@ class Disco:
     def __init__(self, a, mode, work):
         self.a, self.mode, self.work = a, mode, work
         self.consoles = []
-        self.monitor = Monitor(a.disco)
+        self.merge = mode.endswith("-merge")
+        self.monitor = Monitor(a.disco, "--merge=2")
 
     def start_one(self, i):
         a, kernel, initrd = self.a, self.a.kernel, self.a.initrd
         where = "" if self.mode.endswith("-nodes") else ",node=0"
+        if self.merge:
+            where += ",merge"
         disk = f"path={a.disk},ro"
         if self.mode == "unshared":
             disk += ",cache=off"
@@ -137,9 +142,20 @@ class Disco:
         self.monitor.__enter__()
         return [self.start_one(i) for i in range(guests)]
 
+    def merged(self):
+        s = json.loads(self.monitor.call("stats", "--json"))
+        return sum(v["cache"]["merged_pages"] for v in s["vms"])
+
     def settle(self):
+        """Merging: until nothing is gained for five looks."""
         time.sleep(self.a.settle)
-        return {}
+        last, now = -1, self.merged()
+        end = time.monotonic() + self.a.ksm_seconds
+        while self.merge and now != last and time.monotonic() < end:
+            time.sleep(10)
+            last, now = now, self.merged()
+        return {"merged": now / 256, "settled": now == last} \
+            if self.merge else {}
 
     def explain(self):
         subprocess.run(["tests/lab/standstill"], stdout=sys.stderr,
@@ -202,11 +218,11 @@ class Qemu:
         while time.monotonic() < end:
             scan, now = ksm("full_scans"), ksm("pages_sharing")
             if scan >= begun + 2 and now <= last * 1.01:
-                return {"ksm_settled": True, "ksm_sharing": now / 256}
+                return {"settled": True, "ksm_sharing": now / 256}
             last = now
             while ksm("full_scans") == scan and time.monotonic() < end:
                 time.sleep(0.5)
-        return {"ksm_settled": False,
+        return {"settled": False,
                 "ksm_sharing": ksm("pages_sharing") / 256}
 
     def explain(self):
@@ -225,7 +241,8 @@ class Qemu:
         time.sleep(1)
 
 
-MODES = {"unshared": Disco, "blk": Disco, "pmem": Disco, "blk-nodes": Disco,
+MODES = {"unshared": Disco, "blk": Disco, "pmem": Disco,
+         "blk-merge": Disco, "pmem-merge": Disco, "blk-nodes": Disco,
          "pmem-nodes": Disco, "qcow2": Qemu, "qcow2-ksm": Qemu}
 
 
@@ -281,6 +298,8 @@ def summarise(a, state, rows):
     for (guests, mode), done in rows.items():
         m = median(done)
         row = {"guests": guests, "mode": mode, **m}
+        if "settled" in m:
+            row["settled"] = all(r["settled"] for r in done)
         alone = rows.get((1, mode))
         if alone and m["image"]:
             row["image_to_one_guest"] = round(
@@ -307,7 +326,10 @@ def print_table(out):
               f"{r['PageTables'] + r['SecPageTables']:>8.1f}"
               f"{r['files']:>8.1f}{r['image']:>8.1f}"
               f"{f'{to_one:.2f}x' if to_one else '-':>7}"
-              f"{f'{100 * part:.0f} %' if part else '-':>13}")
+              f"{f'{100 * part:.0f} %' if part else '-':>13}"
+              + ("" if r.get("settled", True) else "  not at rest yet")
+              + (f"  KSM shares {r['ksm_sharing']:.0f} MiB"
+                 if "ksm_sharing" in r else ""))
 
 
 PLOT = """
