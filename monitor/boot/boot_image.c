@@ -13,11 +13,11 @@
 #include "monitor/boot/elf_image.h"
 #include "monitor/boot/kernel_cache.h"
 #include "monitor/boot/unpack.h"
+#include "monitor/ipc/fds.h"
 #include "numa/bind.h"
 
 #define INITRD_ALIGN MIB(2)
 #define ZERO_CHUNK   KIB(128)
-#define SEALS	     (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL)
 
 /* A file in memory: mapped, or unpacked (fd -1). */
 struct file {
@@ -399,20 +399,9 @@ static int load_initrd(struct builder *b)
 /* No writer is left, and none can come: readers map it privately. */
 static int image_seal(struct builder *b)
 {
-	char path[64];
-	int ro;
-
 	(void)munmap(b->mem, BOOT_IMAGE_MAX);
 	b->mem = NULL;
-	if (fcntl(b->out->fd, F_ADD_SEALS, SEALS) < 0)
-		return -errno;
-	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", b->out->fd);
-	ro = open(path, O_RDONLY | O_CLOEXEC);
-	if (ro >= 0) { /* no /proc: the seals alone keep writers out */
-		(void)close(b->out->fd);
-		b->out->fd = ro;
-	}
-	return 0;
+	return fds_seal_to_read(&b->out->fd);
 }
 
 int boot_image_create(const struct boot_source *src, struct boot_image *out,

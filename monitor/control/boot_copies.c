@@ -10,8 +10,7 @@
 #include <unistd.h>
 
 #include "monitor/control/worker_file.h"
-
-#define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL)
+#include "monitor/ipc/fds.h"
 
 struct boot_copy {
 	struct boot_copy *next;
@@ -147,24 +146,16 @@ int boot_copies_add(struct boot_copies *set, uint64_t origin, nodeid_t node,
 		    int fd, int *to)
 {
 	const struct boot_copy *like = set->first;
-	struct boot_copy *c = NULL;
+	struct boot_copy *c;
 	struct stat st;
-	char path[64];
-	int ro;
 
-	if (fcntl(fd, F_ADD_SEALS, SEALS) < 0 || fstat(fd, &st) < 0) {
+	if (fds_seal_to_read(&fd) || fstat(fd, &st) < 0) {
 		(void)close(fd);
 		return -EIO;
 	}
-	/* For readers; the seals alone would do. */
-	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	ro = open(path, O_RDONLY | O_CLOEXEC);
-	(void)close(fd);
-	if (ro >= 0)
-		c = add(set, origin, node, ro, &st);
+	c = add(set, origin, node, fd, &st);
 	if (!c) {
-		if (ro >= 0)
-			(void)close(ro);
+		(void)close(fd);
 		return -ENOMEM;
 	}
 	while (like && like->origin != origin)
@@ -173,7 +164,7 @@ int boot_copies_add(struct boot_copies *set, uint64_t origin, nodeid_t node,
 		c->key = like->key;
 		c->layout = like->layout;
 	}
-	*to = ro;
+	*to = fd;
 	return 0;
 }
 

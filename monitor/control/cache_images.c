@@ -14,14 +14,8 @@
 
 #include "cowdisk/cache_proto.h"
 #include "memory/lease.h"
+#include "monitor/ipc/fds.h"
 #include "numa/region.h"
-
-static void close_fd(int *fd)
-{
-	if (*fd >= 0)
-		(void)close(*fd);
-	*fd = -1;
-}
 
 static int open_file(pid_t pid, int number, struct image_key *key)
 {
@@ -116,7 +110,7 @@ int cache_region(const char *name, size_t bytes, nodeid_t node, int *rw,
 	r.fd = *rw;
 	err = region_reader_fd(&r, ro);
 	if (err)
-		close_fd(rw);
+		fds_drop(rw);
 	return err;
 }
 
@@ -127,10 +121,10 @@ uint64_t image_blocks(const struct image *im)
 
 void store_free(struct store *s)
 {
-	close_fd(&s->memory);
-	close_fd(&s->presence);
-	close_fd(&s->memory_ro);
-	close_fd(&s->presence_ro);
+	fds_drop(&s->memory);
+	fds_drop(&s->presence);
+	fds_drop(&s->memory_ro);
+	fds_drop(&s->presence_ro);
 	free(s);
 }
 

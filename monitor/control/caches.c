@@ -33,13 +33,6 @@ struct guest_disk {
 	struct hold *holds;
 };
 
-static void close_fd(int *fd)
-{
-	if (*fd >= 0)
-		(void)close(*fd);
-	*fd = -1;
-}
-
 static void complain(struct monitor *m, const struct guest *g, const char *what,
 		     int err)
 {
@@ -89,8 +82,8 @@ static int tell_hold(struct monitor *m, const struct guest_disk *d,
 static void hold_free(struct monitor *m, struct hold *h)
 {
 	(void)!cache_tell(m, h->node, AGENT_LINK_END, h->id);
-	close_fd(&h->lease);
-	close_fd(&h->lease_ro);
+	fds_drop(&h->lease);
+	fds_drop(&h->lease_ro);
 	free(h);
 }
 
@@ -138,7 +131,7 @@ static int hand_over(const struct guest *g, const struct guest_disk *d,
 
 		err = tell_worker(g, &r, fds, ARRAY_SIZE(fds));
 	}
-	close_fd(&h->lease);
+	fds_drop(&h->lease);
 	return err;
 }
 
@@ -249,8 +242,8 @@ struct link_ends {
 static void ends_close(struct link_ends *e)
 {
 	for (unsigned i = 0; i < 4; i++) {
-		close_fd(&e->agent[i]);
-		close_fd(&e->worker[i]);
+		fds_drop(&e->agent[i]);
+		fds_drop(&e->worker[i]);
 	}
 }
 

@@ -17,7 +17,6 @@
 #include "monitor/ipc/fds.h"
 #include "monitor/ipc/merge_maps.h"
 
-#define SEALS	 (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL)
 #define COMPARED 8u	      /* other VMs, for a new layer */
 #define GIVEN_NS 500000000ull /* until all have a new layer */
 
@@ -36,13 +35,6 @@ struct layer_set {
 	unsigned nr;
 	struct layer layers[LAYERS_MAX];
 };
-
-static void close_fd(int *fd)
-{
-	if (*fd >= 0)
-		(void)close(*fd);
-	*fd = -1;
-}
 
 static uint64_t bytes_of(const struct guest *g)
 {
@@ -97,8 +89,8 @@ static void set_free(struct monitor *m, struct layer_set *s)
 		at = &(*at)->next;
 	*at = s->next;
 	for (unsigned i = 0; i < s->nr; i++) {
-		close_fd(&s->layers[i].memory);
-		close_fd(&s->layers[i].bits);
+		fds_drop(&s->layers[i].memory);
+		fds_drop(&s->layers[i].bits);
 	}
 	free(s);
 }
@@ -108,9 +100,9 @@ static void drop_job(struct guest_layers *l)
 	if (l->job == LAYERS_GIVE)
 		l->set->giving = false;
 	l->job = LAYERS_NONE;
-	close_fd(&l->sums_fd);
-	close_fd(&l->layer);
-	close_fd(&l->bits);
+	fds_drop(&l->sums_fd);
+	fds_drop(&l->layer);
+	fds_drop(&l->bits);
 }
 
 /* What its worker was asked for is not waited for any more; its answer is not
@@ -178,9 +170,9 @@ static int ask_sum(struct guest *g)
 	if (err)
 		return err;
 	err = ask(g, LAYERS_SUM, WORKER_REQ_SUM, &fd, 1);
-	close_fd(&fd);
+	fds_drop(&fd);
 	if (err)
-		close_fd(&g->layers.sums_fd);
+		fds_drop(&g->layers.sums_fd);
 	return err;
 }
 
@@ -224,28 +216,19 @@ static unsigned mark_all(const struct monitor *m, const struct guest *g,
 	return found;
 }
 
-/* A file of its own, for reading: @fd is for writing, and taken over. */
-static int seal(int fd)
+static int make_bits(const void *bits, size_t bytes, int *out)
 {
-	const struct region r = { .fd = fd };
-	int ro, err = fcntl(fd, F_ADD_SEALS, SEALS) < 0 ? -errno : 0;
-
-	if (!err)
-		err = region_reader_fd(&r, &ro);
-	(void)close(fd);
-	return err ? err : ro;
-}
-
-static int make_bits(const void *bits, size_t bytes)
-{
-	int fd = memfd_create("disco-bits", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	int err, fd = memfd_create("disco-bits",
+				   MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
 	if (fd < 0)
 		return -errno;
-	if (write(fd, bits, bytes) == (ssize_t)bytes)
-		return seal(fd);
-	(void)close(fd);
-	return -ENOSPC;
+	err = write(fd, bits, bytes) == (ssize_t)bytes ? fds_seal_to_read(&fd)
+						       : -ENOSPC;
+	if (err)
+		fds_drop(&fd);
+	*out = fd;
+	return err;
 }
 
 /* With the bits in g->layers.bits. */
@@ -284,8 +267,8 @@ static int try_give(struct monitor *m, struct guest *g)
 		return -ENOMEM;
 	found = mark_all(m, g, bits);
 	if (found >= LAYERS_PAGES) {
-		err = g->layers.bits = make_bits(bits, bytes);
-		if (err >= 0)
+		err = make_bits(bits, bytes, &g->layers.bits);
+		if (!err)
 			err = ask_give(g, found);
 		if (err)
 			drop_job(&g->layers);
@@ -303,7 +286,7 @@ static int summed(struct monitor *m, struct guest *g)
 	int err = region_attach(&l->sums, l->sums_fd,
 				merge_sums_bytes(l->set->bytes / PAGE_BYTES));
 
-	close_fd(&l->sums_fd);
+	fds_drop(&l->sums_fd);
 	l->job = LAYERS_NONE;
 	return err ? err : try_give(m, g);
 }
@@ -320,12 +303,11 @@ static int given(struct monitor *m, struct guest *g)
 	struct guest_layers *l = &g->layers;
 	struct layer_set *s = l->set;
 	struct layer *to = &s->layers[s->nr];
-	int ro = seal(l->layer);
+	int err = fds_seal_to_read(&l->layer);
 
-	l->layer = -1;
-	if (ro >= 0) {
-		*to = (struct layer){ ro, l->bits };
-		l->bits = -1;
+	if (!err) {
+		*to = (struct layer){ l->layer, l->bits };
+		l->layer = l->bits = -1;
 		s->nr++;
 		for (struct guest *o = m->guests; o; o = o->next)
 			if (o->layers.set == s)
@@ -336,7 +318,7 @@ static int given(struct monitor *m, struct guest *g)
 			  g->record.name, l->pages, s->group, s->node);
 	}
 	drop_job(l);
-	return ro < 0 ? ro : 1;
+	return err ? err : 1;
 }
 
 static int shared(struct guest_layers *l, int ret)
@@ -413,7 +395,7 @@ static void look(struct monitor *m, struct guest *g, uint64_t now)
 		return;
 	if (l->have < l->set->nr)
 		err = ask_share(g);
-	else if (l->idle < LAYERS_IDLE)
+	else
 		err = ask_sum(g);
 	/* It does not read: another time. */
 	if (err)
@@ -447,12 +429,11 @@ int layers_timeout_ms(const struct monitor *m, uint64_t now)
 	for (const struct guest *g = m->guests; g; g = g->next) {
 		const struct guest_layers *l = &g->layers;
 
-		if (l->job != LAYERS_NONE || waits(m, g))
+		if (l->job != LAYERS_NONE)
 			ms = loop_ms_sooner(ms,
-					    loop_ms_until(l->job != LAYERS_NONE
-								  ? l->until_ns
-								  : l->at_ns,
-							  now));
+					    loop_ms_until(l->until_ns, now));
+		else if (waits(m, g))
+			ms = loop_ms_sooner(ms, loop_ms_until(l->at_ns, now));
 	}
 	return ms;
 }

@@ -14,10 +14,9 @@
 #include "disco/clock.h"
 #include "monitor/control/ram_file.h"
 #include "monitor/control/spawn_child.h"
+#include "monitor/ipc/fds.h"
 #include "monitor/ipc/figures.h"
 #include "numa/region.h"
-
-#define SEALS_SIZE (F_SEAL_SHRINK | F_SEAL_GROW)
 
 /* Both ends of everything that is made for one worker. */
 struct ends {
@@ -25,13 +24,6 @@ struct ends {
 	int control[2], console[2]; /* [0] ours, [1] the worker's */
 	int log[2], error[2];	    /* [0] we read, [1] the worker writes */
 };
-
-static void close_fd(int *fd)
-{
-	if (*fd >= 0)
-		(void)close(*fd);
-	*fd = -1;
-}
 
 static void ends_init(struct ends *e)
 {
@@ -47,19 +39,19 @@ static void ends_init(struct ends *e)
 /* Leaves what is ours to keep when @ours is false. */
 static void ends_close(struct ends *e, bool ours)
 {
-	close_fd(&e->ram);
-	close_fd(&e->spec);
-	close_fd(&e->figures);
-	close_fd(&e->control[1]);
-	close_fd(&e->console[1]);
-	close_fd(&e->log[1]);
-	close_fd(&e->error[1]);
-	close_fd(&e->error[0]);
+	fds_drop(&e->ram);
+	fds_drop(&e->spec);
+	fds_drop(&e->figures);
+	fds_drop(&e->control[1]);
+	fds_drop(&e->console[1]);
+	fds_drop(&e->log[1]);
+	fds_drop(&e->error[1]);
+	fds_drop(&e->error[0]);
 	if (!ours)
 		return;
-	close_fd(&e->control[0]);
-	close_fd(&e->console[0]);
-	close_fd(&e->log[0]);
+	fds_drop(&e->control[0]);
+	fds_drop(&e->console[0]);
+	fds_drop(&e->log[0]);
 }
 
 static int make_spec(const struct worker_spec *spec)
@@ -72,9 +64,8 @@ static int make_spec(const struct worker_spec *spec)
 		return -errno;
 	n = pwrite(fd, spec, sizeof(*spec), 0);
 	err = n < 0 ? -errno : n < (ssize_t)sizeof(*spec) ? -ENOSPC : 0;
-	if (!err &&
-	    fcntl(fd, F_ADD_SEALS, SEALS_SIZE | F_SEAL_WRITE | F_SEAL_SEAL) < 0)
-		err = -errno;
+	if (!err)
+		err = fds_seal(fd);
 	if (!err)
 		return fd;
 	(void)close(fd);
@@ -232,7 +223,7 @@ int worker_spawn(const struct worker_spec *spec,
 	err = fork_child(&child, &w, d);
 	if (err < 0)
 		goto out_kill;
-	close_fd(&e.error[1]);
+	fds_drop(&e.error[1]);
 	err = await_exec(e.error[0], spec, d);
 	if (err < 0)
 		goto out_kill;
@@ -286,8 +277,8 @@ void worker_destroy(struct worker *w)
 		(void)waitpid(w->pid, NULL, 0);
 		w->pid = 0;
 	}
-	close_fd(&w->pidfd);
-	close_fd(&w->control);
-	close_fd(&w->console);
-	close_fd(&w->log);
+	fds_drop(&w->pidfd);
+	fds_drop(&w->control);
+	fds_drop(&w->console);
+	fds_drop(&w->log);
 }

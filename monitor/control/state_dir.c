@@ -12,6 +12,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "monitor/ipc/fds.h"
+
 #define BACKLOG 64
 
 static const char *env(const char *name)
@@ -97,20 +99,13 @@ int state_dir_open(struct state_dir *s, bool create, struct diag *d)
 	return 0;
 }
 
-static void close_fd(int *fd)
-{
-	if (*fd >= 0)
-		(void)close(*fd);
-	*fd = -1;
-}
-
 void state_dir_close(struct state_dir *s)
 {
 	if (!s)
 		return;
-	close_fd(&s->fd);
-	close_fd(&s->vms);
-	close_fd(&s->lock);
+	fds_drop(&s->fd);
+	fds_drop(&s->vms);
+	fds_drop(&s->lock);
 	free(s->path);
 	s->path = NULL;
 }

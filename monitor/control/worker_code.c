@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "monitor/ipc/fds.h"
 #include "numa/bind.h"
 
 #ifndef MFD_EXEC
@@ -134,10 +135,8 @@ static int copy_to_node(const struct worker_code *code, nodeid_t node)
 		err = -ENOEXEC;
 	else
 		err = fill(code->file, fd, (size_t)st.st_size, node);
-	if (!err &&
-	    fcntl(fd, F_ADD_SEALS,
-		  F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0)
-		err = -errno;
+	if (!err)
+		err = fds_seal(fd);
 	if (!err)
 		return fd;
 	(void)close(fd);

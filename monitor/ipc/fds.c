@@ -2,6 +2,8 @@
 #include "monitor/ipc/fds.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -74,4 +76,28 @@ ssize_t fds_receive(int sock, void *bytes, size_t len, int *fds, unsigned nr)
 			(void)close(got[i]);
 	}
 	return n;
+}
+
+int fds_seal(int fd)
+{
+	const int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE |
+			  F_SEAL_SEAL;
+
+	return fcntl(fd, F_ADD_SEALS, seals) < 0 ? -errno : 0;
+}
+
+int fds_seal_to_read(int *fd)
+{
+	char path[64];
+	int err = fds_seal(*fd), ro;
+
+	if (err)
+		return err;
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", *fd);
+	ro = open(path, O_RDONLY | O_CLOEXEC);
+	if (ro < 0)
+		return -errno;
+	(void)close(*fd);
+	*fd = ro;
+	return 0;
 }

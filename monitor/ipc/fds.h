@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Messages with descriptors (SCM_RIGHTS) over a SOCK_SEQPACKET socket, for
- * control, agents and workers.
+ * Descriptors: messages with them (SCM_RIGHTS) over a SOCK_SEQPACKET socket,
+ * for control, agents and workers; and memfds that change no more.
  */
 #ifndef DISCO_MONITOR_FDS_H
 #define DISCO_MONITOR_FDS_H
 
 #include <sys/types.h>
+#include <unistd.h>
 
 #include "disco/base.h"
 
@@ -41,5 +42,28 @@ MUST_CHECK ssize_t fds_receive(int sock, void *bytes, size_t len, int *fds,
 
 /* Close those of @nr that are not -1. */
 void fds_close(const int *fds, unsigned nr);
+
+/* Close it if it is not -1, which it is then. */
+static inline void fds_drop(int *fd)
+{
+	if (*fd >= 0)
+		(void)close(*fd);
+	*fd = -1;
+}
+
+/**
+ * fds_seal() - a memfd of which neither size nor bytes change any more
+ *
+ * Return: 0; -EBUSY somebody has it mapped for writing; -errno of fcntl().
+ */
+MUST_CHECK int fds_seal(int fd);
+
+/**
+ * fds_seal_to_read() - the same, and @fd is one for reading alone then
+ * @fd: in, out; it stays what it was on error
+ *
+ * Return: 0; fds_seal()'s; -errno of open(), of /proc/self/fd.
+ */
+MUST_CHECK int fds_seal_to_read(int *fd);
 
 #endif

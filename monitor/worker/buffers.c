@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "disco/clock.h"
+#include "monitor/ipc/fds.h"
 #include "monitor/worker/machine.h"
 
 #define SWEEP_MS      1000
@@ -165,18 +166,11 @@ int buffers_create(struct buffers *b, struct vm *vm)
 	return err ? err : io_loop_watch(&vm->loop, &b->timer, EPOLLIN);
 }
 
-static void close_all(const int fds[4])
-{
-	for (unsigned i = 0; i < 4; i++)
-		if (fds[i] >= 0)
-			(void)close(fds[i]);
-}
-
 static int attach(struct buffers *b, const struct worker_request *r,
 		  const int fds[4])
 {
 	if (fds[2] < 0 || fds[3] >= 0) {
-		close_all(fds);
+		fds_close(fds, 4);
 		return -EPROTO;
 	}
 	return cache_attach(b->cache, r->disk, r->node, r->bytes, fds[0],
@@ -189,7 +183,7 @@ static int make_link(struct buffers *b, const struct worker_request *r,
 	int err;
 
 	if (fds[3] < 0) {
-		close_all(fds);
+		fds_close(fds, 4);
 		return -EPROTO;
 	}
 	cache_set_home(b->cache, r->node);
@@ -217,11 +211,11 @@ void buffers_obey(struct buffers *b, const struct worker_request *r,
 		err = make_link(b, r, fds);
 		break;
 	case WORKER_REQ_CACHE_END:
-		close_all(fds);
+		fds_close(fds, 4);
 		cache_detach(b->cache, r->disk, r->node);
 		break;
 	default:
-		close_all(fds);
+		fds_close(fds, 4);
 		cache_unlink(b->cache);
 	}
 	if (err)

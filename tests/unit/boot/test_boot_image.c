@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 // LINK: monitor/boot/boot_image.c monitor/boot/bzimage.c
 // LINK: monitor/boot/elf_image.c monitor/boot/unpack.c
-// LINK: monitor/boot/kernel_cache.c numa/bind.c -llzma -lzstd -llz4 -lz
+// LINK: monitor/boot/kernel_cache.c monitor/ipc/fds.c numa/bind.c
+// LINK: -llzma -lzstd -llz4 -lz
 /*
  * Boot images of small kernels, with and without a cache, and what is said
  * about files that are none. Everything is in a directory of its own

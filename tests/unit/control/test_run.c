@@ -8,7 +8,7 @@
 // LINK: monitor/control/supervise.c monitor/control/vm_watch.c
 // LINK: monitor/control/outcome.c monitor/control/keyboard.c
 // LINK: monitor/control/terminal.c monitor/control/console.c
-// LINK: monitor/control/typed.c
+// LINK: monitor/control/typed.c monitor/ipc/fds.c
 // LINK: monitor/control/console_text.c monitor/control/sink.c
 // LINK: monitor/control/loop.c monitor/control/report.c
 // LINK: numa/topology.c numa/place.c numa/bind.c -lhwloc -ljansson

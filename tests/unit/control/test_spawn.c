@@ -4,7 +4,7 @@
 // LINK: monitor/control/ram_file.c monitor/sandbox/privileges.c
 // LINK: monitor/control/worker_code.c
 // LINK: monitor/control/loop.c monitor/control/outcome.c numa/bind.c
-// LINK: numa/region.c
+// LINK: monitor/ipc/fds.c numa/region.c
 /* Starting workers: what they inherit, and how their deaths are seen. */
 #include <errno.h>
 #include <fcntl.h>

@@ -2,10 +2,11 @@
 // LINK: monitor/ipc/fds.c
 /*
  * Messages with descriptors: what comes, what is closed, and when there are
- * more than either side wants.
+ * more than either side wants; and memory that changes no more.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -127,6 +128,33 @@ static void nobody_waits_who_did_not_ask_to(void **state)
 	assert_int_equal(err, -EAGAIN);
 }
 
+static void what_is_sealed_is_for_reading(void **state)
+{
+	int fd = memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING), writer;
+	char c = 'a', *map;
+
+	(void)state;
+	assert_int_equal(write(fd, &c, 1), 1);
+	map = mmap(NULL, 1, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	assert_ptr_not_equal(map, MAP_FAILED);
+	assert_int_equal(fds_seal_to_read(&fd), -EBUSY);
+	assert_int_equal(pwrite(fd, "b", 1, 0), 1);
+	assert_int_equal(munmap(map, 1), 0);
+	writer = dup(fd);
+	assert_int_equal(fds_seal_to_read(&fd), 0);
+	assert_int_equal(fcntl(fd, F_GETFL) & O_ACCMODE, O_RDONLY);
+	assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
+	assert_int_equal(pread(fd, &c, 1, 0), 1);
+	assert_int_equal(c, 'b');
+	assert_int_equal(pwrite(writer, "c", 1, 0), -1);
+	assert_int_equal(errno, EPERM);
+	assert_int_equal(ftruncate(writer, 0), -1);
+	(void)close(writer);
+	fds_drop(&fd);
+	assert_int_equal(fd, -1);
+	fds_drop(&fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -138,6 +166,7 @@ int main(void)
 						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(nobody_waits_who_did_not_ask_to,
 						set_up, tear_down),
+		cmocka_unit_test(what_is_sealed_is_for_reading),
 	};
 
 	return cmocka_run_group_tests_name("fds", tests, NULL, NULL);
