@@ -594,5 +594,6 @@ void pmap_get_stats(const struct pmap *pm, struct pmap_stats *out)
 {
 	*out = (struct pmap_stats){ .overlaid_pages = pm->overlaid,
 				    .mappings = pm->mappings,
+				    .budget = pm->budget,
 				    .refused = pm->refused };
 }

@@ -58,8 +58,9 @@ struct pmap;
 
 struct pmap_stats {
 	uint64_t overlaid_pages; /* entries; some may have been written since */
-	uint64_t mappings;	 /* of the budget */
-	uint64_t refused;	 /* runs that were not shown: budget, mmap() */
+	uint64_t mappings;
+	uint64_t budget;  /* of them */
+	uint64_t refused; /* runs that were not shown: budget, mmap() */
 };
 
 /**

@@ -42,7 +42,7 @@ struct vm_record {
 	uint64_t pid_start; /* of /proc/PID/stat: tells a pid used again */
 	nodeid_t node;
 	bool fixed; /* asked for by number, or strict: not moved unasked */
-	bool merge; /* shares equal pages with others of its group */
+	bool merge; /* shares equal pages with its group; not in the file */
 	unsigned nr_vcpus;
 	uint64_t memory_bytes;
 	uint64_t start_ns;	     /* CLOCK_MONOTONIC */

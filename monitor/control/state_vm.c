@@ -44,14 +44,14 @@ static json_t *pack(const struct vm_record *r)
 
 	boot_id(boot, sizeof(boot));
 	return json_pack(
-		"{s:i, s:s, s:s, s:i, s:I, s:i, s:b, s:b, s:i, s:I, s:I, "
+		"{s:i, s:s, s:s, s:i, s:I, s:i, s:b, s:i, s:I, s:I, "
 		"s:s, s:s, s:o}",
 		"version", FORMAT, "boot", boot, "name", r->name, "pid",
 		(int)r->pid, "pid_start", (json_int_t)r->pid_start, "node",
-		(int)r->node, "fixed", r->fixed, "merge", r->merge, "vcpus",
-		(int)r->nr_vcpus, "memory_bytes", (json_int_t)r->memory_bytes,
-		"start_ns", (json_int_t)r->start_ns, "kernel", r->kernel,
-		"group", r->group, "cached", pack_cached(r));
+		(int)r->node, "fixed", r->fixed, "vcpus", (int)r->nr_vcpus,
+		"memory_bytes", (json_int_t)r->memory_bytes, "start_ns",
+		(json_int_t)r->start_ns, "kernel", r->kernel, "group", r->group,
+		"cached", pack_cached(r));
 }
 
 static int write_new(const struct state_dir *s, const char *name,
@@ -139,24 +139,23 @@ static int unpack(json_t *root, struct vm_record *r)
 	json_t *cached = NULL;
 	json_int_t pid_start = 0, memory = 0, start = 0;
 	int version = 0, pid = 0, node = 0, vcpus = 0;
-	int fixed = 1, merge = 0; /* not said by older monitors */
+	int fixed = 1; /* not said by older monitors */
 	char now[64];
 
 	if (json_unpack(root,
-			"{s:i, s:s, s:s, s:i, s:I, s:i, s?b, s?b, s:i, s:I, "
+			"{s:i, s:s, s:s, s:i, s:I, s:i, s?b, s:i, s:I, "
 			"s:I, s:s, s?s, s?o}",
 			"version", &version, "boot", &boot, "name", &name,
 			"pid", &pid, "pid_start", &pid_start, "node", &node,
-			"fixed", &fixed, "merge", &merge, "vcpus", &vcpus,
-			"memory_bytes", &memory, "start_ns", &start, "kernel",
-			&kernel, "group", &group, "cached", &cached) < 0 ||
+			"fixed", &fixed, "vcpus", &vcpus, "memory_bytes",
+			&memory, "start_ns", &start, "kernel", &kernel, "group",
+			&group, "cached", &cached) < 0 ||
 	    version != FORMAT)
 		return -EBADMSG;
 	*r = (struct vm_record){ .pid = pid,
 				 .pid_start = (uint64_t)pid_start,
 				 .node = node,
 				 .fixed = fixed != 0,
-				 .merge = merge != 0,
 				 .nr_vcpus = (unsigned)vcpus,
 				 .memory_bytes = (uint64_t)memory,
 				 .start_ns = (uint64_t)start };

@@ -138,7 +138,8 @@ static void obey(const struct worker_request *r, const int fds[REQUEST_FDS])
 	case WORKER_REQ_SUM:
 	case WORKER_REQ_GIVE:
 	case WORKER_REQ_SHARE:
-		merge_obey(&machine.merge, r, fds);
+		if (machine.buffers.cache)
+			merge_obey(&machine.merge, r, fds);
 		break;
 	case WORKER_REQ_CACHE:
 	case WORKER_REQ_CACHE_END:
@@ -209,9 +210,9 @@ static int prepare(const char **what)
 		err = stats_init();
 	if (!err)
 		err = rehome_init();
-	if (!err)
-		err = merge_create(&machine.merge, &machine.vm, merge_done,
-				   NULL);
+	if (!err && machine.buffers.cache)
+		err = merge_create(&machine.merge, &machine.vm,
+				   machine.buffers.pagemap, merge_done, NULL);
 	if (err)
 		return err;
 	*what = "sandbox";

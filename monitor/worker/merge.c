@@ -2,7 +2,6 @@
 #include "monitor/worker/merge.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -122,12 +121,13 @@ static int step(struct merge *g)
 
 /* --- share --- */
 
+/* The other half is for the cache. */
 static bool over_budget(const struct merge *g)
 {
 	struct pmap_stats s;
 
 	pmap_get_stats(g->vm->pmap, &s);
-	return s.mappings >= g->mappings_max;
+	return s.mappings >= s.budget / 2;
 }
 
 /* Does what takes its place hold the same? */
@@ -259,15 +259,15 @@ static void timer_ready(struct io_watch *w, uint32_t events)
 		arm(g, ms);
 }
 
-int merge_create(struct merge *g, struct vm *vm,
+int merge_create(struct merge *g, struct vm *vm, int pagemap,
 		 void (*done)(void *arg, int err), void *arg)
 {
-	*g = (struct merge){ .vm = vm, .done = done, .arg = arg, .layer = -1 };
+	*g = (struct merge){ .vm = vm,
+			     .pagemap = pagemap,
+			     .done = done,
+			     .arg = arg,
+			     .layer = -1 };
 	g->timer.ready = timer_ready;
-	g->mappings_max = pmap_budget() / 2;
-	g->pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-	if (g->pagemap < 0)
-		return -errno;
 	g->timer.fd =
 		timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (g->timer.fd < 0)

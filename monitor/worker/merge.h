@@ -43,7 +43,7 @@ struct vm;
 struct merge {
 	struct vm *vm; /* [I] */
 	struct io_watch timer;
-	int pagemap;			  /* [I] of this process */
+	int pagemap;			  /* [I] of this process; not owned */
 	void (*done)(void *arg, int err); /* [I] a job was */
 	void *arg;			  /* [I] */
 	uint32_t job;		    /* enum worker_request_kind; 0: none */
@@ -55,20 +55,20 @@ struct merge {
 	bool zeroes;		    /* _SUM: there are some */
 	bool scrubs;		    /* and they are given back now */
 	unsigned refused;	    /* by disks, in a row */
-	uint64_t mappings_max;	    /* [I] the rest is for the cache */
 	uint64_t merged, zeroed;    /* pages, ever */
 	uint64_t longest_ns;	    /* the guest was stopped */
 };
 
 /**
  * merge_create() - no job
- * @vm:   with its memory and its loop; outlives it
- * @done: called when a job is; @err: 0, -errno
+ * @vm:      with its memory and its loop; outlives it
+ * @pagemap: /proc/self/pagemap; outlives it
+ * @done:    called when a job is; @err: 0, -errno
  *
  * Context: start of the worker, before the sandbox.
- * Return: 0; -errno of open() and timerfd_create().
+ * Return: 0; -errno of timerfd_create() and epoll_ctl().
  */
-MUST_CHECK int merge_create(struct merge *g, struct vm *vm,
+MUST_CHECK int merge_create(struct merge *g, struct vm *vm, int pagemap,
 			    void (*done)(void *arg, int err), void *arg);
 
 /**

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "tests/unit/control/fake_merger.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -82,12 +83,14 @@ static void attend(const struct worker_spec *spec)
 void fake_merger(const struct worker_spec *spec, struct figures *f)
 {
 	struct pollfd p[2] = { { .fd = WORKER_FD_CONTROL, .events = POLLIN } };
+	int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 	struct vm *vm = &machine.vm;
 
 	vm->figures = f;
 	if (ram_view_create(&vm->ram, WORKER_FD_RAM, spec->ram_bytes) ||
 	    pmap_create(&vm->ram, pmap_budget(), &vm->pmap) ||
-	    merge_create(&machine.merge, vm, answer, NULL))
+	    pagemap < 0 ||
+	    merge_create(&machine.merge, vm, pagemap, answer, NULL))
 		_exit(93);
 	fill();
 	p[1] = (struct pollfd){ .fd = machine.merge.timer.fd,

@@ -29,18 +29,24 @@ static void done(void *arg, int err)
 	last = err;
 }
 
-/* Pages 0 to 9 are RAM, 20 to 69 the boot image: of those 30 to 39 written. */
-static void start(void)
+static void start_with(uint64_t budget)
 {
-	world_make(&w, UINT64_MAX);
+	world_make(&w, budget);
 	memset(&m, 0, sizeof(m));
 	m.vm.ram = w.view;
 	m.vm.pmap = w.pm;
-	assert_int_equal(merge_create(&m.merge, &m.vm, done, &answers), 0);
+	assert_int_equal(
+		merge_create(&m.merge, &m.vm, w.pagemap, done, &answers), 0);
 	answers = 0;
 	merge_parks = 0;
 	merge_disks_rest = true;
 	merge_when_parked = NULL;
+}
+
+/* Pages 0 to 9 are RAM, 20 to 69 the boot image: of those 30 to 39 written. */
+static void start(void)
+{
+	start_with(UINT64_MAX);
 	memset(world_page(&w, 0), 'r', 10 * PAGE_BYTES);
 	assert_int_equal(world_show(&w, 20, 50, 0, 20), 0);
 	memset(world_page(&w, 30), 'g', 10 * PAGE_BYTES);
@@ -51,7 +57,6 @@ static void end(void)
 	assert_int_equal(m.merge.job, 0);
 	region_destroy(&m.merge.sums);
 	(void)close(m.merge.timer.fd);
-	(void)close(m.merge.pagemap);
 	world_end(&w);
 }
 
@@ -410,13 +415,7 @@ static void no_budget_changes_nothing(void **state)
 	int layer = make_layer(), all = bits(0, PAGES);
 
 	(void)state;
-	world_make(&w, 1);
-	memset(&m, 0, sizeof(m));
-	m.vm.ram = w.view;
-	m.vm.pmap = w.pm;
-	assert_int_equal(merge_create(&m.merge, &m.vm, done, &answers), 0);
-	m.merge.mappings_max = 0;
-	merge_parks = 0;
+	start_with(1);
 	memset(world_page(&w, 3), 'r', PAGE_BYTES);
 	ask(WORKER_REQ_SHARE, layer, all);
 	assert_int_equal(finished(), -ENOSPC);
