@@ -147,15 +147,22 @@ class Disco:
         return sum(v["cache"]["merged_pages"] for v in s["vms"])
 
     def settle(self):
-        """Merging: until nothing is gained for five looks."""
+        """Merging: until nothing is gained for 45 s, some five looks."""
         time.sleep(self.a.settle)
         last, now = -1, self.merged()
         end = time.monotonic() + self.a.ksm_seconds
         while self.merge and now != last and time.monotonic() < end:
-            time.sleep(10)
+            time.sleep(45)
             last, now = now, self.merged()
+        self.end_consoles()
         return {"merged": now / 256, "settled": now == last} \
             if self.merge else {}
+
+    def end_consoles(self):
+        """Who only looks on is no guest's memory."""
+        for p in self.consoles:
+            p.terminate()
+            p.wait(60)
 
     def explain(self):
         subprocess.run(["tests/lab/standstill"], stdout=sys.stderr,
@@ -172,8 +179,7 @@ class Disco:
 
     def stop(self):
         self.monitor.__exit__(None)
-        for p in self.consoles:
-            p.wait(60)
+        self.end_consoles()
         time.sleep(1)
 
 

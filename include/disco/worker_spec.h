@@ -111,10 +111,16 @@ struct worker_event {
 	int64_t node;		   /* the worker's; NODE_AUTO: not bound */
 	uint64_t text_pages;	   /* mapped pages of its program, read-only */
 	uint64_t text_pages_local; /* ... that are on the worker's node */
-	uint64_t stall_ns;	   /* WORKER_REHOMED: vCPUs were parked */
-	uint64_t error;		   /* _BOUND, _REHOMED, _MERGED: errno */
-	char text[256];		   /* one line, NUL-terminated, may be empty */
+	union {
+		uint64_t stall_ns; /* WORKER_REHOMED: vCPUs were parked */
+		uint64_t pages;	   /* _MERGED: shown from the layer now */
+	};
+	uint64_t error; /* _BOUND, _REHOMED, _MERGED: errno */
+	char text[256]; /* one line, NUL-terminated, may be empty */
 };
+
+_Static_assert(sizeof(struct worker_event) == 360,
+	       "a monitor of another build adopts it");
 
 enum worker_request_kind {
 	WORKER_REQ_STATS = 1,
@@ -165,7 +171,8 @@ enum worker_request_kind {
 	 * WORKER_MERGED, and they come one at a time. Descriptors
 	 * (monitor/ipc/merge_maps.h): of _SUM a region for sums, prepared, to
 	 * be taken; of _GIVE and _SHARE a layer, for writing or for reading,
-	 * and bits: which of its frames.
+	 * and a table of @entries: which of its frames. A layer that comes
+	 * again has the same number (@disk).
 	 */
 	WORKER_REQ_SUM = 13,
 	WORKER_REQ_GIVE = 14,
@@ -173,11 +180,11 @@ enum worker_request_kind {
 };
 
 struct worker_request {
-	uint32_t kind; /* enum worker_request_kind */
-	int32_t node;  /* _BIND, _REHOME, _CACHE, _LINK: a node's number */
-	uint32_t disk; /* _CACHE */
-	uint32_t zero;
-	uint64_t bytes; /* _CACHE, _SUM, _GIVE, _SHARE */
+	uint32_t kind;	  /* enum worker_request_kind */
+	int32_t node;	  /* _BIND, _REHOME, _CACHE, _LINK: a node's number */
+	uint32_t disk;	  /* _CACHE; _SHARE: the layer's number */
+	uint32_t entries; /* _GIVE, _SHARE */
+	uint64_t bytes;	  /* _CACHE, _SUM, _GIVE, _SHARE */
 };
 
 #endif

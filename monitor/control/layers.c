@@ -21,7 +21,10 @@
 #define GIVEN_NS 500000000ull /* until all have a new layer */
 
 struct layer {
-	int memory, bits; /* sealed; for reading */
+	int memory, table; /* sealed; for reading */
+	struct region_view table_view;
+	uint32_t entries; /* in it */
+	uint64_t owner;	  /* the only guest (id) that gets it; 0: all */
 };
 
 struct layer_set {
@@ -77,7 +80,7 @@ static int enter(struct monitor *m, struct guest *g)
 					   .owed = g->layers.owed,
 					   .sums_fd = -1,
 					   .layer = -1,
-					   .bits = -1 };
+					   .table = -1 };
 	return 0;
 }
 
@@ -90,9 +93,17 @@ static void set_free(struct monitor *m, struct layer_set *s)
 	*at = s->next;
 	for (unsigned i = 0; i < s->nr; i++) {
 		fds_drop(&s->layers[i].memory);
-		fds_drop(&s->layers[i].bits);
+		fds_drop(&s->layers[i].table);
+		region_detach(&s->layers[i].table_view);
 	}
 	free(s);
+}
+
+static void drop_sums(struct guest_layers *l)
+{
+	free(l->sums);
+	l->sums = NULL;
+	l->nr_sums = 0;
 }
 
 static void drop_job(struct guest_layers *l)
@@ -102,7 +113,7 @@ static void drop_job(struct guest_layers *l)
 	l->job = LAYERS_NONE;
 	fds_drop(&l->sums_fd);
 	fds_drop(&l->layer);
-	fds_drop(&l->bits);
+	fds_drop(&l->table);
 }
 
 /* What its worker was asked for is not waited for any more; its answer is not
@@ -121,7 +132,7 @@ void layers_leave(struct monitor *m, struct guest *g)
 	if (!s)
 		return;
 	forget_job(l);
-	region_detach(&l->sums);
+	drop_sums(l);
 	*l = (struct guest_layers){ .at_ns = l->at_ns, .owed = l->owed };
 	if (--s->users == 0)
 		set_free(m, s);
@@ -139,6 +150,8 @@ static int ask(struct guest *g, enum layers_job job,
 	       enum worker_request_kind kind, const int *fds, unsigned nr)
 {
 	const struct worker_request r = { .kind = kind,
+					  .disk = g->layers.trying,
+					  .entries = g->layers.entries,
 					  .bytes = g->layers.set->bytes };
 	int err = fds_send(g->vm.worker.control, &r, sizeof(r), fds, nr,
 			   MSG_DONTWAIT);
@@ -150,12 +163,18 @@ static int ask(struct guest *g, enum layers_job job,
 	return 0;
 }
 
-static int ask_share(struct guest *g)
+static int ask_share(struct guest *g, unsigned nr)
 {
-	const struct layer *l = &g->layers.set->layers[g->layers.have];
-	const int fds[] = { l->memory, l->bits };
+	const struct layer *l = &g->layers.set->layers[nr];
+	const int fds[] = { l->memory, l->table };
+	int err;
 
-	return ask(g, LAYERS_SHARE, WORKER_REQ_SHARE, fds, ARRAY_SIZE(fds));
+	g->layers.entries = l->entries;
+	g->layers.trying = nr;
+	err = ask(g, LAYERS_SHARE, WORKER_REQ_SHARE, fds, ARRAY_SIZE(fds));
+	if (!err)
+		g->layers.tried |= 1ull << nr;
+	return err;
 }
 
 static int ask_sum(struct guest *g)
@@ -163,7 +182,6 @@ static int ask_sum(struct guest *g)
 	struct layer_set *s = g->layers.set;
 	int fd, err;
 
-	region_detach(&g->layers.sums);
 	err = cache_region("disco-sums",
 			   merge_sums_bytes(s->bytes / PAGE_BYTES), s->node,
 			   &fd, &g->layers.sums_fd);
@@ -178,61 +196,199 @@ static int ask_sum(struct guest *g)
 
 /* --- equal frames --- */
 
-/* Of @a's frames those that are @b's. Return: how many bits are new. */
-static unsigned mark_equal(const struct guest *a, const struct guest *b,
-			   uint64_t *bits)
+static int by_sum(const void *a, const void *b)
 {
-	const _Atomic(uint64_t) *x = a->layers.sums.base;
-	const _Atomic(uint64_t) *y = b->layers.sums.base;
-	uint64_t nr = a->layers.set->bytes / PAGE_BYTES;
+	const struct merge_entry *x = a, *y = b;
+
+	if (x->sum != y->sum)
+		return x->sum < y->sum ? -1 : 1;
+	return x->frame < y->frame ? -1 : x->frame > y->frame;
+}
+
+/*
+ * Those that have not changed since they were summed before, in the order of
+ * their sums. Each is read once: what its worker does there later is no matter.
+ * @out: to be freed; @nr: in it. Return: 0; -errno.
+ */
+static int take_sums(struct guest_layers *l, struct merge_entry **out,
+		     size_t *nr)
+{
+	uint64_t frames = l->set->bytes / PAGE_BYTES;
+	struct merge_entry *e;
+	const _Atomic(uint64_t) *sums;
+	struct region_view v;
+	int err = region_attach(&v, l->sums_fd, merge_sums_bytes(frames));
+
+	if (err)
+		return err;
+	*nr = 0;
+	sums = v.base;
+	e = malloc(frames * sizeof(*e));
+	for (uint64_t i = 0; e && i < frames; i++) {
+		uint64_t sum =
+			atomic_load_explicit(&sums[i], memory_order_relaxed);
+
+		if (sum & MERGE_STABLE)
+			e[(*nr)++] =
+				(struct merge_entry){ sum & ~MERGE_STABLE, i };
+	}
+	region_detach(&v);
+	if (!e)
+		return -ENOMEM;
+	qsort(e, *nr, sizeof(*e), by_sum);
+	*out = e;
+	return 0;
+}
+
+/* For others to compare theirs with. Return: 0; -ENOMEM. */
+static int keep_sums(struct guest_layers *l, const struct merge_entry *e,
+		     size_t nr)
+{
+	drop_sums(l);
+	l->sums = malloc((nr + 1) * sizeof(*l->sums));
+	if (!l->sums)
+		return -ENOMEM;
+	for (size_t i = 0; i < nr; i++)
+		if (i == 0 || e[i].sum != e[i - 1].sum)
+			l->sums[l->nr_sums++] = e[i].sum;
+	return 0;
+}
+
+/* How many of these frames does it hold? */
+static unsigned held(const struct layer *l, const struct merge_entry *e,
+		     size_t nr)
+{
+	const struct merge_entry *t = l->table_view.base;
 	unsigned found = 0;
 
-	for (uint64_t i = 0; i < nr; i++) {
-		uint64_t sum =
-			atomic_load_explicit(&x[i], memory_order_relaxed);
-
-		if (!sum || merge_bit(bits, i) ||
-		    sum != atomic_load_explicit(&y[i], memory_order_relaxed))
-			continue;
-		bits[i / 64] |= 1ull << i % 64;
-		found++;
+	for (size_t i = 0, k = 0; i < nr; i++) {
+		while (k < l->entries && t[k].sum < e[i].sum)
+			k++;
+		found += k < l->entries && t[k].sum == e[i].sum;
 	}
 	return found;
 }
 
-static unsigned mark_all(const struct monitor *m, const struct guest *g,
-			 uint64_t *bits)
+/* The layer that holds most of them, of those not tried; -1: none is worth
+ * it. */
+static int best_layer(const struct guest *g, const struct merge_entry *e,
+		      size_t nr)
 {
-	unsigned found = 0, others = 0;
+	const struct guest_layers *l = &g->layers;
+	unsigned most = LAYERS_PAGES - 1;
+	int best = -1;
 
-	for (const struct guest *o = m->guests; o && others < COMPARED;
-	     o = o->next) {
-		if (o == g || o->layers.set != g->layers.set ||
-		    !o->layers.sums.base)
-			continue;
-		found += mark_equal(g, o, bits);
-		others++;
+	for (unsigned i = 0; i < l->set->nr; i++) {
+		const struct layer *at = &l->set->layers[i];
+		bool may = !(l->tried >> i & 1) &&
+			   (!at->owner || at->owner == g->id);
+		unsigned n = may ? held(at, e, nr) : 0;
+
+		if (n > most) {
+			most = n;
+			best = (int)i;
+		}
+	}
+	return best;
+}
+
+/* Another VM's sums, from where we are in them. */
+struct other {
+	const uint64_t *at, *end;
+};
+
+static unsigned others_of(const struct monitor *m, const struct guest *g,
+			  struct other out[COMPARED])
+{
+	unsigned nr = 0;
+
+	for (const struct guest *o = m->guests; o && nr < COMPARED; o = o->next)
+		if (o != g && o->layers.set == g->layers.set && o->layers.sums)
+			out[nr++] = (struct other){ o->layers.sums,
+						    o->layers.sums +
+							    o->layers.nr_sums };
+	return nr;
+}
+
+/* @sum: never less than the last time */
+static bool others_have(struct other *o, unsigned nr, uint64_t sum)
+{
+	bool found = false;
+
+	for (unsigned i = 0; i < nr; i++) {
+		while (o[i].at < o[i].end && *o[i].at < sum)
+			o[i].at++;
+		found |= o[i].at < o[i].end && *o[i].at == sum;
 	}
 	return found;
 }
 
-static int make_bits(const void *bits, size_t bytes, int *out)
+static bool holds(const struct layer *l, uint64_t sum)
 {
-	int err, fd = memfd_create("disco-bits",
+	return merge_find(l->table_view.base, l->entries, sum) < l->entries;
+}
+
+/* Was it given a layer with it just now, which was of use? */
+static bool just_shown(const struct guest_layers *l, uint64_t sum)
+{
+	uint64_t left = l->tried & ~l->useless;
+
+	for (; left; left &= left - 1)
+		if (holds(&l->set->layers[__builtin_ctzll(left)], sum))
+			return true;
+	return false;
+}
+
+/*
+ * One frame of each content that is worth a layer: @common: that another VM
+ * has, too; else: that this one alone has several times.
+ * @out: room for @nr. @saved: frames that it would free.
+ * Return: how many.
+ */
+static uint32_t pick(const struct monitor *m, const struct guest *g,
+		     const struct merge_entry *e, size_t nr, bool common,
+		     struct merge_entry *out, unsigned *saved)
+{
+	struct other others[COMPARED];
+	unsigned nr_others = others_of(m, g, others);
+	uint32_t picked = 0;
+
+	*saved = 0;
+	for (size_t i = 0, next; i < nr; i = next) {
+		bool have = others_have(others, nr_others, e[i].sum);
+
+		for (next = i + 1; next < nr && e[next].sum == e[i].sum;)
+			next++;
+		if (have != common || (!common && next - i == 1) ||
+		    just_shown(&g->layers, e[i].sum))
+			continue;
+		*saved += (unsigned)(next - i - 1) + have;
+		out[picked++] = e[i];
+	}
+	return picked;
+}
+
+static int make_table(const struct merge_entry *e, uint32_t nr, int *out)
+{
+	size_t bytes = nr * sizeof(*e);
+	int err, fd = memfd_create("disco-table",
 				   MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
 	if (fd < 0)
 		return -errno;
-	err = write(fd, bits, bytes) == (ssize_t)bytes ? fds_seal_to_read(&fd)
-						       : -ENOSPC;
+	if (write(fd, e, bytes) == (ssize_t)bytes &&
+	    ftruncate(fd, (off_t)merge_table_bytes(nr)) == 0)
+		err = fds_seal_to_read(&fd);
+	else
+		err = -ENOSPC;
 	if (err)
 		fds_drop(&fd);
 	*out = fd;
 	return err;
 }
 
-/* With the bits in g->layers.bits. */
-static int ask_give(struct guest *g, unsigned pages)
+/* With the table in g->layers.table. */
+static int ask_give(struct guest *g)
 {
 	struct guest_layers *l = &g->layers;
 	int fds[2], err;
@@ -242,53 +398,85 @@ static int ask_give(struct guest *g, unsigned pages)
 	if (err)
 		return err;
 	fds[0] = l->layer;
-	fds[1] = l->bits;
+	fds[1] = l->table;
 	err = ask(g, LAYERS_GIVE, WORKER_REQ_GIVE, fds, ARRAY_SIZE(fds));
 	if (err)
 		return err;
-	l->pages = pages;
 	l->set->giving = true;
 	return 0;
 }
 
 /* Return: 1 a layer is on its way; 0 not enough is equal; -errno. */
-static int try_give(struct monitor *m, struct guest *g)
+static int give(struct monitor *m, struct guest *g, const struct merge_entry *e,
+		size_t nr, bool common)
 {
-	struct layer_set *s = g->layers.set;
-	size_t bytes = merge_bits_bytes(s->bytes / PAGE_BYTES);
-	uint64_t *bits;
-	unsigned found;
+	struct guest_layers *l = &g->layers;
+	struct merge_entry *out = malloc((nr + 1) * sizeof(*out));
+	unsigned saved = 0;
 	int err = 0;
 
-	if (s->giving || s->nr == LAYERS_MAX)
-		return 0;
-	bits = calloc(1, bytes);
-	if (!bits)
+	if (!out)
 		return -ENOMEM;
-	found = mark_all(m, g, bits);
-	if (found >= LAYERS_PAGES) {
-		err = make_bits(bits, bytes, &g->layers.bits);
+	l->entries = pick(m, g, e, nr, common, out, &saved);
+	l->common = common;
+	if (saved >= LAYERS_PAGES) {
+		err = make_table(out, l->entries, &l->table);
 		if (!err)
-			err = ask_give(g, found);
+			err = ask_give(g);
 		if (err)
-			drop_job(&g->layers);
+			drop_job(l);
 	}
-	free(bits);
-	return err ? err : found >= LAYERS_PAGES;
+	free(out);
+	return err ? err : saved >= LAYERS_PAGES;
+}
+
+/* Return: as give(). */
+static int try_give(struct monitor *m, struct guest *g,
+		    const struct merge_entry *e, size_t nr)
+{
+	const struct guest_layers *l = &g->layers;
+	int ret;
+
+	if (l->set->giving || l->set->nr == LAYERS_MAX ||
+	    l->gave == LAYERS_GIVEN)
+		return 0;
+	ret = give(m, g, e, nr, true);
+	return ret ? ret : give(m, g, e, nr, false);
 }
 
 /* --- answers --- */
 
-/* Return: did it change anything? -errno. */
+/* Return: 1 there is something to do; 0; -errno. */
+static int compare(struct monitor *m, struct guest *g,
+		   const struct merge_entry *e, size_t nr)
+{
+	struct guest_layers *l = &g->layers;
+	int best, err = keep_sums(l, e, nr);
+
+	if (err)
+		return err;
+	best = best_layer(g, e, nr);
+	if (best >= 0) {
+		err = ask_share(g, (unsigned)best);
+		return err ? err : 1;
+	}
+	return try_give(m, g, e, nr);
+}
+
+/* Return: as compare(). */
 static int summed(struct monitor *m, struct guest *g)
 {
 	struct guest_layers *l = &g->layers;
-	int err = region_attach(&l->sums, l->sums_fd,
-				merge_sums_bytes(l->set->bytes / PAGE_BYTES));
+	struct merge_entry *e = NULL;
+	size_t nr = 0;
+	int ret = take_sums(l, &e, &nr);
 
 	fds_drop(&l->sums_fd);
 	l->job = LAYERS_NONE;
-	return err ? err : try_give(m, g);
+	if (!ret)
+		ret = compare(m, g, e, nr);
+	free(e);
+	return ret;
 }
 
 /* Not all at the same time. */
@@ -297,50 +485,75 @@ static uint64_t spread(const struct guest *g, uint64_t ns)
 	return clock_now_ns() + g->id % 8 * ns / 8;
 }
 
-/* A worker that keeps it mapped for writing gives nothing: -EBUSY. */
+static int add_layer(struct layer_set *s, struct guest_layers *l,
+		     uint64_t owner)
+{
+	struct layer to = { .entries = l->entries, .owner = owner };
+	int err = region_attach(&to.table_view, l->table,
+				merge_table_bytes(l->entries));
+
+	if (err)
+		return err;
+	/* A worker that keeps it mapped for writing gives nothing: -EBUSY. */
+	err = fds_seal_to_read(&l->layer);
+	if (err) {
+		region_detach(&to.table_view);
+		return err;
+	}
+	to.memory = l->layer;
+	to.table = l->table;
+	l->layer = l->table = -1;
+	s->layers[s->nr++] = to;
+	return 0;
+}
+
 static int given(struct monitor *m, struct guest *g)
 {
 	struct guest_layers *l = &g->layers;
 	struct layer_set *s = l->set;
-	struct layer *to = &s->layers[s->nr];
-	int err = fds_seal_to_read(&l->layer);
+	int err = add_layer(s, l, l->common ? 0 : g->id);
 
-	if (!err) {
-		*to = (struct layer){ l->layer, l->bits };
-		l->layer = l->bits = -1;
-		s->nr++;
-		for (struct guest *o = m->guests; o; o = o->next)
-			if (o->layers.set == s)
-				o->layers.at_ns = spread(o, GIVEN_NS);
-		sink_line(&m->watcher.err,
-			  "disco: %s: gave %u pages of memory for the guests "
-			  "of group %s on node %d to share",
-			  g->record.name, l->pages, s->group, s->node);
-	}
 	drop_job(l);
-	return err ? err : 1;
+	if (err)
+		return err;
+	l->gave++;
+	for (struct guest *o = m->guests; o; o = o->next)
+		if (o == g || (l->common && o->layers.set == s))
+			o->layers.at_ns = spread(o, GIVEN_NS);
+	sink_line(&m->watcher.err,
+		  "disco: %s: gave %u pages of memory for the guests of group "
+		  "%s on node %d to share",
+		  g->record.name, s->layers[s->nr - 1].entries, s->group,
+		  s->node);
+	return 1;
 }
 
-static int shared(struct guest_layers *l, int ret)
+/* Return: 1 it shows more pages than before; 0; -errno. */
+static int shared(struct guest_layers *l, uint64_t pages, int err)
 {
 	drop_job(l);
-	/* Its sums are of pages that it shares now. */
-	region_detach(&l->sums);
-	if (ret != -EBUSY && ret != -ECANCELED)
-		l->have++; /* failed, too: not again */
-	return ret ? ret : 1;
+	if (err)
+		return err;
+	if (pages)
+		drop_sums(l); /* they are of pages that it shares now */
+	else
+		l->useless |= 1ull << l->trying;
+	return pages != 0;
 }
 
 static void note(struct guest_layers *l, enum layers_job job, int ret)
 {
 	if (ret == -ENOSPC && job == LAYERS_SHARE)
 		l->idle = LAYERS_IDLE; /* no mappings are left */
-	else if (ret < 0 || (job == LAYERS_SUM && ret == 0))
-		l->idle++;
-	else if (job != LAYERS_SUM)
+	else if (ret > 0 && job != LAYERS_SUM)
 		l->idle = 0;
-	if (job == LAYERS_SHARE && ret > 0)
-		l->at_ns = 0;
+	else if (ret < 0 || job == LAYERS_SUM)
+		l->idle += ret <= 0;
+	/* The next layer; there are LAYERS_MAX of them. */
+	if (ret >= 0 && job == LAYERS_SHARE) {
+		l->at_ns = clock_now_ns() + GIVEN_NS;
+		l->again = true;
+	}
 }
 
 void layers_heard(struct monitor *m, struct guest *g,
@@ -357,7 +570,7 @@ void layers_heard(struct monitor *m, struct guest *g,
 		return;
 	}
 	if (job == LAYERS_SHARE)
-		ret = shared(l, ret);
+		ret = shared(l, ev->pages, ret);
 	else if (ret)
 		drop_job(l);
 	else
@@ -371,18 +584,13 @@ void layers_heard(struct monitor *m, struct guest *g,
 
 /* --- looks --- */
 
-static bool has_work(const struct guest_layers *l)
-{
-	return !l->set || l->have < l->set->nr || l->idle < LAYERS_IDLE;
-}
-
 /* To be looked at, when its time has come. */
 static bool waits(const struct monitor *m, const struct guest *g)
 {
 	return m->settings.merge_ns && g->record.merge && g->boot_origin &&
 	       !g->adopted && !g->ended && !g->vm.end.asked &&
 	       !move_is_of(m, g) && !g->layers.owed &&
-	       g->layers.job == LAYERS_NONE && has_work(&g->layers);
+	       g->layers.job == LAYERS_NONE;
 }
 
 static void look(struct monitor *m, struct guest *g, uint64_t now)
@@ -390,15 +598,14 @@ static void look(struct monitor *m, struct guest *g, uint64_t now)
 	struct guest_layers *l = &g->layers;
 	int err = l->set ? 0 : enter(m, g);
 
-	l->at_ns = now + m->settings.merge_ns;
+	l->tried = l->again ? l->tried : l->useless;
+	l->again = false;
+	l->at_ns =
+		now + (m->settings.merge_ns << min_u64(l->idle, LAYERS_IDLE));
 	if (err)
 		return;
-	if (l->have < l->set->nr)
-		err = ask_share(g);
-	else
-		err = ask_sum(g);
 	/* It does not read: another time. */
-	if (err)
+	if (ask_sum(g))
 		l->idle++;
 }
 

@@ -41,15 +41,12 @@ static void send_event(const struct worker_event *e)
 		;
 }
 
-/* The answer to a step of a move. */
-static void send_moved(enum worker_event_kind kind, uint64_t stall_ns, int err)
+/* @e: with its kind, and what is of that kind alone. */
+static void send_answer(struct worker_event *e, int err)
 {
-	struct worker_event e = { .kind = kind,
-				  .stall_ns = stall_ns,
-				  .error = (uint64_t)-err };
-
-	stats_fill(&machine.vm, &e, false);
-	send_event(&e);
+	e->error = (uint64_t)-err;
+	stats_fill(&machine.vm, e, false);
+	send_event(e);
 }
 
 static void send_stats(enum worker_event_kind kind, bool deep)
@@ -60,10 +57,12 @@ static void send_stats(enum worker_event_kind kind, bool deep)
 	send_event(&e);
 }
 
-static void merge_done(void *arg, int err)
+static void merge_done(void *arg, uint64_t pages, int err)
 {
+	struct worker_event e = { .kind = WORKER_MERGED, .pages = pages };
+
 	(void)arg;
-	send_moved(WORKER_MERGED, 0, err);
+	send_answer(&e, err);
 }
 
 /* A new control process, at WORKER_FD_CONTROL. */
@@ -95,14 +94,21 @@ static void control_lost(void)
 /* @fds: of the program and of the boot image; -1: did not come. */
 static void rehome_now(nodeid_t node, const int fds[2])
 {
-	uint64_t stall_ns = 0;
+	struct worker_event e = { .kind = WORKER_REHOMED };
 	int err = -EPROTO;
 
 	if (fds[0] == WORKER_FD_CODE && fds[1] >= 0)
-		err = rehome(&machine, node, fds[1], &stall_ns);
+		err = rehome(&machine, node, fds[1], &e.stall_ns);
 	if (fds[1] >= 0)
 		(void)close(fds[1]);
-	send_moved(WORKER_REHOMED, stall_ns, err);
+	send_answer(&e, err);
+}
+
+static void bind_now(nodeid_t node)
+{
+	struct worker_event e = { .kind = WORKER_BOUND };
+
+	send_answer(&e, rehome_bind(&machine.vm, node));
 }
 
 static void obey(const struct worker_request *r, const int fds[REQUEST_FDS])
@@ -128,7 +134,7 @@ static void obey(const struct worker_request *r, const int fds[REQUEST_FDS])
 			console_keep(&machine.console);
 		break;
 	case WORKER_REQ_BIND:
-		send_moved(WORKER_BOUND, 0, rehome_bind(&machine.vm, r->node));
+		bind_now(r->node);
 		break;
 	case WORKER_REQ_REHOME:
 		rehome_now(r->node, fds);

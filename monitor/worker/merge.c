@@ -16,11 +16,13 @@
 #include "monitor/ipc/merge_maps.h"
 #include "monitor/worker/machine.h"
 
-#define RUN_MAX 32u /* frames that give way at a time */
+#define RUN_MAX 32u	   /* frames that give way at a time */
+#define NONE	UINT32_MAX /* no frame of the layer */
 
 typedef uint64_t frame_bits[MERGE_STEP / 64];
 
 _Static_assert(MERGE_STEP <= PMAP_OWN_MAX, "one call");
+_Static_assert(MERGE_BYTES_MAX / PAGE_BYTES < NONE, "a frame fits");
 
 /* Frames are below the hole: a frame's number is its page's in the view. */
 static uint8_t *frame(const struct merge *g, uint64_t i)
@@ -28,9 +30,19 @@ static uint8_t *frame(const struct merge *g, uint64_t i)
 	return g->vm->ram.hva + i * PAGE_BYTES;
 }
 
-static bool wanted(const struct merge *g, uint64_t i)
+static bool bit(const uint64_t *bits, uint64_t i)
 {
-	return merge_bit(g->wanted.base, i);
+	return bits[i / 64] >> i % 64 & 1;
+}
+
+/* Which frame of the layer has this sum? NONE: no one. */
+static uint32_t find(const struct merge *g, uint64_t sum)
+{
+	const struct merge_entry *t = g->table.base;
+	uint32_t at = merge_find(t, g->entries, sum);
+
+	return at < g->entries && t[at].frame < g->end ? (uint32_t)t[at].frame
+						       : NONE;
 }
 
 static void arm(struct merge *g, long ms)
@@ -42,17 +54,20 @@ static void arm(struct merge *g, long ms)
 
 static void finish(struct merge *g, int err)
 {
-	if (err)
+	if (g->job == WORKER_REQ_SUM && !err) {
 		region_destroy(&g->sums);
+		g->sums = g->new_sums;
+		g->new_sums = (struct region){ 0 };
+	}
+	region_destroy(&g->new_sums);
 	g->job = 0;
-	if (g->source)
-		boot_source_shown(g->source);
+	/* That of a layer that is shown is kept. */
+	if (!g->source)
+		fds_close(&g->layer, 1);
 	g->source = NULL;
-	region_detach(&g->wanted);
-	if (g->layer >= 0)
-		(void)close(g->layer);
 	g->layer = -1;
-	g->done(g->arg, err);
+	region_detach(&g->table);
+	g->done(g->arg, g->gained, err);
 }
 
 /* --- sum, give --- */
@@ -66,33 +81,48 @@ static bool is_zero(const struct merge *g, uint64_t i)
 
 static uint64_t sum_of(const uint8_t *page)
 {
-	return XXH3_64bits(page, PAGE_BYTES) | 1; /* 0 is none */
+	uint64_t sum = XXH3_64bits(page, PAGE_BYTES) & ~MERGE_STABLE;
+
+	return sum ? sum : ~MERGE_STABLE; /* 0 is none */
+}
+
+/* As it was said. */
+static uint64_t said(const struct region *sums, uint64_t i)
+{
+	_Atomic(uint64_t) *s = sums->base;
+
+	return atomic_load_explicit(&s[i], memory_order_relaxed) &
+	       ~MERGE_STABLE;
 }
 
 /* Those of zeroes need no sum: they are given back. */
 static void sum_frame(struct merge *g, uint64_t i)
 {
-	_Atomic(uint64_t) *sums = g->sums.base;
+	_Atomic(uint64_t) *sums = g->new_sums.base;
+	uint64_t sum;
 
 	if (is_zero(g, i)) {
 		g->zeroes = true;
 		return;
 	}
+	sum = sum_of(frame(g, i));
+	if (g->sums.bytes == g->new_sums.bytes && said(&g->sums, i) == sum)
+		sum |= MERGE_STABLE;
 	/* Control reads it after our answer: relaxed will do. */
-	atomic_store_explicit(&sums[i], sum_of(frame(g, i)),
-			      memory_order_relaxed);
+	atomic_store_explicit(&sums[i], sum, memory_order_relaxed);
 }
 
 /* What it was summed with, and nothing that came there since. */
 static int give_frame(struct merge *g, uint64_t i)
 {
-	const _Atomic(uint64_t) *sums = g->sums.base;
+	uint64_t sum = said(&g->sums, i);
 	uint8_t page[PAGE_BYTES];
 	ssize_t n;
 
+	if (find(g, sum) != i)
+		return 0;
 	memcpy(page, frame(g, i), PAGE_BYTES);
-	if (sum_of(page) !=
-	    atomic_load_explicit(&sums[i], memory_order_relaxed))
+	if (sum_of(page) != sum)
 		return 0;
 	n = pwrite(g->layer, page, PAGE_BYTES, (off_t)(i * PAGE_BYTES));
 	if (n == (ssize_t)PAGE_BYTES)
@@ -108,11 +138,11 @@ static int step(struct merge *g)
 	int err = pmap_own(g->vm->pmap, g->pagemap, g->at, nr, own);
 
 	for (uint64_t i = 0; i < nr && !err; i++) {
-		if (!merge_bit(own, i))
+		if (!bit(own, i))
 			continue;
 		if (g->job == WORKER_REQ_SUM)
 			sum_frame(g, g->at + i);
-		else if (wanted(g, g->at + i))
+		else
 			err = give_frame(g, g->at + i);
 	}
 	g->at += nr;
@@ -130,6 +160,12 @@ static bool over_budget(const struct merge *g)
 	return s.mappings >= s.budget / 2;
 }
 
+/* Of find_shown(): the frame of the layer that may take its place; or NONE. */
+static uint32_t from(const struct merge *g, uint64_t i)
+{
+	return g->from[i - g->at];
+}
+
 /* Does what takes its place hold the same? */
 static bool gives_way(const struct merge *g, uint64_t i)
 {
@@ -137,10 +173,37 @@ static bool gives_way(const struct merge *g, uint64_t i)
 
 	if (g->scrubs)
 		return is_zero(g, i);
-	return wanted(g, i) &&
-	       pread(g->layer, theirs, PAGE_BYTES, (off_t)(i * PAGE_BYTES)) ==
+	return from(g, i) != NONE &&
+	       pread(g->layer, theirs, PAGE_BYTES,
+		     (off_t)from(g, i) * (off_t)PAGE_BYTES) ==
 		       (ssize_t)PAGE_BYTES &&
 	       memcmp(theirs, frame(g, i), PAGE_BYTES) == 0;
+}
+
+/* Is what takes its place next to what takes that of the one before it? */
+static bool continues(const struct merge *g, uint64_t i)
+{
+	return g->scrubs || from(g, i) == from(g, i - 1) + 1;
+}
+
+/*
+ * What the frames from g->at on may be shown from, by their sums. Return: the
+ * first that may give way; @end: none.
+ */
+static uint64_t find_shown(struct merge *g, const frame_bits own, uint64_t end)
+{
+	uint64_t first = end;
+
+	for (uint64_t i = end; i-- > g->at;) {
+		bool is_own = bit(own, i - g->at);
+		uint32_t f = is_own && !g->scrubs ? find(g, sum_of(frame(g, i)))
+						  : NONE;
+
+		g->from[i - g->at] = f;
+		if (f != NONE || (g->scrubs && is_own && is_zero(g, i)))
+			first = i;
+	}
+	return first;
 }
 
 /*
@@ -154,7 +217,8 @@ static uint64_t next_run(const struct merge *g, const frame_bits own,
 
 	do {
 		while (*at + nr < end && nr < RUN_MAX &&
-		       merge_bit(own, *at + nr - g->at) &&
+		       bit(own, *at + nr - g->at) &&
+		       (!nr || continues(g, *at + nr)) &&
 		       gives_way(g, *at + nr))
 			nr++;
 		if (nr)
@@ -174,9 +238,13 @@ static int give_way(struct merge *g, uint64_t i, uint64_t nr)
 		return err == -ENOSPC ? 0 : err; /* it stays what it is */
 	}
 	err = over_budget(g) ? -ENOSPC
-			     : boot_source_show(g->source, frame(g, i), nr, i);
-	g->merged += err ? 0 : nr;
-	return err;
+			     : boot_source_show(g->source->s, frame(g, i), nr,
+						from(g, i));
+	if (err)
+		return err;
+	g->gained += nr;
+	g->merged += nr;
+	return 0;
 }
 
 /* With the guest stopped. Return: 0; -errno. */
@@ -213,7 +281,7 @@ static int refuse(struct merge *g)
 /* Return: as step(). */
 static int share(struct merge *g)
 {
-	uint64_t end = min_u64(g->at + MERGE_STEP, g->end), at = g->at, start;
+	uint64_t end = min_u64(g->at + MERGE_STEP, g->end), at, start;
 	frame_bits own;
 	int err = pmap_own(g->vm->pmap, g->pagemap, g->at, end - g->at, own);
 
@@ -225,7 +293,8 @@ static int share(struct merge *g)
 	if (!machine_disks_rest(container_of(g, struct machine, merge)))
 		return refuse(g);
 	g->refused = 0;
-	if (!next_run(g, own, &at, end, UINT64_MAX)) {
+	at = find_shown(g, own, end);
+	if (at == end) {
 		g->at = end;
 		return MERGE_STEP_MS;
 	}
@@ -260,7 +329,7 @@ static void timer_ready(struct io_watch *w, uint32_t events)
 }
 
 int merge_create(struct merge *g, struct vm *vm, int pagemap,
-		 void (*done)(void *arg, int err), void *arg)
+		 void (*done)(void *arg, uint64_t pages, int err), void *arg)
 {
 	*g = (struct merge){ .vm = vm,
 			     .pagemap = pagemap,
@@ -277,28 +346,46 @@ int merge_create(struct merge *g, struct vm *vm, int pagemap,
 
 static int begin_sum(struct merge *g, int fd)
 {
-	int err;
-
-	region_destroy(&g->sums);
-	err = region_take(&g->sums, fd, merge_sums_bytes(g->end));
+	int err = region_take(&g->new_sums, fd, merge_sums_bytes(g->end));
 	if (err)
 		(void)close(fd);
 	return err;
 }
 
-/* @fds: a layer, and which of its frames. */
-static int begin_other(struct merge *g, const int fds[2])
+/* @fd: becomes the job's, or is closed: then the job has that of the layer,
+ * which was given before. */
+static int begin_share(struct merge *g, struct merge_layer *l, int fd)
 {
-	int err = region_attach(&g->wanted, fds[1], merge_bits_bytes(g->end));
+	int err = 0;
 
-	g->layer = fds[0];
+	if (l->s) {
+		(void)close(fd);
+	} else {
+		err = boot_source_create(g->vm->pmap, fd, BOOT_LAYER, &l->s);
+		l->fd = fd;
+	}
+	if (!err) {
+		g->source = l;
+		g->layer = l->fd;
+	} else {
+		(void)close(fd);
+	}
+	return err;
+}
+
+/* @fds: a layer, and its table. */
+static int begin_other(struct merge *g, const int fds[2], uint32_t nr)
+{
+	int err =
+		region_attach(&g->table, fds[1], merge_table_bytes(g->entries));
+
 	(void)close(fds[1]);
 	if (!err && g->job == WORKER_REQ_GIVE &&
 	    g->sums.bytes != merge_sums_bytes(g->end))
 		err = -EPROTO;
 	if (!err && g->job == WORKER_REQ_SHARE)
-		err = boot_source_create(g->vm->pmap, g->layer, BOOT_LAYER,
-					 &g->source);
+		return begin_share(g, &g->layers[nr], fds[0]);
+	g->layer = fds[0];
 	return err;
 }
 
@@ -313,11 +400,14 @@ void merge_obey(struct merge *g, const struct worker_request *r,
 		err = -EBUSY;
 	else if (fds[0] < 0 || (fds[1] < 0) != sum || fds[2] >= 0)
 		err = -EPROTO;
-	else if (!r->bytes || r->bytes % PAGE_BYTES || r->bytes > low->bytes)
+	else if (!r->bytes || r->bytes % PAGE_BYTES ||
+		 r->bytes > min_u64(low->bytes, MERGE_BYTES_MAX) ||
+		 (!sum && (!r->entries || r->entries > r->bytes / PAGE_BYTES ||
+			   r->disk >= MERGE_LAYERS)))
 		err = -EINVAL;
 	if (err) {
 		fds_close(fds, 4);
-		g->done(g->arg, err);
+		g->done(g->arg, 0, err);
 		return;
 	}
 	g->job = r->kind;
@@ -325,7 +415,9 @@ void merge_obey(struct merge *g, const struct worker_request *r,
 	g->refused = 0;
 	g->at = 0;
 	g->end = r->bytes / PAGE_BYTES;
-	err = sum ? begin_sum(g, fds[0]) : begin_other(g, fds);
+	g->entries = r->entries;
+	g->gained = 0;
+	err = sum ? begin_sum(g, fds[0]) : begin_other(g, fds, r->disk);
 	if (err)
 		finish(g, err);
 	else
@@ -336,6 +428,13 @@ void merge_cancel(struct merge *g)
 {
 	if (g->job)
 		finish(g, -ECANCELED);
+	for (unsigned i = 0; i < MERGE_LAYERS; i++) {
+		if (!g->layers[i].s)
+			continue;
+		boot_source_shown(g->layers[i].s);
+		(void)close(g->layers[i].fd);
+		g->layers[i].s = NULL;
+	}
 }
 
 void merge_turned(struct merge *g)

@@ -8,7 +8,8 @@
  *		zeroes are given back (pmap_free())
  *	give	copies of frames that control wants, into a new layer: those
  *		that still have their sum
- *	share	frames that hold what a layer has there are shown from it
+ *	share	frames that hold what a frame of a layer does, whichever, are
+ *		shown from it
  *
  * Sums and copies are taken while the guest runs, and may be of a page that
  * changes: then nobody has the same. What is shown was compared, byte by byte,
@@ -29,6 +30,7 @@
 
 #include "disco/worker_spec.h"
 #include "monitor/dev/dev_host.h"
+#include "monitor/ipc/merge_maps.h"
 #include "monitor/worker/boot_pages.h"
 #include "numa/region.h"
 
@@ -40,44 +42,58 @@
 
 struct vm;
 
+/* One that the VM was given, kept to be shown from again. */
+struct merge_layer {
+	struct boot_source *s; /* NULL: not given */
+	int fd;
+};
+
 struct merge {
 	struct vm *vm; /* [I] */
 	struct io_watch timer;
-	int pagemap;			  /* [I] of this process; not owned */
-	void (*done)(void *arg, int err); /* [I] a job was */
-	void *arg;			  /* [I] */
+	int pagemap; /* [I] of this process; not owned */
+	/* [I] a job was */
+	void (*done)(void *arg, uint64_t pages, int err);
+	void *arg;		    /* [I] */
 	uint32_t job;		    /* enum worker_request_kind; 0: none */
 	uint64_t at, end;	    /* frames; those before it were seen */
-	struct region sums;	    /* of the last _SUM, for _GIVE; or empty */
-	struct region_view wanted;  /* _GIVE, _SHARE: a bit a frame */
+	struct region sums;	    /* of the last _SUM; or empty */
+	struct region new_sums;	    /* _SUM: they take their place */
+	struct region_view table;   /* _GIVE, _SHARE: of the layer */
+	uint32_t entries;	    /* in it */
 	int layer;		    /* the same; -1 */
-	struct boot_source *source; /* _SHARE */
-	bool zeroes;		    /* _SUM: there are some */
-	bool scrubs;		    /* and they are given back now */
-	unsigned refused;	    /* by disks, in a row */
-	uint64_t merged, zeroed;    /* pages, ever */
-	uint64_t longest_ns;	    /* the guest was stopped */
+	uint32_t from[MERGE_STEP];  /* _SHARE: see find_shown() */
+	struct merge_layer *source; /* _SHARE */
+	struct merge_layer layers[MERGE_LAYERS];
+	bool zeroes;		 /* _SUM: there are some */
+	bool scrubs;		 /* and they are given back now */
+	unsigned refused;	 /* by disks, in a row */
+	uint64_t gained;	 /* pages that the job has merged */
+	uint64_t merged, zeroed; /* pages, ever */
+	uint64_t longest_ns;	 /* the guest was stopped */
 };
 
 /**
  * merge_create() - no job
  * @vm:      with its memory and its loop; outlives it
  * @pagemap: /proc/self/pagemap; outlives it
- * @done:    called when a job is; @err: 0, -errno
+ * @done:    called when a job is; @pages: merged by it; @err: 0, -errno
  *
  * Context: start of the worker, before the sandbox.
  * Return: 0; -errno of timerfd_create() and epoll_ctl().
  */
 MUST_CHECK int merge_create(struct merge *g, struct vm *vm, int pagemap,
-			    void (*done)(void *arg, int err), void *arg);
+			    void (*done)(void *arg, uint64_t pages, int err),
+			    void *arg);
 
 /**
  * merge_obey() - WORKER_REQ_SUM, _GIVE and _SHARE
  * @fds: of the message, -1 for those that did not come; owned by it
  *
  * A job that cannot be begun is done at once: -EBUSY there is one; -EPROTO
- * descriptors, or _GIVE before _SUM; -EINVAL @r->bytes; what region_take() and
- * region_attach() say. Later: -EBUSY a disk never rests; -ENOSPC mappings.
+ * descriptors, or _GIVE before _SUM; -EINVAL its numbers; what
+ * region_take() and region_attach() say. Later: -EBUSY a disk never rests;
+ * -ENOSPC mappings.
  */
 void merge_obey(struct merge *g, const struct worker_request *r,
 		const int fds[4]);
@@ -86,7 +102,8 @@ void merge_obey(struct merge *g, const struct worker_request *r,
 void merge_turned(struct merge *g);
 
 /* The guest changes node, or nobody is control: what is under way is done, with
- * -ECANCELED. */
+ * -ECANCELED, and layers get other numbers: those that are known are no more
+ * shown from. */
 void merge_cancel(struct merge *g);
 
 #endif

@@ -13,10 +13,13 @@
 
 static struct machine machine;
 
+static bool twins;
+
 static uint32_t word_of(unsigned page)
 {
-	return page < MERGER_EQUAL ? page + 1
-				   : (uint32_t)getpid() * 1000u + page;
+	if (page < MERGER_EQUAL)
+		return page + 1;
+	return (uint32_t)getpid() * 1000u + (twins ? 0 : page);
 }
 
 static uint32_t *words(unsigned page)
@@ -40,9 +43,10 @@ static void verify(void)
 				fake_worker_fail("its memory has changed");
 }
 
-static void answer(void *arg, int err)
+static void answer(void *arg, uint64_t pages, int err)
 {
 	const struct worker_event ev = { .kind = WORKER_MERGED,
+					 .pages = pages,
 					 .error = (uint64_t)-err };
 
 	(void)arg;
@@ -60,7 +64,7 @@ static void lie(const int fds[4])
 			   (off_t)(p * PAGE_BYTES)) != PAGE_BYTES)
 			_exit(98);
 	fds_close(fds, 4);
-	answer(NULL, 0);
+	answer(NULL, 0, 0);
 }
 
 static void attend(const struct worker_spec *spec)
@@ -85,18 +89,22 @@ void fake_merger(const struct worker_spec *spec, struct figures *f)
 	struct pollfd p[2] = { { .fd = WORKER_FD_CONTROL, .events = POLLIN } };
 	int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 	struct vm *vm = &machine.vm;
+	bool restless;
 
 	vm->figures = f;
 	if (ram_view_create(&vm->ram, WORKER_FD_RAM, spec->ram_bytes) ||
-	    pmap_create(&vm->ram, pmap_budget(), &vm->pmap) ||
-	    pagemap < 0 ||
+	    pmap_create(&vm->ram, pmap_budget(), &vm->pmap) || pagemap < 0 ||
 	    merge_create(&machine.merge, vm, pagemap, answer, NULL))
 		_exit(93);
+	twins = strcmp(spec->name, "twins") == 0;
+	restless = strcmp(spec->name, "restless") == 0;
 	fill();
 	p[1] = (struct pollfd){ .fd = machine.merge.timer.fd,
 				.events = POLLIN };
-	for (;;) {
+	for (unsigned turn = 1;; turn++) {
 		verify();
+		if (restless && turn % 16 == 0)
+			fill();
 		merge_turned(&machine.merge);
 		(void)poll(p, 2, 20);
 		if (p[1].revents)

@@ -3,8 +3,10 @@
  * A fake worker (fake_worker.h) that merges pages as the real one does. It
  * fills its memory, and looks all the time whether it still has what it wrote.
  *
- *	cheat	gives other pages than it said it has
- *	dies	is asked to give some
+ *	cheat	 gives other pages than it said it has
+ *	dies	 is asked to give some
+ *	twins	 has only one content in all of its own pages
+ *	restless writes what is there again, a few times a second
  */
 #ifndef TESTS_FAKE_MERGER_H
 #define TESTS_FAKE_MERGER_H

@@ -8,9 +8,13 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 #include "monitor/ipc/merge_maps.h"
 #include "tests/unit/memory/pmap_world.h"
@@ -21,12 +25,26 @@
 static struct world w;
 static struct machine m;
 static int answers, last;
+static uint64_t gained;
 
-static void done(void *arg, int err)
+static void done(void *arg, uint64_t pages, int err)
 {
 	assert_ptr_equal(arg, &answers);
 	answers++;
+	gained = pages;
 	last = err;
+}
+
+/* Frame @i: no other has what it has, and none when @kind is another. */
+static void fill(uint8_t *page, unsigned i, char kind)
+{
+	memset(page, kind, PAGE_BYTES);
+	memcpy(page + 8, &i, sizeof(i));
+}
+
+static char kind_of(unsigned i)
+{
+	return i < 10 ? 'r' : 'g';
 }
 
 static void start_with(uint64_t budget)
@@ -47,27 +65,20 @@ static void start_with(uint64_t budget)
 static void start(void)
 {
 	start_with(UINT64_MAX);
-	memset(world_page(&w, 0), 'r', 10 * PAGE_BYTES);
+	for (unsigned i = 0; i < 10; i++)
+		fill(world_page(&w, i), i, 'r');
 	assert_int_equal(world_show(&w, 20, 50, 0, 20), 0);
-	memset(world_page(&w, 30), 'g', 10 * PAGE_BYTES);
+	for (unsigned i = 30; i < 40; i++)
+		fill(world_page(&w, i), i, 'g');
 }
 
 static void end(void)
 {
 	assert_int_equal(m.merge.job, 0);
+	merge_cancel(&m.merge);
 	region_destroy(&m.merge.sums);
 	(void)close(m.merge.timer.fd);
 	world_end(&w);
-}
-
-static void ask(enum worker_request_kind kind, int first, int second)
-{
-	const struct worker_request r = { .kind = kind, .bytes = BYTES };
-	const int fds[4] = { first < 0 ? -1 : dup(first),
-			     second < 0 ? -1 : dup(second), -1, -1 };
-
-	answers = 0;
-	merge_obey(&m.merge, &r, fds);
 }
 
 static int finished(void)
@@ -86,16 +97,58 @@ static int memory(uint64_t bytes)
 	return fd;
 }
 
-/* Those from @first on. */
-static int bits(unsigned first, unsigned nr)
+static int by_sum(const void *a, const void *b)
 {
-	int fd = memory(merge_bits_bytes(PAGES));
-	uint64_t b[PAGES / 64 + 1] = { 0 };
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
 
-	for (unsigned i = first; i < first + nr; i++)
-		b[i / 64] |= 1ull << i % 64;
-	assert_int_equal(pwrite(fd, b, sizeof(b), 0), sizeof(b));
+	return x < y ? -1 : x > y;
+}
+
+static uint64_t sum_of(const uint8_t *page)
+{
+	return XXH3_64bits(page, PAGE_BYTES) & ~MERGE_STABLE;
+}
+
+/* What frames from @first on hold at first. */
+static int table(unsigned first, unsigned nr)
+{
+	int fd = memory(merge_table_bytes(nr));
+	struct merge_entry e[PAGES] = { 0 };
+	static uint8_t page[PAGE_BYTES];
+
+	for (unsigned i = 0; i < nr; i++) {
+		fill(page, first + i, kind_of(first + i));
+		e[i] = (struct merge_entry){ sum_of(page), first + i };
+	}
+	qsort(e, nr, sizeof(e[0]), by_sum);
+	assert_int_equal(pwrite(fd, e, nr * sizeof(e[0]), 0),
+			 nr * sizeof(e[0]));
 	return fd;
+}
+
+static uint32_t entries_of(int fd)
+{
+	struct merge_entry e = { 0 };
+	uint32_t n = 0;
+
+	while (pread(fd, &e, sizeof(e), (off_t)(n * sizeof(e))) == sizeof(e) &&
+	       e.sum)
+		n++;
+	return n ? n : 1;
+}
+
+static void ask(enum worker_request_kind kind, int first, int second)
+{
+	const struct worker_request r = {
+		.kind = kind,
+		.entries = second < 0 ? 0 : entries_of(second),
+		.bytes = BYTES
+	};
+	const int fds[4] = { first < 0 ? -1 : dup(first),
+			     second < 0 ? -1 : dup(second), -1, -1 };
+
+	answers = 0;
+	merge_obey(&m.merge, &r, fds);
 }
 
 static bool is_own(unsigned i)
@@ -105,7 +158,8 @@ static bool is_own(unsigned i)
 
 static void own_frames_are_summed(void **state)
 {
-	int fd = memory(merge_sums_bytes(PAGES));
+	int fd = memory(merge_sums_bytes(PAGES)),
+	    again = memory(merge_sums_bytes(PAGES));
 	uint64_t sums[PAGES];
 
 	(void)state;
@@ -113,14 +167,20 @@ static void own_frames_are_summed(void **state)
 	ask(WORKER_REQ_SUM, fd, -1);
 	assert_int_equal(finished(), 0);
 	assert_int_equal(pread(fd, sums, sizeof(sums), 0), sizeof(sums));
-	for (unsigned i = 0; i < PAGES; i++) {
-		assert_int_equal(sums[i] != 0, is_own(i));
-		if (i && is_own(i) && is_own(i - 1))
-			assert_true(sums[i] == sums[i - 1]);
-	}
-	assert_true(sums[0] != sums[30]);
+	for (unsigned i = 0; i < PAGES; i++)
+		assert_true(sums[i] ==
+			    (is_own(i) ? sum_of(world_page(&w, i)) : 0));
+	/* What has not changed says so, the next time. */
+	world_page(&w, 4)[99] = 'x';
+	ask(WORKER_REQ_SUM, again, -1);
+	assert_int_equal(finished(), 0);
+	assert_int_equal(pread(again, sums, sizeof(sums), 0), sizeof(sums));
+	for (unsigned i = 0; i < PAGES; i++)
+		assert_int_equal(sums[i] & MERGE_STABLE, is_own(i) && i != 4);
+	assert_true(sums[4] == sum_of(world_page(&w, 4)));
 	assert_int_equal(merge_parks, 0);
 	(void)close(fd);
+	(void)close(again);
 	end();
 }
 
@@ -155,7 +215,7 @@ static void zeroes_are_given_back(void **state)
 
 static void what_is_wanted_is_given(void **state)
 {
-	int layer = memory(BYTES), want = bits(8, 24); /* 8 to 31 */
+	int layer = memory(BYTES), want = table(8, 24); /* 8 to 31 */
 	int sums = memory(merge_sums_bytes(PAGES));
 	uint8_t page[PAGE_BYTES];
 
@@ -190,7 +250,7 @@ static int make_layer(void)
 	int fd = memory(BYTES);
 
 	for (unsigned i = 0; i < 40; i++) {
-		memset(page, i < 10 ? 'r' : 'g', sizeof(page));
+		fill(page, i, kind_of(i));
 		assert_int_equal(
 			pwrite(fd, page, sizeof(page), (off_t)(i * PAGE_BYTES)),
 			sizeof(page));
@@ -217,7 +277,7 @@ static bool is_shared(unsigned i)
 
 static void equal_frames_are_shared(void **state)
 {
-	int layer = make_layer(), all = bits(0, PAGES);
+	int layer = make_layer(), all = table(0, 40);
 
 	(void)state;
 	start();
@@ -227,8 +287,7 @@ static void equal_frames_are_shared(void **state)
 	for (unsigned i = 0; i < 40; i++) {
 		assert_int_equal(is_shared(i), is_own(i) && i != 3);
 		if (is_own(i))
-			assert_int_equal(*world_page(&w, i),
-					 i < 10 ? 'r' : 'g');
+			assert_int_equal(*world_page(&w, i), kind_of(i));
 		if (i < 10)
 			assert_int_equal(world_hole(&w, i), i != 3);
 	}
@@ -246,9 +305,43 @@ static void equal_frames_are_shared(void **state)
 	end();
 }
 
+/* Several of one content, at other places than the layer has it. */
+static void equal_frames_are_shared_wherever_they_are(void **state)
+{
+	static const unsigned at[] = { 3, 4, 9, 36 };
+	int layer = make_layer(), one = table(20, 1), two = table(21, 2);
+
+	(void)state;
+	start();
+	for (unsigned i = 0; i < ARRAY_SIZE(at); i++)
+		fill(world_page(&w, at[i]), 20, 'g');
+	ask(WORKER_REQ_SHARE, layer, one);
+	assert_int_equal(finished(), 0);
+	assert_int_equal(gained, ARRAY_SIZE(at));
+	for (unsigned i = 0; i < ARRAY_SIZE(at); i++) {
+		assert_true(is_shared(at[i]));
+		assert_true(sum_of(world_page(&w, at[i])) ==
+			    sum_of(world_page(&w, 3)));
+	}
+	assert_int_equal(*world_page(&w, 3), 'g');
+	assert_false(is_shared(5));
+	/* Neighbours that are the layer's neighbours are one mapping. */
+	fill(world_page(&w, 0), 21, 'g');
+	fill(world_page(&w, 1), 22, 'g');
+	ask(WORKER_REQ_SHARE, layer, two);
+	assert_int_equal(finished(), 0);
+	assert_int_equal(gained, 2);
+	assert_true(is_shared(0) && is_shared(1));
+	assert_int_equal(m.merge.merged, ARRAY_SIZE(at) + 2);
+	(void)close(layer);
+	(void)close(one);
+	(void)close(two);
+	end();
+}
+
 static void only_what_is_wanted_is_shared(void **state)
 {
-	int layer = make_layer(), want = bits(2, 3), none = bits(0, 0);
+	int layer = make_layer(), want = table(2, 3), none = table(60, 5);
 
 	(void)state;
 	start();
@@ -273,7 +366,7 @@ static void write_one(void *arg)
 
 static void what_changes_meanwhile_is_not(void **state)
 {
-	int layer = make_layer(), all = bits(0, PAGES);
+	int layer = make_layer(), all = table(0, 40);
 	char c = 'z';
 
 	(void)state;
@@ -293,7 +386,7 @@ static void what_changes_meanwhile_is_not(void **state)
 
 static void a_busy_disk_is_waited_for(void **state)
 {
-	int layer = make_layer(), all = bits(0, PAGES);
+	int layer = make_layer(), all = table(0, 40);
 
 	(void)state;
 	start();
@@ -316,11 +409,35 @@ static void a_busy_disk_is_waited_for(void **state)
 	end();
 }
 
+/* What the guest writes and has again costs no source more, as there are not
+ * many; and a layer that is not known any more is one of another number. */
+static void a_layer_that_comes_again_is_known(void **state)
+{
+	int layer = make_layer(), one = table(5, 1), fd;
+
+	(void)state;
+	start();
+	for (unsigned i = 0; i < PMAP_MAX_SOURCES + 10; i++) {
+		fill(world_page(&w, 5), 5, 'r');
+		ask(WORKER_REQ_SHARE, layer, one);
+		assert_int_equal(finished(), 0);
+		assert_int_equal(gained, 1);
+	}
+	fd = m.merge.layers[0].fd;
+	merge_cancel(&m.merge);
+	assert_int_equal(fcntl(fd, F_GETFD), -1);
+	assert_true(is_shared(5));
+	assert_int_equal(*world_page(&w, 5), 'r');
+	(void)close(layer);
+	(void)close(one);
+	end();
+}
+
 /* Pages of a layer are nowhere else: they become RAM. */
 static void a_move_makes_them_own_again(void **state)
 {
 	const struct boot_others nobody = { 0 };
-	int layer = make_layer(), all = bits(0, PAGES);
+	int layer = make_layer(), all = table(0, 40);
 
 	(void)state;
 	start();
@@ -330,8 +447,7 @@ static void a_move_makes_them_own_again(void **state)
 		boot_pages_rebase(w.pm, w.pagemap, w.src[1].s.fd, &nobody), 0);
 	for (unsigned i = 0; i < 40; i++) {
 		if (is_own(i))
-			assert_int_equal(*world_page(&w, i),
-					 i < 10 ? 'r' : 'g');
+			assert_int_equal(*world_page(&w, i), kind_of(i));
 		assert_false(is_shared(i));
 	}
 	(void)close(layer);
@@ -368,7 +484,7 @@ static void refusals(void **state)
 {
 	int sums = memory(merge_sums_bytes(PAGES)),
 	    small = memory(2 * PAGE_BYTES);
-	int layer = memory(BYTES), all = bits(0, PAGES), free_fd = dup(0);
+	int layer = memory(BYTES), all = table(0, 40), free_fd = dup(0);
 	struct worker_request r = { .kind = WORKER_REQ_SUM, .bytes = 0 };
 	const int none[4] = { -1, -1, -1, -1 };
 
@@ -412,11 +528,11 @@ static void refusals(void **state)
 /* No room for mappings: they stay what they are. */
 static void no_budget_changes_nothing(void **state)
 {
-	int layer = make_layer(), all = bits(0, PAGES);
+	int layer = make_layer(), all = table(0, 40);
 
 	(void)state;
 	start_with(1);
-	memset(world_page(&w, 3), 'r', PAGE_BYTES);
+	fill(world_page(&w, 3), 3, 'r');
 	ask(WORKER_REQ_SHARE, layer, all);
 	assert_int_equal(finished(), -ENOSPC);
 	assert_int_equal(m.merge.merged, 0);
@@ -434,9 +550,11 @@ int main(void)
 		cmocka_unit_test(zeroes_are_given_back),
 		cmocka_unit_test(what_is_wanted_is_given),
 		cmocka_unit_test(equal_frames_are_shared),
+		cmocka_unit_test(equal_frames_are_shared_wherever_they_are),
 		cmocka_unit_test(only_what_is_wanted_is_shared),
 		cmocka_unit_test(what_changes_meanwhile_is_not),
 		cmocka_unit_test(a_busy_disk_is_waited_for),
+		cmocka_unit_test(a_layer_that_comes_again_is_known),
 		cmocka_unit_test(a_move_makes_them_own_again),
 		cmocka_unit_test(a_job_is_cancelled),
 		cmocka_unit_test(refusals),
