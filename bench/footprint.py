@@ -16,18 +16,22 @@ the guests were started from, and consoles, are files in a tmpfs: not counted.
 	blk-nodes, pmem-nodes  without, with guests on all nodes: what copies on
 	           each node cost; disco's others are on one
 	qcow2      QEMU q35 with KVM, a qcow2 overlay each over the image
-	qcow2-ksm  the same with mem-merge, KSM at full speed until it rests
+	qcow2-ksm  the same with mem-merge, KSM at full speed until it rests, no
+	           huge pages; and what that would be if KSM had merged all
+	           pages of theirs that are equal: Linux 6.1's does not get there
 
 "image" is what the buffer caches of all nodes hold of the image; for QEMU
 what the page cache has of it, beside what each guest has read.
 """
 import argparse
 import base64
+import hashlib
 import json
 import os
 import re
 import shutil
 import statistics
+import struct
 import subprocess
 import sys
 import tempfile
@@ -86,6 +90,45 @@ def ksm(name, value=None):
             return int(f.read())
         f.write(str(value))
     return value
+
+
+def huge_pages(value):
+    """Set; returns what it was."""
+    path = "/sys/kernel/mm/transparent_hugepage/enabled"
+    with open(path, "r+", encoding="ascii") as f:
+        was = re.search(r"\[(\w+)\]", f.read())[1]
+        f.write(value)
+    return was
+
+
+def mergeable(pid):
+    """Where a process has memory that KSM looks at: (address, pages)."""
+    at = None
+    with open(f"/proc/{pid}/smaps", encoding="ascii") as f:
+        for line in f:
+            m = re.match(r"([0-9a-f]+)-([0-9a-f]+) ", line)
+            if m:
+                at = int(m[1], 16), (int(m[2], 16) - int(m[1], 16)) // 4096
+            elif line.startswith("VmFlags:") and " mg" in line:
+                yield at
+
+
+def equal_pages(pids):
+    """MiB of their mergeable memory that is not needed: equal pages."""
+    frames, contents = set(), set()
+    for pid in pids:
+        with open(f"/proc/{pid}/pagemap", "rb", 0) as pagemap, \
+                open(f"/proc/{pid}/mem", "rb", 0) as mem:
+            for at, pages in mergeable(pid):
+                pagemap.seek(at // 4096 * 8)
+                entries = struct.unpack(f"<{pages}Q", pagemap.read(pages * 8))
+                for i, e in enumerate(entries):
+                    if not e >> 63:
+                        continue
+                    frames.add(e & ((1 << 55) - 1))
+                    mem.seek(at + i * 4096)
+                    contents.add(hashlib.md5(mem.read(4096)).digest())
+    return (len(frames) - len(contents)) / 256
 
 
 def wait_ready(logs, timeout):
@@ -186,7 +229,7 @@ class Disco:
 class Qemu:
     def __init__(self, a, mode, work):
         self.a, self.mode, self.work = a, mode, work
-        self.procs = []
+        self.procs, self.huge = [], None
 
     def start_one(self, i):
         a, log = self.a, f"{self.work}/console-{i}"
@@ -212,6 +255,7 @@ class Qemu:
             ksm("pages_to_scan", 20000)
             ksm("sleep_millisecs", 20)
             ksm("run", 1)
+            self.huge = huge_pages("never")
         return [self.start_one(i) for i in range(guests)]
 
     def settle(self):
@@ -235,12 +279,15 @@ class Qemu:
         pass
 
     def figures(self):
-        return {}
+        return {"equal": equal_pages(p.pid for p in self.procs)} \
+            if self.mode == "qcow2-ksm" else {}
 
     def stop(self):
         for p in self.procs:
             p.kill()
             p.wait()
+        if self.huge:
+            huge_pages(self.huge)
         if self.mode == "qcow2-ksm":
             ksm("run", 2)
             ksm("run", 0)
@@ -334,8 +381,9 @@ def print_table(out):
               f"{f'{to_one:.2f}x' if to_one else '-':>7}"
               f"{f'{100 * part:.0f} %' if part else '-':>13}"
               + ("" if r.get("settled", True) else "  not at rest yet")
-              + (f"  KSM shares {r['ksm_sharing']:.0f} MiB"
-                 if "ksm_sharing" in r else ""))
+              + (f"  KSM shares {r['ksm_sharing']:.0f} MiB; with all equal "
+                 f"pages merged {r['total'] - r['equal']:.1f} MiB"
+                 if "equal" in r else ""))
 
 
 PLOT = """
