@@ -14,7 +14,7 @@ bench: bench-boot bench-channel bench-cache bench-cow bench-move bench-scale \
 # from its state, when the lab dies under it (125)
 in_labs = $(Q)rm -f $(BENCH_OUT)/bench-$(1).state; \
 	for lab in 1 2 3 4 5 6; do \
-		lab/auto --timeout 3000 -- bench/$(1).py \
+		lab/auto --timeout 6000 -- bench/$(1).py \
 			--commit '$(VERSION)' --disco $(B)/disco $(2) \
 			--state $(BENCH_OUT)/bench-$(1).state \
 			--out $(BENCH_OUT)/bench-$(1).json; \
