@@ -171,13 +171,13 @@ do-fuzz: $(FUZZ_BINS)
 SOAK_SECONDS	?= 28800
 LEASE_STRESS	:= $(B)/tests/unit/memory/test_lease_stress
 
-SOAK_ENV := MOVE_ROUNDS BALANCE_STOCK CACHE_MIB CACHE_WRITES KILLS KILL_SEED FIO_SECONDS
+SOAK_ENV := MOVE_ROUNDS BALANCE_STOCK CACHE_MIB CACHE_WRITES KILLS KILL_SEED KILL_GUESTS FIO_SECONDS
 .PHONY: soak
 soak: $(B)/bench/channel $(LEASE_STRESS)
 	$(Q)end=$$(($$(date +%s) + $(SOAK_SECONDS))); round=0; \
 	while [ "$$(date +%s)" -lt "$$end" ]; do \
 		MOVE_ROUNDS=10 BALANCE_STOCK=1 CACHE_MIB=1024 CACHE_WRITES=13 \
-			KILLS=300 KILL_SEED=$$round FIO_SECONDS=600 \
+			KILLS=300 KILL_SEED=$$round KILL_GUESTS=4 FIO_SECONDS=600 \
 			$(MAKE) --no-print-directory check LAB_TESTS="tests/lab/labs \
 			$(SOAK_ENV:%=--env %) --timeout 14400" || exit; \
 		$(MAKE) --no-print-directory crash || exit; \

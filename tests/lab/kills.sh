@@ -2,13 +2,14 @@
 # shellcheck shell=bash
 #
 # Persistent disks under SIGKILL and under fio. KILLS: how often a worker is
-# killed at a random moment (2); every third time its node's agent is killed a
-# little before. FIO_SECONDS: how long fio writes and verifies (10). KILL_SEED:
-# of the moments. Needs cow.sh, cache.sh and move.sh.
+# killed at a random moment (2); every third time all agents are killed a little
+# before. KILL_GUESTS: how many run at once (2). FIO_SECONDS: how long fio writes
+# and verifies (10). KILL_SEED: of the moments. Needs cow.sh, cache.sh, move.sh.
 
 KILLS=${KILLS:-2}
 FIO_SECONDS=${FIO_SECONDS:-10}
 KILL_SEED=${KILL_SEED:-1}
+KILL_GUESTS=${KILL_GUESTS:-2}
 
 # A guest that makes a file after the other durable, says "ACK N", and checks
 # what it reads of its base all the while.
@@ -55,32 +56,54 @@ acked_is_there()
 	ACKED=$((ACKED + last))
 }
 
+# kill_at_its_moment N - guest kN, after up to 4 s
+kill_at_its_moment()
+{
+	local after=$((RANDOM % 4000))
+	sleep "$((after / 1000)).$(printf %03d $((after % 1000)))"
+	if (($1 % 3 == 0)); then
+		kill_agents || return 1
+		sleep 0.5
+	fi
+	pkill -9 -f "^disco-vm k$1\$"
+	wait_state "k$1" ended 20
+}
+
+# kill_some FIRST LAST - guests kFIRST to kLAST run at once, and are killed one
+# after the other; then each disk is looked at
+kill_some()
+{
+	local n
+	for ((n = $1; n <= $2; n++)); do
+		"$DISCO" image create "$WORK/base" "$WORK/k$n.cow" || return 1
+		start_acking "k$n" "$WORK/k$n.cow" || return 1
+	done
+	for ((n = $1; n <= $2; n++)); do
+		wait_lines 1 'ACK begin' "$WORK/console-k$n" 200 || return 1
+	done
+	for ((n = $1; n <= $2; n++)); do
+		kill_at_its_moment "$n" || return 1
+	done
+	sleep 0.3
+	for ((n = $1; n <= $2; n++)); do
+		grep -q WRONG "$WORK/console-k$n" && fail "its base changed" &&
+			return 1
+		acked_is_there "$WORK/k$n.cow" "$WORK/console-k$n" ||
+			fail "kill $n" || return 1
+		rm -f "$WORK/console-k$n" "$WORK/k$n.cow"
+	done
+}
+
 t_workers_and_agents_killed()
 {
-	local n after base
+	local n last base
 	ACKED=0 RANDOM=$KILL_SEED
 	make_base "$WORK/base"
 	base=$(sha256sum <"$WORK/base")
 	start_monitor --balance=off || return 1
-	for ((n = 1; n <= KILLS; n++)); do
-		after=$((RANDOM % 4000))
-		rm -f "$WORK/k.cow"
-		"$DISCO" image create "$WORK/base" "$WORK/k.cow" || return 1
-		start_acking "k$n" "$WORK/k.cow" || return 1
-		wait_lines 1 'ACK begin' "$WORK/console-k$n" 100 || return 1
-		sleep "$((after / 1000)).$(printf %03d $((after % 1000)))"
-		if ((n % 3 == 0)); then
-			kill_agents || return 1
-			sleep 0.5
-		fi
-		pkill -9 -f "^disco-vm k$n\$"
-		wait_state "k$n" ended 20 || return 1
-		sleep 0.3
-		grep -q WRONG "$WORK/console-k$n" && fail "its base changed" &&
-			return 1
-		acked_is_there "$WORK/k.cow" "$WORK/console-k$n" ||
-			fail "kill $n after $after ms" || return 1
-		rm -f "$WORK/console-k$n"
+	for ((n = 1; n <= KILLS; n += KILL_GUESTS)); do
+		last=$((n + KILL_GUESTS - 1))
+		kill_some "$n" $((last < KILLS ? last : KILLS)) || return 1
 	done
 	[[ $(sha256sum <"$WORK/base") == "$base" ]] ||
 		fail "the base was written" || return 1
