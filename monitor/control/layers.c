@@ -521,10 +521,10 @@ static int given(struct monitor *m, struct guest *g)
 		if (o == g || (l->common && o->layers.set == s))
 			o->layers.at_ns = spread(o, GIVEN_NS);
 	sink_line(&m->watcher.err,
-		  "disco: %s: gave %u pages of memory for the guests of group "
-		  "%s on node %d to share",
-		  g->record.name, s->layers[s->nr - 1].entries, s->group,
-		  s->node);
+		  "disco: %s: gave %u pages of memory for %s of group %s on "
+		  "node %d to share",
+		  g->record.name, s->layers[s->nr - 1].entries,
+		  l->common ? "the guests" : "itself", s->group, s->node);
 	return 1;
 }
 
@@ -547,8 +547,8 @@ static void note(struct guest_layers *l, enum layers_job job, int ret)
 		l->idle = LAYERS_IDLE; /* no mappings are left */
 	else if (ret > 0 && job != LAYERS_SUM)
 		l->idle = 0;
-	else if (ret < 0 || job == LAYERS_SUM)
-		l->idle += ret <= 0;
+	else if (ret < 0 || (ret == 0 && job == LAYERS_SUM))
+		l->idle++;
 	/* The next layer; there are LAYERS_MAX of them. */
 	if (ret >= 0 && job == LAYERS_SHARE) {
 		l->at_ns = clock_now_ns() + GIVEN_NS;

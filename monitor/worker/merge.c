@@ -347,30 +347,29 @@ int merge_create(struct merge *g, struct vm *vm, int pagemap,
 static int begin_sum(struct merge *g, int fd)
 {
 	int err = region_take(&g->new_sums, fd, merge_sums_bytes(g->end));
+
 	if (err)
 		(void)close(fd);
 	return err;
 }
 
-/* @fd: becomes the job's, or is closed: then the job has that of the layer,
- * which was given before. */
-static int begin_share(struct merge *g, struct merge_layer *l, int fd)
+/* From g->layer; or what it was shown from before, if it was. */
+static int begin_share(struct merge *g, struct merge_layer *l)
 {
 	int err = 0;
 
 	if (l->s) {
-		(void)close(fd);
-	} else {
-		err = boot_source_create(g->vm->pmap, fd, BOOT_LAYER, &l->s);
-		l->fd = fd;
-	}
-	if (!err) {
-		g->source = l;
+		(void)close(g->layer);
 		g->layer = l->fd;
 	} else {
-		(void)close(fd);
+		err = boot_source_create(g->vm->pmap, g->layer, BOOT_LAYER,
+					 &l->s);
 	}
-	return err;
+	if (err)
+		return err;
+	l->fd = g->layer;
+	g->source = l;
+	return 0;
 }
 
 /* @fds: a layer, and its table. */
@@ -379,13 +378,13 @@ static int begin_other(struct merge *g, const int fds[2], uint32_t nr)
 	int err =
 		region_attach(&g->table, fds[1], merge_table_bytes(g->entries));
 
+	g->layer = fds[0];
 	(void)close(fds[1]);
 	if (!err && g->job == WORKER_REQ_GIVE &&
 	    g->sums.bytes != merge_sums_bytes(g->end))
 		err = -EPROTO;
 	if (!err && g->job == WORKER_REQ_SHARE)
-		return begin_share(g, &g->layers[nr], fds[0]);
-	g->layer = fds[0];
+		err = begin_share(g, &g->layers[nr]);
 	return err;
 }
 
