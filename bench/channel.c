@@ -85,7 +85,7 @@ static void region_pair(struct region *r, struct region_view *v, size_t bytes)
 
 	bytes = align_up(bytes, PAGE_BYTES);
 	must(region_create(r, "bench", bytes, NODE_AUTO, 0), "region_create");
-	must(region_reader_fd(r, &fd), "region_reader_fd");
+	must(region_reader_fd(r->fd, &fd), "region_reader_fd");
 	must(region_attach(v, fd, bytes), "region_attach");
 	close(fd);
 }

@@ -55,7 +55,7 @@ static inline void filled_attach(struct cache *c, unsigned disk, nodeid_t node,
 	for (uint64_t b = 0; present && b < blocks; b += LEASE_RUN_MAX)
 		presence_set(presence.base, b,
 			     (unsigned)min_u64(blocks - b, LEASE_RUN_MAX));
-	must(region_reader_fd(&presence, &fd), "presence");
+	must(region_reader_fd(presence.fd, &fd), "presence");
 	must(region_prepare("lease", map, NODE_AUTO, &lease), "lease");
 	must(cache_attach(c, disk, node, bytes, filled_reader(memory), fd,
 			  lease),

@@ -121,16 +121,16 @@ empty:
 	return err;
 }
 
-int region_reader_fd(const struct region *r, int *fd)
+int region_reader_fd(int fd, int *out)
 {
 	char path[sizeof("/proc/self/fd/") + 3 * sizeof(int)];
 	int got;
 
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", r->fd);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	got = open(path, O_RDONLY | O_CLOEXEC);
 	if (got < 0)
 		return -errno;
-	*fd = got;
+	*out = got;
 	return 0;
 }
 

@@ -91,8 +91,8 @@ MUST_CHECK int region_take(struct region *r, int fd, size_t bytes);
 
 /**
  * region_reader_fd() - a descriptor to hand to a reader
- * @r:  not empty
- * @fd: out, owned by the caller, close-on-exec; untouched on error
+ * @fd:  the writer's: of a region, or of another memfd
+ * @out: owned by the caller, close-on-exec; untouched on error
  *
  * Needs /proc, so it is called before the sandbox closes.
  *
@@ -100,7 +100,7 @@ MUST_CHECK int region_take(struct region *r, int fd, size_t bytes);
  * Return:  0; -ENOENT no /proc; -EACCES Landlock or a filter; -EMFILE,
  *          -ENFILE; -ENOMEM.
  */
-MUST_CHECK int region_reader_fd(const struct region *r, int *fd);
+MUST_CHECK int region_reader_fd(int fd, int *out);
 
 /**
  * region_attach() - map another's region

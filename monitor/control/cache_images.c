@@ -102,13 +102,11 @@ void image_put(struct image **list, struct image *im)
 int cache_region(const char *name, size_t bytes, nodeid_t node, int *rw,
 		 int *ro)
 {
-	struct region r = { .fd = -1 };
 	int err = region_prepare(name, bytes, node, rw);
 
 	if (err)
 		return err;
-	r.fd = *rw;
-	err = region_reader_fd(&r, ro);
+	err = region_reader_fd(*rw, ro);
 	if (err)
 		fds_drop(rw);
 	return err;

@@ -3,10 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "numa/region.h"
 
 union control {
 	char bytes[CMSG_SPACE(FDS_MAX * sizeof(int))];
@@ -88,15 +89,12 @@ int fds_seal(int fd)
 
 int fds_seal_to_read(int *fd)
 {
-	char path[64];
-	int err = fds_seal(*fd), ro;
+	int ro, err = fds_seal(*fd);
 
+	if (!err)
+		err = region_reader_fd(*fd, &ro);
 	if (err)
 		return err;
-	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", *fd);
-	ro = open(path, O_RDONLY | O_CLOEXEC);
-	if (ro < 0)
-		return -errno;
 	(void)close(*fd);
 	*fd = ro;
 	return 0;

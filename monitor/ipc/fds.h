@@ -62,7 +62,7 @@ MUST_CHECK int fds_seal(int fd);
  * fds_seal_to_read() - the same, and @fd is one for reading alone then
  * @fd: in, out; it stays what it was on error
  *
- * Return: 0; fds_seal()'s; -errno of open(), of /proc/self/fd.
+ * Return: 0; fds_seal()'s, region_reader_fd()'s.
  */
 MUST_CHECK int fds_seal_to_read(int *fd);
 

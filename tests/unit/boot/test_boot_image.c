@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 // LINK: monitor/boot/boot_image.c monitor/boot/bzimage.c
 // LINK: monitor/boot/elf_image.c monitor/boot/unpack.c
-// LINK: monitor/boot/kernel_cache.c monitor/ipc/fds.c numa/bind.c
+// LINK: monitor/boot/kernel_cache.c monitor/ipc/fds.c numa/bind.c numa/region.c
 // LINK: -llzma -lzstd -llz4 -lz
 /*
  * Boot images of small kernels, with and without a cache, and what is said

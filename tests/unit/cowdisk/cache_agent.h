@@ -117,7 +117,7 @@ static inline void agent_attach_fds(struct agent_store *s, int fds[3])
 	size_t bytes = lease_map_bytes(s->nr_blocks);
 
 	fds[0] = agent_reader(s->memory);
-	assert_int_equal(region_reader_fd(&s->presence, &fds[1]), 0);
+	assert_int_equal(region_reader_fd(s->presence.fd, &fds[1]), 0);
 	assert_int_equal(region_prepare("lease", bytes, NODE_AUTO, &fds[2]), 0);
 	assert_true(s->nr_leases < AGENT_READERS);
 	assert_int_equal(
@@ -197,7 +197,7 @@ static inline void agent_link_fds(struct agent_link *l, int fds[4])
 	assert_int_equal(
 		region_prepare("worker", CACHE_LINK_BYTES, NODE_AUTO, &fds[0]),
 		0);
-	assert_int_equal(region_reader_fd(&l->own, &fds[1]), 0);
+	assert_int_equal(region_reader_fd(l->own.fd, &fds[1]), 0);
 	assert_int_equal(region_attach(&l->peer, fds[0], CACHE_LINK_BYTES), 0);
 	assert_int_equal(chan_wake_create(&fds[2], &l->wake_rx), 0);
 	assert_int_equal(chan_wake_create(&l->wake_tx, &fds[3]), 0);

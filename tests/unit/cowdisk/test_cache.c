@@ -215,7 +215,7 @@ static void good_fds(struct bench *b, uint64_t bytes, int fds[3])
 					NODE_AUTO, &fds[MEMORY]),
 			 0);
 	assert_int_equal(region_prepare("l", map, NODE_AUTO, &fds[LEASE]), 0);
-	assert_int_equal(region_reader_fd(&b->s[0].presence, &fds[PRESENCE]),
+	assert_int_equal(region_reader_fd(b->s[0].presence.fd, &fds[PRESENCE]),
 			 0);
 }
 

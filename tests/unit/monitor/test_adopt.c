@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 // LINK: monitor/worker/adopt.c monitor/worker/io_loop.c monitor/ipc/fds.c
+// LINK: numa/region.c numa/bind.c
 /*
  * A worker that waits for its next control process, and who may come instead.
  * Each case is a child process: descriptors go to fixed numbers.

@@ -70,7 +70,7 @@ static void tell_peer(uint64_t id, uint64_t store)
 	assert_int_equal(region_prepare("lease", bytes, NODE_AUTO, &fds[2]), 0);
 	region_detach(&far.leases);
 	assert_int_equal(region_attach(&far.leases, fds[2], bytes), 0);
-	assert_int_equal(region_reader_fd(&far.presence, &fds[1]), 0);
+	assert_int_equal(region_reader_fd(far.presence.fd, &fds[1]), 0);
 	tell(&r, fds, 3);
 	(void)close(fds[1]);
 	(void)close(fds[2]);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-// LINK: monitor/ipc/fds.c
+// LINK: monitor/ipc/fds.c numa/region.c numa/bind.c
 /*
  * Messages with descriptors: what comes, what is closed, and when there are
  * more than either side wants; and memory that changes no more.

@@ -39,7 +39,7 @@ static void region_pair(struct region *r, struct region_view *v, size_t bytes)
 
 	bytes = align_up(bytes, PAGE_BYTES);
 	assert_int_equal(region_create(r, "chan", bytes, NODE_AUTO, 0), 0);
-	assert_int_equal(region_reader_fd(r, &fd), 0);
+	assert_int_equal(region_reader_fd(r->fd, &fd), 0);
 	assert_int_equal(region_attach(v, fd, bytes), 0);
 	close(fd);
 }

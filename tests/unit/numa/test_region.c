@@ -22,7 +22,7 @@
 static void make(struct region *r, int *fd, unsigned flags)
 {
 	assert_int_equal(region_create(r, "test", BYTES, NODE_AUTO, flags), 0);
-	assert_int_equal(region_reader_fd(r, fd), 0);
+	assert_int_equal(region_reader_fd(r->fd, fd), 0);
 }
 
 static void *map(int fd, int prot)
