@@ -119,16 +119,13 @@ static void start_read(struct cow_slot *s)
 
 #define AHEAD_AFTER KIB(256) /* read in a row: then we believe it */
 #define AHEAD_BYTES MIB(4)
-#define AHEAD_CHUNK KIB(256)
 
 static void ask_ahead(struct cow *c, uint64_t to)
 {
 	uint64_t b = block_of(c->ahead), end = block_of(to);
 
 	while (b < end) {
-		uint64_t n = cow_map_run(
-			&c->map, b,
-			min_u64(end - b, AHEAD_CHUNK / COW_BLOCK_BYTES));
+		uint64_t n = cow_map_run(&c->map, b, end - b);
 		bool is = cow_map_has(&c->map, b);
 
 		c->io->ops->ahead(c->io, is ? IO_COW : IO_BASE,

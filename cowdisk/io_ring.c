@@ -106,11 +106,20 @@ static void ring_punch(struct io *io, struct io_req *r)
 	start(from_io(io), r, IO_PUNCH);
 }
 
+/*
+ * Longer pieces are left to the kernel: what it reads ahead of its own accord
+ * is in large folios, of which the device needs few segments; what it is asked
+ * for is in single pages (a file in one piece: 0.30 s instead of 0.42). Across
+ * gaps it reads what nobody wants, or gives up: there it is asked.
+ */
+#define ASK_MOST MIB(1)
+
 static void ring_ahead(struct io *io, enum io_file file, uint64_t offset,
 		       uint64_t bytes)
 {
-	(void)posix_fadvise(from_io(io)->fds[file], (off_t)offset, (off_t)bytes,
-			    POSIX_FADV_WILLNEED);
+	if (bytes <= ASK_MOST)
+		(void)posix_fadvise(from_io(io)->fds[file], (off_t)offset,
+				    (off_t)bytes, POSIX_FADV_WILLNEED);
 }
 
 static void ring_complete(struct io *io)
