@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+// LINK: cowdisk/io.c cowdisk/io_fd.c cowdisk/cow_format.c cowdisk/cow_map.c
+// LINK: cowdisk/cow.c cowdisk/cow_flush.c
+/* What a disk that is read from front to back asks its files for. */
+#include <string.h>
+
+#include "tests/unit/cowdisk/cow_files.h"
+
+#define BYTES	  (MIB(16) + KIB(4))
+#define NR_BLOCKS (BYTES / COW_BLOCK_BYTES)
+#define AT_ONCE	  KIB(64)
+
+/* A disk over files that read and write nothing. */
+struct bench {
+	struct io io;
+	struct io_fd files;
+	struct cow *c;
+	struct cow_layout layout;
+	uint64_t at;		    /* being read */
+	uint8_t asked[NR_BLOCKS];   /* how often */
+	uint64_t longest[IO_FILES]; /* bytes at once */
+	int base, cow;
+};
+
+static void nothing(struct io *io, struct io_req *r)
+{
+	(void)io;
+	r->done(r, 0);
+}
+
+static void asked(struct io *io, enum io_file file, uint64_t offset,
+		  uint64_t bytes)
+{
+	struct bench *b = container_of(io, struct bench, io);
+	uint64_t at = offset - (file == IO_COW ? b->layout.data_offset : 0);
+
+	assert_int_equal(at % COW_BLOCK_BYTES, 0);
+	assert_int_equal(bytes % COW_BLOCK_BYTES, 0);
+	assert_true(at > b->at);
+	assert_true(at + bytes <= b->at + AT_ONCE + MIB(4));
+	assert_true(at + bytes <= BYTES);
+	b->longest[file] = max_u64(b->longest[file], bytes);
+	for (uint64_t i = at; i < at + bytes; i += COW_BLOCK_BYTES) {
+		b->asked[i / COW_BLOCK_BYTES]++;
+		assert_int_equal(
+			cow_map_has(cow_map(b->c), i / COW_BLOCK_BYTES),
+			file == IO_COW);
+	}
+}
+
+static const struct block_ops ops = { .read = nothing,
+				      .write = nothing,
+				      .sync = nothing,
+				      .punch = nothing,
+				      .ahead = asked };
+
+static int setup(void **state)
+{
+	struct bench *b = calloc(1, sizeof(*b));
+	const char *why = "";
+
+	assert_non_null(b);
+	b->base = cow_temp_file(BYTES);
+	b->cow = cow_temp_cow(b->base, BYTES);
+	assert_int_equal(cow_layout_of(BYTES, &b->layout), 0);
+	io_fd_init(&b->files, b->base, b->cow);
+	assert_int_equal(
+		cow_open(&b->files.io, b->layout.file_bytes, 1, 0, &b->c, &why),
+		0);
+	b->io = (struct io){ .ops = &ops, .event_fd = -1 };
+	cow_set_io(b->c, &b->io);
+	*state = b;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct bench *b = *state;
+
+	cow_close(b->c);
+	(void)close(b->base);
+	(void)close(b->cow);
+	free(b);
+	return 0;
+}
+
+static void done(struct disk_req *r, int err)
+{
+	(void)r;
+	assert_int_equal(err, 0);
+}
+
+static void request(struct bench *b, enum disk_op op, uint64_t at,
+		    uint64_t bytes)
+{
+	static uint8_t buf[MIB(1)];
+	struct iovec iov = { buf, bytes };
+	struct disk_req r = {
+		.op = op, .offset = at, .iov = &iov, .nr_iov = 1, .done = done
+	};
+
+	b->at = at;
+	assert_int_equal(cow_submit(b->c, &r), 0);
+}
+
+/* Every second @bytes into the overlay. */
+static void overlay(struct bench *b, uint64_t bytes)
+{
+	for (uint64_t at = 0; at + bytes <= BYTES; at += 2 * bytes)
+		request(b, DISK_WRITE, at, bytes);
+}
+
+static void read_all(struct bench *b, uint64_t from)
+{
+	for (uint64_t at = from; at < BYTES; at += AT_ONCE)
+		request(b, DISK_READ, at, min_u64(AT_ONCE, BYTES - at));
+}
+
+/* Return: the first block that was asked for; all behind it were, once. */
+static uint64_t all_asked_once(const struct bench *b)
+{
+	uint64_t first = 0;
+
+	while (first < NR_BLOCKS && !b->asked[first])
+		first++;
+	for (uint64_t i = first; i < NR_BLOCKS; i++)
+		assert_int_equal(b->asked[i], 1);
+	return first;
+}
+
+static void each_piece_once_and_whole(void **state)
+{
+	struct bench *b = *state;
+
+	overlay(b, KIB(512));
+	read_all(b, 0);
+	/* 256 KiB in a row are believed. */
+	assert_int_equal(all_asked_once(b), KIB(256) / COW_BLOCK_BYTES);
+	/* The last one has the disk's odd end. */
+	assert_int_equal(b->longest[IO_BASE], KIB(512 + 4));
+	assert_int_equal(b->longest[IO_COW], KIB(512));
+}
+
+static void a_jump_starts_anew(void **state)
+{
+	struct bench *b = *state;
+
+	overlay(b, KIB(64));
+	read_all(b, MIB(14));
+	assert_int_equal(all_asked_once(b) * COW_BLOCK_BYTES,
+			 MIB(14) + KIB(256));
+	memset(b->asked, 0, sizeof(b->asked));
+	read_all(b, MIB(1));
+	assert_int_equal(all_asked_once(b) * COW_BLOCK_BYTES,
+			 MIB(1) + KIB(256));
+}
+
+static void scattered_reads_ask_nothing(void **state)
+{
+	struct bench *b = *state;
+
+	overlay(b, KIB(64));
+	for (uint64_t i = 0; i < 4 * NR_BLOCKS; i++)
+		request(b, DISK_READ, i * 1237 % (NR_BLOCKS - 1) * KIB(4),
+			KIB(4));
+	assert_int_equal(b->longest[IO_BASE] + b->longest[IO_COW], 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(each_piece_once_and_whole,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(a_jump_starts_anew, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(scattered_reads_ask_nothing,
+						setup, teardown),
+	};
+
+	return cmocka_run_group_tests_name("cow_ahead", tests, NULL, NULL);
+}
