@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
 #
-# Persistent disks under SIGKILL and under fio. KILLS: how often a worker is
-# killed at a random moment (2); every third time all agents are killed a little
-# before. KILL_GUESTS: how many run at once (2). FIO_SECONDS: how long fio writes
-# and verifies (10). KILL_SEED: of the moments. Needs cow.sh, cache.sh, move.sh.
+# Persistent disks under SIGKILL and under fio. KILLS: how often something is
+# killed at a random moment (4): all agents and a guest's worker, in turn.
+# KILL_GUESTS: how many run at once (2). FIO_SECONDS: how long fio writes and
+# verifies (10). KILL_SEED: of the moments. Needs cow.sh, cache.sh, move.sh.
 
-KILLS=${KILLS:-2}
+KILLS=${KILLS:-4}
 FIO_SECONDS=${FIO_SECONDS:-10}
 KILL_SEED=${KILL_SEED:-1}
 KILL_GUESTS=${KILL_GUESTS:-2}
@@ -56,15 +56,19 @@ acked_is_there()
 	ACKED=$((ACKED + last))
 }
 
-# kill_at_its_moment N - guest kN, after up to 4 s
-kill_at_its_moment()
+# up_to_ms MS - wait for a random part of it
+up_to_ms()
 {
-	local after=$((RANDOM % 4000))
-	sleep "$((after / 1000)).$(printf %03d $((after % 1000)))"
-	if (($1 % 3 == 0)); then
-		kill_agents || return 1
-		sleep 0.5
-	fi
+	local ms=$((RANDOM % $1))
+	sleep "$((ms / 1000)).$(printf %03d $((ms % 1000)))"
+}
+
+# kill_two N - all agents while guest kN goes on, then its worker
+kill_two()
+{
+	up_to_ms 1000
+	kill_agents || return 1
+	up_to_ms 4000
 	pkill -9 -f "^disco-vm k$1\$"
 	wait_state "k$1" ended 20
 }
@@ -82,7 +86,7 @@ kill_some()
 		wait_lines 1 'ACK begin' "$WORK/console-k$n" 200 || return 1
 	done
 	for ((n = $1; n <= $2; n++)); do
-		kill_at_its_moment "$n" || return 1
+		kill_two "$n" || return 1
 	done
 	sleep 0.3
 	for ((n = $1; n <= $2; n++)); do
@@ -96,19 +100,21 @@ kill_some()
 
 t_workers_and_agents_killed()
 {
-	local n last base
+	local n last base guests=$((KILLS / 2))
 	ACKED=0 RANDOM=$KILL_SEED
 	make_base "$WORK/base"
 	base=$(sha256sum <"$WORK/base")
 	start_monitor --balance=off || return 1
-	for ((n = 1; n <= KILLS; n += KILL_GUESTS)); do
-		last=$((n + KILL_GUESTS - 1))
-		kill_some "$n" $((last < KILLS ? last : KILLS)) || return 1
+	for ((n = 1; n <= guests; n += KILL_GUESTS)); do
+		last=$((n + KILL_GUESTS - 1 < guests ?
+			n + KILL_GUESTS - 1 : guests))
+		kill_some "$n" "$last" || return 1
+		echo "# $((2 * last)) of $KILLS kills, $ACKED files"
 	done
 	[[ $(sha256sum <"$WORK/base") == "$base" ]] ||
 		fail "the base was written" || return 1
-	echo "# seed $KILL_SEED: $KILLS workers killed, $ACKED acknowledged" \
-		"files, 0 lost"
+	echo "# seed $KILL_SEED: $guests times all agents killed, $guests" \
+		"workers; $ACKED acknowledged files, 0 lost"
 	stop_monitor
 }
 
