@@ -180,7 +180,8 @@ class Disco:
         return log
 
     def start(self, guests):
-        os.environ["XDG_CACHE_HOME"] = f"{self.work}/cache"
+        # What a copied kernel is unpacked to is counted as the copy is: not.
+        os.environ["DISCO_CACHE_DIR"] = f"{self.work}/cache"
         # pylint: disable=unnecessary-dunder-call # stop() is its end
         self.monitor.__enter__()
         return [self.start_one(i) for i in range(guests)]
