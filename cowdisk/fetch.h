@@ -15,10 +15,13 @@
 struct fetch_job {
 	int fd;
 	bool direct; /* it has O_DIRECT: what is read is in no other cache */
-	void *to;
+	void *to;    /* a mapping of @memory ... */
+	int memory;  /* ... a memfd that may be written to as well */
 	size_t bytes;
-	uint64_t offset;
-	int result; /* bytes, fewer than asked for perhaps; or -errno */
+	uint64_t offset; /* in @fd, and in @memory */
+	int result;	 /* bytes, fewer than asked for perhaps; or -errno */
+	/* The engine's: its slots of the landing, see fetch.c. */
+	unsigned slot, nr_slots;
 };
 
 struct fetcher;

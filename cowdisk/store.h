@@ -7,10 +7,9 @@
  *		block that is absent is a hole, or being filled or punched
  *	presence map	see memory/lease.h
  *
- * Filled by reads of the image with O_DIRECT through io_uring, straight into
- * the memfd's pages; where a ring or O_DIRECT is refused, by plain reads,
- * whose pages are then dropped from the kernel's cache. The image is never
- * written.
+ * Filled by reads of the image with O_DIRECT through io_uring (fetch.c); where
+ * a ring or O_DIRECT is refused, by plain reads, whose pages are then dropped
+ * from the kernel's cache. The image is never written.
  *
  * INVARIANTS
  *  1. A presence bit is set only while the block holds the image's bytes; the

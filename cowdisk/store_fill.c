@@ -275,6 +275,7 @@ static int start_read(struct store *s, uint64_t first, uint32_t nr)
 	*rd = (struct store_read){ .store = s, .first = first, .nr = nr };
 	rd->job.fd = s->image;
 	rd->job.direct = s->direct;
+	rd->job.memory = s->memory;
 	for (uint64_t b = first; b < first + nr; b++) {
 		bits_set(s->filling, b);
 		if (bit_tree_test(&s->held, b)) { /* left over */
