@@ -16,7 +16,9 @@ that what is measured is hits, and not a process's first touch of a page.
 Hits are from the buffer cache, all of the base in it: copied, into buffers of
 the bench and into what is a guest's memory to the cache (where runs of
 CACHE_RUN_MIN pages and more would be shown instead, which these are not); in
-the row "without cache" from the kernel's.
+the row "without cache" from the kernel's. Cold reads are of the files, as qemu's.
+--all adds those of guests of the monitor, for whom disco-agent reads the base
+into its cache.
 """
 import argparse
 import json
@@ -116,10 +118,14 @@ def row_hit_no_cache(a, backend, step, start):
     return row_hit(a, backend, step, start, None)
 
 
-def row_cold(a, backend, _step, _start):
+def row_cold(a, backend, _step, _start, cache=None):
     forget(backend.base, backend.file)
     n = a.size * MIB // (64 * KIB)
-    return backend.bench("read", n, 64 * KIB, 64 * KIB, 0, 8)
+    return backend.bench("read", n, 64 * KIB, 64 * KIB, 0, 8, cache=cache)
+
+
+def row_cold_agent(a, backend, step, start):
+    return row_cold(a, backend, step, start, a.agent)
 
 
 def row_write(a, backend, step, start):
@@ -137,6 +143,8 @@ ROWS = [("4 KiB random reads, hits", row_hit, 128 * KIB),
         ("64 KiB sequential reads, cold", row_cold, 128 * KIB),
         ("the same, overlay in one piece", row_cold, 64 * KIB),
         ("4 KiB random writes, flush every 32", row_write, 0)]
+MORE = [("cold, by an agent", row_cold_agent, 128 * KIB),
+        ("one piece, cold, by an agent", row_cold_agent, 64 * KIB)]
 
 
 def measure(a, directory, step, start):
@@ -197,17 +205,21 @@ def main():
     p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     p.add_argument("--disco", default="build/release/disco")
     p.add_argument("--io", default="build/release/bench/cow_io")
+    p.add_argument("--agent", default="build/release/disco-agent")
     p.add_argument("--size", type=int, default=512, help="MiB of the disk")
     p.add_argument("--reads", type=int, default=600000)
     p.add_argument("--writes", type=int, default=4096)
     p.add_argument("--rounds", type=int, default=5)
     p.add_argument("--seed", type=int, default=1)
-    p.add_argument("--rows", default=ROWS, help="only those with this word",
-                   type=lambda s: [r for r in ROWS if s in r[0]])
+    p.add_argument("--all", action="store_const", dest="rows",
+                   const=ROWS + MORE, default=ROWS)
+    p.add_argument("--rows", help="only those with this word",
+                   type=lambda s: [r for r in ROWS + MORE if s in r[0]])
     p.add_argument("--dir", help="where the disks are (a real file system)")
     p.add_argument("--commit", default="unknown")
     p.add_argument("--out", help="write JSON here")
     a = p.parse_args()
+    a.agent = os.path.abspath(a.agent)  # a path to the other side, not a word
     rand = random.Random(a.seed)
     blocks = a.size * MIB // 4096
     step = (int(blocks * 0.618) + rand.randrange(1000) * 2 | 1) * 4096

@@ -5,15 +5,17 @@
  *
  *	cow_io BASE COW read|write COUNT BYTES STEP OFFSET DEPTH FLUSH [CACHE]
  *
- * CACHE: "copy": all of the base is in a buffer cache, and is copied from it;
- * "show": the buffers are guest memory, and runs of CACHE_RUN_MIN whole pages
- * and more are shown there.
- * Request i is of BYTES at (OFFSET + i STEP) mod the disk's size. With FLUSH
- * not 0 each FLUSH requests are waited for, then flushed, as qemu-img does.
+ * CACHE, the path of disco-agent: it keeps a buffer cache, which is empty at
+ * first and has room for all of the base. "copy": all of the base is in a
+ *buffer cache, and is copied from it; "show": the buffers are guest memory, and
+ *runs of CACHE_RUN_MIN whole pages and more are shown there. Request i is of
+ *BYTES at (OFFSET + i STEP) mod the disk's size. With FLUSH not 0 each FLUSH
+ *requests are waited for, then flushed, as qemu-img does.
  */
 #include <poll.h>
 #include <sys/stat.h>
 
+#include "bench/agent_process.h"
 #include "bench/filled_cache.h"
 #include "cowdisk/disk.h"
 #include "disco/clock.h"
@@ -69,10 +71,14 @@ static void submit(struct bench *b, enum disk_op op)
 
 static void wait_below(struct bench *b, uint64_t n)
 {
-	struct pollfd p = { .fd = disk_event_fd(b->d), .events = POLLIN };
+	struct pollfd p[] = { { .fd = disk_event_fd(b->d), .events = POLLIN },
+			      { .fd = b->cache ? cache_event_fd(b->cache) : -1,
+				.events = POLLIN } };
 
 	while (b->under_way > n) {
-		(void)poll(&p, 1, -1);
+		(void)poll(p, ARRAY_SIZE(p), -1);
+		if (p[1].revents)
+			cache_ready(b->cache);
 		disk_complete(b->d);
 	}
 }
@@ -110,12 +116,27 @@ static uint8_t *make_buffers(struct bench *b)
 	return b->view.hva;
 }
 
-static void use_cache(struct bench *b, const char *how, int base)
+static void use_agent(struct bench *b, const char *program, const char *base)
+{
+	int sock = agent_start(program);
+	int image = open(base, O_RDONLY | O_CLOEXEC | O_DIRECT);
+
+	must(image, base);
+	agent_store(sock, b->cache, image, b->size);
+	agent_sync(sock);
+	(void)close(image);
+}
+
+static void use_cache(struct bench *b, const char *how, const char *path,
+		      int base)
 {
 	if (strcmp(how, "show") == 0)
 		must(pmap_create(&b->view, pmap_budget(), &b->pm), "pmap");
 	must(cache_create(b->pm, &b->cache), "cache_create");
-	filled_attach(b->cache, 0, 0, b->size, true, base);
+	if (strchr(how, '/'))
+		use_agent(b, how, path);
+	else
+		filled_attach(b->cache, 0, 0, b->size, true, base);
 	must(disk_use_cache(b->d, b->cache, 0), "disk_use_cache");
 }
 
@@ -141,17 +162,21 @@ int main(int argc, char **argv)
 	const char *why = "";
 	struct stat st;
 	uint64_t start;
-	int base, cow;
+	int fds[DISK_COW_FDS];
 
 	if (argc != 10 && argc != 11) {
 		(void)fprintf(stderr, "usage: cow_io BASE COW read|write "
 				      "COUNT BYTES STEP OFFSET DEPTH FLUSH "
-				      "[copy|show]\n");
+				      "[copy|show|AGENT]\n");
 		return 2;
 	}
-	base = open(argv[1], O_RDONLY | O_CLOEXEC);
-	cow = open(argv[2], O_RDWR | O_CLOEXEC);
-	if (base < 0 || cow < 0 || fstat(base, &st) < 0)
+	fds[DISK_BASE] = open(argv[1], O_RDONLY | O_CLOEXEC);
+	fds[DISK_COW] = open(argv[2], O_RDWR | O_CLOEXEC);
+	/* Refused by the file system: without, as a worker. */
+	fds[DISK_BASE_DIRECT] = open(argv[1], O_RDONLY | O_CLOEXEC | O_DIRECT);
+	fds[DISK_COW_DIRECT] = open(argv[2], O_RDONLY | O_CLOEXEC | O_DIRECT);
+	if (fds[DISK_BASE] < 0 || fds[DISK_COW] < 0 ||
+	    fstat(fds[DISK_BASE], &st) < 0)
 		fail("files");
 	b.size = (uint64_t)st.st_size;
 	b.op = argv[3][0] == 'w' ? DISK_WRITE : DISK_READ;
@@ -162,12 +187,12 @@ int main(int argc, char **argv)
 	b.depth = number(argv[8]);
 	b.flush = number(argv[9]);
 	make_requests(&b);
-	if (disk_open_cow(base, cow, false, (unsigned)b.depth, &b.d, &why)) {
+	if (disk_open_cow(fds, false, (unsigned)b.depth, &b.d, &why)) {
 		(void)fprintf(stderr, "cow_io: %s: %s\n", argv[2], why);
 		return 1;
 	}
 	if (argc == 11)
-		use_cache(&b, argv[10], base);
+		use_cache(&b, argv[10], argv[1], fds[DISK_BASE]);
 	start = clock_now_ns();
 	run(&b);
 	printf("%.6f\n", (double)(clock_now_ns() - start) / 1e9);

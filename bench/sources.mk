@@ -84,7 +84,7 @@ do-bench-cache: $(BENCH_CACHE)
 # On the machine itself, no guest: copy-on-write back-end against qcow2.
 BENCH_COW	:= $(B)/bench/cow_io
 $(BENCH_COW): $(call obj,bench/cow_io.c $(COWDISK_SRCS) $(BENCH_CACHE_SRCS) \
-		memory/uffd.c)
+		memory/uffd.c monitor/ipc/fds.c)
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -l:liburing.a
@@ -95,7 +95,7 @@ bench-cow:
 do-bench-cow: all $(BENCH_COW)
 	@mkdir -p $(BENCH_OUT)
 	$(Q)bench/cow.py --commit '$(VERSION)' --disco $(B)/disco \
-		--io $(BENCH_COW) --dir build \
+		--io $(BENCH_COW) --agent $(B)/disco-agent --dir build \
 		--out $(BENCH_OUT)/bench-cow.json
 
 $(B)/bench/move_loop: $(B)/obj/bench/move_loop.o $(B)/obj/numa/bind.o \

@@ -248,17 +248,26 @@ static bool ask_ahead(struct cache_io *f, uint64_t first, uint64_t nr)
 	return true;
 }
 
-static void cache_io_ahead(struct io *io, enum io_file file, uint64_t offset,
-			   uint64_t bytes)
+static uint64_t cache_io_ahead(struct io *io, enum io_file file,
+			       uint64_t offset, uint64_t bytes)
 {
 	struct cache_io *f = from_io(io);
 
 	if (file == IO_BASE && bytes && cache_can_ask(f->c, f->q.disk) &&
 	    range_fits(offset, bytes, f->c->bytes[f->q.disk]) &&
 	    ask_ahead(f, offset / PAGE_BYTES, blocks_of(offset, bytes)))
-		return;
+		return bytes;
 	if (f->under->ops->ahead)
-		f->under->ops->ahead(f->under, file, offset, bytes);
+		return f->under->ops->ahead(f->under, file, offset, bytes);
+	return bytes;
+}
+
+static void cache_io_ahead_end(struct io *io)
+{
+	struct io *under = from_io(io)->under;
+
+	if (under->ops->ahead_end)
+		under->ops->ahead_end(under);
 }
 
 static void cache_io_hurry(struct io *io)
@@ -298,6 +307,7 @@ static const struct block_ops cache_ops = { .read = cache_io_read,
 					    .sync = cache_io_sync,
 					    .punch = cache_io_punch,
 					    .ahead = cache_io_ahead,
+					    .ahead_end = cache_io_ahead_end,
 					    .hurry = cache_io_hurry,
 					    .complete = cache_io_complete,
 					    .destroy = cache_io_destroy };

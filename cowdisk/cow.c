@@ -117,40 +117,69 @@ static void start_read(struct cow_slot *s)
 	c->io->ops->read(c->io, &s->io);
 }
 
+static bool overlaps(uint64_t first, uint64_t last, const struct cow_range *r)
+{
+	return first <= r->last && r->first <= last;
+}
+
+/* Any of these blocks, by a request that is under way? */
+static bool is_written(const struct cow *c, uint64_t first, uint64_t nr)
+{
+	for (unsigned i = 0; i < c->nr_active; i++)
+		if (overlaps(first, first + nr - 1, &c->active[i]))
+			return true;
+	return false;
+}
+
 #define AHEAD_AFTER KIB(256) /* read in a row: then we believe it */
-#define AHEAD_BYTES MIB(4)
+#define AHEAD_MOST  MIB(8)
 
 static void ask_ahead(struct cow *c, uint64_t to)
 {
 	uint64_t b = block_of(c->ahead), end = block_of(to);
 
 	while (b < end) {
-		uint64_t n = cow_map_run(&c->map, b, end - b);
+		uint64_t n = cow_map_run(&c->map, b, end - b), taken = n;
 		bool is = cow_map_has(&c->map, b);
+		uint64_t data = is ? c->layout.data_offset : 0;
 
-		c->io->ops->ahead(c->io, is ? IO_COW : IO_BASE,
-				  block_start(b) +
-					  (is ? c->layout.data_offset : 0),
-				  n * COW_BLOCK_BYTES);
-		b += n;
+		if (!is || !is_written(c, b, n))
+			taken = block_of(c->io->ops->ahead(
+				c->io, is ? IO_COW : IO_BASE,
+				data + block_start(b), n * COW_BLOCK_BYTES));
+		b += taken;
+		if (taken < n)
+			break;
 	}
-	c->ahead = to;
+	c->ahead = min_u64(block_start(b), to);
 }
 
-/* The kernel sees two files with gaps where the guest reads one disk from
- * front to back: it does not read ahead, so we ask it to. */
+static void jumped(struct cow *c)
+{
+	if (c->ahead && c->io->ops->ahead_end)
+		c->io->ops->ahead_end(c->io);
+	c->in_row = 0;
+	c->ahead = 0;
+}
+
+/*
+ * The kernel sees two files with gaps where the guest reads one disk from
+ * front to back: it does not read ahead, so we ask it to. For as much as was
+ * read in this row, so that no more than half is for nothing; a quarter of
+ * that at a time.
+ */
 static void read_ahead(struct cow *c, uint64_t offset, uint64_t end)
 {
-	uint64_t to = min_u64(end + AHEAD_BYTES, c->layout.disk_bytes);
+	uint64_t most, to;
 
-	if (offset != c->next_read) {
-		c->in_row = 0;
-		c->ahead = 0;
-	}
+	if (offset != c->next_read)
+		jumped(c);
 	c->in_row += end - offset;
 	c->next_read = end;
+	most = min_u64(c->in_row, AHEAD_MOST);
+	to = min_u64(end + most, c->layout.disk_bytes);
 	if (!c->io->ops->ahead || c->in_row < AHEAD_AFTER ||
-	    c->ahead >= min_u64(end + AHEAD_BYTES / 2, to))
+	    c->ahead >= min_u64(end + most / 4 * 3, to))
 		return;
 	c->ahead = align_down(max_u64(c->ahead, end), COW_BLOCK_BYTES);
 	ask_ahead(c, to);
@@ -316,11 +345,6 @@ static void step(struct cow_slot *s)
 
 /* --- writes that overlap --- */
 
-static bool overlaps(uint64_t first, uint64_t last, const struct cow_range *r)
-{
-	return first <= r->last && r->first <= last;
-}
-
 static struct cow_range range_of(struct cow_slot *s)
 {
 	const struct disk_req *r = s->r;
@@ -333,9 +357,8 @@ static bool has_to_wait(const struct cow *c, struct cow_slot *s)
 {
 	struct cow_range want = range_of(s), other;
 
-	for (unsigned i = 0; i < c->nr_active; i++)
-		if (overlaps(want.first, want.last, &c->active[i]))
-			return true;
+	if (is_written(c, want.first, want.last - want.first + 1))
+		return true;
 	for (struct cow_slot *w = c->waiting; w && w != s; w = w->next) {
 		other = range_of(w);
 		if (overlaps(want.first, want.last, &other))

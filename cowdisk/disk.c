@@ -9,6 +9,7 @@
 
 #include "cowdisk/cow.h"
 #include "cowdisk/io_ring.h"
+#include "cowdisk/io_stream.h"
 
 /* A request on a raw file. */
 struct raw_req {
@@ -33,7 +34,7 @@ static int make_raw(struct disk *d, unsigned depth)
 
 int disk_open(int fd, bool read_only, unsigned depth, struct disk **out)
 {
-	const int fds[IO_FILES] = { fd, -1 };
+	const int fds[IO_ALL_FILES] = { fd, -1, -1, -1 };
 	struct disk *d = calloc(1, sizeof(*d));
 	int err;
 
@@ -52,10 +53,28 @@ int disk_open(int fd, bool read_only, unsigned depth, struct disk **out)
 	return 0;
 }
 
-int disk_open_cow(int base_fd, int cow_fd, bool temporary, unsigned depth,
+/* What is read ahead is a stream, where reads complete later: nobody has to
+ * wait for one then, and a disk is as good without. */
+static void use_stream(struct disk *d, const int fds[DISK_COW_FDS],
+		       uint64_t cow_bytes)
+{
+	const uint64_t bytes[] = { cow_layout(d->cow)->disk_bytes, cow_bytes };
+	struct io *stream;
+
+	if (fds[DISK_BASE_DIRECT] >= 0 && fds[DISK_COW_DIRECT] >= 0 &&
+	    d->io->event_fd >= 0 &&
+	    io_stream_create(d->io, fds, bytes, &stream) == 0)
+		d->io = stream;
+}
+
+_Static_assert((int)DISK_BASE == (int)IO_BASE && (int)DISK_COW == (int)IO_COW &&
+		       (int)DISK_BASE_DIRECT == (int)IO_BASE_DIRECT &&
+		       (int)DISK_COW_DIRECT == (int)IO_COW_DIRECT,
+	       "the same numbers");
+
+int disk_open_cow(const int fds[DISK_COW_FDS], bool temporary, unsigned depth,
 		  struct disk **out, const char **why)
 {
-	const int fds[IO_FILES] = { base_fd, cow_fd };
 	struct disk *d = calloc(1, sizeof(*d));
 	struct io_fd files;
 	struct stat st;
@@ -66,21 +85,22 @@ int disk_open_cow(int base_fd, int cow_fd, bool temporary, unsigned depth,
 		return -ENOMEM;
 	d->temporary = temporary;
 	*why = "cannot be read";
-	if (fstat(cow_fd, &st) < 0)
+	if (fstat(fds[DISK_COW], &st) < 0)
 		err = -errno;
 	/* Read by plain calls: what fails now leaves the files open. */
-	io_fd_init(&files, base_fd, cow_fd);
+	io_fd_init(&files, fds[DISK_BASE], fds[DISK_COW]);
 	if (!err)
 		err = cow_open(&files.io, (uint64_t)st.st_size, depth,
 			       temporary ? COW_TEMPORARY : 0, &d->cow, why);
 	/* One more than requests: the flush works for all of them. */
 	if (!err)
-		err = io_ring_create(fds, depth + 1, &d->io);
+		err = io_ring_create(fds, depth + 1 + STREAM_PIECES, &d->io);
 	if (err) {
 		cow_close(d->cow);
 		free(d);
 		return err;
 	}
+	use_stream(d, fds, (uint64_t)st.st_size);
 	cow_set_io(d->cow, d->io);
 	*out = d;
 	return 0;

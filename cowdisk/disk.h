@@ -52,18 +52,29 @@ struct disk_req {
 MUST_CHECK int disk_open(int fd, bool read_only, unsigned depth,
 			 struct disk **out);
 
+/* Descriptors of a copy-on-write disk. */
+enum disk_cow_fd {
+	DISK_BASE,	  /* readable, never written */
+	DISK_COW,	  /* locked, checked against the base; also writable */
+	DISK_BASE_DIRECT, /* the base once more, read with O_DIRECT; or -1 */
+	DISK_COW_DIRECT,  /* the COW file, the same */
+	DISK_COW_FDS,
+};
+
 /**
  * disk_open_cow() - take over a base and a copy-on-write file
- * @base_fd:   readable, never written
- * @cow_fd:    readable and writable, locked and checked against the base
+ * @fds:       by enum disk_cow_fd
  * @temporary: nobody will open the file again: flushes need not reach it
  * @depth, @out: as disk_open()
  * @why:       out on error: words to go after "FILE: "
  *
+ * What a guest reads in a row is read ahead past the kernel's cache
+ * (io_stream.h), where both files can be.
+ *
  * Context: reads the header and the bitmap. Return: 0; -ENOMEM; what
  * cow_open() returns. On error the files stay the caller's.
  */
-MUST_CHECK int disk_open_cow(int base_fd, int cow_fd, bool temporary,
+MUST_CHECK int disk_open_cow(const int fds[DISK_COW_FDS], bool temporary,
 			     unsigned depth, struct disk **out,
 			     const char **why);
 

@@ -21,17 +21,27 @@
 
 #include "disco/base.h"
 
-enum io_file { IO_BASE = 0, IO_COW = 1, IO_FILES = 2 };
+/* _DIRECT: the same two, read past the kernel's cache in whole blocks; by
+ * io_ring alone, where it was given them. */
+enum io_file {
+	IO_BASE = 0,
+	IO_COW = 1,
+	IO_FILES = 2,
+	IO_BASE_DIRECT = 2,
+	IO_COW_DIRECT = 3,
+	IO_ALL_FILES = 4,
+};
 enum io_op { IO_READ, IO_WRITE, IO_SYNC, IO_PUNCH };
 
 /* Owned by the caller until done() is called. */
 struct io_req {
 	enum io_op op; /* set by the implementation */
 	enum io_file file;
-	uint64_t offset;   /* bytes; changed while under way */
-	uint64_t bytes;	   /* IO_PUNCH only */
-	struct iovec *iov; /* IO_READ, IO_WRITE; changed while under way */
-	unsigned nr_iov;   /* 1 .. IOV_MAX */
+	uint64_t offset;     /* bytes; changed while under way */
+	uint64_t bytes;	     /* IO_PUNCH only */
+	struct iovec *iov;   /* IO_READ, IO_WRITE; changed while under way */
+	unsigned nr_iov;     /* 1 .. IOV_MAX */
+	struct io_req *next; /* the implementation's, while under way */
 	/* @err: 0, or -errno: nothing or a part was transferred. */
 	void (*done)(struct io_req *r, int err);
 };
@@ -45,9 +55,15 @@ struct block_ops {
 	void (*sync)(struct io *io, struct io_req *r);
 	/* Reads as zeroes afterwards; -EOPNOTSUPP: nothing was done. */
 	void (*punch)(struct io *io, struct io_req *r);
-	/* These bytes will be read soon; may be NULL, may do nothing. */
-	void (*ahead)(struct io *io, enum io_file file, uint64_t offset,
-		      uint64_t bytes);
+	/*
+	 * These bytes, whole blocks, will be read soon. No write or punch of
+	 * them is under way. May be NULL, may do nothing. Return: bytes that
+	 * need not be asked for again; fewer: there is no room now.
+	 */
+	uint64_t (*ahead)(struct io *io, enum io_file file, uint64_t offset,
+			  uint64_t bytes);
+	/* What ahead() was told of is not read soon after all. May be NULL. */
+	void (*ahead_end)(struct io *io);
 	/*
 	 * Somebody waits for the disk to come to rest: what waits for anything
 	 * but the file goes on without it. May be NULL.

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "cowdisk/ring.h"
@@ -11,7 +12,7 @@
 struct io_ring {
 	struct io io; /* event_fd -1: no ring, synchronous */
 	struct ring ring;
-	int fds[IO_FILES];
+	int fds[IO_ALL_FILES];
 };
 
 static struct io_ring *from_io(struct io *io)
@@ -24,7 +25,7 @@ static int ring_start(struct io_ring *g, unsigned depth)
 	static const uint8_t ops[] = { IORING_OP_READV, IORING_OP_WRITEV,
 				       IORING_OP_FSYNC, IORING_OP_FALLOCATE };
 	int err = ring_open(&g->ring, depth, ops, ARRAY_SIZE(ops), g->fds,
-			    IO_FILES);
+			    IO_ALL_FILES);
 
 	if (!err)
 		g->io.event_fd = g->ring.event_fd;
@@ -85,7 +86,8 @@ static int read_cached(struct io_ring *g, struct io_req *r)
 static void ring_read(struct io *io, struct io_req *r)
 {
 	r->op = IO_READ;
-	if (io->event_fd >= 0 && read_cached(from_io(io), r) == 0)
+	if (io->event_fd >= 0 && r->file < IO_FILES &&
+	    read_cached(from_io(io), r) == 0)
 		r->done(r, 0);
 	else
 		start(from_io(io), r, IO_READ);
@@ -114,12 +116,13 @@ static void ring_punch(struct io *io, struct io_req *r)
  */
 #define ASK_MOST MIB(1)
 
-static void ring_ahead(struct io *io, enum io_file file, uint64_t offset,
-		       uint64_t bytes)
+static uint64_t ring_ahead(struct io *io, enum io_file file, uint64_t offset,
+			   uint64_t bytes)
 {
 	if (bytes <= ASK_MOST)
 		(void)posix_fadvise(from_io(io)->fds[file], (off_t)offset,
 				    (off_t)bytes, POSIX_FADV_WILLNEED);
+	return bytes;
 }
 
 static void ring_complete(struct io *io)
@@ -148,7 +151,7 @@ static void ring_destroy(struct io *io)
 
 	if (io->event_fd >= 0)
 		ring_close(&g->ring);
-	for (unsigned i = 0; i < IO_FILES; i++)
+	for (unsigned i = 0; i < IO_ALL_FILES; i++)
 		if (g->fds[i] >= 0)
 			(void)close(g->fds[i]);
 	free(g);
@@ -162,15 +165,14 @@ static const struct block_ops ring_ops = { .read = ring_read,
 					   .complete = ring_complete,
 					   .destroy = ring_destroy };
 
-int io_ring_create(const int fds[IO_FILES], unsigned depth, struct io **out)
+int io_ring_create(const int fds[IO_ALL_FILES], unsigned depth, struct io **out)
 {
 	struct io_ring *g = calloc(1, sizeof(*g));
 
 	if (!g)
 		return -ENOMEM;
 	g->io = (struct io){ .ops = &ring_ops, .event_fd = -1 };
-	for (unsigned i = 0; i < IO_FILES; i++)
-		g->fds[i] = fds[i];
+	memcpy(g->fds, fds, sizeof(g->fds));
 	/* Refused (seccomp, sysctl, old kernel): synchronous from now on. */
 	(void)ring_start(g, depth);
 	*out = &g->io;

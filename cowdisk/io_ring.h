@@ -18,13 +18,13 @@
 
 /**
  * io_ring_create() - take over open files
- * @fds:   IO_BASE, IO_COW; -1 for one that is not used
+ * @fds:   by enum io_file; -1 for one that is not used
  * @depth: requests under way at once, at most; 1 .. 2048
  * @out:   release with io->ops->destroy(), which closes the files
  *
  * Return: 0; -ENOMEM. On error the files stay the caller's.
  */
-MUST_CHECK int io_ring_create(const int fds[IO_FILES], unsigned depth,
+MUST_CHECK int io_ring_create(const int fds[IO_ALL_FILES], unsigned depth,
 			      struct io **out);
 
 #endif

@@ -8,7 +8,7 @@ COWDISK_CACHE	:= cowdisk/cache.c cowdisk/cache_source.c cowdisk/cache_link.c \
 		   cowdisk/cache_hot.c cowdisk/cache_io.c cowdisk/disk_cache.c \
 		   cowdisk/cache_hold.c
 COWDISK_SRCS	+= $(COWDISK_FORMAT) cowdisk/ring.c cowdisk/io_ring.c \
-		   cowdisk/disk.c $(COWDISK_CACHE) cowdisk/dax.c \
+		   cowdisk/io_stream.c cowdisk/disk.c $(COWDISK_CACHE) cowdisk/dax.c \
 		   cowdisk/dax_flush.c cowdisk/dax_cache.c cowdisk/pager.c
 WORKER_SRCS	+= numa/channel.c
 # The agent's end of the buffer cache.

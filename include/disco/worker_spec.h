@@ -39,7 +39,7 @@ enum worker_fd {
 	WORKER_FD_DISK0 = 12, /* disks follow, each with its descriptors */
 };
 
-#define WORKER_MAX_DISK_FDS (2 * VM_MAX_DISKS)
+#define WORKER_MAX_DISK_FDS (4 * VM_MAX_DISKS)
 
 enum worker_disk_kind {
 	WORKER_DISK_RAW = 0,  /* one descriptor */
@@ -54,11 +54,18 @@ struct worker_disk {
 	/* 1: a region of guest memory; the first descriptor is read-only, and
 	 * what the guest writes to a RAW one goes with the VM */
 	uint32_t pmem;
+	uint32_t direct; /* 1: not RAW; both once more, for O_DIRECT reads */
 	char serial[DISK_SERIAL_MAX + 1];
 	uint32_t queues; /* at most DISK_MAX_QUEUES; 0: one a vCPU */
 	uint64_t iops;	 /* requests a second, at most; 0: no limit */
 	uint64_t bps;	 /* bytes a second, the same */
 };
+
+/* How many descriptors it has. */
+static inline unsigned worker_disk_fds(const struct worker_disk *d)
+{
+	return d->kind == WORKER_DISK_RAW ? 1 : d->direct ? 4 : 2;
+}
 
 struct worker_spec {
 	uint64_t magic;

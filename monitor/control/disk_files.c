@@ -181,8 +181,34 @@ static int open_cow(const struct disk_config *disk, const char *vm,
 	return err ? err : cow_file_make(vm, NULL, p, d);
 }
 
+/* Not by its path: it may have none, or another file may be there by now. */
+static int open_direct(int fd)
+{
+	char path[64];
+
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return open(path, O_RDONLY | O_DIRECT | O_CLOEXEC);
+}
+
+/* Return: true: two descriptors more. */
+static bool open_both_direct(const struct cow_pair *p, int fds[2])
+{
+	int base = open_direct(p->base);
+	int cow = base < 0 ? -1 : open_direct(p->cow);
+
+	if (cow < 0) {
+		if (base >= 0)
+			(void)close(base);
+		return false;
+	}
+	fds[0] = base;
+	fds[1] = cow;
+	return true;
+}
+
 int disk_file_open(const struct disk_config *disk, const char *vm, unsigned nr,
-		   struct worker_disk *out, int fds[2], struct diag *d)
+		   struct worker_disk *out, int fds[DISK_FDS_MAX],
+		   struct diag *d)
 {
 	/* What is written to memory needs no file to be forgotten in. */
 	bool forgets = disk->snapshot && disk->pmem;
@@ -207,5 +233,7 @@ int disk_file_open(const struct disk_config *disk, const char *vm, unsigned nr,
 	describe(disk, nr, p.now.bytes, out);
 	fds[0] = p.base;
 	fds[1] = p.cow;
-	return 2;
+	/* A disk that is memory asks for nothing ahead. */
+	out->direct = !disk->pmem && open_both_direct(&p, &fds[2]);
+	return (int)worker_disk_fds(out);
 }

@@ -10,6 +10,8 @@
 #include "disco/diag.h"
 #include "disco/worker_spec.h"
 
+#define DISK_FDS_MAX 4u
+
 /* A file to open, and how to speak of it. */
 struct disk_name {
 	const char *vm; /* NULL: an image command, nobody's disk */
@@ -50,15 +52,16 @@ int disk_fail(const struct disk_name *n, enum exit_status status, int err,
  * @vm:   its VM's name, for messages
  * @nr:   the disk's number in its VM, 0 ..; names it when it has no serial
  * @out:  filled: size, kind, flags, serial; untouched on error
- * @fds:  out, owned by the caller: the disk, or the base and its COW file;
+ * @fds:  out, owned by the caller: the disk; or the base and its COW file, and
+ *        both once more to read them with O_DIRECT, where both can be;
  *        untouched on error
  * @d:    why not: as disk_path_open(), and as cow_pair_open()
  *
  * Context: control process; blocks on the files.
- * Return:  how many descriptors, 1 or 2; -errno of the above.
+ * Return:  how many descriptors, worker_disk_fds(); -errno of the above.
  */
 MUST_CHECK int disk_file_open(const struct disk_config *disk, const char *vm,
-			      unsigned nr, struct worker_disk *out, int fds[2],
-			      struct diag *d);
+			      unsigned nr, struct worker_disk *out,
+			      int fds[DISK_FDS_MAX], struct diag *d);
 
 #endif

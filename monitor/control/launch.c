@@ -204,7 +204,7 @@ unsigned launch_cached(const struct launch *l, unsigned i,
 		if (!vm->disks[k].no_cache &&
 		    (!raw || spec->disks[k].read_only || spec->disks[k].pmem))
 			out[n++] = (struct vm_cached){ .disk = k, .fd = fd };
-		fd += raw ? 1 : 2;
+		fd += (int)worker_disk_fds(&spec->disks[k]);
 	}
 	return n;
 }

@@ -15,7 +15,7 @@
 #include "numa/bind.h"
 
 /* Above every number in use by a worker: what moves there is not in the way. */
-#define HIGH_FD 64
+#define HIGH_FD 128
 
 _Static_assert(SPAWN_MAX_FDS <= HIGH_FD, "moved descriptors do not overlap");
 

@@ -70,7 +70,8 @@ static const struct thread_class classes[] = {
 		     SCMP_SYS(gettid), SCMP_SYS(tgkill), /* kicks, abort() */
 		     SCMP_SYS(lseek), SCMP_SYS(fstat), SCMP_SYS(newfstatat),
 		     SCMP_SYS(clock_gettime), SCMP_SYS(brk), SCMP_SYS(munmap),
-		     SCMP_SYS(madvise), SCMP_SYS(exit), SCMP_SYS(exit_group),
+		     SCMP_SYS(madvise), SCMP_SYS(mincore), /* io_stream.c */
+		     SCMP_SYS(exit), SCMP_SYS(exit_group),
 		     SCMP_SYS(restart_syscall) },
 	  .ioctls = { KVM_IRQ_LINE, KVM_SET_GSI_ROUTING, KVM_IRQFD,
 		      KVM_IOEVENTFD, KVM_SET_USER_MEMORY_REGION,

@@ -72,15 +72,19 @@ static int open_disk(const struct worker_disk *d, unsigned depth, int *fd,
 		     struct disk **out)
 {
 	const char *why = ""; /* control has checked the file: not expected */
-	int base = *fd;
+	int first = *fd;
+	const int fds[DISK_COW_FDS] = {
+		[DISK_BASE] = first,
+		[DISK_COW] = first + 1,
+		[DISK_BASE_DIRECT] = d->direct ? first + 2 : -1,
+		[DISK_COW_DIRECT] = d->direct ? first + 3 : -1,
+	};
 
-	if (d->kind == WORKER_DISK_RAW) {
-		*fd += 1;
-		return disk_open(base, d->read_only, depth, out);
-	}
-	*fd += 2;
-	return disk_open_cow(base, base + 1, d->kind == WORKER_DISK_TEMP, depth,
-			     out, &why);
+	*fd += (int)worker_disk_fds(d);
+	if (d->kind == WORKER_DISK_RAW)
+		return disk_open(first, d->read_only, depth, out);
+	return disk_open_cow(fds, d->kind == WORKER_DISK_TEMP, depth, out,
+			     &why);
 }
 
 /* For each of them. */
@@ -101,7 +105,7 @@ static int open_pmem(const struct worker_disk *d, uint64_t budget, int *fd,
 	int err = 0;
 
 	if (d->kind == WORKER_DISK_RAW) {
-		*fd += 1;
+		*fd += (int)worker_disk_fds(d);
 	} else {
 		src.cow = src.base + 1;
 		err = open_disk(d, DAX_DEPTH, fd, &src.disk);

@@ -54,7 +54,7 @@ static int open_disk(const char *where, bool read_only, int *fd,
 	const struct disk_config cfg = { .path = (char *)where,
 					 .read_only = read_only };
 
-	int fds[2] = { -7, -7 }, n;
+	int fds[DISK_FDS_MAX] = { -7, -7, -7, -7 }, n;
 
 	*d = (struct diag){ .status = ST_OK };
 	n = disk_file_open(&cfg, "vm-0", 3, out, fds, d);
@@ -89,7 +89,7 @@ static void a_file_is_a_disk(void **state)
 					   .bps = 700 };
 	struct diag d = { .status = ST_OK };
 	struct worker_disk out;
-	int fd = -1, fds[2];
+	int fd = -1, fds[DISK_FDS_MAX];
 
 	(void)state;
 	make_file(MIB(3));
@@ -150,6 +150,39 @@ static void rights_are_explained(void **state)
 	refused(path, true, EACCES, "Permission denied");
 }
 
+static bool can_direct(int fd)
+{
+	char name[64];
+
+	(void)snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+	fd = open(name, O_RDONLY | O_DIRECT | O_CLOEXEC);
+	if (fd >= 0)
+		(void)close(fd);
+	return fd >= 0;
+}
+
+/* Two more descriptors of the same files, where they can be read with
+ * O_DIRECT. */
+static void assert_direct(const struct worker_disk *disk, int nr,
+			  const int *fds)
+{
+	bool can = can_direct(fds[0]) && can_direct(fds[1]);
+
+	assert_int_equal(disk->direct, can);
+	assert_int_equal(nr, can ? 4 : 2);
+	for (unsigned i = 0; can && i < 2; i++) {
+		struct stat file, direct;
+
+		assert_int_equal(fstat(fds[i], &file), 0);
+		assert_int_equal(fstat(fds[i + 2], &direct), 0);
+		assert_int_equal(direct.st_dev, file.st_dev);
+		assert_int_equal(direct.st_ino, file.st_ino);
+		assert_int_equal(fcntl(fds[i + 2], F_GETFL) &
+					 (O_ACCMODE | O_DIRECT),
+				 O_RDONLY | O_DIRECT);
+	}
+}
+
 /* Two guests, one base, a COW file each; nobody writes to the base. */
 static void cow_files_share_a_base(void **state)
 {
@@ -157,7 +190,7 @@ static void cow_files_share_a_base(void **state)
 	struct cow_pair p = COW_PAIR_NONE;
 	const struct disk_name base = { NULL, path, true };
 	struct diag d = { .status = ST_OK };
-	int fds[2], more[2], temps[2];
+	int fds[DISK_FDS_MAX], more[DISK_FDS_MAX], temps[DISK_FDS_MAX], n;
 	struct worker_disk out;
 	char file[80];
 
@@ -172,13 +205,15 @@ static void cow_files_share_a_base(void **state)
 	assert_int_equal(cow_base_open(&base, &p, &d), 0);
 	assert_int_equal(cow_file_make(NULL, file, &p, &d), 0);
 	cow_pair_close(&p);
-	assert_int_equal(disk_file_open(&cow, "vm", 0, &out, fds, &d), 2);
+	n = disk_file_open(&cow, "vm", 0, &out, fds, &d);
+	assert_direct(&out, n, fds);
 	assert_int_equal(out.kind, WORKER_DISK_COW);
 	assert_int_equal(out.bytes, MIB(2) + 512);
 	assert_int_equal(out.read_only, 0);
 	assert_int_equal(fcntl(fds[0], F_GETFL) & O_ACCMODE, O_RDONLY);
 	assert_int_equal(fcntl(fds[1], F_GETFL) & O_ACCMODE, O_RDWR);
-	assert_int_equal(disk_file_open(&temp, "vm", 1, &out, temps, &d), 2);
+	n = disk_file_open(&temp, "vm", 1, &out, temps, &d);
+	assert_direct(&out, n, temps);
 	assert_int_equal(out.kind, WORKER_DISK_TEMP);
 	/* The COW file has one user. */
 	assert_int_equal(disk_file_open(&cow, "vm-2", 0, &out, more, &d),
@@ -186,7 +221,7 @@ static void cow_files_share_a_base(void **state)
 	assert_int_equal(d.status, ST_DISK);
 	d.status = ST_OK;
 	assert_int_equal(open_disk(path, false, more, &out, &d), -EBUSY);
-	for (unsigned i = 0; i < 2; i++) {
+	for (int i = 0; i < n; i++) {
 		(void)close(fds[i]);
 		(void)close(temps[i]);
 	}
@@ -204,7 +239,7 @@ static void pmem_disks_only_read_their_base(void **state)
 			   temp = { .path = path, .snapshot = true };
 	struct diag d = { .status = ST_OK };
 	struct worker_disk out;
-	int fds[2], more[2];
+	int fds[DISK_FDS_MAX], more[DISK_FDS_MAX];
 
 	(void)state;
 	make_file(MIB(2) + 512);

@@ -72,8 +72,10 @@ static inline struct bench *make(bool ring)
 	io_fd_init(&b->plain, b->files[0], b->files[1]);
 	under = &b->plain.io;
 	if (ring) {
-		const int fds[] = { fcntl(b->files[0], F_DUPFD_CLOEXEC, 0),
-				    fcntl(b->files[1], F_DUPFD_CLOEXEC, 0) };
+		const int fds[IO_ALL_FILES] = {
+			fcntl(b->files[0], F_DUPFD_CLOEXEC, 0),
+			fcntl(b->files[1], F_DUPFD_CLOEXEC, 0), -1, -1
+		};
 
 		assert_int_equal(io_ring_create(fds, 512, &under), 0);
 	}

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cowdisk/cow.h"
+#include "cowdisk/disk.h"
 #include "tests/unit/support.h"
 
 static inline int cow_temp_file(uint64_t bytes)
@@ -19,6 +20,24 @@ static inline int cow_temp_file(uint64_t bytes)
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(ftruncate(fd, (off_t)bytes), 0);
 	return fd;
+}
+
+/* Once more, to read it with O_DIRECT; -1: its file system cannot. */
+static inline int cow_direct(int fd)
+{
+	char path[64];
+
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return open(path, O_RDONLY | O_DIRECT | O_CLOEXEC);
+}
+
+/* All that a disk is opened with; the two are the disk's then. */
+static inline void cow_disk_fds(int base, int cow, int fds[DISK_COW_FDS])
+{
+	fds[DISK_BASE] = base;
+	fds[DISK_COW] = cow;
+	fds[DISK_BASE_DIRECT] = cow_direct(base);
+	fds[DISK_COW_DIRECT] = cow_direct(cow);
 }
 
 /* An empty COW file for a base of @bytes. */

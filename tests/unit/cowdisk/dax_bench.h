@@ -72,7 +72,8 @@ static inline int dax_dup(int fd)
 static inline struct disk *dax_bench_disk(const struct dax_bench *b)
 {
 	struct rlimit before, none;
-	int base = dax_dup(b->base), cow = dax_dup(b->cow);
+	const int fds[DISK_COW_FDS] = { dax_dup(b->base), dax_dup(b->cow), -1,
+					-1 };
 	const char *why = "";
 	struct disk *d;
 
@@ -81,8 +82,7 @@ static inline struct disk *dax_bench_disk(const struct dax_bench *b)
 	none.rlim_cur = 0; /* no descriptor, no ring */
 	if (!b->ring)
 		assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
-	assert_int_equal(disk_open_cow(base, cow, false, DAX_DEPTH, &d, &why),
-			 0);
+	assert_int_equal(disk_open_cow(fds, false, DAX_DEPTH, &d, &why), 0);
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
 	return d;
 }

@@ -59,13 +59,14 @@ static inline int bench_base(void)
 static inline struct dax *bench_dax(int base, int cow, uint64_t budget)
 {
 	struct dax_source src = { .bytes = BYTES, .base = base, .cow = cow };
+	const int fds[DISK_COW_FDS] = { base, cow, -1, -1 };
 	const char *why = "";
 	struct dax *d;
 
 	if (cow >= 0)
-		assert_int_equal(disk_open_cow(base, cow, false, DAX_DEPTH,
-					       &src.disk, &why),
-				 0);
+		assert_int_equal(
+			disk_open_cow(fds, false, DAX_DEPTH, &src.disk, &why),
+			0);
 	assert_int_equal(dax_create(&src, budget, &d), 0);
 	return d;
 }

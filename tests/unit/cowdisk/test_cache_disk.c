@@ -6,6 +6,7 @@
 // LINK: cowdisk/ring.c
 // LINK: cowdisk/cow_format.c cowdisk/cow_map.c cowdisk/cow.c
 // LINK: cowdisk/cow_flush.c memory/lease.c memory/pmap.c memory/guest_ram.c
+// LINK: cowdisk/io_stream.c
 // LINK: numa/channel.c numa/region.c numa/bind.c -l:liburing.a
 /*
  * Disks over a cache. Random requests to a copy-on-write disk, whose agent
@@ -70,11 +71,11 @@ static struct bench *make(void)
 static void open_cow(struct bench *b)
 {
 	const char *why = "";
+	int fds[DISK_COW_FDS];
 
 	b->cow = cow_temp_cow(b->base, BYTES);
-	assert_int_equal(disk_open_cow(dup_of(b->base), dup_of(b->cow), false,
-				       SLOTS, &b->d, &why),
-			 0);
+	cow_disk_fds(dup_of(b->base), dup_of(b->cow), fds);
+	assert_int_equal(disk_open_cow(fds, false, SLOTS, &b->d, &why), 0);
 }
 
 static int setup(void **state)

@@ -19,6 +19,10 @@ struct bench {
 	uint64_t at;		    /* being read */
 	uint8_t asked[NR_BLOCKS];   /* how often */
 	uint64_t longest[IO_FILES]; /* bytes at once */
+	uint64_t room;		    /* for what is asked for: bytes */
+	unsigned nr_ends;
+	bool hold;
+	struct io_req *held; /* a write that has not ended */
 	int base, cow;
 };
 
@@ -28,16 +32,33 @@ static void nothing(struct io *io, struct io_req *r)
 	r->done(r, 0);
 }
 
-static void asked(struct io *io, enum io_file file, uint64_t offset,
-		  uint64_t bytes)
+static void write_nothing(struct io *io, struct io_req *r)
+{
+	struct bench *b = container_of(io, struct bench, io);
+
+	if (b->hold)
+		b->held = r;
+	else
+		r->done(r, 0);
+}
+
+static void ended(struct io *io)
+{
+	container_of(io, struct bench, io)->nr_ends++;
+}
+
+static uint64_t asked(struct io *io, enum io_file file, uint64_t offset,
+		      uint64_t bytes)
 {
 	struct bench *b = container_of(io, struct bench, io);
 	uint64_t at = offset - (file == IO_COW ? b->layout.data_offset : 0);
 
+	bytes = min_u64(bytes, b->room - b->room % COW_BLOCK_BYTES);
+	b->room -= bytes;
 	assert_int_equal(at % COW_BLOCK_BYTES, 0);
 	assert_int_equal(bytes % COW_BLOCK_BYTES, 0);
 	assert_true(at > b->at);
-	assert_true(at + bytes <= b->at + AT_ONCE + MIB(4));
+	assert_true(at + bytes <= b->at + AT_ONCE + MIB(8));
 	assert_true(at + bytes <= BYTES);
 	b->longest[file] = max_u64(b->longest[file], bytes);
 	for (uint64_t i = at; i < at + bytes; i += COW_BLOCK_BYTES) {
@@ -46,13 +67,15 @@ static void asked(struct io *io, enum io_file file, uint64_t offset,
 			cow_map_has(cow_map(b->c), i / COW_BLOCK_BYTES),
 			file == IO_COW);
 	}
+	return bytes;
 }
 
 static const struct block_ops ops = { .read = nothing,
-				      .write = nothing,
+				      .write = write_nothing,
 				      .sync = nothing,
 				      .punch = nothing,
-				      .ahead = asked };
+				      .ahead = asked,
+				      .ahead_end = ended };
 
 static int setup(void **state)
 {
@@ -65,9 +88,10 @@ static int setup(void **state)
 	assert_int_equal(cow_layout_of(BYTES, &b->layout), 0);
 	io_fd_init(&b->files, b->base, b->cow);
 	assert_int_equal(
-		cow_open(&b->files.io, b->layout.file_bytes, 1, 0, &b->c, &why),
+		cow_open(&b->files.io, b->layout.file_bytes, 2, 0, &b->c, &why),
 		0);
 	b->io = (struct io){ .ops = &ops, .event_fd = -1 };
+	b->room = UINT64_MAX;
 	cow_set_io(b->c, &b->io);
 	*state = b;
 	return 0;
@@ -141,6 +165,19 @@ static void each_piece_once_and_whole(void **state)
 	assert_int_equal(b->longest[IO_COW], KIB(512));
 }
 
+/* What has no room is asked for again, and again. */
+static void what_has_no_room_is_asked_for_later(void **state)
+{
+	struct bench *b = *state;
+
+	overlay(b, KIB(64));
+	for (uint64_t at = 0; at < BYTES; at += AT_ONCE) {
+		b->room = KIB(72); /* more than is read */
+		request(b, DISK_READ, at, min_u64(AT_ONCE, BYTES - at));
+	}
+	assert_int_equal(all_asked_once(b), KIB(256) / COW_BLOCK_BYTES);
+}
+
 static void a_jump_starts_anew(void **state)
 {
 	struct bench *b = *state;
@@ -149,10 +186,39 @@ static void a_jump_starts_anew(void **state)
 	read_all(b, MIB(14));
 	assert_int_equal(all_asked_once(b) * COW_BLOCK_BYTES,
 			 MIB(14) + KIB(256));
+	assert_int_equal(b->nr_ends, 0);
 	memset(b->asked, 0, sizeof(b->asked));
 	read_all(b, MIB(1));
+	assert_int_equal(b->nr_ends, 1);
 	assert_int_equal(all_asked_once(b) * COW_BLOCK_BYTES,
 			 MIB(1) + KIB(256));
+}
+
+/* What is read ahead would be what was there before the write, or half. */
+static void what_is_being_written_is_not_asked_for(void **state)
+{
+	static uint8_t buf[KIB(8)];
+	struct bench *b = *state;
+	struct iovec iov = { buf, sizeof(buf) };
+	struct disk_req w = { .op = DISK_WRITE,
+			      .offset = MIB(2) + KIB(4),
+			      .iov = &iov,
+			      .nr_iov = 1,
+			      .done = done };
+	const uint64_t run = MIB(2) / COW_BLOCK_BYTES;
+
+	overlay(b, KIB(64));
+	b->hold = true;
+	assert_int_equal(cow_submit(b->c, &w), 0);
+	assert_non_null(b->held);
+	read_all(b, 0);
+	/* Its run of 64 KiB is left out, and nothing else. */
+	for (uint64_t i = KIB(256) / COW_BLOCK_BYTES; i < NR_BLOCKS; i++)
+		assert_int_equal(b->asked[i], i < run || i >= run + 16);
+	b->held->done(b->held, 0);
+	memset(b->asked, 0, sizeof(b->asked));
+	read_all(b, 0);
+	assert_int_equal(b->asked[run], 1);
 }
 
 static void scattered_reads_ask_nothing(void **state)
@@ -171,10 +237,15 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(each_piece_once_and_whole,
 						setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			what_has_no_room_is_asked_for_later, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_jump_starts_anew, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(scattered_reads_ask_nothing,
 						setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			what_is_being_written_is_not_asked_for, setup,
+			teardown),
 	};
 
 	return cmocka_run_group_tests_name("cow_ahead", tests, NULL, NULL);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 // LINK: cowdisk/disk.c cowdisk/io.c cowdisk/io_fd.c cowdisk/io_ring.c
 // LINK: cowdisk/cow_format.c cowdisk/cow_map.c cowdisk/cow.c
+// LINK: cowdisk/io_stream.c
 // LINK: cowdisk/cow_flush.c cowdisk/ring.c -l:liburing.a
 /* A copy-on-write disk over real files; with io_uring and without. */
 #include <errno.h>
@@ -33,16 +34,17 @@ static void open_disk(struct bench *b, bool temporary)
 {
 	int base = fcntl(b->base, F_DUPFD_CLOEXEC, 0);
 	int cow = fcntl(b->cow, F_DUPFD_CLOEXEC, 0);
+	int fds[DISK_COW_FDS];
 	struct rlimit before, none;
 	const char *why = "";
 
+	cow_disk_fds(base, cow, fds);
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
 	none = before;
 	none.rlim_cur = 0; /* no descriptor, no ring */
 	if (!b->ring)
 		assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
-	assert_int_equal(disk_open_cow(base, cow, temporary, 8, &b->d, &why),
-			 0);
+	assert_int_equal(disk_open_cow(fds, temporary, 8, &b->d, &why), 0);
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
 }
 
@@ -302,6 +304,55 @@ static void base_is_never_written(void **state)
 	}
 }
 
+/* Out of the kernel's cache, once it is on disk. */
+static void forget(int fd)
+{
+	assert_int_equal(fdatasync(fd), 0);
+	assert_int_equal(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
+}
+
+/*
+ * A disk that is read from front to back, so that what is in its COW file is
+ * read ahead, while it is written to and zeroed: behind, at and before what is
+ * read. Every read has what was written last.
+ */
+static void reads_in_a_row_see_writes(void **state)
+{
+	enum { AT_ONCE = 16 * 1024 };
+	struct bench *b = *state;
+	static char want[BYTES], got[AT_ONCE], block[3 * 512];
+
+	for (unsigned i = 0; i < BYTES; i++)
+		want[i] = base_char(i / 512);
+	for (size_t at = 0; at + AT_ONCE <= BYTES; at += 2 * AT_ONCE) {
+		memset(want + at, 'A' + (int)(at / AT_ONCE % 26), AT_ONCE);
+		assert_int_equal(run(b, DISK_WRITE, at, want + at, AT_ONCE), 0);
+	}
+	srandom(7);
+	for (unsigned round = 0; round < 20; round++) {
+		assert_int_equal(run(b, DISK_FLUSH, 0, NULL, 0), 0);
+		forget(b->cow);
+		for (size_t at = 0; at + AT_ONCE <= BYTES; at += AT_ONCE) {
+			size_t to = (at + (size_t)random() % (BYTES / 4)) %
+				    (BYTES - sizeof(block)) / 512 * 512;
+			bool zero = random() % 4 == 0;
+
+			assert_int_equal(run(b, DISK_READ, at, got, AT_ONCE),
+					 0);
+			assert_memory_equal(got, want + at, AT_ONCE);
+			if (random() % 3)
+				continue;
+			memset(block, zero ? 0 : '0' + (int)(round % 10),
+			       sizeof(block));
+			memcpy(want + to, block, sizeof(block));
+			assert_int_equal(
+				run(b, zero ? DISK_WRITE_ZEROES : DISK_WRITE,
+				    to, block, sizeof(block)),
+				0);
+		}
+	}
+}
+
 #define BOTH(f)                                                                \
 	cmocka_unit_test_setup_teardown(f, setup_ring, teardown),              \
 		cmocka_unit_test_setup_teardown(f, setup_sync, teardown)
@@ -318,6 +369,7 @@ int main(void)
 		BOTH(discard_gives_space_back),
 		BOTH(full_file_system_is_an_error),
 		BOTH(base_is_never_written),
+		BOTH(reads_in_a_row_see_writes),
 	};
 
 	return cmocka_run_group_tests_name("cow_disk", tests, NULL, NULL);

@@ -6,6 +6,7 @@
 // LINK: cowdisk/io_fd.c cowdisk/io_ring.c cowdisk/ring.c cowdisk/cow_format.c
 // LINK: cowdisk/cow_map.c cowdisk/cow.c cowdisk/cow_flush.c
 // LINK: memory/lease.c memory/pmap.c memory/guest_ram.c memory/uffd.c
+// LINK: cowdisk/io_stream.c
 // LINK: numa/channel.c numa/region.c numa/bind.c -l:liburing.a
 /* A region out of a buffer cache, with the kernel's own userfaultfd. */
 #include <errno.h>

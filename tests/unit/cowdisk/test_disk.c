@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 // LINK: cowdisk/disk.c cowdisk/io.c cowdisk/io_fd.c cowdisk/io_ring.c
 // LINK: cowdisk/cow_format.c cowdisk/cow_map.c cowdisk/cow.c
+// LINK: cowdisk/io_stream.c
 // LINK: cowdisk/cow_flush.c cowdisk/ring.c -l:liburing.a
 /* struct disk over a real file; each test with io_uring and without. */
 #include <errno.h>

@@ -3,6 +3,7 @@
 // LINK: monitor/worker/regions.c monitor/worker/cpuid.c memory/guest_ram.c
 // LINK: cowdisk/dax.c cowdisk/dax_flush.c cowdisk/disk.c cowdisk/io.c
 // LINK: cowdisk/io_fd.c cowdisk/io_ring.c cowdisk/cow_format.c
+// LINK: cowdisk/io_stream.c
 // LINK: cowdisk/cow_map.c cowdisk/cow.c cowdisk/cow_flush.c -l:liburing.a
 /* Memory above RAM; KVM is played by an ioctl() of our own. */
 #include <errno.h>

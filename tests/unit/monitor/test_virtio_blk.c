@@ -6,6 +6,7 @@
 // LINK: cowdisk/io.c cowdisk/io_fd.c cowdisk/io_ring.c cowdisk/cow_format.c
 // LINK: cowdisk/cow_map.c cowdisk/cow.c cowdisk/cow_flush.c cowdisk/ring.c
 // LINK: tests/unit/monitor/fake_host.c tests/unit/monitor/guest_driver.c
+// LINK: cowdisk/io_stream.c
 // LINK: tests/unit/monitor/blk_bench.c -l:liburing.a
 /*
  * The block device over a real file: every request type, once with io_uring

@@ -6,6 +6,7 @@
 // LINK: cowdisk/io.c cowdisk/io_fd.c cowdisk/io_ring.c cowdisk/cow_format.c
 // LINK: cowdisk/cow_map.c cowdisk/cow.c cowdisk/cow_flush.c cowdisk/ring.c
 // LINK: tests/unit/monitor/fake_host.c tests/unit/monitor/guest_driver.c
+// LINK: cowdisk/io_stream.c
 // LINK: tests/unit/monitor/blk_bench.c -l:liburing.a
 /* The block device over a copy-on-write disk: what only that one has. */
 #include <fcntl.h>
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 #include "cowdisk/cow_format.h"
+#include "tests/unit/cowdisk/cow_files.h"
 #include "tests/unit/monitor/blk_bench.h"
 
 #define DISCARD	 11u
@@ -35,17 +37,17 @@ static int setup(void **state)
 	struct cow_layout l;
 	struct disk *disk;
 	struct io_fd f;
-	int cow;
+	int fds[DISK_COW_FDS];
 
 	must(b);
 	fake_host_create(&b->h, BLK_RAM);
 	must(cow_layout_of(BYTES, &l) == 0);
 	b->file = blk_temp_file(BYTES);
-	cow = blk_temp_file(l.file_bytes);
-	io_fd_init(&f, b->file, cow);
+	cow_disk_fds(fcntl(b->file, F_DUPFD_CLOEXEC, 0),
+		     blk_temp_file(l.file_bytes), fds);
+	io_fd_init(&f, fds[DISK_BASE], fds[DISK_COW]);
 	must(cow_format(&f.io, &id) == 0);
-	must(disk_open_cow(fcntl(b->file, F_DUPFD_CLOEXEC, 0), cow, false,
-			   VIRTIO_BLK_DEPTH, &disk, &why) == 0);
+	must(disk_open_cow(fds, false, VIRTIO_BLK_DEPTH, &disk, &why) == 0);
 	must(virtio_blk_create(&b->h.host, disk, BYTES, false, "cow", 1,
 			       &b->blk) == 0);
 	driver_attach(&b->d, &b->h, virtio_blk_dev(b->blk));

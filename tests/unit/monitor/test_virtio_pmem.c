@@ -8,6 +8,7 @@
 // LINK: cowdisk/io_fd.c cowdisk/io_ring.c cowdisk/cow_format.c
 // LINK: cowdisk/cow_map.c cowdisk/cow.c cowdisk/cow_flush.c
 // LINK: tests/unit/monitor/fake_host.c tests/unit/monitor/guest_driver.c
+// LINK: cowdisk/io_stream.c
 // LINK: -l:liburing.a
 #include <errno.h>
 
