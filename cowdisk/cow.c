@@ -133,6 +133,7 @@ static bool is_written(const struct cow *c, uint64_t first, uint64_t nr)
 
 #define AHEAD_AFTER KIB(256) /* read in a row: then we believe it */
 #define AHEAD_MOST  MIB(8)
+#define ROW_SLACK   MIB(1) /* requests of a row may come out of order */
 
 static void ask_ahead(struct cow *c, uint64_t to)
 {
@@ -154,12 +155,21 @@ static void ask_ahead(struct cow *c, uint64_t to)
 	c->ahead = min_u64(block_start(b), to);
 }
 
+/* The next one of a row, or one that was overtaken or has overtaken others. */
+static bool in_row(const struct cow *c, uint64_t offset)
+{
+	return offset == c->next_read ||
+	       (c->ahead && offset + ROW_SLACK >= c->next_read &&
+		offset <= c->ahead);
+}
+
 static void jumped(struct cow *c)
 {
 	if (c->ahead && c->io->ops->ahead_end)
 		c->io->ops->ahead_end(c->io);
 	c->in_row = 0;
 	c->ahead = 0;
+	c->next_read = 0;
 }
 
 /*
@@ -172,11 +182,12 @@ static void read_ahead(struct cow *c, uint64_t offset, uint64_t end)
 {
 	uint64_t most, to;
 
-	if (offset != c->next_read)
+	if (!in_row(c, offset))
 		jumped(c);
 	c->in_row += end - offset;
-	c->next_read = end;
+	c->next_read = max_u64(c->next_read, end);
 	most = min_u64(c->in_row, AHEAD_MOST);
+	end = c->next_read;
 	to = min_u64(end + most, c->layout.disk_bytes);
 	if (!c->io->ops->ahead || c->in_row < AHEAD_AFTER ||
 	    c->ahead >= min_u64(end + most / 4 * 3, to))

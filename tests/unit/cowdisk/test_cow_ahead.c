@@ -134,10 +134,15 @@ static void overlay(struct bench *b, uint64_t bytes)
 		request(b, DISK_WRITE, at, bytes);
 }
 
+static void read_all_of(struct bench *b, uint64_t from, uint64_t end)
+{
+	for (uint64_t at = from; at < end; at += AT_ONCE)
+		request(b, DISK_READ, at, min_u64(AT_ONCE, end - at));
+}
+
 static void read_all(struct bench *b, uint64_t from)
 {
-	for (uint64_t at = from; at < BYTES; at += AT_ONCE)
-		request(b, DISK_READ, at, min_u64(AT_ONCE, BYTES - at));
+	read_all_of(b, from, BYTES);
 }
 
 /* Return: the first block that was asked for; all behind it were, once. */
@@ -175,6 +180,21 @@ static void what_has_no_room_is_asked_for_later(void **state)
 		b->room = KIB(72); /* more than is read */
 		request(b, DISK_READ, at, min_u64(AT_ONCE, BYTES - at));
 	}
+	assert_int_equal(all_asked_once(b), KIB(256) / COW_BLOCK_BYTES);
+}
+
+/* Two requests of a row, of which the later one comes first. */
+static void a_row_may_be_out_of_order(void **state)
+{
+	struct bench *b = *state;
+
+	overlay(b, KIB(64));
+	read_all_of(b, 0, MIB(1));
+	for (uint64_t at = MIB(1); at < MIB(16); at += 2 * AT_ONCE) {
+		request(b, DISK_READ, at + AT_ONCE, AT_ONCE);
+		request(b, DISK_READ, at, AT_ONCE);
+	}
+	assert_int_equal(b->nr_ends, 0);
 	assert_int_equal(all_asked_once(b), KIB(256) / COW_BLOCK_BYTES);
 }
 
@@ -239,6 +259,8 @@ int main(void)
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			what_has_no_room_is_asked_for_later, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_row_may_be_out_of_order,
+						setup, teardown),
 		cmocka_unit_test_setup_teardown(a_jump_starts_anew, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(scattered_reads_ask_nothing,
