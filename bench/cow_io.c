@@ -5,12 +5,13 @@
  *
  *	cow_io BASE COW read|write COUNT BYTES STEP OFFSET DEPTH FLUSH [CACHE]
  *
- * CACHE, the path of disco-agent: it keeps a buffer cache, which is empty at
- * first and has room for all of the base. "copy": all of the base is in a
- *buffer cache, and is copied from it; "show": the buffers are guest memory, and
- *runs of CACHE_RUN_MIN whole pages and more are shown there. Request i is of
- *BYTES at (OFFSET + i STEP) mod the disk's size. With FLUSH not 0 each FLUSH
- *requests are waited for, then flushed, as qemu-img does.
+ * CACHE: "copy": all of the base is in a buffer cache, and is copied from it;
+ * "show": the buffers are guest memory, and runs of CACHE_RUN_MIN whole pages
+ * and more are shown there; a path, of disco-agent: it keeps a buffer cache
+ * that is empty at first and has room for all of the base.
+ *
+ * Request i is of BYTES at (OFFSET + i STEP) mod the disk's size. With FLUSH
+ * not 0 each FLUSH requests are waited for, then flushed, as qemu-img does.
  */
 #include <poll.h>
 #include <sys/stat.h>

@@ -249,7 +249,7 @@ static bool ask_ahead(struct cache_io *f, uint64_t first, uint64_t nr)
 }
 
 static uint64_t cache_io_ahead(struct io *io, enum io_file file,
-			       uint64_t offset, uint64_t bytes)
+			       uint64_t offset, uint64_t bytes, uint64_t run)
 {
 	struct cache_io *f = from_io(io);
 
@@ -258,7 +258,7 @@ static uint64_t cache_io_ahead(struct io *io, enum io_file file,
 	    ask_ahead(f, offset / PAGE_BYTES, blocks_of(offset, bytes)))
 		return bytes;
 	if (f->under->ops->ahead)
-		return f->under->ops->ahead(f->under, file, offset, bytes);
+		return f->under->ops->ahead(f->under, file, offset, bytes, run);
 	return bytes;
 }
 

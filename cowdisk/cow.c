@@ -138,16 +138,21 @@ static bool is_written(const struct cow *c, uint64_t first, uint64_t nr)
 static void ask_ahead(struct cow *c, uint64_t to)
 {
 	uint64_t b = block_of(c->ahead), end = block_of(to);
+	const uint64_t nr_blocks = block_of(c->layout.disk_bytes);
 
 	while (b < end) {
-		uint64_t n = cow_map_run(&c->map, b, end - b), taken = n;
+		uint64_t run = cow_map_run(
+			&c->map, b,
+			min_u64(nr_blocks - b, block_of(AHEAD_RUN) + 1));
+		uint64_t n = min_u64(run, end - b), taken = n;
 		bool is = cow_map_has(&c->map, b);
-		uint64_t data = is ? c->layout.data_offset : 0;
 
 		if (!is || !is_written(c, b, n))
 			taken = block_of(c->io->ops->ahead(
 				c->io, is ? IO_COW : IO_BASE,
-				data + block_start(b), n * COW_BLOCK_BYTES));
+				block_start(b) +
+					(is ? c->layout.data_offset : 0),
+				block_start(n), block_start(run)));
 		b += taken;
 		if (taken < n)
 			break;
@@ -160,16 +165,27 @@ static bool in_row(const struct cow *c, uint64_t offset)
 {
 	return offset == c->next_read ||
 	       (c->ahead && offset + ROW_SLACK >= c->next_read &&
-		offset <= c->ahead);
+		offset <= min_u64(c->ahead, c->next_read + ROW_SLACK));
 }
 
-static void jumped(struct cow *c)
+/* What is passed over was asked for in vain. */
+static void count_read(struct cow *c, uint64_t offset, uint64_t end)
 {
-	if (c->ahead && c->io->ops->ahead_end)
-		c->io->ops->ahead_end(c->io);
-	c->in_row = 0;
-	c->ahead = 0;
-	c->next_read = 0;
+	uint64_t gap = 0;
+
+	if (in_row(c, offset)) {
+		if (offset > c->next_read)
+			gap = offset - c->next_read;
+	} else {
+		if (c->io->ops->ahead_end)
+			c->io->ops->ahead_end(c->io);
+		c->row = 0;
+		c->ahead = 0;
+		c->next_read = end;
+	}
+	c->next_read = max_u64(c->next_read, end);
+	c->row = min_u64(c->row + (end - offset), AHEAD_MOST);
+	c->row -= min_u64(c->row, gap);
 }
 
 /*
@@ -180,17 +196,13 @@ static void jumped(struct cow *c)
  */
 static void read_ahead(struct cow *c, uint64_t offset, uint64_t end)
 {
-	uint64_t most, to;
+	uint64_t to;
 
-	if (!in_row(c, offset))
-		jumped(c);
-	c->in_row += end - offset;
-	c->next_read = max_u64(c->next_read, end);
-	most = min_u64(c->in_row, AHEAD_MOST);
+	count_read(c, offset, end);
 	end = c->next_read;
-	to = min_u64(end + most, c->layout.disk_bytes);
-	if (!c->io->ops->ahead || c->in_row < AHEAD_AFTER ||
-	    c->ahead >= min_u64(end + most / 4 * 3, to))
+	to = min_u64(end + c->row, c->layout.disk_bytes);
+	if (!c->io->ops->ahead || c->row < AHEAD_AFTER ||
+	    c->ahead >= min_u64(end + c->row / 4 * 3, to))
 		return;
 	c->ahead = align_down(max_u64(c->ahead, end), COW_BLOCK_BYTES);
 	ask_ahead(c, to);

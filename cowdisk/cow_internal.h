@@ -73,7 +73,7 @@ struct cow {
 	bool waking, wake_again;
 	/* sequential reads, bytes of the disk */
 	uint64_t next_read; /* where the last one ended */
-	uint64_t in_row;    /* bytes read up to there without a jump */
+	uint64_t row;	    /* bytes read up to there; at most AHEAD_MOST */
 	uint64_t ahead;	    /* asked for up to here */
 };
 

@@ -61,8 +61,7 @@ static void use_stream(struct disk *d, const int fds[DISK_COW_FDS],
 	const uint64_t bytes[] = { cow_layout(d->cow)->disk_bytes, cow_bytes };
 	struct io *stream;
 
-	if (fds[DISK_BASE_DIRECT] >= 0 && fds[DISK_COW_DIRECT] >= 0 &&
-	    d->io->event_fd >= 0 &&
+	if (fds[DISK_COW_DIRECT] >= 0 && d->io->event_fd >= 0 &&
 	    io_stream_create(d->io, fds, bytes, &stream) == 0)
 		d->io = stream;
 }

@@ -56,7 +56,7 @@ MUST_CHECK int disk_open(int fd, bool read_only, unsigned depth,
 enum disk_cow_fd {
 	DISK_BASE,	  /* readable, never written */
 	DISK_COW,	  /* locked, checked against the base; also writable */
-	DISK_BASE_DIRECT, /* the base once more, read with O_DIRECT; or -1 */
+	DISK_BASE_DIRECT, /* the base once more, for O_DIRECT; -1: not that */
 	DISK_COW_DIRECT,  /* the COW file, the same */
 	DISK_COW_FDS,
 };
@@ -69,7 +69,7 @@ enum disk_cow_fd {
  * @why:       out on error: words to go after "FILE: "
  *
  * What a guest reads in a row is read ahead past the kernel's cache
- * (io_stream.h), where both files can be.
+ * (io_stream.h), of the files that were given for that.
  *
  * Context: reads the header and the bitmap. Return: 0; -ENOMEM; what
  * cow_open() returns. On error the files stay the caller's.

@@ -108,18 +108,10 @@ static void ring_punch(struct io *io, struct io_req *r)
 	start(from_io(io), r, IO_PUNCH);
 }
 
-/*
- * Longer pieces are left to the kernel: what it reads ahead of its own accord
- * is in large folios, of which the device needs few segments; what it is asked
- * for is in single pages (a file in one piece: 0.30 s instead of 0.42). Across
- * gaps it reads what nobody wants, or gives up: there it is asked.
- */
-#define ASK_MOST MIB(1)
-
 static uint64_t ring_ahead(struct io *io, enum io_file file, uint64_t offset,
-			   uint64_t bytes)
+			   uint64_t bytes, uint64_t run)
 {
-	if (bytes <= ASK_MOST)
+	if (run <= AHEAD_RUN)
 		(void)posix_fadvise(from_io(io)->fds[file], (off_t)offset,
 				    (off_t)bytes, POSIX_FADV_WILLNEED);
 	return bytes;

@@ -16,6 +16,7 @@ struct piece {
 	struct io_req io; /* that reads it */
 	struct iovec iov;
 	struct io_stream *s;
+	uint64_t nr; /* in the order of starts */
 	enum piece_state state;
 	enum io_file file;		       /* IO_BASE, IO_COW */
 	uint64_t offset, bytes;		       /* of it */
@@ -29,10 +30,13 @@ struct io_stream {
 	uint8_t *buffer;
 	uint8_t *files[IO_FILES]; /* never touched, only asked about; or NULL */
 	uint64_t bytes[IO_FILES];
-	uint64_t at[IO_FILES]; /* where the last read of each began */
+	bool direct[IO_FILES]; /* its pieces can be read */
+	uint64_t started;      /* pieces, ever */
+	uint64_t read;	       /* the .nr of the last one that was read from */
 	unsigned nr_used;      /* pieces that are not FREE */
 	unsigned nr_reading;   /* of them: READING or STALE */
-	bool ended;	       /* the guest reads elsewhere */
+	bool touched;	       /* the buffer has memory */
+	unsigned jumps;	       /* since the last piece was started */
 	struct piece pieces[STREAM_PIECES];
 };
 
@@ -51,21 +55,10 @@ static uint64_t end_of(const struct piece *p)
 	return p->offset + p->bytes;
 }
 
-/* The buffer's memory: the next one may be long in coming. */
-static void give_back(struct io_stream *s)
-{
-	(void)madvise(s->buffer, BUFFER_BYTES, MADV_DONTNEED);
-	s->ended = false;
-}
-
 static void set_free(struct piece *p)
 {
-	struct io_stream *s = p->s;
-
 	p->state = FREE;
-	s->nr_used--;
-	if (s->ended && !s->nr_used)
-		give_back(s);
+	p->s->nr_used--;
 }
 
 /* --- what is read --- */
@@ -118,6 +111,7 @@ static void go_on(struct io_stream *s, struct io_req *r)
 			wait_for(p, r);
 			return;
 		}
+		s->read = p->nr;
 		complete = copy_from(p, r);
 		if (r->offset >= end_of(p))
 			set_free(p);
@@ -134,7 +128,6 @@ static void stream_read(struct io *io, struct io_req *r)
 	struct io_stream *s = from_io(io);
 
 	r->op = IO_READ;
-	s->at[r->file] = r->offset;
 	go_on(s, r);
 }
 
@@ -162,7 +155,9 @@ static void start(struct piece *p, enum io_file file, uint64_t offset,
 {
 	struct io_stream *s = p->s;
 
-	s->ended = false;
+	s->touched = true;
+	s->jumps = 0;
+	p->nr = ++s->started;
 	p->state = READING;
 	s->nr_used++;
 	s->nr_reading++;
@@ -181,13 +176,14 @@ static void start(struct piece *p, enum io_file file, uint64_t offset,
 	s->under->ops->read(s->under, &p->io);
 }
 
-/* One that is free, or that the guest has passed by. */
+/* One that is free, or that the guest has passed by: pieces are started in the
+ * order in which they will be read. */
 static struct piece *get_free(struct io_stream *s)
 {
 	for (unsigned i = 0; i < STREAM_PIECES; i++) {
 		struct piece *p = &s->pieces[i];
 
-		if (p->state == READY && end_of(p) <= s->at[p->file])
+		if (p->state == READY && p->nr < s->read)
 			set_free(p);
 		if (p->state == FREE)
 			return p;
@@ -216,34 +212,31 @@ static bool is_cached(const struct io_stream *s, enum io_file file,
 
 /* To the kernel, which does nothing where it has it. */
 static uint64_t leave(struct io_stream *s, enum io_file file, uint64_t offset,
-		      uint64_t bytes)
+		      uint64_t bytes, uint64_t run)
 {
 	if (s->under->ops->ahead)
-		(void)s->under->ops->ahead(s->under, file, offset, bytes);
+		(void)s->under->ops->ahead(s->under, file, offset, bytes, run);
 	return bytes;
 }
 
 static uint64_t stream_ahead(struct io *io, enum io_file file, uint64_t offset,
-			     uint64_t bytes)
+			     uint64_t bytes, uint64_t run)
 {
 	struct io_stream *s = from_io(io);
-	uint64_t done = 0;
+	uint64_t done = 0, n;
 
-	if (bytes > STREAM_RUN_MAX)
-		return leave(s, file, offset, bytes);
-	while (done < bytes) {
-		uint64_t n = min_u64(bytes - done, STREAM_PIECE_BYTES);
-		struct piece *p;
+	if (!s->direct[file] || run < STREAM_RUN_MIN || run > AHEAD_RUN)
+		return leave(s, file, offset, bytes, run);
+	for (; done < bytes; done += n) {
+		struct piece *p = get_free(s);
 
-		if (is_cached(s, file, offset + done, n)) {
-			done += leave(s, file, offset + done, n);
-			continue;
-		}
-		p = get_free(s);
 		if (!p)
 			break;
-		start(p, file, offset + done, n);
-		done += n;
+		n = min_u64(bytes - done, STREAM_PIECE_BYTES);
+		if (is_cached(s, file, offset + done, n))
+			(void)leave(s, file, offset + done, n, run);
+		else
+			start(p, file, offset + done, n);
 	}
 	return done;
 }
@@ -270,11 +263,13 @@ static void stream_ahead_end(struct io *io)
 {
 	struct io_stream *s = from_io(io);
 
-	s->ended = true;
 	drop(s, IO_BASE, 0, UINT64_MAX);
 	drop(s, IO_COW, 0, UINT64_MAX);
-	if (s->ended && !s->nr_used)
-		give_back(s);
+	/* Not at the first one: many rows are short, and the next is near. */
+	if (s->touched && !s->nr_used && ++s->jumps >= STREAM_JUMPS) {
+		(void)madvise(s->buffer, BUFFER_BYTES, MADV_DONTNEED);
+		s->touched = false;
+	}
 	if (s->under->ops->ahead_end)
 		s->under->ops->ahead_end(s->under);
 }
@@ -378,13 +373,15 @@ static int make_buffer(struct io_stream *s)
 	return 0;
 }
 
-static int map_files(struct io_stream *s, const int fds[IO_FILES])
+static int map_files(struct io_stream *s, const int *fds)
 {
 	for (unsigned i = 0; i < IO_FILES; i++) {
 		void *p;
 
 		if (fds[i] < 0)
 			continue;
+		if (s->bytes[i] > STREAM_FILE_MAX)
+			return -EFBIG;
 		p = mmap(NULL, s->bytes[i], PROT_NONE, MAP_SHARED, fds[i], 0);
 		if (p == MAP_FAILED)
 			return -errno;
@@ -393,7 +390,7 @@ static int map_files(struct io_stream *s, const int fds[IO_FILES])
 	return 0;
 }
 
-int io_stream_create(struct io *under, const int fds[IO_FILES],
+int io_stream_create(struct io *under, const int fds[IO_ALL_FILES],
 		     const uint64_t bytes[IO_FILES], struct io **out)
 {
 	struct io_stream *s = calloc(1, sizeof(*s));
@@ -402,6 +399,8 @@ int io_stream_create(struct io *under, const int fds[IO_FILES],
 	if (!s)
 		return -ENOMEM;
 	memcpy(s->bytes, bytes, sizeof(s->bytes));
+	s->direct[IO_BASE] = fds[IO_BASE_DIRECT] >= 0;
+	s->direct[IO_COW] = fds[IO_COW_DIRECT] >= 0;
 	err = make_buffer(s);
 	if (!err)
 		err = map_files(s, fds);

@@ -43,7 +43,7 @@ enum worker_fd {
 
 enum worker_disk_kind {
 	WORKER_DISK_RAW = 0,  /* one descriptor */
-	WORKER_DISK_COW = 1,  /* two: base, read-only, then COW file */
+	WORKER_DISK_COW = 1,  /* base, read-only; COW file; see .direct */
 	WORKER_DISK_TEMP = 2, /* the same; the COW file goes with the VM */
 };
 
@@ -54,7 +54,9 @@ struct worker_disk {
 	/* 1: a region of guest memory; the first descriptor is read-only, and
 	 * what the guest writes to a RAW one goes with the VM */
 	uint32_t pmem;
-	uint32_t direct; /* 1: not RAW; both once more, for O_DIRECT reads */
+	/* Not RAW, not pmem: descriptors more, for reads with O_DIRECT: of the
+	 * COW file (1), and of the base (2) */
+	uint32_t direct;
 	char serial[DISK_SERIAL_MAX + 1];
 	uint32_t queues; /* at most DISK_MAX_QUEUES; 0: one a vCPU */
 	uint64_t iops;	 /* requests a second, at most; 0: no limit */
@@ -64,7 +66,7 @@ struct worker_disk {
 /* How many descriptors it has. */
 static inline unsigned worker_disk_fds(const struct worker_disk *d)
 {
-	return d->kind == WORKER_DISK_RAW ? 1 : d->direct ? 4 : 2;
+	return d->kind == WORKER_DISK_RAW ? 1 : 2 + d->direct;
 }
 
 struct worker_spec {

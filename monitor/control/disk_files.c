@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -181,29 +182,44 @@ static int open_cow(const struct disk_config *disk, const char *vm,
 	return err ? err : cow_file_make(vm, NULL, p, d);
 }
 
-/* Not by its path: it may have none, or another file may be there by now. */
+/*
+ * Not by its path: it may have none, or another file may be there by now. Not
+ * when descriptors become few: a disk is as good without.
+ */
 static int open_direct(int fd)
 {
+	struct rlimit lim;
 	char path[64];
+	int direct;
 
 	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	return open(path, O_RDONLY | O_DIRECT | O_CLOEXEC);
+	direct = open(path, O_RDONLY | O_DIRECT | O_CLOEXEC);
+	if (direct < 0 || getrlimit(RLIMIT_NOFILE, &lim) < 0 ||
+	    (rlim_t)direct < lim.rlim_cur / 2)
+		return direct;
+	(void)close(direct);
+	return -1;
 }
 
-/* Return: true: two descriptors more. */
-static bool open_both_direct(const struct cow_pair *p, int fds[2])
+/* Does nobody else, another VM of this run among them, have it locked? */
+static bool is_alone(int fd)
 {
-	int base = open_direct(p->base);
-	int cow = base < 0 ? -1 : open_direct(p->cow);
+	struct flock fl = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 
-	if (cow < 0) {
-		if (base >= 0)
-			(void)close(base);
-		return false;
-	}
-	fds[0] = base;
-	fds[1] = cow;
-	return true;
+	return fcntl(fd, F_OFD_GETLK, &fl) == 0 && fl.l_type == F_UNLCK;
+}
+
+/*
+ * What is read with O_DIRECT is in no cache: a base that others read as well is
+ * not. Return: how many descriptors more.
+ */
+static uint32_t open_for_direct(const struct cow_pair *p, int fds[2])
+{
+	fds[0] = open_direct(p->cow);
+	if (fds[0] < 0)
+		return 0;
+	fds[1] = is_alone(p->base) ? open_direct(p->base) : -1;
+	return fds[1] < 0 ? 1 : 2;
 }
 
 int disk_file_open(const struct disk_config *disk, const char *vm, unsigned nr,
@@ -234,6 +250,6 @@ int disk_file_open(const struct disk_config *disk, const char *vm, unsigned nr,
 	fds[0] = p.base;
 	fds[1] = p.cow;
 	/* A disk that is memory asks for nothing ahead. */
-	out->direct = !disk->pmem && open_both_direct(&p, &fds[2]);
+	out->direct = disk->pmem ? 0 : open_for_direct(&p, &fds[2]);
 	return (int)worker_disk_fds(out);
 }

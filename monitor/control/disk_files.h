@@ -53,8 +53,8 @@ int disk_fail(const struct disk_name *n, enum exit_status status, int err,
  * @nr:   the disk's number in its VM, 0 ..; names it when it has no serial
  * @out:  filled: size, kind, flags, serial; untouched on error
  * @fds:  out, owned by the caller: the disk; or the base and its COW file, and
- *        both once more to read them with O_DIRECT, where both can be;
- *        untouched on error
+ *        to read them with O_DIRECT, where that is possible, the COW file once
+ *        more, and the base, if nobody else has it now; untouched on error
  * @d:    why not: as disk_path_open(), and as cow_pair_open()
  *
  * Context: control process; blocks on the files.

@@ -18,7 +18,7 @@ struct launch_vm {
 	unsigned nr_open; /* of files.disks */
 };
 
-/* Up to four descriptors a VM, two a disk; 1024 is not enough for all. */
+/* Up to four descriptors a VM, and a disk; 1024 is not enough for all. */
 void launch_allow_descriptors(void)
 {
 	struct rlimit lim;

@@ -76,8 +76,8 @@ static int open_disk(const struct worker_disk *d, unsigned depth, int *fd,
 	const int fds[DISK_COW_FDS] = {
 		[DISK_BASE] = first,
 		[DISK_COW] = first + 1,
-		[DISK_BASE_DIRECT] = d->direct ? first + 2 : -1,
-		[DISK_COW_DIRECT] = d->direct ? first + 3 : -1,
+		[DISK_COW_DIRECT] = d->direct > 0 ? first + 2 : -1,
+		[DISK_BASE_DIRECT] = d->direct > 1 ? first + 3 : -1,
 	};
 
 	*fd += (int)worker_disk_fds(d);

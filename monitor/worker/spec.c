@@ -17,6 +17,19 @@ static bool boot_sane(const struct boot_layout *b)
 	return b->entry_kind == BOOT_LINUX64 || b->entry_kind == BOOT_PVH;
 }
 
+static bool disk_sane(const struct worker_disk *d)
+{
+	if (!terminated(d->serial, sizeof(d->serial)) ||
+	    d->kind > WORKER_DISK_TEMP ||
+	    (d->pmem && d->kind == WORKER_DISK_TEMP))
+		return false;
+	if (d->direct > 2 ||
+	    (d->direct && (d->pmem || d->kind == WORKER_DISK_RAW)))
+		return false;
+	return d->queues <= DISK_MAX_QUEUES && d->iops <= DISK_MAX_IOPS &&
+	       d->bps <= DISK_MAX_BPS;
+}
+
 static bool sane(const struct worker_spec *s)
 {
 	if (!terminated(s->name, sizeof(s->name)) ||
@@ -29,14 +42,7 @@ static bool sane(const struct worker_spec *s)
 	    s->ram_bytes % PAGE_BYTES)
 		return false;
 	for (uint32_t i = 0; i < s->nr_disks; i++)
-		if (!terminated(s->disks[i].serial,
-				sizeof(s->disks[i].serial)) ||
-		    s->disks[i].kind > WORKER_DISK_TEMP ||
-		    (s->disks[i].pmem &&
-		     s->disks[i].kind == WORKER_DISK_TEMP) ||
-		    s->disks[i].queues > DISK_MAX_QUEUES ||
-		    s->disks[i].iops > DISK_MAX_IOPS ||
-		    s->disks[i].bps > DISK_MAX_BPS)
+		if (!disk_sane(&s->disks[i]))
 			return false;
 	return boot_sane(&s->boot);
 }

@@ -77,13 +77,15 @@ static void f_sync(struct io *io, struct io_req *r)
 	r->done(r, 0);
 }
 
-static void f_ahead(struct io *io, enum io_file file, uint64_t offset,
-		    uint64_t bytes)
+static uint64_t f_ahead(struct io *io, enum io_file file, uint64_t offset,
+			uint64_t bytes, uint64_t run)
 {
 	const struct fake *f = container_of(io, struct fake, io);
 
 	must(range_fits(offset, bytes,
 			file == IO_COW ? f->file_bytes : f->disk_bytes));
+	must(run >= bytes);
+	return bytes;
 }
 
 static void f_nothing(struct io *io)

@@ -9,7 +9,7 @@
 // LINK: cowdisk/io.c cowdisk/io_fd.c cowdisk/io_ring.c cowdisk/cow_format.c
 // LINK: cowdisk/cow_map.c cowdisk/cow.c cowdisk/cow_flush.c cowdisk/ring.c
 // LINK: tests/unit/monitor/fake_host.c tests/unit/monitor/guest_driver.c
-// LINK: -l:liburing.a
+// LINK: cowdisk/io_stream.c -l:liburing.a
 /*
  * A guest that does what it likes to an entropy device, a console, a disk and a
  * balloon: the input is a program of register accesses, writes to its memory

@@ -129,8 +129,8 @@ direct_fs()
 {
 	modprobe -qa loop ext4 ||
 		modprobe -qa -d build/kernels/lab/modules loop ext4
-	truncate -s 192M "$WORK/fs" && mke2fs -q -F -t ext4 "$WORK/fs" &&
-		mkdir -p "$1" && mount -o loop "$WORK/fs" "$1"
+	truncate -s 512M "$WORK/fs" && mke2fs -q -F -t ext4 "$WORK/fs" &&
+		mkdir -p "$1" && mount -o loop,discard "$WORK/fs" "$1"
 }
 
 # cached_mib FILE - what the kernel has of it in its cache
@@ -151,7 +151,11 @@ t_cow_disk_read_in_a_row()
 		"${DISCO%/*}/bench/cow_io" "$dir/base" "$dir/a.cow" write 256 \
 			65536 131072 0 8 0 >/dev/null &&
 		"$DISCO" image export "$dir/base" "$dir/a.cow" "$dir/want" ||
-		fail 'no disk' || return 1
+		{
+			umount "$dir"
+			fail 'no disk'
+			return 1
+		}
 	want=$(md5sum <"$dir/want")
 	rm "$dir/want"
 	sync && echo 3 >/proc/sys/vm/drop_caches

@@ -90,7 +90,8 @@ static void full_ring(void **state)
 	struct bench *b = *state;
 
 	for (unsigned i = 0; i < CACHE_LINK_SLOTS; i++)
-		b->io->ops->ahead(b->io, IO_BASE, BLK(i), PAGE_BYTES);
+		b->io->ops->ahead(b->io, IO_BASE, BLK(i), PAGE_BYTES,
+				  PAGE_BYTES);
 	assert_int_equal(stats(b).asked, CACHE_LINK_SLOTS);
 	assert_int_equal(stats(b).depth, CACHE_LINK_SLOTS);
 	direct(b, BLK(500), PAGE_BYTES);
@@ -148,7 +149,8 @@ static void broken_index_of_requests(void **state)
 
 	miss(b, &m[0], 1);
 	for (unsigned i = 1; i < CACHE_LINK_SLOTS; i++)
-		b->io->ops->ahead(b->io, IO_BASE, BLK(i), PAGE_BYTES);
+		b->io->ops->ahead(b->io, IO_BASE, BLK(i), PAGE_BYTES,
+				  PAGE_BYTES);
 	atomic_store(word(b, CACHE_LINK_READER_OFF), 77777);
 	direct(b, BLK(300), PAGE_BYTES);
 	assert_lost(b, &m[0]);

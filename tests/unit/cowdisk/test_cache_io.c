@@ -333,7 +333,7 @@ static void ahead_asks_for_what_is_absent(void **state)
 
 	agent_fill(&b->near, 3, 2);
 	agent_fill(&b->far, 9, 1);
-	b->io->ops->ahead(b->io, IO_BASE, BLK(1) + 1, BLK(10));
+	b->io->ops->ahead(b->io, IO_BASE, BLK(1) + 1, BLK(10), BLK(10));
 	for (unsigned i = 0; i < 3; i++) {
 		const unsigned first[] = { 1, 5, 10 }, nr[] = { 2, 4, 2 };
 
@@ -344,10 +344,10 @@ static void ahead_asks_for_what_is_absent(void **state)
 		assert_int_equal(q.nr, nr[i]);
 	}
 	assert_false(agent_recv(&b->link, &q));
-	b->io->ops->ahead(b->io, IO_COW, BLK(1), BLK(10));
-	b->io->ops->ahead(b->io, IO_BASE, BYTES - 512, 1024);
+	b->io->ops->ahead(b->io, IO_COW, BLK(1), BLK(10), BLK(10));
+	b->io->ops->ahead(b->io, IO_BASE, BYTES - 512, 1024, 1024);
 	cache_unlink(b->c);
-	b->io->ops->ahead(b->io, IO_BASE, BLK(1), BLK(10));
+	b->io->ops->ahead(b->io, IO_BASE, BLK(1), BLK(10), BLK(10));
 	assert_int_equal(stats(b).asked, 3);
 }
 

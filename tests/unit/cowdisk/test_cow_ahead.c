@@ -20,6 +20,7 @@ struct bench {
 	uint8_t asked[NR_BLOCKS];   /* how often */
 	uint64_t longest[IO_FILES]; /* bytes at once */
 	uint64_t room;		    /* for what is asked for: bytes */
+	uint64_t longest_run;
 	unsigned nr_ends;
 	bool hold;
 	struct io_req *held; /* a write that has not ended */
@@ -48,11 +49,13 @@ static void ended(struct io *io)
 }
 
 static uint64_t asked(struct io *io, enum io_file file, uint64_t offset,
-		      uint64_t bytes)
+		      uint64_t bytes, uint64_t run)
 {
 	struct bench *b = container_of(io, struct bench, io);
 	uint64_t at = offset - (file == IO_COW ? b->layout.data_offset : 0);
 
+	assert_true(run >= bytes && run <= AHEAD_RUN + COW_BLOCK_BYTES);
+	b->longest_run = max_u64(b->longest_run, run);
 	bytes = min_u64(bytes, b->room - b->room % COW_BLOCK_BYTES);
 	b->room -= bytes;
 	assert_int_equal(at % COW_BLOCK_BYTES, 0);
@@ -189,6 +192,7 @@ static void a_row_may_be_out_of_order(void **state)
 	struct bench *b = *state;
 
 	overlay(b, KIB(64));
+	b->nr_ends = 0;
 	read_all_of(b, 0, MIB(1));
 	for (uint64_t at = MIB(1); at < MIB(16); at += 2 * AT_ONCE) {
 		request(b, DISK_READ, at + AT_ONCE, AT_ONCE);
@@ -206,12 +210,41 @@ static void a_jump_starts_anew(void **state)
 	read_all(b, MIB(14));
 	assert_int_equal(all_asked_once(b) * COW_BLOCK_BYTES,
 			 MIB(14) + KIB(256));
-	assert_int_equal(b->nr_ends, 0);
 	memset(b->asked, 0, sizeof(b->asked));
+	b->nr_ends = 0;
 	read_all(b, MIB(1));
 	assert_int_equal(b->nr_ends, 1);
 	assert_int_equal(all_asked_once(b) * COW_BLOCK_BYTES,
 			 MIB(1) + KIB(256));
+}
+
+/* Reads that hop forward are asked ahead for less and less, then not at all. */
+static void hops_are_no_row(void **state)
+{
+	struct bench *b = *state;
+	uint64_t sum = 0;
+
+	overlay(b, KIB(64));
+	read_all_of(b, 0, MIB(2));
+	memset(b->asked, 0, sizeof(b->asked));
+	for (uint64_t at = MIB(2) + KIB(512); at < MIB(16); at += KIB(512))
+		request(b, DISK_READ, at, KIB(4));
+	for (uint64_t i = 0; i < NR_BLOCKS; i++)
+		sum += b->asked[i];
+	assert_true(sum * COW_BLOCK_BYTES <= MIB(2));
+}
+
+/* How long a run is does not depend on how much of it is asked for. */
+static void runs_are_told_whole(void **state)
+{
+	struct bench *b = *state;
+
+	request(b, DISK_WRITE, 0, MIB(1));
+	read_all_of(b, 0, KIB(320));
+	assert_int_equal(b->longest[IO_COW], KIB(256));
+	assert_int_equal(b->longest_run, MIB(1) - KIB(256));
+	read_all_of(b, KIB(320), MIB(1));
+	assert_int_equal(b->longest_run, AHEAD_RUN + COW_BLOCK_BYTES);
 }
 
 /* What is read ahead would be what was there before the write, or half. */
@@ -262,6 +295,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_row_may_be_out_of_order,
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(a_jump_starts_anew, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(hops_are_no_row, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(runs_are_told_whole, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(scattered_reads_ask_nothing,
 						setup, teardown),

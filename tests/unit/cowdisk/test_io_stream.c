@@ -119,10 +119,11 @@ static void f_punch(struct io *io, struct io_req *r)
 }
 
 static uint64_t f_ahead(struct io *io, enum io_file file, uint64_t offset,
-			uint64_t bytes)
+			uint64_t bytes, uint64_t run)
 {
 	(void)file;
 	(void)offset;
+	assert_true(run >= bytes);
 	container_of(io, struct bench, io)->left += bytes;
 	return bytes;
 }
@@ -326,7 +327,8 @@ static void begin(struct guest *g, enum io_op op, uint64_t offset,
 
 static uint64_t ask(struct bench *b, uint64_t offset, uint64_t bytes)
 {
-	return b->stream->ops->ahead(b->stream, IO_COW, offset, bytes);
+	return b->stream->ops->ahead(b->stream, IO_COW, offset, bytes,
+				     max_u64(bytes, STREAM_RUN_MIN));
 }
 
 static int always_ready(void)
@@ -341,7 +343,7 @@ static int always_ready(void)
 static void make_stream(struct bench *b, int fd)
 {
 	const uint64_t bytes[IO_FILES] = { BYTES, BYTES };
-	const int fds[IO_FILES] = { -1, fd };
+	const int fds[IO_ALL_FILES] = { -1, fd, 99, 99 }; /* never used */
 
 	b->io = (struct io){ .ops = &file_ops, .event_fd = always_ready() };
 	assert_int_equal(io_stream_create(&b->io, fds, bytes, &b->stream), 0);
@@ -421,7 +423,7 @@ static void files_are_told_apart(void **state)
 	struct bench *b = *state;
 	struct guest *g = b->guests;
 
-	b->stream->ops->ahead(b->stream, IO_BASE, 0, KIB(64));
+	b->stream->ops->ahead(b->stream, IO_BASE, 0, KIB(64), KIB(64));
 	assert_int_equal(b->under[0].r->file, IO_BASE_DIRECT);
 	ask(b, KIB(64), KIB(64));
 	assert_int_equal(b->under[1].r->file, IO_COW_DIRECT);
@@ -475,15 +477,51 @@ static void one_that_fails_is_read_from_the_file(void **state)
 	assert_int_equal(b->nr_file_reads, 2);
 }
 
-static void long_runs_are_left_and_room_is_bounded(void **state)
+/* The kernel reads long ones well, and short ones would take all the room. */
+static void runs_that_do_not_fit_are_left(void **state)
+{
+	struct bench *b = *state;
+	const struct block_ops *ops = b->stream->ops;
+
+	assert_int_equal(
+		ops->ahead(b->stream, IO_COW, 0, KIB(64), AHEAD_RUN + KIB(4)),
+		KIB(64));
+	assert_int_equal(ops->ahead(b->stream, IO_COW, MIB(1), KIB(4),
+				    STREAM_RUN_MIN - KIB(4)),
+			 KIB(4));
+	assert_int_equal(b->nr_direct, 0);
+	assert_int_equal(b->left, KIB(68));
+	assert_int_equal(ops->ahead(b->stream, IO_COW, 0, KIB(64), AHEAD_RUN),
+			 KIB(64));
+	assert_int_equal(b->nr_direct, 1);
+	end_all(b);
+}
+
+/* A base that others use. */
+static void a_file_that_was_not_given_is_left(void **state)
+{
+	const uint64_t bytes[IO_FILES] = { BYTES, BYTES };
+	const int fds[IO_ALL_FILES] = { -1, -1, -1, 99 };
+	struct bench *b = *state;
+
+	b->stream->ops->destroy(b->stream);
+	b->io.event_fd = always_ready();
+	assert_int_equal(io_stream_create(&b->io, fds, bytes, &b->stream), 0);
+	b->stream->ops->ahead(b->stream, IO_BASE, 0, KIB(64), KIB(64));
+	assert_int_equal(b->nr_direct, 0);
+	assert_int_equal(b->left, KIB(64));
+	ask(b, 0, KIB(64));
+	assert_int_equal(b->nr_direct, 1);
+	end_all(b);
+}
+
+static void room_is_bounded(void **state)
 {
 	struct bench *b = *state;
 
-	ask(b, 0, STREAM_RUN_MAX + KIB(4));
-	assert_int_equal(b->nr_direct, 0);
-	assert_int_equal(b->left, STREAM_RUN_MAX + KIB(4));
 	for (unsigned i = 0; i < STREAM_PIECES; i++)
-		ask(b, i * (uint64_t)KIB(64), KIB(64));
+		assert_int_equal(ask(b, i * (uint64_t)KIB(64), KIB(64)),
+				 KIB(64));
 	assert_int_equal(b->nr_direct, STREAM_PIECES);
 	assert_int_equal(ask(b, MIB(7), KIB(100)), 0);
 	end_all(b);
@@ -491,7 +529,37 @@ static void long_runs_are_left_and_room_is_bounded(void **state)
 	begin(&b->guests[0], IO_READ, KIB(64), KIB(4));
 	assert_int_equal(ask(b, MIB(7), KIB(100)), KIB(64));
 	assert_int_equal(b->nr_direct, STREAM_PIECES + 1);
+	assert_int_equal(b->left, 0);
 	end_all(b);
+}
+
+/* Pages of the buffer that have memory. */
+static unsigned resident(void *buffer)
+{
+	unsigned char pages[STREAM_PIECES * STREAM_PIECE_BYTES / PAGE_BYTES];
+	unsigned n = 0;
+
+	assert_int_equal(mincore(buffer, sizeof(pages) * PAGE_BYTES, pages), 0);
+	for (size_t i = 0; i < sizeof(pages); i++)
+		n += pages[i] & 1;
+	return n;
+}
+
+static void memory_goes_back_after_some_jumps(void **state)
+{
+	struct bench *b = *state;
+	void *buffer;
+
+	for (unsigned i = 0; i < STREAM_PIECES; i++)
+		ask(b, i * (uint64_t)KIB(64), KIB(64));
+	buffer = b->under[0].r->iov->iov_base;
+	end_all(b);
+	assert_int_equal(resident(buffer), MIB(4) / PAGE_BYTES);
+	for (unsigned i = 1; i < STREAM_JUMPS; i++)
+		b->stream->ops->ahead_end(b->stream);
+	assert_int_equal(resident(buffer), MIB(4) / PAGE_BYTES);
+	b->stream->ops->ahead_end(b->stream);
+	assert_int_equal(resident(buffer), 0);
 }
 
 static void a_jump_ends_it(void **state)
@@ -601,7 +669,10 @@ int main(void)
 		TEST(files_are_told_apart),
 		TEST(a_write_makes_it_stale),
 		TEST(one_that_fails_is_read_from_the_file),
-		TEST(long_runs_are_left_and_room_is_bounded),
+		TEST(runs_that_do_not_fit_are_left),
+		TEST(a_file_that_was_not_given_is_left),
+		TEST(room_is_bounded),
+		TEST(memory_goes_back_after_some_jumps),
 		TEST(a_jump_ends_it),
 		TEST(what_is_cached_is_left_alone),
 		TEST(destroying_waits_for_reads),

@@ -450,6 +450,21 @@ static void io_direct(void)
 	check(fdatasync(disk_fd) == 0, 32);
 }
 
+/* What is read ahead: is it cached, and its memory goes back. */
+static void io_stream_work(void)
+{
+	unsigned char page;
+	void *m = mmap(NULL, 4096, PROT_NONE, MAP_SHARED, disk_fd, 0);
+
+	check(m != MAP_FAILED, 34);
+	check(mincore(m, 4096, &page) == 0, 35);
+	check(munmap(m, 4096) == 0, 36);
+	m = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	check(m != MAP_FAILED, 37);
+	check(madvise(m, 4096, MADV_DONTNEED) == 0, 38);
+}
+
 /* Apart from what test_agent_links.c has the agent do. */
 static void agent_work(void)
 {
@@ -502,6 +517,8 @@ static void needed_calls_work(void **state)
 	assert_int_equal(in_child(SANDBOX_VCPU, common_work), 0);
 	assert_int_equal(in_child(SANDBOX_IO, common_work), 0);
 	assert_int_equal(in_child(SANDBOX_IO, io_direct), 0);
+	assert_int_equal(ftruncate(disk_fd, 4096), 0);
+	assert_int_equal(in_child(SANDBOX_IO, io_stream_work), 0);
 }
 
 static void io_calls_work(void **state)

@@ -126,6 +126,27 @@ static void pmem_disks(void **state)
 	assert_int_equal(load(), 0);
 }
 
+static int load_disk(uint32_t kind, uint32_t pmem, uint32_t direct)
+{
+	(void)setup(NULL);
+	good.disks[0].kind = kind;
+	good.disks[0].pmem = pmem;
+	good.disks[0].direct = direct;
+	return load();
+}
+
+/* Descriptors for O_DIRECT, of what has a COW file and is no memory. */
+static void direct_disks(void **state)
+{
+	(void)state;
+	assert_int_equal(load_disk(WORKER_DISK_COW, 0, 2), 0);
+	assert_int_equal(out.disks[0].direct, 2);
+	assert_int_equal(load_disk(WORKER_DISK_TEMP, 0, 1), 0);
+	assert_int_equal(load_disk(WORKER_DISK_COW, 0, 3), -EINVAL);
+	assert_int_equal(load_disk(WORKER_DISK_RAW, 0, 1), -EINVAL);
+	assert_int_equal(load_disk(WORKER_DISK_COW, 1, 1), -EINVAL);
+}
+
 static void memory(void **state)
 {
 	(void)state;
@@ -153,7 +174,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(good_one),   T(of_another_build), T(strings_without_end),
 		T(counts),     T(memory),	    T(boot),
-		T(pmem_disks),
+		T(pmem_disks), T(direct_disks),
 	};
 
 	return cmocka_run_group_tests_name("spec", tests, NULL, NULL);
