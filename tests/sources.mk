@@ -176,7 +176,8 @@ SOAK_ENV := MOVE_ROUNDS BALANCE_STOCK CACHE_MIB CACHE_WRITES KILLS KILL_SEED KIL
 soak: $(B)/bench/channel $(LEASE_STRESS)
 	$(Q)end=$$(($$(date +%s) + $(SOAK_SECONDS))); round=0; \
 	while [ "$$(date +%s)" -lt "$$end" ]; do \
-		MOVE_ROUNDS=10 BALANCE_STOCK=1 CACHE_MIB=1024 CACHE_WRITES=13 \
+		LAB_TIMEOUT=15000 MOVE_ROUNDS=10 BALANCE_STOCK=1 \
+			CACHE_MIB=1024 CACHE_WRITES=13 \
 			KILLS=300 KILL_SEED=$$round KILL_GUESTS=4 FIO_SECONDS=600 \
 			$(MAKE) --no-print-directory check LAB_TESTS="tests/lab/labs \
 			$(SOAK_ENV:%=--env %) --timeout 14400" || exit; \

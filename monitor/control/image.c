@@ -97,6 +97,11 @@ int image_main(int argc, char **argv, struct diag *d)
 				 "unknown command '%.64s'; see 'disco image "
 				 "--help'",
 				 argv[1]);
+	if (argc > 2 && strcmp(argv[2], "--help") == 0) {
+		printf("Usage: disco image %s %s - %s\n", s->name, s->usage,
+		       s->help);
+		return ST_OK;
+	}
 	err = parse(s, argc - 2, argv + 2, &a, d);
 	return err ? err : s->run(&a, d);
 }
