@@ -236,8 +236,12 @@ void fake_worker_obey(const struct worker_request *req)
 static void serve_one(void)
 {
 	struct worker_request req;
-	ssize_t n = recv(WORKER_FD_CONTROL, &req, sizeof(req), 0);
+	ssize_t n;
 
+	/* Reset: control died with our words unread. Its own come next. */
+	do
+		n = recv(WORKER_FD_CONTROL, &req, sizeof(req), 0);
+	while (n < 0 && errno == ECONNRESET);
 	if (figures)
 		figures_count(&figures->vcpus[0].exits[FIGURES_MMIO], 1);
 	if (n == sizeof(req)) {
