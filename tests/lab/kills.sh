@@ -74,10 +74,12 @@ kill_two()
 }
 
 # kill_some FIRST LAST - guests kFIRST to kLAST run at once, and are killed one
-# after the other; then each disk is looked at
+# after the other; then each disk is looked at. They have a monitor of their
+# own: one whose agents die every few seconds soon starts them a minute later.
 kill_some()
 {
 	local n
+	start_monitor --balance=off || return 1
 	for ((n = $1; n <= $2; n++)); do
 		"$DISCO" image create "$WORK/base" "$WORK/direct/k$n.cow" &&
 			start_acking "k$n" "$WORK/direct/k$n.cow" || return 1
@@ -89,6 +91,7 @@ kill_some()
 		kill_two "$n" || return 1
 	done
 	sleep 0.3
+	stop_monitor || return 1
 	for ((n = $1; n <= $2; n++)); do
 		grep -q WRONG "$WORK/console-k$n" && fail "its base changed" &&
 			return 1
@@ -106,7 +109,6 @@ t_workers_and_agents_killed()
 	direct_fs "$WORK/direct" || fail 'no file system' || return 1
 	make_base "$WORK/direct/base" && ln -sf direct/base "$WORK/base"
 	base=$(sha256sum <"$WORK/base")
-	start_monitor --balance=off || return 1
 	for ((n = 1; n <= guests; n += KILL_GUESTS)); do
 		last=$((n + KILL_GUESTS - 1 < guests ?
 			n + KILL_GUESTS - 1 : guests))
@@ -117,7 +119,7 @@ t_workers_and_agents_killed()
 		fail "the base was written" || return 1
 	echo "# seed $KILL_SEED: $guests times all agents killed, $guests" \
 		"workers; $ACKED acknowledged files, 0 lost"
-	stop_monitor && rm "$WORK/base" && umount "$WORK/direct"
+	rm "$WORK/base" && umount "$WORK/direct"
 }
 
 # Somebody else's idea of what a disk has to remember.
