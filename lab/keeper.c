@@ -2,7 +2,7 @@
 /*
  * keeper - runs in the lab as long as it is up, so that two faults of QEMU 7.2
  * (TCG with several threads) do not stop it, and a third ends it at once. What
- * is done about a fourth is in machine_args() of lab/run. The lab's own QEMU
+ * is done about two more is in machine_args() of lab/run. The lab's own QEMU
  * (lab/qemu) is 10, which has neither of the first two.
  *
  * 1. A lost interrupt. do_vmexit() of svm_helper.c clears a bit of the CPU's
