@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# One non-recursive makefile. Each folder names its sources in sources.mk.
+# One non-recursive makefile. Programs, tests and benches have a sources.mk each.
 # Output: build/<variant>/; V=1 shows commands; VARIANT=debug|release|asan|tsan
 
 VARIANT	?= release
@@ -27,6 +27,7 @@ CFLAGS	:= -std=gnu11 -g -Wall -Wextra -Wshadow -Wconversion -Werror \
 LDFLAGS	:= -pthread
 WORKER_LDFLAGS := -static-pie
 
+# What is compiled with, and linked with, in each variant.
 ifeq ($(VARIANT),release)
 CFLAGS	+= -O2 -D_FORTIFY_SOURCE=2 -fstack-protector-strong
 else ifeq ($(VARIANT),debug)
@@ -47,8 +48,18 @@ CFLAGS	+= -O1 -fsanitize=thread -Wno-tsan
 LDFLAGS	+= -fsanitize=thread
 CPPFLAGS += -DDISCO_SANITIZED
 WORKER_LDFLAGS := -pie
+else ifeq ($(VARIANT),fuzz)
+# clang's libFuzzer, with the address and undefined behaviour sanitizers.
+CC	:= clang
+CFLAGS	:= $(filter-out -Werror -Wconversion -W%-prototypes,$(CFLAGS)) -O1 \
+	   -Wno-unknown-warning-option -fno-omit-frame-pointer \
+	   -fsanitize=fuzzer-no-link,address,undefined \
+	   -fno-sanitize-recover=undefined
+LDFLAGS	+= -fsanitize=address,undefined
+CPPFLAGS += -DDISCO_SANITIZED -DDISCO_FUZZING
+WORKER_LDFLAGS := -pie
 else
-$(error VARIANT=$(VARIANT): must be debug, release, asan or tsan)
+$(error VARIANT=$(VARIANT): must be debug, release, asan, tsan or fuzz)
 endif
 CFLAGS	+= -fPIE
 
@@ -57,25 +68,46 @@ CFLAGS	+= -fPIE
 .PHONY: all
 all:
 
-# Folder fragments append to these. Programs and their libraries are named in
-# monitor/sources.mk.
-NUMA_SRCS	:=
-MEMORY_SRCS	:=
-COWDISK_SRCS	:=
-BOOT_SRCS	:=
-CONTROL_SRCS	:=
-WORKER_SRCS	:=
-AGENT_SRCS	:=
+# Rooms: folders with sources, lower ones first. Each becomes one archive, of
+# which a program or a test takes what it uses. Who may include whom is decided
+# by this order and by scripts/lint.
+ROOMS := numa memory \
+	 $(addprefix cowdisk/,base store cache disk dax) \
+	 monitor/ipc monitor/sandbox monitor/boot \
+	 $(addprefix monitor/dev/,platform virtio) \
+	 monitor/worker/vm monitor/worker monitor/agent \
+	 $(addprefix monitor/control/,base console config disks doctor workers \
+	 launch run guests api cli) monitor/control
+
+.PHONY: rooms
+rooms:
+	@printf '%s\n' $(ROOMS)
 
 # Generated: AML from ASL, seccomp filters from their list, the version.
 G	:= build/gen
 CPPFLAGS += -I$(G)
 
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
+# A room's sources: all but the programs' main() and generators.
+srcs = $(filter-out %/main.c $(1)/gen_%,$(wildcard $(1)/*.c))
+# The archives of rooms: $(call lib,numa memory)
+lib = $(foreach r,$(1),$(B)/lib/$(subst /,-,$(r)).a)
+# To link with rooms, in any order, and with the libraries that they use.
+# liburing: the shared one of Debian 12 lacks io_uring_enable_rings().
+LIBS := -Wl,--as-needed -lhwloc -ljansson -llzma -lzstd -llz4 -lz -lmicrohttpd \
+	-lncursesw -ltinfo -l:liburing.a
+STATIC_LIBS := -l:liburing.a
+in_group = -Wl,--start-group $(1) -Wl,--end-group
 
-include $(wildcard numa/sources.mk memory/sources.mk cowdisk/sources.mk \
-	monitor/sources.mk tests/sources.mk tests/guest/sources.mk \
-	bench/sources.mk lab/sources.mk scripts/sources.mk)
+define room_rule
+$(call lib,$(1)): $(call obj,$(call srcs,$(1)))
+	$$(call say,AR,$$@)
+	$$(Q)mkdir -p $$(@D) && rm -f $$@ && $$(AR) rcsD $$@ $$^
+endef
+$(foreach r,$(ROOMS),$(eval $(call room_rule,$(r))))
+
+include monitor/sources.mk tests/sources.mk tests/guest/sources.mk \
+	bench/sources.mk lab/sources.mk scripts/sources.mk
 
 $(B)/obj/%.o: %.c
 	$(call say,CC,$<)

@@ -10,8 +10,8 @@
 #include <sys/socket.h>
 
 #include "bench/measure.h"
-#include "cowdisk/cache.h"
-#include "cowdisk/cache_proto.h"
+#include "cowdisk/cache/cache.h"
+#include "cowdisk/base/cache_proto.h"
 #include "disco/agent_proto.h"
 #include "memory/lease.h"
 #include "monitor/ipc/fds.h"

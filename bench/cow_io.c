@@ -18,7 +18,7 @@
 
 #include "bench/agent_process.h"
 #include "bench/filled_cache.h"
-#include "cowdisk/disk.h"
+#include "cowdisk/disk/disk.h"
 #include "disco/clock.h"
 
 struct req {

@@ -7,7 +7,7 @@
 #include <sys/mman.h>
 
 #include "bench/measure.h"
-#include "cowdisk/cache_internal.h"
+#include "cowdisk/cache/cache_internal.h"
 
 static inline int filled_reader(int fd)
 {

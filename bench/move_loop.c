@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "disco/clock.h"
-#include "monitor/control/move_map.h"
+#include "monitor/control/workers/move_map.h"
 
 #define BATCH	  512u
 #define MAX_PAGES (1u << 20)

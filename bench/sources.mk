@@ -46,12 +46,19 @@ do-bench-footprint: all images kernel-cache
 	$(call in_labs,footprint)
 
 # On the machine itself: two processes and two CPUs are all it needs.
-BENCH_CHANNEL_OBJS := $(call obj,bench/channel.c numa/channel.c numa/region.c \
-		      numa/bind.c)
-$(B)/bench/channel: $(BENCH_CHANNEL_OBJS)
-	$(call say,LINK,$@)
-	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^
+# $(call bench_rule,NAME,ROOMS)
+define bench_rule
+$(B)/bench/$(1): $(call obj,bench/$(1).c) $(call lib,$(2))
+	$$(call say,LINK,$$@)
+	$$(Q)mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(LDFLAGS) -pie -o $$@ $$(call in_group,$$^) $$(LIBS)
+endef
+$(eval $(call bench_rule,channel,numa))
+$(eval $(call bench_rule,cache,cowdisk/cache cowdisk/base memory numa))
+$(eval $(call bench_rule,cow_io,$(filter cowdisk/%,$(ROOMS)) monitor/ipc memory \
+	numa))
+$(eval $(call bench_rule,move_loop,monitor/control/workers \
+	monitor/control/base monitor/ipc numa))
 
 bench-channel:
 	$(Q)scripts/deps bench
@@ -60,20 +67,8 @@ do-bench-channel: $(B)/bench/channel
 	@mkdir -p $(BENCH_OUT)
 	$(Q)$< --commit '$(VERSION)' --out $(BENCH_OUT)/bench-channel.json
 
-# What the buffer cache needs of other folders.
-BENCH_CACHE_SRCS := memory/guest_ram.c memory/lease.c memory/pmap.c \
-		    numa/channel.c numa/region.c numa/bind.c
-
 # On the machine itself, no guest.
 BENCH_CACHE	:= $(B)/bench/cache
-$(BENCH_CACHE): $(call obj,bench/cache.c cowdisk/cache.c \
-		  cowdisk/cache_source.c cowdisk/cache_link.c \
-		  cowdisk/cache_hot.c \
-		  $(BENCH_CACHE_SRCS))
-	$(call say,LINK,$@)
-	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^
-
 bench-cache:
 	$(Q)scripts/deps bench
 	$(Q)$(MAKE) --no-print-directory do-$@
@@ -83,12 +78,6 @@ do-bench-cache: $(BENCH_CACHE)
 
 # On the machine itself, no guest: copy-on-write back-end against qcow2.
 BENCH_COW	:= $(B)/bench/cow_io
-$(BENCH_COW): $(call obj,bench/cow_io.c $(COWDISK_SRCS) $(BENCH_CACHE_SRCS) \
-		memory/uffd.c monitor/ipc/fds.c)
-	$(call say,LINK,$@)
-	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -l:liburing.a
-
 bench-cow:
 	$(Q)scripts/deps bench
 	$(Q)$(MAKE) --no-print-directory do-$@
@@ -97,12 +86,6 @@ do-bench-cow: all $(BENCH_COW)
 	$(Q)bench/cow.py --commit '$(VERSION)' --disco $(B)/disco \
 		--io $(BENCH_COW) --agent $(B)/disco-agent --dir build \
 		--out $(BENCH_OUT)/bench-cow.json
-
-$(B)/bench/move_loop: $(B)/obj/bench/move_loop.o $(B)/obj/numa/bind.o \
-		      $(B)/obj/monitor/control/move_map.o
-	$(call say,LINK,$@)
-	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^
 
 bench-move:
 	$(Q)scripts/deps bench

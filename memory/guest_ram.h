@@ -7,10 +7,10 @@
  * node); so nothing here is global, and nothing here knows KVM.
  *
  * Guest physical layout: [0, RAM_LOW_END) and [RAM_HIGH_START, ...); the hole
- * between them holds PCI windows, ECAM and the APICs (monitor/worker/layout.h).
+ * between them holds PCI windows, ECAM and the APICs (monitor/dev/platform/layout.h).
  *
  * Above RAM there may be windows: memory that is no RAM, but that the guest
- * may name as a buffer for a device (cowdisk/dax.h).
+ * may name as a buffer for a device (cowdisk/dax/dax.h).
  *
  * Guest memory changes under us at any time. Whoever reads it copies once,
  * checks the copy and uses the copy.

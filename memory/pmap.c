@@ -80,7 +80,7 @@ static uint64_t index_of(uint64_t e)
 	return e & ((1ull << ID_SHIFT) - 1);
 }
 
-static uint64_t entry(const struct pmap *pm, unsigned id, uint64_t index)
+static uint64_t pmap_entry(const struct pmap *pm, unsigned id, uint64_t index)
 {
 	return (uint64_t)pm->src[id].gen << GEN_SHIFT |
 	       (uint64_t)id << ID_SHIFT | index;
@@ -91,17 +91,17 @@ static bool is_overlay(uint64_t e)
 	return e && !(e & WRITTEN);
 }
 
-static bool follows(uint64_t before, uint64_t e)
+static bool pmap_follows(uint64_t before, uint64_t e)
 {
 	return before && e && (e & KEY) == (before & KEY) + 1;
 }
 
-static bool boundary(uint64_t before, uint64_t e)
+static bool pmap_boundary(uint64_t before, uint64_t e)
 {
-	return (before || e) && (!follows(before, e) || e & SEAM);
+	return (before || e) && (!pmap_follows(before, e) || e & SEAM);
 }
 
-static uint8_t *page_at(const struct pmap *pm, uint64_t page)
+static uint8_t *pmap_page_at(const struct pmap *pm, uint64_t page)
 {
 	return pm->view->hva + page * PAGE_BYTES;
 }
@@ -114,27 +114,27 @@ static struct change change_of(const struct pmap *pm, uint64_t at, uint64_t nr,
 	struct change c = { .ram = false };
 
 	for (uint64_t i = at; i < end; i++) {
-		c.before += i > 0 && boundary(pm->e[i - 1], pm->e[i]);
+		c.before += i > 0 && pmap_boundary(pm->e[i - 1], pm->e[i]);
 		c.ram |= pm->e[i] == 0;
 	}
-	c.after = at > 0 && boundary(pm->e[at - 1], e);
+	c.after = at > 0 && pmap_boundary(pm->e[at - 1], e);
 	if (end == pm->nr)
 		return c;
-	c.seam = at > 0 && follows(pm->e[at - 1], e) &&
-		 follows(last, pm->e[end]);
-	c.before += boundary(pm->e[end - 1], pm->e[end]);
-	c.after += c.seam || boundary(last, pm->e[end] & ~SEAM);
+	c.seam = at > 0 && pmap_follows(pm->e[at - 1], e) &&
+		 pmap_follows(last, pm->e[end]);
+	c.before += pmap_boundary(pm->e[end - 1], pm->e[end]);
+	c.after += c.seam || pmap_boundary(last, pm->e[end] & ~SEAM);
 	return c;
 }
 
-static bool over_budget(const struct pmap *pm, const struct change *c)
+static bool pmap_over_budget(const struct pmap *pm, const struct change *c)
 {
 	return c->after > c->before &&
 	       c->after - c->before > pm->budget - pm->mappings;
 }
 
 /* The entry @old is no more; its source may be removed by being told. */
-static void forget(struct pmap *pm, uint64_t old)
+static void pmap_forget(struct pmap *pm, uint64_t old)
 {
 	struct source *s = &pm->src[id_of(old)];
 
@@ -146,8 +146,8 @@ static void forget(struct pmap *pm, uint64_t old)
 		s->s->gone(s->s, index_of(old));
 }
 
-static void change(struct pmap *pm, uint64_t at, uint64_t nr, uint64_t e,
-		   const struct change *c)
+static void pmap_change(struct pmap *pm, uint64_t at, uint64_t nr, uint64_t e,
+			const struct change *c)
 {
 	uint64_t end = at + nr;
 
@@ -161,11 +161,11 @@ static void change(struct pmap *pm, uint64_t at, uint64_t nr, uint64_t e,
 		pm->not_ram += (e != 0);
 		pm->not_ram -= (old != 0);
 		e += e != 0;
-		forget(pm, old);
+		pmap_forget(pm, old);
 	}
 }
 
-static int punch(const struct pmap *pm, uint64_t at, uint64_t nr)
+static int pmap_punch(const struct pmap *pm, uint64_t at, uint64_t nr)
 {
 	if (fallocate(pm->view->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 		      (off_t)(at * PAGE_BYTES), (off_t)(nr * PAGE_BYTES)) < 0)
@@ -178,20 +178,20 @@ static int map_ram(struct pmap *pm, uint64_t at, uint64_t nr)
 {
 	struct change c = change_of(pm, at, nr, 0);
 
-	if (over_budget(pm, &c))
+	if (pmap_over_budget(pm, &c))
 		return -ENOSPC;
-	if (mmap(page_at(pm, at), nr * PAGE_BYTES, PROT_READ | PROT_WRITE,
+	if (mmap(pmap_page_at(pm, at), nr * PAGE_BYTES, PROT_READ | PROT_WRITE,
 		 MAP_SHARED | MAP_FIXED, pm->view->fd,
 		 (off_t)(at * PAGE_BYTES)) == MAP_FAILED)
 		return -errno;
-	change(pm, at, nr, 0, &c);
+	pmap_change(pm, at, nr, 0, &c);
 	return 0;
 }
 
 static int map_source(struct pmap *pm, uint64_t at, uint64_t nr, unsigned id,
 		      uint64_t index, const struct change *c)
 {
-	if (mmap(page_at(pm, at), nr * PAGE_BYTES, PROT_READ | PROT_WRITE,
+	if (mmap(pmap_page_at(pm, at), nr * PAGE_BYTES, PROT_READ | PROT_WRITE,
 		 MAP_PRIVATE | MAP_FIXED, pm->src[id].s->fd,
 		 (off_t)(index * PAGE_BYTES)) == MAP_FAILED) {
 		pm->refused++;
@@ -199,10 +199,10 @@ static int map_source(struct pmap *pm, uint64_t at, uint64_t nr, unsigned id,
 	}
 	/* A failure costs memory only: mapping RAM back fills or punches it. */
 	if (c->ram)
-		(void)punch(pm, at, nr);
+		(void)pmap_punch(pm, at, nr);
 	pm->src[id].shown += nr;
 	pm->overlaid += nr;
-	change(pm, at, nr, entry(pm, id, index), c);
+	pmap_change(pm, at, nr, pmap_entry(pm, id, index), c);
 	return 0;
 }
 
@@ -288,8 +288,8 @@ int pmap_show(struct pmap *pm, void *hva, uint64_t nr, unsigned id,
 		return -EFAULT;
 	if (!pmap_source(pm, id) || !range_fits(index, nr, INDEX_LAST + 1))
 		return -EINVAL;
-	c = change_of(pm, at, nr, entry(pm, id, index));
-	if (over_budget(pm, &c)) {
+	c = change_of(pm, at, nr, pmap_entry(pm, id, index));
+	if (pmap_over_budget(pm, &c)) {
 		pm->refused++;
 		return -ENOSPC;
 	}
@@ -297,7 +297,7 @@ int pmap_show(struct pmap *pm, void *hva, uint64_t nr, unsigned id,
 }
 
 /* RAM for all of [@at, @end). */
-static int uncover(struct pmap *pm, uint64_t at, uint64_t end)
+static int pmap_uncover(struct pmap *pm, uint64_t at, uint64_t end)
 {
 	int err = 0;
 
@@ -320,8 +320,8 @@ void pmap_overwrite(struct pmap *pm, void *hva, uint64_t bytes)
 	if (!pm->not_ram || !range_fits(off, bytes, pm->view->bytes))
 		return;
 	/* A page that stays is copied when it is written, as a guest's is. */
-	(void)uncover(pm, (off + PAGE_BYTES - 1) / PAGE_BYTES,
-		      (off + bytes) / PAGE_BYTES);
+	(void)pmap_uncover(pm, (off + PAGE_BYTES - 1) / PAGE_BYTES,
+			   (off + bytes) / PAGE_BYTES);
 }
 
 int pmap_free(struct pmap *pm, gfn_t gfn, uint64_t nr)
@@ -339,8 +339,8 @@ int pmap_free(struct pmap *pm, gfn_t gfn, uint64_t nr)
 	if (nr == 0)
 		return 0;
 	at = (uint64_t)(hva - pm->view->hva) / PAGE_BYTES;
-	err = uncover(pm, at, at + nr);
-	one = punch(pm, at, nr);
+	err = pmap_uncover(pm, at, at + nr);
+	one = pmap_punch(pm, at, nr);
 	return err ? err : one;
 }
 
@@ -351,16 +351,16 @@ static void set_written(struct pmap *pm, uint64_t page)
 	uint64_t old = pm->e[page];
 
 	pm->e[page] |= WRITTEN;
-	forget(pm, old);
+	pmap_forget(pm, old);
 }
 
 /* What the kernel says of @nr pages, at most BATCH. */
-static int look(const struct pmap *pm, int pagemap, uint64_t at, uint64_t nr,
-		uint64_t *e)
+static int pmap_look(const struct pmap *pm, int pagemap, uint64_t at,
+		     uint64_t nr, uint64_t *e)
 {
 	ssize_t got = pread(pagemap, e, nr * sizeof(e[0]),
-			    (off_t)((uintptr_t)page_at(pm, at) / PAGE_BYTES *
-				    sizeof(e[0])));
+			    (off_t)((uintptr_t)pmap_page_at(pm, at) /
+				    PAGE_BYTES * sizeof(e[0])));
 
 	if (got == (ssize_t)(nr * sizeof(e[0])))
 		return 0;
@@ -382,7 +382,7 @@ static int64_t sweep_batch(struct pmap *pm, int pagemap, uint64_t at,
 	nr = end - at;
 	if (nr == 0)
 		return 0;
-	err = look(pm, pagemap, at, nr, e);
+	err = pmap_look(pm, pagemap, at, nr, e);
 	if (err)
 		return err;
 	for (uint64_t i = 0; i < nr; i++) {
@@ -421,7 +421,7 @@ int pmap_own(const struct pmap *pm, int pagemap, uint64_t first, uint64_t nr,
 
 	if (nr == 0 || nr > PMAP_OWN_MAX || !range_fits(first, nr, pm->nr))
 		return -EINVAL;
-	err = look(pm, pagemap, first, nr, e);
+	err = pmap_look(pm, pagemap, first, nr, e);
 	if (err)
 		return err;
 	memset(own, 0, PMAP_OWN_MAX / 8);
@@ -435,16 +435,18 @@ int pmap_own(const struct pmap *pm, int pagemap, uint64_t first, uint64_t nr,
 /* --- other copies of the same pages --- */
 
 /* Is it worth its mappings? */
-static bool worth(const struct pmap *pm, const struct change *c, uint64_t nr)
+static bool pmap_worth(const struct pmap *pm, const struct change *c,
+		       uint64_t nr)
 {
 	return c->after <= c->before ||
-	       (nr >= PMAP_RUN_MIN && !over_budget(pm, c));
+	       (nr >= PMAP_RUN_MIN && !pmap_over_budget(pm, c));
 }
 
 /* A private copy of each page, in the mapping that is there. */
 static int copy_here(struct pmap *pm, uint64_t at, uint64_t nr)
 {
-	if (madvise(page_at(pm, at), nr * PAGE_BYTES, MADV_POPULATE_WRITE) < 0)
+	if (madvise(pmap_page_at(pm, at), nr * PAGE_BYTES,
+		    MADV_POPULATE_WRITE) < 0)
 		return -errno;
 	for (uint64_t i = 0; i < nr; i++)
 		set_written(pm, at + i);
@@ -458,7 +460,7 @@ static int copy_to_ram(struct pmap *pm, uint64_t at, uint64_t nr)
 	int err = 0;
 
 	while (done < bytes && !err) {
-		ssize_t n = pwrite(pm->view->fd, page_at(pm, at) + done,
+		ssize_t n = pwrite(pm->view->fd, pmap_page_at(pm, at) + done,
 				   bytes - done,
 				   (off_t)(at * PAGE_BYTES + done));
 
@@ -470,7 +472,7 @@ static int copy_to_ram(struct pmap *pm, uint64_t at, uint64_t nr)
 	if (!err)
 		err = map_ram(pm, at, nr);
 	if (err)
-		(void)punch(pm, at, nr);
+		(void)pmap_punch(pm, at, nr);
 	return err;
 }
 
@@ -478,8 +480,8 @@ static int rebase_to_ram(struct pmap *pm, uint64_t at, uint64_t nr)
 {
 	struct change c = change_of(pm, at, nr, 0);
 
-	return worth(pm, &c, nr) ? copy_to_ram(pm, at, nr)
-				 : copy_here(pm, at, nr);
+	return pmap_worth(pm, &c, nr) ? copy_to_ram(pm, at, nr)
+				      : copy_here(pm, at, nr);
 }
 
 /* Where to, and what happens to pages. */
@@ -494,9 +496,9 @@ static int rebase_to_source(struct pmap *pm, struct rebase *r, uint64_t at,
 			    uint64_t nr, unsigned id)
 {
 	uint64_t index = index_of(pm->e[at]);
-	struct change c = change_of(pm, at, nr, entry(pm, id, index));
+	struct change c = change_of(pm, at, nr, pmap_entry(pm, id, index));
 	struct pmap_source *s = pm->src[id].s;
-	bool show = worth(pm, &c, nr);
+	bool show = pmap_worth(pm, &c, nr);
 	int err = 0;
 
 	if (show)
@@ -517,13 +519,14 @@ static uint64_t run_from(const struct pmap *pm, uint64_t at)
 	uint64_t nr = 0;
 
 	while (at + nr < pm->nr && is_overlay(pm->e[at + nr]) &&
-	       (nr == 0 || follows(pm->e[at + nr - 1], pm->e[at + nr])))
+	       (nr == 0 || pmap_follows(pm->e[at + nr - 1], pm->e[at + nr])))
 		nr++;
 	return nr;
 }
 
 /* Pages of which the kernel has just said which were written. */
-static int rebase(struct pmap *pm, struct rebase *r, uint64_t at, uint64_t end)
+static int pmap_rebase_range(struct pmap *pm, struct rebase *r, uint64_t at,
+			     uint64_t end)
 {
 	int err = 0;
 
@@ -554,7 +557,7 @@ int pmap_rebase(struct pmap *pm, int pagemap,
 	struct rebase r = { .to = to, .arg = arg, .copy = true };
 	int64_t found = pmap_sweep(pm, pagemap, pm->nr);
 
-	return found < 0 ? (int)found : rebase(pm, &r, 0, pm->nr);
+	return found < 0 ? (int)found : pmap_rebase_range(pm, &r, 0, pm->nr);
 }
 
 int pmap_bring(struct pmap *pm, int pagemap, uint64_t first, uint64_t nr,
@@ -573,7 +576,7 @@ int pmap_bring(struct pmap *pm, int pagemap, uint64_t first, uint64_t nr,
 		err = found < 0 ? (int)found : 0;
 	}
 	if (!err)
-		err = rebase(pm, &r, first, end);
+		err = pmap_rebase_range(pm, &r, first, end);
 	*brought = r.brought;
 	return err;
 }

@@ -9,7 +9,7 @@
  *			needed, its source was told; its mapping is there
  *
  * A source is a file whose pages do not change while they are shown: the boot
- * image, or the buffer cache of an image on a node (cowdisk/cache.h). The
+ * image, or the buffer cache of an image on a node (cowdisk/cache/cache.h). The
  * memmap of the design is nowhere stored: it is the union of what sources
  * were told by show() and gone().
  *

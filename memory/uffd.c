@@ -46,14 +46,14 @@ int uffd_enable(int fd, uint64_t features, uint64_t *have)
 	return 0;
 }
 
-static struct uffdio_range range_of(const void *at, uint64_t bytes)
+static struct uffdio_range uffd_range_of(const void *at, uint64_t bytes)
 {
 	return (struct uffdio_range){ (uintptr_t)at, bytes };
 }
 
 int uffd_register(int fd, void *at, uint64_t bytes)
 {
-	struct uffdio_register r = { .range = range_of(at, bytes),
+	struct uffdio_register r = { .range = uffd_range_of(at, bytes),
 				     .mode = UFFDIO_REGISTER_MODE_MISSING |
 					     UFFDIO_REGISTER_MODE_MINOR };
 
@@ -63,7 +63,7 @@ int uffd_register(int fd, void *at, uint64_t bytes)
 /* Return: bytes that are done; -errno: not one. */
 static int64_t continue_some(int fd, const uint8_t *at, uint64_t bytes)
 {
-	struct uffdio_continue c = { .range = range_of(at, bytes) };
+	struct uffdio_continue c = { .range = uffd_range_of(at, bytes) };
 
 	if (ioctl(fd, UFFDIO_CONTINUE, &c) == 0)
 		return (int64_t)bytes;
@@ -100,7 +100,7 @@ int uffd_copy(int fd, void *at, const void *from)
 
 void uffd_wake(int fd, void *at)
 {
-	struct uffdio_range r = range_of(at, PAGE_BYTES);
+	struct uffdio_range r = uffd_range_of(at, PAGE_BYTES);
 
 	/* Fails for what is no page of this process. */
 	(void)ioctl(fd, UFFDIO_WAKE, &r);

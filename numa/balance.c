@@ -16,19 +16,19 @@ struct offer {
 };
 
 /* Whose CPUs a VM of this node runs on; -1: no such node, or no CPUs. */
-static int runs_on(const struct topology *t, nodeid_t node)
+static int balance_runs_on(const struct topology *t, nodeid_t node)
 {
 	const struct topology_node *n = topology_cpus_near(t, node);
 
 	return n ? (int)(n - t->nodes) : -1;
 }
 
-static void weigh(struct scale *s, const struct topology *t,
-		  const struct balance_vm *vms, unsigned nr)
+static void balance_weigh(struct scale *s, const struct topology *t,
+			  const struct balance_vm *vms, unsigned nr)
 {
 	*s = (struct scale){ .t = t };
 	for (unsigned i = 0; i < nr; i++) {
-		int at = runs_on(t, vms[i].node);
+		int at = balance_runs_on(t, vms[i].node);
 
 		if (at >= 0)
 			s->sum[at] += vms[i].load;
@@ -43,11 +43,11 @@ uint64_t balance_load(const struct topology *t, const struct balance_vm *vms,
 
 	if (!n || !n->nr_cpus)
 		return 0;
-	weigh(&s, t, vms, nr);
+	balance_weigh(&s, t, vms, nr);
 	return s.sum[n - t->nodes] / n->nr_cpus;
 }
 
-static bool movable(const struct balance_vm *vm)
+static bool balance_movable(const struct balance_vm *vm)
 {
 	return !vm->fixed && !vm->paused && !vm->moving &&
 	       vm->load >= BALANCE_BUSY && vm->rested >= BALANCE_REST;
@@ -62,8 +62,8 @@ static bool has_room(const struct topology_node *n, const struct balance_vm *vm)
 }
 
 /* Rules 1, 2 and 4; nodes are indexes. */
-static bool worth(const struct scale *s, const struct balance_vm *vm,
-		  unsigned from, unsigned to, struct offer *out)
+static bool balance_worth(const struct scale *s, const struct balance_vm *vm,
+			  unsigned from, unsigned to, struct offer *out)
 {
 	const struct topology_node *n = s->t->nodes;
 	uint64_t a, b, left, after;
@@ -88,7 +88,7 @@ static bool worth(const struct scale *s, const struct balance_vm *vm,
 }
 
 /* gain/cost as fractions: a/b > c/d, ad > cb. */
-static bool better(const struct offer *a, const struct offer *b)
+static bool balance_better(const struct offer *a, const struct offer *b)
 {
 	uint64_t x = a->gain * b->cost, y = b->gain * a->cost;
 
@@ -108,10 +108,12 @@ static void each_offer(const struct scale *s, const struct balance_vm *vms,
 	struct offer o;
 
 	for (unsigned i = 0; i < nr; i++) {
-		int from = movable(&vms[i]) ? runs_on(s->t, vms[i].node) : -1;
+		int from = balance_movable(&vms[i])
+				   ? balance_runs_on(s->t, vms[i].node)
+				   : -1;
 
 		for (unsigned to = 0; from >= 0 && to < s->t->nr_nodes; to++)
-			if (worth(s, &vms[i], (unsigned)from, to, &o))
+			if (balance_worth(s, &vms[i], (unsigned)from, to, &o))
 				each(arg, &o);
 	}
 }
@@ -138,7 +140,7 @@ static void find_best(void *arg, const struct offer *o)
 		return;
 	if (o->move.id == f->last->id && o->move.to == f->last->to)
 		f->again = true;
-	if (!f->best.move.id || better(o, &f->best))
+	if (!f->best.move.id || balance_better(o, &f->best))
 		f->best = *o;
 }
 
@@ -149,7 +151,7 @@ bool balance_check(const struct topology *t, const struct balance_vm *vms,
 	struct search f = { .last = last };
 	struct scale s;
 
-	weigh(&s, t, vms, nr);
+	balance_weigh(&s, t, vms, nr);
 	each_offer(&s, vms, nr, find_fullest, &f);
 	each_offer(&s, vms, nr, find_best, &f);
 	if (f.again)

@@ -27,7 +27,7 @@ static enum group group_of(const struct place_request *r)
 	return r->strict ? GROUP_STRICT : GROUP_PREFERRED;
 }
 
-static double mib(uint64_t bytes)
+static double place_mib(uint64_t bytes)
 {
 	return (double)bytes / (double)MIB(1);
 }
@@ -44,9 +44,9 @@ static int fail_strict(const struct topology *t, const struct room *rooms,
 			 "%.0f MiB free of %.0f MiB (%.0f MiB go to other VMs "
 			 "of this run); give it less memory or another node, "
 			 "or leave out 'strict'",
-			 r->name, mib(r->bytes), n->id,
-			 mib(rooms[i].free_bytes), mib(n->total_bytes),
-			 mib(taken));
+			 r->name, place_mib(r->bytes), n->id,
+			 place_mib(rooms[i].free_bytes),
+			 place_mib(n->total_bytes), place_mib(taken));
 }
 
 static int fail_unknown(const struct topology *t, const struct place_request *r,
@@ -64,8 +64,8 @@ static int fail_unknown(const struct topology *t, const struct place_request *r,
 }
 
 /* True when node @a is the better place for @r than node @b. */
-static bool better(const struct topology *t, const struct room *rooms,
-		   const struct place_request *r, unsigned a, unsigned b)
+static bool place_better(const struct topology *t, const struct room *rooms,
+			 const struct place_request *r, unsigned a, unsigned b)
 {
 	bool fits_a = rooms[a].free_bytes >= r->bytes;
 	bool fits_b = rooms[b].free_bytes >= r->bytes;
@@ -101,8 +101,8 @@ static unsigned next_room(const struct topology *t, const struct room *rooms,
 }
 
 /* What @r takes when its home is node @i, see place_initial(). */
-static void charge(const struct topology *t, struct room *rooms,
-		   const struct place_request *r, unsigned i)
+static void place_charge(const struct topology *t, struct room *rooms,
+			 const struct place_request *r, unsigned i)
 {
 	const struct topology_node *runs_on =
 		topology_cpus_near(t, t->nodes[i].id);
@@ -134,14 +134,15 @@ static int fail_auto(const struct topology *t, const struct place_request *r,
 			 r->name);
 }
 
-static int choose(const struct topology *t, const struct room *rooms,
-		  const struct place_request *r, unsigned *out, struct diag *d)
+static int place_choose(const struct topology *t, const struct room *rooms,
+			const struct place_request *r, unsigned *out,
+			struct diag *d)
 {
 	unsigned best = MAX_NODES;
 
 	for (unsigned i = 0; i < t->nr_nodes; i++)
 		if (t->nodes[i].nr_cpus && t->nodes[i].total_bytes &&
-		    (best == MAX_NODES || better(t, rooms, r, i, best)))
+		    (best == MAX_NODES || place_better(t, rooms, r, i, best)))
 			best = i;
 	if (best == MAX_NODES)
 		return fail_auto(t, r, d);
@@ -149,8 +150,8 @@ static int choose(const struct topology *t, const struct room *rooms,
 	return 0;
 }
 
-static int lookup(const struct topology *t, const struct place_request *r,
-		  unsigned *out, struct diag *d)
+static int place_lookup(const struct topology *t, const struct place_request *r,
+			unsigned *out, struct diag *d)
 {
 	const struct topology_node *n = topology_find(t, r->node);
 
@@ -173,14 +174,14 @@ static int place_one(const struct topology *t, struct room *rooms,
 	int err;
 
 	if (r->node == NODE_AUTO)
-		err = choose(t, rooms, r, &i, d);
+		err = place_choose(t, rooms, r, &i, d);
 	else
-		err = lookup(t, r, &i, d);
+		err = place_lookup(t, r, &i, d);
 	if (err)
 		return err;
 	if (r->strict && rooms[i].free_bytes < r->bytes)
 		return fail_strict(t, rooms, r, i, d);
-	charge(t, rooms, r, i);
+	place_charge(t, rooms, r, i);
 	*node = t->nodes[i].id;
 	return 0;
 }

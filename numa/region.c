@@ -21,7 +21,7 @@ static bool size_valid(size_t bytes)
 }
 
 /* After the writer's mapping: F_SEAL_FUTURE_WRITE leaves that one alone. */
-static int seal(int fd, unsigned flags)
+static int region_seal(int fd, unsigned flags)
 {
 	int seals = SIZE_SEALS | F_SEAL_SEAL;
 
@@ -55,7 +55,7 @@ static int map_and_bind(struct region *r, nodeid_t node, unsigned flags)
 		if (err)
 			return err;
 	}
-	return seal(r->fd, flags);
+	return region_seal(r->fd, flags);
 }
 
 /* By a mapping that cannot write: the policy is the file's. */
@@ -170,7 +170,7 @@ int region_take(struct region *r, int fd, size_t bytes)
 	*r = (struct region){ .bytes = bytes, .fd = fd };
 	err = map_for_writer(r);
 	if (!err)
-		err = seal(fd, 0);
+		err = region_seal(fd, 0);
 	if (!err)
 		return 0;
 	if (r->base)

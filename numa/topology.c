@@ -47,7 +47,7 @@ static uint64_t node_free_bytes(nodeid_t id, uint64_t total_bytes)
 }
 
 /* Smaller is nearer: few local CPUs, then a low number. */
-static bool nearer(hwloc_obj_t a, hwloc_obj_t b)
+static bool topology_nearer(hwloc_obj_t a, hwloc_obj_t b)
 {
 	int wa = hwloc_bitmap_weight(a->cpuset);
 	int wb = hwloc_bitmap_weight(b->cpuset);
@@ -63,7 +63,7 @@ static hwloc_obj_t cpu_owner(hwloc_topology_t hw, unsigned cpu)
 	while ((node = hwloc_get_next_obj_by_type(hw, HWLOC_OBJ_NUMANODE,
 						  node)))
 		if (hwloc_bitmap_isset(node->cpuset, cpu) &&
-		    (!best || nearer(node, best)))
+		    (!best || topology_nearer(node, best)))
 			best = node;
 	return best;
 }
@@ -182,7 +182,8 @@ static void fill_distances(struct topology *t, hwloc_topology_t hw)
 	hwloc_distances_release(hw, m);
 }
 
-static int fill(struct topology *t, hwloc_topology_t hw, struct diag *d)
+static int topology_fill(struct topology *t, hwloc_topology_t hw,
+			 struct diag *d)
 {
 	hwloc_bitmap_t usable;
 	int err;
@@ -204,7 +205,7 @@ static int fill(struct topology *t, hwloc_topology_t hw, struct diag *d)
  * take either by itself, but this machine instead of one that it cannot read:
  * then guests would be started where a dry run was meant.
  */
-static int describe(hwloc_topology_t hw, struct diag *d)
+static int topology_describe(hwloc_topology_t hw, struct diag *d)
 {
 	const char *xml = getenv("HWLOC_XMLFILE");
 	const char *text = getenv("HWLOC_SYNTHETIC");
@@ -238,7 +239,7 @@ int topology_create(struct topology *out, struct diag *d)
 		err = diag_fail(d, ST_HOST, ENOMEM, "out of memory");
 		goto out_free;
 	}
-	err = describe(hw, d);
+	err = topology_describe(hw, d);
 	if (err)
 		goto out_hwloc;
 	if (hwloc_topology_load(hw)) {
@@ -247,7 +248,7 @@ int topology_create(struct topology *out, struct diag *d)
 				"check HWLOC_SYNTHETIC and HWLOC_XMLFILE");
 		goto out_hwloc;
 	}
-	err = fill(t, hw, d);
+	err = topology_fill(t, hw, d);
 	if (err)
 		topology_destroy(t);
 	else

@@ -1,87 +1,72 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# Test programs. Every tests/unit/*/test_*.c and tests/fuzz/fuzz_*.c is one;
-# what it is linked with stands in its first lines:
-#
-#	// LINK: folder/file.c folder/other.c -llib @group
-#
-# A group is what LINK_group below says.
+# Test programs: every tests/unit/FOLDER/test_*.c is one, and so is every
+# tests/fuzz/fuzz_*.c. One links tests/X.c for each tests/X.h that it includes,
+# itself or through such a file, and then the archives of ROOMS_FOLDER. What a
+# tests/X.c defines stands in for the product's function of that name (a fake).
 #
 # The lab's tests are scripts (tests/lab/all) and enter the lab by themselves.
 
 UNIT_TESTS	:= $(sort $(wildcard tests/unit/*/test_*.c))
 FUZZ_TESTS	:= $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_SECONDS	?= 60
-F		:= build/fuzz
 
-# The monitor as a whole, but for main() and for unpacking kernels.
-LINK_monitor := -lhwloc -ljansson -lmicrohttpd cowdisk/cow_format.c cowdisk/io.c \
-	cowdisk/io_fd.c memory/lease.c monitor/control/adopt.c \
-	monitor/control/agents.c monitor/control/api.c \
-	monitor/control/api_cache.c monitor/control/api_exits.c \
-	monitor/control/api_figures.c monitor/control/api_move.c \
-	monitor/control/api_routes.c monitor/control/api_stalls.c \
-	monitor/control/api_vm.c monitor/control/balancer.c \
-	monitor/boot/boot_key.c \
-	monitor/control/boot_copies.c monitor/control/boot_set.c \
-	monitor/control/cache_dir.c monitor/control/cache_images.c \
-	monitor/control/cache_peers.c monitor/control/cache_tell.c \
-	monitor/control/caches.c monitor/control/cli.c \
-	monitor/control/config_draft.c monitor/control/config_json.c \
-	monitor/control/config_reader.c monitor/control/config_set.c \
-	monitor/control/cow_files.c monitor/control/disk_files.c \
-	monitor/control/figures.c monitor/control/http_client.c \
-	monitor/control/launch.c monitor/control/layers.c \
-	monitor/control/loop.c \
-	monitor/control/monitor.c monitor/control/move.c \
-	monitor/control/move_map.c monitor/control/outcome.c \
-	monitor/control/plan.c monitor/control/process.c \
-	monitor/control/ram_file.c monitor/control/sink.c \
-	monitor/control/size.c monitor/control/spawn.c \
-	monitor/control/spawn_child.c monitor/control/starter.c \
-	monitor/control/state_dir.c monitor/control/state_vm.c \
-	monitor/control/tap.c monitor/control/typed.c \
-	monitor/control/vm_watch.c monitor/control/worker_code.c \
-	monitor/control/worker_file.c monitor/ipc/fds.c \
-	monitor/sandbox/privileges.c numa/balance.c numa/bind.c \
-	numa/channel.c numa/place.c numa/region.c numa/topology.c
-# disco-agent, but for its main().
-LINK_agent = $(filter-out %/main.c,$(AGENT_SRCS)) -l:liburing.a
+COWDISK_ROOMS	:= $(filter cowdisk/%,$(ROOMS))
+ROOMS_numa	:= numa
+ROOMS_memory	:= memory numa
+ROOMS_cowdisk	:= $(COWDISK_ROOMS) monitor/ipc memory numa
+ROOMS_cache	:= $(ROOMS_cowdisk)
+ROOMS_platform	:= $(WORKER_ROOMS)
+ROOMS_virtio	:= $(WORKER_ROOMS)
+ROOMS_worker	:= $(WORKER_ROOMS)
+ROOMS_agent	:= $(AGENT_ROOMS) monitor/control/workers monitor/control/base
+ROOMS_boot	:= monitor/boot monitor/ipc numa
+ROOMS_control	:= $(CONTROL_ROOMS)
+ROOMS_guests	:= $(CONTROL_ROOMS) $(AGENT_ROOMS) $(WORKER_ROOMS)
+ROOMS_fuzz	:= $(CONTROL_ROOMS) $(WORKER_ROOMS)
 
-# A worker's buffer cache and its disks, beside the monitor.
-LINK_cache := $(filter-out $(LINK_monitor),$(COWDISK_SRCS) $(MEMORY_SRCS)) \
-	-l:liburing.a
+# FILE@HELPER.c for each header of a helper that FILE includes.
+HELPER_SRCS := $(filter-out $(UNIT_TESTS) $(FUZZ_TESTS),$(wildcard \
+	tests/unit/*/*.c tests/fuzz/*.c tests/crash/*.c tests/model/*.c))
+INCLUDES := $(shell awk 'FNR == 1 { f = FILENAME; sub(/\.h$$/, ".c", f) } \
+	sub(/^.include "tests\//, "tests/") { sub(/\.h"/, ".c"); \
+	print f "@" $$0 }' $(UNIT_TESTS) $(FUZZ_TESTS) $(HELPER_SRCS) \
+	$(wildcard $(HELPER_SRCS:.c=.h)))
+included = $(filter $(HELPER_SRCS),$(patsubst $(1)@%,%,$(filter $(1)@%,$(INCLUDES))))
+# Helpers of $(1), files whose own have not been looked for; $(2), found so far.
+closure = $(if $(1),$(call closure,$(filter-out $(1) $(2),$(sort \
+	  $(foreach f,$(1),$(call included,$(f))))),$(2) $(1)),$(2))
+folder_of = $(notdir $(patsubst %/,%,$(dir $(1))))
 
-# All LINK words as PROGRAM.c@WORD; links_of picks those of one program.
-LINK_WORDS := $(shell awk 'FNR > 24 { nextfile } \
-	sub(/^\/\/ LINK: */, "") { for (i = 1; i <= NF; i++) \
-	print FILENAME "@" $$i }' $(UNIT_TESTS) $(FUZZ_TESTS) /dev/null)
-words_of = $(patsubst $(1)@%,%,$(filter $(1)@%,$(LINK_WORDS)))
-links_of = $(foreach w,$(call words_of,$(1)),$(if $(filter @%,$(w)),\
-	   $(LINK_$(w:@%=%)),$(w)))
-in_dir = $(patsubst %.c,$(1)/%.o,$(filter %.c,$(2)))
-
-# $(1) test, $(2) its LINK words
-define unit_rule
-$(B)/$(1:.c=): $(call in_dir,$(B)/obj,$(1) $(2))
+# $(1) the test, $(2) its folder's name. muldefs: the first definition counts.
+define test_rule
+$(B)/$(1:.c=): $(call obj,$(call closure,$(1))) \
+		$(call lib,$(sort $(ROOMS_$(2))))
 	$$(call say,LINK,$$@)
 	$$(Q)mkdir -p $$(@D)
-	$$(Q)$$(CC) $$(LDFLAGS) -o $$@ $$^ $(filter -l%,$(2)) -lcmocka
+	$$(Q)$$(CC) $$(LDFLAGS) $$(TEST_LDFLAGS) -Wl,-z,muldefs -o $$@ \
+		$$(filter %.o,$$^) $$(call in_group,$$(filter %.a,$$^)) \
+		$$(LIBS) $$(TEST_LIBS)
 endef
-$(foreach t,$(UNIT_TESTS),$(eval $(call unit_rule,$(t),$(call links_of,$(t)))))
+$(foreach t,$(UNIT_TESTS) $(FUZZ_TESTS),\
+	$(eval $(call test_rule,$(t),$(call folder_of,$(t)))))
 UNIT_BINS := $(UNIT_TESTS:%.c=$(B)/%)
+FUZZ_BINS := $(FUZZ_TESTS:%.c=$(B)/%)
+$(UNIT_BINS): TEST_LIBS := -lcmocka -lutil
+$(FUZZ_BINS): TEST_LDFLAGS := -fsanitize=fuzzer
 
-# Texts for the model checker, as they are and with planted bugs: those that
-# tests name in their LINK lines.
-model_texts = $(sort $(filter $(G)/model/$(1)_%.c,$(subst @, ,$(LINK_WORDS))))
-
-define mutate_rule
-$(call model_texts,$(1)): $(G)/model/$(1)_%.c: $(2) tests/model/mutate
+# The model checker gets texts of the product: as they are, and one for each
+# bug that tests/model/mutate knows to plant.
+define model_rules
+MODEL_$(1) := $(foreach n,$(shell tests/model/mutate --list $(1)),\
+	      $(G)/model/$(1)_$(n).c)
+$$(MODEL_$(1)): $(G)/model/$(1)_%.c: $(2) tests/model/mutate
 	$$(call say,MUTATE,$$@)
 	$$(Q)mkdir -p $$(@D)
 	$$(Q)tests/model/mutate $(1) $$* <$$< >$$@
+$(B)/tests/unit/$(3): $$(call obj,tests/model/model.c $$(MODEL_$(1)))
 endef
-$(eval $(call mutate_rule,channel,numa/channel.c))
-$(eval $(call mutate_rule,lease,memory/lease.c))
+$(eval $(call model_rules,channel,numa/channel.c,numa/test_channel_model))
+$(eval $(call model_rules,lease,memory/lease.c,memory/test_lease_model))
 
 # ThreadSanitizer: tests with threads, in every check; check-tsan has all of
 # them. It sees one process: what two share by a region is seen where a test
@@ -137,33 +122,10 @@ do-check: all tests tsan-tests images kernel-cache $$(BENCH_BINS) \
 	$(Q)tests/run --unit $(UNIT_RUNS) $(CLI_TESTS) \
 		--lab $(LAB_RUNS)
 
-# --- fuzzing: clang's libFuzzer, with address and undefined sanitizers --------
-FUZZ_CFLAGS := -std=gnu11 -g -O1 -Wall -Wextra -Wshadow -Wno-sign-conversion \
-	       -fno-strict-aliasing -fno-omit-frame-pointer -MMD -MP -pthread \
-	       -fsanitize=fuzzer-no-link,address,undefined \
-	       -fno-sanitize-recover=undefined -DDISCO_SANITIZED -DDISCO_FUZZING
-
-$(F)/obj/%.o: %.c
-	$(call say,FUZZCC,$<)
-	$(Q)mkdir -p $(@D)
-	$(Q)clang $(CPPFLAGS) $(FUZZ_CFLAGS) -c -o $@ $<
-
-$(F)/obj/monitor/worker/acpi.o: build/gen/dsdt.hex
-
-define fuzz_rule
-$(F)/$(notdir $(1:.c=)): $(call in_dir,$(F)/obj,$(1) $(2))
-	$$(call say,LINK,$$@)
-	$$(Q)clang -pthread -fsanitize=fuzzer,address,undefined -o $$@ $$^ \
-		$(filter -l%,$(2))
-endef
-$(foreach t,$(FUZZ_TESTS),$(eval $(call fuzz_rule,$(t),$(call links_of,$(t)))))
-FUZZ_BINS := $(FUZZ_TESTS:tests/fuzz/%.c=$(F)/%)
-
--include $(shell find $(F)/obj -name '*.d' 2>/dev/null)
-
+# --- fuzzing: a variant of its own --------------------------------------------
 fuzz:
 	$(Q)scripts/deps build fuzz
-	$(Q)$(MAKE) --no-print-directory do-fuzz
+	$(Q)$(MAKE) --no-print-directory VARIANT=fuzz do-fuzz
 do-fuzz: $(FUZZ_BINS)
 	$(Q)tests/fuzz/run $(FUZZ_SECONDS) $^
 

@@ -35,7 +35,7 @@ enum agent_request_kind {
 	 * two batches of a pull, too.
 	 *
 	 * A store of @id over an image of @bytes. Descriptors: image, memory,
-	 * presence map (cowdisk/store.h). Its limit: AGENT_LIMIT.
+	 * presence map (cowdisk/store/store.h). Its limit: AGENT_LIMIT.
 	 */
 	AGENT_STORE = 3,
 	AGENT_STORE_END = 4, /* of @id, with all its readers */

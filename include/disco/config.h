@@ -2,7 +2,7 @@
 /*
  * What the operator asked for, after the command line and the JSON file have
  * been read and checked. Built by monitor/control/config*, read by
- * monitor/control/run*. Owned by the control process; all strings malloc'ed
+ * monitor/control/run/run*. Owned by the control process; all strings malloc'ed
  * and owned by the struct they are in.
  */
 #ifndef DISCO_CONFIG_H

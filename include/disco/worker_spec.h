@@ -160,7 +160,7 @@ enum worker_request_kind {
 	WORKER_REQ_REHOME = 8,
 	/*
 	 * The buffer cache of disk @disk on @node, whose image has @bytes. With
-	 * three descriptors: memory, presence map, lease map (cowdisk/cache.h).
+	 * three descriptors: memory, presence map, lease map (cowdisk/cache/cache.h).
 	 * Not answered.
 	 */
 	WORKER_REQ_CACHE = 9,

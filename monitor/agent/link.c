@@ -8,7 +8,7 @@
 
 #include "monitor/ipc/fds.h"
 
-static void *place(const struct link *k, size_t offset)
+static void *agent_link_place(const struct link *k, size_t offset)
 {
 	return (uint8_t *)k->own.base + offset;
 }
@@ -19,7 +19,7 @@ static const void *peer_place(const struct link *k, size_t offset)
 }
 
 /* @own: of the agent's region, which the link owns from success on. */
-static int attach(struct link *k, int own, int peer)
+static int agent_link_attach(struct link *k, int own, int peer)
 {
 	int err = region_take(&k->own, own, CACHE_LINK_BYTES);
 
@@ -30,12 +30,12 @@ static int attach(struct link *k, int own, int peer)
 	err = region_attach(&k->peer, peer, CACHE_LINK_BYTES);
 	if (!err)
 		err = chan_rx_init(&k->requests, CACHE_REQUESTS,
-				   place(k, CACHE_LINK_READER_OFF),
+				   agent_link_place(k, CACHE_LINK_READER_OFF),
 				   peer_place(k, CACHE_LINK_RING_OFF),
 				   k->wake_rx);
 	if (!err)
 		err = chan_tx_init(&k->answers, CACHE_ANSWERS,
-				   place(k, CACHE_LINK_RING_OFF),
+				   agent_link_place(k, CACHE_LINK_RING_OFF),
 				   peer_place(k, CACHE_LINK_READER_OFF),
 				   k->wake_tx);
 	return err;
@@ -71,7 +71,7 @@ int link_open(uint64_t id, struct link_counts *counts, const int fds[LINK_FDS],
 		*out = k;
 		return 0;
 	}
-	err = attach(k, fds[0], fds[1]);
+	err = agent_link_attach(k, fds[0], fds[1]);
 	(void)close(fds[1]);
 	if (err)
 		link_close(k);
@@ -109,7 +109,8 @@ void link_wake(struct link *k, uint32_t events)
 	k->awake = true;
 }
 
-static void answer(void *arg, uint32_t tag, uint32_t nr_there, int err)
+static void agent_link_answer(void *arg, uint32_t tag, uint32_t nr_there,
+			      int err)
 {
 	struct cache_answer a = { .tag = tag,
 				  .nr = nr_there,
@@ -125,7 +126,7 @@ static void answer(void *arg, uint32_t tag, uint32_t nr_there, int err)
 
 /* Return: 0; -EAGAIN that is all for this turn; -EINVAL what is not there;
  * -EPROTO no request at all. */
-static int obey(struct link *k, const struct cache_request *q)
+static int agent_link_obey(struct link *k, const struct cache_request *q)
 {
 	struct store_reader *r = k->disks[q->disk].reader;
 	int err;
@@ -138,9 +139,9 @@ static int obey(struct link *k, const struct cache_request *q)
 	}
 	if (q->kind != CACHE_FILL)
 		return -EPROTO;
-	err = store_fill(r, q->first, q->nr, answer, k, q->tag);
+	err = store_fill(r, q->first, q->nr, agent_link_answer, k, q->tag);
 	if (err && err != -EINVAL) {
-		answer(k, q->tag, 0, err);
+		agent_link_answer(k, q->tag, 0, err);
 		err = 0;
 	}
 	return err;
@@ -186,7 +187,7 @@ static int take_one(struct link *k)
 	k->counts->requests++;
 	if (q->disk >= VM_MAX_DISKS || !k->disks[q->disk].reader)
 		return -EINVAL;
-	return obey(k, q);
+	return agent_link_obey(k, q);
 }
 
 void link_turn(struct link *k)

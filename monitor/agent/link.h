@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One link (cowdisk/cache_proto.h): takes what a worker asks for, and answers.
+ * One link (cowdisk/base/cache_proto.h): takes what a worker asks for, and answers.
  *
  *	asleep	the worker wakes the agent with its next request
  *	awake	looked at in each turn; no system call a message
@@ -15,8 +15,8 @@
 #ifndef DISCO_MONITOR_AGENT_LINK_H
 #define DISCO_MONITOR_AGENT_LINK_H
 
-#include "cowdisk/cache_proto.h"
-#include "cowdisk/store.h"
+#include "cowdisk/base/cache_proto.h"
+#include "cowdisk/store/store.h"
 #include "disco/config.h"
 #include "numa/region.h"
 

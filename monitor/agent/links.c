@@ -39,7 +39,7 @@ struct links {
 	struct region figures;
 };
 
-static int watch(struct links *l, int fd, void *which, uint32_t events)
+static int links_watch(struct links *l, int fd, void *which, uint32_t events)
 {
 	struct epoll_event e = { .events = events, .data.ptr = which };
 
@@ -59,7 +59,7 @@ int links_create(int epoll_fd,
 	*l = (struct links){ .epoll_fd = epoll_fd, .tell = tell, .arg = arg };
 	err = pool_create(0, POOL_DEPTH, &l->pool);
 	if (!err && pool_event_fd(l->pool) >= 0)
-		err = watch(l, pool_event_fd(l->pool), l->pool, EPOLLIN);
+		err = links_watch(l, pool_event_fd(l->pool), l->pool, EPOLLIN);
 	if (err)
 		links_destroy(l);
 	else
@@ -107,7 +107,7 @@ static void open_link(struct links *l, uint64_t id, const int *fds)
 	int err = link_open(id, &l->counts, fds, &k);
 
 	if (!err && k->wake_rx >= 0) {
-		err = watch(l, k->wake_rx, k, EPOLLIN | EPOLLRDHUP);
+		err = links_watch(l, k->wake_rx, k, EPOLLIN | EPOLLRDHUP);
 		if (err)
 			link_close(k);
 	}
@@ -145,7 +145,7 @@ static void end_peer(struct agent_peer **at)
 
 /* --- stores --- */
 
-static struct agent_store **find_store(struct links *l, uint64_t id)
+static struct agent_store **links_find_store(struct links *l, uint64_t id)
 {
 	struct agent_store **at = &l->stores;
 
@@ -191,7 +191,7 @@ static void begin_store(struct links *l, const struct agent_request *r,
 
 static void end_store(struct links *l, uint64_t id)
 {
-	struct agent_store **at = find_store(l, id), *s = *at;
+	struct agent_store **at = links_find_store(l, id), *s = *at;
 
 	if (!s)
 		return;
@@ -214,7 +214,7 @@ static void end_store(struct links *l, uint64_t id)
 static void add_reader(struct links *l, const struct agent_request *r, int fd)
 {
 	struct link *k = *find_link(l, r->id);
-	struct agent_store *s = *find_store(l, r->store);
+	struct agent_store *s = *links_find_store(l, r->store);
 	struct store_reader *reader;
 	int err = -EBADF;
 
@@ -256,7 +256,7 @@ static int open_peer(const struct agent_store *s, const struct agent_request *r,
 static void begin_peer(struct links *l, const struct agent_request *r,
 		       const int *fds)
 {
-	const struct agent_store *s = *find_store(l, r->store);
+	const struct agent_store *s = *links_find_store(l, r->store);
 	struct agent_peer *p;
 	int err;
 
@@ -294,7 +294,7 @@ static void take_figures(struct links *l, int fd)
 #define PUBLISH(f, field, value)                                               \
 	atomic_store_explicit(&(f)->field, value, memory_order_relaxed)
 
-static void publish(const struct links *l)
+static void links_publish(const struct links *l)
 {
 	struct agent_figures *f = l->figures.base;
 	struct pool_stats st;
@@ -339,7 +339,7 @@ void links_destroy(struct links *l)
 int links_obey(struct links *l, const struct agent_request *r, const int *fds)
 {
 	bool used = (r->kind == AGENT_LINK && *find_link(l, r->id)) ||
-		    (r->kind == AGENT_STORE && *find_store(l, r->id)) ||
+		    (r->kind == AGENT_STORE && *links_find_store(l, r->id)) ||
 		    (r->kind == AGENT_PEER && *find_peer(l, r->id));
 
 	if (used) {
@@ -424,6 +424,6 @@ bool links_turn(struct links *l)
 	if (l->sync)
 		l->tell(l->arg, AGENT_SYNCED, l->sync, 0);
 	l->sync = 0;
-	publish(l);
+	links_publish(l);
 	return busy;
 }

@@ -39,7 +39,7 @@ bool pull_wants(uint64_t entry, uint32_t what)
 }
 
 /* Where the pages are: when a page failed, the kernel says of none. */
-static int query(const struct puller *p)
+static int pull_query(const struct puller *p)
 {
 	if (syscall(SYS_move_pages, p->r->pid, p->nr, pages, NULL, status, 0) <
 	    0)
@@ -47,7 +47,7 @@ static int query(const struct puller *p)
 	return 0;
 }
 
-static void account(struct puller *p)
+static void pull_account(struct puller *p)
 {
 	for (unsigned i = 0; i < p->nr; i++) {
 		if (status[i] == p->r->node)
@@ -61,7 +61,7 @@ static void account(struct puller *p)
 	}
 }
 
-static int tell(const struct puller *p)
+static int pull_tell(const struct puller *p)
 {
 	return p->progress(p->arg, p->out);
 }
@@ -90,14 +90,14 @@ static int move_batch(struct puller *p)
 	p->size = batch_next(p->nr, took, p->r->bound_ns);
 	/* No memory there, or a page that is busy: not the end. */
 	if (ret > 0 || err == -ENOMEM || err == -EBUSY || err == -EAGAIN)
-		err = query(p);
+		err = pull_query(p);
 	if (!err)
-		account(p);
+		pull_account(p);
 	p->nr = 0;
-	return err ? err : tell(p);
+	return err ? err : pull_tell(p);
 }
 
-static int add(struct puller *p, void *page)
+static int pull_add(struct puller *p, void *page)
 {
 	pages[p->nr++] = page;
 	return p->nr < p->size ? 0 : move_batch(p);
@@ -121,11 +121,12 @@ static int pull_range(struct puller *p, int pagemap,
 		n = (uint64_t)got / sizeof(e[0]);
 		for (uint64_t i = 0; i < n && !err; i++)
 			if (pull_wants(e[i], p->r->what))
-				err = add(p, (void *)((page + i) * PAGE_BYTES));
+				err = pull_add(
+					p, (void *)((page + i) * PAGE_BYTES));
 		page += n;
 		left -= n;
 		if (!err) /* nothing to move for long: others wait */
-			err = tell(p);
+			err = pull_tell(p);
 	}
 	return err;
 }
@@ -143,7 +144,7 @@ static int pull_again(struct puller *p)
 			list[i] = again[i];
 		p->nr_again = 0;
 		for (unsigned i = 0; i < nr && !err; i++)
-			err = add(p, list[i]);
+			err = pull_add(p, list[i]);
 		if (!err)
 			err = move_batch(p);
 		if (err)
@@ -171,7 +172,7 @@ int pull(const struct agent_request *r, int pagemap, struct agent_answer *out,
 	return err ? err : pull_again(&p);
 }
 
-static int copy_run(int from, int to, off_t at, off_t end)
+static int pull_copy_run(int from, int to, off_t at, off_t end)
 {
 	static uint8_t buf[COPY_BYTES];
 
@@ -198,7 +199,7 @@ int copy_sparse(int from, int to)
 		end = lseek(from, at, SEEK_HOLE);
 		if (end < 0)
 			break;
-		err = copy_run(from, to, at, end);
+		err = pull_copy_run(from, to, at, end);
 		if (err)
 			return err;
 		at = end;

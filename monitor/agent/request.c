@@ -3,7 +3,7 @@
 
 #include <errno.h>
 
-#include "cowdisk/cache_proto.h"
+#include "cowdisk/base/cache_proto.h"
 #include "disco/config.h"
 #include "memory/lease.h"
 #include "numa/bind.h"
@@ -36,7 +36,7 @@ static bool store_sane(const struct agent_request *r)
 	       r->bytes <= LEASE_MAX_BLOCKS * CACHE_BLOCK_BYTES;
 }
 
-static bool sane(const struct agent_request *r)
+static bool request_sane(const struct agent_request *r)
 {
 	switch (r->kind) {
 	case AGENT_PULL:
@@ -69,5 +69,5 @@ int agent_request_check(const struct agent_request *r, size_t len)
 		return -EBADMSG;
 	if (r->nr_ranges != 0 && r->kind != AGENT_PULL)
 		return -EINVAL;
-	return sane(r) ? 0 : -EINVAL;
+	return request_sane(r) ? 0 : -EINVAL;
 }

@@ -28,12 +28,14 @@ struct agent_server {
 };
 
 /* Nobody reads: so nobody is there, as an answer is small. */
-static int answer(const struct agent_server *a, const struct agent_answer *ans)
+static int agent_serve_answer(const struct agent_server *a,
+			      const struct agent_answer *ans)
 {
 	return fds_send(a->sock, ans, sizeof(*ans), NULL, 0, MSG_DONTWAIT);
 }
 
-static void tell(void *arg, enum agent_answer_kind kind, uint64_t id, int err)
+static void agent_serve_tell(void *arg, enum agent_answer_kind kind,
+			     uint64_t id, int err)
 {
 	struct agent_server *a = arg;
 	struct agent_answer ans = { .kind = kind,
@@ -41,16 +43,16 @@ static void tell(void *arg, enum agent_answer_kind kind, uint64_t id, int err)
 				    .pages = id };
 
 	if (!a->error)
-		a->error = answer(a, &ans);
+		a->error = agent_serve_answer(a, &ans);
 }
 
-static int turn(struct agent_server *a);
+static int agent_serve_turn(struct agent_server *a);
 
 /* Between two batches: nobody waits for the end of a pull. */
-static int progress(void *arg, const struct agent_answer *ans)
+static int agent_serve_progress(void *arg, const struct agent_answer *ans)
 {
 	struct agent_server *a = arg;
-	int ret = turn(a);
+	int ret = agent_serve_turn(a);
 	uint64_t now;
 
 	if (ret <= 0)
@@ -61,11 +63,11 @@ static int progress(void *arg, const struct agent_answer *ans)
 	if (now - a->told_ns < PROGRESS_NS)
 		return 0;
 	a->told_ns = now;
-	return answer(a, ans);
+	return agent_serve_answer(a, ans);
 }
 
-static int work(struct agent_server *a, const struct agent_request *r,
-		const int *fds)
+static int agent_serve_work(struct agent_server *a,
+			    const struct agent_request *r, const int *fds)
 {
 	struct agent_answer ans = { .kind = AGENT_DONE };
 	int err = -EBADF;
@@ -75,13 +77,13 @@ static int work(struct agent_server *a, const struct agent_request *r,
 	if (r->kind == AGENT_PULL && fds[0] >= 0) {
 		a->pulling = true;
 		a->told_ns = clock_now_ns();
-		err = pull(r, fds[0], &ans, progress, a);
+		err = pull(r, fds[0], &ans, agent_serve_progress, a);
 		a->pulling = false;
 	}
 	fds_close(fds, FDS_MAX);
 	ans.kind = AGENT_DONE;
 	ans.error = (uint32_t)-err;
-	return answer(a, &ans);
+	return agent_serve_answer(a, &ans);
 }
 
 /* Return: 1 served; 0 nobody is there; -EAGAIN no request; -errno. */
@@ -99,7 +101,7 @@ static int serve_one(struct agent_server *a)
 	if (!err && r->kind >= AGENT_STORE)
 		err = links_obey(a->links, r, fds);
 	else if (!err && !a->pulling)
-		err = work(a, r, fds);
+		err = agent_serve_work(a, r, fds);
 	else {
 		/* Control sends no other one before this is answered. */
 		err = err ? err : -EINVAL;
@@ -123,7 +125,7 @@ static int serve_control(struct agent_server *a)
  * comes last of what is ready: it may end what other events are about.
  * Return: 1; 0 nobody is there; -errno.
  */
-static int turn(struct agent_server *a)
+static int agent_serve_turn(struct agent_server *a)
 {
 	struct epoll_event e[EVENTS];
 	bool control = false;
@@ -158,7 +160,7 @@ int agent_create(int sock, struct agent_server **out)
 	    epoll_ctl(a->epoll_fd, EPOLL_CTL_ADD, sock, &e) < 0)
 		err = -errno;
 	if (!err)
-		err = links_create(a->epoll_fd, tell, a, &a->links);
+		err = links_create(a->epoll_fd, agent_serve_tell, a, &a->links);
 	if (err)
 		agent_destroy(a);
 	else
@@ -180,7 +182,7 @@ int agent_serve(struct agent_server *a)
 {
 	int ret;
 
-	while ((ret = turn(a)) > 0)
+	while ((ret = agent_serve_turn(a)) > 0)
 		;
 	/* It went while it was told, or without reading all. */
 	return ret == -EPIPE || ret == -ECONNRESET ? 0 : ret;

@@ -20,7 +20,7 @@
 #define ZERO_CHUNK   KIB(128)
 
 /* A file in memory: mapped, or unpacked (fd -1). */
-struct file {
+struct boot_file {
 	const char *path;
 	int fd;
 	uint8_t *at;
@@ -28,23 +28,23 @@ struct file {
 	struct stat st;
 };
 
-struct builder {
+struct image_builder {
 	const struct boot_source *src;
 	struct boot_image *out;
 	struct diag *d;
 	uint8_t *mem; /* the image, mapped; offset == gpa */
 };
 
-static void file_close(struct file *f)
+static void file_close(struct boot_file *f)
 {
 	if (f->at)
 		(void)munmap(f->at, f->bytes);
 	if (f->fd >= 0)
 		(void)close(f->fd);
-	*f = (struct file){ .fd = -1 };
+	*f = (struct boot_file){ .fd = -1 };
 }
 
-static int file_map(struct file *f)
+static int file_map(struct boot_file *f)
 {
 	f->at = mmap(NULL, f->bytes, PROT_READ, MAP_PRIVATE, f->fd, 0);
 	if (f->at != MAP_FAILED)
@@ -53,12 +53,12 @@ static int file_map(struct file *f)
 	return -errno;
 }
 
-static int file_open(struct file *f, const char *what, const char *path,
+static int file_open(struct boot_file *f, const char *what, const char *path,
 		     struct diag *d)
 {
 	int err = 0;
 
-	*f = (struct file){ .path = path };
+	*f = (struct boot_file){ .path = path };
 	f->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (f->fd < 0 || fstat(f->fd, &f->st) < 0)
 		return diag_fail(d, ST_FILE, errno, "%s %s: %s; check the path",
@@ -101,7 +101,7 @@ static int bad_kernel(struct diag *d, const char *path, int err,
 
 /* --- the image --- */
 
-static int image_make(struct builder *b)
+static int image_make(struct image_builder *b)
 {
 	void *mem;
 	int err;
@@ -145,7 +145,7 @@ static void add_extent(struct boot_layout *l, uint64_t at, uint64_t bytes)
 }
 
 /* Straight from the file into the image where there is a file. */
-static int read_in(const struct file *f, uint64_t off, uint8_t *to,
+static int read_in(const struct boot_file *f, uint64_t off, uint8_t *to,
 		   uint64_t bytes)
 {
 	uint64_t done = 0;
@@ -177,8 +177,8 @@ static bool leave_out(uint8_t *at, uint64_t bytes)
 	return madvise(at, bytes, MADV_REMOVE) == 0;
 }
 
-static int copy_in(struct builder *b, const struct file *f, uint64_t off,
-		   uint64_t at, uint64_t bytes)
+static int copy_in(struct image_builder *b, const struct boot_file *f,
+		   uint64_t off, uint64_t at, uint64_t bytes)
 {
 	int err = 0;
 
@@ -199,7 +199,7 @@ static int copy_in(struct builder *b, const struct file *f, uint64_t off,
 
 /* --- kernels --- */
 
-static int load_segments(struct builder *b, const struct file *f,
+static int load_segments(struct image_builder *b, const struct boot_file *f,
 			 const struct elf_image *e)
 {
 	int err = 0;
@@ -214,7 +214,7 @@ static int load_segments(struct builder *b, const struct file *f,
 	return 0;
 }
 
-static int load_elf(struct builder *b, const struct file *f)
+static int load_elf(struct image_builder *b, const struct boot_file *f)
 {
 	const char *why = "";
 	struct elf_image e;
@@ -231,7 +231,7 @@ static int load_elf(struct builder *b, const struct file *f)
 	return load_segments(b, f, &e);
 }
 
-static void set_linux64(struct builder *b, const struct bzimage *z,
+static void set_linux64(struct image_builder *b, const struct bzimage *z,
 			uint64_t entry)
 {
 	struct boot_layout *l = &b->out->layout;
@@ -242,7 +242,7 @@ static void set_linux64(struct builder *b, const struct bzimage *z,
 	memcpy(l->hdr, z->hdr, z->hdr_bytes);
 }
 
-static int load_packed(struct builder *b, const struct file *f,
+static int load_packed(struct image_builder *b, const struct boot_file *f,
 		       const struct bzimage *z)
 {
 	int err = copy_in(b, f, z->kernel_offset, z->pref_address,
@@ -256,9 +256,9 @@ static int load_packed(struct builder *b, const struct file *f,
 	return 0;
 }
 
-static int unpack_kernel(struct builder *b, const struct file *f,
+static int unpack_kernel(struct image_builder *b, const struct boot_file *f,
 			 const struct bzimage *z, uint64_t key,
-			 struct file *elf)
+			 struct boot_file *elf)
 {
 	uint64_t kept;
 	size_t used = 0;
@@ -289,7 +289,8 @@ static int unpack_kernel(struct builder *b, const struct file *f,
 }
 
 /* What is in the cache but cannot be used is unpacked anew. */
-static bool get_cached(const struct builder *b, uint64_t key, struct file *elf)
+static bool get_cached(const struct image_builder *b, uint64_t key,
+		       struct boot_file *elf)
 {
 	const char *why;
 	struct elf_image e;
@@ -305,26 +306,26 @@ static bool get_cached(const struct builder *b, uint64_t key, struct file *elf)
 }
 
 /* The ELF inside a bzImage, from the cache or unpacked now. */
-static int get_unpacked(struct builder *b, const struct file *f,
-			const struct bzimage *z, struct file *elf)
+static int get_unpacked(struct image_builder *b, const struct boot_file *f,
+			const struct bzimage *z, struct boot_file *elf)
 {
 	uint64_t key = kernel_cache_key(&f->st, f->at);
 
 	int err = 0;
 
-	*elf = (struct file){ .fd = -1 };
+	*elf = (struct boot_file){ .fd = -1 };
 	if (!get_cached(b, key, elf))
 		err = unpack_kernel(b, f, z, key, elf);
 	elf->path = f->path;
 	return err;
 }
 
-static int load_bzimage(struct builder *b, const struct file *f)
+static int load_bzimage(struct image_builder *b, const struct boot_file *f)
 {
 	const char *why = "";
 	struct elf_image e;
 	struct bzimage z;
-	struct file elf;
+	struct boot_file elf;
 	int err = bzimage_parse(f->at, f->bytes, &z, &why);
 
 	if (err)
@@ -350,9 +351,9 @@ static int load_bzimage(struct builder *b, const struct file *f)
 	return err;
 }
 
-static int load_kernel(struct builder *b)
+static int load_kernel(struct image_builder *b)
 {
-	struct file f;
+	struct boot_file f;
 	int err = file_open(&f, "kernel", b->src->kernel, b->d);
 
 	if (!err && bzimage_is(f.at, f.bytes))
@@ -366,11 +367,11 @@ static int load_kernel(struct builder *b)
 	return err;
 }
 
-static int load_initrd(struct builder *b)
+static int load_initrd(struct image_builder *b)
 {
 	struct boot_layout *l = &b->out->layout;
 	uint64_t at = align_up(l->end, INITRD_ALIGN);
-	struct file f;
+	struct boot_file f;
 	int err;
 
 	if (!b->src->initrd)
@@ -397,7 +398,7 @@ static int load_initrd(struct builder *b)
 }
 
 /* No writer is left, and none can come: readers map it privately. */
-static int image_seal(struct builder *b)
+static int image_seal(struct image_builder *b)
 {
 	(void)munmap(b->mem, BOOT_IMAGE_MAX);
 	b->mem = NULL;
@@ -408,7 +409,7 @@ int boot_image_create(const struct boot_source *src, struct boot_image *out,
 		      struct diag *d)
 {
 	struct boot_image img = { .fd = -1 };
-	struct builder b = { .src = src, .out = &img, .d = d };
+	struct image_builder b = { .src = src, .out = &img, .d = d };
 	int err = image_make(&b);
 
 	if (!err)

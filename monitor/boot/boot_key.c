@@ -16,12 +16,13 @@ static uint64_t to_ns(const struct timespec *t)
 }
 
 /* A time in the future has not settled either. */
-static bool settled(uint64_t now, uint64_t at)
+static bool boot_key_settled(uint64_t now, uint64_t at)
 {
 	return at < now && now - at > SETTLED_NS;
 }
 
-static bool look(const char *path, uint64_t now, struct boot_key_file *f)
+static bool boot_key_look(const char *path, uint64_t now,
+			  struct boot_key_file *f)
 {
 	struct stat st;
 
@@ -32,7 +33,8 @@ static bool look(const char *path, uint64_t now, struct boot_key_file *f)
 				     .bytes = (uint64_t)st.st_size,
 				     .changed_ns = to_ns(&st.st_ctim),
 				     .modified_ns = to_ns(&st.st_mtim) };
-	return settled(now, f->changed_ns) && settled(now, f->modified_ns);
+	return boot_key_settled(now, f->changed_ns) &&
+	       boot_key_settled(now, f->modified_ns);
 }
 
 struct boot_key boot_key_make(const char *kernel, const char *initrd,
@@ -43,8 +45,9 @@ struct boot_key boot_key_make(const char *kernel, const char *initrd,
 
 	/* The clock of file times: CLOCK_REALTIME would be ahead of it. */
 	if (clock_gettime(CLOCK_REALTIME_COARSE, &now) == 0)
-		key.known = look(kernel, to_ns(&now), &key.kernel) &&
-			    (!initrd || look(initrd, to_ns(&now), &key.initrd));
+		key.known = boot_key_look(kernel, to_ns(&now), &key.kernel) &&
+			    (!initrd ||
+			     boot_key_look(initrd, to_ns(&now), &key.initrd));
 	return key;
 }
 

@@ -23,7 +23,7 @@
 #define SECTOR_BYTES	   512u
 #define DEFAULT_SECTS	   4u
 
-static uint16_t get16(const uint8_t *p)
+static uint16_t bzimage_get16(const uint8_t *p)
 {
 	uint16_t v;
 
@@ -31,7 +31,7 @@ static uint16_t get16(const uint8_t *p)
 	return v;
 }
 
-static uint32_t get32(const uint8_t *p)
+static uint32_t bzimage_get32(const uint8_t *p)
 {
 	uint32_t v;
 
@@ -39,7 +39,7 @@ static uint32_t get32(const uint8_t *p)
 	return v;
 }
 
-static uint64_t get64(const uint8_t *p)
+static uint64_t bzimage_get64(const uint8_t *p)
 {
 	uint64_t v;
 
@@ -50,11 +50,11 @@ static uint64_t get64(const uint8_t *p)
 bool bzimage_is(const uint8_t *file, size_t bytes)
 {
 	return bytes >= OFF_MAGIC + 4 &&
-	       get16(file + OFF_BOOT_FLAG) == BOOT_FLAG &&
+	       bzimage_get16(file + OFF_BOOT_FLAG) == BOOT_FLAG &&
 	       memcmp(file + OFF_MAGIC, "HdrS", 4) == 0;
 }
 
-static int refuse(const char **why, int err, const char *text)
+static int bzimage_refuse(const char **why, int err, const char *text)
 {
 	*why = text;
 	return -err;
@@ -65,36 +65,40 @@ static int find_kernel(const uint8_t *file, size_t bytes, struct bzimage *b,
 		       const char **why)
 {
 	uint64_t sects = file[OFF_SETUP_SECTS];
-	uint64_t declared = get32(file + OFF_SYSSIZE) * 16ull;
+	uint64_t declared = bzimage_get32(file + OFF_SYSSIZE) * 16ull;
 
 	if (sects == 0)
 		sects = DEFAULT_SECTS;
 	b->kernel_offset = (sects + 1) * SECTOR_BYTES;
 	if (b->kernel_offset >= bytes)
-		return refuse(why, EBADMSG, "it ends in its setup sectors");
+		return bzimage_refuse(why, EBADMSG,
+				      "it ends in its setup sectors");
 	b->kernel_bytes = bytes - b->kernel_offset;
 	/* syssize is rounded up to 16 bytes. */
 	if (declared > b->kernel_bytes + 15)
-		return refuse(why, EBADMSG, "it is shorter than it says");
+		return bzimage_refuse(why, EBADMSG,
+				      "it is shorter than it says");
 	if (b->kernel_bytes <= BZIMAGE_ENTRY64)
-		return refuse(why, EBADMSG, "it ends before its entry");
-	b->payload_offset = get32(file + OFF_PAYLOAD_OFFSET);
-	b->payload_bytes = get32(file + OFF_PAYLOAD_LENGTH);
+		return bzimage_refuse(why, EBADMSG, "it ends before its entry");
+	b->payload_offset = bzimage_get32(file + OFF_PAYLOAD_OFFSET);
+	b->payload_bytes = bzimage_get32(file + OFF_PAYLOAD_LENGTH);
 	if (b->payload_bytes == 0 ||
 	    !range_fits(b->payload_offset, b->payload_bytes, b->kernel_bytes))
-		return refuse(why, EBADMSG, "its payload lies outside it");
+		return bzimage_refuse(why, EBADMSG,
+				      "its payload lies outside it");
 	b->payload_offset += b->kernel_offset;
 	return 0;
 }
 
 static int find_place(const uint8_t *file, struct bzimage *b, const char **why)
 {
-	b->pref_address = get64(file + OFF_PREF_ADDRESS);
-	b->init_size = get32(file + OFF_INIT_SIZE);
+	b->pref_address = bzimage_get64(file + OFF_PREF_ADDRESS);
+	b->init_size = bzimage_get32(file + OFF_INIT_SIZE);
 	if (b->pref_address < BOOT_LOW_END || b->pref_address % PAGE_BYTES ||
 	    b->init_size < b->kernel_bytes ||
 	    !range_fits(b->pref_address, b->init_size, BOOT_IMAGE_MAX))
-		return refuse(why, EBADMSG, "its load address is impossible");
+		return bzimage_refuse(why, EBADMSG,
+				      "its load address is impossible");
 	return 0;
 }
 
@@ -105,13 +109,14 @@ int bzimage_parse(const uint8_t *file, size_t bytes, struct bzimage *out,
 	int err;
 
 	if (!bzimage_is(file, bytes))
-		return refuse(why, ENOTSUP, "no bzImage header");
+		return bzimage_refuse(why, ENOTSUP, "no bzImage header");
 	if (bytes < HEADER_END)
-		return refuse(why, EBADMSG, "it ends in its header");
-	if (get16(file + OFF_VERSION) < VERSION_MIN ||
-	    !(get16(file + OFF_XLOADFLAGS) & XLF_KERNEL_64))
-		return refuse(why, ENOTSUP,
-			      "no 64-bit entry (boot protocol below 2.12)");
+		return bzimage_refuse(why, EBADMSG, "it ends in its header");
+	if (bzimage_get16(file + OFF_VERSION) < VERSION_MIN ||
+	    !(bzimage_get16(file + OFF_XLOADFLAGS) & XLF_KERNEL_64))
+		return bzimage_refuse(
+			why, ENOTSUP,
+			"no 64-bit entry (boot protocol below 2.12)");
 	err = find_kernel(file, bytes, &b, why);
 	if (!err)
 		err = find_place(file, &b, why);
@@ -120,7 +125,7 @@ int bzimage_parse(const uint8_t *file, size_t bytes, struct bzimage *out,
 	b.hdr_bytes = OFF_MAGIC + file[OFF_JUMP_LENGTH] - OFF_SETUP_SECTS;
 	b.hdr_bytes = (uint32_t)min_u64(b.hdr_bytes, BOOT_HDR_MAX);
 	if (!range_fits(OFF_SETUP_SECTS, b.hdr_bytes, bytes))
-		return refuse(why, EBADMSG, "it ends in its header");
+		return bzimage_refuse(why, EBADMSG, "it ends in its header");
 	memcpy(b.hdr, file + OFF_SETUP_SECTS, b.hdr_bytes);
 	*out = b;
 	return 0;

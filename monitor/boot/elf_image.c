@@ -9,12 +9,12 @@
 #define MAX_HEADERS 64u
 #define MAX_NOTES   256u
 
-struct file {
+struct elf_file {
 	const uint8_t *at;
 	size_t bytes;
 };
 
-static int refuse(const char **why, int err, const char *text)
+static int elf_image_refuse(const char **why, int err, const char *text)
 {
 	*why = text;
 	return -err;
@@ -25,23 +25,27 @@ bool elf_is(const uint8_t *file, size_t bytes)
 	return bytes >= SELFMAG && memcmp(file, ELFMAG, SELFMAG) == 0;
 }
 
-static int check_header(const struct file *f, Elf64_Ehdr *h, const char **why)
+static int check_header(const struct elf_file *f, Elf64_Ehdr *h,
+			const char **why)
 {
 	if (f->bytes < sizeof(*h))
-		return refuse(why, EBADMSG, "it ends in its ELF header");
+		return elf_image_refuse(why, EBADMSG,
+					"it ends in its ELF header");
 	memcpy(h, f->at, sizeof(*h));
 	if (!elf_is(f->at, f->bytes) || h->e_ident[EI_CLASS] != ELFCLASS64 ||
 	    h->e_ident[EI_DATA] != ELFDATA2LSB || h->e_machine != EM_X86_64 ||
 	    (h->e_type != ET_EXEC && h->e_type != ET_DYN))
-		return refuse(why, ENOTSUP, "not an x86-64 executable");
+		return elf_image_refuse(why, ENOTSUP,
+					"not an x86-64 executable");
 	if (h->e_phentsize != sizeof(Elf64_Phdr) || h->e_phnum == 0 ||
 	    h->e_phnum > MAX_HEADERS ||
 	    !range_fits(h->e_phoff, h->e_phnum * sizeof(Elf64_Phdr), f->bytes))
-		return refuse(why, EBADMSG, "its program headers are broken");
+		return elf_image_refuse(why, EBADMSG,
+					"its program headers are broken");
 	return 0;
 }
 
-static int add_segment(const struct file *f, const Elf64_Phdr *p,
+static int add_segment(const struct elf_file *f, const Elf64_Phdr *p,
 		       struct elf_image *e, const char **why)
 {
 	struct elf_segment *s = &e->segments[e->nr_segments];
@@ -50,15 +54,19 @@ static int add_segment(const struct file *f, const Elf64_Phdr *p,
 		return 0;
 	if (p->p_filesz > p->p_memsz ||
 	    !range_fits(p->p_offset, p->p_filesz, f->bytes))
-		return refuse(why, EBADMSG, "it is shorter than it says");
+		return elf_image_refuse(why, EBADMSG,
+					"it is shorter than it says");
 	if (p->p_paddr < BOOT_LOW_END ||
 	    !range_fits(p->p_paddr, p->p_memsz, BOOT_IMAGE_MAX))
-		return refuse(why, EBADMSG, "a segment has no place in memory");
+		return elf_image_refuse(why, EBADMSG,
+					"a segment has no place in memory");
 	if (e->nr_segments == ELF_MAX_SEGMENTS)
-		return refuse(why, EBADMSG, "it has too many segments");
+		return elf_image_refuse(why, EBADMSG,
+					"it has too many segments");
 	if (p->p_paddr < e->end)
-		return refuse(why, EBADMSG,
-			      "its segments overlap or are not in order");
+		return elf_image_refuse(
+			why, EBADMSG,
+			"its segments overlap or are not in order");
 	*s = (struct elf_segment){ p->p_offset, p->p_paddr, p->p_filesz,
 				   p->p_memsz };
 	e->end = p->p_paddr + p->p_memsz;
@@ -81,14 +89,15 @@ static void take_note(const Elf64_Nhdr *n, const uint8_t *name,
 	e->pvh_entry = entry;
 }
 
-static int read_notes(const struct file *f, const Elf64_Phdr *p,
+static int read_notes(const struct elf_file *f, const Elf64_Phdr *p,
 		      struct elf_image *e, const char **why)
 {
 	uint64_t at = p->p_offset, end = p->p_offset + p->p_filesz;
 	Elf64_Nhdr n;
 
 	if (!range_fits(p->p_offset, p->p_filesz, f->bytes))
-		return refuse(why, EBADMSG, "its notes lie outside it");
+		return elf_image_refuse(why, EBADMSG,
+					"its notes lie outside it");
 	for (unsigned i = 0; i < MAX_NOTES && end - at >= sizeof(n); i++) {
 		uint64_t name = at + sizeof(n), desc, next;
 
@@ -96,7 +105,8 @@ static int read_notes(const struct file *f, const Elf64_Phdr *p,
 		desc = name + align_up(n.n_namesz, 4);
 		next = desc + align_up(n.n_descsz, 4);
 		if (next > end)
-			return refuse(why, EBADMSG, "its notes are broken");
+			return elf_image_refuse(why, EBADMSG,
+						"its notes are broken");
 		take_note(&n, f->at + name, f->at + desc, e);
 		at = next;
 	}
@@ -117,7 +127,7 @@ static bool in_segment(const struct elf_image *e, uint64_t at)
 int elf_parse(const uint8_t *file, size_t bytes, struct elf_image *out,
 	      const char **why)
 {
-	const struct file f = { file, bytes };
+	const struct elf_file f = { file, bytes };
 	struct elf_image e = { 0 };
 	Elf64_Ehdr h;
 	int err = check_header(&f, &h, why);
@@ -136,7 +146,8 @@ int elf_parse(const uint8_t *file, size_t bytes, struct elf_image *out,
 	e.entry = h.e_entry;
 	if (!in_segment(&e, e.entry) ||
 	    (e.has_pvh && !in_segment(&e, e.pvh_entry)))
-		return refuse(why, EBADMSG, "its entry is not in a segment");
+		return elf_image_refuse(why, EBADMSG,
+					"its entry is not in a segment");
 	*out = e;
 	return 0;
 }

@@ -37,20 +37,20 @@ static int path_of(char *out, size_t size, const char *dir, uint64_t key)
 }
 
 /* Ours or root's, and nobody else may write to it. */
-static bool trusted(const struct stat *st)
+static bool kernel_cache_trusted(const struct stat *st)
 {
 	return S_ISREG(st->st_mode) &&
 	       (st->st_uid == geteuid() || st->st_uid == 0) &&
 	       !(st->st_mode & (S_IWGRP | S_IWOTH));
 }
 
-static bool complete(int fd, uint64_t key, uint64_t *bytes)
+static bool kernel_cache_complete(int fd, uint64_t key, uint64_t *bytes)
 {
 	struct trailer t;
 	struct stat st;
 	off_t at;
 
-	if (fstat(fd, &st) < 0 || !trusted(&st) ||
+	if (fstat(fd, &st) < 0 || !kernel_cache_trusted(&st) ||
 	    st.st_size < (off_t)sizeof(t))
 		return false;
 	at = st.st_size - (off_t)sizeof(t);
@@ -71,7 +71,7 @@ int kernel_cache_open(const char *dir, uint64_t key, uint64_t *bytes)
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0)
 		return -ENOENT;
-	if (complete(fd, key, bytes))
+	if (kernel_cache_complete(fd, key, bytes))
 		return fd;
 	(void)close(fd);
 	return -ENOENT;

@@ -14,7 +14,7 @@
 #define LZ4_BLOCK_MAX	(8u << 20)
 #define LZMA_MEMORY_MAX MIB(512)
 
-struct buffers {
+struct unpack_buffers {
 	const uint8_t *src;
 	size_t bytes;
 	uint8_t *dst;
@@ -22,7 +22,7 @@ struct buffers {
 	size_t used;
 };
 
-static uint32_t get32(const uint8_t *p)
+static uint32_t unpack_get32(const uint8_t *p)
 {
 	uint32_t v;
 
@@ -30,7 +30,7 @@ static uint32_t get32(const uint8_t *p)
 	return v;
 }
 
-static int unpack_gzip(struct buffers *b)
+static int unpack_gzip(struct unpack_buffers *b)
 {
 	z_stream z = { .next_in = (Bytef *)(uintptr_t)b->src,
 		       .avail_in = (uInt)b->bytes,
@@ -47,7 +47,7 @@ static int unpack_gzip(struct buffers *b)
 }
 
 /* xz and lzma. */
-static int unpack_lzma(struct buffers *b)
+static int unpack_lzma(struct unpack_buffers *b)
 {
 	lzma_stream s = LZMA_STREAM_INIT;
 	lzma_ret ret = lzma_auto_decoder(&s, LZMA_MEMORY_MAX, 0);
@@ -64,7 +64,7 @@ static int unpack_lzma(struct buffers *b)
 	return ret == LZMA_STREAM_END ? 0 : -EBADMSG;
 }
 
-static int unpack_zstd(struct buffers *b)
+static int unpack_zstd(struct unpack_buffers *b)
 {
 	size_t n = ZSTD_decompress(b->dst, b->room, b->src, b->bytes);
 
@@ -75,12 +75,12 @@ static int unpack_zstd(struct buffers *b)
 }
 
 /* Legacy frame: magic, then blocks of {packed size, data} up to 8 MiB each. */
-static int unpack_lz4(struct buffers *b)
+static int unpack_lz4(struct unpack_buffers *b)
 {
 	size_t at = 0;
 
 	while (b->bytes - at >= SIZE_BYTES) {
-		uint32_t n = get32(b->src + at);
+		uint32_t n = unpack_get32(b->src + at);
 		size_t room = min_u64(b->room - b->used, LZ4_BLOCK_MAX);
 		int got;
 
@@ -107,7 +107,7 @@ int unpack_payload(const uint8_t *src, size_t bytes, uint8_t *dst, size_t room,
 		uint8_t magic[6];
 		unsigned len;
 		bool size_follows;
-		int (*unpack)(struct buffers *b);
+		int (*unpack)(struct unpack_buffers *b);
 	} kinds[] = {
 		{ { 0x1f, 0x8b }, 2, false, unpack_gzip },
 		{ { 0xfd, '7', 'z', 'X', 'Z', 0 }, 6, true, unpack_lzma },
@@ -115,7 +115,7 @@ int unpack_payload(const uint8_t *src, size_t bytes, uint8_t *dst, size_t room,
 		{ { 0x28, 0xb5, 0x2f, 0xfd }, 4, true, unpack_zstd },
 		{ { 0x02, 0x21, 0x4c, 0x18 }, 4, true, unpack_lz4 },
 	};
-	struct buffers b = { src, bytes, dst, room, 0 };
+	struct unpack_buffers b = { src, bytes, dst, room, 0 };
 	int err;
 
 	if (bytes < 16 || bytes > INT_MAX)
@@ -128,7 +128,7 @@ int unpack_payload(const uint8_t *src, size_t bytes, uint8_t *dst, size_t room,
 		err = kinds[i].unpack(&b);
 		if (err)
 			return err;
-		if (b.used != get32(src + bytes - SIZE_BYTES))
+		if (b.used != unpack_get32(src + bytes - SIZE_BYTES))
 			return -EBADMSG;
 		*used = b.used;
 		return 0;

@@ -9,15 +9,15 @@
 
 #include "disco/config.h"
 #include "disco/diag.h"
-#include "monitor/control/cli.h"
-#include "monitor/control/config_draft.h"
-#include "monitor/control/doctor.h"
-#include "monitor/control/image.h"
+#include "monitor/control/cli/cli.h"
+#include "monitor/control/config/config_draft.h"
+#include "monitor/control/doctor/doctor.h"
+#include "monitor/control/disks/image.h"
 #include "monitor/control/monitor.h"
-#include "monitor/control/options.h"
-#include "monitor/control/plan.h"
-#include "monitor/control/run.h"
-#include "monitor/control/unpack.h"
+#include "monitor/control/config/options.h"
+#include "monitor/control/launch/plan.h"
+#include "monitor/control/run/run.h"
+#include "monitor/control/launch/unpack.h"
 #include "version.h" /* generated */
 
 /* Returns an exit status (>= 0), or -errno with @d filled. */

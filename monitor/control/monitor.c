@@ -12,14 +12,14 @@
 #include <unistd.h>
 
 #include "disco/clock.h"
-#include "monitor/control/adopt.h"
-#include "monitor/control/api.h"
-#include "monitor/control/cli.h"
-#include "monitor/control/launch.h"
-#include "monitor/control/move.h"
+#include "monitor/control/guests/adopt.h"
+#include "monitor/control/api/api.h"
+#include "monitor/control/cli/cli.h"
+#include "monitor/control/launch/launch.h"
+#include "monitor/control/guests/move.h"
 #include "monitor/control/notify.h"
-#include "monitor/control/run.h"
-#include "monitor/control/starter.h"
+#include "monitor/control/run/run.h"
+#include "monitor/control/guests/starter.h"
 #include "numa/topology.h"
 
 #define LOOK_MS 1000 /* the longest sleep while something has a deadline */
@@ -148,7 +148,7 @@ static void open_figures(struct guest *g)
 		return; /* gone: that is told elsewhere */
 	(void)snprintf(why, sizeof(why), "its exits are not counted: %s",
 		       strerror(-err));
-	vm_tell(&g->vm, why);
+	vm_watch_tell(&g->vm, why);
 }
 
 int monitor_add(struct monitor *m, const struct vm_record *r,
@@ -190,7 +190,7 @@ void monitor_add_lost(struct monitor *m, const struct vm_record *r,
 	(void)snprintf(g->message, sizeof(g->message), "%s", why);
 }
 
-static void on_ended(struct watcher *w, struct vm *vm)
+static void on_ended(struct watcher *w, struct vm_watch *vm)
 {
 	struct monitor *m = container_of(w, struct monitor, watcher);
 	struct guest *g = container_of(vm, struct guest, vm);
@@ -206,13 +206,13 @@ static void on_ended(struct watcher *w, struct vm *vm)
 	state_vm_remove(&m->state, g->record.name);
 	outcome_line(&vm->end, vm->text, m->nr_running > 0, g->message,
 		     sizeof(g->message));
-	vm_tell(vm, g->message[0] ? g->message
-				  : status_meaning(vm->figures.status));
+	vm_watch_tell(vm, g->message[0] ? g->message
+					: status_meaning(vm->figures.status));
 	if (m->nr_ended > MONITOR_MAX_ENDED)
 		forget_oldest(m);
 }
 
-static void on_heard(struct watcher *w, struct vm *vm,
+static void on_heard(struct watcher *w, struct vm_watch *vm,
 		     const struct worker_event *ev)
 {
 	struct guest *g = container_of(vm, struct guest, vm);
@@ -246,7 +246,7 @@ static const struct agents_ops agents_ops = { on_agent, on_agent_started };
 
 /* --- the loop --- */
 
-static void watch_logs(void *monitor)
+static void monitor_watch_logs(void *monitor)
 {
 	struct monitor *m = monitor;
 
@@ -255,7 +255,7 @@ static void watch_logs(void *monitor)
 			vm_watch_log(&g->vm);
 }
 
-static void on_signal(struct loop_watch *w, uint32_t events)
+static void monitor_on_signal(struct loop_watch *w, uint32_t events)
 {
 	struct monitor *m = container_of(w, struct monitor, signals);
 	struct signalfd_siginfo si;
@@ -269,7 +269,7 @@ static void on_signal(struct loop_watch *w, uint32_t events)
 		m->leave = true;
 }
 
-static int open_signals(struct monitor *m)
+static int monitor_open_signals(struct monitor *m)
 {
 	static const int ours[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGCHLD };
 	sigset_t set;
@@ -279,7 +279,7 @@ static int open_signals(struct monitor *m)
 	for (unsigned i = 0; i < ARRAY_SIZE(ours); i++)
 		(void)sigaddset(&set, ours[i]);
 	(void)sigprocmask(SIG_BLOCK, &set, NULL);
-	m->signals.ready = on_signal;
+	m->signals.ready = monitor_on_signal;
 	m->signals.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (m->signals.fd < 0)
 		return -errno;
@@ -321,7 +321,7 @@ int monitor_create(struct monitor *m, const struct monitor_settings *s,
 		return err;
 	err = loop_create(&m->watcher.loop);
 	if (!err)
-		err = open_signals(m);
+		err = monitor_open_signals(m);
 	/* A starter's workers become our children when it has ended. */
 	if (!err && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
 		err = -errno;
@@ -329,7 +329,7 @@ int monitor_create(struct monitor *m, const struct monitor_settings *s,
 		return diag_fail(d, ST_HOST, -err, "monitor: %s",
 				 strerror(-err));
 	sink_create(&m->watcher.err, &m->watcher.loop, STDERR_FILENO);
-	m->watcher.err.drained = watch_logs;
+	m->watcher.err.drained = monitor_watch_logs;
 	m->watcher.err.arg = m;
 	/* Lines are lost rather than the API stopped by who reads them. */
 	m->watcher.err.patience_ms = 0;
@@ -343,7 +343,7 @@ int monitor_create(struct monitor *m, const struct monitor_settings *s,
 	return api_create(m, &m->api, d);
 }
 
-static int timeout_ms(const struct monitor *m, uint64_t now)
+static int monitor_timeout_ms(const struct monitor *m, uint64_t now)
 {
 	int ms = api_timeout_ms(m->api, now);
 
@@ -394,12 +394,12 @@ static void reap_strangers(struct monitor *m)
 int monitor_turn(struct monitor *m)
 {
 	uint64_t now = clock_now_ns();
-	int err = loop_turn(&m->watcher.loop, timeout_ms(m, now));
+	int err = loop_turn(&m->watcher.loop, monitor_timeout_ms(m, now));
 
 	now = clock_now_ns();
 	for (struct guest *g = m->guests; g; g = g->next)
 		if (!g->ended)
-			vm_kill_late(&g->vm, now);
+			vm_watch_kill_late(&g->vm, now);
 	starter_tick(m, now);
 	move_tick(m, now);
 	agents_tick(&m->agents, now);
@@ -436,7 +436,7 @@ void monitor_destroy(struct monitor *m)
 	state_dir_close(&m->state);
 }
 
-static int run(struct monitor *m)
+static int monitor_run(struct monitor *m)
 {
 	int err = 0;
 
@@ -502,7 +502,7 @@ int monitor_main(int argc, char **argv, struct diag *d)
 	err = monitor_create(m, &settings, d);
 	/* Paths of requests are absolute; do not keep a file system busy. */
 	if (!err && chdir("/") == 0)
-		err = run(m);
+		err = monitor_run(m);
 	monitor_destroy(m);
 	free(m);
 	if (err < 0)

@@ -9,16 +9,16 @@
 #ifndef DISCO_MONITOR_MONITOR_H
 #define DISCO_MONITOR_MONITOR_H
 
-#include "monitor/control/agents.h"
-#include "monitor/control/balancer.h"
-#include "monitor/control/boot_copies.h"
-#include "monitor/control/caches.h"
-#include "monitor/control/figures.h"
-#include "monitor/control/layers.h"
-#include "monitor/control/state_dir.h"
-#include "monitor/control/tap.h"
-#include "monitor/control/vm_watch.h"
-#include "monitor/control/worker_code.h"
+#include "monitor/control/workers/agents.h"
+#include "monitor/control/guests/balancer.h"
+#include "monitor/control/launch/boot_copies.h"
+#include "monitor/control/guests/caches.h"
+#include "monitor/control/workers/figures.h"
+#include "monitor/control/guests/layers.h"
+#include "monitor/control/base/state_dir.h"
+#include "monitor/control/console/tap.h"
+#include "monitor/control/workers/vm_watch.h"
+#include "monitor/control/workers/worker_code.h"
 
 #define MONITOR_MAX_GUESTS 1024u /* running */
 #define MONITOR_MAX_ENDED  64u	 /* whose end is remembered */
@@ -36,7 +36,7 @@ enum guest_stall {
 
 /* A VM of the monitor. */
 struct guest {
-	struct vm vm; /* its name is record.name */
+	struct vm_watch vm; /* its name is record.name */
 	struct vm_record record;
 	struct tap tap;
 	struct figures_view figures;

@@ -6,7 +6,7 @@
 
 #include "disco/clock.h"
 
-static void say(const char *state)
+static void notify_say(const char *state)
 {
 	(void)sd_notify(0, state);
 }
@@ -18,7 +18,7 @@ static uint64_t watchdog_us(void)
 	return sd_watchdog_enabled(0, &us) > 0 ? us : 0;
 }
 #else
-static void say(const char *state)
+static void notify_say(const char *state)
 {
 	(void)state;
 }
@@ -34,13 +34,13 @@ void notify_ready(struct monitor *m)
 	/* Twice as often as asked for, as sd_watchdog_enabled(3) advises. */
 	m->notify_every_ns = watchdog_us() * 1000u / 2;
 	m->notify_at_ns = m->notify_every_ns ? clock_now_ns() : 0;
-	say("READY=1");
+	notify_say("READY=1");
 }
 
 void notify_leaving(struct monitor *m)
 {
 	m->notify_every_ns = 0;
-	say("STOPPING=1");
+	notify_say("STOPPING=1");
 }
 
 int notify_timeout_ms(const struct monitor *m, uint64_t now)
@@ -55,5 +55,5 @@ void notify_tick(struct monitor *m, uint64_t now)
 	if (!m->notify_every_ns || now < m->notify_at_ns)
 		return;
 	m->notify_at_ns = now + m->notify_every_ns;
-	say("WATCHDOG=1");
+	notify_say("WATCHDOG=1");
 }

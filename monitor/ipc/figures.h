@@ -56,7 +56,7 @@ struct figures_io {
 	_Atomic(uint64_t) freed_pages; /* of guest RAM, given to the host */
 };
 
-/* Of cowdisk/cache.h, and of the pmap, as they were when it last had a look:
+/* Of cowdisk/cache/cache.h, and of the pmap, as they were when it last had a look:
  * sizes as well as counts. */
 enum figures_cache_word {
 	FIGURES_HIT_BLOCKS = 0,

@@ -38,7 +38,7 @@ int sandbox_drop(void)
 	return deny_files();
 }
 
-static int install(const struct sock_filter *f, size_t n)
+static int sandbox_install(const struct sock_filter *f, size_t n)
 {
 	struct sock_fprog prog = { .len = (unsigned short)n,
 				   .filter =
@@ -58,11 +58,11 @@ int sandbox_enter(enum sandbox_class class)
 	return 0;
 #else
 	if (class == SANDBOX_VCPU)
-		return install(filter_vcpu, ARRAY_SIZE(filter_vcpu));
+		return sandbox_install(filter_vcpu, ARRAY_SIZE(filter_vcpu));
 	if (class == SANDBOX_PAGER)
-		return install(filter_pager, ARRAY_SIZE(filter_pager));
+		return sandbox_install(filter_pager, ARRAY_SIZE(filter_pager));
 	if (class == SANDBOX_AGENT)
-		return install(filter_agent, ARRAY_SIZE(filter_agent));
-	return install(filter_io, ARRAY_SIZE(filter_io));
+		return sandbox_install(filter_agent, ARRAY_SIZE(filter_agent));
+	return sandbox_install(filter_io, ARRAY_SIZE(filter_io));
 #endif
 }

@@ -7,7 +7,7 @@
  *
  * It was started without capabilities (privileges.h), and in mount, network
  * and IPC namespaces of its own where the control process could make them
- * (monitor/control/spawn_child.c).
+ * (monitor/control/workers/spawn_child.c).
  */
 #ifndef DISCO_MONITOR_SANDBOX_H
 #define DISCO_MONITOR_SANDBOX_H
@@ -17,7 +17,7 @@
 enum sandbox_class {
 	SANDBOX_IO,    /* main thread: events, devices, disks */
 	SANDBOX_VCPU,  /* runs a guest CPU and its register accesses */
-	SANDBOX_PAGER, /* serves faults of regions (cowdisk/pager.h) */
+	SANDBOX_PAGER, /* serves faults of regions (cowdisk/dax/pager.h) */
 	SANDBOX_AGENT, /* disco-agent: its only thread */
 };
 

@@ -11,7 +11,7 @@
 
 #define NR_FDS 2 /* console, log */
 
-static void unwatch(struct adopt *a, struct io_watch *w)
+static void keeper_unwatch(struct adopt *a, struct io_watch *w)
 {
 	/* Fails only for what is not watched. */
 	if (io_loop_watch(a->loop, w, 0))
@@ -22,13 +22,13 @@ static void drop_pending(struct adopt *a)
 {
 	if (a->pending.fd < 0)
 		return;
-	unwatch(a, &a->pending);
+	keeper_unwatch(a, &a->pending);
 	(void)close(a->pending.fd);
 	a->pending.fd = -1;
 }
 
 /* Return: 0; -EAGAIN nothing came yet; -EPROTO not what we wait for. */
-static int receive(int fd, int fds[NR_FDS])
+static int keeper_receive(int fd, int fds[NR_FDS])
 {
 	struct worker_request r = { 0 };
 	ssize_t n = fds_receive(fd, &r, sizeof(r), fds, NR_FDS);
@@ -47,7 +47,7 @@ static int receive(int fd, int fds[NR_FDS])
 static void pending_ready(struct io_watch *w, uint32_t events)
 {
 	struct adopt *a = container_of(w, struct adopt, pending);
-	int fds[NR_FDS], err = receive(w->fd, fds);
+	int fds[NR_FDS], err = keeper_receive(w->fd, fds);
 
 	(void)events;
 	if (err == -EAGAIN)
@@ -64,7 +64,7 @@ static void pending_ready(struct io_watch *w, uint32_t events)
 	(void)close(fds[0]);
 	(void)close(fds[1]);
 	drop_pending(a);
-	unwatch(a, &a->listener);
+	keeper_unwatch(a, &a->listener);
 	a->keep = true;
 	a->adopted(a);
 }

@@ -11,7 +11,7 @@
 #define DISCO_MONITOR_WORKER_ADOPT_H
 
 #include "disco/worker_spec.h"
-#include "monitor/worker/io_loop.h"
+#include "monitor/worker/vm/io_loop.h"
 
 struct adopt {
 	struct io_loop *loop;

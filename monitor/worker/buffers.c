@@ -20,7 +20,7 @@
 #define SEARCH_PAGES  16384u /* at a time, for what may come nearer */
 #define BRING_PAGES   2048u  /* with the guest stopped */
 
-static void arm(struct buffers *b, long ms)
+static void buffers_arm(struct buffers *b, long ms)
 {
 	const struct itimerspec t = { .it_value = { .tv_sec = ms / 1000,
 						    .tv_nsec = ms % 1000 *
@@ -29,7 +29,7 @@ static void arm(struct buffers *b, long ms)
 	b->timed = timerfd_settime(b->timer.fd, 0, &t, NULL) == 0;
 }
 
-static void sweep(struct buffers *b)
+static void buffers_sweep(struct buffers *b)
 {
 	uint64_t n = min_u64(b->left, SWEEP_PAGES);
 
@@ -56,7 +56,7 @@ static unsigned bring_run(void *arg, unsigned id, uint64_t index, uint64_t *nr)
 }
 
 /* With the guest stopped. Return: the page to go on at. */
-static uint64_t bring(struct buffers *b, uint64_t at)
+static uint64_t buffers_bring(struct buffers *b, uint64_t at)
 {
 	uint64_t start = clock_now_ns(), brought;
 	struct bringing g = { .cache = b->cache };
@@ -83,7 +83,7 @@ static void bring_some(struct buffers *b)
 		return;
 	while ((id = pmap_next_shown(b->vm->pmap, &b->bring_at, end, &index))) {
 		if (cache_is_nearer(b->cache, id, index)) {
-			b->bring_at = bring(b, b->bring_at);
+			b->bring_at = buffers_bring(b, b->bring_at);
 			return;
 		}
 		b->bring_at++;
@@ -109,7 +109,7 @@ static long look_afar(struct buffers *b)
 	return b->looks ? SWEEP_MS : 0;
 }
 
-static void timer_ready(struct io_watch *w, uint32_t events)
+static void buffers_timer_ready(struct io_watch *w, uint32_t events)
 {
 	struct buffers *b = container_of(w, struct buffers, timer);
 	uint64_t times, now = clock_now_ns();
@@ -125,7 +125,7 @@ static void timer_ready(struct io_watch *w, uint32_t events)
 	}
 	if (b->left && now >= b->next_sweep_ns) {
 		b->next_sweep_ns = now + SWEEP_MS * 900000ull;
-		sweep(b);
+		buffers_sweep(b);
 	}
 	/* On the way to another node its pages come with the rest. */
 	if (!b->prefetches)
@@ -133,7 +133,7 @@ static void timer_ready(struct io_watch *w, uint32_t events)
 	if (!ms && b->left)
 		ms = SWEEP_MS;
 	if (ms)
-		arm(b, ms);
+		buffers_arm(b, ms);
 }
 
 static void cache_is_ready(struct io_watch *w, uint32_t events)
@@ -147,7 +147,7 @@ int buffers_create(struct buffers *b, struct vm *vm)
 	int err;
 
 	*b = (struct buffers){ .vm = vm, .pagemap = -1, .home = NODE_AUTO };
-	b->timer = (struct io_watch){ .fd = -1, .ready = timer_ready };
+	b->timer = (struct io_watch){ .fd = -1, .ready = buffers_timer_ready };
 	b->pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 	if (b->pagemap < 0)
 		return -errno;
@@ -166,8 +166,8 @@ int buffers_create(struct buffers *b, struct vm *vm)
 	return err ? err : io_loop_watch(&vm->loop, &b->timer, EPOLLIN);
 }
 
-static int attach(struct buffers *b, const struct worker_request *r,
-		  const int fds[4])
+static int buffers_attach(struct buffers *b, const struct worker_request *r,
+			  const int fds[4])
 {
 	if (fds[2] < 0 || fds[3] >= 0) {
 		fds_close(fds, 4);
@@ -194,7 +194,7 @@ static int make_link(struct buffers *b, const struct worker_request *r,
 	/* On the way to another node: have there what is shown from here. */
 	b->prefetches = PREFETCH_MOST;
 	cache_prefetch(b->cache);
-	arm(b, PREFETCH_MS);
+	buffers_arm(b, PREFETCH_MS);
 	return 0;
 }
 
@@ -205,7 +205,7 @@ void buffers_obey(struct buffers *b, const struct worker_request *r,
 
 	switch ((enum worker_request_kind)r->kind) {
 	case WORKER_REQ_CACHE:
-		err = attach(b, r, fds);
+		err = buffers_attach(b, r, fds);
 		break;
 	case WORKER_REQ_LINK:
 		err = make_link(b, r, fds);
@@ -251,7 +251,7 @@ void buffers_turned(struct buffers *b)
 	b->left = b->vm->ram.bytes / PAGE_BYTES;
 	b->looks = BUFFERS_LOOKS;
 	if (!b->timed)
-		arm(b, SWEEP_MS);
+		buffers_arm(b, SWEEP_MS);
 }
 
 void buffers_moved(struct buffers *b)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The buffer cache in a worker (cowdisk/cache.h): what control asks for, when
+ * The buffer cache in a worker (cowdisk/cache/cache.h): what control asks for, when
  * pages that the guest has written are given up, when those that are shown
  * from another node give way to copies on this one, and what is counted.
  *
@@ -16,9 +16,9 @@
 #ifndef DISCO_MONITOR_BUFFERS_H
 #define DISCO_MONITOR_BUFFERS_H
 
-#include "cowdisk/cache.h"
+#include "cowdisk/cache/cache.h"
 #include "disco/worker_spec.h"
-#include "monitor/dev/dev_host.h"
+#include "monitor/dev/platform/dev_host.h"
 
 #define BUFFERS_LOOKS	 10u
 #define BUFFERS_BRING_MS 50

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "monitor/worker/machine.h"
 
-#include "monitor/worker/layout.h"
+#include "monitor/dev/platform/layout.h"
 #include "monitor/worker/paging.h"
 
 /* Mappings of all pmem disks: a quarter of what Linux allows a process. */
@@ -135,7 +135,7 @@ static int add_pmem(struct machine *m, unsigned i, int *fd)
 }
 
 /* The base of a disk does not change; a raw one may be written. */
-static bool can_cache(const struct worker_disk *d)
+static bool machine_can_cache(const struct worker_disk *d)
 {
 	return d->kind != WORKER_DISK_RAW || d->read_only;
 }
@@ -158,7 +158,7 @@ static int add_disk(struct machine *m, unsigned i, int *fd)
 	if (d->pmem)
 		return add_pmem(m, i, fd);
 	err = open_disk(d, VIRTIO_BLK_DEPTH, fd, &disk);
-	if (!err && can_cache(d) && m->buffers.cache) {
+	if (!err && machine_can_cache(d) && m->buffers.cache) {
 		err = disk_use_cache(disk, m->buffers.cache, i);
 		if (err)
 			disk_close(disk);
@@ -175,7 +175,7 @@ static int add_disk(struct machine *m, unsigned i, int *fd)
 	return pci_add(&m->vm.pci, &virtio_blk_dev(m->disks[i])->pci);
 }
 
-static void turned(struct io_loop *l)
+static void machine_turned(struct io_loop *l)
 {
 	struct machine *m = container_of(l, struct machine, vm.loop);
 
@@ -213,7 +213,7 @@ int machine_create(struct machine *m, const struct worker_spec *spec,
 	if (!err && spec->adoptable)
 		err = buffers_create(&m->buffers, &m->vm);
 	if (!err && m->buffers.cache) {
-		m->vm.loop.turned = turned;
+		m->vm.loop.turned = machine_turned;
 		err = paging_create(m);
 	}
 	*what = err ? *what : "disks";

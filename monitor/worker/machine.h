@@ -5,17 +5,17 @@
 #ifndef DISCO_MONITOR_MACHINE_H
 #define DISCO_MONITOR_MACHINE_H
 
-#include "monitor/dev/console.h"
-#include "monitor/dev/power.h"
-#include "monitor/dev/serial.h"
-#include "monitor/dev/virtio_balloon.h"
-#include "monitor/dev/virtio_blk.h"
-#include "monitor/dev/virtio_console.h"
-#include "monitor/dev/virtio_pmem.h"
-#include "monitor/dev/virtio_rng.h"
+#include "monitor/dev/platform/console.h"
+#include "monitor/dev/platform/power.h"
+#include "monitor/dev/platform/serial.h"
+#include "monitor/dev/virtio/virtio_balloon.h"
+#include "monitor/dev/virtio/virtio_blk.h"
+#include "monitor/dev/virtio/virtio_console.h"
+#include "monitor/dev/virtio/virtio_pmem.h"
+#include "monitor/dev/virtio/virtio_rng.h"
 #include "monitor/worker/buffers.h"
 #include "monitor/worker/merge.h"
-#include "monitor/worker/vm.h"
+#include "monitor/worker/vm/vm.h"
 
 #define MACHINE_REST_MS 2000 /* a request that takes longer is stuck */
 

@@ -17,13 +17,13 @@
 #include "monitor/ipc/fds.h"
 #include "monitor/sandbox/sandbox.h"
 #include "monitor/worker/adopt.h"
-#include "monitor/worker/boot_setup.h"
+#include "monitor/worker/vm/boot_setup.h"
 #include "monitor/worker/machine.h"
 #include "monitor/worker/paging.h"
 #include "monitor/worker/rehome.h"
 #include "monitor/worker/spec.h"
-#include "monitor/worker/stats.h"
-#include "monitor/worker/vcpu.h"
+#include "monitor/worker/vm/stats.h"
+#include "monitor/worker/vm/vcpu.h"
 
 #define REQUEST_FDS	4    /* with any request, at most */
 #define CONSOLE_LAST_MS 1000 /* a reader that is slower loses the tail */
@@ -42,7 +42,7 @@ static void send_event(const struct worker_event *e)
 }
 
 /* @e: with its kind, and what is of that kind alone. */
-static void send_answer(struct worker_event *e, int err)
+static void worker_send_answer(struct worker_event *e, int err)
 {
 	e->error = (uint64_t)-err;
 	stats_fill(&machine.vm, e, false);
@@ -62,11 +62,11 @@ static void merge_done(void *arg, uint64_t pages, int err)
 	struct worker_event e = { .kind = WORKER_MERGED, .pages = pages };
 
 	(void)arg;
-	send_answer(&e, err);
+	worker_send_answer(&e, err);
 }
 
 /* A new control process, at WORKER_FD_CONTROL. */
-static void adopted(struct adopt *a)
+static void worker_adopted(struct adopt *a)
 {
 	(void)a;
 	console_attach(&machine.console);
@@ -101,17 +101,18 @@ static void rehome_now(nodeid_t node, const int fds[2])
 		err = rehome(&machine, node, fds[1], &e.stall_ns);
 	if (fds[1] >= 0)
 		(void)close(fds[1]);
-	send_answer(&e, err);
+	worker_send_answer(&e, err);
 }
 
 static void bind_now(nodeid_t node)
 {
 	struct worker_event e = { .kind = WORKER_BOUND };
 
-	send_answer(&e, rehome_bind(&machine.vm, node));
+	worker_send_answer(&e, rehome_bind(&machine.vm, node));
 }
 
-static void obey(const struct worker_request *r, const int fds[REQUEST_FDS])
+static void worker_obey(const struct worker_request *r,
+			const int fds[REQUEST_FDS])
 {
 	switch ((enum worker_request_kind)r->kind) {
 	case WORKER_REQ_STATS:
@@ -163,7 +164,8 @@ static void obey(const struct worker_request *r, const int fds[REQUEST_FDS])
  * A program that comes has to take the number WORKER_FD_CODE, which is the
  * lowest free one when it comes: see allow_moves() of gen_filters.c.
  */
-static ssize_t receive(int fd, struct worker_request *r, int fds[REQUEST_FDS])
+static ssize_t worker_receive(int fd, struct worker_request *r,
+			      int fds[REQUEST_FDS])
 {
 	ssize_t n = recv(fd, r, sizeof(*r), MSG_DONTWAIT | MSG_PEEK);
 
@@ -176,7 +178,7 @@ static void control_ready(struct io_watch *w, uint32_t events)
 {
 	int fds[REQUEST_FDS] = { -1, -1, -1, -1 };
 	struct worker_request r;
-	ssize_t n = receive(w->fd, &r, fds);
+	ssize_t n = worker_receive(w->fd, &r, fds);
 
 	(void)events;
 	/* Reset: it died with our words unread. Its own come next, then 0. */
@@ -186,11 +188,11 @@ static void control_ready(struct io_watch *w, uint32_t events)
 		control_lost();
 		return;
 	}
-	obey(&r, fds);
+	worker_obey(&r, fds);
 }
 
 /* Everything that can fail before a guest runs. */
-static int prepare(const char **what)
+static int worker_prepare(const char **what)
 {
 	int err;
 
@@ -208,7 +210,8 @@ static int prepare(const char **what)
 	*what = "start";
 	control_watch = (struct io_watch){ .fd = WORKER_FD_CONTROL,
 					   .ready = control_ready };
-	adopt_init(&adopt, &machine.vm.loop, WORKER_FD_LISTENER, adopted);
+	adopt_init(&adopt, &machine.vm.loop, WORKER_FD_LISTENER,
+		   worker_adopted);
 	err = io_loop_watch(&machine.vm.loop, &control_watch, EPOLLIN);
 	if (!err)
 		err = vcpu_install_kick();
@@ -226,7 +229,7 @@ static int prepare(const char **what)
 }
 
 /* Run until somebody calls vm_stop(). */
-static void run(void)
+static void worker_run(void)
 {
 	int err;
 
@@ -251,7 +254,7 @@ static void run(void)
 	console_flush(&machine.console, CONSOLE_LAST_MS);
 }
 
-static void report(void)
+static void worker_report(void)
 {
 	struct worker_event e = { .kind = WORKER_STOPPED };
 
@@ -271,7 +274,7 @@ int main(void)
 	(void)signal(SIGPIPE, SIG_IGN);
 	/* The image came from a memfd, and would be named after it. */
 	(void)prctl(PR_SET_NAME, "disco-vm", 0, 0, 0);
-	err = prepare(&what);
+	err = worker_prepare(&what);
 	if (err) {
 		struct worker_event e = { .kind = WORKER_STOPPED,
 					  .stop = STOP_FAILED };
@@ -281,8 +284,8 @@ int main(void)
 		send_event(&e);
 		return EXIT_FAILURE;
 	}
-	run();
-	report();
+	worker_run();
+	worker_report();
 	/* Not exit(): nothing to flush, and vCPU threads are joined. */
 	_exit(EXIT_SUCCESS);
 }

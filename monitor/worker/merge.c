@@ -25,18 +25,18 @@ _Static_assert(MERGE_STEP <= PMAP_OWN_MAX, "one call");
 _Static_assert(MERGE_BYTES_MAX / PAGE_BYTES < NONE, "a frame fits");
 
 /* Frames are below the hole: a frame's number is its page's in the view. */
-static uint8_t *frame(const struct merge *g, uint64_t i)
+static uint8_t *merge_frame(const struct merge *g, uint64_t i)
 {
 	return g->vm->ram.hva + i * PAGE_BYTES;
 }
 
-static bool bit(const uint64_t *bits, uint64_t i)
+static bool merge_bit(const uint64_t *bits, uint64_t i)
 {
 	return bits[i / 64] >> i % 64 & 1;
 }
 
 /* Which frame of the layer has this sum? NONE: no one. */
-static uint32_t find(const struct merge *g, uint64_t sum)
+static uint32_t merge_first_of_sum(const struct merge *g, uint64_t sum)
 {
 	const struct merge_entry *t = g->table.base;
 	uint32_t at = merge_find(t, g->entries, sum);
@@ -45,14 +45,14 @@ static uint32_t find(const struct merge *g, uint64_t sum)
 						       : NONE;
 }
 
-static void arm(struct merge *g, long ms)
+static void merge_arm(struct merge *g, long ms)
 {
 	const struct itimerspec t = { .it_value = { .tv_nsec = ms * 1000000 } };
 
 	(void)timerfd_settime(g->timer.fd, 0, &t, NULL);
 }
 
-static void finish(struct merge *g, int err)
+static void merge_finish(struct merge *g, int err)
 {
 	if (g->job == WORKER_REQ_SUM && !err) {
 		region_destroy(&g->sums);
@@ -72,9 +72,9 @@ static void finish(struct merge *g, int err)
 
 /* --- sum, give --- */
 
-static bool is_zero(const struct merge *g, uint64_t i)
+static bool merge_is_zero(const struct merge *g, uint64_t i)
 {
-	const uint8_t *p = frame(g, i);
+	const uint8_t *p = merge_frame(g, i);
 
 	return p[0] == 0 && memcmp(p, p + 1, PAGE_BYTES - 1) == 0;
 }
@@ -87,7 +87,7 @@ static uint64_t sum_of(const uint8_t *page)
 }
 
 /* As it was said. */
-static uint64_t said(const struct region *sums, uint64_t i)
+static uint64_t merge_said(const struct region *sums, uint64_t i)
 {
 	_Atomic(uint64_t) *s = sums->base;
 
@@ -101,12 +101,13 @@ static void sum_frame(struct merge *g, uint64_t i)
 	_Atomic(uint64_t) *sums = g->new_sums.base;
 	uint64_t sum;
 
-	if (is_zero(g, i)) {
+	if (merge_is_zero(g, i)) {
 		g->zeroes = true;
 		return;
 	}
-	sum = sum_of(frame(g, i));
-	if (g->sums.bytes == g->new_sums.bytes && said(&g->sums, i) == sum)
+	sum = sum_of(merge_frame(g, i));
+	if (g->sums.bytes == g->new_sums.bytes &&
+	    merge_said(&g->sums, i) == sum)
 		sum |= MERGE_STABLE;
 	/* Control reads it after our answer: relaxed will do. */
 	atomic_store_explicit(&sums[i], sum, memory_order_relaxed);
@@ -115,13 +116,13 @@ static void sum_frame(struct merge *g, uint64_t i)
 /* What it was summed with, and nothing that came there since. */
 static int give_frame(struct merge *g, uint64_t i)
 {
-	uint64_t sum = said(&g->sums, i);
+	uint64_t sum = merge_said(&g->sums, i);
 	uint8_t page[PAGE_BYTES];
 	ssize_t n;
 
-	if (find(g, sum) != i)
+	if (merge_first_of_sum(g, sum) != i)
 		return 0;
-	memcpy(page, frame(g, i), PAGE_BYTES);
+	memcpy(page, merge_frame(g, i), PAGE_BYTES);
 	if (sum_of(page) != sum)
 		return 0;
 	n = pwrite(g->layer, page, PAGE_BYTES, (off_t)(i * PAGE_BYTES));
@@ -131,14 +132,14 @@ static int give_frame(struct merge *g, uint64_t i)
 }
 
 /* The next frames. Return: how long to wait, in ms; -errno. */
-static int step(struct merge *g)
+static int merge_step(struct merge *g)
 {
 	uint64_t nr = min_u64(g->end - g->at, MERGE_STEP);
 	frame_bits own;
 	int err = pmap_own(g->vm->pmap, g->pagemap, g->at, nr, own);
 
 	for (uint64_t i = 0; i < nr && !err; i++) {
-		if (!bit(own, i))
+		if (!merge_bit(own, i))
 			continue;
 		if (g->job == WORKER_REQ_SUM)
 			sum_frame(g, g->at + i);
@@ -152,7 +153,7 @@ static int step(struct merge *g)
 /* --- share --- */
 
 /* The other half is for the cache. */
-static bool over_budget(const struct merge *g)
+static bool merge_over_budget(const struct merge *g)
 {
 	struct pmap_stats s;
 
@@ -161,7 +162,7 @@ static bool over_budget(const struct merge *g)
 }
 
 /* Of find_shown(): the frame of the layer that may take its place; or NONE. */
-static uint32_t from(const struct merge *g, uint64_t i)
+static uint32_t merge_from(const struct merge *g, uint64_t i)
 {
 	return g->from[i - g->at];
 }
@@ -172,18 +173,18 @@ static bool gives_way(const struct merge *g, uint64_t i)
 	uint8_t theirs[PAGE_BYTES];
 
 	if (g->scrubs)
-		return is_zero(g, i);
-	return from(g, i) != NONE &&
+		return merge_is_zero(g, i);
+	return merge_from(g, i) != NONE &&
 	       pread(g->layer, theirs, PAGE_BYTES,
-		     (off_t)from(g, i) * (off_t)PAGE_BYTES) ==
+		     (off_t)merge_from(g, i) * (off_t)PAGE_BYTES) ==
 		       (ssize_t)PAGE_BYTES &&
-	       memcmp(theirs, frame(g, i), PAGE_BYTES) == 0;
+	       memcmp(theirs, merge_frame(g, i), PAGE_BYTES) == 0;
 }
 
 /* Is what takes its place next to what takes that of the one before it? */
-static bool continues(const struct merge *g, uint64_t i)
+static bool merge_continues(const struct merge *g, uint64_t i)
 {
-	return g->scrubs || from(g, i) == from(g, i - 1) + 1;
+	return g->scrubs || merge_from(g, i) == merge_from(g, i - 1) + 1;
 }
 
 /*
@@ -195,12 +196,14 @@ static uint64_t find_shown(struct merge *g, const frame_bits own, uint64_t end)
 	uint64_t first = end;
 
 	for (uint64_t i = end; i-- > g->at;) {
-		bool is_own = bit(own, i - g->at);
-		uint32_t f = is_own && !g->scrubs ? find(g, sum_of(frame(g, i)))
-						  : NONE;
+		bool is_own = merge_bit(own, i - g->at);
+		uint32_t f = is_own && !g->scrubs
+				     ? merge_first_of_sum(
+					       g, sum_of(merge_frame(g, i)))
+				     : NONE;
 
 		g->from[i - g->at] = f;
-		if (f != NONE || (g->scrubs && is_own && is_zero(g, i)))
+		if (f != NONE || (g->scrubs && is_own && merge_is_zero(g, i)))
 			first = i;
 	}
 	return first;
@@ -217,8 +220,8 @@ static uint64_t next_run(const struct merge *g, const frame_bits own,
 
 	do {
 		while (*at + nr < end && nr < RUN_MAX &&
-		       bit(own, *at + nr - g->at) &&
-		       (!nr || continues(g, *at + nr)) &&
+		       merge_bit(own, *at + nr - g->at) &&
+		       (!nr || merge_continues(g, *at + nr)) &&
 		       gives_way(g, *at + nr))
 			nr++;
 		if (nr)
@@ -237,9 +240,10 @@ static int give_way(struct merge *g, uint64_t i, uint64_t nr)
 		g->zeroed += err ? 0 : nr;
 		return err == -ENOSPC ? 0 : err; /* it stays what it is */
 	}
-	err = over_budget(g) ? -ENOSPC
-			     : boot_source_show(g->source->s, frame(g, i), nr,
-						from(g, i));
+	err = merge_over_budget(g)
+		      ? -ENOSPC
+		      : boot_source_show(g->source->s, merge_frame(g, i), nr,
+					 merge_from(g, i));
 	if (err)
 		return err;
 	g->gained += nr;
@@ -268,7 +272,7 @@ static int share_parked(struct merge *g, uint64_t at, uint64_t end)
 }
 
 /* A disk that never rests: another time. */
-static int refuse(struct merge *g)
+static int merge_refuse(struct merge *g)
 {
 	if (++g->refused < MERGE_REFUSALS)
 		return MERGE_SHARE_MS;
@@ -278,20 +282,20 @@ static int refuse(struct merge *g)
 	return MERGE_STEP_MS;
 }
 
-/* Return: as step(). */
-static int share(struct merge *g)
+/* Return: as merge_step(). */
+static int merge_share(struct merge *g)
 {
 	uint64_t end = min_u64(g->at + MERGE_STEP, g->end), at, start;
 	frame_bits own;
 	int err = pmap_own(g->vm->pmap, g->pagemap, g->at, end - g->at, own);
 
-	if (!err && !g->scrubs && over_budget(g))
+	if (!err && !g->scrubs && merge_over_budget(g))
 		err = -ENOSPC;
 	if (err)
 		return err;
 	/* A request under way may write to a page at any time. */
 	if (!machine_disks_rest(container_of(g, struct machine, merge)))
-		return refuse(g);
+		return merge_refuse(g);
 	g->refused = 0;
 	at = find_shown(g, own, end);
 	if (at == end) {
@@ -308,7 +312,7 @@ static int share(struct merge *g)
 
 /* --- jobs --- */
 
-static void timer_ready(struct io_watch *w, uint32_t events)
+static void merge_timer_ready(struct io_watch *w, uint32_t events)
 {
 	struct merge *g = container_of(w, struct merge, timer);
 	uint64_t times;
@@ -317,15 +321,16 @@ static void timer_ready(struct io_watch *w, uint32_t events)
 	(void)events;
 	if (read(w->fd, &times, sizeof(times)) < 0 || !g->job)
 		return;
-	ms = g->scrubs || g->job == WORKER_REQ_SHARE ? share(g) : step(g);
+	ms = g->scrubs || g->job == WORKER_REQ_SHARE ? merge_share(g)
+						     : merge_step(g);
 	if (ms >= 0 && g->at == g->end && g->zeroes && !g->scrubs) {
 		g->scrubs = true;
 		g->at = 0;
 	}
 	if (ms < 0 || g->at == g->end)
-		finish(g, ms < 0 ? ms : 0);
+		merge_finish(g, ms < 0 ? ms : 0);
 	else
-		arm(g, ms);
+		merge_arm(g, ms);
 }
 
 int merge_create(struct merge *g, struct vm *vm, int pagemap,
@@ -336,7 +341,7 @@ int merge_create(struct merge *g, struct vm *vm, int pagemap,
 			     .done = done,
 			     .arg = arg,
 			     .layer = -1 };
-	g->timer.ready = timer_ready;
+	g->timer.ready = merge_timer_ready;
 	g->timer.fd =
 		timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (g->timer.fd < 0)
@@ -418,15 +423,15 @@ void merge_obey(struct merge *g, const struct worker_request *r,
 	g->gained = 0;
 	err = sum ? begin_sum(g, fds[0]) : begin_other(g, fds, r->disk);
 	if (err)
-		finish(g, err);
+		merge_finish(g, err);
 	else
-		arm(g, MERGE_STEP_MS);
+		merge_arm(g, MERGE_STEP_MS);
 }
 
 void merge_cancel(struct merge *g)
 {
 	if (g->job)
-		finish(g, -ECANCELED);
+		merge_finish(g, -ECANCELED);
 	for (unsigned i = 0; i < MERGE_LAYERS; i++) {
 		if (!g->layers[i].s)
 			continue;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A worker's part in the merging of equal pages (monitor/control/layers.h):
+ * A worker's part in the merging of equal pages (monitor/control/guests/layers.h):
  * what control asks for, one job at a time.
  *
  *	sum	a sum of each frame of guest memory that is the guest's own
@@ -29,9 +29,9 @@
 #define DISCO_MONITOR_MERGE_H
 
 #include "disco/worker_spec.h"
-#include "monitor/dev/dev_host.h"
+#include "monitor/dev/platform/dev_host.h"
 #include "monitor/ipc/merge_maps.h"
-#include "monitor/worker/boot_pages.h"
+#include "monitor/worker/vm/boot_pages.h"
 #include "numa/region.h"
 
 #define MERGE_STEP     512u
@@ -44,7 +44,7 @@ struct vm;
 
 /* One that the VM was given, kept to be shown from again. */
 struct merge_layer {
-	struct boot_source *s; /* NULL: not given */
+	struct boot_pages_source *s; /* NULL: not given */
 	int fd;
 };
 

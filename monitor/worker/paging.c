@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 
-#include "cowdisk/pager.h"
+#include "cowdisk/dax/pager.h"
 #include "monitor/sandbox/sandbox.h"
 
 #define PAGER_STACK KIB(64)

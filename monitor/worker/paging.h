@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * pmem disks out of the buffer cache: the thread that serves their faults
- * (cowdisk/pager.h), and when a disk is shown from which node's memory.
+ * (cowdisk/dax/pager.h), and when a disk is shown from which node's memory.
  *
  * Without a cache, or where userfaultfd is refused, there is no pager, and
  * pages of the base's file are mapped.

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static bool terminated(const char *s, size_t size)
+static bool spec_terminated(const char *s, size_t size)
 {
 	return memchr(s, '\0', size) != NULL;
 }
@@ -19,7 +19,7 @@ static bool boot_sane(const struct boot_layout *b)
 
 static bool disk_sane(const struct worker_disk *d)
 {
-	if (!terminated(d->serial, sizeof(d->serial)) ||
+	if (!spec_terminated(d->serial, sizeof(d->serial)) ||
 	    d->kind > WORKER_DISK_TEMP ||
 	    (d->pmem && d->kind == WORKER_DISK_TEMP))
 		return false;
@@ -30,10 +30,10 @@ static bool disk_sane(const struct worker_disk *d)
 	       d->bps <= DISK_MAX_BPS;
 }
 
-static bool sane(const struct worker_spec *s)
+static bool spec_sane(const struct worker_spec *s)
 {
-	if (!terminated(s->name, sizeof(s->name)) ||
-	    !terminated(s->cmdline, sizeof(s->cmdline)))
+	if (!spec_terminated(s->name, sizeof(s->name)) ||
+	    !spec_terminated(s->cmdline, sizeof(s->cmdline)))
 		return false;
 	if (s->nr_vcpus == 0 || s->nr_vcpus > VM_MAX_VCPUS ||
 	    s->nr_disks > VM_MAX_DISKS || s->nr_cpus > ARRAY_SIZE(s->cpus))
@@ -56,5 +56,5 @@ int spec_load(int fd, struct worker_spec *s)
 	if (n != (ssize_t)sizeof(*s) || s->magic != WORKER_SPEC_MAGIC ||
 	    s->size != sizeof(*s))
 		return -EPROTO;
-	return sane(s) ? 0 : -EINVAL;
+	return spec_sane(s) ? 0 : -EINVAL;
 }

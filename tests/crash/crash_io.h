@@ -14,7 +14,7 @@
 #ifndef TESTS_CRASH_CRASH_IO_H
 #define TESTS_CRASH_CRASH_IO_H
 
-#include "cowdisk/cow_format.h"
+#include "cowdisk/disk/cow_format.h"
 
 #define CRASH_SECTOR 512u
 

@@ -10,7 +10,7 @@
 #ifndef TESTS_CRASH_WORKLOAD_H
 #define TESTS_CRASH_WORKLOAD_H
 
-#include "cowdisk/cow.h"
+#include "cowdisk/disk/cow.h"
 #include "tests/crash/crash_io.h"
 
 #define WL_WINDOWS	  3u

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-// LINK: monitor/boot/bzimage.c
 /*
  * bzImages: the input itself (first byte even), or a good one with changes
  * and cuts. Checked: the parts that are found lie inside the file, the place

@@ -1,7 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-// LINK: monitor/control/config_json.c monitor/control/config_reader.c
-// LINK: monitor/control/config_draft.c monitor/control/config_set.c
-// LINK: monitor/control/size.c -ljansson
 /*
  * Configuration files: the input itself, words of the language in any order,
  * or a document that is right in syntax. Checked: an accepted configuration
@@ -11,7 +8,7 @@
 #include <ctype.h>
 #include <stdlib.h>
 
-#include "monitor/control/config_json.h"
+#include "monitor/control/config/config_json.h"
 #include "tests/fuzz/bytes.h"
 
 #define TEXT_MAX 65536u

@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-// LINK: cowdisk/io.c cowdisk/cow_format.c cowdisk/cow_map.c cowdisk/cow.c
-// LINK: cowdisk/cow_flush.c
 /*
  * Header and bitmap of a copy-on-write file nobody vouches for: the input
  * itself (first byte even), or a good header with changes and a checksum that
@@ -11,7 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "cowdisk/cow.h"
+#include "cowdisk/disk/cow.h"
 #include "tests/fuzz/bytes.h"
 
 #define HEAD_MAX 16384u

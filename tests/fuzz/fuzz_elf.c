@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-// LINK: monitor/boot/elf_image.c
 /*
  * ELF kernels: the input itself (first byte even), or a good one with changes
  * and cuts. Checked: what is accepted lies inside the file and inside guest

@@ -1,11 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-// LINK: monitor/control/image.c monitor/control/image_make.c
-// LINK: monitor/control/image_show.c monitor/control/image_copy.c
-// LINK: monitor/control/image_import.c monitor/control/image_blocks.c
-// LINK: monitor/control/cow_files.c monitor/control/disk_files.c
-// LINK: monitor/control/progress.c monitor/control/size.c
-// LINK: cowdisk/io.c cowdisk/io_fd.c cowdisk/cow_format.c cowdisk/cow_map.c
-// LINK: cowdisk/cow.c cowdisk/cow_flush.c -ljansson
 /*
  * `disco image` on files nobody vouches for: a COW file whose header, bitmap
  * and length come from the input, and commands with any of the files, or words
@@ -20,8 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "monitor/control/cow_files.h"
-#include "monitor/control/image.h"
+#include "monitor/control/disks/cow_files.h"
+#include "monitor/control/disks/image.h"
 #include "tests/fuzz/bytes.h"
 
 #define BASE_BYTES (KIB(64) + 512)

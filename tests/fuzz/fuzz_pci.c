@@ -1,9 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-// LINK: monitor/dev/virtio_rng.c monitor/dev/virtio_pci.c
-// LINK: monitor/dev/virtqueue.c monitor/dev/console.c monitor/dev/serial.c
-// LINK: monitor/dev/power.c monitor/dev/msix.c monitor/dev/pci.c
-// LINK: monitor/dev/bus.c monitor/worker/io_loop.c memory/guest_ram.c
-// LINK: tests/unit/monitor/fake_host.c
 /*
  * Everything a vCPU can do without memory: ports, configuration space and
  * MMIO, at the addresses where something is and next to them. Checked: values
@@ -14,12 +9,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "monitor/dev/power.h"
-#include "monitor/dev/serial.h"
-#include "monitor/dev/virtio_rng.h"
-#include "monitor/worker/layout.h"
+#include "monitor/dev/platform/power.h"
+#include "monitor/dev/platform/serial.h"
+#include "monitor/dev/virtio/virtio_rng.h"
+#include "monitor/dev/platform/layout.h"
 #include "tests/fuzz/bytes.h"
-#include "tests/unit/monitor/fake_host.h"
+#include "tests/unit/virtio/fake_host.h"
 
 #define MAX_OPS	 500u
 #define NR_SLOTS 4u /* bridge, two devices, nobody */

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-// LINK: monitor/boot/unpack.c -llzma -lzstd -llz4 -lz
 /*
  * Payloads: the input itself, or a good one of each compression with changes
  * and cuts, into a buffer of a size the input chooses, 64 KiB at most.

@@ -1,15 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-// LINK: monitor/dev/virtio_rng.c monitor/dev/virtio_console.c
-// LINK: monitor/dev/rate.c
-// LINK: monitor/dev/virtio_blk.c monitor/dev/console.c
-// LINK: monitor/dev/virtio_balloon.c
-// LINK: monitor/dev/virtio_pci.c monitor/dev/virtqueue.c
-// LINK: monitor/dev/msix.c monitor/dev/pci.c monitor/dev/bus.c
-// LINK: monitor/worker/io_loop.c memory/guest_ram.c cowdisk/disk.c
-// LINK: cowdisk/io.c cowdisk/io_fd.c cowdisk/io_ring.c cowdisk/cow_format.c
-// LINK: cowdisk/cow_map.c cowdisk/cow.c cowdisk/cow_flush.c cowdisk/ring.c
-// LINK: tests/unit/monitor/fake_host.c tests/unit/monitor/guest_driver.c
-// LINK: cowdisk/io_stream.c -l:liburing.a
 /*
  * A guest that does what it likes to an entropy device, a console, a disk and a
  * balloon: the input is a program of register accesses, writes to its memory
@@ -23,12 +12,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "monitor/dev/virtio_balloon.h"
-#include "monitor/dev/virtio_blk.h"
-#include "monitor/dev/virtio_console.h"
-#include "monitor/dev/virtio_rng.h"
+#include "monitor/dev/virtio/virtio_balloon.h"
+#include "monitor/dev/virtio/virtio_blk.h"
+#include "monitor/dev/virtio/virtio_console.h"
+#include "monitor/dev/virtio/virtio_rng.h"
 #include "tests/fuzz/bytes.h"
-#include "tests/unit/monitor/guest_driver.h"
+#include "tests/unit/virtio/guest_driver.h"
 
 #define RAM_BYTES  MIB(1)
 #define DISK_BYTES 65536u

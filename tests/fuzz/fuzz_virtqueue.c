@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-// LINK: monitor/dev/virtqueue.c memory/guest_ram.c
 /*
  * A virtqueue over a guest memory of the fuzzer's choice. The input is
  * queue size, flags, three ring addresses, then the memory from 0 on.
@@ -10,7 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "monitor/dev/virtqueue.h"
+#include "monitor/dev/virtio/virtqueue.h"
 #include "tests/fuzz/bytes.h"
 
 #define RAM_BYTES 0x20000u

@@ -23,7 +23,7 @@
 #define LAST	     0x1a57ul
 #define MIB	     (1ul << 20)
 
-/* Registers in BAR 0: monitor/dev/virtio_pci.c. */
+/* Registers in BAR 0: monitor/dev/virtio/virtio_pci.c. */
 #define R_FEATURE_SELECT 0x08
 #define R_FEATURE	 0x0c
 #define R_STATUS	 0x14

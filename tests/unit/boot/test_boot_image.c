@@ -1,8 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-// LINK: monitor/boot/boot_image.c monitor/boot/bzimage.c
-// LINK: monitor/boot/elf_image.c monitor/boot/unpack.c
-// LINK: monitor/boot/kernel_cache.c monitor/ipc/fds.c numa/bind.c numa/region.c
-// LINK: -llzma -lzstd -llz4 -lz
 /*
  * Boot images of small kernels, with and without a cache, and what is said
  * about files that are none. Everything is in a directory of its own

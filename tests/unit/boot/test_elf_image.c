@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-// LINK: monitor/boot/elf_image.c
 /*
  * ELF kernels: one good file, then that file with one thing wrong at a time.
  */

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-// LINK: monitor/boot/kernel_cache.c -llzma
 /*
  * The cache of unpacked kernels: what is whole comes back, what is not is not
  * there. Everything is in a directory of its own under /tmp, which is the

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-// LINK: monitor/boot/unpack.c -llzma -lzstd -llz4 -lz
 /*
  * Each compression of the kernel's build, packed here by its library the way
  * that build does it; then cut, changed and made to say something wrong.

@@ -1,7 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-// LINK: monitor/control/config_json.c monitor/control/config_reader.c
-// LINK: monitor/control/config_draft.c monitor/control/config_set.c
-// LINK: monitor/control/size.c -ljansson
 /*
  * tests/fixtures/config: pass-NAME.json gives the VMs of pass-NAME.txt;
  * fail-NAME.json gives the status and the start of the message of
@@ -18,7 +15,7 @@
 
 #include <cmocka.h>
 
-#include "monitor/control/config_json.h"
+#include "monitor/control/config/config_json.h"
 
 #define FIXTURES "tests/fixtures/config/"
 

@@ -1,7 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-// LINK: monitor/control/console.c monitor/control/console_text.c
-// LINK: monitor/control/typed.c
-// LINK: monitor/control/sink.c monitor/control/loop.c
 /* Guest consoles: lines, prefixes, floods, marks, and the keys that are ours.
  */
 #include <fcntl.h>
@@ -12,7 +9,7 @@
 #include <unistd.h>
 
 #include "disco/clock.h"
-#include "monitor/control/console.h"
+#include "monitor/control/console/console.h"
 #include "tests/unit/support.h"
 
 #define NR 3
@@ -22,7 +19,7 @@ struct fixture {
 	struct loop loop;
 	struct sink out;
 	struct console_hub hub;
-	struct console con[NR];
+	struct vm_console con[NR];
 	int guest[NR]; /* the worker's ends; -1: closed */
 	int mine[NR];
 	int pipe[2];

@@ -1,9 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-// LINK: monitor/control/disk_files.c
-// LINK: monitor/control/cow_files.c cowdisk/io.c cowdisk/io_fd.c
-// LINK: monitor/ipc/fds.c numa/region.c numa/bind.c
-// LINK: cowdisk/cow_format.c
-// LINK: cowdisk/cow_map.c cowdisk/cow.c cowdisk/cow_flush.c
 /* Disks: what is one, what is not, and who may share it. */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,8 +10,8 @@
 #include <unistd.h>
 
 #include "disco/clock.h"
-#include "monitor/control/cow_files.h"
-#include "monitor/control/disk_files.h"
+#include "monitor/control/disks/cow_files.h"
+#include "monitor/control/disks/disk_files.h"
 #include "monitor/ipc/fds.h"
 #include "tests/unit/support.h"
 

@@ -1,9 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-// LINK: monitor/control/doctor.c monitor/control/doctor_print.c
-// LINK: monitor/control/doctor_kvm.c monitor/control/doctor_numa.c
-// LINK: monitor/control/doctor_memory.c monitor/control/doctor_perf.c
-// LINK: monitor/control/doctor_sandbox.c numa/topology.c numa/bind.c
-// LINK: memory/uffd.c -lhwloc -ljansson
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,7 +10,7 @@
 #include <cmocka.h>
 #include <jansson.h>
 
-#include "monitor/control/doctor.h"
+#include "monitor/control/doctor/doctor.h"
 
 static const struct {
 	struct kvm_facts facts;

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-// LINK:
 /* The table of disco(1) is the one of the code. Runs from the tree's top. */
 #include <setjmp.h>
 #include <stdarg.h>

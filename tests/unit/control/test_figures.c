@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-// LINK: monitor/control/figures.c monitor/control/worker_file.c
-// LINK: numa/region.c numa/bind.c
 /* Control's side of the figures, with this process as the worker. */
 #include <errno.h>
 #include <fcntl.h>
@@ -9,7 +7,7 @@
 #include <unistd.h>
 
 #include "disco/worker_spec.h"
-#include "monitor/control/figures.h"
+#include "monitor/control/workers/figures.h"
 #include "numa/bind.h"
 #include "tests/unit/support.h"
 

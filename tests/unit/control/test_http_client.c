@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-// LINK: monitor/control/http_client.c monitor/control/state_dir.c
-// LINK: monitor/control/state_vm.c -ljansson
 /* Answers that end early, or come before the request was read. */
 #include <errno.h>
 #include <poll.h>
@@ -10,7 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "monitor/control/http_client.h"
+#include "monitor/control/cli/http_client.h"
 #include "tests/unit/support.h"
 
 static char dir[256];

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-// LINK: monitor/control/keyval.c
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "monitor/control/keyval.h"
+#include "monitor/control/config/keyval.h"
 
 static void parse(const char *text, bool first, struct keyval_list *l)
 {

@@ -1,8 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-// LINK: monitor/control/options.c monitor/control/options_vm.c
-// LINK: monitor/control/keyval.c monitor/control/size.c
-// LINK: monitor/control/config_json.c monitor/control/config_reader.c
-// LINK: monitor/control/config_draft.c monitor/control/config_set.c -ljansson
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -15,8 +11,8 @@
 
 #include <cmocka.h>
 
-#include "monitor/control/config_draft.h"
-#include "monitor/control/options.h"
+#include "monitor/control/config/config_draft.h"
+#include "monitor/control/config/options.h"
 
 #define FIXTURES "tests/fixtures/config/"
 #define MAX_ARGS 24

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-// LINK: monitor/control/ram_file.c
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -8,7 +7,7 @@
 #include <sys/statfs.h>
 #include <unistd.h>
 
-#include "monitor/control/ram_file.h"
+#include "monitor/control/workers/ram_file.h"
 #include "tests/unit/support.h"
 
 #define SIZE MIB(6)

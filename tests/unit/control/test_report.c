@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-// LINK: monitor/control/report.c monitor/control/outcome.c
-// LINK: monitor/control/kvm_open.c -ljansson
 /* Summary, report file, and reading cpuinfo. */
 #include <errno.h>
 #include <jansson.h>
@@ -9,11 +7,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "monitor/control/kvm_open.h"
-#include "monitor/control/report.h"
+#include "monitor/control/workers/kvm_open.h"
+#include "monitor/control/run/report.h"
 #include "tests/unit/support.h"
 
-static struct vm vms[2];
+static struct vm_watch vms[2];
 
 static int set_up(void **state)
 {

@@ -1,22 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-// LINK: tests/unit/control/fake_boot.c
-// LINK: tests/unit/control/fake_worker.c monitor/control/run.c
-// LINK: monitor/control/launch.c monitor/control/boot_set.c
-// LINK: monitor/control/plan.c monitor/control/size.c
-// LINK: monitor/control/disk_files.c monitor/control/worker_code.c
-// LINK: monitor/control/spawn.c monitor/control/spawn_child.c
-// LINK: monitor/control/supervise.c monitor/control/vm_watch.c
-// LINK: monitor/control/outcome.c monitor/control/keyboard.c
-// LINK: monitor/control/terminal.c monitor/control/console.c
-// LINK: monitor/control/typed.c monitor/ipc/fds.c
-// LINK: monitor/control/console_text.c monitor/control/sink.c
-// LINK: monitor/control/loop.c monitor/control/report.c
-// LINK: numa/topology.c numa/place.c numa/bind.c -lhwloc -ljansson
-// LINK: monitor/control/ram_file.c monitor/sandbox/privileges.c
-// LINK: monitor/control/cow_files.c cowdisk/io.c cowdisk/io_fd.c
-// LINK: cowdisk/cow_format.c
-// LINK: monitor/control/cache_dir.c numa/region.c monitor/boot/boot_key.c
-// LINK: monitor/control/boot_copies.c monitor/control/worker_file.c
 /*
  * Whole runs, from configuration to exit status, with the fake worker. The
  * run is a child process with its own standard descriptors.
@@ -33,8 +15,9 @@
 #include <termios.h>
 #include <unistd.h>
 
-#include "monitor/control/run.h"
-#include "tests/unit/control/fake_worker.h"
+#include "monitor/control/run/run.h"
+#include "tests/unit/guests/fake_boot.h"
+#include "tests/unit/guests/fake_worker.h"
 #include "tests/unit/support.h"
 
 #define MAX_VMS 8

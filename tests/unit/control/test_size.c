@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-// LINK: monitor/control/size.c
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "monitor/control/size.h"
+#include "monitor/control/base/size.h"
 
 #define UNTOUCHED 0x5a5a5a5a5a5a5a5aull
 

@@ -1,10 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-// LINK: tests/unit/control/fake_worker.c monitor/control/spawn.c
-// LINK: monitor/control/spawn_child.c
-// LINK: monitor/control/ram_file.c monitor/sandbox/privileges.c
-// LINK: monitor/control/worker_code.c
-// LINK: monitor/control/loop.c monitor/control/outcome.c numa/bind.c
-// LINK: monitor/ipc/fds.c numa/region.c
 /* Starting workers: what they inherit, and how their deaths are seen. */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,10 +9,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "monitor/control/outcome.h"
-#include "monitor/control/spawn.h"
-#include "monitor/control/worker_code.h"
-#include "tests/unit/control/fake_worker.h"
+#include "monitor/control/workers/outcome.h"
+#include "monitor/control/workers/spawn.h"
+#include "monitor/control/workers/worker_code.h"
+#include "tests/unit/guests/fake_worker.h"
 #include "tests/unit/support.h"
 
 #define NR_DISKS 3

@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-// LINK: monitor/control/state_dir.c monitor/control/state_vm.c -ljansson
-// LINK: monitor/control/process.c
 /* The monitor's directory: who may use it, and records that are not right. */
 #include <errno.h>
 #include <fcntl.h>
@@ -10,8 +8,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "monitor/control/process.h"
-#include "monitor/control/state_dir.h"
+#include "monitor/control/base/process.h"
+#include "monitor/control/base/state_dir.h"
 #include "tests/unit/support.h"
 
 static char dir[256];

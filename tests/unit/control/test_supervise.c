@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-// LINK: monitor/control/outcome.c
 /* What a worker says and how it ends, judged. */
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
 
-#include "monitor/control/outcome.h"
+#include "monitor/control/workers/outcome.h"
 #include "tests/unit/support.h"
 
 #define DIED(c, v) .code = (c), .value = (v)

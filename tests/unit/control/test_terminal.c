@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-// LINK: monitor/control/terminal.c -lutil
 /*
  * A terminal in raw mode is given back by a process that ends, whatever ends
  * it. Each case is a child process on the slave of a pseudoterminal.
@@ -12,7 +11,7 @@
 #include <termios.h>
 #include <unistd.h>
 
-#include "monitor/control/terminal.h"
+#include "monitor/control/console/terminal.h"
 #include "tests/unit/support.h"
 
 static int master, slave;

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "cowdisk/cow.h"
-#include "cowdisk/disk.h"
+#include "cowdisk/disk/cow.h"
+#include "cowdisk/disk/disk.h"
 #include "tests/unit/support.h"
 
 static inline int cow_temp_file(uint64_t bytes)

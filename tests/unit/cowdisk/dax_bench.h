@@ -11,7 +11,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#include "cowdisk/dax.h"
+#include "cowdisk/dax/dax.h"
 #include "tests/unit/cowdisk/cow_files.h"
 
 #define DAX_LOG_WORDS 1024u /* 256 MiB */

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-// LINK: cowdisk/bit_tree.c
 /* The tree against a loop over bits. */
 #include <stdlib.h>
 
-#include "cowdisk/bit_tree.h"
+#include "cowdisk/base/bit_tree.h"
 #include "tests/unit/support.h"
 
 static uint64_t slow_next(const uint8_t *set, uint64_t nr, uint64_t from)

@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-// LINK: cowdisk/io.c cowdisk/io_fd.c cowdisk/cow_format.c cowdisk/cow_map.c
-// LINK: cowdisk/cow.c cowdisk/cow_flush.c
 /* What a disk that is read from front to back asks its files for. */
 #include <string.h>
 

@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-// LINK: cowdisk/io.c cowdisk/cow_format.c cowdisk/cow_map.c cowdisk/cow.c
-// LINK: cowdisk/cow_flush.c tests/crash/crash_io.c tests/crash/workload.c
 /*
  * Power is cut before each operation of a random run, with what was not
  * synced kept, dropped or torn; and each operation of a run fails. A sample

@@ -1,8 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-// LINK: cowdisk/disk.c cowdisk/io.c cowdisk/io_fd.c cowdisk/io_ring.c
-// LINK: cowdisk/cow_format.c cowdisk/cow_map.c cowdisk/cow.c
-// LINK: cowdisk/io_stream.c
-// LINK: cowdisk/cow_flush.c cowdisk/ring.c -l:liburing.a
 /* A copy-on-write disk over real files; with io_uring and without. */
 #include <errno.h>
 #include <poll.h>
@@ -11,7 +7,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
-#include "cowdisk/disk.h"
+#include "cowdisk/disk/disk.h"
 #include "tests/unit/cowdisk/cow_files.h"
 
 #define BYTES (MIB(1) + 1536)

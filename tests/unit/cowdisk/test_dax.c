@@ -1,10 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-// LINK: cowdisk/ring.c
-// LINK: cowdisk/dax.c cowdisk/dax_flush.c cowdisk/disk.c cowdisk/io.c
-// LINK: cowdisk/io_fd.c cowdisk/io_ring.c cowdisk/cow_format.c
-// LINK: cowdisk/cow_map.c cowdisk/cow.c cowdisk/cow_flush.c
-// LINK: cowdisk/io_stream.c
-// LINK: memory/guest_ram.c -l:liburing.a
 /* What a region shows; see test_dax_flush.c for what becomes of writes. */
 #include <errno.h>
 #include <signal.h>

@@ -1,8 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-// LINK: cowdisk/disk.c cowdisk/io.c cowdisk/io_fd.c cowdisk/io_ring.c
-// LINK: cowdisk/cow_format.c cowdisk/cow_map.c cowdisk/cow.c
-// LINK: cowdisk/io_stream.c
-// LINK: cowdisk/cow_flush.c cowdisk/ring.c -l:liburing.a
 /* struct disk over a real file; each test with io_uring and without. */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,7 +10,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "cowdisk/disk.h"
+#include "cowdisk/disk/disk.h"
 #include "tests/unit/support.h"
 
 #define BYTES 65536u

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-// LINK: cowdisk/io_stream.c cowdisk/io.c cowdisk/io_fd.c
 /*
  * Streams over a file in memory, whose requests end when the test says so. A
  * direct read brings, sector by sector, what was there when it began or when
@@ -12,7 +11,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "cowdisk/io_stream.h"
+#include "cowdisk/base/io_stream.h"
 #include "tests/unit/support.h"
 
 #define SECTOR	  512u

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-// LINK: memory/guest_ram.c
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>

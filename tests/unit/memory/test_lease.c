@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-// LINK: memory/lease.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

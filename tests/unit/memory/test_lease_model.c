@@ -1,13 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-// LINK: tests/model/model.c build/gen/model/lease_0.c
-// LINK: build/gen/model/lease_1.c build/gen/model/lease_2.c
-// LINK: build/gen/model/lease_3.c build/gen/model/lease_4.c
-// LINK: build/gen/model/lease_5.c build/gen/model/lease_6.c
-// LINK: build/gen/model/lease_7.c build/gen/model/lease_8.c
-// LINK: build/gen/model/lease_9.c build/gen/model/lease_10.c
-// LINK: build/gen/model/lease_11.c build/gen/model/lease_12.c
-// LINK: build/gen/model/lease_13.c build/gen/model/lease_14.c
-// LINK: build/gen/model/lease_15.c build/gen/model/lease_16.c
 /*
  * The text of memory/lease.c in all interleavings that tests/model knows: two
  * workers that lease, read and give back two blocks, alone, together and one

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-// LINK: memory/lease.c
 /*
  * Leases with real threads: two workers that lease runs, look at every byte of
  * them and give them back; an agent that evicts, overwrites with poison and

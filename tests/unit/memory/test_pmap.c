@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-// LINK: memory/pmap.c memory/guest_ram.c tests/unit/memory/pmap_world.c
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>

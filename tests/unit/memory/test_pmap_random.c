@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-// LINK: memory/pmap.c memory/guest_ram.c tests/unit/memory/pmap_world.c
 /*
  * Random operations against a copy of guest memory, and against the kernel's
  * own account of what is mapped where.

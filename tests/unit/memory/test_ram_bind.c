@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-// LINK: memory/pmap.c memory/guest_ram.c memory/ram_bind.c numa/bind.c
-// LINK: tests/unit/memory/pmap_world.c
 /* Needs no second node; a kernel or container without NUMA calls: SKIP. */
 #include <errno.h>
 #include <linux/mempolicy.h>

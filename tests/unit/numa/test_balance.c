@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-// LINK: numa/topology.c numa/balance.c -lhwloc
 /*
  * Which VM is moved where, on machines described by HWLOC_SYNTHETIC; then a
  * simulation: from any start it comes to rest.

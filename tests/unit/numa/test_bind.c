@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-// LINK: numa/bind.c
 /* Needs no second node; a kernel or container without NUMA calls: SKIP. */
 #include <errno.h>
 #include <setjmp.h>

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-// LINK: numa/channel.c numa/region.c numa/bind.c
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>

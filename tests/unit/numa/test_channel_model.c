@@ -1,11 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-// LINK: tests/model/model.c build/gen/model/channel_0.c
-// LINK: build/gen/model/channel_1.c build/gen/model/channel_2.c
-// LINK: build/gen/model/channel_3.c build/gen/model/channel_4.c
-// LINK: build/gen/model/channel_5.c build/gen/model/channel_6.c
-// LINK: build/gen/model/channel_7.c build/gen/model/channel_8.c
-// LINK: build/gen/model/channel_9.c build/gen/model/channel_10.c
-// LINK: build/gen/model/channel_11.c build/gen/model/channel_12.c
 /*
  * The text of numa/channel.c in all interleavings that tests/model knows:
  * a producer that waits while the ring is full, a consumer that sleeps while

@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-// LINK: numa/topology.c numa/place.c numa/balance.c
-// LINK: tests/unit/numa/machine.c -lhwloc
 /*
  * The machines of tests/fixtures/topology: what is read of each, where VMs
  * are placed on it, and which ones balancing moves. What is expected was

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-// LINK: numa/topology.c numa/place.c -lhwloc
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-// LINK: numa/topology.c numa/place.c numa/balance.c
-// LINK: tests/unit/numa/machine.c -lhwloc
 /*
  * 2000 machines that nobody would build, by hwloc: 1 to 16 nodes, any number
  * of CPUs and any memory on each, also none, any distances. Whatever is asked

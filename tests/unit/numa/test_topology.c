@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-// LINK: numa/topology.c -lhwloc
 /* Machines described by HWLOC_SYNTHETIC and by XML made from it. */
 #include <errno.h>
 #include <setjmp.h>

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What dax.c, dax_flush.c and dax_cache.c share. */
+#ifndef DISCO_COWDISK_DAX_INTERNAL_H
+#define DISCO_COWDISK_DAX_INTERNAL_H
+
+#include "cowdisk/dax/dax.h"
+
+#define DAX_BUFFERS   (DAX_DEPTH - 1u) /* one request is the flush */
+#define DAX_RUN_PAGES 64u	       /* pages of one write, at most */
+
+enum dax_phase { DAX_IDLE, DAX_WRITING, DAX_SYNCING };
+
+/* A run of pages on its way to the disk. */
+struct dax_write {
+	struct disk_req io;
+	struct iovec iov;
+	struct dax *dax;
+	struct dax_write *next; /* free */
+	uint64_t first, nr;	/* pages */
+	uint8_t *buf;		/* DAX_RUN_PAGES */
+};
+
+/* The flush of dax_settle(). */
+struct dax_last {
+	struct dax_req r;
+	bool done;
+	int err;
+};
+
+struct dax_flusher {
+	enum dax_phase phase;
+	uint64_t *dirty; /* a bit a page: to be written */
+	uint64_t at;	 /* pages before it were looked at in this round */
+	unsigned nr_writing;
+	int err;			  /* of this round */
+	struct dax_req *wait, **wait_end; /* came while a round is under way */
+	struct dax_req *round;
+	struct dax_write writes[DAX_BUFFERS];
+	struct dax_write *free;
+	struct disk_req sync;
+	struct dax_last last;
+	bool working; /* dax_work() is at work further up the stack */
+	bool again;   /* ... and has to go on */
+	bool later;   /* ... but not now: dax_ready() does */
+};
+
+struct dax_cache;
+
+struct dax {
+	struct ram_window window;
+	struct dax_source src;
+	struct dax_log *log;
+	uint64_t nr_pages;     /* of the image; the last one may be cut */
+	uint64_t bitmap_bytes; /* of one bitmap of the region */
+	uint64_t budget;
+	struct dax_stats stats;
+	int epoll_fd, again_fd; /* -1: no disk */
+	uint8_t *buffers;
+	uint64_t *touched; /* a bit a page: a device may write there */
+	bool any_touched;
+	struct dax_flusher f;
+	struct dax_cache *cached; /* NULL: the base's file is shown */
+	void (*uncache)(struct dax *d);
+};
+
+/* Pages of the base's file over pages of the region, until written. */
+MUST_CHECK int dax_show_base(struct dax *d, uint64_t first, uint64_t nr);
+
+/* Zeroes; NULL: no memory. Release with munmap(). */
+void *dax_lazy_zeroes(uint64_t bytes);
+
+/* Go on with the round. */
+void dax_work(struct dax *d);
+
+/* A bit a page. */
+void dax_set_bits(uint64_t *bits, uint64_t first, uint64_t nr, bool on);
+/* The first page from @page on whose bit is not @inverse, or @end. */
+uint64_t dax_find_bit(const uint64_t *bits, uint64_t page, uint64_t end,
+		      bool inverse);
+
+#endif

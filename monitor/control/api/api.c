@@ -1,0 +1,525 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "monitor/control/api/api.h"
+
+#include <errno.h>
+#include <microhttpd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "disco/clock.h"
+#include "monitor/control/guests/move.h"
+#include "monitor/control/guests/starter.h"
+
+#define CONN_MEMORY ((size_t)KIB(16)) /* headers of one request */
+
+/* A connection; MHD's socket context. */
+struct conn {
+	struct conn *next, **at;
+	int fd;
+	uint64_t since_ns; /* when it began to be without an answer */
+	bool busy;	   /* has a call that waits */
+	bool upgraded;	   /* lives as long as its client and the guest */
+};
+
+struct api {
+	struct monitor *m;
+	struct MHD_Daemon *daemon;
+	struct loop_watch watch;
+	struct api_call *waiting;
+	struct conn *conns;
+	bool closed; /* a connection, since MHD last began to run */
+};
+
+/* --- answers --- */
+
+void api_answer(struct api_call *c, unsigned http, json_t *root)
+{
+	c->answer = http;
+	c->type = "application/json";
+	c->text = root ? json_dumps(root, JSON_COMPACT) : NULL;
+	json_decref(root);
+	if (!c->text) {
+		c->answer = MHD_HTTP_INTERNAL_SERVER_ERROR;
+		c->text = strdup("{\"error\":\"out of memory\",\"status\":1}");
+	}
+}
+
+void api_answer_text(struct api_call *c, const char *type, char *text)
+{
+	c->answer = MHD_HTTP_OK;
+	c->type = type;
+	c->text = text;
+}
+
+void api_fail(struct api_call *c, unsigned http, enum exit_status status,
+	      const char *fmt, ...)
+{
+	char line[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	text_clean(line, sizeof(line));
+	api_answer(
+		c, http,
+		json_pack("{s:s, s:i}", "error", line, "status", (int)status));
+}
+
+void api_fail_diag(struct api_call *c, const struct diag *d)
+{
+	unsigned http = MHD_HTTP_BAD_REQUEST;
+
+	switch (d->status) {
+	case ST_FILE:
+	case ST_KERNEL_CUT:
+	case ST_KERNEL_KIND:
+	case ST_DISK:
+		http = MHD_HTTP_UNPROCESSABLE_CONTENT;
+		break;
+	case ST_MEMORY:
+	case ST_KVM:
+	case ST_HOST:
+		http = MHD_HTTP_SERVICE_UNAVAILABLE;
+		break;
+	case ST_OK:
+	case ST_INTERNAL:
+		http = MHD_HTTP_INTERNAL_SERVER_ERROR;
+		break;
+	default:
+		break;
+	}
+	api_fail(c, http, d->status ? d->status : ST_INTERNAL, "%s", d->text);
+}
+
+/* --- routes --- */
+
+/* Does @url match @path? "{name}" takes a VM's name. */
+static bool api_match(const char *path, const char *url, char *name)
+{
+	const char *hole = strstr(path, "{name}");
+	size_t head = hole ? (size_t)(hole - path) : strlen(path);
+	const char *tail = hole ? hole + strlen("{name}") : "";
+	size_t n;
+
+	if (!hole)
+		return strcmp(path, url) == 0;
+	if (strncmp(path, url, head) != 0)
+		return false;
+	n = strcspn(url + head, "/");
+	if (n == 0 || n > VM_NAME_MAX || strcmp(url + head + n, tail) != 0)
+		return false;
+	memcpy(name, url + head, n);
+	name[n] = '\0';
+	return true;
+}
+
+static void find_route(struct api_call *c, const char *method, const char *url)
+{
+	bool known = false;
+
+	for (const struct api_route *r = api_routes(); r->method; r++) {
+		if (!api_match(r->path, url, c->name))
+			continue;
+		known = true;
+		if (strcmp(r->method, method) == 0) {
+			c->route = r;
+			return;
+		}
+	}
+	if (known)
+		api_fail(c, MHD_HTTP_METHOD_NOT_ALLOWED, ST_USAGE,
+			 "%.16s is not for %.200s", method, url);
+	else
+		api_fail(c, MHD_HTTP_NOT_FOUND, ST_USAGE,
+			 "nothing is at %.200s", url);
+}
+
+/* --- one request --- */
+
+static struct conn *conn_of(struct MHD_Connection *conn)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+		conn, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+	return info ? info->socket_context : NULL;
+}
+
+static struct api_call *call_create(struct api *api,
+				    struct MHD_Connection *conn,
+				    const char *method, const char *url)
+{
+	struct api_call *c = calloc(1, sizeof(*c));
+	const char *length;
+
+	if (!c)
+		return NULL;
+	c->api = api;
+	c->m = api->m;
+	c->conn = conn;
+	find_route(c, method, url);
+	length = MHD_lookup_connection_value(conn, MHD_HEADER_KIND,
+					     "Content-Length");
+	if (length && strtoull(length, NULL, 10) > API_MAX_BODY)
+		c->too_large = true;
+	return c;
+}
+
+static void unlink_waiting(struct api_call *c)
+{
+	struct api_call **at = &c->api->waiting;
+
+	while (*at && *at != c)
+		at = &(*at)->next;
+	if (*at)
+		*at = c->next;
+	c->waits = false;
+}
+
+static void call_free(struct api_call *c)
+{
+	if (c->waits)
+		unlink_waiting(c);
+	starter_forget(c->m, c);
+	move_forget(c->m, c);
+	free(c->body);
+	free(c->text);
+	free(c);
+}
+
+static void take_body(struct api_call *c, const char *bytes, size_t n)
+{
+	size_t room = c->body_room ? c->body_room : 4096;
+	char *grown;
+
+	if (c->too_large || n > API_MAX_BODY - c->body_len) {
+		c->too_large = true; /* the rest is read and thrown away */
+		return;
+	}
+	while (room < c->body_len + n + 1)
+		room *= 2;
+	if (room != c->body_room) {
+		grown = realloc(c->body, room);
+		if (!grown) {
+			c->too_large = true;
+			return;
+		}
+		c->body = grown;
+		c->body_room = room;
+	}
+	memcpy(c->body + c->body_len, bytes, n);
+	c->body_len += n;
+	c->body[c->body_len] = '\0';
+}
+
+/* --- consoles --- */
+
+static void console_left(void *urh)
+{
+	(void)MHD_upgrade_action(urh, MHD_UPGRADE_ACTION_CLOSE);
+}
+
+static void api_upgraded(void *cls, struct MHD_Connection *conn, void *req_cls,
+			 const char *extra, size_t extra_len, MHD_socket sock,
+			 struct MHD_UpgradeResponseHandle *urh)
+{
+	struct api_call *c = req_cls;
+	struct guest *g = monitor_find(c->m, c->name);
+	struct conn *k = conn_of(conn);
+
+	(void)cls;
+	if (k)
+		k->upgraded = true;
+	if (!g || tap_attach(&g->tap, sock, console_left, urh)) {
+		console_left(urh);
+		return;
+	}
+	if (extra_len)
+		tap_type(&g->tap, extra, extra_len);
+}
+
+static struct MHD_Response *upgrade_response(void)
+{
+	struct MHD_Response *r =
+		MHD_create_response_for_upgrade(api_upgraded, NULL);
+
+	if (r)
+		(void)MHD_add_response_header(r, "Upgrade", API_CONSOLE);
+	return r;
+}
+
+static enum MHD_Result api_send_answer(struct api_call *c)
+{
+	struct MHD_Response *r;
+	enum MHD_Result ret;
+
+	if (c->upgrade) {
+		r = upgrade_response();
+	} else {
+		r = MHD_create_response_from_buffer(
+			c->text ? strlen(c->text) : 0, c->text,
+			MHD_RESPMEM_MUST_COPY);
+		if (r && c->type)
+			(void)MHD_add_response_header(r, "Content-Type",
+						      c->type);
+	}
+	if (!r)
+		return MHD_NO;
+	ret = MHD_queue_response(c->conn, c->answer, r);
+	MHD_destroy_response(r);
+	return ret;
+}
+
+static void api_begin(struct api_call *c)
+{
+	struct conn *k = conn_of(c->conn);
+
+	c->begun = true;
+	c->begun_ns = clock_now_ns();
+	c->until_ns = UINT64_MAX;
+	if (c->too_large && !c->answer)
+		api_fail(c, MHD_HTTP_CONTENT_TOO_LARGE, ST_CONFIG,
+			 "the request is larger than %u KiB",
+			 (unsigned)(API_MAX_BODY >> 10));
+	if (!c->answer)
+		c->route->begin(c);
+	if (c->answer)
+		return;
+	c->waits = true;
+	c->next = c->api->waiting;
+	c->api->waiting = c;
+	if (k)
+		k->busy = true;
+	MHD_suspend_connection(c->conn);
+}
+
+static enum MHD_Result on_request(void *cls, struct MHD_Connection *conn,
+				  const char *url, const char *method,
+				  const char *version, const char *upload,
+				  size_t *upload_len, void **ctx)
+{
+	struct api_call *c = *ctx;
+
+	(void)version;
+	if (!c) {
+		c = call_create(cls, conn, method, url);
+		*ctx = c;
+		if (!c)
+			return MHD_NO;
+		if (!c->too_large)
+			return MHD_YES;
+		api_begin(c); /* and do not ask for the body */
+		return api_send_answer(c);
+	}
+	if (*upload_len) {
+		take_body(c, upload, *upload_len);
+		*upload_len = 0;
+		return MHD_YES;
+	}
+	if (!c->begun)
+		api_begin(c);
+	return c->answer ? api_send_answer(c) : MHD_YES;
+}
+
+static void on_completed(void *cls, struct MHD_Connection *conn, void **ctx,
+			 enum MHD_RequestTerminationCode why)
+{
+	struct conn *k = conn_of(conn);
+
+	(void)cls;
+	(void)why;
+	if (k) {
+		k->busy = false;
+		k->since_ns = clock_now_ns();
+	}
+	if (*ctx)
+		call_free(*ctx);
+	*ctx = NULL;
+}
+
+/* --- connections --- */
+
+static void conn_open(struct api *api, struct MHD_Connection *conn, void **ctx)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+		conn, MHD_CONNECTION_INFO_CONNECTION_FD);
+	struct conn *k = calloc(1, sizeof(*k));
+
+	*ctx = k;
+	if (!k || !info)
+		return;
+	k->fd = info->connect_fd;
+	k->since_ns = clock_now_ns();
+	k->next = api->conns;
+	k->at = &api->conns;
+	if (k->next)
+		k->next->at = &k->next;
+	api->conns = k;
+}
+
+static void on_connection(void *cls, struct MHD_Connection *conn, void **ctx,
+			  enum MHD_ConnectionNotificationCode what)
+{
+	struct conn *k = *ctx;
+	struct api *api = cls;
+
+	api->closed = api->closed || what == MHD_CONNECTION_NOTIFY_CLOSED;
+	if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+		conn_open(cls, conn, ctx);
+		return;
+	}
+	if (k && k->at) {
+		*k->at = k->next;
+		if (k->next)
+			k->next->at = k->at;
+	}
+	free(k);
+	*ctx = NULL;
+}
+
+/* Whoever sends a byte now and then holds a place of API_MAX_CONNECTIONS. */
+static void end_old(struct api *api, uint64_t now)
+{
+	for (struct conn *k = api->conns; k; k = k->next)
+		if (!k->busy && !k->upgraded && now - k->since_ns > API_LIFE_NS)
+			(void)shutdown(k->fd, SHUT_RDWR);
+}
+
+/* --- the loop --- */
+
+static void api_on_ready(struct loop_watch *w, uint32_t events)
+{
+	(void)w;
+	(void)events; /* api_turn() comes after every turn */
+}
+
+/* Return: some were answered. */
+static bool turn_waiting(struct api *api, uint64_t now)
+{
+	struct api_call *c, *next;
+	bool answered = false;
+
+	for (c = api->waiting; c; c = next) {
+		next = c->next;
+		if (!c->answer && c->route->poll)
+			c->route->poll(c, now >= c->until_ns);
+		if (!c->answer)
+			continue;
+		unlink_waiting(c);
+		MHD_resume_connection(c->conn);
+		answered = true;
+	}
+	return answered;
+}
+
+/*
+ * A full house: MHD listens again only when it begins to run with a place
+ * free, and nothing would wake us for that.
+ */
+static void run_daemon(struct api *api)
+{
+	for (unsigned i = 0; i < API_MAX_CONNECTIONS; i++) {
+		api->closed = false;
+		(void)MHD_run(api->daemon);
+		if (!api->closed)
+			return;
+	}
+}
+
+void api_turn(struct api *api, uint64_t now)
+{
+	end_old(api, now);
+	run_daemon(api);
+	/* New calls included: what they wait for may be there already. */
+	if (turn_waiting(api, now))
+		run_daemon(api);
+}
+
+int api_timeout_ms(const struct api *api, uint64_t now)
+{
+	MHD_UNSIGNED_LONG_LONG ms;
+	int least = api->conns || api->waiting ? 1000 : -1;
+
+	if (MHD_get_timeout(api->daemon, &ms) == MHD_YES &&
+	    (least < 0 || ms < (unsigned)least))
+		least = (int)min_u64(ms, 1000);
+	for (const struct api_call *c = api->waiting; c; c = c->next)
+		least = loop_ms_sooner(least, loop_ms_until(c->until_ns, now));
+	return least;
+}
+
+/* What MHD has to say of hostile clients is no news. */
+static void no_log(void *cls, const char *fmt, va_list ap)
+{
+	(void)cls;
+	(void)fmt;
+	(void)ap;
+}
+
+static int start_daemon(struct api *api, int listener)
+{
+	const union MHD_DaemonInfo *info;
+
+	api->daemon = MHD_start_daemon(
+		MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_ALLOW_UPGRADE |
+			MHD_USE_ERROR_LOG,
+		0, NULL, NULL, on_request, api, MHD_OPTION_EXTERNAL_LOGGER,
+		no_log, NULL, MHD_OPTION_LISTEN_SOCKET, listener,
+		MHD_OPTION_CONNECTION_LIMIT, API_MAX_CONNECTIONS,
+		MHD_OPTION_CONNECTION_TIMEOUT, API_IDLE_S,
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONN_MEMORY,
+		MHD_OPTION_NOTIFY_COMPLETED, on_completed, api,
+		MHD_OPTION_NOTIFY_CONNECTION, on_connection, api,
+		MHD_OPTION_END);
+	if (!api->daemon)
+		return -EIO;
+	info = MHD_get_daemon_info(api->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+	if (!info || info->epoll_fd < 0)
+		return -EIO;
+	api->watch.fd = info->epoll_fd;
+	api->watch.ready = api_on_ready;
+	loop_want(&api->m->watcher.loop, &api->watch, EPOLLIN);
+	return 0;
+}
+
+int api_create(struct monitor *m, struct api **out, struct diag *d)
+{
+	struct api *api = calloc(1, sizeof(*api));
+	int err, listener;
+
+	if (!api)
+		return diag_fail(d, ST_HOST, ENOMEM, "out of memory");
+	api->m = m;
+	*out = api;
+	listener = state_api_listen(&m->state);
+	err = listener < 0 ? listener : start_daemon(api, listener);
+	if (err && listener >= 0 && !api->daemon)
+		(void)close(listener);
+	if (err)
+		return diag_fail(d, ST_HOST, -err, "%.300s/api.sock: %s",
+				 m->state.path, strerror(-err));
+	return 0;
+}
+
+void api_destroy(struct api *api)
+{
+	if (!api)
+		return;
+	if (api->daemon) {
+		loop_want(&api->m->watcher.loop, &api->watch, 0);
+		while (api->waiting) {
+			struct api_call *c = api->waiting;
+
+			unlink_waiting(c);
+			api_fail(c, MHD_HTTP_SERVICE_UNAVAILABLE, ST_NO_MONITOR,
+				 "the monitor is leaving");
+			MHD_resume_connection(c->conn);
+		}
+		(void)MHD_run(api->daemon);
+		MHD_stop_daemon(api->daemon);
+	}
+	free(api);
+}

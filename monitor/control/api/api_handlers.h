@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What stands in the table of api_routes.c. */
+#ifndef DISCO_MONITOR_API_HANDLERS_H
+#define DISCO_MONITOR_API_HANDLERS_H
+
+#include <stdio.h>
+
+#include "monitor/control/api/api.h"
+
+/* VMs: api_vm.c */
+void api_vm_list(struct api_call *c);
+void api_vm_create(struct api_call *c);
+void api_vm_show(struct api_call *c);
+void api_vm_stop_begin(struct api_call *c);
+void api_vm_kill_begin(struct api_call *c);
+void api_vm_end_poll(struct api_call *c, bool late);
+void api_vm_pause_begin(struct api_call *c);
+void api_vm_pause_poll(struct api_call *c, bool late);
+void api_vm_resume_begin(struct api_call *c);
+void api_vm_resume_poll(struct api_call *c, bool late);
+void api_vm_console(struct api_call *c);
+
+/* api_move.c */
+void api_vm_move_begin(struct api_call *c);
+void api_vm_move_poll(struct api_call *c, bool late);
+
+/* Figures: api_figures.c */
+void stats_begin(struct api_call *c);
+void stats_poll(struct api_call *c, bool late);
+void metrics_poll(struct api_call *c, bool late);
+void topology_show(struct api_call *c);
+
+/* api_exits.c: adds to a VM's figures, and returns them; families of counts */
+json_t *exits_json(struct guest *g, json_t *stats);
+void exits_metrics(const struct monitor *m, FILE *out);
+
+/* api_stalls.c: the same of stalls */
+json_t *stalls_json(const struct guest *g, json_t *stats);
+void stalls_metrics(const struct monitor *m, FILE *out);
+
+/* api_cache.c: the same of the buffer cache; and of a node's agent */
+json_t *cache_json(const struct guest *g, json_t *stats);
+json_t *agent_cache_json(const struct caches *c, nodeid_t node);
+void cache_metrics(const struct monitor *m, FILE *out);
+
+/* One VM as GET /v1/vms/{name} shows it; NULL: out of memory. */
+json_t *guest_json(const struct guest *g, uint64_t now_ns);
+
+/* Milliseconds since it was started, until it ended. */
+uint64_t guest_uptime_ms(const struct guest *g, uint64_t now_ns);
+
+#endif

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The records of VMs in the state directory. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "monitor/control/base/state_dir.h"
+
+#define FORMAT	   1
+#define RECORD_MAX 8192
+#define SUFFIX	   ".json"
+
+/* Which boot of this machine: start times are counted from it. */
+static void boot_id(char *out, size_t size)
+{
+	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, out, size - 1);
+
+	if (fd >= 0)
+		(void)close(fd);
+	out[n < 0 ? 0 : n] = '\0';
+	out[strcspn(out, "\n")] = '\0';
+}
+
+/* [[disk, descriptor], ...] */
+static json_t *pack_cached(const struct vm_record *r)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < r->nr_cached; i++)
+		(void)json_array_append_new(
+			list, json_pack("[i, i]", (int)r->cached[i].disk,
+					r->cached[i].fd));
+	return list;
+}
+
+static json_t *state_vm_pack(const struct vm_record *r)
+{
+	char boot[64];
+
+	boot_id(boot, sizeof(boot));
+	return json_pack(
+		"{s:i, s:s, s:s, s:i, s:I, s:i, s:b, s:i, s:I, s:I, "
+		"s:s, s:s, s:o}",
+		"version", FORMAT, "boot", boot, "name", r->name, "pid",
+		(int)r->pid, "pid_start", (json_int_t)r->pid_start, "node",
+		(int)r->node, "fixed", r->fixed, "vcpus", (int)r->nr_vcpus,
+		"memory_bytes", (json_int_t)r->memory_bytes, "start_ns",
+		(json_int_t)r->start_ns, "kernel", r->kernel, "group", r->group,
+		"cached", pack_cached(r));
+}
+
+static int write_new(const struct state_dir *s, const char *name,
+		     const char *text)
+{
+	size_t len = strlen(text);
+	int err = 0,
+	    fd = openat(s->vms, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
+			0600);
+
+	if (fd < 0)
+		return -errno;
+	errno = ENOSPC;
+	if (write(fd, text, len) != (ssize_t)len)
+		err = -errno;
+	if (close(fd) < 0 && !err)
+		err = -errno;
+	return err;
+}
+
+int state_vm_save(const struct state_dir *s, const struct vm_record *r)
+{
+	char name[VM_NAME_MAX + 16], temp[VM_NAME_MAX + 16];
+	json_t *root = state_vm_pack(r);
+	char *text = root ? json_dumps(root, JSON_INDENT(1)) : NULL;
+	int err = -ENOMEM;
+
+	json_decref(root);
+	if (!text)
+		return err;
+	(void)snprintf(name, sizeof(name), "%s" SUFFIX, r->name);
+	/* A name never begins with a point: this is no record. */
+	(void)snprintf(temp, sizeof(temp), ".%s", r->name);
+	err = write_new(s, temp, text);
+	free(text);
+	if (!err && renameat(s->vms, temp, s->vms, name) < 0)
+		err = -errno;
+	if (err)
+		(void)unlinkat(s->vms, temp, 0);
+	return err;
+}
+
+void state_vm_remove(const struct state_dir *s, const char *name)
+{
+	char file[VM_NAME_MAX + 16];
+
+	(void)snprintf(file, sizeof(file), "%s" SUFFIX, name);
+	(void)unlinkat(s->vms, file, 0);
+	(void)snprintf(file, sizeof(file), "%s.sock", name);
+	(void)unlinkat(s->vms, file, 0);
+}
+
+static bool state_vm_sane(const struct vm_record *r)
+{
+	return vm_name_valid(r->name) && r->pid > 1 && r->pid_start &&
+	       r->node >= NODE_AUTO && r->nr_vcpus >= 1 &&
+	       r->nr_vcpus <= VM_MAX_VCPUS && r->memory_bytes;
+}
+
+/* Not said by older monitors: then none is. */
+static int unpack_cached(json_t *list, struct vm_record *r)
+{
+	json_t *item;
+	size_t i;
+
+	json_array_foreach(list, i, item)
+	{
+		struct vm_cached *c = &r->cached[i];
+		int disk = -1;
+
+		if (i == VM_MAX_DISKS ||
+		    json_unpack(item, "[i, i]", &disk, &c->fd) < 0 ||
+		    disk < 0 || disk >= VM_MAX_DISKS || c->fd < 0)
+			return -EBADMSG;
+		c->disk = (unsigned)disk;
+		r->nr_cached++;
+	}
+	return 0;
+}
+
+static int state_vm_unpack(json_t *root, struct vm_record *r)
+{
+	const char *name = "", *kernel = "", *boot = "";
+	const char *group = GROUP_DEFAULT;
+	json_t *cached = NULL;
+	json_int_t pid_start = 0, memory = 0, start = 0;
+	int version = 0, pid = 0, node = 0, vcpus = 0;
+	int fixed = 1; /* not said by older monitors */
+	char now[64];
+
+	if (json_unpack(root,
+			"{s:i, s:s, s:s, s:i, s:I, s:i, s?b, s:i, s:I, "
+			"s:I, s:s, s?s, s?o}",
+			"version", &version, "boot", &boot, "name", &name,
+			"pid", &pid, "pid_start", &pid_start, "node", &node,
+			"fixed", &fixed, "vcpus", &vcpus, "memory_bytes",
+			&memory, "start_ns", &start, "kernel", &kernel, "group",
+			&group, "cached", &cached) < 0 ||
+	    version != FORMAT)
+		return -EBADMSG;
+	*r = (struct vm_record){ .pid = pid,
+				 .pid_start = (uint64_t)pid_start,
+				 .node = node,
+				 .fixed = fixed != 0,
+				 .nr_vcpus = (unsigned)vcpus,
+				 .memory_bytes = (uint64_t)memory,
+				 .start_ns = (uint64_t)start };
+	(void)snprintf(r->name, sizeof(r->name), "%s", name);
+	(void)snprintf(r->kernel, sizeof(r->kernel), "%s", kernel);
+	(void)snprintf(r->group, sizeof(r->group), "%s", group);
+	boot_id(now, sizeof(now));
+	if (unpack_cached(cached, r) || !state_vm_sane(r))
+		return -EBADMSG;
+	return strcmp(now, boot) == 0 ? 0 : -ESTALE;
+}
+
+int state_vm_load(const struct state_dir *s, const char *name,
+		  struct vm_record *out)
+{
+	char file[VM_NAME_MAX + 16], text[RECORD_MAX];
+	struct vm_record r;
+	json_t *root;
+	ssize_t n;
+	int fd, err;
+
+	(void)snprintf(file, sizeof(file), "%s" SUFFIX, name);
+	fd = openat(s->vms, file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return -errno;
+	n = read(fd, text, sizeof(text));
+	(void)close(fd);
+	root = n > 0 ? json_loadb(text, (size_t)n, 0, NULL) : NULL;
+	if (!root)
+		return -EBADMSG;
+	err = state_vm_unpack(root, &r);
+	json_decref(root);
+	if (!err && strcmp(r.name, name) != 0)
+		err = -EBADMSG;
+	if (!err)
+		*out = r;
+	return err;
+}
+
+int state_vm_each(const struct state_dir *s,
+		  void (*each)(void *arg, const char *name), void *arg)
+{
+	int fd = openat(s->vms, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+
+	if (!dir) {
+		int err = -errno;
+
+		if (fd >= 0)
+			(void)close(fd);
+		return err;
+	}
+	for (struct dirent *e; (e = readdir(dir));) {
+		char name[VM_NAME_MAX + 1];
+		size_t n = strlen(e->d_name), end = strlen(SUFFIX);
+
+		if (n <= end || n - end > VM_NAME_MAX ||
+		    strcmp(e->d_name + n - end, SUFFIX) != 0)
+			continue;
+		memcpy(name, e->d_name, n - end);
+		name[n - end] = '\0';
+		if (vm_name_valid(name))
+			each(arg, name);
+	}
+	(void)closedir(dir);
+	return 0;
+}

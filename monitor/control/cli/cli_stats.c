@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* disco stats, topology. */
+#include <time.h>
+
+#include "monitor/control/cli/cli.h"
+#include "monitor/control/cli/http_client.h"
+#include "monitor/control/run/report.h"
+
+enum { STATS_JSON, STATS_CSV, STATS_WATCH, STATS_COUNT };
+enum { TOPOLOGY_JSON };
+
+const struct cli_command cli_stats = {
+	.name = "stats",
+	.words = "",
+	.help = "Print figures of each virtual machine.",
+	.options = {
+		[STATS_JSON] = { "json", NULL, "Print what the API says" },
+		[STATS_CSV] = { "csv", NULL, "A line of names, a line a VM" },
+		[STATS_WATCH] = { "watch", "SECONDS", "Again and again" },
+		[STATS_COUNT] = { "count", "N", "With --watch: N times" },
+	},
+};
+
+const struct cli_command cli_topology = {
+	.name = "topology",
+	.words = "",
+	.help = "Print the NUMA nodes as the monitor sees them.",
+	.options = { [TOPOLOGY_JSON] = { "json", NULL,
+					 "Print what the API says" } },
+};
+
+static const char *const csv_keys[] = { "name",
+					"state",
+					"node",
+					"uptime_ms",
+					"cpu_ns",
+					"exits",
+					"ram_pages",
+					"ram_pages_local",
+					"private_bytes",
+					"text_pages",
+					"text_pages_local",
+					"moves",
+					"moved_pages",
+					"longest_stall_ns" };
+
+static void print_csv(json_t *list)
+{
+	size_t i;
+	json_t *vm;
+
+	for (size_t k = 0; k < ARRAY_SIZE(csv_keys); k++)
+		printf("%s%s", k ? "," : "", csv_keys[k]);
+	printf("\n");
+	json_array_foreach(list, i, vm)
+	{
+		for (size_t k = 0; k < ARRAY_SIZE(csv_keys); k++) {
+			json_t *v = json_object_get(vm, csv_keys[k]);
+
+			if (json_is_string(v))
+				printf("%s%s", k ? "," : "",
+				       json_string_value(v));
+			else
+				printf("%s%lld", k ? "," : "",
+				       (long long)json_integer_value(v));
+		}
+		printf("\n");
+	}
+}
+
+static void stats_print_table(json_t *list)
+{
+	size_t i;
+	json_t *vm;
+
+	printf("%-16s  %-8s  %4s  %9s  %10s  %8s  %8s  %9s\n", "NAME", "STATE",
+	       "NODE", "CPU s", "EXITS", "MEMORY", "LOCAL", "PRIVATE");
+	json_array_foreach(list, i, vm)
+	{
+		const char *name = "", *state = "";
+		json_int_t node = 0, cpu = 0, exits = 0, pages = 0, local = 0,
+			   own = 0;
+		char share[16];
+
+		if (json_unpack(vm, "{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I}",
+				"name", &name, "state", &state, "node", &node,
+				"cpu_ns", &cpu, "exits", &exits, "ram_pages",
+				&pages, "ram_pages_local", &local,
+				"private_bytes", &own) < 0)
+			continue;
+		report_share((uint64_t)local, (uint64_t)pages, share,
+			     sizeof(share));
+		printf("%-16s  %-8s  %4lld  %9.2f  %10lld  %7lldM  %8s  "
+		       "%8lldK\n",
+		       name, state, (long long)node, (double)cpu / 1e9,
+		       (long long)exits, (long long)pages >> 8, share,
+		       (long long)own >> 10);
+	}
+}
+
+static int stats_once(const struct cli_args *a, struct diag *d)
+{
+	json_t *root = NULL, *list;
+	int err = http_json("GET", "/v1/stats", NULL, &root, d);
+
+	if (err)
+		return err;
+	list = json_object_get(root, "vms");
+	if (a->given[STATS_JSON]) {
+		cli_print_json(root);
+	} else if (a->given[STATS_CSV]) {
+		print_csv(list);
+	} else {
+		stats_print_table(list);
+	}
+	json_decref(root);
+	return 0;
+}
+
+int stats_main(int argc, char **argv, struct diag *d)
+{
+	struct cli_args a;
+	struct timespec nap = { 0 };
+	double wait = 0.0, count = 0.0;
+	int err = cli_parse(&cli_stats, argc, argv, &a, d);
+
+	if (err)
+		return err < 0 ? err : ST_OK;
+	if (a.given[STATS_WATCH])
+		err = cli_number(a.value[STATS_WATCH], 0.1, &wait, d);
+	if (!err && a.given[STATS_COUNT])
+		err = cli_number(a.value[STATS_COUNT], 1.0, &count, d);
+	nap.tv_sec = (time_t)wait;
+	nap.tv_nsec = (long)((wait - (double)nap.tv_sec) * 1e9);
+	while (!err) {
+		err = stats_once(&a, d);
+		if (err || !a.given[STATS_WATCH] ||
+		    (a.given[STATS_COUNT] && --count < 1.0))
+			break;
+		(void)fflush(stdout);
+		(void)nanosleep(&nap, NULL);
+	}
+	return err ? err : ST_OK;
+}
+
+/* --- topology --- */
+
+static void print_cpus(json_t *cpus, char *out, size_t size)
+{
+	size_t n = json_array_size(cpus), len = 0;
+
+	out[0] = '\0';
+	for (size_t i = 0; i < n && len + 16 < size;) {
+		long long first = json_integer_value(json_array_get(cpus, i));
+		long long last = first;
+
+		while (++i < n &&
+		       json_integer_value(json_array_get(cpus, i)) == last + 1)
+			last++;
+		len += (size_t)snprintf(out + len, size - len, "%s%lld",
+					len ? "," : "", first);
+		if (last > first && len + 16 < size)
+			len += (size_t)snprintf(out + len, size - len, "-%lld",
+						last);
+	}
+}
+
+static void print_nodes(json_t *list)
+{
+	size_t i, k;
+	json_t *node, *far;
+
+	printf("%4s  %10s  %10s  %3s  %-12s  %s\n", "NODE", "MEMORY", "FREE",
+	       "VMS", "CPUS", "DISTANCES");
+	json_array_foreach(list, i, node)
+	{
+		char cpus[256];
+
+		print_cpus(json_object_get(node, "cpus"), cpus, sizeof(cpus));
+		printf("%4lld  %9lldM  %9lldM  %3lld  %-12s ",
+		       (long long)json_integer_value(
+			       json_object_get(node, "id")),
+		       (long long)json_integer_value(
+			       json_object_get(node, "memory_bytes")) >>
+			       20,
+		       (long long)json_integer_value(
+			       json_object_get(node, "free_bytes")) >>
+			       20,
+		       (long long)json_integer_value(
+			       json_object_get(node, "vms")),
+		       *cpus ? cpus : "-");
+		json_array_foreach(json_object_get(node, "distance"), k, far)
+		{
+			printf(" %lld", (long long)json_integer_value(far));
+		}
+		printf("\n");
+	}
+}
+
+int topology_main(int argc, char **argv, struct diag *d)
+{
+	struct cli_args a;
+	json_t *root = NULL;
+	int err = cli_parse(&cli_topology, argc, argv, &a, d);
+
+	if (err)
+		return err < 0 ? err : ST_OK;
+	err = http_json("GET", "/v1/topology", NULL, &root, d);
+	if (err)
+		return err;
+	if (a.given[TOPOLOGY_JSON]) {
+		cli_print_json(root);
+	} else {
+		print_nodes(json_object_get(root, "nodes"));
+	}
+	json_decref(root);
+	return ST_OK;
+}

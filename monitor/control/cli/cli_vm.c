@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* disco ls, stop, kill, pause, resume. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "monitor/control/cli/cli.h"
+#include "monitor/control/cli/http_client.h"
+
+enum { LS_JSON, LS_NAMES };
+
+const struct cli_command cli_ls = {
+	.name = "ls",
+	.words = "",
+	.help = "List the virtual machines of the monitor.",
+	.options = { [LS_JSON] = { "json", NULL, "Print what the API says" },
+		     [LS_NAMES] = { "names", NULL, "Names only, one a line" } },
+};
+
+#define CLI_MAX_WORDS 1024
+#define ONE_OR_MORE   .words = "VM...", .min_words = 1, .max_words = CLI_MAX_WORDS
+
+const struct cli_command cli_stop = {
+	.name = "stop",
+	.help = "Ask virtual machines to stop, and wait until they have.",
+	ONE_OR_MORE,
+};
+
+const struct cli_command cli_kill = {
+	.name = "kill",
+	.help = "End virtual machines at once.",
+	ONE_OR_MORE,
+};
+
+const struct cli_command cli_pause = {
+	.name = "pause",
+	.help = "Keep virtual machines from running until they are resumed.",
+	ONE_OR_MORE,
+};
+
+const struct cli_command cli_resume = {
+	.name = "resume",
+	.help = "Let paused virtual machines go on.",
+	ONE_OR_MORE,
+};
+
+/* --- ls --- */
+
+static const char *text_of(json_t *vm, const char *key)
+{
+	const char *s = json_string_value(json_object_get(vm, key));
+
+	return s ? s : "";
+}
+
+static long long number_of(json_t *vm, const char *key)
+{
+	return json_integer_value(json_object_get(vm, key));
+}
+
+static void print_vm(json_t *vm, int width)
+{
+	char up[24], end[64] = "";
+	const char *word = text_of(vm, "status_word");
+
+	cli_duration((uint64_t)number_of(vm, "uptime_ms"), up, sizeof(up));
+	if (*word)
+		(void)snprintf(end, sizeof(end), "%lld %s",
+			       number_of(vm, "status"), word);
+	printf("%-*s  %-8s  %4lld  %4lld  %7lldM  %8s  %s\n", width,
+	       text_of(vm, "name"), text_of(vm, "state"), number_of(vm, "node"),
+	       number_of(vm, "vcpus"), number_of(vm, "memory_bytes") >> 20, up,
+	       *end ? end : "-");
+}
+
+static void cli_vm_print_table(json_t *list)
+{
+	int width = 4;
+	size_t i;
+	json_t *vm;
+
+	json_array_foreach(list, i, vm)
+	{
+		int n = (int)strlen(text_of(vm, "name"));
+
+		width = n > width ? n : width;
+	}
+	printf("%-*s  %-8s  %4s  %4s  %8s  %8s  %s\n", width, "NAME", "STATE",
+	       "NODE", "CPUS", "MEMORY", "UP", "EXIT STATUS");
+	for (i = 0; i < json_array_size(list); i++)
+		print_vm(json_array_get(list, i), width);
+}
+
+int ls_main(int argc, char **argv, struct diag *d)
+{
+	struct cli_args a;
+	json_t *root = NULL, *list, *vm;
+	size_t i;
+	int err = cli_parse(&cli_ls, argc, argv, &a, d);
+
+	if (err)
+		return err < 0 ? err : ST_OK;
+	err = http_json("GET", "/v1/vms", NULL, &root, d);
+	if (err)
+		return err;
+	list = json_object_get(root, "vms");
+	if (a.given[LS_JSON]) {
+		cli_print_json(root);
+	} else if (a.given[LS_NAMES]) {
+		json_array_foreach(list, i, vm)
+		{
+			printf("%s\n", text_of(vm, "name"));
+		}
+	} else {
+		cli_vm_print_table(list);
+	}
+	json_decref(root);
+	return ST_OK;
+}
+
+/* --- what is done to VMs --- */
+
+static int cli_vm_act(const char *name, const char *action, struct diag *d)
+{
+	char path[CLI_PATH_MAX], *text = NULL;
+	int err = cli_vm_path(name, action, path, d);
+
+	if (err)
+		return err;
+	err = http_call("POST", path, NULL, &text, d);
+	free(text);
+	return err;
+}
+
+static int action_main(const struct cli_command *c, int argc, char **argv,
+		       struct diag *d)
+{
+	struct cli_args a;
+	int err = cli_parse(c, argc, argv, &a, d);
+
+	if (err)
+		return err < 0 ? err : ST_OK;
+	/* All are tried; the first that failed is told about. */
+	for (unsigned i = 0; i < a.nr_words; i++) {
+		int one = cli_vm_act(a.words[i], c->name, d);
+
+		err = err ? err : one;
+	}
+	return err ? err : ST_OK;
+}
+
+int stop_main(int argc, char **argv, struct diag *d)
+{
+	return action_main(&cli_stop, argc, argv, d);
+}
+
+int kill_main(int argc, char **argv, struct diag *d)
+{
+	return action_main(&cli_kill, argc, argv, d);
+}
+
+int pause_main(int argc, char **argv, struct diag *d)
+{
+	return action_main(&cli_pause, argc, argv, d);
+}
+
+int resume_main(int argc, char **argv, struct diag *d)
+{
+	return action_main(&cli_resume, argc, argv, d);
+}

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Guest consoles: from each worker's stream socket to stdout, and typed
+ * bytes back.
+ *
+ * Several guests share stdout line by line, "NAME| text"; one guest has it
+ * byte by byte. A guest may flood: each console holds at most one chunk and
+ * one line, reads its socket only when both are passed on, and consoles that
+ * wait for stdout take turns. What a guest does not read of its input stays
+ * in a bounded buffer.
+ *
+ * One thread. A console is embedded in its VM; the hub outlives it.
+ */
+#ifndef DISCO_MONITOR_CONSOLE_MUX_H
+#define DISCO_MONITOR_CONSOLE_MUX_H
+
+#include "disco/config.h"
+#include "monitor/control/console/console_text.h"
+#include "monitor/control/base/loop.h"
+#include "monitor/control/base/sink.h"
+#include "monitor/control/console/typed.h"
+
+#define CONSOLE_CHUNK	 4096u
+#define CONSOLE_LINE_MAX 4096u /* bytes; longer lines are passed in parts */
+#define CONSOLE_IDLE_NS	 100000000ull /* then a prompt without '\n' shows */
+
+enum console_mode {
+	CONSOLE_LINES, /* prefixed lines */
+	CONSOLE_BYTES, /* as they come */
+};
+
+struct vm_console;
+
+struct console_hub {
+	struct loop *loop;
+	struct sink *out;
+	enum console_mode mode;
+	struct mark mark;
+	struct vm_console *first; /* all consoles, a ring through next */
+	/* With CONSOLE_BYTES: care for open_line as well, since something else
+	 * is going to stand on the same terminal. */
+	bool tidy;
+	/* Whose line on stdout has no end yet; NULL: at a line's start. */
+	struct vm_console *open_line;
+};
+
+struct vm_console {
+	struct console_hub *hub;
+	struct vm_console *next;
+	const char *name; /* owned by the configuration */
+	struct loop_watch watch;
+	bool gone; /* the worker is dead: no byte can follow an empty read */
+	bool eof;  /* nothing more to read */
+	bool done; /* eof, and everything passed on */
+
+	uint64_t start_ns; /* CLOCK_MONOTONIC when the worker was spawned */
+	uint64_t mark_ns;  /* from start to the mark's last byte; 0: not seen */
+	size_t mark_matched;
+
+	struct text_filter filter;
+	uint64_t last_ns;	   /* when line last grew */
+	size_t raw_head, raw_tail; /* raw[head .. tail): read, not passed on */
+	size_t line_len;
+	uint8_t raw[CONSOLE_CHUNK];
+	uint8_t line[CONSOLE_LINE_MAX];
+	struct typed typed;
+};
+
+/**
+ * console_hub_create() - a place where consoles meet
+ * @loop, @out: not owned, outlive the hub; takes @out's drained callback
+ * @mark: text whose first appearance on each console is timed; NULL: none
+ *
+ * Return: 0; -ENOMEM.
+ */
+MUST_CHECK int console_hub_create(struct console_hub *hub, struct loop *loop,
+				  struct sink *out, enum console_mode mode,
+				  const char *mark);
+
+/* Consoles and sink stay. NULL and all-zero are fine. */
+void console_hub_destroy(struct console_hub *hub);
+
+/**
+ * console_hub_timeout_ms() - how long the loop may sleep
+ * @now_ns: CLOCK_MONOTONIC
+ *
+ * Return: milliseconds until a started line is due; -1 when none is.
+ */
+int console_hub_timeout_ms(const struct console_hub *hub, uint64_t now_ns);
+
+/* Show started lines that nothing was added to for CONSOLE_IDLE_NS. */
+void console_hub_tick(struct console_hub *hub, uint64_t now_ns);
+
+/* End an unfinished line on stdout, before something else is printed. */
+void console_hub_break_line(struct console_hub *hub);
+
+/**
+ * console_open() - start to read a guest's console
+ * @c:        filled
+ * @name:     prefix; kept by reference
+ * @fd:       non-blocking stream socket; stays the caller's, who closes it
+ *            after console_close()
+ * @start_ns: CLOCK_MONOTONIC when the worker was spawned
+ */
+void console_open(struct vm_console *c, struct console_hub *hub,
+		  const char *name, int fd, uint64_t start_ns);
+
+/* Leave the hub; what was not passed on is lost. NULL, all-zero are fine. */
+void console_close(struct vm_console *c);
+
+/*
+ * The worker is dead. Reads what is left; c->done becomes true as soon as
+ * stdout took it, now or from the loop.
+ */
+void console_gone(struct vm_console *c);
+
+/* Bytes console_type() takes now, 0 .. TYPED_MAX. */
+size_t console_input_room(const struct vm_console *c);
+
+/**
+ * console_type() - give bytes to the guest
+ *
+ * Return: how many were taken, 0 .. @n. Bytes for a guest whose console is
+ * closed are taken and discarded.
+ */
+size_t console_type(struct vm_console *c, const uint8_t *bytes, size_t n);
+
+#endif

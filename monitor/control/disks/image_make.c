@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* disco image create, rebase. */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "monitor/control/disks/image.h"
+#include "monitor/control/disks/image_blocks.h"
+
+int image_create(const struct image_args *a, struct diag *d)
+{
+	const struct disk_name base = { NULL, a->files[0], true };
+	struct cow_pair p = COW_PAIR_NONE;
+	int err;
+
+	err = cow_base_open(&base, &p, d);
+	if (!err)
+		err = cow_file_make(NULL, a->files[1], &p, d);
+	cow_pair_close(&p);
+	return err;
+}
+
+static int no_io(const struct image *img, int err, struct diag *d)
+{
+	return disk_fail(&img->name, cow_status_of(err), -err, strerror(-err),
+			 d);
+}
+
+/* A new base, and a buffer for its blocks. */
+struct image_new_base {
+	struct cow_pair pair;
+	uint8_t buf[COW_BLOCK_BYTES];
+	struct diag *d;
+};
+
+/* Blocks of the old base that the new one has otherwise. */
+static int keep_run(struct image *img, uint64_t at, uint64_t bytes,
+		    bool is_present, void *arg)
+{
+	struct image_new_base *o = arg;
+	int err;
+
+	if (is_present)
+		return 0;
+	err = image_io(img, DISK_READ, at, img->buf, bytes);
+	for (uint64_t i = 0; i < bytes && !err; i += COW_BLOCK_BYTES) {
+		size_t n = min_u64(COW_BLOCK_BYTES, bytes - i);
+
+		err = io_read_now(&o->pair.io.io, IO_BASE, at + i, o->buf, n);
+		if (!err && memcmp(o->buf, img->buf + i, n) != 0)
+			err = image_io(img, DISK_WRITE, at + i, img->buf + i,
+				       n);
+	}
+	return err ? no_io(img, err, o->d) : 0;
+}
+
+static int set_base(struct image *img, const struct cow_base *base,
+		    struct diag *d)
+{
+	const struct cow_header h = { .base = *base };
+	int err = cow_header_write(&img->pair.io.io, &h);
+
+	return err ? no_io(img, err, d) : 0;
+}
+
+/* The blocks first, then the new identity: until then the old base fits. */
+static int move_over(const struct image_args *a, struct diag *d)
+{
+	const struct disk_name base = { NULL, a->files[0], true };
+	struct image_new_base o = { .pair = COW_PAIR_NONE, .d = d };
+	struct image img;
+	int err;
+
+	err = image_open(a->from, a->files[1], 0, &img, d);
+	if (!err)
+		err = cow_base_open(&base, &o.pair, d);
+	if (!err && o.pair.now.bytes != img.pair.now.bytes)
+		err = disk_fail(&base, ST_COW_BASE, ESTALE,
+				"has another size than the old base", d);
+	if (!err)
+		err = image_each(&img, false, "rebase", keep_run, &o);
+	if (!err) {
+		err = image_io(&img, DISK_FLUSH, 0, NULL, 0);
+		if (err)
+			err = no_io(&img, err, d);
+	}
+	if (!err)
+		err = set_base(&img, &o.pair.now, d);
+	cow_pair_close(&o.pair);
+	image_close(&img);
+	return err;
+}
+
+/* Copied or touched: the same contents at another time. */
+static int same_again(const struct image_args *a, struct diag *d)
+{
+	struct image img;
+	const struct cow_base *was = &img.pair.header.base;
+	int err;
+
+	err = image_open(a->files[0], a->files[1], COW_PAIR_ANY_BASE, &img, d);
+	if (!err && img.pair.header.committing)
+		err = disk_fail(&img.name, ST_COW_BASE, EUCLEAN,
+				"a commit of it has not ended; give the same "
+				"'disco image commit' again",
+				d);
+	if (!err && (was->bytes != img.pair.now.bytes ||
+		     was->content != img.pair.now.content))
+		err = disk_fail(&img.name, ST_COW_BASE, ESTALE,
+				"the base has other contents; name the old "
+				"one by --from OLD to keep what it showed",
+				d);
+	if (!err)
+		err = set_base(&img, &img.pair.now, d);
+	image_close(&img);
+	return err;
+}
+
+int image_rebase(const struct image_args *a, struct diag *d)
+{
+	return a->from ? move_over(a, d) : same_again(a, d);
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Probes: sources of access information. */
+#include <errno.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <linux/perf_event.h>
+
+#include "monitor/control/doctor/doctor.h"
+
+#define SOURCES "/sys/bus/event_source/devices/"
+
+static bool doctor_perf_exists(const char *path)
+{
+	return access(path, F_OK) == 0;
+}
+
+static void probe_ibs(struct check *c)
+{
+	if (doctor_perf_exists(SOURCES "ibs_op")) {
+		check_value(c, VERDICT_OK, "ibs_op (AMD)");
+		return;
+	}
+	check_value(c, VERDICT_ABSENT, "no ibs_op");
+	check_advice(c, "page accesses are learnt from hinting faults instead");
+}
+
+static void probe_pebs(struct check *c)
+{
+	char precise[16] = "0";
+
+	(void)doctor_read_line(SOURCES "cpu/caps/max_precise", precise,
+			       sizeof(precise));
+	if (doctor_perf_exists(SOURCES "cpu/events/mem-loads")) {
+		check_value(c, VERDICT_OK, "mem-loads (Intel), max_precise %s",
+			    precise);
+	} else if (doctor_cpu_flag("pebs")) {
+		check_value(c, VERDICT_WARN,
+			    "CPU flag only, max_precise %s, no mem-loads",
+			    precise);
+		check_advice(c, "no load-latency sampling on this CPU or under "
+				"this hypervisor");
+	} else {
+		check_value(c, VERDICT_ABSENT, "no pebs flag, no mem-loads");
+		check_advice(c, "page accesses are learnt from hinting faults "
+				"instead");
+	}
+}
+
+/* 0 or -errno of counting @config on this thread. */
+static int try_event(uint32_t type, uint64_t config)
+{
+	struct perf_event_attr attr = {
+		.type = type,
+		.size = sizeof(attr),
+		.config = config,
+		.disabled = 1,
+		.exclude_kernel = 1,
+		.exclude_hv = 1,
+	};
+	long fd = syscall(SYS_perf_event_open, &attr, 0, -1, -1,
+			  PERF_FLAG_FD_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	(void)close((int)fd);
+	return 0;
+}
+
+static void report_event(struct check *c, const char *what, int err)
+{
+	char paranoid[16];
+
+	if (err == 0) {
+		check_value(c, VERDICT_OK, "%s can be counted", what);
+	} else if (err == -EACCES || err == -EPERM) {
+		(void)doctor_read_line("/proc/sys/kernel/perf_event_paranoid",
+				       paranoid, sizeof(paranoid));
+		check_value(c, VERDICT_WARN, "%s: %s", what, strerror(-err));
+		check_advice(c,
+			     "perf_event_paranoid is %s: sysctl -w "
+			     "kernel.perf_event_paranoid=1, or CAP_PERFMON",
+			     paranoid);
+	} else {
+		check_value(c, VERDICT_ABSENT, "%s: %s", what, strerror(-err));
+	}
+}
+
+static void probe_hardware(struct check *c)
+{
+	report_event(c, "instructions",
+		     try_event(PERF_TYPE_HARDWARE, PERF_COUNT_HW_INSTRUCTIONS));
+}
+
+static void probe_software(struct check *c)
+{
+	report_event(c, "page faults",
+		     try_event(PERF_TYPE_SOFTWARE, PERF_COUNT_SW_PAGE_FAULTS));
+}
+
+const struct probe doctor_perf_probes[] = {
+	{ "perf-ibs", probe_ibs },
+	{ "perf-pebs", probe_pebs },
+	{ "perf-hardware", probe_hardware },
+	{ "perf-software", probe_software },
+	{ NULL, NULL },
+};

@@ -1,0 +1,629 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "monitor/control/guests/caches.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "cowdisk/base/cache_proto.h"
+#include "memory/lease.h"
+#include "monitor/control/guests/cache_images.h"
+#include "monitor/control/guests/cache_peers.h"
+#include "monitor/control/guests/cache_tell.h"
+#include "monitor/control/monitor.h"
+#include "monitor/control/base/size.h"
+#include "monitor/ipc/fds.h"
+
+struct hold {
+	struct hold *next;
+	uint64_t id;
+	uint64_t store; /* its id */
+	uint64_t sync;	/* what is waited for, until its worker has the map */
+	nodeid_t node;
+	int lease; /* for its writer; -1: it has it */
+	int lease_ro;
+};
+
+struct guest_disk {
+	struct guest_disk *next;
+	unsigned nr; /* in the VM */
+	struct cache_image *image;
+	struct hold *holds;
+};
+
+static void caches_complain(struct monitor *m, const struct guest *g,
+			    const char *what, int err)
+{
+	sink_line(&m->watcher.err, "disco: %s: %s: %s", g->record.name, what,
+		  strerror(-err));
+}
+
+/* --- messages --- */
+
+static int caches_tell_worker(const struct guest *g,
+			      const struct worker_request *r, const int *fds,
+			      unsigned nr)
+{
+	return fds_send(g->vm.worker.control, r, sizeof(*r), fds, nr,
+			MSG_DONTWAIT);
+}
+
+static int tell_store(struct monitor *m, const struct cache_image *im,
+		      const struct image_store *s)
+{
+	const struct agent_request r = { .kind = AGENT_STORE,
+					 .node = s->node,
+					 .id = s->id,
+					 .bytes = im->key.bytes };
+	const int fds[] = { im->file, s->memory, s->presence };
+
+	return agents_tell(&m->agents, &r, fds, ARRAY_SIZE(fds));
+}
+
+/*
+ * Its agent has to look at the map before the first lease is taken: messages
+ * to an agent and a worker have no order, so the worker gets the map when the
+ * agent has said that it does (AGENT_SYNCED).
+ */
+static int tell_hold(struct monitor *m, const struct guest_disk *d,
+		     struct hold *h)
+{
+	int err =
+		cache_tell_map(m, h->node, h->id, h->store, d->nr, h->lease_ro);
+
+	if (err || h->lease < 0)
+		return err;
+	return cache_tell_sync(m, h->node, &h->sync);
+}
+
+/* --- holds --- */
+
+static void hold_free(struct monitor *m, struct hold *h)
+{
+	(void)!cache_tell(m, h->node, AGENT_LINK_END, h->id);
+	fds_drop(&h->lease);
+	fds_drop(&h->lease_ro);
+	free(h);
+}
+
+static int hold_make(struct monitor *m, const struct guest *g,
+		     struct guest_disk *d, const struct image_store *s)
+{
+	struct hold *h = calloc(1, sizeof(*h));
+	int err;
+
+	if (!h)
+		return -ENOMEM;
+	*h = (struct hold){ .id = ++m->caches.last_id,
+			    .store = s->id,
+			    .node = s->node };
+	err = cache_region("disco-lease",
+			   lease_map_bytes(image_blocks(d->image)),
+			   g->record.node, &h->lease, &h->lease_ro);
+	if (err) {
+		free(h);
+		return err;
+	}
+	err = tell_hold(m, d, h);
+	if (err) {
+		hold_free(m, h);
+		return err;
+	}
+	h->next = d->holds;
+	d->holds = h;
+	return 0;
+}
+
+/* The agent looks at it: its worker may write it. */
+static int caches_hand_over(const struct guest *g, const struct guest_disk *d,
+			    struct hold *h)
+{
+	const struct image_store *s = store_on(d->image, h->node);
+	const struct worker_request r = { .kind = WORKER_REQ_CACHE,
+					  .node = h->node,
+					  .disk = d->nr,
+					  .bytes = d->image->key.bytes };
+	int err = -ENOENT;
+
+	if (s && s->id == h->store) {
+		const int fds[] = { s->memory_ro, s->presence_ro, h->lease };
+
+		err = caches_tell_worker(g, &r, fds, ARRAY_SIZE(fds));
+	}
+	fds_drop(&h->lease);
+	return err;
+}
+
+static const struct hold *hold_of(const struct guest_disk *d,
+				  const struct image_store *s)
+{
+	const struct hold *h = d->holds;
+
+	while (h && h->store != s->id)
+		h = h->next;
+	return h;
+}
+
+/* All VMs of an image may look in all its stores. */
+static void hold_all(struct monitor *m, const struct cache_image *im)
+{
+	for (struct guest *g = m->guests; g; g = g->next)
+		for (struct guest_disk *d = g->cache.disks; d; d = d->next)
+			for (struct image_store *s = im->stores;
+			     s && d->image == im && !g->ended; s = s->next) {
+				int err = hold_of(d, s) ? 0
+							: hold_make(m, g, d, s);
+
+				if (err)
+					caches_complain(m, g, "buffer cache",
+							err);
+			}
+}
+
+static void drop_hold(struct monitor *m, const struct guest *g,
+		      struct guest_disk *d, uint64_t store)
+{
+	struct worker_request r = { .kind = WORKER_REQ_CACHE_END,
+				    .disk = d->nr };
+	struct hold **at = &d->holds, *h;
+
+	while (*at && (*at)->store != store)
+		at = &(*at)->next;
+	h = *at;
+	if (!h)
+		return;
+	*at = h->next;
+	r.node = h->node;
+	/* One that is gone, or reads nothing, needs no telling. */
+	if (!g->ended)
+		(void)!caches_tell_worker(g, &r, NULL, 0);
+	hold_free(m, h);
+}
+
+/* --- stores --- */
+
+static void store_drop(struct monitor *m, struct cache_image *im,
+		       struct image_store *s)
+{
+	struct image_store **at = &im->stores;
+
+	/* First: with a reader less its agent would punch what that one uses.
+	 */
+	(void)!cache_tell(m, s->node, AGENT_STORE_END, s->id);
+	for (struct guest *g = m->guests; g; g = g->next)
+		for (struct guest_disk *d = g->cache.disks; d; d = d->next)
+			if (d->image == im)
+				drop_hold(m, g, d, s->id);
+	peers_store_ended(m, s->id);
+	while (*at != s)
+		at = &(*at)->next;
+	*at = s->next;
+	image_store_free(s);
+}
+
+static int store_enter(struct monitor *m, struct cache_image *im, nodeid_t node)
+{
+	struct image_store *s = store_on(im, node);
+	int err;
+
+	if (s) {
+		s->homes++;
+		return 0;
+	}
+	err = store_make(im, node, ++m->caches.last_id, &s);
+	if (err)
+		return err;
+	err = tell_store(m, im, s);
+	if (err) {
+		image_store_free(s);
+		return err;
+	}
+	s->homes = 1;
+	s->next = im->stores;
+	im->stores = s;
+	peers_make(m, im);
+	return 0;
+}
+
+static void store_leave(struct monitor *m, struct cache_image *im,
+			nodeid_t node)
+{
+	struct image_store *s = store_on(im, node);
+
+	if (s && --s->homes == 0)
+		store_drop(m, im, s);
+}
+
+/* --- links --- */
+
+struct link_ends {
+	int agent[4]; /* own region, the worker's, wakes the worker, is woken */
+	int worker[4]; /* the same, seen from there */
+};
+
+static void caches_ends_close(struct link_ends *e)
+{
+	for (unsigned i = 0; i < 4; i++) {
+		fds_drop(&e->agent[i]);
+		fds_drop(&e->worker[i]);
+	}
+}
+
+static int caches_ends_make(struct link_ends *e, nodeid_t node)
+{
+	int err;
+
+	memset(e, -1, sizeof(*e));
+	err = cache_region("disco-link", CACHE_LINK_BYTES, node, &e->agent[0],
+			   &e->worker[1]);
+	if (!err)
+		err = cache_region("disco-link", CACHE_LINK_BYTES, node,
+				   &e->worker[0], &e->agent[1]);
+	if (!err)
+		err = chan_wake_create(&e->agent[2], &e->worker[3]);
+	if (!err)
+		err = chan_wake_create(&e->worker[2], &e->agent[3]);
+	if (err)
+		caches_ends_close(e);
+	return err;
+}
+
+static void unlink_guest(struct monitor *m, struct guest *g, bool tell)
+{
+	const struct worker_request r = { .kind = WORKER_REQ_UNLINK };
+
+	if (!g->cache.linked)
+		return;
+	g->cache.linked = false;
+	if (tell && !g->ended)
+		(void)!caches_tell_worker(g, &r, NULL, 0);
+	(void)!cache_tell(m, g->cache.home, AGENT_LINK_END, g->cache.link);
+}
+
+/* Has it all lease maps? Else it would ask for what other nodes have. */
+static bool holds_ready(const struct guest *g)
+{
+	for (const struct guest_disk *d = g->cache.disks; d; d = d->next)
+		for (const struct hold *h = d->holds; h; h = h->next)
+			if (h->lease >= 0)
+				return false;
+	return true;
+}
+
+static int link_now(struct monitor *m, struct guest *g, nodeid_t node)
+{
+	const struct worker_request w = { .kind = WORKER_REQ_LINK,
+					  .node = node };
+	const struct agent_request a = { .kind = AGENT_LINK,
+					 .node = node,
+					 .id = ++m->caches.last_id };
+	struct link_ends e;
+	int err;
+
+	unlink_guest(m, g, false); /* the new one takes its place */
+	g->cache.link_waits = false;
+	if (!agents_running(&m->agents, node))
+		return 0; /* caches_agent_started() */
+	err = caches_ends_make(&e, node);
+	if (err)
+		return err;
+	g->cache.link = a.id;
+	g->cache.home = node;
+	err = agents_tell(&m->agents, &a, e.agent, 4);
+	g->cache.linked = !err;
+	for (struct guest_disk *d = g->cache.disks; d && !err; d = d->next)
+		for (struct hold *h = d->holds; h && !err; h = h->next)
+			if (h->node == node)
+				err = cache_tell_reader(m, node, a.id, h->store,
+							d->nr, h->lease_ro);
+	if (!err)
+		err = caches_tell_worker(g, &w, e.worker, 4);
+	caches_ends_close(&e);
+	if (err)
+		unlink_guest(m, g, true);
+	return err;
+}
+
+static int link_guest(struct monitor *m, struct guest *g, nodeid_t node)
+{
+	if (holds_ready(g))
+		return link_now(m, g, node);
+	unlink_guest(m, g, true); /* the files meanwhile */
+	g->cache.link_waits = true;
+	g->cache.home = node;
+	return 0;
+}
+
+/* Return: 0; the first error: what could be done was. */
+static int guest_synced(struct monitor *m, struct guest *g, nodeid_t node,
+			uint64_t id)
+{
+	int err, first = 0;
+
+	for (struct guest_disk *d = g->cache.disks; d; d = d->next)
+		for (struct hold *h = d->holds; h; h = h->next) {
+			if (h->node != node || h->lease < 0 || h->sync > id)
+				continue;
+			err = caches_hand_over(g, d, h);
+			first = first ? first : err;
+		}
+	if (g->cache.link_waits && holds_ready(g)) {
+		err = link_now(m, g, g->cache.home);
+		first = first ? first : err;
+	}
+	return first;
+}
+
+static void guests_synced(struct monitor *m, nodeid_t node, uint64_t id)
+{
+	for (struct guest *g = m->guests; g; g = g->next) {
+		int err = g->ended ? 0 : guest_synced(m, g, node, id);
+
+		if (err)
+			caches_complain(m, g, "buffer cache", err);
+	}
+}
+
+/* --- guests --- */
+
+/* With an agent, if that is possible at all. */
+static bool caches_can_cache(struct monitor *m, nodeid_t node)
+{
+	struct diag d = { .status = ST_OK };
+	struct agent *a;
+
+	return !m->caches.limit.off && m->topology.this_machine &&
+	       topology_find(&m->topology, node) &&
+	       agents_get(&m->agents, node, &a, &d) == 0;
+}
+
+void caches_guest_add(struct monitor *m, struct guest *g)
+{
+	const struct vm_record *r = &g->record;
+
+	if (!caches_can_cache(m, r->node))
+		return;
+	for (unsigned i = 0; i < r->nr_cached; i++) {
+		struct guest_disk *d = calloc(1, sizeof(*d));
+		int err = d ? image_get(&m->caches.images, r->pid,
+					r->cached[i].fd, r->group, &d->image)
+			    : -ENOMEM;
+
+		if (err) {
+			free(d);
+			caches_complain(m, g, "a disk is not cached", err);
+			continue;
+		}
+		d->nr = r->cached[i].disk;
+		d->next = g->cache.disks;
+		g->cache.disks = d;
+		err = store_enter(m, d->image, r->node);
+		if (err)
+			caches_complain(m, g, "buffer cache", err);
+		hold_all(m, d->image);
+	}
+	if (g->cache.disks) {
+		int err = link_guest(m, g, r->node);
+
+		if (err)
+			caches_complain(m, g, "buffer cache", err);
+		g->cache.home = r->node;
+	}
+}
+
+void caches_guest_home(struct monitor *m, struct guest *g, nodeid_t node)
+{
+	nodeid_t old = g->cache.home;
+	int err = 0;
+
+	if (!g->cache.disks || old == node || !caches_can_cache(m, node))
+		return;
+	for (struct guest_disk *d = g->cache.disks; d && !err; d = d->next) {
+		err = store_enter(m, d->image, node);
+		hold_all(m, d->image);
+	}
+	if (!err)
+		err = link_guest(m, g, node);
+	if (err)
+		caches_complain(m, g, "buffer cache", err);
+	g->cache.home = node;
+	for (struct guest_disk *d = g->cache.disks; d; d = d->next)
+		store_leave(m, d->image, old);
+}
+
+void caches_guest_remove(struct monitor *m, struct guest *g)
+{
+	struct guest_disk *d;
+
+	unlink_guest(m, g, false);
+	while ((d = g->cache.disks)) {
+		while (d->holds)
+			drop_hold(m, g, d, d->holds->store);
+		store_leave(m, d->image, g->cache.home);
+		g->cache.disks = d->next;
+		image_put(&m->caches.images, d->image);
+		free(d);
+	}
+}
+
+/* --- agents --- */
+
+static uint64_t limit_of(const struct monitor *m, nodeid_t node)
+{
+	const struct topology_node *n = topology_find(&m->topology, node);
+
+	if (m->caches.limit.bytes)
+		return m->caches.limit.bytes;
+	return n ? n->total_bytes / 100 * m->caches.limit.percent : 0;
+}
+
+static struct region_view *figures_of(struct caches *c, nodeid_t node)
+{
+	unsigned i = 0;
+
+	while (i < c->nr_seen && c->seen[i].node != node)
+		i++;
+	if (i == MAX_NODES)
+		return NULL;
+	if (i == c->nr_seen) {
+		c->seen[i].node = node;
+		c->nr_seen++;
+	}
+	return &c->seen[i].figures;
+}
+
+static int show_figures(struct monitor *m, struct agent *a)
+{
+	struct agent_request r = { .kind = AGENT_FIGURES, .node = a->node };
+	struct region_view *v = figures_of(&m->caches, a->node);
+	int rw, ro, err = v ? 0 : -ENOSPC;
+
+	if (!err)
+		err = cache_region("disco-agent", AGENT_FIGURES_BYTES, a->node,
+				   &rw, &ro);
+	if (err)
+		return err;
+	region_detach(v);
+	err = region_attach(v, ro, AGENT_FIGURES_BYTES);
+	if (!err)
+		err = agent_ask(a, &r, &rw, 1);
+	(void)close(rw);
+	(void)close(ro);
+	return err;
+}
+
+static int tell_all_of(struct monitor *m, struct guest *g, nodeid_t node)
+{
+	int err = 0;
+
+	for (struct guest_disk *d = g->cache.disks; d && !err; d = d->next)
+		for (struct hold *h = d->holds; h && !err; h = h->next)
+			if (h->node == node)
+				err = tell_hold(m, d, h);
+	if (!err && g->cache.disks && g->cache.home == node && !g->ended)
+		err = link_guest(m, g, node);
+	return err;
+}
+
+void caches_agent_started(struct monitor *m, struct agent *a)
+{
+	struct agent_request r = { .kind = AGENT_LIMIT,
+				   .node = a->node,
+				   .bytes = limit_of(m, a->node) };
+	int err = show_figures(m, a);
+
+	for (struct cache_image *im = m->caches.images; im && !err;
+	     im = im->next) {
+		struct image_store *s = store_on(im, a->node);
+
+		if (s)
+			err = tell_store(m, im, s);
+	}
+	for (struct guest *g = m->guests; g && !err; g = g->next)
+		err = tell_all_of(m, g, a->node);
+	if (!err)
+		err = peers_agent_started(m, a->node);
+	/* Last: it evicts nothing before, as it has to know every lease. */
+	if (!err)
+		err = agent_ask(a, &r, NULL, 0);
+	for (struct cache_image *im = m->caches.images; im && !err;
+	     im = im->next)
+		peers_make(m, im);
+	if (err)
+		sink_line(&m->watcher.err,
+			  "disco: the agent of node %d does not serve its "
+			  "buffer cache: %s",
+			  a->node, strerror(-err));
+}
+
+void caches_agent_died(struct monitor *m, struct agent *a)
+{
+	peers_agent_died(m, a->node);
+	for (struct guest *g = m->guests; g; g = g->next)
+		if (g->cache.linked && g->cache.home == a->node)
+			unlink_guest(m, g, true);
+}
+
+void caches_agent_said(struct monitor *m, const struct agent *a,
+		       const struct agent_answer *what)
+{
+	if (what->kind == AGENT_SYNCED) {
+		guests_synced(m, a->node, what->pages);
+		peers_synced(m, a->node, what->pages);
+		return;
+	}
+	if (what->kind == AGENT_LINK_LOST)
+		peers_lost(m, a->node, what->pages);
+	for (struct guest *g = m->guests; g; g = g->next) {
+		if (!g->cache.linked || g->cache.link != what->pages ||
+		    g->cache.home != a->node || what->kind != AGENT_LINK_LOST)
+			continue;
+		/* The worker's end is gone: so is it, which is told. */
+		if (what->error != EPIPE)
+			caches_complain(
+				m, g,
+				"reads its disks without the buffer cache "
+				"from now on",
+				-(int)what->error);
+		unlink_guest(m, g, true);
+		return;
+	}
+	sink_line(&m->watcher.err,
+		  "disco: the agent of node %d has lost a part of its buffer "
+		  "cache: %s",
+		  a->node, strerror((int)what->error));
+}
+
+void caches_destroy(struct monitor *m)
+{
+	for (struct guest *g = m->guests; g; g = g->next)
+		caches_guest_remove(m, g);
+	peers_destroy(&m->caches);
+	for (unsigned i = 0; i < m->caches.nr_seen; i++)
+		region_detach(&m->caches.seen[i].figures);
+	m->caches.nr_seen = 0;
+}
+
+/* --- settings and figures --- */
+
+int caches_parse(const char *text, struct cache_limit *out, struct diag *d)
+{
+	char *end;
+	unsigned long percent = strtoul(text, &end, 10);
+	uint64_t bytes;
+
+	if (strcmp(text, "off") == 0) {
+		*out = (struct cache_limit){ .off = true };
+		return 0;
+	}
+	if (*text >= '0' && *text <= '9' && strcmp(end, "%") == 0 &&
+	    percent >= 1 && percent <= 90) {
+		*out = (struct cache_limit){ .percent = (unsigned)percent };
+		return 0;
+	}
+	if (size_parse(text, &bytes) || bytes < MIB(1))
+		return diag_fail(d, ST_USAGE, EINVAL,
+				 "--cache=%s: wants a size of 1M or more, a "
+				 "part of a node's memory from 1%% to 90%%, or "
+				 "'off'",
+				 text);
+	*out = (struct cache_limit){ .bytes = bytes };
+	return 0;
+}
+
+const struct agent_figures *caches_figures(const struct caches *c,
+					   nodeid_t node)
+{
+	const struct agent_figures *f = NULL;
+
+	for (unsigned i = 0; i < c->nr_seen; i++)
+		if (c->seen[i].node == node)
+			f = c->seen[i].figures.base;
+	/* Not before the agent came to it. */
+	if (f && atomic_load_explicit(&f->magic, memory_order_relaxed) !=
+			 AGENT_FIGURES_MAGIC)
+		return NULL;
+	return f;
+}

@@ -1,0 +1,470 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "monitor/control/guests/move.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "disco/clock.h"
+#include "monitor/control/workers/move_map.h"
+#include "monitor/ipc/fds.h"
+#include "numa/bind.h"
+
+enum step { BIND, RAM, COPY, REHOME, REST, STATS };
+
+struct move {
+	struct monitor *m;
+	struct guest *g;
+	struct agent *agent;
+	enum step step;
+	struct move_result result;
+	uint64_t bound_ns, begun_ns, until_ns;
+	struct agent_request ask;
+	uint64_t pull_from; /* the next request of this step; 0: it was all */
+	uint64_t origin;    /* of its boot image */
+	int boot, copy;	    /* not owned; owned until it is full: -1 */
+	void (*done)(void *arg, const struct move_result *r);
+	void *arg;
+};
+
+static void move_next(struct move *mv, enum step step);
+
+static const char *step_text(enum step step)
+{
+	static const char *const text[] = {
+		[BIND] = "its worker cannot bind its memory",
+		[RAM] = "its memory was not pulled",
+		[COPY] = "its boot image was not copied",
+		[REHOME] = "its worker cannot move its text",
+		[REST] = "its private pages were not pulled",
+		[STATS] = "its worker does not say where it is",
+	};
+
+	return text[step];
+}
+
+/* Again, after figures_leave(). A hostile worker may have lost them. */
+static void see_figures(struct guest *g)
+{
+	if (!g->ended)
+		(void)!figures_open(&g->figures, g->record.pid,
+				    g->record.nr_vcpus);
+}
+
+/* --- the end --- */
+
+/* @err: 0: done, also when the diagnostic was filled before. */
+static void move_finish(struct move *mv, int err)
+{
+	struct monitor *m = mv->m;
+	struct move_result *r = &mv->result;
+
+	if (err && r->diag.status == ST_OK)
+		(void)diag_fail(&r->diag, ST_HOST, err, "%s: %s: %s",
+				mv->g->record.name, step_text(mv->step),
+				strerror(err));
+	see_figures(mv->g);
+	if (!r->total_ns) /* not as far as STATS */
+		r->total_ns = clock_now_ns() - mv->begun_ns;
+	m->move = NULL;
+	if (mv->copy >= 0)
+		(void)close(mv->copy);
+	if (r->diag.status != ST_OK)
+		sink_line(&m->watcher.err, "disco: %s", r->diag.text);
+	if (mv->done)
+		mv->done(mv->arg, r);
+	free(mv);
+}
+
+static int move_pin(const struct move *mv, nodeid_t node)
+{
+	const struct topology_node *near =
+		topology_cpus_near(&mv->m->topology, node);
+	pid_t pid = mv->g->record.pid;
+	struct dirent *e;
+	char path[64];
+	int err;
+	DIR *dir;
+
+	if (!near)
+		return -ENODEV;
+	err = node_run_task_on(pid, near->cpus, near->nr_cpus);
+	(void)snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+	dir = err ? NULL : opendir(path);
+	/* Others may end meanwhile, or be the kernel's, which follow. */
+	while (dir && (e = readdir(dir))) {
+		int tid = (int)strtol(e->d_name, NULL, 10);
+
+		if (tid > 0 && node_run_task_on(tid, near->cpus, near->nr_cpus))
+			continue;
+	}
+	if (dir)
+		(void)closedir(dir);
+	return err;
+}
+
+static int move_tell_worker(const struct move *mv,
+			    enum worker_request_kind kind, nodeid_t node,
+			    const int *fds, unsigned nr)
+{
+	struct worker_request r = { .kind = kind, .node = node };
+
+	return fds_send(mv->g->vm.worker.control, &r, sizeof(r), fds, nr,
+			MSG_DONTWAIT);
+}
+
+/* Back to where it was: the node it has in the registry. */
+static void move_fail(struct move *mv, int err)
+{
+	nodeid_t old = mv->g->record.node;
+
+	if (mv->step <= REHOME && !mv->g->ended && !move_pin(mv, old)) {
+		if (move_tell_worker(mv, WORKER_REQ_BIND, old, NULL, 0))
+			err = err ? err : EPIPE;
+		caches_guest_home(mv->m, mv->g, old);
+	}
+	move_finish(mv, err);
+}
+
+/* --- steps --- */
+
+static int ask_pull(struct move *mv, enum agent_what what)
+{
+	pid_t pid = mv->g->record.pid;
+	FILE *maps = move_map_open(pid);
+	const struct agent_range *last;
+	char path[64];
+	int fd, err;
+
+	if (!maps)
+		return -errno;
+	mv->ask.kind = AGENT_PULL;
+	mv->ask.what = what;
+	mv->ask.pid = pid;
+	mv->ask.node = mv->result.node;
+	mv->ask.bound_ns = mv->bound_ns;
+	err = move_map_fill(&mv->ask, maps, mv->pull_from);
+	(void)fclose(maps);
+	/* Nothing more than was there when we said so: an empty request. */
+	if (err < 0 && !(err == -ENODATA && mv->pull_from))
+		return err;
+	last = mv->ask.ranges + mv->ask.nr_ranges - 1;
+	mv->pull_from = err == 1 ? last->start + last->bytes : 0;
+	(void)snprintf(path, sizeof(path), "/proc/%d/pagemap", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	err = agent_ask(mv->agent, &mv->ask, &fd, 1);
+	(void)close(fd);
+	return err;
+}
+
+static int ask_rehome(struct move *mv)
+{
+	int fds[2], err = worker_code_get(&mv->m->code, mv->result.node, fds,
+					  &mv->result.diag);
+
+	if (err)
+		return err;
+	fds[1] = mv->boot;
+	return move_tell_worker(mv, WORKER_REQ_REHOME, mv->result.node, fds, 2);
+}
+
+/* Return: 1: there is a copy already. */
+static int ask_copy(struct move *mv)
+{
+	int fds[2], err;
+
+	err = boot_copies_find(&mv->m->boots, mv->g->record.pid,
+			       mv->g->record.node, mv->result.node, &mv->origin,
+			       &fds[0], &mv->boot);
+	if (err)
+		return err;
+	mv->g->boot_origin = mv->origin;
+	if (mv->boot >= 0)
+		return 1;
+	mv->copy = boot_copies_new(fds[0]);
+	if (mv->copy < 0)
+		return mv->copy;
+	fds[1] = mv->copy;
+	mv->ask = (struct agent_request){ .kind = AGENT_COPY };
+	return agent_ask(mv->agent, &mv->ask, fds, 2);
+}
+
+static void move_next(struct move *mv, enum step step)
+{
+	int err = 0;
+
+	mv->step = step;
+	mv->until_ns = clock_now_ns() + MOVE_STEP_NS;
+	switch (step) {
+	case BIND:
+		err = move_tell_worker(mv, WORKER_REQ_BIND, mv->result.node,
+				       NULL, 0);
+		break;
+	case RAM:
+		figures_leave(&mv->g->figures, mv->result.node);
+		/* Now: what it shows of the cache is filled there meanwhile. */
+		caches_guest_home(mv->m, mv->g, mv->result.node);
+		err = ask_pull(mv, AGENT_FILE);
+		break;
+	case COPY:
+		see_figures(mv->g);
+		err = ask_copy(mv);
+		break;
+	case REHOME:
+		err = ask_rehome(mv);
+		break;
+	case REST:
+		err = ask_pull(mv, AGENT_ANON);
+		break;
+	case STATS:
+		err = move_tell_worker(mv, WORKER_REQ_STATS, 0, NULL, 0);
+		break;
+	}
+	if (err < 0)
+		move_fail(mv, -err);
+	else if (err > 0)
+		move_next(mv, step + 1);
+}
+
+/* --- answers --- */
+
+static void move_pulled(struct move *mv, const struct agent_answer *a)
+{
+	struct move_result *r = &mv->result;
+	struct guest *g = mv->g;
+
+	r->pages += a->pages;
+	r->failed += a->failed;
+	r->batches += a->batches;
+	r->pull_ns += a->total_ns;
+	r->longest_ns = max_u64(r->longest_ns, a->longest_ns);
+	stall_hist_merge(&g->stalls[GUEST_STALL_BATCH], &a->stalls);
+	g->moved_pages += a->pages;
+	g->longest_stall_ns = max_u64(g->longest_stall_ns, a->longest_ns);
+}
+
+static void move_copied(struct move *mv)
+{
+	int fd = mv->copy, err;
+
+	mv->copy = -1;
+	err = boot_copies_add(&mv->m->boots, mv->origin, mv->result.node, fd,
+			      &mv->boot);
+	if (err)
+		move_fail(mv, -err);
+	else
+		move_next(mv, REHOME);
+}
+
+static void move_progressed(struct move *mv)
+{
+	mv->result.total_ns = clock_now_ns() - mv->begun_ns;
+	move_next(mv, STATS);
+}
+
+void move_agent_heard(struct agents *all, struct agent *agent,
+		      const struct agent_answer *a)
+{
+	struct monitor *m = container_of(all, struct monitor, agents);
+	struct move *mv = m->move;
+
+	if (!mv || mv->agent != agent)
+		return;
+	if (!a && mv->step == STATS)
+		return; /* it had done its part */
+	if (!a) {
+		(void)diag_fail(&mv->result.diag, ST_HOST, EPIPE,
+				"%s: not moved: the agent of node %d died; it "
+				"goes on, and can be moved again",
+				mv->g->record.name, agent->node);
+		move_fail(mv, EPIPE);
+		return;
+	}
+	mv->until_ns = clock_now_ns() + MOVE_STEP_NS;
+	if (a->kind == AGENT_PROGRESS)
+		return;
+	if (mv->step == RAM || mv->step == REST)
+		move_pulled(mv, a);
+	if (a->error)
+		move_fail(mv, (int)a->error);
+	else if (mv->pull_from)
+		move_next(mv, mv->step);
+	else if (mv->step == RAM)
+		move_next(mv, COPY);
+	else if (mv->step == COPY)
+		move_copied(mv);
+	else if (mv->step == REST)
+		move_progressed(mv);
+}
+
+static void move_rehomed(struct move *mv, const struct worker_event *ev)
+{
+	struct guest *g = mv->g;
+	int err;
+
+	mv->result.parked_ns = ev->stall_ns;
+	stall_hist_note(&g->stalls[GUEST_STALL_PARKED], ev->stall_ns);
+	g->longest_stall_ns = max_u64(g->longest_stall_ns, ev->stall_ns);
+	if (ev->error && ev->error != ESTALE) {
+		move_fail(mv, (int)ev->error);
+		return;
+	}
+	if (ev->error)
+		(void)diag_fail(&mv->result.diag, ST_HOST, ESTALE,
+				"%s: moved, but for its program text: its "
+				"worker is of another build than this monitor",
+				g->record.name);
+	g->record.node = mv->result.node;
+	g->vm.node = mv->result.node;
+	g->moves++;
+	err = state_vm_save(&mv->m->state, &g->record);
+	if (err)
+		sink_line(&mv->m->watcher.err,
+			  "disco: %s: its record still has the old node: %s",
+			  g->record.name, strerror(-err));
+	move_next(mv, REST);
+}
+
+void move_heard(struct monitor *m, struct guest *g,
+		const struct worker_event *ev)
+{
+	struct move *mv = m->move;
+
+	if (!mv || mv->g != g)
+		return;
+	if (ev->kind == WORKER_BOUND && mv->step == BIND) {
+		if (ev->error)
+			move_fail(mv, (int)ev->error);
+		else
+			move_next(mv, RAM);
+	} else if (ev->kind == WORKER_REHOMED && mv->step == REHOME) {
+		move_rehomed(mv, ev);
+	} else if (ev->kind == WORKER_STATS && mv->step == STATS) {
+		move_finish(mv, 0);
+	}
+}
+
+bool move_is_of(const struct monitor *m, const struct guest *g)
+{
+	return m->move && m->move->g == g;
+}
+
+static bool origin_used(void *monitor, uint64_t origin)
+{
+	const struct monitor *m = monitor;
+
+	for (const struct guest *g = m->guests; g; g = g->next)
+		if (!g->ended && g->boot_origin == origin)
+			return true;
+	return false;
+}
+
+void move_guest_ended(struct monitor *m, struct guest *g)
+{
+	if (move_is_of(m, g)) {
+		(void)diag_fail(&m->move->result.diag, ST_NO_VM, ESRCH,
+				"%s: ended while it was moved", g->record.name);
+		move_finish(m->move, ESRCH);
+	}
+	boot_copies_sweep(&m->boots, origin_used, m);
+}
+
+void move_tick(struct monitor *m, uint64_t now)
+{
+	struct move *mv = m->move;
+
+	if (!mv || now < mv->until_ns)
+		return;
+	/* An agent that hangs has a new one after it. */
+	if (mv->step == RAM || mv->step == COPY || mv->step == REST)
+		agent_kill(mv->agent);
+	move_fail(mv, ETIMEDOUT);
+}
+
+int move_timeout_ms(const struct monitor *m, uint64_t now)
+{
+	return m->move ? loop_ms_until(m->move->until_ns, now) : -1;
+}
+
+/* --- the beginning --- */
+
+static int move_prepare(struct move *mv, struct diag *d)
+{
+	const struct topology *t = &mv->m->topology;
+	const struct topology_node *n = topology_find(t, mv->result.node);
+	int err;
+
+	if (!t->this_machine)
+		return diag_fail(d, ST_HOST, EXDEV,
+				 "the nodes are those of another machine");
+	if (!n || !n->total_bytes)
+		return diag_fail(d, ST_CONFIG, EINVAL, "%s: node %d %s",
+				 mv->g->record.name, mv->result.node,
+				 n ? "has no memory" : "is not there");
+	err = agents_get(&mv->m->agents, n->id, &mv->agent, d);
+	if (err)
+		return err;
+	err = move_pin(mv, n->id);
+	if (err)
+		return diag_fail(d, ST_HOST, -err,
+				 "%s: cannot run on the CPUs of node %d: %s",
+				 mv->g->record.name, n->id, strerror(-err));
+	return 0;
+}
+
+int move_start(struct monitor *m, struct guest *g, nodeid_t node,
+	       uint64_t bound_ns,
+	       void (*done)(void *arg, const struct move_result *r), void *arg,
+	       struct diag *d)
+{
+	struct move *mv;
+	int err;
+
+	if (m->move)
+		return diag_fail(d, ST_HOST, EBUSY, "another VM is moved");
+	mv = calloc(1, sizeof(*mv));
+	if (!mv)
+		return diag_fail(d, ST_HOST, ENOMEM, "out of memory");
+	mv->m = m;
+	mv->g = g;
+	mv->copy = mv->boot = -1;
+	mv->bound_ns = bound_ns;
+	mv->begun_ns = clock_now_ns();
+	mv->result.node = node;
+	mv->result.guest_id = g->id;
+	err = move_prepare(mv, d);
+	if (err) {
+		free(mv);
+		return err;
+	}
+	mv->done = done;
+	mv->arg = arg;
+	m->move = mv;
+	layers_leave(m, g);
+	move_next(mv, BIND);
+	return 0;
+}
+
+void move_forget(struct monitor *m, void *arg)
+{
+	if (m->move && m->move->arg == arg)
+		m->move->done = NULL;
+}
+
+void move_destroy(struct monitor *m)
+{
+	if (m->move) {
+		(void)diag_fail(&m->move->result.diag, ST_NO_MONITOR, EINTR,
+				"%s: the monitor is leaving; it was not moved "
+				"as a whole",
+				m->move->g->record.name);
+		move_finish(m->move, EINTR);
+	}
+	agents_destroy(&m->agents);
+}

@@ -1,0 +1,473 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "monitor/control/guests/starter.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "disco/clock.h"
+#include "monitor/control/config/config_draft.h"
+#include "monitor/control/launch/launch.h"
+#include "monitor/control/base/process.h"
+#include "monitor/ipc/fds.h"
+
+#define NR_FDS 5 /* pidfd, control, console, log, boot image */
+
+/* From the child: a VM that runs (with its descriptors), or why not. */
+struct start_message {
+	struct vm_record record;
+	struct boot_key boot_key;
+	struct boot_layout boot;
+	struct diag diag; /* ST_OK: a VM */
+};
+
+struct started {
+	struct vm_record record;
+	struct worker worker;
+	struct boot_key boot_key;
+	struct boot_image boot;
+};
+
+struct starter {
+	struct monitor *m;
+	struct starter *next;
+	struct run_config cfg;
+	struct loop_watch sock, pidfd;
+	pid_t pid;
+	uint64_t kill_at_ns;
+	bool over;
+	struct diag diag;
+	struct started *vms; /* cfg.nr_vms */
+	unsigned nr;
+	void (*done)(void *arg, const struct diag *d);
+	void *arg;
+};
+
+/* --- the child --- */
+
+/* Waits for the monitor, which may be busy. */
+static int send_message(int sock, const struct start_message *msg,
+			const struct worker *w, int boot)
+{
+	if (w) {
+		const int fds[NR_FDS] = { w->pidfd, w->control, w->console,
+					  w->log, boot };
+
+		return fds_send(sock, msg, sizeof(*msg), fds, NR_FDS, 0);
+	}
+	return fds_send(sock, msg, sizeof(*msg), NULL, 0, 0);
+}
+
+/* At most @room bytes of @text, NUL-terminated; no half of a character, which
+ * JSON would refuse. */
+static void starter_cut(char *out, size_t room, const char *text)
+{
+	size_t n = strlen(text);
+
+	if (n >= room)
+		for (n = room - 1; n && ((uint8_t)text[n] & 0xc0) == 0x80;)
+			n--;
+	memcpy(out, text, n);
+	out[n] = '\0';
+}
+
+static void make_record(const struct launch *l, unsigned i,
+			const struct worker *w, struct vm_record *r)
+{
+	const struct vm_config *vm = &l->cfg->vms[i];
+
+	*r = (struct vm_record){ .pid = w->pid,
+				 .pid_start = process_start(w->pid),
+				 .node = l->nodes[i],
+				 .fixed = vm->node != NODE_AUTO || vm->strict,
+				 .merge = vm->merge,
+				 .nr_vcpus = vm->nr_vcpus,
+				 .memory_bytes = vm->memory_bytes,
+				 .start_ns = w->start_ns };
+	(void)snprintf(r->name, sizeof(r->name), "%s", vm->name);
+	starter_cut(r->kernel, sizeof(r->kernel), vm->kernel);
+	(void)snprintf(r->group, sizeof(r->group), "%s",
+		       vm->group ? vm->group : GROUP_DEFAULT);
+	r->nr_cached = launch_cached(l, i, r->cached);
+}
+
+static int start_one(struct launch *l, unsigned i, const struct starter *st,
+		     struct diag *d)
+{
+	const struct boot_set_entry *boot = launch_boot(l, i);
+	struct start_message msg = { .boot_key = boot->key,
+				     .boot = boot->image.layout,
+				     .diag = { .status = ST_OK } };
+	const char *name = l->cfg->vms[i].name;
+	struct worker w = WORKER_NONE;
+	int err, listener = state_vm_listen(&st->m->state, name);
+
+	if (listener < 0)
+		return diag_fail(d, ST_HOST, -listener,
+				 "%s: no socket in the state directory: %s",
+				 name, strerror(-listener));
+	err = launch_spawn(l, i, listener, &w, d);
+	(void)close(listener);
+	if (err)
+		return err;
+	make_record(l, i, &w, &msg.record);
+	if (send_message(st->sock.fd, &msg, &w, boot->image.fd))
+		err = diag_fail(d, ST_HOST, EPIPE, "%s: cannot be handed over",
+				name);
+	/* The monitor has copies; the worker is its child when we are gone. */
+	w.pid = 0;
+	worker_destroy(&w);
+	return err;
+}
+
+static int by_number(const void *a, const void *b)
+{
+	return *(const int *)a - *(const int *)b;
+}
+
+/*
+ * What we got by fork() and need not: connections of clients must end when
+ * the monitor closes them, not when we are ready.
+ */
+static int close_others(const struct starter *st)
+{
+	const struct worker_code *code = &st->m->code;
+	const int own[] = { st->sock.fd, code->file, st->m->state.fd,
+			    st->m->state.vms };
+	unsigned boots = boot_copies_each(&st->m->boots, NULL, 0);
+	unsigned nr = ARRAY_SIZE(own), next = STDERR_FILENO + 1;
+	int *keep = calloc(nr + code->nr + boots, sizeof(*keep));
+
+	if (!keep)
+		return -ENOMEM;
+	memcpy(keep, own, sizeof(own));
+	for (unsigned i = 0; i < code->nr; i++)
+		keep[nr++] = code->copy[i];
+	nr += boot_copies_each(&st->m->boots, keep + nr, boots);
+	qsort(keep, nr, sizeof(keep[0]), by_number);
+	for (unsigned i = 0; i < nr; i++) {
+		if (keep[i] < (int)next)
+			continue;
+		if (keep[i] > (int)next)
+			(void)close_range(next, (unsigned)keep[i] - 1, 0);
+		next = (unsigned)keep[i] + 1;
+	}
+	(void)close_range(next, ~0u, 0);
+	free(keep);
+	return 0;
+}
+
+_Noreturn static void child_run(struct starter *st)
+{
+	struct start_message msg = { .diag = { .status = ST_OK } };
+	struct launch l = { .cfg = NULL };
+	sigset_t none;
+	int err;
+
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	(void)sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	err = close_others(st);
+	if (err)
+		(void)diag_fail(&msg.diag, ST_HOST, ENOMEM, "out of memory");
+	else
+		err = launch_prepare(&l, &st->cfg, &st->m->code, &st->m->boots,
+				     &msg.diag);
+	for (unsigned i = 0; !err && i < st->cfg.nr_vms; i++)
+		err = start_one(&l, i, st, &msg.diag);
+	if (err)
+		(void)send_message(st->sock.fd, &msg, NULL, -1);
+	_exit(err ? EXIT_FAILURE : EXIT_SUCCESS);
+}
+
+/* --- the monitor's side --- */
+
+static void take_vm(struct starter *st, const struct start_message *msg,
+		    const int *fds)
+{
+	struct started *s = &st->vms[st->nr++];
+
+	s->record = msg->record;
+	s->worker = (struct worker){ .pid = msg->record.pid,
+				     .pidfd = fds[0],
+				     .control = fds[1],
+				     .console = fds[2],
+				     .log = fds[3],
+				     .start_ns = msg->record.start_ns };
+	s->boot_key = msg->boot_key;
+	s->boot = (struct boot_image){ fds[4], msg->boot };
+}
+
+/* Return: false when there is nothing more now. */
+static bool take_message(struct starter *st)
+{
+	struct start_message msg;
+	int fds[NR_FDS];
+	ssize_t n = fds_receive(st->sock.fd, &msg, sizeof(msg), fds, NR_FDS);
+
+	if (n == (ssize_t)sizeof(msg) && msg.diag.status == ST_OK &&
+	    fds[NR_FDS - 1] >= 0 && st->nr < st->cfg.nr_vms) {
+		take_vm(st, &msg, fds);
+		return true;
+	}
+	for (unsigned i = 0; i < NR_FDS; i++)
+		if (fds[i] >= 0)
+			(void)close(fds[i]);
+	if (n != (ssize_t)sizeof(msg)) {
+		if (n == 0 || (n < 0 && errno != EAGAIN))
+			loop_want(&st->m->watcher.loop, &st->sock, 0);
+		return false;
+	}
+	if (msg.diag.status != ST_OK)
+		st->diag = msg.diag;
+	return true;
+}
+
+static void starter_sock_ready(struct loop_watch *w, uint32_t events)
+{
+	(void)events;
+	(void)take_message(container_of(w, struct starter, sock));
+}
+
+/* From here on the guest outlives us. */
+static void starter_keep(struct monitor *m, struct guest *g)
+{
+	int err = state_vm_save(&m->state, &g->record);
+
+	if (!err && !vm_watch_request(&g->vm, WORKER_REQ_KEEP))
+		err = -EPIPE;
+	if (err)
+		sink_line(&m->watcher.err,
+			  "disco: %s: ends with this monitor, as its record "
+			  "was not written: %s",
+			  g->record.name, strerror(-err));
+}
+
+static void kill_started(struct starter *st)
+{
+	for (unsigned i = 0; i < st->nr; i++) {
+		worker_destroy(&st->vms[i].worker);
+		boot_image_destroy(&st->vms[i].boot);
+		state_vm_remove(&st->m->state, st->vms[i].record.name);
+	}
+	st->nr = 0;
+}
+
+static void register_all(struct starter *st)
+{
+	for (unsigned i = 0; i < st->nr; i++) {
+		struct started *s = &st->vms[i];
+		struct guest *g = NULL;
+
+		if (monitor_add(st->m, &s->record, &s->worker, false, &g)) {
+			(void)diag_fail(&st->diag, ST_HOST, ENOMEM,
+					"out of memory");
+			boot_image_destroy(&s->boot);
+			continue;
+		}
+		g->boot_origin = boot_copies_started(
+			&st->m->boots, &s->boot_key, s->record.node, &s->boot);
+		starter_keep(st->m, g);
+	}
+	st->nr = 0;
+}
+
+/* The child is dead, its workers are ours. */
+static void child_ended(struct loop_watch *w, uint32_t events)
+{
+	struct starter *st = container_of(w, struct starter, pidfd);
+	int status = 0;
+
+	(void)events;
+	if (waitpid(st->pid, &status, WNOHANG) != st->pid)
+		return;
+	while (take_message(st))
+		;
+	loop_want(&st->m->watcher.loop, &st->sock, 0);
+	loop_want(&st->m->watcher.loop, &st->pidfd, 0);
+	st->over = true;
+	if (st->diag.status == ST_OK &&
+	    (st->nr != st->cfg.nr_vms || !WIFEXITED(status) ||
+	     WEXITSTATUS(status) != 0))
+		(void)diag_fail(&st->diag, ST_HOST, EIO,
+				st->kill_at_ns ? "the start broke off"
+					       : "the start took too long");
+	if (st->diag.status == ST_OK)
+		register_all(st);
+	else
+		kill_started(st);
+	if (st->done)
+		st->done(st->arg, &st->diag);
+	st->done = NULL;
+}
+
+static void starter_free(struct starter *st)
+{
+	kill_started(st);
+	if (st->sock.fd >= 0)
+		(void)close(st->sock.fd);
+	if (st->pidfd.fd >= 0)
+		(void)close(st->pidfd.fd);
+	run_config_destroy(&st->cfg);
+	free(st->vms);
+	free(st);
+}
+
+static bool name_taken(const struct monitor *m, const char *name)
+{
+	const struct guest *g = monitor_find(m, name);
+
+	if (g && !g->ended)
+		return true;
+	for (const struct starter *st = m->starters; st; st = st->next)
+		for (unsigned i = 0; !st->over && i < st->cfg.nr_vms; i++)
+			if (strcmp(st->cfg.vms[i].name, name) == 0)
+				return true;
+	return false;
+}
+
+static int starter_check(const struct monitor *m, const struct run_config *cfg,
+			 struct diag *d)
+{
+	unsigned running = m->nr_running + cfg->nr_vms, starts = 0;
+
+	for (const struct starter *st = m->starters; st; st = st->next) {
+		running += st->over ? 0 : st->cfg.nr_vms;
+		starts++;
+	}
+	if (running > MONITOR_MAX_GUESTS || starts >= STARTERS_MAX)
+		return diag_fail(d, ST_HOST, EAGAIN,
+				 "too many at a time: at most %u guests and %u "
+				 "starts",
+				 MONITOR_MAX_GUESTS, STARTERS_MAX);
+	for (unsigned i = 0; i < cfg->nr_vms; i++)
+		if (name_taken(m, cfg->vms[i].name))
+			return diag_fail(d, ST_CONFIG, EEXIST,
+					 "a VM named '%s' runs already",
+					 cfg->vms[i].name);
+	return 0;
+}
+
+static int starter_fork_child(struct starter *st)
+{
+	struct loop *loop = &st->m->watcher.loop;
+	int pair[2], err;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return -errno;
+	st->sock.fd = pair[1];
+	st->pid = fork();
+	if (st->pid == 0)
+		child_run(st);
+	err = st->pid < 0 ? -errno : 0;
+	(void)close(pair[1]);
+	st->sock.fd = pair[0];
+	if (err)
+		return err;
+	st->pidfd.fd = pidfd_open(st->pid, 0);
+	if (st->pidfd.fd < 0) {
+		err = -errno;
+		(void)kill(st->pid, SIGKILL);
+		(void)waitpid(st->pid, NULL, 0);
+		return err;
+	}
+	st->sock.ready = starter_sock_ready;
+	st->pidfd.ready = child_ended;
+	loop_want(loop, &st->sock, EPOLLIN);
+	loop_want(loop, &st->pidfd, EPOLLIN);
+	return 0;
+}
+
+int starter_start(struct monitor *m, struct run_config *cfg,
+		  void (*done)(void *arg, const struct diag *d), void *arg,
+		  struct diag *d)
+{
+	struct starter *st;
+	int err = starter_check(m, cfg, d);
+
+	if (err)
+		return err;
+	st = calloc(1, sizeof(*st));
+	if (!st)
+		return diag_fail(d, ST_HOST, ENOMEM, "out of memory");
+	st->m = m;
+	st->sock.fd = st->pidfd.fd = -1;
+	st->kill_at_ns = clock_now_ns() + STARTER_LIMIT_NS;
+	st->cfg = *cfg;
+	st->vms = calloc(cfg->nr_vms, sizeof(*st->vms));
+	err = st->vms ? starter_fork_child(st) : -ENOMEM;
+	if (err) {
+		memset(&st->cfg, 0, sizeof(st->cfg));
+		starter_free(st);
+		return diag_fail(d, ST_HOST, -err, "cannot start a start: %s",
+				 strerror(-err));
+	}
+	memset(cfg, 0, sizeof(*cfg));
+	st->done = done;
+	st->arg = arg;
+	st->next = m->starters;
+	m->starters = st;
+	return 0;
+}
+
+void starter_forget(struct monitor *m, void *arg)
+{
+	for (struct starter *st = m->starters; st; st = st->next)
+		if (st->arg == arg)
+			st->done = NULL;
+}
+
+void starter_tick(struct monitor *m, uint64_t now)
+{
+	struct starter **at = &m->starters;
+
+	while (*at) {
+		struct starter *st = *at;
+
+		if (st->over) {
+			*at = st->next;
+			starter_free(st);
+			continue;
+		}
+		if (st->kill_at_ns && now >= st->kill_at_ns) {
+			st->kill_at_ns = 0;
+			(void)pidfd_send_signal(st->pidfd.fd, SIGKILL, NULL, 0);
+		}
+		at = &st->next;
+	}
+}
+
+bool starter_knows(const struct monitor *m, pid_t pid)
+{
+	for (const struct starter *st = m->starters; st; st = st->next) {
+		if (st->pid == pid)
+			return true;
+		for (unsigned i = 0; i < st->nr; i++)
+			if (st->vms[i].record.pid == pid)
+				return true;
+	}
+	return false;
+}
+
+void starter_destroy_all(struct monitor *m)
+{
+	while (m->starters) {
+		struct starter *st = m->starters;
+
+		m->starters = st->next;
+		loop_want(&m->watcher.loop, &st->sock, 0);
+		loop_want(&m->watcher.loop, &st->pidfd, 0);
+		if (!st->over) {
+			(void)kill(st->pid, SIGKILL);
+			(void)waitpid(st->pid, NULL, 0);
+		}
+		starter_free(st);
+	}
+}

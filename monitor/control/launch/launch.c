@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "monitor/control/launch/launch.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "monitor/control/disks/disk_files.h"
+#include "monitor/control/workers/kvm_open.h"
+#include "monitor/control/launch/plan.h"
+
+struct launch_vm {
+	struct worker_spec spec;
+	struct spawn_files files;
+	const struct boot_set_entry *boot;
+	unsigned nr_open; /* of files.disks */
+};
+
+/* Up to four descriptors a VM, and a disk; 1024 is not enough for all. */
+void launch_allow_descriptors(void)
+{
+	struct rlimit lim;
+
+	if (getrlimit(RLIMIT_NOFILE, &lim) == 0 &&
+	    lim.rlim_cur < lim.rlim_max) {
+		lim.rlim_cur = lim.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &lim);
+	}
+}
+
+static int launch_create(struct launch *l, const struct run_config *cfg,
+			 struct worker_code *code, struct diag *d)
+{
+	memset(l, 0, sizeof(*l));
+	l->cfg = cfg;
+	l->code = code;
+	l->kvm = -1;
+	l->own_code.file = -1;
+	l->nodes = calloc(cfg->nr_vms, sizeof(*l->nodes));
+	l->ready = calloc(cfg->nr_vms, sizeof(*l->ready));
+	if (!l->nodes || !l->ready)
+		return diag_fail(d, ST_HOST, ENOMEM, "out of memory");
+	return 0;
+}
+
+void launch_release(struct launch *l)
+{
+	for (unsigned i = 0; l->ready && i < l->cfg->nr_vms; i++) {
+		struct launch_vm *p = &l->ready[i];
+
+		while (p->nr_open)
+			(void)close(p->files.disks[--p->nr_open]);
+	}
+	boot_set_destroy(&l->boots);
+	worker_code_destroy(&l->own_code);
+	if (l->kvm >= 0)
+		(void)close(l->kvm);
+	l->kvm = -1;
+}
+
+void launch_destroy(struct launch *l)
+{
+	if (!l || !l->cfg)
+		return;
+	launch_release(l);
+	topology_destroy(&l->topology);
+	free(l->nodes);
+	free(l->ready);
+	l->cfg = NULL;
+}
+
+static int launch_place(struct launch *l, struct diag *d)
+{
+	int err = topology_create(&l->topology, d);
+
+	if (!err)
+		err = plan_place(l->cfg, &l->topology, l->nodes, d);
+	if (!err && !l->topology.this_machine)
+		(void)fprintf(stderr, "disco: the nodes are those of another "
+				      "machine (HWLOC_SYNTHETIC or "
+				      "HWLOC_XMLFILE): nothing is bound\n");
+	return err;
+}
+
+static void spec_cpus(const struct launch *l, nodeid_t node,
+		      struct worker_spec *spec)
+{
+	const struct topology_node *n = topology_cpus_near(&l->topology, node);
+
+	if (!n)
+		return;
+	spec->nr_cpus = (uint32_t)min_u64(n->nr_cpus, ARRAY_SIZE(spec->cpus));
+	memcpy(spec->cpus, n->cpus, spec->nr_cpus * sizeof(spec->cpus[0]));
+}
+
+/* Strings were checked by the configuration: none is too long here. */
+static void launch_copy_text(char *to, size_t size, const char *from)
+{
+	size_t n = strnlen(from, size - 1);
+
+	memcpy(to, from, n);
+	to[n] = '\0';
+}
+
+static void launch_make_spec(const struct launch *l, const struct vm_config *vm,
+			     nodeid_t node, struct worker_spec *spec)
+{
+	spec->magic = WORKER_SPEC_MAGIC;
+	spec->size = sizeof(*spec);
+	launch_copy_text(spec->name, sizeof(spec->name), vm->name);
+	launch_copy_text(spec->cmdline, sizeof(spec->cmdline),
+			 vm->cmdline ? vm->cmdline : "console=ttyS0");
+	spec->nr_vcpus = vm->nr_vcpus;
+	spec->ram_bytes = vm->memory_bytes;
+	spec->huge_thp = vm->huge_thp;
+	spec->node = NODE_AUTO;
+	if (!l->topology.this_machine)
+		return;
+	spec->node = node;
+	spec->strict = vm->strict;
+	spec_cpus(l, node, spec);
+}
+
+static int open_disks(const struct vm_config *vm, struct launch_vm *p,
+		      struct diag *d)
+{
+	for (unsigned i = 0; i < vm->nr_disks; i++) {
+		int n = disk_file_open(&vm->disks[i], vm->name, i,
+				       &p->spec.disks[i],
+				       &p->files.disks[p->nr_open], d);
+
+		if (n < 0)
+			return n;
+		p->nr_open += (unsigned)n;
+		p->files.nr_disk_fds = p->nr_open;
+	}
+	p->spec.nr_disks = vm->nr_disks;
+	return 0;
+}
+
+static int prepare_vm(struct launch *l, unsigned i, struct diag *d)
+{
+	const struct vm_config *vm = &l->cfg->vms[i];
+	struct launch_vm *p = &l->ready[i];
+	int err;
+
+	launch_make_spec(l, vm, l->nodes[i], &p->spec);
+	err = open_disks(vm, p, d);
+	if (!err)
+		err = boot_set_get(&l->boots, vm, p->spec.node, &p->boot, d);
+	if (err)
+		return err;
+	p->spec.boot = p->boot->image.layout;
+	p->files.boot = p->boot->image.fd;
+	return 0;
+}
+
+static int prepare_host(struct launch *l, struct diag *d)
+{
+	int err = kvm_open(&l->kvm, d);
+
+	if (!err && !l->code) {
+		l->code = &l->own_code;
+		err = worker_code_create(&l->own_code, WORKER_PROGRAM, d);
+	}
+	for (unsigned i = 0; i < l->cfg->nr_vms && !err; i++) {
+		struct launch_vm *p = &l->ready[i];
+
+		p->files.kvm = l->kvm;
+		err = worker_code_get(l->code, p->spec.node, &p->files.code, d);
+	}
+	return err;
+}
+
+/* What the operator gave comes first: it is wrong on any host. */
+int launch_prepare(struct launch *l, const struct run_config *cfg,
+		   struct worker_code *code, const struct boot_copies *running,
+		   struct diag *d)
+{
+	int err = launch_create(l, cfg, code, d);
+
+	if (!err)
+		err = launch_place(l, d);
+	if (!err)
+		err = boot_set_create(&l->boots, cfg->nr_vms, running, d);
+	for (unsigned i = 0; i < cfg->nr_vms && !err; i++)
+		err = prepare_vm(l, i, d);
+	return err ? err : prepare_host(l, d);
+}
+
+unsigned launch_cached(const struct launch *l, unsigned i,
+		       struct vm_cached *out)
+{
+	const struct vm_config *vm = &l->cfg->vms[i];
+	const struct worker_spec *spec = &l->ready[i].spec;
+	int fd = WORKER_FD_DISK0;
+	unsigned n = 0;
+
+	for (unsigned k = 0; k < spec->nr_disks; k++) {
+		bool raw = spec->disks[k].kind == WORKER_DISK_RAW;
+
+		if (!vm->disks[k].no_cache &&
+		    (!raw || spec->disks[k].read_only || spec->disks[k].pmem))
+			out[n++] = (struct vm_cached){ .disk = k, .fd = fd };
+		fd += (int)worker_disk_fds(&spec->disks[k]);
+	}
+	return n;
+}
+
+const struct boot_set_entry *launch_boot(const struct launch *l, unsigned i)
+{
+	return l->ready[i].boot;
+}
+
+int launch_spawn(struct launch *l, unsigned i, int listener, struct worker *out,
+		 struct diag *d)
+{
+	struct launch_vm *p = &l->ready[i];
+
+	p->files.listener = listener;
+	p->spec.adoptable = listener >= 0;
+	return worker_spawn(&p->spec, &p->files, out, d);
+}

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "monitor/control/run/report.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "version.h" /* generated */
+
+#define NS_A_MS 1000000.0
+
+void report_share(uint64_t part, uint64_t whole, char *out, size_t size)
+{
+	/* Doubles are exact here: pages are far below 2^53. */
+	double permille = whole ? (double)part / (double)whole * 1000.0 : 0.0;
+	unsigned down = (unsigned)permille;
+
+	if (whole == 0)
+		(void)snprintf(out, size, "-");
+	else if (part == whole)
+		(void)snprintf(out, size, "100 %%");
+	else
+		(void)snprintf(out, size, "%u.%u %%",
+			       down > 999 ? 99 : down / 10,
+			       down > 999 ? 9 : down % 10);
+}
+
+static int name_width(const struct vm_watch *vms, unsigned nr)
+{
+	size_t width = strlen("VM");
+
+	for (unsigned i = 0; i < nr; i++)
+		width = max_u64(width, strlen(vms[i].name));
+	return (int)width;
+}
+
+void report_summary(const struct vm_watch *vms, unsigned nr, FILE *out)
+{
+	int width = name_width(vms, nr);
+
+	(void)fprintf(out, "%-*s  %4s  %16s  %12s  %s\n", width, "VM", "node",
+		      "ms to user space", "local memory", "exit status");
+	for (unsigned i = 0; i < nr; i++) {
+		const struct vm_figures *f = &vms[i].figures;
+		char mark[24] = "-", share[16];
+
+		if (f->mark_ns)
+			(void)snprintf(mark, sizeof(mark), "%.0f",
+				       (double)f->mark_ns / NS_A_MS);
+		report_share(f->ram_pages_local, f->ram_pages, share,
+			     sizeof(share));
+		(void)fprintf(out, "%-*s  %4d  %16s  %12s  %d %s\n", width,
+			      vms[i].name, vms[i].node, mark, share,
+			      (int)f->status, status_word(f->status));
+	}
+}
+
+static json_t *make_mark(const struct vm_figures *f)
+{
+	return f->mark_ns ? json_real((double)f->mark_ns / NS_A_MS)
+			  : json_null();
+}
+
+static json_t *make_vm(const struct vm_watch *vm)
+{
+	const struct vm_figures *f = &vm->figures;
+
+	return json_pack(
+		"{s:s, s:i, s:i, s:s, s:s, s:o, s:f, s:I, s:I, s:I, s:I, s:I,"
+		" s:I}",
+		"name", vm->name, "node", vm->node, "status", (int)f->status,
+		"status_word", status_word(f->status), "status_text",
+		status_meaning(f->status), "mark_ms", make_mark(f), "wall_ms",
+		(double)f->wall_ns / NS_A_MS, "ram_pages",
+		(json_int_t)f->ram_pages, "ram_pages_local",
+		(json_int_t)f->ram_pages_local, "private_bytes",
+		(json_int_t)f->private_bytes, "exits", (json_int_t)f->exits,
+		"cpu_ns_before_first_run",
+		(json_int_t)f->cpu_ns_before_first_run, "cpu_ns",
+		(json_int_t)f->cpu_ns);
+}
+
+static json_t *make_report(const struct vm_watch *vms, unsigned nr)
+{
+	json_t *list = json_array();
+	struct utsname host = { .release = "" };
+
+	(void)uname(&host);
+	for (unsigned i = 0; i < nr; i++) {
+		/* Takes the reference; NULL is refused. */
+		if (json_array_append_new(list, make_vm(&vms[i])) < 0) {
+			json_decref(list);
+			return NULL;
+		}
+	}
+	return json_pack("{s:i, s:s, s:s, s:o}", "version", REPORT_FORMAT,
+			 "disco", DISCO_VERSION, "host_kernel", host.release,
+			 "vms", list);
+}
+
+/* mkstemp() makes it private; a report is for whoever the umask lets read. */
+static int share_file(int fd)
+{
+	mode_t mask = umask(0);
+
+	(void)umask(mask);
+	return fchmod(fd, 0666 & ~mask) < 0 ? -errno : 0;
+}
+
+static int report_dump(json_t *root, int fd)
+{
+	int err = 0;
+
+	errno = 0;
+	if (json_dumpfd(root, fd, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) < 0)
+		err = errno ? -errno : -EIO;
+	else if (write(fd, "\n", 1) != 1)
+		err = errno ? -errno : -EIO;
+	return err ? err : share_file(fd);
+}
+
+static int report_replace(json_t *root, const char *path, char *temp)
+{
+	int err, fd = mkstemp(temp);
+
+	if (fd < 0)
+		return -errno;
+	err = report_dump(root, fd);
+	if (close(fd) < 0 && !err)
+		err = -errno;
+	if (!err && rename(temp, path) < 0)
+		err = -errno;
+	if (err)
+		(void)unlink(temp);
+	return err;
+}
+
+int report_write(const struct vm_watch *vms, unsigned nr, const char *path,
+		 struct diag *d)
+{
+	json_t *root = make_report(vms, nr);
+	char *temp = NULL;
+	int err = -ENOMEM;
+
+	if (root && asprintf(&temp, "%s.XXXXXX", path) >= 0)
+		err = report_replace(root, path, temp);
+	else
+		temp = NULL;
+	free(temp);
+	json_decref(root);
+	if (err < 0)
+		return diag_fail(d, ST_HOST, -err,
+				 "report %.300s was not written: %s", path,
+				 strerror(-err));
+	return 0;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What a run came to: a table for people, JSON for programs. */
+#ifndef DISCO_MONITOR_REPORT_H
+#define DISCO_MONITOR_REPORT_H
+
+#include <stdio.h>
+
+#include "disco/diag.h"
+#include "monitor/control/run/supervise.h"
+
+#define REPORT_FORMAT 1 /* "version": goes up when a field changes meaning */
+
+/* "99.7 %", "100 %" only when all are, "-" when none is known. Rounds down. */
+void report_share(uint64_t part, uint64_t whole, char *out, size_t size);
+
+/**
+ * report_summary() - print a table, one line a VM
+ * @out: stays open; errors are the caller's to find with ferror()
+ */
+void report_summary(const struct vm_watch *vms, unsigned nr, FILE *out);
+
+/**
+ * report_write() - write all figures as JSON
+ * @path: replaced as a whole, through "PATH.XXXXXX" in the same directory
+ * @d:    why not, on error (ST_HOST), with the path
+ *
+ * {"version", "disco", "host_kernel", "vms": [{"name", "node", "status",
+ * "status_word", "status_text", "mark_ms", "wall_ms", "ram_pages",
+ * "ram_pages_local", "private_bytes", "exits", "cpu_ns_before_first_run",
+ * "cpu_ns"}]}. mark_ms is null when the mark was not seen.
+ *
+ * Context: blocks on the file. Return: 0; -ENOMEM; -errno of mkstemp(),
+ * write, fchmod() or rename().
+ */
+MUST_CHECK int report_write(const struct vm_watch *vms, unsigned nr,
+			    const char *path, struct diag *d);
+
+#endif

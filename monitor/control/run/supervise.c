@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "monitor/control/run/supervise.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "disco/clock.h"
+#include "monitor/control/console/keyboard.h"
+#include "monitor/control/workers/vm_watch.h"
+
+/* A run. One thread; lives inside supervise(). */
+struct supervisor {
+	struct watcher watcher;
+	struct vm_watch *vms;
+	struct vm_console *consoles; /* nr, in the order of vms */
+	unsigned nr, nr_left;
+	unsigned stops; /* how often the operator wanted an end */
+	struct sink out;
+	struct console_hub hub;
+	struct keyboard keyboard;
+	struct loop_watch signals;
+	sigset_t old_mask;
+	/* With no VM left: do not wait for stdout beyond this; 0: wait. */
+	uint64_t leave_at_ns;
+};
+
+static void kill_late(struct supervisor *s, uint64_t now)
+{
+	for (unsigned i = 0; i < s->nr; i++)
+		vm_watch_kill_late(&s->vms[i], now);
+}
+
+static void stop_all(struct supervisor *s)
+{
+	s->stops++;
+	for (unsigned i = 0; i < s->nr; i++) {
+		struct vm_watch *vm = &s->vms[i];
+
+		if (s->stops == 1) {
+			vm_watch_ask_stop(vm);
+		} else {
+			vm->kill_at_ns = vm->worker.pid ? 1 : 0;
+			worker_signal(&vm->worker, SIGKILL);
+		}
+	}
+	s->leave_at_ns = clock_now_ns();
+	if (s->stops == 1 && s->nr_left)
+		s->leave_at_ns += 2 * STOP_GRACE_NS;
+}
+
+static void signal_all(struct supervisor *s, int sig)
+{
+	for (unsigned i = 0; i < s->nr; i++)
+		worker_signal(&s->vms[i].worker, sig);
+}
+
+/* The workers are not in the terminal's process group: stop them as well. */
+static void supervise_suspend(struct supervisor *s)
+{
+	keyboard_suspend(&s->keyboard);
+	signal_all(s, SIGSTOP);
+	(void)kill(getpid(), SIGSTOP);
+	signal_all(s, SIGCONT);
+	keyboard_resume(&s->keyboard);
+}
+
+static void supervise_on_signal(struct loop_watch *w, uint32_t events)
+{
+	struct supervisor *s = container_of(w, struct supervisor, signals);
+	struct signalfd_siginfo si;
+
+	(void)events;
+	if (read(w->fd, &si, sizeof(si)) != (ssize_t)sizeof(si))
+		return;
+	if (si.ssi_signo == SIGTSTP)
+		supervise_suspend(s);
+	else if (si.ssi_signo == SIGCONT)
+		keyboard_resume(&s->keyboard);
+	else
+		stop_all(s);
+}
+
+static void obey_keys(struct supervisor *s)
+{
+	if (s->keyboard.help)
+		sink_line(&s->watcher.err, "disco: " KEY_HELP_LINE);
+	if (s->keyboard.leave)
+		stop_all(s);
+	s->keyboard.help = false;
+	s->keyboard.leave = false;
+}
+
+/* stderr takes bytes again. */
+static void supervise_watch_logs(void *supervisor)
+{
+	struct supervisor *s = supervisor;
+
+	for (unsigned i = 0; i < s->nr; i++)
+		vm_watch_log(&s->vms[i]);
+}
+
+static void vm_ended(struct watcher *w, struct vm_watch *vm)
+{
+	struct supervisor *s = container_of(w, struct supervisor, watcher);
+	char line[512];
+
+	console_gone(&s->consoles[vm - s->vms]);
+	s->nr_left--;
+	outcome_line(&vm->end, vm->text, s->nr_left > 0, line, sizeof(line));
+	if (!line[0])
+		return;
+	console_hub_break_line(&s->hub);
+	sink_kick(&s->out);
+	vm_watch_tell(vm, line);
+}
+
+/* --- the loop --- */
+
+static int supervise_open_signals(struct supervisor *s)
+{
+	static const int ours[] = { SIGINT,  SIGTERM, SIGHUP,
+				    SIGQUIT, SIGTSTP, SIGCONT };
+	sigset_t set;
+
+	(void)signal(SIGPIPE, SIG_IGN);
+	(void)sigemptyset(&set);
+	for (unsigned i = 0; i < ARRAY_SIZE(ours); i++)
+		(void)sigaddset(&set, ours[i]);
+	(void)sigprocmask(SIG_BLOCK, &set, &s->old_mask);
+	s->signals.ready = supervise_on_signal;
+	s->signals.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (s->signals.fd < 0)
+		return -errno;
+	loop_want(&s->watcher.loop, &s->signals, EPOLLIN);
+	return 0;
+}
+
+static int supervisor_create(struct supervisor *s,
+			     const struct supervise_options *opts)
+{
+	int err = loop_create(&s->watcher.loop);
+
+	if (err < 0)
+		return err;
+	sink_create(&s->out, &s->watcher.loop, STDOUT_FILENO);
+	sink_create(&s->watcher.err, &s->watcher.loop, STDERR_FILENO);
+	s->watcher.err.drained = supervise_watch_logs;
+	s->watcher.err.arg = s;
+	s->watcher.ended = vm_ended;
+	err = console_hub_create(&s->hub, &s->watcher.loop, &s->out,
+				 s->nr > 1 ? CONSOLE_LINES : CONSOLE_BYTES,
+				 opts->mark);
+	s->hub.tidy = opts->end_line || isatty(STDOUT_FILENO);
+	if (!err)
+		err = supervise_open_signals(s);
+	if (err < 0)
+		return err;
+	for (unsigned i = 0; i < s->nr; i++) {
+		struct vm_watch *vm = &s->vms[i];
+
+		console_open(&s->consoles[i], &s->hub, vm->name,
+			     vm->worker.console, vm->worker.start_ns);
+		vm_watch_start(&s->watcher, vm);
+	}
+	if (s->nr == 1 && !opts->no_input)
+		keyboard_create(&s->keyboard, &s->watcher.loop, STDIN_FILENO,
+				&s->consoles[0]);
+	if (s->keyboard.kind == KEYBOARD_TERMINAL)
+		sink_line(&s->watcher.err, "disco: " KEY_HELP_LINE);
+	return 0;
+}
+
+static void supervisor_destroy(struct supervisor *s)
+{
+	keyboard_destroy(&s->keyboard);
+	for (unsigned i = 0; i < s->nr; i++) {
+		vm_watch_stop(&s->vms[i]);
+		s->vms[i].figures.mark_ns = s->consoles[i].mark_ns;
+		console_close(&s->consoles[i]);
+	}
+	if (s->out.loop)
+		sink_kick(&s->out); /* the end of a line, at most */
+	console_hub_destroy(&s->hub);
+	sink_destroy(&s->out);
+	sink_destroy(&s->watcher.err);
+	if (s->signals.fd > 0)
+		(void)close(s->signals.fd);
+	loop_destroy(&s->watcher.loop);
+	(void)sigprocmask(SIG_SETMASK, &s->old_mask, NULL);
+}
+
+static bool all_shown(const struct supervisor *s)
+{
+	for (unsigned i = 0; i < s->nr; i++) {
+		if (!s->consoles[i].done)
+			return false;
+	}
+	return sink_empty(&s->out) && sink_empty(&s->watcher.err);
+}
+
+static bool all_done(const struct supervisor *s)
+{
+	if (s->nr_left)
+		return false;
+	return all_shown(s) ||
+	       (s->leave_at_ns && clock_now_ns() >= s->leave_at_ns);
+}
+
+/* The smaller of @ms (-1: for ever) and the time until @at_ns (0: none). */
+static int supervise_sooner(int ms, uint64_t at_ns, uint64_t now)
+{
+	/* Past: it was acted upon, and what it leads to will wake us. */
+	if (at_ns <= now)
+		return ms;
+	return loop_ms_sooner(ms, loop_ms_until(at_ns, now));
+}
+
+static int supervise_timeout_ms(const struct supervisor *s, uint64_t now)
+{
+	int ms = console_hub_timeout_ms(&s->hub, now);
+
+	for (unsigned i = 0; i < s->nr; i++)
+		ms = supervise_sooner(ms, s->vms[i].kill_at_ns, now);
+	return supervise_sooner(ms, s->leave_at_ns, now);
+}
+
+static int supervise_run_loop(struct supervisor *s)
+{
+	int err = 0;
+
+	while (!err && !all_done(s)) {
+		uint64_t now = clock_now_ns();
+
+		keyboard_update(&s->keyboard);
+		err = loop_turn(&s->watcher.loop, supervise_timeout_ms(s, now));
+		obey_keys(s);
+		now = clock_now_ns();
+		console_hub_tick(&s->hub, now);
+		kill_late(s, now);
+	}
+	return err;
+}
+
+int supervise(struct vm_watch *vms, unsigned nr,
+	      const struct supervise_options *opts, struct diag *d)
+{
+	struct supervisor *s = calloc(1, sizeof(*s));
+	int err;
+
+	if (s)
+		s->consoles = calloc(nr, sizeof(*s->consoles));
+	if (!s || !s->consoles) {
+		free(s);
+		return diag_fail(d, ST_HOST, ENOMEM, "out of memory");
+	}
+	s->vms = vms;
+	s->nr = nr;
+	s->nr_left = nr;
+	s->signals.fd = -1;
+	err = supervisor_create(s, opts);
+	if (!err)
+		err = supervise_run_loop(s);
+	for (unsigned i = 0; i < nr && err; i++)
+		worker_signal(&vms[i].worker, SIGKILL);
+	supervisor_destroy(s);
+	free(s->consoles);
+	free(s);
+	for (unsigned i = 0; i < nr && err; i++)
+		worker_destroy(&vms[i].worker);
+	if (err < 0)
+		return diag_fail(d, ST_HOST, -err,
+				 "cannot watch the guests: %s", strerror(-err));
+	return 0;
+}

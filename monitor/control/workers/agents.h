@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The monitor's agents: one a node that has CPUs and memory, from the start;
+ * one for any other node when it is first needed. One that has died is started
+ * again: at once when it is needed, else after AGENT_FIRST_NS, and twice as
+ * long each time it dies soon, so that one that always dies costs nothing. An
+ * agent works for one asker at a time.
+ */
+#ifndef DISCO_MONITOR_AGENTS_H
+#define DISCO_MONITOR_AGENTS_H
+
+#include <sys/types.h>
+
+#include "disco/agent_proto.h"
+#include "monitor/control/base/loop.h"
+#include "monitor/control/workers/worker_code.h"
+#include "numa/topology.h"
+
+#define AGENT_FIRST_NS 100000000ull
+#define AGENT_LAST_NS  60000000000ull /* at most */
+#define AGENT_CALM_NS  60000000000ull /* who lived that long died by chance */
+
+struct agent;
+struct agent_post; /* a message that waits */
+struct agents;
+struct sink;
+
+struct agents_ops {
+	/* @a: what it says, checked; NULL: it is dead. */
+	void (*heard)(struct agents *all, struct agent *agent,
+		      const struct agent_answer *a);
+	/* A new one: it knows nothing. May be NULL. */
+	void (*started)(struct agents *all, struct agent *agent);
+};
+
+struct agent {
+	struct agents *all;
+	nodeid_t node;
+	pid_t pid;	     /* 0: none runs */
+	unsigned starts;     /* how many there were */
+	uint64_t started_ns; /* CLOCK_MONOTONIC; of the last one */
+	uint64_t delay_ns;   /* before the last start; 0: none */
+	uint64_t again_ns;   /* when the next one is started; 0: not planned */
+	struct loop_watch sock, pidfd;
+	struct agent_post *posts, **last_post; /* oldest first */
+};
+
+struct agents {
+	struct loop *loop;
+	struct sink *err;	  /* for messages */
+	const struct topology *t; /* not owned */
+	struct worker_code code;
+	struct diag missing; /* why there are none; ST_OK: there can be */
+	struct agent list[MAX_NODES];
+	unsigned nr;
+	const struct agents_ops *ops;
+};
+
+/**
+ * agents_create() - find the program; start one a node
+ * @err: where deaths are told
+ * @t:   stays the caller's; of another machine: nothing is started
+ *
+ * Not an error when there is no program, which one line says: agents_get()
+ * will say so, too.
+ */
+void agents_create(struct agents *all, struct loop *loop, struct sink *err,
+		   const struct topology *t, const struct agents_ops *ops);
+
+/* Agents end. All-zero is fine. */
+void agents_destroy(struct agents *all);
+
+/**
+ * agents_get() - a running agent
+ * @node: a node's number
+ *
+ * Does not wait until it runs: one that cannot is heard of as a dead one.
+ * Return: 0; -errno of copying the program, of socketpair() and fork().
+ */
+MUST_CHECK int agents_get(struct agents *all, nodeid_t node, struct agent **out,
+			  struct diag *d);
+
+/* The agent of a node, if one runs now; NULL. */
+struct agent *agents_running(struct agents *all, nodeid_t node);
+
+/**
+ * agent_ask() - send a request
+ * @fds: @nr, at most FDS_MAX; copied
+ *
+ * One that cannot be read yet is kept, in order, and lost with the agent; so
+ * an agent that is busy pulling pages holds nobody up.
+ *
+ * Return: 0; -EPIPE it is dead; -ENOMEM, -EMFILE it was not kept; -errno of
+ * sendmsg().
+ */
+MUST_CHECK int agent_ask(struct agent *a, const struct agent_request *r,
+			 const int *fds, unsigned nr);
+
+/**
+ * agents_tell() - send a request to the agent of r->node, if one runs
+ *
+ * Return: 0, also if none runs: the next one is told everything; others as
+ * agent_ask().
+ */
+MUST_CHECK int agents_tell(struct agents *all, const struct agent_request *r,
+			   const int *fds, unsigned nr);
+
+/* After each turn of the loop: starts that are due. */
+void agents_tick(struct agents *all, uint64_t now);
+
+/* How long the loop may sleep; -1: for ever. */
+int agents_timeout_ms(const struct agents *all, uint64_t now);
+
+/* Mapped pages of its text, and those on its node; 0: not known. */
+void agent_text_pages(const struct agent *a, uint64_t *pages, uint64_t *local);
+
+/* Is it one of them? */
+bool agents_know(const struct agents *all, pid_t pid);
+
+/* It hangs, or nobody is interested any more. */
+void agent_kill(struct agent *a);
+
+/**
+ * agent_answer_check() - look at an answer before it is used
+ * Return: 0; -EBADMSG wrong length; -EPROTO unknown kind, or no errno.
+ */
+MUST_CHECK int agent_answer_check(const void *bytes, size_t len,
+				  struct agent_answer *out);
+
+#endif

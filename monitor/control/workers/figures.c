@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "monitor/control/workers/figures.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#include "monitor/control/workers/worker_file.h"
+#include "numa/bind.h"
+
+const char *figures_exit_name(enum figures_exit why)
+{
+	static const char *const names[FIGURES_NR_EXITS] = {
+		[FIGURES_IO] = "io",
+		[FIGURES_MMIO] = "mmio",
+		[FIGURES_HLT] = "hlt",
+		[FIGURES_INTR] = "intr",
+		[FIGURES_SHUTDOWN] = "shutdown",
+		[FIGURES_EVENT] = "system_event",
+		[FIGURES_ERROR] = "error",
+		[FIGURES_OTHER] = "other",
+	};
+
+	return names[why];
+}
+
+int figures_open(struct figures_view *f, pid_t pid, unsigned nr_vcpus)
+{
+	struct stat st;
+	int fd, err;
+
+	if (f->region.base)
+		return 0;
+	fd = worker_file_open(pid, WORKER_FD_FIGURES, &st);
+	if (fd < 0)
+		return fd;
+	err = region_attach(&f->region, fd, FIGURES_BYTES);
+	(void)close(fd);
+	f->nr_vcpus = (unsigned)min_u64(nr_vcpus, VM_MAX_VCPUS);
+	return err;
+}
+
+static uint64_t figures_word(const _Atomic(uint64_t) *at)
+{
+	return min_u64(atomic_load_explicit(at, memory_order_relaxed),
+		       FIGURES_MAX);
+}
+
+void figures_look(struct figures_view *f)
+{
+	const struct figures *r = f->region.base;
+
+	if (!r)
+		return;
+	/* Not before the worker came to it; or of another layout. */
+	f->known = atomic_load_explicit(&r->magic, memory_order_relaxed) ==
+		   FIGURES_MAGIC;
+	for (unsigned i = 0; i < f->nr_vcpus; i++)
+		for (unsigned k = 0; k < FIGURES_NR_EXITS; k++)
+			f->last.exits[i][k] =
+				figures_word(&r->vcpus[i].exits[k]);
+	f->last.io_wakeups = figures_word(&r->io.wakeups);
+	f->last.io_events = figures_word(&r->io.events);
+	f->last.freed_pages = figures_word(&r->io.freed_pages);
+	for (unsigned i = 0; i < FIGURES_NR_CACHE; i++)
+		f->last.cache[i] = figures_word(&r->cache.words[i]);
+}
+
+void figures_leave(struct figures_view *f, nodeid_t node)
+{
+	void *base = (void *)(uintptr_t)f->region.base;
+
+	/* What is there already is pulled; so refused is no loss. */
+	if (base)
+		(void)!node_bind_memory(base, f->region.bytes, node, false);
+	figures_close(f);
+}
+
+void figures_close(struct figures_view *f)
+{
+	figures_look(f);
+	region_detach(&f->region);
+}

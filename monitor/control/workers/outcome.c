@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "monitor/control/workers/outcome.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#define ERRNO_MAX 4095u /* as the kernel has it */
+
+void text_clean(char *text, size_t size)
+{
+	size_t i;
+
+	for (i = 0; i + 1 < size && text[i]; i++) {
+		unsigned char c = (unsigned char)text[i];
+
+		if (c < 0x20 || c == 0x7f)
+			text[i] = ' ';
+		else if (c >= 0x80)
+			text[i] = '?';
+	}
+	memset(text + i, 0, size - i);
+	while (i && text[i - 1] == ' ')
+		text[--i] = '\0';
+}
+
+int event_check(const void *bytes, size_t len, struct worker_event *out)
+{
+	struct worker_event ev;
+
+	if (len != sizeof(ev))
+		return -EBADMSG;
+	memcpy(&ev, bytes, sizeof(ev));
+	if (ev.kind < WORKER_STARTED || ev.kind > WORKER_MERGED)
+		return -EPROTO;
+	if (ev.kind == WORKER_STOPPED &&
+	    (ev.stop < STOP_POWEROFF || ev.stop > STOP_ASKED))
+		return -EPROTO;
+	if (ev.error > ERRNO_MAX)
+		return -EPROTO;
+	ev.paused = ev.paused != 0;
+	if (ev.kind != WORKER_STOPPED)
+		ev.stop = 0;
+	if (ev.ram_pages_local > ev.ram_pages) {
+		ev.ram_pages = 0;
+		ev.ram_pages_local = 0;
+	}
+	if (ev.text_pages_local > ev.text_pages) {
+		ev.text_pages = 0;
+		ev.text_pages_local = 0;
+	}
+	text_clean(ev.text, sizeof(ev.text));
+	*out = ev;
+	return 0;
+}
+
+static enum exit_status stop_status(uint32_t stop)
+{
+	switch ((enum worker_stop)stop) {
+	case STOP_POWEROFF:
+		return ST_OK;
+	case STOP_RESET:
+		return ST_GUEST_RESET;
+	case STOP_PANIC:
+		return ST_GUEST_PANIC;
+	case STOP_CRASH:
+		return ST_GUEST_CRASH;
+	case STOP_ASKED:
+		return ST_STOPPED;
+	case STOP_FAILED:
+		break;
+	}
+	return ST_WORKER_FAIL;
+}
+
+static bool outcome_killed(const struct vm_end *e)
+{
+	return e->code == CLD_KILLED || e->code == CLD_DUMPED;
+}
+
+enum exit_status outcome_status(const struct vm_end *e)
+{
+	if (e->hostile)
+		return ST_WORKER_FAIL;
+	if (e->stop)
+		return stop_status(e->stop);
+	/* One that was adopted: we see that it is dead, not by what. */
+	if (e->cut && e->unseen)
+		return ST_STOPPED;
+	if (e->asked && outcome_killed(e) && e->value == SIGKILL)
+		return ST_STOPPED;
+	if (e->stuck)
+		return ST_WORKER_FAIL;
+	if (outcome_killed(e))
+		return e->value == SIGSYS ? ST_WORKER_SECCOMP
+					  : ST_WORKER_SIGNAL;
+	return ST_WORKER_FAIL;
+}
+
+static void stop_line(const struct vm_end *e, char *out, size_t size)
+{
+	static const char *const what[] = {
+		[STOP_POWEROFF] = "",
+		[STOP_RESET] = "guest asked for a reset",
+		[STOP_PANIC] = "guest kernel panicked",
+		[STOP_CRASH] = "guest CPU stopped",
+		[STOP_FAILED] = "worker failed",
+		[STOP_ASKED] = "",
+	};
+
+	(void)snprintf(out, size, "%s",
+		       e->stop < ARRAY_SIZE(what) ? what[e->stop]
+						  : "worker failed");
+}
+
+static void death_line(const struct vm_end *e, bool others, char *out,
+		       size_t size)
+{
+	const char *after = others ? "its guest is gone, the other VMs go on"
+				   : "its guest is gone";
+
+	if (e->hostile)
+		(void)snprintf(out, size,
+			       "worker sent a message that makes no sense and "
+			       "was killed; %s",
+			       after);
+	else if (e->stuck)
+		(void)snprintf(out, size, "worker hung and was killed; %s",
+			       after);
+	else if (outcome_killed(e) && e->value == SIGSYS)
+		(void)snprintf(out, size,
+			       "worker killed by its system call filter; %s",
+			       after);
+	else if (outcome_killed(e))
+		(void)snprintf(out, size, "worker killed by signal %d (%s); %s",
+			       e->value, strsignal(e->value), after);
+	else if (e->unseen)
+		(void)snprintf(out, size,
+			       "worker is gone without saying why; %s", after);
+	else
+		(void)snprintf(out, size,
+			       "worker exited with status %d without saying "
+			       "why; %s",
+			       e->value, after);
+}
+
+void outcome_line(const struct vm_end *e, const char *text, bool others,
+		  char *out, size_t size)
+{
+	size_t len;
+
+	if (e->stop && !e->hostile)
+		stop_line(e, out, size);
+	else if (e->cut && outcome_status(e) == ST_STOPPED)
+		(void)snprintf(out, size, "killed by the operator");
+	else if (outcome_status(e) == ST_STOPPED)
+		(void)snprintf(out, size, "%s",
+			       "worker did not stop in time and was killed");
+	else
+		death_line(e, others, out, size);
+	len = strlen(out);
+	if (len && *text)
+		(void)snprintf(out + len, size - len, ": %s", text);
+}
+
+/* X(name, value, text): a word is the name without ST_, in small letters. */
+static void make_word(const char *name, char *out, size_t size)
+{
+	size_t i;
+
+	for (i = 0; name[i] && i + 1 < size; i++) {
+		char c = name[i];
+
+		if (c == '_')
+			c = '-';
+		else if (c >= 'A' && c <= 'Z')
+			c = (char)(c - 'A' + 'a');
+		out[i] = c;
+	}
+	out[i] = '\0';
+}
+
+const char *status_word(enum exit_status status)
+{
+	static char word[32];
+	const char *name = "ST_UNKNOWN";
+
+	switch (status) {
+#define STATUS_NAME(id, value, text)                                           \
+	case id:                                                               \
+		name = #id;                                                    \
+		break;
+		EXIT_STATUS_TABLE(STATUS_NAME)
+#undef STATUS_NAME
+	}
+	make_word(name + strlen("ST_"), word, sizeof(word));
+	return word;
+}
+
+const char *status_meaning(enum exit_status status)
+{
+	switch (status) {
+#define STATUS_TEXT(id, value, text)                                           \
+	case id:                                                               \
+		return text;
+		EXIT_STATUS_TABLE(STATUS_TEXT)
+#undef STATUS_TEXT
+	}
+	return "unknown";
+}

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "monitor/control/workers/vm_watch.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "disco/clock.h"
+
+#define EVENTS_A_TURN 16 /* of one worker, before others have their turn */
+#define LOG_CHUNK     128u
+
+/* A chunk of one-letter lines, each with "disco: NAME: ", is put at once. */
+_Static_assert(LOG_CHUNK / 2 * (VM_NAME_MAX + 12) < SINK_BYTES / 2,
+	       "a chunk of messages has room");
+
+void vm_watch_tell(const struct vm_watch *vm, const char *text)
+{
+	sink_line(&vm->watcher->err, "disco: %s: %s", vm->name, text);
+}
+
+/* --- the worker's own messages --- */
+
+static void log_line(struct vm_watch *vm)
+{
+	vm->log[vm->log_len] = '\0';
+	vm->log_len = 0;
+	text_clean(vm->log, sizeof(vm->log));
+	if (!vm->log[0] || vm->log_lines > LOG_MAX_LINES)
+		return;
+	if (vm->log_lines++ < LOG_MAX_LINES)
+		vm_watch_tell(vm, vm->log);
+	else
+		vm_watch_tell(
+			vm,
+			"too many messages from its worker; the rest is lost");
+}
+
+/* Return: false when nothing is left to read, or no room to tell it. */
+static bool read_log(struct vm_watch *vm)
+{
+	struct watcher *s = vm->watcher;
+	char buf[LOG_CHUNK];
+	ssize_t n;
+
+	if (sink_room(&s->err) < SINK_BYTES / 2) {
+		loop_want(&s->loop, &vm->log_watch, 0);
+		sink_starve(&s->err);
+		return false;
+	}
+	n = read(vm->worker.log, buf, sizeof(buf));
+	if (n < 0 && (errno == EINTR || errno == EAGAIN))
+		return errno == EINTR;
+	if (n <= 0) {
+		loop_want(&s->loop, &vm->log_watch, 0);
+		return false;
+	}
+	for (ssize_t i = 0; i < n; i++) {
+		if (buf[i] == '\n' || vm->log_len == sizeof(vm->log) - 1)
+			log_line(vm);
+		if (buf[i] != '\n')
+			vm->log[vm->log_len++] = buf[i];
+	}
+	return true;
+}
+
+static void on_log(struct loop_watch *w, uint32_t events)
+{
+	(void)events;
+	(void)read_log(container_of(w, struct vm_watch, log_watch));
+}
+
+void vm_watch_log(struct vm_watch *vm)
+{
+	if (vm->worker.pid)
+		loop_want(&vm->watcher->loop, &vm->log_watch, EPOLLIN);
+}
+
+/* --- events --- */
+
+void vm_watch_kill_in(struct vm_watch *vm, uint64_t ns_from_now)
+{
+	uint64_t at = clock_now_ns() + ns_from_now;
+
+	if (!vm->kill_at_ns || at < vm->kill_at_ns)
+		vm->kill_at_ns = at;
+}
+
+void vm_watch_kill_late(struct vm_watch *vm, uint64_t now_ns)
+{
+	if (!vm->kill_at_ns || now_ns < vm->kill_at_ns)
+		return;
+	vm->kill_sent = true;
+	worker_signal(&vm->worker, SIGKILL);
+}
+
+bool vm_watch_request(const struct vm_watch *vm, enum worker_request_kind kind)
+{
+	struct worker_request req = { .kind = kind };
+
+	return send(vm->worker.control, &req, sizeof(req),
+		    MSG_DONTWAIT | MSG_NOSIGNAL) == sizeof(req);
+}
+
+void vm_watch_ask_stop(struct vm_watch *vm)
+{
+	if (!vm->worker.pid)
+		return;
+	vm->end.asked = true;
+	vm_watch_kill_in(vm, STOP_GRACE_NS);
+	/* A worker that does not read is killed when its time is over. */
+	(void)vm_watch_request(vm, WORKER_REQ_STOP);
+}
+
+static void note_figures(struct vm_watch *vm, const struct worker_event *ev)
+{
+	struct vm_figures *f = &vm->figures;
+
+	f->cpu_ns = ev->cpu_ns;
+	f->ram_pages = ev->ram_pages;
+	f->ram_pages_local = ev->ram_pages_local;
+	f->private_bytes = ev->private_bytes;
+	f->exits = ev->exits;
+	f->text_pages = ev->text_pages;
+	f->text_pages_local = ev->text_pages_local;
+	f->cpu_ns_before_first_run = ev->first_run_cpu_ns;
+}
+
+static void take_event(struct vm_watch *vm, const struct worker_event *ev)
+{
+	if (vm->end.stop)
+		return; /* STOPPED is the last event: it said so itself */
+	switch ((enum worker_event_kind)ev->kind) {
+	case WORKER_STARTED:
+		vm->started = true;
+		break;
+	case WORKER_STOPPED:
+		vm->end.stop = ev->stop;
+		memcpy(vm->text, ev->text, sizeof(vm->text));
+		note_figures(vm, ev);
+		vm_watch_kill_in(vm, END_GRACE_NS);
+		break;
+	case WORKER_STATS:
+		note_figures(vm, ev);
+		break;
+	case WORKER_PAUSED:
+	case WORKER_BOUND:
+	case WORKER_REHOMED:
+	case WORKER_MERGED:
+		break; /* whoever asked hears it */
+	}
+	vm->paused = ev->paused;
+	if (vm->watcher->heard)
+		vm->watcher->heard(vm->watcher, vm, ev);
+}
+
+/* Return: false when there is nothing more to receive, now or ever. */
+static bool watch_receive(struct vm_watch *vm)
+{
+	uint8_t buf[sizeof(struct worker_event)];
+	struct worker_event ev;
+	ssize_t n = recv(vm->worker.control, buf, sizeof(buf),
+			 MSG_DONTWAIT | MSG_TRUNC);
+
+	if (n < 0 && (errno == EINTR || errno == EAGAIN))
+		return errno == EINTR;
+	if (n <= 0) {
+		loop_want(&vm->watcher->loop, &vm->control_watch, 0);
+		if (!vm->end.stop)
+			vm->end.stuck = true; /* unless it ends by itself */
+		vm_watch_kill_in(vm, END_GRACE_NS);
+		return false;
+	}
+	if (event_check(buf, (size_t)n, &ev) < 0) {
+		loop_want(&vm->watcher->loop, &vm->control_watch, 0);
+		vm->end.hostile = true;
+		worker_signal(&vm->worker, SIGKILL);
+		return false;
+	}
+	take_event(vm, &ev);
+	return true;
+}
+
+static void on_control(struct loop_watch *w, uint32_t events)
+{
+	struct vm_watch *vm = container_of(w, struct vm_watch, control_watch);
+
+	(void)events;
+	for (unsigned i = 0; i < EVENTS_A_TURN && watch_receive(vm); i++)
+		;
+}
+
+/* --- the end of a VM --- */
+
+static void watch_on_death(struct loop_watch *w, uint32_t events)
+{
+	struct vm_watch *vm = container_of(w, struct vm_watch, pidfd_watch);
+	struct watcher *s = vm->watcher;
+	siginfo_t info = { .si_code = 0 };
+	int err = worker_reap(&vm->worker, &info);
+
+	(void)events;
+	if (err == -EAGAIN)
+		return;
+	vm->end.unseen = err < 0; /* adopted: not our child */
+	loop_want(&s->loop, w, 0);
+	vm->figures.wall_ns = clock_now_ns() - vm->worker.start_ns;
+	vm->end.code = info.si_code;
+	vm->end.value = info.si_status;
+	/* What it said before it died is still in its socket and pipe. */
+	for (unsigned i = 0; i < EVENTS_A_TURN && watch_receive(vm); i++)
+		;
+	vm->end.stuck = vm->end.stuck && vm->kill_sent &&
+			info.si_status == SIGKILL;
+	for (unsigned i = 0; i < EVENTS_A_TURN && read_log(vm); i++)
+		;
+	log_line(vm);
+	loop_want(&s->loop, &vm->control_watch, 0);
+	loop_want(&s->loop, &vm->log_watch, 0);
+	vm->figures.status = outcome_status(&vm->end);
+	vm->kill_at_ns = 0;
+	s->ended(s, vm);
+}
+
+static void watch_fd(struct watcher *s, struct loop_watch *w, int fd,
+		     void (*ready)(struct loop_watch *, uint32_t))
+{
+	w->fd = fd;
+	w->ready = ready;
+	loop_want(&s->loop, w, EPOLLIN);
+}
+
+void vm_watch_start(struct watcher *s, struct vm_watch *vm)
+{
+	vm->watcher = s;
+	watch_fd(s, &vm->pidfd_watch, vm->worker.pidfd, watch_on_death);
+	watch_fd(s, &vm->control_watch, vm->worker.control, on_control);
+	watch_fd(s, &vm->log_watch, vm->worker.log, on_log);
+}
+
+void vm_watch_stop(struct vm_watch *vm)
+{
+	if (!vm->watcher)
+		return;
+	loop_want(&vm->watcher->loop, &vm->pidfd_watch, 0);
+	loop_want(&vm->watcher->loop, &vm->control_watch, 0);
+	loop_want(&vm->watcher->loop, &vm->log_watch, 0);
+	vm->watcher = NULL;
+}

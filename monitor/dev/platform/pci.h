@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * PCI bus 0: configuration space by ports CF8/CFC and by ECAM, one memory BAR
+ * a device, MSI-X.
+ *
+ * Locking: @lock covers configuration space and BAR moves (boot and rare
+ * reconfiguration). The MMIO path takes no lock: it loads a device's
+ * published BAR window (one atomic word) and asks the device. A device's own
+ * registers are under the device's lock.
+ * Source: PCI Local Bus 3.0, 6.1-6.2, 6.8.2 (MSI-X); PCI Express ECAM.
+ */
+#ifndef DISCO_MONITOR_PCI_H
+#define DISCO_MONITOR_PCI_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "disco/base.h"
+#include "monitor/dev/platform/dev_host.h"
+
+#define PCI_SLOTS	 32
+#define PCI_CONFIG_BYTES 256
+#define PCI_MSIX_MAX	 9 /* vectors of one device */
+
+struct pci_dev;
+
+struct pci_dev_ops {
+	/* Guest access inside BAR 0; @off + @len is inside it. */
+	uint64_t (*bar_read)(struct pci_dev *d, uint64_t off, unsigned len);
+	void (*bar_write)(struct pci_dev *d, uint64_t off, unsigned len,
+			  uint64_t value);
+	/* BAR 0 is at @base now, 0: nowhere. May be NULL. Bus lock held. */
+	void (*bar_moved)(struct pci_dev *d, uint64_t base);
+	/*
+	 * Config registers a device answers itself (virtio PCI_CFG window).
+	 * Return true when done. May be NULL. Bus lock held.
+	 */
+	bool (*config_read)(struct pci_dev *d, unsigned off, unsigned len,
+			    uint32_t *value);
+	bool (*config_write)(struct pci_dev *d, unsigned off, unsigned len,
+			     uint32_t value);
+};
+
+struct msix_vector {
+	int fd; /* [I] eventfd, connected on first use */
+	uint32_t gsi;
+	uint64_t addr;
+	uint32_t data;
+	bool masked;
+	bool pending;
+	bool routed; /* gsi carries addr and data */
+};
+
+/* Under its own lock: vCPUs program it, the I/O thread sends through it. */
+struct msix {
+	pthread_mutex_t lock;
+	struct dev_host *host; /* [I] */
+	unsigned nr;	       /* [I] */
+	bool enabled, all_masked;
+	struct msix_vector v[PCI_MSIX_MAX];
+};
+
+struct pci_dev {
+	const struct pci_dev_ops *ops;	  /* [I] */
+	uint8_t config[PCI_CONFIG_BYTES]; /* [L:bus] */
+	uint8_t wmask[PCI_CONFIG_BYTES];  /* [I] bits the guest may write */
+	uint32_t bar_bytes;		  /* [I] power of two; 0: no BAR */
+	unsigned msix_cap;		  /* [I] config offset; 0: none */
+	unsigned next_cap; /* [I] where the next capability goes */
+	unsigned last_cap; /* [I] link to fill in */
+	/* [A: config writer (bus lock) / vCPUs, relaxed] 0: not decoded */
+	_Atomic uint64_t bar_base;
+	struct msix msix;
+};
+
+struct pci_bus {
+	pthread_mutex_t lock;
+	_Atomic uint32_t address; /* CF8; [A: vCPUs, relaxed: guest races
+				   * with itself] */
+	uint32_t next_bar;	  /* [I after start] */
+	struct pci_dev *slots[PCI_SLOTS]; /* [I] */
+	struct pci_dev bridge;
+};
+
+int pci_bus_init(struct pci_bus *bus);
+void pci_bus_destroy(struct pci_bus *bus);
+
+/* Identity of a device, as in its configuration header. */
+struct pci_id {
+	uint16_t vendor, device, subsystem_vendor, subsystem;
+	uint8_t revision;
+	uint32_t class_code; /* 24 bits */
+};
+
+/**
+ * pci_dev_init() - fill the header; then add capabilities, then pci_add()
+ * @bar_bytes: size of BAR 0, a power of two >= 16, or 0
+ */
+void pci_dev_init(struct pci_dev *d, const struct pci_id *id,
+		  const struct pci_dev_ops *ops, uint32_t bar_bytes);
+
+/**
+ * pci_add_cap() - append a capability
+ * @body: bytes after id and next; @len of them
+ *
+ * Return: its config offset; -ENOSPC.
+ */
+MUST_CHECK int pci_add_cap(struct pci_dev *d, uint8_t id, const void *body,
+			   unsigned len);
+
+/**
+ * pci_add_msix() - MSI-X with @nr vectors, table at @table and PBA at @pba
+ * of BAR 0 (both handled by msix_bar_read/write)
+ * Return: 0; -ENOSPC; -errno of eventfd.
+ */
+MUST_CHECK int pci_add_msix(struct pci_dev *d, struct dev_host *host,
+			    unsigned nr, uint32_t table, uint32_t pba);
+void pci_dev_destroy(struct pci_dev *d);
+
+/* Put a device on the bus at the next slot, BAR assigned. -ENOSPC: full. */
+MUST_CHECK int pci_add(struct pci_bus *bus, struct pci_dev *d);
+
+/* Send vector @n; remembered when masked. Context: any thread. */
+void msix_send(struct msix *m, unsigned n);
+uint64_t msix_table_read(struct msix *m, uint64_t off, unsigned len);
+void msix_table_write(struct msix *m, uint64_t off, unsigned len,
+		      uint64_t value);
+uint64_t msix_pba_read(struct msix *m, uint64_t off, unsigned len);
+
+/* Bus entry points, to be put on the I/O busses of a VM. */
+struct io_ops;
+extern const struct io_ops pci_port_ops; /* CF8, 8 bytes; ctx pci_bus */
+extern const struct io_ops pci_ecam_ops; /* ctx pci_bus */
+extern const struct io_ops pci_mmio_ops; /* LAYOUT_PCI_MMIO; ctx pci_bus */
+
+#endif

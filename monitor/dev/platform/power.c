@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "monitor/dev/platform/power.h"
+
+#include "monitor/dev/platform/layout.h"
+
+#define SLEEP_ENABLE   0x20u /* SLP_EN; SLP_TYP is bits 4:2 */
+#define I8042_RESET    0xfeu
+#define PVPANIC_EVENTS 0x03u /* panicked, crash kernel loaded */
+#define PVPANIC_BYTES  16u   /* smallest BAR PCI knows */
+
+static uint64_t read_zero(void *ctx, uint64_t off, unsigned len)
+{
+	(void)ctx;
+	(void)off;
+	(void)len;
+	return 0;
+}
+
+static void power_stop(struct dev_host *h, enum worker_stop why,
+		       const char *text)
+{
+	h->ops->stop(h, why, text);
+}
+
+static void sleep_write(void *ctx, uint64_t off, unsigned len, uint64_t v)
+{
+	(void)len;
+	if (off == 0 && (v & SLEEP_ENABLE) && ((v >> 2) & 7) == SLEEP_TYPE_S5)
+		power_stop(ctx, STOP_POWEROFF, "guest powered off");
+}
+
+static void reset_write(void *ctx, uint64_t off, unsigned len, uint64_t v)
+{
+	(void)off;
+	(void)len;
+	if (v == RESET_VALUE)
+		power_stop(ctx, STOP_RESET,
+			   "guest reset (ACPI reset register)");
+}
+
+static void i8042_write(void *ctx, uint64_t off, unsigned len, uint64_t v)
+{
+	(void)off;
+	(void)len;
+	if (v == I8042_RESET)
+		power_stop(ctx, STOP_RESET,
+			   "guest reset (keyboard controller)");
+}
+
+const struct io_ops power_sleep_ops = { read_zero, sleep_write };
+const struct io_ops power_reset_ops = { read_zero, reset_write };
+const struct io_ops power_i8042_ops = { read_zero, i8042_write };
+
+static uint64_t pvpanic_read(struct pci_dev *d, uint64_t off, unsigned len)
+{
+	(void)d;
+	(void)len;
+	return off == 0 ? PVPANIC_EVENTS : 0;
+}
+
+static void pvpanic_write(struct pci_dev *d, uint64_t off, unsigned len,
+			  uint64_t v)
+{
+	struct pvpanic *p = container_of(d, struct pvpanic, pci);
+
+	(void)len;
+	if (off == 0 && (v & PVPANIC_EVENTS))
+		power_stop(p->host, STOP_PANIC, "guest kernel panicked");
+}
+
+void pvpanic_init(struct pvpanic *p, struct dev_host *host)
+{
+	static const struct pci_dev_ops ops = { .bar_read = pvpanic_read,
+						.bar_write = pvpanic_write };
+	static const struct pci_id id = { .vendor = 0x1b36,
+					  .device = 0x0011,
+					  .subsystem_vendor = 0x1af4,
+					  .subsystem = 0x1100,
+					  .revision = 1,
+					  .class_code = 0x088000 };
+
+	p->host = host;
+	pci_dev_init(&p->pci, &id, &ops, PVPANIC_BYTES);
+}

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "monitor/dev/virtio/virtio_console.h"
+
+#include <string.h>
+
+#define QUEUE_RX 0
+#define QUEUE_TX 1
+#define CHUNK	 512u
+
+static struct virtio_console *vcon_from_dev(struct virtio_dev *v)
+{
+	return container_of(v, struct virtio_console, v);
+}
+
+/* Send what is left of @c. Return: false when the console is full. */
+static bool send_chain(struct virtio_console *vc, const struct vq_chain *c)
+{
+	uint8_t buf[CHUNK];
+	size_t n, taken;
+
+	for (;;) {
+		n = iov_read(c->iov, c->nr_out, vc->sent, buf, sizeof(buf));
+		if (n == 0)
+			return true;
+		taken = console_put(vc->console, &vc->port, buf, n);
+		vc->sent += taken;
+		if (taken < n)
+			return false;
+	}
+}
+
+static enum virtio_served serve_tx(struct virtio_console *vc)
+{
+	struct vq_chain c;
+
+	for (unsigned budget = VQ_MAX_SIZE; budget; budget--) {
+		if (!virtio_pop(&vc->v, QUEUE_TX, &c))
+			return SERVED_ALL;
+		if (!send_chain(vc, &c)) {
+			vq_unpop(&vc->v.queues[QUEUE_TX].vq);
+			return SERVED_WAIT; /* vcon_port_drained() goes on */
+		}
+		vc->sent = 0;
+		virtio_push(&vc->v, QUEUE_TX, c.head, 0);
+	}
+	return SERVED_SOME;
+}
+
+static enum virtio_served vcon_serve(struct virtio_dev *v, unsigned queue)
+{
+	struct virtio_console *vc = vcon_from_dev(v);
+
+	if (queue == QUEUE_TX)
+		return serve_tx(vc);
+	/* New receive buffers: whoever waits to type may go on. */
+	console_want_input(vc->console);
+	return SERVED_WAIT;
+}
+
+static void vcon_reset(struct virtio_dev *v)
+{
+	vcon_from_dev(v)->sent = 0;
+}
+
+static const struct virtio_ops console_ops = {
+	.type = 3,
+	.class_code = 0x078000,
+	.nr_queues = 2,
+	.serve = vcon_serve,
+	.reset = vcon_reset,
+};
+
+/* --- console side, I/O thread --- */
+
+static size_t vcon_port_room(struct console_port *p)
+{
+	struct virtio_console *vc =
+		container_of(p, struct virtio_console, port);
+	struct vq *q = &vc->v.queues[QUEUE_RX].vq;
+	struct vq_chain c;
+	size_t room = 0;
+
+	(void)pthread_mutex_lock(&vc->v.lock);
+	if (!(vc->v.status & VIRTIO_STATUS_DRIVER_OK)) {
+		room = 0; /* the queues are served when it is set */
+	} else if (virtio_pop(&vc->v, QUEUE_RX, &c)) {
+		room = c.in_bytes;
+		vq_unpop(q);
+	} else if (vq_arm(q)) {
+		/* A buffer came meanwhile: look again. */
+		console_want_input(vc->console);
+	}
+	(void)pthread_mutex_unlock(&vc->v.lock);
+	return room;
+}
+
+static void vcon_port_input(struct console_port *p, const uint8_t *buf,
+			    size_t len)
+{
+	struct virtio_console *vc =
+		container_of(p, struct virtio_console, port);
+	struct vq_chain c;
+	size_t n;
+
+	(void)pthread_mutex_lock(&vc->v.lock);
+	while (len && virtio_pop(&vc->v, QUEUE_RX, &c)) {
+		n = iov_write(c.iov + c.nr_out, c.nr_in, 0, buf, len);
+		virtio_push(&vc->v, QUEUE_RX, c.head, (uint32_t)n);
+		if (n == 0)
+			break; /* a buffer without room: the guest's loss */
+		buf += n;
+		len -= n;
+	}
+	(void)pthread_mutex_unlock(&vc->v.lock);
+}
+
+static void vcon_port_drained(struct console_port *p)
+{
+	virtio_serve(&container_of(p, struct virtio_console, port)->v,
+		     QUEUE_TX);
+}
+
+int virtio_console_init(struct virtio_console *vc, struct dev_host *host,
+			struct console *c)
+{
+	static const uint8_t config[12]; /* no SIZE, no MULTIPORT: zeroes */
+
+	vc->console = c;
+	vc->port = (struct console_port){ .room = vcon_port_room,
+					  .input = vcon_port_input,
+					  .drained = vcon_port_drained };
+	console_add_port(c, &vc->port);
+	return virtio_init(&vc->v, host, &console_ops, 0, config,
+			   sizeof(config));
+}
+
+void virtio_console_destroy(struct virtio_console *vc)
+{
+	virtio_destroy(&vc->v);
+}

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * virtio over PCI, modern interface only: one transport for all device types.
+ *
+ * A device type is an ops table (struct virtio_ops). The transport owns
+ * status, features, queues and interrupts; the type sees whole chains.
+ *
+ * Threads: vCPUs write registers; queues are served on the I/O thread, woken
+ * by one ioeventfd a queue. @lock covers all of a device's state; nothing
+ * outside this VM ever takes it, and queue notifications do not.
+ *
+ * Reset: a driver that writes 0 to the status reads back 0 only after every
+ * request in flight has come back, so no buffer is written after that.
+ * Source: virtio 1.2, sections 2.1-2.4, 4.1.
+ */
+#ifndef DISCO_MONITOR_VIRTIO_PCI_H
+#define DISCO_MONITOR_VIRTIO_PCI_H
+
+#include "monitor/dev/platform/pci.h"
+#include "monitor/dev/virtio/virtqueue.h"
+
+#define VIRTIO_MAX_QUEUES 8
+#define VIRTIO_CONFIG_MAX 64 /* bytes of device configuration */
+
+#define VIRTIO_F_INDIRECT  (1ull << 28)
+#define VIRTIO_F_EVENT_IDX (1ull << 29)
+#define VIRTIO_F_VERSION_1 (1ull << 32)
+
+#define VIRTIO_STATUS_ACKNOWLEDGE 1u
+#define VIRTIO_STATUS_DRIVER	  2u
+#define VIRTIO_STATUS_DRIVER_OK	  4u
+#define VIRTIO_STATUS_FEATURES_OK 8u
+#define VIRTIO_STATUS_NEEDS_RESET 64u
+#define VIRTIO_STATUS_FAILED	  128u
+
+struct virtio_dev;
+
+enum virtio_served {
+	SERVED_ALL,  /* the queue is empty: wait for the next notification */
+	SERVED_SOME, /* budget used up: serve again soon, other work first */
+	SERVED_WAIT, /* chains are left; whatever frees the way serves again */
+};
+
+/* All called with the device's lock held. */
+struct virtio_ops {
+	uint16_t type;	     /* virtio 1.2 section 5: 2 block, 3 console ... */
+	uint32_t class_code; /* PCI class */
+	unsigned nr_queues;
+	/* The queue has chains, or had. I/O thread, bounded work a call. */
+	enum virtio_served (*serve)(struct virtio_dev *v, unsigned queue);
+	/* The driver has reset the device; nothing is in flight. May be NULL */
+	void (*reset)(struct virtio_dev *v);
+};
+
+struct virtio_queue {
+	struct vq vq;
+	struct io_watch kick; /* ioeventfd */
+	struct virtio_dev *dev;
+	uint16_t vector;
+	bool enable_asked;
+};
+
+struct virtio_dev {
+	struct pci_dev pci;
+	const struct virtio_ops *ops; /* [I] */
+	struct dev_host *host;	      /* [I] */
+	uint64_t features;	      /* [I] offered */
+	unsigned config_bytes;	      /* [I] */
+
+	pthread_mutex_t lock; /* everything below */
+	uint8_t config[VIRTIO_CONFIG_MAX];
+	uint64_t driver_features;
+	uint32_t feature_select, driver_feature_select;
+	uint16_t queue_select;
+	uint16_t config_vector;
+	uint8_t status;
+	uint8_t generation;
+	bool resetting;	    /* waits for in_flight to become 0 */
+	unsigned in_flight; /* requests a backend holds */
+	struct virtio_queue queues[VIRTIO_MAX_QUEUES];
+	uint64_t notify_base; /* [L:bus] where the ioeventfds are; 0: nowhere */
+	unsigned window;      /* [I] config offset of the PCI_CFG capability */
+	/* ISR; [A: any thread sets (or), vCPU reads and clears] */
+	_Atomic uint8_t isr;
+};
+
+/**
+ * virtio_init() - make a device; put it on the bus with pci_add(&v->pci)
+ * @features: beyond VERSION_1, EVENT_IDX and INDIRECT, which all have
+ * Return: 0; -errno of eventfd or of the I/O thread's watch.
+ */
+MUST_CHECK int virtio_init(struct virtio_dev *v, struct dev_host *host,
+			   const struct virtio_ops *ops, uint64_t features,
+			   const void *config, unsigned config_bytes);
+void virtio_destroy(struct virtio_dev *v);
+
+/**
+ * virtio_set_config() - change the device's configuration
+ * @off, @bytes: inside config_bytes
+ *
+ * The driver is told, if that makes a difference.
+ * Context: any thread, lock not held. Source: virtio 1.2, 2.5.
+ */
+void virtio_set_config(struct virtio_dev *v, unsigned off, const void *from,
+		       unsigned bytes);
+
+/* --- for device types, lock held --- */
+
+/* vq_pop(), with a broken queue turned into NEEDS_RESET. True: got one. */
+MUST_CHECK bool virtio_pop(struct virtio_dev *v, unsigned queue,
+			   struct vq_chain *c);
+/* vq_push(), then an interrupt if the driver wants one. */
+void virtio_push(struct virtio_dev *v, unsigned queue, uint16_t head,
+		 uint32_t written);
+/* The device cannot go on until the driver resets it. */
+void virtio_needs_reset(struct virtio_dev *v, const char *why);
+
+/* A request went to, or came back from, a backend. */
+void virtio_hold(struct virtio_dev *v);
+void virtio_release(struct virtio_dev *v);
+
+/* Serve a queue as if it was kicked. Context: I/O thread, lock not held. */
+void virtio_serve(struct virtio_dev *v, unsigned queue);
+
+#endif

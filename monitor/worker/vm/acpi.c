@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "monitor/worker/vm/acpi.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "dsdt.hex" /* dsdt_aml_code[], made by iasl from dsdt.asl */
+#include "monitor/dev/platform/layout.h"
+
+#define FADT_RESET_SUPPORTED (1u << 10)
+#define FADT_HW_REDUCED	     (1u << 20)
+#define BOOT_NO_VGA	     (1u << 2)
+#define BOOT_NO_CMOS	     (1u << 5)
+#define GAS_SYSTEM_IO	     1
+#define GAS_BYTE_ACCESS	     1
+#define LOCAL_APIC_ENABLED   1u
+
+struct acpi_header { /* 5.2.6 */
+	char signature[4];
+	uint32_t length;
+	uint8_t revision, checksum;
+	char oem_id[6], oem_table_id[8];
+	uint32_t oem_revision;
+	char creator_id[4];
+	uint32_t creator_revision;
+} __attribute__((packed));
+
+struct acpi_gas { /* 5.2.3.2 */
+	uint8_t space, bit_width, bit_offset, access_size;
+	uint64_t address;
+} __attribute__((packed));
+
+struct acpi_rsdp { /* 5.2.5.3 */
+	char signature[8];
+	uint8_t checksum;
+	char oem_id[6];
+	uint8_t revision;
+	uint32_t rsdt;
+	uint32_t length;
+	uint64_t xsdt;
+	uint8_t extended_checksum, reserved[3];
+} __attribute__((packed));
+
+struct acpi_fadt { /* 5.2.9, revision 6 */
+	struct acpi_header h;
+	uint32_t firmware_ctrl, dsdt;
+	uint8_t legacy_1[65]; /* SCI, PM registers: absent (hw reduced) */
+	uint16_t boot_arch;
+	uint8_t reserved;
+	uint32_t flags;
+	struct acpi_gas reset_reg;
+	uint8_t reset_value;
+	uint16_t arm_boot_arch;
+	uint8_t minor;
+	uint64_t x_firmware_ctrl, x_dsdt;
+	struct acpi_gas legacy_2[8];
+	struct acpi_gas sleep_control, sleep_status;
+	uint64_t hypervisor_id;
+} __attribute__((packed));
+
+struct madt_head { /* 5.2.12 */
+	struct acpi_header h;
+	uint32_t lapic_address, flags;
+} __attribute__((packed));
+
+struct madt_lapic { /* 5.2.12.2 */
+	uint8_t type, length, uid, apic_id;
+	uint32_t flags;
+} __attribute__((packed));
+
+struct madt_ioapic { /* 5.2.12.3 */
+	uint8_t type, length, id, reserved;
+	uint32_t address, gsi_base;
+} __attribute__((packed));
+
+struct mcfg { /* PCI Firmware 3.3, 4.1.2 */
+	struct acpi_header h;
+	uint64_t reserved;
+	uint64_t base;
+	uint16_t segment;
+	uint8_t first_bus, last_bus;
+	uint32_t reserved2;
+} __attribute__((packed));
+
+_Static_assert(sizeof(struct acpi_header) == 36, "ACPI 5.2.6");
+_Static_assert(sizeof(struct acpi_rsdp) == 36, "ACPI 5.2.5.3");
+_Static_assert(sizeof(struct acpi_fadt) == 276, "ACPI 5.2.9");
+_Static_assert(offsetof(struct acpi_fadt, boot_arch) == 109, "ACPI 5.2.9");
+_Static_assert(offsetof(struct acpi_fadt, sleep_control) == 244, "5.2.9");
+
+/* Tables go one after the other; a table that does not fit sets @full. */
+struct acpi_builder {
+	uint8_t *buf;
+	size_t size, used;
+	uint64_t base;
+	bool full;
+};
+
+static void *acpi_take(struct acpi_builder *b, size_t bytes, uint64_t *where)
+{
+	size_t at = align_up(b->used, 16);
+
+	if (!range_fits(at, bytes, b->size)) {
+		b->full = true;
+		return NULL;
+	}
+	b->used = at + bytes;
+	*where = b->base + at;
+	return b->buf + at;
+}
+
+static uint8_t acpi_checksum(const void *p, size_t n)
+{
+	const uint8_t *byte = p;
+	unsigned sum = 0;
+
+	while (n--)
+		sum += *byte++;
+	return (uint8_t)(0u - sum);
+}
+
+static void acpi_seal(struct acpi_header *h, const char *signature,
+		      uint8_t revision, size_t bytes)
+{
+	memcpy(h->signature, signature, 4);
+	h->length = (uint32_t)bytes;
+	h->revision = revision;
+	memcpy(h->oem_id, "DISCO ", 6);
+	memcpy(h->oem_table_id, "DISCOVMM", 8);
+	h->oem_revision = 1;
+	memcpy(h->creator_id, "DSCO", 4);
+	h->creator_revision = 1;
+	h->checksum = 0;
+	h->checksum = acpi_checksum(h, bytes);
+}
+
+static struct acpi_gas io_byte(uint16_t port)
+{
+	return (struct acpi_gas){ .space = GAS_SYSTEM_IO,
+				  .bit_width = 8,
+				  .access_size = GAS_BYTE_ACCESS,
+				  .address = port };
+}
+
+static uint64_t add_fadt(struct acpi_builder *b, uint64_t dsdt)
+{
+	uint64_t at = 0;
+	struct acpi_fadt *f = acpi_take(b, sizeof(*f), &at);
+
+	if (!f)
+		return 0;
+	f->dsdt = (uint32_t)dsdt;
+	f->x_dsdt = dsdt;
+	f->boot_arch = BOOT_NO_VGA | BOOT_NO_CMOS; /* and no 8042 */
+	f->flags = FADT_HW_REDUCED | FADT_RESET_SUPPORTED;
+	f->reset_reg = io_byte(PORT_RESET);
+	f->reset_value = RESET_VALUE;
+	f->minor = 4;
+	f->sleep_control = io_byte(PORT_SLEEP);
+	f->sleep_status = io_byte(PORT_SLEEP + 1);
+	memcpy(&f->hypervisor_id, "DISCOVMM", 8);
+	acpi_seal(&f->h, "FACP", 6, sizeof(*f));
+	return at;
+}
+
+static uint64_t add_madt(struct acpi_builder *b, unsigned nr_vcpus)
+{
+	size_t bytes = sizeof(struct madt_head) + sizeof(struct madt_ioapic) +
+		       nr_vcpus * sizeof(struct madt_lapic);
+	uint64_t at = 0;
+	uint8_t *p = acpi_take(b, bytes, &at);
+	struct madt_head *m = (void *)p;
+	struct madt_ioapic io = { .type = 1,
+				  .length = sizeof(io),
+				  .address = LAYOUT_IOAPIC };
+
+	if (!p)
+		return 0;
+	m->lapic_address = LAYOUT_LAPIC;
+	p += sizeof(*m);
+	memcpy(p, &io, sizeof(io));
+	p += sizeof(io);
+	for (unsigned i = 0; i < nr_vcpus;
+	     i++, p += sizeof(struct madt_lapic)) {
+		struct madt_lapic l = { .length = sizeof(l),
+					.uid = (uint8_t)i,
+					.apic_id = (uint8_t)i,
+					.flags = LOCAL_APIC_ENABLED };
+
+		memcpy(p, &l, sizeof(l));
+	}
+	acpi_seal(&m->h, "APIC", 5, bytes);
+	return at;
+}
+
+static uint64_t add_mcfg(struct acpi_builder *b)
+{
+	uint64_t at = 0;
+	struct mcfg *m = acpi_take(b, sizeof(*m), &at);
+
+	if (!m)
+		return 0;
+	m->base = LAYOUT_ECAM;
+	acpi_seal(&m->h, "MCFG", 1, sizeof(*m));
+	return at;
+}
+
+static uint64_t add_dsdt(struct acpi_builder *b)
+{
+	uint64_t at = 0;
+	void *p = acpi_take(b, sizeof(dsdt_aml_code), &at);
+
+	if (p)
+		memcpy(p, dsdt_aml_code, sizeof(dsdt_aml_code));
+	return at;
+}
+
+static uint64_t add_xsdt(struct acpi_builder *b, const uint64_t *tables,
+			 size_t n)
+{
+	size_t bytes = sizeof(struct acpi_header) + n * sizeof(*tables);
+	uint64_t at = 0;
+	struct acpi_header *x = acpi_take(b, bytes, &at);
+
+	if (!x)
+		return 0;
+	memcpy(x + 1, tables, n * sizeof(*tables));
+	acpi_seal(x, "XSDT", 1, bytes);
+	return at;
+}
+
+int acpi_build(uint8_t *buf, size_t size, uint64_t base, unsigned nr_vcpus,
+	       size_t *used)
+{
+	struct acpi_builder b = { .buf = buf, .size = size, .base = base };
+	uint64_t at, dsdt, tables[3];
+	struct acpi_rsdp *r = acpi_take(&b, sizeof(*r), &at);
+
+	dsdt = add_dsdt(&b);
+	tables[0] = add_fadt(&b, dsdt);
+	tables[1] = add_madt(&b, nr_vcpus);
+	tables[2] = add_mcfg(&b);
+	at = add_xsdt(&b, tables, ARRAY_SIZE(tables));
+	if (b.full || !r)
+		return -ENOSPC;
+	memcpy(r->signature, "RSD PTR ", 8);
+	memcpy(r->oem_id, "DISCO ", 6);
+	r->revision = 2;
+	r->length = sizeof(*r);
+	r->xsdt = at;
+	r->checksum = acpi_checksum(r, 20);
+	r->extended_checksum = acpi_checksum(r, sizeof(*r));
+	*used = b.used;
+	return 0;
+}

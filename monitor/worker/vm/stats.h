@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What a worker says about itself, from the kernel's own accounting.
+ */
+#ifndef DISCO_MONITOR_STATS_H
+#define DISCO_MONITOR_STATS_H
+
+#include "monitor/worker/vm/vm.h"
+
+/* Open what is needed while files can still be opened. Return: 0 or -errno */
+MUST_CHECK int stats_init(void);
+
+/* CPU time of this process since it was executed. Context: any thread. */
+uint64_t stats_cpu_ns(void);
+
+/**
+ * stats_fill() - CPU time, exits, and where guest memory is
+ * @e:    the figures of it are filled; the rest is untouched
+ * @deep: also walk guest memory and the mappings (milliseconds)
+ *
+ * Context: I/O thread.
+ */
+void stats_fill(struct vm *vm, struct worker_event *e, bool deep);
+
+#endif

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * One vCPU: its KVM descriptor, its thread, its exits.
+ */
+#ifndef DISCO_MONITOR_VCPU_H
+#define DISCO_MONITOR_VCPU_H
+
+#include "monitor/worker/vm/vm.h"
+
+/* Return: 0 or -errno. vcpu_destroy() also after an error. */
+MUST_CHECK int vcpu_create(struct vcpu *c, struct vm *vm, unsigned index);
+void vcpu_destroy(struct vcpu *c);
+
+/* Run on a thread of its own until vm_stopping(). Return: 0 or -errno. */
+MUST_CHECK int vcpu_start(struct vcpu *c);
+
+/* Out of KVM_RUN, soon. Context: any thread; the vCPU's thread exists. */
+void vcpu_kick(struct vcpu *c);
+void vcpu_join(struct vcpu *c);
+
+/* The signal that interrupts KVM_RUN; its handler does nothing. */
+MUST_CHECK int vcpu_install_kick(void);
+
+#endif

@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "monitor/worker/vm/vm.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "memory/ram_bind.h"
+#include "monitor/dev/platform/layout.h"
+#include "monitor/worker/vm/vcpu.h"
+
+#define IOAPIC_PINS 24u
+
+static struct vm *from_host(struct dev_host *h)
+{
+	return container_of(h, struct vm, host);
+}
+
+/* --- stop --- */
+
+void vm_stop(struct vm *vm, enum worker_stop why, const char *fmt, ...)
+{
+	uint32_t unclaimed = 0;
+	uint64_t one = 1;
+	va_list ap;
+
+	if (!atomic_compare_exchange_strong(&vm->stop_claim, &unclaimed, 1))
+		return;
+	va_start(ap, fmt);
+	(void)vsnprintf(vm->stop_text, sizeof(vm->stop_text), fmt, ap);
+	va_end(ap);
+	/* Release: stop_text before stop_why; acquire in vm_stopping(). */
+	atomic_store_explicit(&vm->stop_why, why, memory_order_release);
+	if (write(vm->stop_watch.fd, &one, sizeof(one)) < 0)
+		return; /* cannot happen: the counter is 0 before */
+}
+
+bool vm_stopping(struct vm *vm)
+{
+	return atomic_load_explicit(&vm->stop_why, memory_order_acquire) != 0;
+}
+
+static void stop_ready(struct io_watch *w, uint32_t events)
+{
+	(void)events;
+	container_of(w, struct vm, stop_watch)->loop.stop = true;
+}
+
+/* --- what devices ask for --- */
+
+static int set_routes(struct vm *vm)
+{
+	vm->routes.head.nr = vm->nr_routes;
+	return ioctl(vm->fd, KVM_SET_GSI_ROUTING, &vm->routes) < 0 ? -errno : 0;
+}
+
+static int new_route(struct vm *vm, int fd, uint32_t *gsi)
+{
+	struct kvm_irqfd irqfd = { .fd = (uint32_t)fd };
+
+	if (vm->nr_routes == VM_MAX_MSI_ROUTES)
+		return -ENOSPC;
+	irqfd.gsi = GSI_MSI_FIRST + vm->nr_routes - IOAPIC_PINS;
+	if (ioctl(vm->fd, KVM_IRQFD, &irqfd) < 0)
+		return -errno;
+	vm->routes.e[vm->nr_routes++] =
+		(struct kvm_irq_routing_entry){ .gsi = irqfd.gsi,
+						.type = KVM_IRQ_ROUTING_MSI };
+	*gsi = irqfd.gsi;
+	return 0;
+}
+
+static int host_msi_route(struct dev_host *h, int fd, uint32_t *gsi,
+			  uint64_t addr, uint32_t data)
+{
+	struct vm *vm = from_host(h);
+	int err = 0;
+
+	(void)pthread_mutex_lock(&vm->route_lock);
+	if (*gsi == 0)
+		err = new_route(vm, fd, gsi);
+	for (unsigned i = 0; !err && i < vm->nr_routes; i++) {
+		struct kvm_irq_routing_entry *e = &vm->routes.e[i];
+
+		if (e->gsi != *gsi || e->type != KVM_IRQ_ROUTING_MSI)
+			continue;
+		e->u.msi.address_lo = (uint32_t)addr;
+		e->u.msi.address_hi = (uint32_t)(addr >> 32);
+		e->u.msi.data = data;
+		err = set_routes(vm);
+		break;
+	}
+	(void)pthread_mutex_unlock(&vm->route_lock);
+	return err;
+}
+
+static int host_ioeventfd(struct dev_host *h, int fd, uint64_t at, unsigned len,
+			  bool on)
+{
+	struct kvm_ioeventfd e = { .addr = at, .len = len, .fd = fd };
+
+	e.flags = on ? 0 : KVM_IOEVENTFD_FLAG_DEASSIGN;
+	return ioctl(from_host(h)->fd, KVM_IOEVENTFD, &e) < 0 ? -errno : 0;
+}
+
+static void host_irq_line(struct dev_host *h, uint32_t gsi, bool high)
+{
+	struct kvm_irq_level l = { .irq = gsi, .level = high };
+
+	/* Fails only for a line that does not exist. */
+	(void)ioctl(from_host(h)->fd, KVM_IRQ_LINE, &l);
+}
+
+static int host_watch(struct dev_host *h, struct io_watch *w,
+		      uint32_t epoll_events)
+{
+	return io_loop_watch(&from_host(h)->loop, w, epoll_events);
+}
+
+static void host_free_pages(struct dev_host *h, gfn_t first, uint64_t nr)
+{
+	struct vm *vm = from_host(h);
+
+	/* Not RAM, or could not be done: the guest loses nothing by it. */
+	if (pmap_free(vm->pmap, first, nr) == 0)
+		figures_count(&vm->figures->io.freed_pages, nr);
+}
+
+static void host_stop(struct dev_host *h, enum worker_stop why,
+		      const char *text)
+{
+	vm_stop(from_host(h), why, "%s", text);
+}
+
+static const struct dev_host_ops host_ops = {
+	.msi_route = host_msi_route,
+	.ioeventfd = host_ioeventfd,
+	.irq_line = host_irq_line,
+	.watch = host_watch,
+	.free_pages = host_free_pages,
+	.stop = host_stop,
+};
+
+/* --- making one --- */
+
+/* @there: false takes the slots away. */
+static int set_slots(struct vm *vm, bool there)
+{
+	for (unsigned i = 0; i < vm->ram.nr_slots; i++) {
+		const struct ram_slot *s = &vm->ram.slots[i];
+		struct kvm_userspace_memory_region r = {
+			.slot = i,
+			.guest_phys_addr = s->gpa,
+			.memory_size = there ? s->bytes : 0,
+			.userspace_addr = (uintptr_t)(vm->ram.hva + s->offset),
+		};
+
+		if (ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &r) < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+static int add_memory(struct vm *vm)
+{
+	return set_slots(vm, true);
+}
+
+int vm_remake_slots(struct vm *vm)
+{
+	int err = set_slots(vm, false);
+
+	if (!err)
+		err = regions_set(vm, false);
+	if (!err)
+		err = regions_set(vm, true);
+	if (!err)
+		err = set_slots(vm, true);
+	if (err)
+		vm_stop(vm, STOP_FAILED, "memory slots, in a move: %s",
+			strerror(-err));
+	return err;
+}
+
+/* Small pages shown in a huge one would take it apart. */
+static int fill_boot_pages(struct vm *vm)
+{
+	const struct boot_layout *b = &vm->spec->boot;
+	int err = 0;
+
+	for (uint32_t i = 0; !err && i < b->nr_extents; i++) {
+		const struct boot_extent *e = &b->extents[i];
+
+		err = ram_fill(&vm->ram, gpa(e->gpa), e->bytes, WORKER_FD_BOOT,
+			       e->gpa);
+	}
+	return err;
+}
+
+/* RAM on its node; the boot image shown over it, or copied into it. */
+static int make_memory(struct vm *vm)
+{
+	const struct worker_spec *s = vm->spec;
+	int err = ram_view_create(&vm->ram, WORKER_FD_RAM, s->ram_bytes);
+
+	if (err)
+		return err;
+	if (s->node != NODE_AUTO) {
+		err = ram_bind(&vm->ram, s->node, s->strict);
+		if (err && (s->strict || err != -ENOSYS))
+			return err;
+	}
+	err = pmap_create(&vm->ram, pmap_budget(), &vm->pmap);
+	if (err)
+		return err;
+	if (!s->huge_thp)
+		return boot_pages_show(vm->pmap, &vm->ram, &s->boot,
+				       WORKER_FD_BOOT);
+	(void)madvise(vm->ram.hva, s->ram_bytes, MADV_HUGEPAGE);
+	return fill_boot_pages(vm);
+}
+
+static int make_irqchip(struct vm *vm)
+{
+	uint64_t identity = LAYOUT_IDENTITY_MAP;
+
+	if (ioctl(vm->fd, KVM_SET_IDENTITY_MAP_ADDR, &identity) < 0 ||
+	    ioctl(vm->fd, KVM_SET_TSS_ADDR, (unsigned long)LAYOUT_TSS) < 0 ||
+	    ioctl(vm->fd, KVM_CREATE_IRQCHIP, 0) < 0)
+		return -errno;
+	for (uint32_t pin = 0; pin < IOAPIC_PINS; pin++)
+		vm->routes.e[vm->nr_routes++] = (struct kvm_irq_routing_entry){
+			.gsi = pin,
+			.type = KVM_IRQ_ROUTING_IRQCHIP,
+			.u.irqchip = { .irqchip = KVM_IRQCHIP_IOAPIC,
+				       .pin = pin },
+		};
+	return set_routes(vm);
+}
+
+static int make_vcpus(struct vm *vm)
+{
+	int bytes = ioctl(vm->kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
+
+	if (bytes < (int)sizeof(struct kvm_run))
+		return bytes < 0 ? -errno : -EPROTO;
+	vm->run_bytes = (size_t)bytes;
+	vm->vcpus = calloc(vm->spec->nr_vcpus, sizeof(*vm->vcpus));
+	if (!vm->vcpus)
+		return -ENOMEM;
+	for (unsigned i = 0; i < vm->spec->nr_vcpus; i++) {
+		int err = vcpu_create(&vm->vcpus[i], vm, i);
+
+		if (err)
+			return err;
+		vm->nr_vcpus = i + 1;
+	}
+	return 0;
+}
+
+/* Before everything that counts. */
+static int vm_make_figures(struct vm *vm)
+{
+	int err = region_take(&vm->shown, WORKER_FD_FIGURES, FIGURES_BYTES);
+
+	if (err)
+		return err;
+	vm->figures = vm->shown.base;
+	atomic_store_explicit(&vm->figures->magic, FIGURES_MAGIC,
+			      memory_order_relaxed);
+	return 0;
+}
+
+static int make_stop(struct vm *vm)
+{
+	int err = io_loop_init(&vm->loop);
+
+	if (err)
+		return err;
+	vm->loop.figures = &vm->figures->io;
+	vm->stop_watch.ready = stop_ready;
+	vm->stop_watch.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (vm->stop_watch.fd < 0)
+		return -errno;
+	return io_loop_watch(&vm->loop, &vm->stop_watch, EPOLLIN);
+}
+
+static int make_kvm(struct vm *vm)
+{
+	vm->fd = ioctl(vm->kvm_fd, KVM_CREATE_VM, 0);
+	if (vm->fd < 0)
+		return -errno;
+	vm->tsc_deadline = ioctl(vm->kvm_fd, KVM_CHECK_EXTENSION,
+				 KVM_CAP_TSC_DEADLINE_TIMER) > 0;
+	return cpuid_supported(vm->kvm_fd, &vm->cpuid);
+}
+
+int vm_create(struct vm *vm, int kvm_fd, const struct worker_spec *spec,
+	      const char **what)
+{
+	static const struct {
+		int (*make)(struct vm *vm);
+		const char *what;
+	} steps[] = {
+		{ vm_make_figures, "region of figures" },
+		{ make_stop, "event loop" },
+		{ make_kvm, "KVM_CREATE_VM" },
+		{ make_memory, "guest memory" },
+		{ add_memory, "KVM_SET_USER_MEMORY_REGION" },
+		{ make_irqchip, "KVM_CREATE_IRQCHIP" },
+		{ make_vcpus, "KVM_CREATE_VCPU" },
+	};
+
+	vm->spec = spec;
+	vm->node = spec->node;
+	vm->kvm_fd = kvm_fd;
+	vm->fd = vm->loop.epoll_fd = vm->stop_watch.fd = -1;
+	vm->host.ops = &host_ops;
+	vm->host.ram = &vm->ram;
+	(void)pthread_mutex_init(&vm->route_lock, NULL);
+	park_init(&vm->park);
+	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+		int err = steps[i].make(vm);
+
+		if (err) {
+			*what = steps[i].what;
+			return err;
+		}
+	}
+	return pci_bus_init(&vm->pci);
+}
+
+int vm_start(struct vm *vm)
+{
+	for (unsigned i = 0; i < vm->nr_vcpus; i++) {
+		int err = vcpu_start(&vm->vcpus[i]);
+
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+void vm_join(struct vm *vm)
+{
+	/* From now on the pager serves all faults: nobody else is there to. */
+	vm_hurry(vm, true);
+	/* vCPUs look at vm_stopping() before each KVM_RUN. */
+	vm_unpark(vm, UINT32_MAX);
+	for (unsigned i = 0; i < vm->nr_vcpus; i++)
+		vcpu_kick(&vm->vcpus[i]);
+	for (unsigned i = 0; i < vm->nr_vcpus; i++)
+		vcpu_join(&vm->vcpus[i]);
+}
+
+void vm_destroy(struct vm *vm)
+{
+	for (unsigned i = 0; i < vm->nr_vcpus; i++)
+		vcpu_destroy(&vm->vcpus[i]);
+	free(vm->vcpus);
+	pmap_destroy(vm->pmap);
+	ram_view_destroy(&vm->ram);
+	if (vm->fd >= 0)
+		(void)close(vm->fd);
+	if (vm->stop_watch.fd >= 0)
+		(void)close(vm->stop_watch.fd);
+	io_loop_destroy(&vm->loop);
+	region_destroy(&vm->shown);
+	(void)pthread_mutex_destroy(&vm->route_lock);
+	park_destroy(&vm->park);
+}
+
+uint64_t vm_exits(const struct vm *vm)
+{
+	uint64_t n = 0;
+
+	for (unsigned i = 0; i < vm->nr_vcpus; i++)
+		for (unsigned k = 0; k < FIGURES_NR_EXITS; k++)
+			n += atomic_load_explicit(
+				&vm->vcpus[i].figures->exits[k],
+				memory_order_relaxed);
+	return n;
+}

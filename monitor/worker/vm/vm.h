@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * One virtual machine inside its worker: the KVM side.
+ *
+ * A guest may one day have several KVM VMs and several views of its RAM (one
+ * a node). So both are members here and nobody finds them by a global.
+ *
+ * Threads: the main thread is the I/O thread; one thread a vCPU. Everything
+ * marked [I] is written before the vCPU threads are created.
+ */
+#ifndef DISCO_MONITOR_VM_H
+#define DISCO_MONITOR_VM_H
+
+#include <linux/kvm.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "disco/worker_spec.h"
+#include "memory/pmap.h"
+#include "monitor/dev/platform/bus.h"
+#include "monitor/dev/platform/dev_host.h"
+#include "monitor/dev/platform/pci.h"
+#include "monitor/ipc/figures.h"
+#include "monitor/worker/vm/boot_pages.h"
+#include "monitor/worker/vm/cpuid.h"
+#include "monitor/worker/vm/io_loop.h"
+#include "monitor/worker/vm/pause.h"
+#include "monitor/worker/vm/regions.h"
+#include "numa/region.h"
+
+#define VM_MAX_MSI_ROUTES 256
+
+struct pager;
+struct vm;
+
+struct vcpu {
+	struct vm *vm;	     /* [I] */
+	unsigned index;	     /* [I] */
+	int fd;		     /* [I] */
+	struct kvm_run *run; /* [I] mapping; contents: vCPU thread, but
+			      * immediate_exit: any thread sets it to 1 */
+	size_t run_bytes;
+	pthread_t thread;
+	bool thread_made;
+	struct figures_vcpu *figures; /* [I] in the worker's region */
+};
+
+struct vm {
+	const struct worker_spec *spec; /* [I] */
+	nodeid_t node;			/* spec's until it moved; I/O thread */
+	struct dev_host host;		/* handed to devices */
+	int kvm_fd;			/* [I] not owned */
+	int fd;				/* [I] */
+	struct ram_view ram;		/* [I] */
+	struct pmap *pmap;		/* [I]; contents: I/O thread */
+	struct boot_others others;	/* I/O thread */
+	struct vm_region *regions[RAM_MAX_WINDOWS]; /* [I] memory above it */
+	unsigned nr_regions;			    /* [I] */
+	struct pager *pager; /* [I] of the regions; NULL: files are mapped */
+	struct region shown; /* [I] what control reads */
+	struct figures *figures; /* [I] in it */
+	struct io_loop loop;
+	struct io_bus pio, mmio; /* [I] */
+	struct pci_bus pci;
+	/* CPU time of this process at the first KVM_RUN of vCPU 0.
+	 * [A: vCPU 0 / I/O thread, relaxed: a statistic] */
+	_Atomic uint64_t first_run_cpu_ns;
+	bool tsc_deadline;	  /* [I] */
+	struct cpuid_table cpuid; /* start only */
+	struct vcpu *vcpus;	  /* [I] */
+	unsigned nr_vcpus;	  /* [I] */
+	size_t run_bytes;	  /* [I] */
+	struct park park;	  /* vCPUs out of the guest */
+	/* Interrupt routes; lock is per VM and off the exit path: routes
+	 * change when a guest programs MSI-X. */
+	pthread_mutex_t route_lock;
+	unsigned nr_routes;
+	struct {
+		struct kvm_irq_routing head;
+		struct kvm_irq_routing_entry e[VM_MAX_MSI_ROUTES];
+	} routes;
+	/*
+	 * Stop: the first caller's reason wins.
+	 * [A: any thread, compare-and-swap from 0, release; I/O thread loads
+	 * with acquire and then reads stop_text]
+	 */
+	_Atomic uint32_t stop_claim; /* 1: somebody is writing the reason */
+	_Atomic uint32_t stop_why;   /* enum worker_stop, 0: running */
+	char stop_text[256];
+	struct io_watch stop_watch; /* eventfd */
+};
+
+/**
+ * vm_create() - KVM VM, memory, interrupt controller, vCPUs; no devices
+ * @kvm_fd: /dev/kvm; not owned
+ * @spec:   checked by the caller; outlives the VM
+ *
+ * Return: 0 or -errno; @what names the step that failed. Destroy also then.
+ */
+MUST_CHECK int vm_create(struct vm *vm, int kvm_fd,
+			 const struct worker_spec *spec, const char **what);
+void vm_destroy(struct vm *vm);
+
+/* Start the vCPU threads. Return: 0 or -errno. */
+MUST_CHECK int vm_start(struct vm *vm);
+
+/**
+ * vm_remake_slots() - take KVM's memory slots away and give them again
+ *
+ * KVM then builds its page tables anew, in memory of the node it runs on.
+ *
+ * Context: I/O thread, vCPUs parked. Return: 0; -errno: the guest's memory is
+ * not all there any more, and the VM was stopped.
+ */
+MUST_CHECK int vm_remake_slots(struct vm *vm);
+
+/* Get every vCPU out of KVM_RUN and join its thread. I/O thread. */
+void vm_join(struct vm *vm);
+
+/* End the VM; see dev_host_ops.stop. Context: any thread. */
+PRINTF(3, 4)
+void vm_stop(struct vm *vm, enum worker_stop why, const char *fmt, ...);
+
+/* True once vm_stop() was called. Context: any thread. */
+bool vm_stopping(struct vm *vm);
+
+/* Returns of KVM_RUN, all vCPUs. Context: any thread. */
+uint64_t vm_exits(const struct vm *vm);
+
+#endif

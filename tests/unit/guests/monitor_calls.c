@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "tests/unit/guests/monitor_calls.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "disco/agent_proto.h"
+#include "monitor/agent/serve.h"
+#include "monitor/control/cli/http_client.h"
+#include "monitor/control/notify.h"
+#include "monitor/control/run/run.h"
+#include "tests/unit/guests/fake_worker.h"
+
+static char dir[] = "/tmp/disco-test-monitor.XXXXXX";
+bool agents_go_wrong;
+pid_t monitor_pid;
+int log_fd;
+char *monitor_option;
+
+/* In place of disco-agent: ourselves, too. */
+static void fake_agent_hook(int argc, char **argv)
+{
+	static struct agent_request r;
+	struct pollfd p = { .fd = AGENT_FD_CONTROL, .events = POLLIN };
+	struct agent_server *a;
+
+	if (argc < 1 || strcmp(argv[0], "disco-agent") != 0)
+		return;
+	/* Up to what it goes wrong by; the cache is not what is tested. */
+	while (agents_go_wrong && poll(&p, 1, -1) > 0 &&
+	       recv(AGENT_FD_CONTROL, &r, sizeof(r), MSG_PEEK) > 0 &&
+	       r.kind > AGENT_COPY)
+		(void)!recv(AGENT_FD_CONTROL, &r, sizeof(r), 0);
+	if (r.bound_ns == MS_DIE * 1000000)
+		(void)raise(SIGKILL);
+	if (r.bound_ns == MS_NONSENSE * 1000000)
+		(void)!send(AGENT_FD_CONTROL, "nonsense", 8, 0);
+	if (agent_create(AGENT_FD_CONTROL, &a) || agent_serve(a))
+		_exit(EXIT_FAILURE);
+	_exit(EXIT_SUCCESS);
+}
+
+/* --- in place of systemd, and of the foreground's half --- */
+
+void notify_ready(struct monitor *m)
+{
+	(void)m;
+}
+
+void notify_leaving(struct monitor *m)
+{
+	(void)m;
+}
+
+int notify_timeout_ms(const struct monitor *m, uint64_t now)
+{
+	(void)m;
+	(void)now;
+	return -1;
+}
+
+void notify_tick(struct monitor *m, uint64_t now)
+{
+	(void)m;
+	(void)now;
+}
+
+int run_hold_standard_fds(struct diag *d)
+{
+	(void)d;
+	return 0;
+}
+
+/* --- a monitor --- */
+
+_Noreturn void child(int err)
+{
+	static char word[] = "monitor";
+	char *argv[] = { word, monitor_option, NULL };
+	struct diag d = { .status = ST_OK };
+	int ret;
+
+	(void)dup2(err, 2);
+	ret = monitor_main(monitor_option ? 2 : 1, argv, &d);
+	if (ret < 0)
+		(void)dprintf(2, "disco: %s\n", d.text);
+	_exit(ret < 0 ? (int)d.status : ret);
+}
+
+bool answers(void)
+{
+	struct diag d = { .status = ST_OK };
+	char *text = NULL;
+	bool ok = http_call("GET", "/v1/vms", NULL, &text, &d) == 0;
+
+	free(text);
+	return ok;
+}
+
+void start_monitor(void)
+{
+	uint64_t end = clock_now_ns() + 20000000000ull;
+	int p[2];
+
+	assert_int_equal(pipe2(p, O_CLOEXEC), 0);
+	(void)fflush(NULL);
+	monitor_pid = fork();
+	if (monitor_pid == 0)
+		child(p[1]);
+	(void)close(p[1]);
+	log_fd = p[0];
+	while (!answers()) {
+		assert_true(clock_now_ns() < end);
+		(void)usleep(10000);
+	}
+}
+
+void end_monitor(int sig)
+{
+	int status;
+
+	assert_int_equal(kill(monitor_pid, sig), 0);
+	assert_int_equal(waitpid(monitor_pid, &status, 0), monitor_pid);
+	if (sig == SIGTERM)
+		assert_int_equal(status, 0);
+}
+
+int set_up(void **state)
+{
+	(void)state;
+	start_monitor();
+	return 0;
+}
+
+int tear_down(void **state)
+{
+	(void)state;
+	end_monitor(SIGTERM);
+	(void)close(log_fd);
+	return 0;
+}
+
+static int remove_one(const char *path, const struct stat *st, int type,
+		      struct FTW *ftw)
+{
+	(void)st;
+	(void)type;
+	(void)ftw;
+	return remove(path);
+}
+
+/* What the monitor said so far holds @what. */
+void said(const char *what)
+{
+	static char text[65536];
+	struct pollfd p = { .fd = log_fd, .events = POLLIN };
+	size_t n = 0;
+
+	while (n + 1 < sizeof(text) && poll(&p, 1, 2000) > 0) {
+		ssize_t got = read(log_fd, text + n, sizeof(text) - 1 - n);
+
+		if (got <= 0)
+			break;
+		n += (size_t)got;
+		text[n] = '\0';
+		if (strstr(text, what))
+			return;
+	}
+	fail_msg("no '%s' in: %s", what, text);
+}
+
+/* --- calls --- */
+
+json_t *call(const char *method, const char *path, const char *body)
+{
+	struct diag d = { .status = ST_OK };
+	json_t *root = NULL;
+
+	if (http_json(method, path, body, &root, &d))
+		fail_msg("%s %s: %s", method, path, d.text);
+	return root;
+}
+
+void refused(const char *method, const char *path, const char *body,
+	     enum exit_status status, const char *line)
+{
+	struct diag d = { .status = ST_OK };
+	char *text = NULL;
+
+	assert_int_equal(http_call(method, path, body, &text, &d), -EREMOTEIO);
+	if (!strstr(d.text, line))
+		fail_msg("no '%s' in: %s", line, d.text);
+	assert_int_equal(d.status, status);
+}
+
+void start_vm(const char *name)
+{
+	char body[256];
+
+	(void)snprintf(body, sizeof(body),
+		       "{\"name\":\"%s\",\"kernel\":\"/kernel\","
+		       "\"memory\":\"16M\"}",
+		       name);
+	json_decref(call("POST", "/v1/vms", body));
+}
+
+void vm_call(const char *name, const char *action)
+{
+	char path[128];
+
+	(void)snprintf(path, sizeof(path), "/v1/vms/%s/%s", name, action);
+	json_decref(call("POST", path, NULL));
+}
+
+static const char *state_of(const char *name, int *status)
+{
+	static char copy[32];
+	json_t *root, *vm;
+	char path[128];
+
+	(void)snprintf(path, sizeof(path), "/v1/vms/%s", name);
+	root = call("GET", path, NULL);
+	vm = json_object_get(root, "state");
+	(void)snprintf(copy, sizeof(copy), "%s", json_string_value(vm));
+	*status = (int)json_integer_value(json_object_get(root, "status"));
+	json_decref(root);
+	return copy;
+}
+
+void expect(const char *name, const char *want, int status)
+{
+	uint64_t end = clock_now_ns() + 10000000000ull;
+	int is;
+
+	while (strcmp(state_of(name, &is), want) != 0) {
+		if (clock_now_ns() > end)
+			fail_msg("%s is %s, not %s", name, state_of(name, &is),
+				 want);
+		(void)usleep(5000);
+	}
+	assert_int_equal(is, status);
+}
+
+pid_t pid_of(const char *name)
+{
+	char path[128];
+	json_t *root;
+	pid_t pid;
+
+	(void)snprintf(path, sizeof(path), "/v1/vms/%s", name);
+	root = call("GET", path, NULL);
+	pid = (pid_t)json_integer_value(json_object_get(root, "pid"));
+	json_decref(root);
+	assert_true(pid > 1);
+	return pid;
+}
+
+/* --- the description --- */
+
+json_t *description(void)
+{
+	json_t *root = json_load_file("docs/openapi.json", 0, NULL);
+
+	assert_non_null(root);
+	return root;
+}
+
+void has_keys_of(json_t *doc, const char *schema, json_t *value)
+{
+	json_t *props = NULL, *v;
+	const char *key;
+
+	assert_int_equal(json_unpack(doc, "{s:{s:{s:{s:o}}}}", "components",
+				     "schemas", schema, "properties", &props),
+			 0);
+	assert_true(json_is_object(value));
+	json_object_foreach(props, key, v) if (!json_object_get(value, key))
+		fail_msg("%s: no '%s' in the answer", schema, key);
+	json_object_foreach(value, key, v) if (!json_object_get(props, key))
+		fail_msg("%s: '%s' is not described", schema, key);
+}
+
+/* --- the program --- */
+
+bool monitor_calls_begin(int argc, char **argv)
+{
+	fake_worker_hook(argc, argv);
+	fake_agent_hook(argc, argv);
+	return mkdtemp(dir) && setenv("DISCO_STATE_DIR", dir, 1) == 0 &&
+	       setenv("DISCO_VM", "/proc/self/exe", 1) == 0 &&
+	       setenv("DISCO_AGENT", "/proc/self/exe", 1) == 0;
+}
+
+void monitor_calls_end(void)
+{
+	(void)nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}

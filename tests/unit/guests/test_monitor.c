@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The monitor as a process of its own, with the fake worker: its API, what a
+ * hostile client may try, and taking over after kill -9. Moves, agents and
+ * balancing: test_monitor_nodes.c.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/pidfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "monitor/control/api/api.h"
+#include "monitor/control/cli/http_client.h"
+#include "tests/unit/guests/monitor_calls.h"
+
+/* --- tests --- */
+
+static void vms_live_and_end(void **state)
+{
+	(void)state;
+	start_vm("obey.1");
+	start_vm("panic");
+	start_vm("sig9");
+	start_vm("forged");
+	expect("obey.1", "running", 0);
+	expect("panic", "ended", ST_GUEST_PANIC);
+	expect("sig9", "ended", ST_WORKER_SIGNAL);
+	expect("forged", "ended", ST_WORKER_FAIL);
+	vm_call("obey.1", "pause");
+	vm_call("obey.1", "pause");
+	expect("obey.1", "paused", 0);
+	vm_call("obey.1", "resume");
+	vm_call("obey.1", "resume");
+	expect("obey.1", "running", 0);
+	vm_call("obey.1", "stop");
+	expect("obey.1", "ended", ST_STOPPED);
+	vm_call("obey.1", "stop");
+	refused("POST", "/v1/vms/obey.1/pause", NULL, ST_NO_VM, "has ended");
+	start_vm("obey.1"); /* the name is free again */
+	vm_call("obey.1", "kill");
+	expect("obey.1", "ended", ST_STOPPED);
+}
+
+static void a_deaf_worker_is_killed(void **state)
+{
+	(void)state;
+	start_vm("deaf");
+	vm_call("deaf", "stop");
+	expect("deaf", "ended", ST_STOPPED);
+}
+
+static void bad_requests_are_told(void **state)
+{
+	(void)state;
+	refused("POST", "/v1/vms", "{", ST_JSON, "request:1:");
+	refused("POST", "/v1/vms", NULL, ST_JSON, "request");
+	refused("POST", "/v1/vms", "{\"name\":\"a\"}", ST_CONFIG, "kernel");
+	refused("POST", "/v1/vms", "{\"kernel\":\"here\"}", ST_CONFIG,
+		"absolute");
+	refused("POST", "/v1/vms", "{\"kernel\":\"/missing\"}", ST_FILE,
+		"gone");
+	refused("GET", "/v1/vms/nobody", NULL, ST_NO_VM, "nobody");
+	refused("POST", "/v1/vms/nobody/stop", NULL, ST_NO_VM, "nobody");
+	refused("GET", "/v2/vms", NULL, ST_USAGE, "nothing is at");
+	refused("GET", "/v1/vms/a/b/c", NULL, ST_USAGE, "nothing is at");
+	refused("PUT", "/v1/stats", NULL, ST_USAGE, "PUT is not for");
+	start_vm("obey.same");
+	refused("POST", "/v1/vms",
+		"{\"name\":\"obey.same\",\"kernel\":\"/kernel\"}", ST_CONFIG,
+		"runs already");
+	/* All or none. */
+	refused("POST", "/v1/vms",
+		"{\"vms\":[{\"name\":\"obey.x\",\"kernel\":\"/k\"},"
+		"{\"name\":\"obey.y\",\"kernel\":\"/missing\"}]}",
+		ST_FILE, "gone");
+	refused("GET", "/v1/vms/obey.x", NULL, ST_NO_VM, "obey.x");
+	vm_call("obey.same", "kill");
+}
+
+static void a_large_body_is_refused(void **state)
+{
+	size_t n = API_MAX_BODY + 1;
+	char *body = malloc(n + 1);
+
+	(void)state;
+	assert_non_null(body);
+	memset(body, ' ', n);
+	body[n] = '\0';
+	refused("POST", "/v1/vms", body, ST_CONFIG, "larger than 1024 KiB");
+	free(body);
+}
+
+static int raw(const char *bytes)
+{
+	struct diag d = { .status = ST_OK };
+	struct state_dir s;
+	int fd;
+
+	assert_int_equal(state_dir_open(&s, false, &d), 0);
+	fd = state_api_connect(&s);
+	state_dir_close(&s);
+	assert_true(fd >= 0);
+	(void)!send(fd, bytes, strlen(bytes), MSG_NOSIGNAL);
+	return fd;
+}
+
+static void others_are_served_meanwhile(void **state)
+{
+	const char slow[] = "POST /v1/vms HTTP/1.1\r\nHost: x\r\n"
+			    "Content-Length: 40\r\n\r\n"
+			    "{\"name\":\"obey.slow\",\"kernel\":\"/slow\"}  ";
+	int fds[40];
+
+	(void)state;
+	fds[0] = raw(slow);
+	fds[1] = raw("GET /v1/vms HTT");
+	fds[2] = raw("\r\n\r\n\x01\x02 \xff\xff\r\n\r\n");
+	fds[3] = raw("POST /v1/vms HTTP/1.1\r\nTransfer-Encoding: "
+		     "chunked\r\n\r\nzzz\r\n");
+	for (unsigned i = 4; i < ARRAY_SIZE(fds); i++)
+		fds[i] = raw("G");
+	for (unsigned i = 0; i < 20; i++)
+		assert_true(answers());
+	/* Its client leaves before it is answered. */
+	for (unsigned i = 0; i < ARRAY_SIZE(fds); i++)
+		(void)close(fds[i]);
+	for (unsigned i = 0; i < 20; i++)
+		assert_true(answers());
+}
+
+/* More than there are places for, and none says anything. */
+static void a_full_house_empties(void **state)
+{
+	int fds[API_MAX_CONNECTIONS + 16];
+	uint64_t begun = clock_now_ns();
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(fds); i++)
+		fds[i] = raw("G");
+	assert_true(answers());
+	assert_in_range(clock_now_ns() - begun, 0, 9000000000ull);
+	for (unsigned i = 0; i < ARRAY_SIZE(fds); i++)
+		(void)close(fds[i]);
+	assert_true(answers());
+}
+
+/* --- the console --- */
+
+static size_t read_until(int fd, char *buf, size_t size, const char *what)
+{
+	size_t n = 0;
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	buf[0] = '\0';
+	while (n + 1 < size && !strstr(buf, what)) {
+		ssize_t got;
+
+		assert_true(poll(&p, 1, 5000) > 0);
+		got = recv(fd, buf + n, size - 1 - n, 0);
+		assert_true(got > 0);
+		n += (size_t)got;
+		buf[n] = '\0';
+	}
+	return n;
+}
+
+static int attach(const char *path)
+{
+	struct diag d = { .status = ST_OK };
+	int fd = -1;
+
+	if (http_upgrade(path, API_CONSOLE, &fd, &d))
+		fail_msg("%s", d.text);
+	return fd;
+}
+
+/* It is shown, and in the record, which the next monitor finds. */
+static void a_long_path_is_cut_between_characters(void **state)
+{
+	char body[640] = "{\"name\":\"obey.p\",\"kernel\":\"/a";
+	json_t *root, *kernel;
+
+	(void)state;
+	for (unsigned i = 0; i < 200; i++)
+		(void)strcat(body, "\xc3\xa9");
+	(void)strcat(body, "\",\"memory\":\"16M\"}");
+	json_decref(call("POST", "/v1/vms", body));
+	end_monitor(SIGKILL);
+	start_monitor();
+	root = call("GET", "/v1/vms/obey.p", NULL);
+	kernel = json_object_get(root, "kernel");
+	assert_int_equal(json_string_length(kernel), 254);
+	json_decref(root);
+}
+
+static void a_console_is_shown_again(void **state)
+{
+	struct diag d = { .status = ST_OK };
+	int more[TAP_MAX_CLIENTS], fd;
+	char buf[512];
+
+	(void)state;
+	refused("GET", "/v1/vms/obey.c/console", NULL, ST_NO_VM, "obey.c");
+	start_vm("echo.c");
+	fd = attach("/v1/vms/echo.c/console");
+	assert_int_equal(send(fd, "hello\n", 6, 0), 6);
+	(void)read_until(fd, buf, sizeof(buf), "hello\n");
+	(void)close(fd);
+	for (unsigned i = 0; i < TAP_MAX_CLIENTS; i++) {
+		more[i] = attach("/v1/vms/echo.c/console");
+		(void)read_until(more[i], buf, sizeof(buf), "hello\n");
+	}
+	assert_int_equal(
+		http_upgrade("/v1/vms/echo.c/console", API_CONSOLE, &fd, &d),
+		-EREMOTEIO);
+	assert_int_equal(send(more[0], "again\n", 6, 0), 6);
+	for (unsigned i = 0; i < TAP_MAX_CLIENTS; i++)
+		(void)read_until(more[i], buf, sizeof(buf), "again\n");
+	vm_call("echo.c", "stop");
+	for (unsigned i = 0; i < TAP_MAX_CLIENTS; i++) {
+		assert_int_equal(recv(more[i], buf, sizeof(buf), 0), 0);
+		(void)close(more[i]);
+	}
+	refused("GET", "/v1/vms/echo.c/console", NULL, ST_USAGE, "Upgrade");
+}
+
+static void who_does_not_read_stops_no_guest(void **state)
+{
+	int fd;
+
+	(void)state;
+	start_vm("flood");
+	fd = attach("/v1/vms/flood/console");
+	expect("flood", "ended", ST_OK);
+	(void)close(fd);
+}
+
+/* --- taking over --- */
+
+static void guests_outlive_a_killed_monitor(void **state)
+{
+	struct pollfd p = { .events = POLLIN };
+	pid_t one, echo, gone;
+	char buf[512];
+	int fd;
+
+	(void)state;
+	start_vm("obey.a");
+	start_vm("echo.a");
+	start_vm("obey.gone");
+	vm_call("obey.a", "pause");
+	one = pid_of("obey.a");
+	echo = pid_of("echo.a");
+	gone = pid_of("obey.gone");
+	end_monitor(SIGKILL);
+	/* One that dies with nobody looking. */
+	(void)close(log_fd);
+	p.fd = pidfd_open(gone, 0);
+	assert_int_equal(kill(gone, SIGKILL), 0);
+	assert_int_equal(poll(&p, 1, 5000), 1);
+	(void)close(p.fd);
+	start_monitor();
+	assert_int_equal(pid_of("obey.a"), one);
+	assert_int_equal(pid_of("echo.a"), echo);
+	expect("obey.a", "paused", 0);
+	expect("obey.gone", "ended", ST_WORKER_FAIL);
+	said("obey.gone: ended while no monitor was running");
+	vm_call("obey.a", "resume");
+	fd = attach("/v1/vms/echo.a/console");
+	assert_int_equal(send(fd, "still\n", 6, 0), 6);
+	(void)read_until(fd, buf, sizeof(buf), "still\n");
+	(void)close(fd);
+	/* And in good order. */
+	end_monitor(SIGTERM);
+	(void)close(log_fd);
+	start_monitor();
+	refused("GET", "/v1/vms/obey.gone", NULL, ST_NO_VM, "obey.gone");
+	vm_call("obey.a", "stop");
+	expect("obey.a", "ended", ST_STOPPED);
+	assert_int_equal(kill(echo, SIGKILL), 0);
+	expect("echo.a", "ended", ST_WORKER_FAIL);
+}
+
+static void a_second_monitor_is_refused(void **state)
+{
+	int status, p[2];
+	char buf[256];
+	pid_t pid;
+	ssize_t n;
+
+	(void)state;
+	assert_int_equal(pipe2(p, O_CLOEXEC), 0);
+	pid = fork();
+	if (pid == 0)
+		child(p[1]);
+	(void)close(p[1]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(WEXITSTATUS(status), ST_HOST);
+	n = read(p[0], buf, sizeof(buf) - 1);
+	assert_true(n > 0);
+	buf[n] = '\0';
+	assert_non_null(strstr(buf, "runs already"));
+	(void)close(p[0]);
+	assert_true(answers());
+}
+
+/* --- the description --- */
+
+static void every_route_is_described(void **state)
+{
+	json_t *root = description(), *paths, *item, *op;
+	const char *path, *method;
+	unsigned nr = 0, described = 0;
+
+	(void)state;
+	paths = json_object_get(root, "paths");
+	for (const struct api_route *r = api_routes(); r->method; r++) {
+		char lower[16];
+
+		for (nr = 0; r->method[nr]; nr++)
+			lower[nr] = (char)(r->method[nr] | 0x20);
+		lower[nr] = '\0';
+		if (!json_object_get(json_object_get(paths, r->path), lower))
+			fail_msg("%s %s is not in openapi.json", r->method,
+				 r->path);
+	}
+	json_object_foreach(paths, path, item)
+	{
+		json_object_foreach(item, method, op)
+		{
+			bool found = false;
+
+			described++;
+			for (const struct api_route *r = api_routes();
+			     r->method; r++)
+				found = found ||
+					(strcmp(r->path, path) == 0 &&
+					 strcasecmp(r->method, method) == 0);
+			if (!found)
+				fail_msg("%s %s is no route", method, path);
+			assert_non_null(json_object_get(op, "responses"));
+		}
+	}
+	assert_true(described > 5);
+	json_decref(root);
+}
+
+static void answers_are_as_described(void **state)
+{
+	json_t *doc = description(), *root;
+	struct diag d = { .status = ST_OK };
+	char *text = NULL;
+
+	(void)state;
+	start_vm("obey.d");
+	root = call("GET", "/v1/vms", NULL);
+	has_keys_of(doc, "VmList", root);
+	has_keys_of(doc, "Vm", json_array_get(json_object_get(root, "vms"), 0));
+	json_decref(root);
+	root = call("GET", "/v1/stats", NULL);
+	has_keys_of(doc, "StatsList", root);
+	has_keys_of(doc, "Stats",
+		    json_array_get(json_object_get(root, "vms"), 0));
+	json_decref(root);
+	root = call("GET", "/v1/topology", NULL);
+	has_keys_of(doc, "NodeList", root);
+	has_keys_of(doc, "Node",
+		    json_array_get(json_object_get(root, "nodes"), 0));
+	json_decref(root);
+	assert_int_equal(http_call("GET", "/metrics", NULL, &text, &d), 0);
+	assert_non_null(strstr(text, "disco_vm_local_pages{vm=\"obey.d\","
+				     "node=\"0\"} 199\n"));
+	free(text);
+	vm_call("obey.d", "kill");
+	json_decref(doc);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_route_is_described),
+#define WITH_MONITOR(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+		WITH_MONITOR(vms_live_and_end),
+		WITH_MONITOR(a_deaf_worker_is_killed),
+		WITH_MONITOR(bad_requests_are_told),
+		WITH_MONITOR(a_large_body_is_refused),
+		WITH_MONITOR(others_are_served_meanwhile),
+		WITH_MONITOR(a_full_house_empties),
+		WITH_MONITOR(a_long_path_is_cut_between_characters),
+		WITH_MONITOR(a_console_is_shown_again),
+		WITH_MONITOR(who_does_not_read_stops_no_guest),
+		WITH_MONITOR(guests_outlive_a_killed_monitor),
+		WITH_MONITOR(a_second_monitor_is_refused),
+		WITH_MONITOR(answers_are_as_described),
+	};
+	int failed;
+
+	if (!monitor_calls_begin(argc, argv))
+		return 1;
+	failed = cmocka_run_group_tests_name("monitor", tests, NULL, NULL);
+	monitor_calls_end();
+	return failed;
+}

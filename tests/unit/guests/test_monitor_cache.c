@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The buffer cache from end to end: a monitor and its agent, and fake workers
+ * that read their disks through it and compare each block with the file.
+ */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "tests/unit/guests/fake_reader.h"
+#include "tests/unit/guests/fake_worker.h"
+#include "tests/unit/guests/monitor_calls.h"
+
+#define IMAGE_BLOCKS READER_IMAGE_BLOCKS
+#define IMAGE_BYTES  READER_IMAGE_BYTES
+
+static char image[] = "/tmp/disco-image-XXXXXX";
+
+static void start_reader_of(const char *name, const char *how, const char *more)
+{
+	char body[512];
+
+	(void)snprintf(body, sizeof(body),
+		       "{\"name\":\"%s\",\"kernel\":\"/kernel\","
+		       "\"memory\":\"16M\",\"disks\":[{\"path\":\"%s\","
+		       "%s}]%s}",
+		       name, image, how, more);
+	json_decref(call("POST", "/v1/vms", body));
+}
+
+static void start_reader(const char *name, const char *more)
+{
+	start_reader_of(name, "\"ro\":true", more);
+}
+
+/* Of a VM, or with NULL of the first agent; -1: not known. */
+static json_int_t cache_figure(const char *vm, const char *key)
+{
+	json_t *root = call("GET", "/v1/stats", NULL), *v, *o = NULL;
+	json_int_t n = -1;
+	size_t i;
+
+	json_array_foreach(json_object_get(root, vm ? "vms" : "agents"), i, v)
+	{
+		const char *name =
+			json_string_value(json_object_get(v, "name"));
+
+		if (!o && (!vm || strcmp(name, vm) == 0))
+			o = json_object_get(v, "cache");
+	}
+	if (json_is_object(o))
+		n = json_integer_value(json_object_get(o, key));
+	json_decref(root);
+	return n;
+}
+
+/* Within 10 s it is at least this. */
+static void reaches(const char *vm, const char *key, json_int_t least)
+{
+	for (unsigned i = 0; i < 1000; i++) {
+		if (cache_figure(vm, key) >= least)
+			return;
+		(void)usleep(10000);
+	}
+	fail_msg("%s: %s is %lld, not %lld", vm ? vm : "agent", key,
+		 (long long)cache_figure(vm, key), (long long)least);
+}
+
+static void two_vms_read_an_image_once(void **state)
+{
+	json_t *doc = description(), *root;
+	json_int_t direct, read;
+
+	(void)state;
+	start_reader("reader.a", "");
+	reaches("reader.a", "hit_blocks", 20000);
+	reaches(NULL, "present_blocks", IMAGE_BLOCKS);
+	read = cache_figure(NULL, "read_bytes");
+	start_reader("reader.b", "");
+	reaches("reader.b", "hit_blocks", 20000);
+	assert_int_equal(cache_figure("reader.b", "missed_blocks"), 0);
+	assert_int_equal(cache_figure(NULL, "present_blocks"), IMAGE_BLOCKS);
+	assert_int_equal(cache_figure(NULL, "read_bytes"), read);
+	assert_int_equal(read, IMAGE_BYTES);
+	assert_int_equal(cache_figure(NULL, "links"), 2);
+	direct = cache_figure("reader.b", "direct_blocks");
+	/* Before it was connected; not for long. */
+	assert_true(direct < 1000);
+	root = call("GET", "/v1/stats", NULL);
+	has_keys_of(doc, "AgentCache",
+		    json_object_get(
+			    json_array_get(json_object_get(root, "agents"), 0),
+			    "cache"));
+	has_keys_of(
+		doc, "VmCache",
+		json_object_get(json_array_get(json_object_get(root, "vms"), 0),
+				"cache"));
+	json_decref(root);
+	json_decref(doc);
+	vm_call("reader.a", "kill");
+	vm_call("reader.b", "kill");
+	reaches(NULL, "present_blocks", 0);
+	for (unsigned i = 0; cache_figure(NULL, "links"); i++) {
+		assert_true(i < 2000);
+		(void)usleep(10000);
+	}
+	assert_int_equal(cache_figure(NULL, "present_blocks"), 0);
+}
+
+static void groups_read_for_themselves(void **state)
+{
+	(void)state;
+	start_reader("reader.c", ",\"group\":\"one\"");
+	reaches("reader.c", "hit_blocks", 20000);
+	start_reader("reader.d", ",\"group\":\"other\"");
+	reaches("reader.d", "hit_blocks", 20000);
+	assert_true(cache_figure("reader.d", "missed_blocks") > 0);
+	reaches(NULL, "present_blocks", 2 * IMAGE_BLOCKS);
+	vm_call("reader.c", "kill");
+	vm_call("reader.d", "kill");
+}
+
+/* With those that are block devices: the image is read once. */
+static void pmem_disks_are_of_the_cache(void **state)
+{
+	(void)state;
+	start_reader("reader.g", "");
+	reaches("reader.g", "hit_blocks", 20000);
+	reaches(NULL, "present_blocks", IMAGE_BLOCKS);
+	start_reader_of("reader.h", "\"pmem\":true,\"ro\":true", "");
+	start_reader_of("reader.i", "\"pmem\":true,\"snapshot\":true", "");
+	reaches("reader.h", "hit_blocks", 1000);
+	reaches("reader.i", "hit_blocks", 1000);
+	assert_int_equal(cache_figure(NULL, "present_blocks"), IMAGE_BLOCKS);
+	vm_call("reader.g", "kill");
+	vm_call("reader.h", "kill");
+	vm_call("reader.i", "kill");
+}
+
+/* It reads on, from the file; the others through the cache. */
+static void who_scribbles_is_dropped(void **state)
+{
+	json_int_t hits;
+
+	(void)state;
+	start_reader("reader.e", "");
+	reaches("reader.e", "hit_blocks", 1000);
+	start_reader("scribbler", "");
+	reaches(NULL, "links_lost", 1);
+	said("scribbler: reads its disks without the buffer cache");
+	reaches("scribbler", "hit_blocks", 1000);
+	hits = cache_figure("reader.e", "hit_blocks");
+	reaches("reader.e", "hit_blocks", hits + 1000);
+	assert_int_equal(cache_figure(NULL, "links_lost"), 1);
+	expect("reader.e", "running", 0);
+	expect("scribbler", "running", 0);
+	vm_call("reader.e", "kill");
+	vm_call("scribbler", "kill");
+}
+
+/* Of the first one. */
+static json_int_t agent(const char *key)
+{
+	json_t *root = call("GET", "/v1/stats", NULL);
+	json_int_t n = json_integer_value(json_object_get(
+		json_array_get(json_object_get(root, "agents"), 0), key));
+
+	json_decref(root);
+	return n;
+}
+
+/* What the dead one had read is there, and not read again. */
+static void an_agent_that_died_is_replaced(void **state)
+{
+	json_int_t hits;
+
+	(void)state;
+	start_reader("reader.f", "");
+	reaches(NULL, "present_blocks", IMAGE_BLOCKS);
+	for (unsigned i = 0; i < 3; i++) {
+		json_int_t starts = agent("starts");
+
+		assert_true(agent("pid") > 1);
+		(void)kill((pid_t)agent("pid"), SIGKILL);
+		while (agent("starts") == starts)
+			(void)usleep(10000);
+		hits = cache_figure("reader.f", "hit_blocks");
+		reaches("reader.f", "hit_blocks", hits + 1000);
+		reaches(NULL, "links", 1);
+		assert_int_equal(cache_figure(NULL, "present_blocks"),
+				 IMAGE_BLOCKS);
+		assert_int_equal(cache_figure(NULL, "read_bytes"), 0);
+	}
+	expect("reader.f", "running", 0);
+	vm_call("reader.f", "kill");
+}
+
+int main(int argc, char **argv)
+{
+#define WITH_MONITOR(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		WITH_MONITOR(two_vms_read_an_image_once),
+		WITH_MONITOR(groups_read_for_themselves),
+		WITH_MONITOR(pmem_disks_are_of_the_cache),
+		WITH_MONITOR(who_scribbles_is_dropped),
+		WITH_MONITOR(an_agent_that_died_is_replaced),
+	};
+	int failed;
+
+	fake_worker_other = fake_reader;
+	if (!monitor_calls_begin(argc, argv) || !fake_reader_image(image))
+		return 1;
+	failed =
+		cmocka_run_group_tests_name("monitor cache", tests, NULL, NULL);
+	(void)unlink(image);
+	monitor_calls_end();
+	return failed;
+}

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "monitor/dev/virtio/virtio_console.h"
+#include "tests/unit/virtio/guest_driver.h"
+#include "tests/unit/support.h"
+
+#define RX   0
+#define TX   1
+#define SIZE 16u
+
+static struct fake_host h;
+static struct console con;
+static struct virtio_console hvc;
+static struct driver d;
+static int peer;
+
+static int setup(void **state)
+{
+	int sv[2];
+
+	(void)state;
+	fake_host_create(&h, MIB(4));
+	must(socketpair(AF_UNIX, SOCK_STREAM, 0, sv) == 0);
+	peer = sv[1];
+	must(console_init(&con, &h.host, sv[0]) == 0);
+	must(virtio_console_init(&hvc, &h.host, &con) == 0);
+	driver_attach(&d, &h, &hvc.v);
+	driver_start(&d, 0, 2, SIZE);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	int fd = con.sock.fd;
+
+	(void)state;
+	virtio_console_destroy(&hvc);
+	console_destroy(&con);
+	(void)close(fd);
+	(void)close(peer);
+	fake_host_destroy(&h);
+	return 0;
+}
+
+static void rx_buffer(unsigned i, uint32_t bytes)
+{
+	ring_desc(&d.rings[RX], i, DATA_GPA + i * 4096, bytes, D_WRITE, 0);
+	ring_offer(&d.rings[RX], (uint16_t)i);
+}
+
+static void type(const char *s)
+{
+	assert_int_equal(send(peer, s, strlen(s), 0), strlen(s));
+	assert_in_range(fake_host_run(&h), 0, 50);
+}
+
+static void expect_rx(const char *s)
+{
+	uint32_t id, written;
+
+	assert_true(ring_used(&d.rings[RX], &id, &written));
+	assert_int_equal(written, strlen(s));
+	assert_memory_equal(fake_guest(&h, DATA_GPA + id * 4096, written), s,
+			    written);
+}
+
+static void output_of_two_pieces(void **state)
+{
+	char buf[64];
+	uint32_t id, written;
+
+	(void)state;
+	memcpy(fake_guest(&h, DATA_GPA, 16), "hello world\n", 12);
+	ring_desc(&d.rings[TX], 0, DATA_GPA, 6, D_NEXT, 1);
+	ring_desc(&d.rings[TX], 1, DATA_GPA + 6, 6, 0, 0);
+	ring_offer(&d.rings[TX], 0);
+	driver_kick(&d, TX);
+	assert_int_equal(recv(peer, buf, sizeof(buf), MSG_DONTWAIT), 12);
+	assert_memory_equal(buf, "hello world\n", 12);
+	assert_true(ring_used(&d.rings[TX], &id, &written));
+	assert_int_equal(written, 0);
+	assert_int_equal(fake_host_msis(&h, MSG_QUEUE(TX)), 1);
+}
+
+static void input_fills_buffers(void **state)
+{
+	(void)state;
+	rx_buffer(0, 4);
+	rx_buffer(1, 100);
+	driver_kick(&d, RX);
+	type("abcdef");
+	expect_rx("abcd");
+	expect_rx("ef");
+	assert_true(fake_host_msis(&h, MSG_QUEUE(RX)) >= 1);
+}
+
+static void input_before_the_first_buffer_waits(void **state)
+{
+	uint32_t id, written;
+
+	(void)state;
+	type("early");
+	assert_int_equal(fake_host_run(&h), 0);
+	assert_false(ring_used(&d.rings[RX], &id, &written));
+	rx_buffer(0, 64);
+	driver_kick(&d, RX);
+	expect_rx("early");
+}
+
+static void the_guest_is_asked_to_say_when_there_are_buffers(void **state)
+{
+	(void)state;
+	rx_buffer(0, 64);
+	driver_kick(&d, RX);
+	type("one");
+	expect_rx("one");
+	/* Out of buffers: it must not be suppressing notifications now. */
+	assert_int_equal(ring_used_flags(&d.rings[RX]), 0);
+}
+
+static void not_ready_does_not_spin(void **state)
+{
+	(void)state;
+	driver_negotiate(&d, 0);
+	driver_queue(&d, RX, SIZE);
+	rx_buffer(0, 64);
+	type("x"); /* enabled, with a buffer, but no DRIVER_OK */
+	console_want_input(&con);
+	assert_in_range(fake_host_run(&h), 0, 20);
+	driver_ok(&d);
+	assert_in_range(fake_host_run(&h), 1, 50);
+	expect_rx("x");
+}
+
+static void one_huge_chain(uint32_t bytes)
+{
+	uint8_t *data = fake_guest(&h, 0x100000, bytes);
+
+	for (uint32_t i = 0; i < bytes; i++)
+		data[i] = (uint8_t)(i % 251);
+	ring_desc(&d.rings[TX], 0, 0x100000, bytes, 0, 0);
+	ring_offer(&d.rings[TX], 0);
+	driver_kick(&d, TX);
+}
+
+/* A chain larger than buffer and socket: it goes out as somebody reads. */
+static void huge_output_waits_for_the_reader(void **state)
+{
+	static uint8_t buf[65536];
+	size_t got = 0;
+	uint32_t id, written;
+	ssize_t n;
+
+	(void)state;
+	one_huge_chain(2 << 20);
+	assert_false(ring_used(&d.rings[TX], &id, &written));
+	assert_int_equal(fake_host_run(&h), 0);
+	while ((n = recv(peer, buf, sizeof(buf), MSG_DONTWAIT)) > 0) {
+		for (ssize_t i = 0; i < n; i++)
+			assert_int_equal(buf[i], (got + (size_t)i) % 251);
+		got += (size_t)n;
+		(void)fake_host_run(&h);
+	}
+	assert_int_equal(got, 2 << 20);
+	assert_true(ring_used(&d.rings[TX], &id, &written));
+}
+
+static void reset_forgets_half_a_chain(void **state)
+{
+	static uint8_t buf[65536];
+	size_t got = 0;
+	ssize_t n;
+
+	(void)state;
+	one_huge_chain(2 << 20);
+	driver_start(&d, 0, 2, SIZE);
+	while ((n = recv(peer, buf, sizeof(buf), MSG_DONTWAIT)) > 0) {
+		got += (size_t)n;
+		(void)fake_host_run(&h);
+	}
+	assert_in_range(got, 1, (2 << 20) - 1);
+	memcpy(fake_guest(&h, DATA_GPA, 4), "new\n", 4);
+	ring_desc(&d.rings[TX], 0, DATA_GPA, 4, 0, 0);
+	ring_offer(&d.rings[TX], 0);
+	driver_kick(&d, TX);
+	assert_int_equal(recv(peer, buf, sizeof(buf), MSG_DONTWAIT), 4);
+	assert_memory_equal(buf, "new\n", 4);
+}
+
+static void buffer_without_room_does_not_spin(void **state)
+{
+	(void)state;
+	rx_buffer(0, 0);
+	driver_kick(&d, RX);
+	type("x");
+	assert_in_range(fake_host_run(&h), 0, 20);
+	assert_int_equal(driver_status(&d) & VIRTIO_STATUS_NEEDS_RESET, 0);
+}
+
+static void broken_receive_queue_does_not_spin(void **state)
+{
+	(void)state;
+	ring_offer(&d.rings[RX], 0xffff);
+	driver_kick(&d, RX);
+	type("x");
+	assert_in_range(fake_host_run(&h), 0, 20);
+	assert_true(driver_status(&d) & VIRTIO_STATUS_NEEDS_RESET);
+	driver_start(&d, 0, 2, SIZE);
+	rx_buffer(0, 64);
+	driver_kick(&d, RX);
+	expect_rx("x"); /* it is still there */
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		T(output_of_two_pieces),
+		T(input_fills_buffers),
+		T(input_before_the_first_buffer_waits),
+		T(the_guest_is_asked_to_say_when_there_are_buffers),
+		T(not_ready_does_not_spin),
+		T(huge_output_waits_for_the_reader),
+		T(reset_forgets_half_a_chain),
+		T(buffer_without_room_does_not_spin),
+		T(broken_receive_queue_does_not_spin),
+	};
+
+	return cmocka_run_group_tests_name("virtio_console", tests, NULL, NULL);
+}
