@@ -23,8 +23,9 @@ import sys
 import tempfile
 import time
 
-from rounds import (RoundFailed, arguments, disco_commands, fail, header,
-                    load, one_round, qemu_commands, repeated, write_json)
+from rounds import (arguments, disco_commands, fail, header, load, one_round,
+                    print_heading, print_repeated, qemu_commands, repeated,
+                    write_json)
 
 CMDLINE = "console=ttyS0 quiet disco.stop=early"
 
@@ -134,14 +135,12 @@ def summarise(a, state, rows, worker, qemu_start):
 
 
 def print_table(out):
-    print(f"bench-boot: commit {out['commit']}, kernel {out['kernel']}, "
-          f"{out['cpus']} CPUs, lab {out['lab']}, median of "
-          f"{out['rounds']} rounds, {out['memory_mib']} MiB guests")
+    print_heading(out)
     print(f"{'guests':>6} {'vmm':13}{'ms':>9}{'CPU s':>9}{'ratio':>8}")
     for r in out["rows"]:
         print(f"{r['guests']:>6} {r['vmm']:13}{r['ms']:>9.0f}"
               f"{r['cpu_s']:>9.2f}{r['ratio_to_better_qemu']:>8.2f}")
-    print(f"repeated because a guest died: {len(out['repeated'])} rounds")
+    print_repeated(out)
     w = out["worker"]
     print(f"worker: {w['private_mib_128']} MiB private with a 128 MiB guest, "
           f"{w['cpu_ms_before_first_run']} CPU-ms from exec to the first "

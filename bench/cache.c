@@ -14,8 +14,6 @@
  *
  * Rounds are interleaved, in an order drawn from the seed.
  */
-#include <getopt.h>
-
 #include "bench/filled_cache.h"
 
 #define DISK	    0u
@@ -188,11 +186,6 @@ static double runs(struct guest *g, const struct way *w, unsigned len)
 
 /* --- the tables --- */
 
-struct options {
-	unsigned rounds, seed;
-	const char *commit, *out;
-};
-
 struct figures {
 	double look[3][MAX_ROUNDS], look_median[3];
 	double run[NR_LENGTHS][NR_WAYS][MAX_ROUNDS];
@@ -202,7 +195,7 @@ struct figures {
 static const char *const look_names[] = { "home node", "other node",
 					  "loop alone" };
 
-static void measure_lookups(const struct options *o, struct figures *f)
+static void measure_lookups(const struct bench_options *o, struct figures *f)
 {
 	struct cache *near = look_cache(false), *far = look_cache(true);
 
@@ -219,7 +212,7 @@ static void measure_lookups(const struct options *o, struct figures *f)
 	cache_destroy(far);
 }
 
-static void measure_runs(const struct options *o, struct figures *f)
+static void measure_runs(const struct bench_options *o, struct figures *f)
 {
 	size_t order[NR_LENGTHS * NR_WAYS] = { 0 };
 	struct guest g;
@@ -241,7 +234,7 @@ static void measure_runs(const struct options *o, struct figures *f)
 	guest_destroy(&g);
 }
 
-static void print_tables(const struct options *o, const struct figures *f)
+static void print_tables(const struct bench_options *o, const struct figures *f)
 {
 	struct utsname u;
 
@@ -268,9 +261,9 @@ static void print_tables(const struct options *o, const struct figures *f)
 	}
 }
 
-static void write_json(const struct options *o, const struct figures *f)
+static void write_json(const struct bench_options *o, const struct figures *f)
 {
-	FILE *j = json_open(o->out, "cache", o->commit, o->seed, o->rounds);
+	FILE *j = json_open(o, "cache");
 
 	fprintf(j, ",\n \"lookup_ns\": {");
 	for (unsigned i = 0; i < 3; i++)
@@ -292,27 +285,18 @@ static void write_json(const struct options *o, const struct figures *f)
 int main(int argc, char **argv)
 {
 	static const struct option longs[] = {
-		{ "rounds", 1, NULL, 'r' }, { "seed", 1, NULL, 's' },
-		{ "commit", 1, NULL, 'c' }, { "out", 1, NULL, 'o' },
+		BENCH_OPTIONS,
 		{ NULL, 0, NULL, 0 },
 	};
 	static struct figures f;
-	struct options o = { 11, 1, "unknown", NULL };
+	struct bench_options o = { 11, 1, "unknown", NULL };
 	int opt;
 
 	while ((opt = getopt_long(argc, argv, "", longs, NULL)) != -1) {
-		if (opt == 'r')
-			o.rounds = (unsigned)strtoul(optarg, NULL, 10);
-		else if (opt == 's')
-			o.seed = (unsigned)strtoul(optarg, NULL, 10);
-		else if (opt == 'c')
-			o.commit = optarg;
-		else if (opt == 'o')
-			o.out = optarg;
-		else
+		if (!bench_option(&o, opt))
 			return 2;
 	}
-	if (o.rounds == 0 || o.rounds > MAX_ROUNDS)
+	if (!bench_rounds_valid(&o))
 		return 2;
 	srandom(o.seed);
 	rng = 0x9e3779b97f4a7c15u ^ o.seed;

@@ -13,7 +13,6 @@
  * messages (--busy): their difference is what messages cost.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <poll.h>
 #include <sched.h>
 #include <stdio.h>
@@ -496,10 +495,8 @@ static bool calls_of_messages(const char *self, long *calls)
 /* --- the table ------------------------------------------------------------ */
 
 struct options {
-	unsigned rounds;
+	struct bench_options every;
 	uint64_t messages;
-	unsigned seed;
-	const char *commit, *out;
 };
 
 struct row {
@@ -509,8 +506,8 @@ struct row {
 
 static void run_rounds(const struct options *o, struct row *rows)
 {
-	srandom(o->seed);
-	for (unsigned r = 0; r < o->rounds; r++) {
+	srandom(o->every.seed);
+	for (unsigned r = 0; r < o->every.rounds; r++) {
 		size_t order[NR_PEERS] = { 0 };
 
 		draw_order(order, NR_PEERS);
@@ -525,7 +522,7 @@ static void run_rounds(const struct options *o, struct row *rows)
 		}
 	}
 	for (size_t i = 0; i < NR_PEERS; i++)
-		rows[i].median = median(rows[i].ns, o->rounds);
+		rows[i].median = median(rows[i].ns, o->every.rounds);
 }
 
 static void print_table(const struct options *o, const struct row *rows,
@@ -533,13 +530,13 @@ static void print_table(const struct options *o, const struct row *rows,
 {
 	printf("bench-channel: commit %s, CPUs %d and %d, %zu-byte messages, "
 	       "median (least, most) of %u rounds\n",
-	       o->commit, cpus[0], cpus[1], MSG_BYTES, o->rounds);
+	       o->every.commit, cpus[0], cpus[1], MSG_BYTES, o->every.rounds);
 	printf("%-18s%12s%10s%10s%14s%10s%10s\n", "", "ns", "least", "most",
 	       "a second", "wake-ups", "ratio");
 	for (size_t i = 0; i < NR_PEERS; i++)
 		printf("%-18s%12.1f%10.1f%10.1f%14.0f%10llu%9.1fx\n",
 		       peers[i].name, rows[i].median, rows[i].ns[0],
-		       rows[i].ns[o->rounds - 1], 1e9 / rows[i].median,
+		       rows[i].ns[o->every.rounds - 1], 1e9 / rows[i].median,
 		       (unsigned long long)rows[i].nr_wakeups,
 		       rows[SEQ_PACKET].median / rows[i].median);
 	printf("ns a message (one way) or a round trip; ratio: of seqpacket's "
@@ -552,10 +549,10 @@ static void print_table(const struct options *o, const struct row *rows,
 		printf("strace: SKIP: not installed, or may not trace\n");
 }
 
-static void write_json(const struct options *o, const struct row *rows,
+static void write_json(const struct bench_options *o, const struct row *rows,
 		       bool traced, long calls)
 {
-	FILE *f = json_open(o->out, "channel", o->commit, o->seed, o->rounds);
+	FILE *f = json_open(o, "channel");
 
 	fprintf(f,
 		", \"message_bytes\": %zu, \"pinned\": [%d, %d],"
@@ -593,41 +590,34 @@ static void bench(const struct options *o, const char *self)
 		calls_of_messages(self, &calls); /* before this one is pinned */
 	run_rounds(o, rows);
 	print_table(o, rows, traced, calls);
-	if (o->out)
-		write_json(o, rows, traced, calls);
+	if (o->every.out)
+		write_json(&o->every, rows, traced, calls);
 }
 
 int main(int argc, char **argv)
 {
 	static const struct option longs[] = {
-		{ "rounds", 1, NULL, 'r' }, { "messages", 1, NULL, 'm' },
-		{ "seed", 1, NULL, 's' },   { "commit", 1, NULL, 'c' },
-		{ "out", 1, NULL, 'o' },    { "check", 1, NULL, 'k' },
-		{ "busy", 1, NULL, 'b' },   { NULL, 0, NULL, 0 },
+		BENCH_OPTIONS,
+		{ "messages", 1, NULL, 'm' },
+		{ "check", 1, NULL, 'k' },
+		{ "busy", 1, NULL, 'b' },
+		{ NULL, 0, NULL, 0 },
 	};
-	struct options o = { 31, 400000, 1, "unknown", NULL };
+	struct options o = { { 31, 1, "unknown", NULL }, 400000 };
 	int opt;
 
 	find_cpus();
 	while ((opt = getopt_long(argc, argv, "", longs, NULL)) != -1) {
-		if (opt == 'r')
-			o.rounds = (unsigned)strtoul(optarg, NULL, 10);
-		else if (opt == 'm')
+		if (opt == 'm')
 			o.messages = strtoull(optarg, NULL, 10);
-		else if (opt == 's')
-			o.seed = (unsigned)strtoul(optarg, NULL, 10);
-		else if (opt == 'c')
-			o.commit = optarg;
-		else if (opt == 'o')
-			o.out = optarg;
 		else if (opt == 'k' || opt == 'b')
 			return (opt == 'k' ? check
 					   : busy)(strtoull(optarg, NULL, 10)),
 			       0;
-		else
+		else if (!bench_option(&o.every, opt))
 			return 2;
 	}
-	if (o.rounds == 0 || o.rounds > MAX_ROUNDS || o.messages < 200)
+	if (!bench_rounds_valid(&o.every) || o.messages < 200)
 		return 2;
 	bench(&o, argv[0]);
 	return 0;

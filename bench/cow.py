@@ -22,7 +22,6 @@ kernel's read-ahead, and of guests of the monitor, for whom disco-agent reads
 the base into its cache.
 """
 import argparse
-import json
 import os
 import random
 import re
@@ -31,7 +30,7 @@ import subprocess
 import sys
 import tempfile
 
-from rounds import header
+from rounds import header, write_json
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -231,10 +230,7 @@ def main():
         forget(f"{d}/base")
         out = summarise(a, measure(a, d, step, start), step)
     print_table(out)
-    if a.out:
-        with open(a.out, "w", encoding="utf-8") as f:
-            json.dump(out, f, indent=1)
-            f.write("\n")
+    write_json(a.out, out)
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ import tempfile
 import time
 
 from rounds import (QEMU, Monitor, RoundFailed, arguments, header, load,
-                    repeated, write_json)
+                    print_heading, repeated, write_json)
 
 SCRIPT = """
 /usr/lib/disco/pmake | tail -1
@@ -366,9 +366,7 @@ def summarise(a, state, rows):
 
 
 def print_table(out):
-    print(f"bench-footprint: commit {out['commit']}, kernel {out['kernel']}, "
-          f"{out['cpus']} CPUs, lab {out['lab']}, median of {out['rounds']} "
-          f"rounds, {out['memory_mib']} MiB guests, pmake by {out['cc']}; MiB")
+    print_heading(out, f", pmake by {out['cc']}; MiB")
     print(f"{'guests':>6} {'mode':11}{'total':>8}{'memfd':>8}{'anon':>8}"
           f"{'tables':>8}{'files':>8}{'image':>8}{'to 1':>7}"
           f"{'of unshared':>13}")

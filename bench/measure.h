@@ -4,6 +4,8 @@
 #define BENCH_MEASURE_H
 
 #include <errno.h>
+#include <getopt.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,24 +57,64 @@ static inline void draw_order(size_t *order, size_t nr)
 	}
 }
 
-/* The members every result file begins with. */
-static inline FILE *json_open(const char *path, const char *bench,
-			      const char *commit, unsigned seed,
-			      unsigned rounds)
+/* What every benchmark that measures in rounds takes. */
+struct bench_options {
+	unsigned rounds, seed;
+	const char *commit, *out; /* out: NULL: no result file */
+};
+
+/*
+ * The same for getopt_long(), each by its first letter. clang-format takes
+ * several initializers in a macro for a block.
+ */
+/* clang-format off */
+#define BENCH_OPTIONS \
+	{ "rounds", 1, NULL, 'r' }, { "seed", 1, NULL, 's' }, \
+	{ "commit", 1, NULL, 'c' }, { "out", 1, NULL, 'o' }
+/* clang-format on */
+
+/* Takes @opt and optarg. Return: false: it is none of BENCH_OPTIONS. */
+static inline bool bench_option(struct bench_options *o, int opt)
 {
-	FILE *f = fopen(path, "w");
+	switch (opt) {
+	case 'r':
+		o->rounds = (unsigned)strtoul(optarg, NULL, 10);
+		return true;
+	case 's':
+		o->seed = (unsigned)strtoul(optarg, NULL, 10);
+		return true;
+	case 'c':
+		o->commit = optarg;
+		return true;
+	case 'o':
+		o->out = optarg;
+		return true;
+	default:
+		return false;
+	}
+}
+
+static inline bool bench_rounds_valid(const struct bench_options *o)
+{
+	return o->rounds > 0 && o->rounds <= MAX_ROUNDS;
+}
+
+/* The members that every result file begins with, of @bench, in @o->out. */
+static inline FILE *json_open(const struct bench_options *o, const char *bench)
+{
+	FILE *f = fopen(o->out, "w");
 	struct utsname u;
 
 	if (!f)
-		fail(path);
+		fail(o->out);
 	uname(&u);
 	fprintf(f,
 		"{\"bench\": \"%s\", \"version\": 1, \"commit\": \"%s\",\n"
 		" \"host\": \"%s\", \"kernel\": \"%s\", \"cpus\": %ld, "
 		"\"lab\": %s, \"seed\": %u,\n \"rounds\": %u",
-		bench, commit, u.nodename, u.release,
+		bench, o->commit, u.nodename, u.release,
 		sysconf(_SC_NPROCESSORS_ONLN),
-		getenv("DISCO_LAB") ? "true" : "false", seed, rounds);
+		getenv("DISCO_LAB") ? "true" : "false", o->seed, o->rounds);
 	return f;
 }
 

@@ -20,6 +20,8 @@ import sys
 import tempfile
 import time
 
+from rounds import write_json
+
 SCRIPT = """
 head -c {mib}M /dev/zero | tr '\\0' x >/dev/shm/a
 echo FILLED
@@ -80,6 +82,30 @@ def one_round(a, pid, old, new):
             "bare_ns_a_page": mean, "ratio": each / mean}
 
 
+def summarise(a, rounds):
+    med = {k: statistics.median(r[k] for r in rounds)
+           for k in ("move_ns_a_page", "pull_ns_a_page", "bare_ns_a_page",
+                     "ratio")}
+    med["pages"] = statistics.median(r["move"]["pages"] for r in rounds)
+    return {"bench": "move", "host": platform.node(),
+            "kernel": platform.release(), "commit": a.commit,
+            "stall_bound_ms": a.stall_ms, "median": med, "rounds": rounds}
+
+
+def print_table(out):
+    med = out["median"]
+    print(f"bench-move: {out['host']}, Linux {out['kernel']}, commit "
+          f"{out['commit']}, bound {out['stall_bound_ms']} ms, "
+          f"{len(out['rounds'])} moves")
+    print(f"{'':12}{'pages/s':>12}{'us a page':>12}")
+    for name, key in (("disco move", "move_ns_a_page"),
+                      ("its pulls", "pull_ns_a_page"),
+                      ("bare loop", "bare_ns_a_page")):
+        print(f"{name:12}{1e9 / med[key]:12.0f}{med[key] / 1000:12.2f}")
+    print(f"disco move / bare loop: {med['ratio']:.2f}x of "
+          f"{med['pages']:.0f} pages (target 1.25x)")
+
+
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("--disco", required=True)
@@ -104,25 +130,9 @@ def main():
             rounds.append(one_round(a, vm["pid"], i % a.nodes,
                                     (i + 1) % a.nodes))
         disco(a, "kill", "b")
-    rounds = rounds[a.nodes:]
-    med = {k: statistics.median(r[k] for r in rounds)
-           for k in ("move_ns_a_page", "pull_ns_a_page", "bare_ns_a_page",
-                     "ratio")}
-    med["pages"] = statistics.median(r["move"]["pages"] for r in rounds)
-    result = {"bench": "move", "host": platform.node(),
-              "kernel": platform.release(), "commit": a.commit,
-              "stall_bound_ms": a.stall_ms, "median": med, "rounds": rounds}
-    with open(a.out, "w", encoding="utf-8") as f:
-        json.dump(result, f, indent=1)
-    print(f"bench-move: {result['host']}, Linux {result['kernel']}, "
-          f"commit {a.commit}, bound {a.stall_ms} ms, {a.moves} moves")
-    print(f"{'':12}{'pages/s':>12}{'us a page':>12}")
-    for name, key in (("disco move", "move_ns_a_page"),
-                      ("its pulls", "pull_ns_a_page"),
-                      ("bare loop", "bare_ns_a_page")):
-        print(f"{name:12}{1e9 / med[key]:12.0f}{med[key] / 1000:12.2f}")
-    print(f"disco move / bare loop: {med['ratio']:.2f}x of "
-          f"{med['pages']:.0f} pages (target 1.25x)")
+    out = summarise(a, rounds[a.nodes:])
+    write_json(a.out, out)
+    print_table(out)
 
 
 if __name__ == "__main__":

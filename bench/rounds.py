@@ -6,7 +6,7 @@ lab's emulator crashes a guest, or the lab, once in a while, whoever runs the
 guests (lab/keeper.c). A round in which a guest died is repeated and counted;
 what is done is kept in --state, so that a run can go on in a new lab.
 
-header() is for benches of other things as well.
+header() and write_json() are for benches of other things as well.
 """
 import json
 import os
@@ -188,6 +188,17 @@ def arguments(p):
     p.add_argument("--commit", default="unknown")
     p.add_argument("--state", help="keep finished rounds here, and go on")
     p.add_argument("--out", help="write JSON here")
+
+
+def print_heading(out, more=""):
+    """The first line of a bench of whole guests."""
+    print(f"bench-{out['bench']}: commit {out['commit']}, kernel "
+          f"{out['kernel']}, {out['cpus']} CPUs, lab {out['lab']}, median of "
+          f"{out['rounds']} rounds, {out['memory_mib']} MiB guests{more}")
+
+
+def print_repeated(out):
+    print(f"repeated because a guest died: {len(out['repeated'])} rounds")
 
 
 def write_json(path, out):

@@ -23,7 +23,8 @@ import statistics
 import sys
 
 from rounds import (Monitor, arguments, header, load, one_round,
-                    qemu_commands, repeated, write_json)
+                    print_heading, print_repeated, qemu_commands, repeated,
+                    write_json)
 
 SCRIPT = """
 for i in $(seq {times}); do
@@ -162,9 +163,7 @@ def summarise(a, state, rows):
 
 
 def print_table(out):
-    print(f"bench-scale: commit {out['commit']}, kernel {out['kernel']}, "
-          f"{out['cpus']} CPUs, lab {out['lab']}, median of "
-          f"{out['rounds']} rounds, {out['memory_mib']} MiB guests")
+    print_heading(out)
     print(f"{'guests':>6} {'vmm':10}{'ms':>9}{'trees/min':>11}{'to q35':>8}"
           f"{'own CPU':>10}: control  agents  I/O threads")
     for r in out["rows"]:
@@ -175,7 +174,7 @@ def print_table(out):
         print(f"{r['guests']:>6} {r['vmm']:10}{r['ms']:>9.0f}"
               f"{r['trees_a_minute']:>11.1f}"
               f"{'-' if ratio is None else f'{ratio:.2f}':>8}{own}")
-    print(f"repeated because a guest died: {len(out['repeated'])} rounds")
+    print_repeated(out)
 
 
 def main():

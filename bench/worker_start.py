@@ -15,6 +15,8 @@ import subprocess
 import sys
 import tempfile
 
+from rounds import write_json
+
 
 def start_once(a, report):
     env = dict(os.environ, DISCO_KVM_ANY="1")
@@ -47,9 +49,7 @@ def main():
                    all_ms=[round(x, 2) for x in ms])
     else:
         out["skipped"] = "no usable /dev/kvm on this machine"
-    with open(a.out, "w", encoding="utf-8") as f:
-        json.dump(out, f, indent=1)
-        f.write("\n")
+    write_json(a.out, out)
 
 
 if __name__ == "__main__":
