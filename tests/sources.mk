@@ -100,7 +100,7 @@ do-check-tsan: tests
 LAB_TESTS := tests/lab/labs --timeout 2400
 LAB_RUNS = tests/lab/lab-run.sh "$(LAB_TESTS)"
 CLI_TESTS := tests/cli/refusals tests/cli/images tests/cli/monitor \
-	     tests/cli/topology
+	     tests/cli/topology tests/cli/bench-check
 export VARIANT
 check-unit: all tests tsan-tests $$(BENCH_BINS) $$(LAB_TEST_DEPS)
 	$(Q)tests/run --unit $(UNIT_RUNS) $(CLI_TESTS)

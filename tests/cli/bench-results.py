@@ -1,0 +1,95 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Results of the benches that need the lab or qemu-img, of made-up figures.
+
+	tests/cli/bench-results.py DIRECTORY
+
+Each is summarised by its bench, so that it has the shape of a measured one;
+all of them meet their targets. Writes DIRECTORY/NAME.json.
+"""
+import os
+import sys
+from types import SimpleNamespace
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../../bench"))
+
+# pylint: disable=wrong-import-position # from there
+import boot
+import cow
+import footprint
+import move
+import rounds
+import scale
+
+STATE = {"repeated": []}
+
+
+def arguments(**more):
+    return SimpleNamespace(commit="test", memory=256, rounds=2, **more)
+
+
+def boot_result():
+    a = arguments(guests=[1, 4, 8], native=None)
+    took = {"disco": 4000, "disco-thp": 3000, "qemu-q35": 5600,
+            "qemu-microvm": 7000}
+    rows = {(n, vmm): [(n * ms, 1.5), (n * ms + 1, 1.5)]
+            for n in a.guests for vmm, ms in took.items()}
+    out = boot.summarise(a, STATE, rows, (1.03, 46.0),
+                         {"qemu-q35": 600.0, "qemu-microvm": 575.0})
+    out["worker"]["on_the_machine_itself"] = {"cpu_ms_before_first_run": 1.64}
+    return out
+
+
+def move_result():
+    a = arguments(stall_ms=1000)
+    moved = {"pages": 80000, "longest_batch_ns": 371000000,
+             "ram_pages": 80000, "ram_pages_local": 80000,
+             "text_pages": 90, "text_pages_local": 90}
+    one = {"move": moved, "bare": [], "move_ns_a_page": 30400.0,
+           "pull_ns_a_page": 27000.0, "bare_ns_a_page": 25000.0,
+           "ratio": 1.22}
+    return move.summarise(a, [one, {**one, "move": dict(moved)}])
+
+
+def scale_result():
+    a = arguments(guests=[1, 8], times=40,
+                  vmms=["disco", "disco-thp", "qemu-q35"])
+    share = {"own_percent": 1.43, "control_percent": 0.5,
+             "agents_percent": 0.5, "io_percent": 0.43, "cpu_s": 100.0}
+    rows = {(n, vmm): [(n * ms, dict(share) if vmm != "qemu-q35" else None)]
+            for n in a.guests
+            for vmm, ms in (("disco", 950), ("disco-thp", 730),
+                            ("qemu-q35", 1000))}
+    return scale.summarise(a, STATE, rows)
+
+
+def cow_result():
+    a = arguments(seed=1, size=512, reads=1, writes=1, rows=cow.ROWS)
+    cow.run = lambda cmd: "qemu-img of no version\n"
+    times = {(title, name): [s, s + 0.01, s + 0.02]
+             for title, _, _ in cow.ROWS
+             for name, s in (("disco", 1), ("qemu-threads", 4),
+                             ("qemu-io_uring", 3.5))}
+    return cow.summarise(a, times, 4097)
+
+
+def footprint_result():
+    a = arguments(cc="tcc")
+    used = {"unshared": 810, "blk": 510, "pmem": 616, "blk-merge": 284,
+            "pmem-merge": 274, "qcow2": 1300, "qcow2-ksm": 1155}
+    rows = {(n, mode): [{"total": n * mib / 8, "image": 25.0}]
+            for n in (1, 8) for mode, mib in used.items()}
+    return footprint.summarise(a, STATE, rows)
+
+
+def main():
+    os.environ["DISCO_LAB"] = "1"
+    for make in (boot_result, move_result, scale_result, cow_result,
+                 footprint_result):
+        out = make()
+        rounds.write_json(f"{sys.argv[1]}/{out['bench']}.json", out)
+
+
+if __name__ == "__main__":
+    main()
