@@ -9,7 +9,7 @@ bench: $(BENCHES:%=bench-%)
 
 # bench-NAME installs what benches need, then makes do-bench-NAME, below, which
 # writes the result. CHECK=1: bench/check.py has the last line, and its exit
-# status counts.
+# status counts. (make -k bench CHECK=1 goes on after a bench that missed one.)
 bench_result = $(BENCH_OUT)/bench-$(1).json
 define bench_target
 .PHONY: bench-$(1) do-bench-$(1)

@@ -8,6 +8,9 @@ compares both, and bench/check.py compares a bench's result with them.
 A target's figures are read from the JSON that the bench writes (--out). Its
 functions raise Skipped when the bench says why there is no such figure, and
 KeyError, TypeError or NotMeasured when the figure is missing.
+
+A new bench has its name in BENCHES of bench/sources.mk, its targets here and in
+SPECIFICATION.md, and a result in tests/cli/bench-check.
 """
 from typing import Callable, NamedTuple
 
