@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * tests/fixtures/config: pass-NAME.json gives the VMs of pass-NAME.txt;
- * fail-NAME.json gives the status and the start of the message of
- * fail-NAME.txt. Runs from the top of the tree.
+ * tests/fixtures/config: pass/NAME.json gives the VMs of pass/NAME.txt;
+ * fail/TOPIC/NAME.json gives the status and the start of the message of the
+ * NAME.txt beside it. Runs from the top of the tree.
  */
 #include <errno.h>
 #include <glob.h>
@@ -144,20 +144,20 @@ static void for_each_fixture(const char *pattern, size_t at_least,
 static void good_files_pass(void **state)
 {
 	(void)state;
-	for_each_fixture(FIXTURES "pass-*.json", 4, check_pass);
+	for_each_fixture(FIXTURES "pass/*.json", 4, check_pass);
 }
 
 static void bad_files_say_where(void **state)
 {
 	(void)state;
-	for_each_fixture(FIXTURES "fail-*.json", 30, check_fail);
+	for_each_fixture(FIXTURES "fail/*/*.json", 30, check_fail);
 }
 
 /* Cut anywhere, a good file is refused (or is blank after the end). */
 static void every_cut_is_refused(void **state)
 {
 	size_t len;
-	char *json = slurp(FIXTURES "pass-full.json", &len);
+	char *json = slurp(FIXTURES "pass/full.json", &len);
 
 	(void)state;
 	while (json[len - 1] == '\n')

@@ -194,7 +194,7 @@ static void line_goes_over_the_file(void **state)
 	struct run_config cfg;
 
 	(void)state;
-	accept("--config " FIXTURES "pass-count.json --memory 128M -n 2 "
+	accept("--config " FIXTURES "pass/count.json --memory 128M -n 2 "
 	       "--disk path=x,ro --cpus 2",
 	       &cfg);
 	assert_int_equal(cfg.nr_vms, 2);
@@ -205,7 +205,7 @@ static void line_goes_over_the_file(void **state)
 	assert_int_equal(cfg.vms[0].nr_disks, 1);
 	assert_string_equal(cfg.vms[0].disks[0].path, "x");
 	run_config_destroy(&cfg);
-	accept("--config " FIXTURES "fail-no-kernel.json --kernel k", &cfg);
+	accept("--config " FIXTURES "fail/vm/no-kernel.json --kernel k", &cfg);
 	assert_string_equal(cfg.vms[0].name, "a");
 	run_config_destroy(&cfg);
 }
@@ -215,16 +215,16 @@ static void several_vms_take_no_vm_options(void **state)
 	struct run_config cfg;
 
 	(void)state;
-	accept("--summary --config " FIXTURES "pass-full.json --dry-run", &cfg);
+	accept("--summary --config " FIXTURES "pass/full.json --dry-run", &cfg);
 	assert_int_equal(cfg.nr_vms, 2);
 	assert_true(cfg.summary);
 	run_config_destroy(&cfg);
-	refuse("--config " FIXTURES "pass-full.json -n 2", ST_USAGE,
+	refuse("--config " FIXTURES "pass/full.json -n 2", ST_USAGE,
 	       "--count cannot be given here: " FIXTURES
-	       "pass-full.json describes 2 VMs; set it there");
-	refuse("--cpus 2 --config " FIXTURES "pass-full.json", ST_USAGE,
+	       "pass/full.json describes 2 VMs; set it there");
+	refuse("--cpus 2 --config " FIXTURES "pass/full.json", ST_USAGE,
 	       "--cpus cannot be given here: " FIXTURES
-	       "pass-full.json describes 2 VMs; set it there");
+	       "pass/full.json describes 2 VMs; set it there");
 }
 
 static void bad_options_are_one_line(void **state)
@@ -323,11 +323,11 @@ static void file_errors_keep_their_status(void **state)
 	(void)state;
 	refuse("--config /nonexistent", ST_CONFIG,
 	       "/nonexistent: No such file or directory");
-	refuse("--config " FIXTURES "fail-cpus-zero.json", ST_CONFIG,
+	refuse("--config " FIXTURES "fail/vm/cpus-zero.json", ST_CONFIG,
 	       FIXTURES
-	       "fail-cpus-zero.json: cpus: a VM has 1 to 64 CPUs, not 0");
-	refuse("--config " FIXTURES "fail-no-kernel.json", ST_CONFIG,
-	       FIXTURES "fail-no-kernel.json: kernel: missing");
+	       "fail/vm/cpus-zero.json: cpus: a VM has 1 to 64 CPUs, not 0");
+	refuse("--config " FIXTURES "fail/vm/no-kernel.json", ST_CONFIG,
+	       FIXTURES "fail/vm/no-kernel.json: kernel: missing");
 }
 
 static void help_stops_there(void **state)
