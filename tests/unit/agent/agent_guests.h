@@ -19,9 +19,8 @@
 #include "monitor/sandbox/sandbox.h"
 #include "tests/unit/cache/store_world.h"
 
-#define STORE	 77u
-#define BYTES	 (MIB(16) + 512)
-#define PATIENCE 10000000000ull
+#define STORE 77u
+#define BYTES (MIB(16) + 512)
 
 /* A worker's end of a link, and its lease map. */
 struct guest {
@@ -60,7 +59,7 @@ static void tell(const struct agent_request *r, const int *fds, unsigned nr)
 {
 	size_t len = offsetof(struct agent_request, ranges) +
 		     r->nr_ranges * sizeof(r->ranges[0]);
-	uint64_t end = clock_now_ns() + PATIENCE;
+	uint64_t end = wait_end_ns();
 	int err;
 
 	while ((err = fds_send(sock, r, len, fds, nr, MSG_DONTWAIT)) ==
@@ -84,7 +83,7 @@ static void expect(enum agent_answer_kind kind, uint64_t id, int err)
 {
 	struct agent_answer a;
 
-	assert_int_equal(listen_for(&a, 10000), 1);
+	assert_int_equal(listen_for(&a, (int)wait_limit_ms(HANG_MS)), 1);
 	assert_int_equal(a.kind, kind);
 	assert_int_equal(a.pages, id);
 	assert_int_equal(a.error, err);
@@ -133,11 +132,7 @@ static void tell_figures(void)
 
 static void wait_figure(_Atomic(uint64_t) *f, uint64_t value)
 {
-	uint64_t end = clock_now_ns() + PATIENCE;
-
-	while (atomic_load(f) != value && clock_now_ns() < end)
-		(void)usleep(100);
-	assert_int_equal(atomic_load(f), value);
+	WAIT_UNTIL(atomic_load(f) == value);
 }
 
 /* Still there: it does what it is told. */
@@ -162,15 +157,19 @@ static uint64_t agent_cpu_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-/* It sleeps, and does not go round and round. */
+/* It does next to nothing for 200 ms: it sleeps now. */
+static bool agent_sleeps(void)
+{
+	uint64_t before = agent_cpu_ns();
+
+	(void)usleep(200000);
+	return agent_cpu_ns() - before < 10000000;
+}
+
+/* It sleeps when its work is done, and does not go round and round. */
 static void agent_rests(void)
 {
-	uint64_t before;
-
-	(void)usleep(10000);
-	before = agent_cpu_ns();
-	(void)usleep(200000);
-	assert_true(agent_cpu_ns() - before < 10000000);
+	WAIT_UNTIL(agent_sleeps());
 }
 
 static int start(void **state)
@@ -303,13 +302,12 @@ static int ask(struct guest *g, uint32_t disk, uint64_t first, uint32_t nr,
 /* Wait for an answer, asleep. */
 static struct cache_answer hear_answer(struct guest *g)
 {
-	struct pollfd p = { .fd = g->wake_rx, .events = POLLIN };
 	struct cache_answer a = { 0 };
 	int err;
 
 	while ((err = chan_try_recv(&g->answers, &a)) == -EAGAIN) {
 		if (chan_sleep_begin(&g->answers) == 0) {
-			assert_int_equal(poll(&p, 1, 10000), 1);
+			assert_true(wait_readable(g->wake_rx));
 			chan_sleep_end(&g->answers);
 		}
 	}

@@ -151,7 +151,8 @@ static void untrusted_entries_miss(void **state)
 	cache_misses("directory", "cache", KEY);
 	assert_int_equal(rmdir(path), 0);
 	assert_int_equal(mkfifo(path, 0600), 0);
-	(void)alarm(10); /* opening it must not block */
+	(void)alarm((unsigned)wait_limit_ms(HANG_MS) /
+		    1000); /* opening it must not block */
 	cache_misses("pipe", "cache", KEY);
 	(void)alarm(0);
 	assert_int_equal(unlink(path), 0);

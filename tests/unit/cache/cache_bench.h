@@ -156,7 +156,7 @@ static inline void turn(struct bench *b)
 
 static inline void wait_done(struct bench *b, struct request *q)
 {
-	uint64_t end = clock_now_ns() + 5000000000u;
+	uint64_t end = wait_end_ns();
 
 	while (!q->done && clock_now_ns() < end)
 		turn(b);

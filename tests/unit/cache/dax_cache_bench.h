@@ -235,7 +235,7 @@ static inline int touch_end(struct toucher *t)
 /* The I/O thread does what it has to until the page is there. */
 static inline void touch_wait(struct toucher *t, struct bench *b)
 {
-	uint64_t end = clock_now_ns() + LONG_NS;
+	uint64_t end = wait_end_ns();
 
 	while (!atomic_load(&t->done)) {
 		bench_turn(b, 1);

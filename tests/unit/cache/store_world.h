@@ -189,11 +189,11 @@ static inline uint64_t world_check(const struct world *w)
 	return n;
 }
 
-/* pool_ready() until @h was called @calls times; 10 s at most. */
+/* pool_ready() until @h was called @calls times, if it does not hang. */
 static inline void world_wait(const struct world *w, const struct heard *h,
 			      unsigned calls)
 {
-	uint64_t end = clock_now_ns() + 10000000000ull;
+	uint64_t end = wait_end_ns();
 
 	while (h->calls < calls && clock_now_ns() < end) {
 		pool_ready(w->pool);

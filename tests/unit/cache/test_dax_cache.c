@@ -237,8 +237,7 @@ static void many_at_a_time(void **state)
 	(void)state;
 	for (unsigned i = 0; i < ARRAY_SIZE(t); i++)
 		touch_start(&t[i], b, i * 6, i % 3 == 0);
-	while (bench_pager_stats(b).faults < ARRAY_SIZE(t))
-		(void)poll(NULL, 0, 1);
+	WAIT_UNTIL(bench_pager_stats(b).faults == ARRAY_SIZE(t));
 	b->serves = true;
 	for (unsigned i = 0; i < ARRAY_SIZE(t); i++) {
 		uint64_t at = (uint64_t)i * 6 * PAGE_BYTES;
@@ -410,8 +409,7 @@ static void an_io_thread_in_a_hurry(void **state)
 	(void)state;
 	agent_fill(&b->near, 0, 10);
 	touch_start(&t[0], b, 5, false);
-	while (!bench_pager_stats(b).faults)
-		(void)poll(NULL, 0, 1);
+	WAIT_UNTIL(bench_pager_stats(b).faults);
 	pager_hurry(b->p, true);
 	pager_hurry(b->p, true);
 	assert_int_equal(touch_end(&t[0]), agent_byte(IN_FILE, 5 * PAGE_BYTES));
@@ -599,10 +597,7 @@ static void flush(struct bench *b, uint64_t page)
 	dax_set_log(b->dax, &l.log);
 	dax_flush(b->dax, &f.r);
 	while (f.err == 1) {
-		struct pollfd p = { .fd = dax_event_fd(b->dax),
-				    .events = POLLIN };
-
-		assert_int_equal(poll(&p, 1, 60000), 1);
+		assert_true(wait_readable(dax_event_fd(b->dax)));
 		dax_ready(b->dax);
 	}
 	assert_int_equal(f.err, 0);
@@ -697,7 +692,7 @@ static void and_ends_the_process_that_touches_it(void **state)
 	assert_true(pid >= 0);
 	if (pid == 0) {
 		(void)signal(SIGSEGV, SIG_DFL);
-		(void)alarm(60);
+		(void)alarm((unsigned)wait_limit_ms(HANG_MS) / 1000);
 		b = bench_shown();
 		if (ftruncate(b->base, 0) < 0)
 			_exit(1);

@@ -350,13 +350,13 @@ static void image_commands_wait_for_a_lock(void **state)
 
 	(void)state;
 	make_file(512);
-	pid = holder(300);
+	pid = holder(100);
 	assert_int_equal(open_as_image_command(&d, &waited_ns), 0);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
 	pid = holder(60000);
 	refused(path, true, EBUSY, "in use"); /* a guest does not wait */
 	assert_int_equal(open_as_image_command(&d, &waited_ns), -EBUSY);
-	assert_in_range(waited_ns, 2000000000, 10000000000);
+	assert_true(waited_ns >= 2000000000);
 	assert_int_equal(d.status, ST_DISK);
 	assert_non_null(strstr(d.text, "in use by another program or guest"));
 	(void)kill(pid, SIGKILL);

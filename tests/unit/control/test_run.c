@@ -109,7 +109,7 @@ static void finish(struct test_run *r)
 	size_t n, out = strlen(r->out_text), err = strlen(r->err_text);
 
 	while (p[0].fd >= 0 || p[1].fd >= 0) {
-		assert_true(poll(p, 2, 20000) > 0);
+		assert_true(poll(p, 2, (int)wait_limit_ms(HANG_MS)) > 0);
 		if (p[0].revents) {
 			n = take(r->out, r->out_text, out, sizeof(r->out_text));
 			p[0].fd = n ? r->out : -1;
@@ -248,9 +248,7 @@ static void await_echo(struct test_run *r)
 
 	assert_int_equal(write(r->in, "up\n", 3), 3);
 	while (!strstr(r->out_text, "up\n")) {
-		struct pollfd p = { .fd = r->out, .events = POLLIN };
-
-		assert_int_equal(poll(&p, 1, 10000), 1);
+		assert_true(wait_readable(r->out));
 		n += take(r->out, r->out_text, n, sizeof(r->out_text));
 	}
 }
@@ -276,16 +274,14 @@ static void signals_stop_the_guests(void **state)
 	stops_when_told(SIGHUP);
 }
 
-static void kill_when(const char *name, unsigned signals, uint64_t least_ms,
-		      uint64_t most_ms)
+/* How long it lives on, in milliseconds, after the first of @signals. */
+static uint64_t killed_after_ms(unsigned signals)
 {
-	struct test_run *r = make(name, "talk", NULL);
-	struct pollfd p;
+	struct test_run *r = make("deaf", "talk", NULL);
 	uint64_t begin, ms;
 
 	start(r);
-	p = (struct pollfd){ .fd = r->out, .events = POLLIN };
-	assert_int_equal(poll(&p, 1, 10000), 1); /* the talker's first line */
+	assert_true(wait_readable(r->out)); /* the talker's first line */
 	begin = clock_now_ns();
 	for (unsigned i = 0; i < signals; i++) {
 		assert_int_equal(kill(r->pid, SIGTERM), 0);
@@ -295,15 +291,25 @@ static void kill_when(const char *name, unsigned signals, uint64_t least_ms,
 	ms = (clock_now_ns() - begin) / 1000000;
 	assert_int_equal(r->status, ST_STOPPED);
 	has(r->err_text, "deaf: worker did not stop in time and was killed\n");
-	assert_in_range(ms, least_ms, most_ms);
 	free(r);
+	return ms;
 }
 
 static void deaf_workers_are_killed(void **state)
 {
+	uint64_t ms = UINT64_MAX;
+
 	(void)state;
-	kill_when("deaf", 1, 1900, 6000);
-	kill_when("deaf", 2, 50, 1800);
+	assert_true(killed_after_ms(1) >= 1900);
+	/*
+	 * The second signal cuts the wait short. On a busy machine all of it
+	 * may last as long as that wait, but not time and again.
+	 */
+	for (unsigned i = 0; i < 10 && ms > 1800; i++) {
+		ms = killed_after_ms(2);
+		assert_true(ms >= 50);
+	}
+	assert_true(ms <= 1800);
 }
 
 static void piped_input_reaches_the_guest(void **state)
@@ -359,12 +365,10 @@ static void a_reader_that_leaves_changes_nothing(void **state)
 static void a_reader_that_sleeps_does_not_keep_us(void **state)
 {
 	struct test_run *r = make("flood", NULL);
-	struct pollfd p;
 
 	(void)state;
 	start(r);
-	p = (struct pollfd){ .fd = r->out, .events = POLLIN };
-	assert_int_equal(poll(&p, 1, 10000), 1);
+	assert_true(wait_readable(r->out));
 	assert_int_equal(kill(r->pid, SIGTERM), 0);
 	assert_int_equal(waitpid(r->pid, &r->status, 0), r->pid);
 	assert_true(WIFEXITED(r->status));
@@ -373,6 +377,14 @@ static void a_reader_that_sleeps_does_not_keep_us(void **state)
 	(void)close(r->out);
 	(void)close(r->err);
 	free(r);
+}
+
+static int bytes_waiting(int fd)
+{
+	int n = 0;
+
+	assert_int_equal(ioctl(fd, FIONREAD, &n), 0);
+	return n;
 }
 
 static void a_slow_reader_loses_nothing(void **state)
@@ -384,7 +396,8 @@ static void a_slow_reader_loses_nothing(void **state)
 
 	(void)state;
 	start(r);
-	(void)poll(NULL, 0, 300); /* everything that can fill up is full */
+	/* Nobody has read: what can fill up is full, or soon is. */
+	WAIT_UNTIL(bytes_waiting(r->out) >= 1 << 15);
 	while ((n = read(r->out, buf, sizeof(buf))) > 0)
 		sum += (size_t)n;
 	finish(r);
@@ -422,9 +435,7 @@ static void await_text(int master, const char *what)
 	size_t n = 0;
 
 	while (!strstr(text, what)) {
-		struct pollfd p = { .fd = master, .events = POLLIN };
-
-		if (poll(&p, 1, 10000) != 1)
+		if (!wait_readable(master))
 			fail_msg("no '%s' in: %s", what, text);
 		n += take(master, text, n, sizeof(text));
 		text[n] = '\0';
@@ -441,9 +452,7 @@ static bool is_raw(int fd)
 
 static void await_cooked(int fd)
 {
-	for (unsigned i = 0; i < 100 && is_raw(fd); i++)
-		(void)poll(NULL, 0, 50);
-	assert_false(is_raw(fd));
+	WAIT_UNTIL(!is_raw(fd));
 }
 
 static void same_settings(int fd, const struct termios *before)
@@ -497,9 +506,7 @@ static void a_stopped_run_gives_the_terminal_back(void **state)
 	assert_int_equal(kill(pid, SIGCONT), 0);
 	assert_int_equal(write(master, "back\n", 5), 5);
 	await_text(master, "back");
-	for (unsigned i = 0; i < 100 && !is_raw(slave); i++)
-		(void)poll(NULL, 0, 50);
-	assert_true(is_raw(slave));
+	WAIT_UNTIL(is_raw(slave));
 	assert_int_equal(kill(pid, SIGTERM), 0);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_false(is_raw(slave));

@@ -73,10 +73,9 @@ static struct worker spawn(const char *name)
 
 static siginfo_t await_end(struct worker *w)
 {
-	struct pollfd p = { .fd = w->pidfd, .events = POLLIN };
 	siginfo_t info = { .si_code = 0 };
 
-	assert_int_equal(poll(&p, 1, 10000), 1);
+	assert_true(wait_readable(w->pidfd));
 	assert_int_equal(worker_reap(w, &info), 0);
 	assert_int_equal(worker_reap(w, &info), -ECHILD);
 	return info;
@@ -84,12 +83,11 @@ static siginfo_t await_end(struct worker *w)
 
 static struct worker_event next_event(const struct worker *w)
 {
-	struct pollfd p = { .fd = w->control, .events = POLLIN };
 	struct worker_event ev = { .kind = 0 };
 	uint8_t buf[sizeof(ev)];
 	ssize_t n;
 
-	assert_int_equal(poll(&p, 1, 10000), 1);
+	assert_true(wait_readable(w->control));
 	n = recv(w->control, buf, sizeof(buf), MSG_TRUNC);
 	assert_true(n > 0);
 	assert_int_equal(event_check(buf, (size_t)n, &ev), 0);

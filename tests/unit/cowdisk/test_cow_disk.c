@@ -95,7 +95,6 @@ static void done(struct disk_req *r, int err)
 static int run(struct bench *b, enum disk_op op, uint64_t at, void *buf,
 	       size_t bytes)
 {
-	struct pollfd p = { .fd = disk_event_fd(b->d), .events = POLLIN };
 	struct request q = { .r = { .op = op,
 				    .offset = at,
 				    .bytes = bytes,
@@ -110,7 +109,7 @@ static int run(struct bench *b, enum disk_op op, uint64_t at, void *buf,
 	if (err)
 		return err;
 	while (b->done == before) {
-		assert_int_equal(poll(&p, 1, 5000), 1);
+		assert_true(wait_readable(disk_event_fd(b->d)));
 		disk_complete(b->d);
 	}
 	assert_int_equal(b->done, before + 1);

@@ -224,7 +224,7 @@ static void what_devices_write_is_written_each_time(void **state)
 struct vcpu {
 	struct dax_bench *b;
 	atomic_bool stop;
-	uint64_t stores;
+	_Atomic(uint64_t) stores;
 };
 
 static void *run_vcpu(void *arg)
@@ -256,12 +256,14 @@ static void no_write_is_lost_in_a_race(void **state)
 #endif
 	assert_non_null(copy);
 	assert_int_equal(pthread_create(&t, NULL, run_vcpu, &c), 0);
-	for (; clock_now_ns() < end || flushes < 20; flushes++)
+	for (; clock_now_ns() < end || flushes < 20 ||
+	       atomic_load(&c.stores) <= 100;
+	     flushes++)
 		assert_int_equal(dax_flush_now(b), 0);
 	atomic_store(&c.stop, true);
 	(void)pthread_join(t, NULL);
 	assert_int_equal(dax_flush_now(b), 0);
-	assert_true(c.stores > 100);
+	assert_true(atomic_load(&c.stores) > 100);
 	memcpy(copy, dax_bench_at(b, 0), MIB(2));
 	dax_bench_reopen(b, 1000);
 	assert_memory_equal(copy, dax_bench_at(b, 0), MIB(2));

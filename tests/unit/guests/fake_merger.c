@@ -50,6 +50,8 @@ static void answer(void *arg, uint64_t pages, int err)
 					 .error = (uint64_t)-err };
 
 	(void)arg;
+	atomic_fetch_add(&machine.vm.figures->cache.words[FIGURES_HIT_BLOCKS],
+			 1);
 	if (send(WORKER_FD_CONTROL, &ev, sizeof(ev), 0) != sizeof(ev))
 		_exit(99);
 }

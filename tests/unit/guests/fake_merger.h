@@ -17,6 +17,9 @@
 #define MERGER_EQUAL 300u /* pages that all have in common */
 #define MERGER_OWN   100u /* and those after them, which differ */
 
+/* The figure of its cache that counts what it has answered to control. */
+#define MERGER_ANSWERS "hit_blocks"
+
 /* For fake_worker_other. */
 void fake_merger(const struct worker_spec *spec, struct figures *f);
 

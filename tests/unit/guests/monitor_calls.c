@@ -107,7 +107,6 @@ bool answers(void)
 
 void start_monitor(void)
 {
-	uint64_t end = clock_now_ns() + 20000000000ull;
 	int p[2];
 
 	assert_int_equal(pipe2(p, O_CLOEXEC), 0);
@@ -117,10 +116,7 @@ void start_monitor(void)
 		child(p[1]);
 	(void)close(p[1]);
 	log_fd = p[0];
-	while (!answers()) {
-		assert_true(clock_now_ns() < end);
-		(void)usleep(10000);
-	}
+	WAIT_UNTIL(answers());
 }
 
 void end_monitor(int sig)
@@ -161,10 +157,9 @@ static int remove_one(const char *path, const struct stat *st, int type,
 void said(const char *what)
 {
 	static char text[65536];
-	struct pollfd p = { .fd = log_fd, .events = POLLIN };
 	size_t n = 0;
 
-	while (n + 1 < sizeof(text) && poll(&p, 1, 2000) > 0) {
+	while (n + 1 < sizeof(text) && wait_readable(log_fd)) {
 		ssize_t got = read(log_fd, text + n, sizeof(text) - 1 - n);
 
 		if (got <= 0)
@@ -201,15 +196,27 @@ void refused(const char *method, const char *path, const char *body,
 	assert_int_equal(d.status, status);
 }
 
+void start_vm_with(const char *name, const char *kernel, const char *more, ...)
+{
+	char body[768], members[512];
+	va_list ap;
+	int n;
+
+	va_start(ap, more);
+	n = vsnprintf(members, sizeof(members), more, ap);
+	va_end(ap);
+	assert_in_range(n, 0, sizeof(members) - 1);
+	n = snprintf(body, sizeof(body),
+		     "{\"name\":\"%s\",\"kernel\":\"%s\","
+		     "\"memory\":\"16M\"%s}",
+		     name, kernel, members);
+	assert_in_range(n, 0, sizeof(body) - 1);
+	json_decref(call("POST", "/v1/vms", body));
+}
+
 void start_vm(const char *name)
 {
-	char body[256];
-
-	(void)snprintf(body, sizeof(body),
-		       "{\"name\":\"%s\",\"kernel\":\"/kernel\","
-		       "\"memory\":\"16M\"}",
-		       name);
-	json_decref(call("POST", "/v1/vms", body));
+	start_vm_with(name, "/kernel", "%s", "");
 }
 
 void vm_call(const char *name, const char *action)
@@ -237,7 +244,7 @@ static const char *state_of(const char *name, int *status)
 
 void expect(const char *name, const char *want, int status)
 {
-	uint64_t end = clock_now_ns() + 10000000000ull;
+	uint64_t end = wait_end_ns();
 	int is;
 
 	while (strcmp(state_of(name, &is), want) != 0) {
@@ -261,6 +268,48 @@ pid_t pid_of(const char *name)
 	json_decref(root);
 	assert_true(pid > 1);
 	return pid;
+}
+
+/* --- figures --- */
+
+static json_int_t figure_of(const json_t *o, const char *key)
+{
+	json_t *n = json_object_get(o, key);
+
+	if (!n)
+		n = json_object_get(json_object_get(o, "cache"), key);
+	return n ? json_integer_value(n) : -1;
+}
+
+json_int_t vm_figure(const char *name, const char *key)
+{
+	json_t *root = call("GET", "/v1/stats", NULL), *v;
+	json_int_t n = -1;
+	size_t i;
+
+	json_array_foreach(json_object_get(root, "vms"), i, v)
+	{
+		if (strcmp(json_string_value(json_object_get(v, "name")),
+			   name) == 0)
+			n = figure_of(v, key);
+	}
+	json_decref(root);
+	return n;
+}
+
+json_int_t agent_figure(int node, const char *key)
+{
+	json_t *root = call("GET", "/v1/stats", NULL), *v;
+	json_int_t n = -1;
+	size_t i;
+
+	json_array_foreach(json_object_get(root, "agents"), i, v)
+	{
+		if (json_integer_value(json_object_get(v, "node")) == node)
+			n = figure_of(v, key);
+	}
+	json_decref(root);
+	return n;
 }
 
 /* --- the description --- */

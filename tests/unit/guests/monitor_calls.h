@@ -42,16 +42,24 @@ void end_monitor(int sig);
 _Noreturn void child(int err); /* become one, with this standard error */
 
 bool answers(void);
-void said(const char *what); /* within 2 s; eats what was said before it */
+void said(const char *what); /* waits for it; eats what was said before it */
 
 json_t *call(const char *method, const char *path, const char *body);
 void refused(const char *method, const char *path, const char *body,
 	     enum exit_status status, const char *line);
 
 void start_vm(const char *name);
+/* @more: printf() of other members of its configuration, with a comma before */
+__attribute__((format(printf, 3, 4))) void
+start_vm_with(const char *name, const char *kernel, const char *more, ...);
 void vm_call(const char *name, const char *action);
 void expect(const char *name, const char *want, int status); /* soon */
 pid_t pid_of(const char *name);
+
+/* What the stats say of a VM, or of the agent of a node: of itself, or of its
+ * cache; -1: nothing. */
+json_int_t vm_figure(const char *name, const char *key);
+json_int_t agent_figure(int node, const char *key);
 
 /* docs/openapi.json, and does an answer have just what a schema has? */
 json_t *description(void);

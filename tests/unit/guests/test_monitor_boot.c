@@ -15,8 +15,6 @@
 #include "tests/unit/boot/temp_dir.h"
 #include "tests/unit/guests/monitor_calls.h"
 
-#define SETTLE_US 2300000 /* boot_key_make() trusts no younger file */
-
 /* In temp_dir, where we are. */
 static void write_name(const char *name, const char *text)
 {
@@ -30,13 +28,16 @@ static void write_name(const char *name, const char *text)
 /* @more: other members of the VM's configuration, with a comma before. */
 static void start(const char *vm, const char *kernel, const char *more)
 {
-	char body[256];
+	char path[64];
 
-	(void)snprintf(body, sizeof(body),
-		       "{\"name\":\"%s\",\"kernel\":\"%s/%s\","
-		       "\"memory\":\"16M\"%s}",
-		       vm, temp_dir, kernel, more);
-	json_decref(call("POST", "/v1/vms", body));
+	(void)snprintf(path, sizeof(path), "%s/%s", temp_dir, kernel);
+	start_vm_with(vm, path, "%s", more);
+}
+
+/* Until the file is old enough to have a key; those before it are, too. */
+static void settle(const char *name)
+{
+	WAIT_UNTIL(boot_key_make(name, NULL, false).known);
 }
 
 static ino_t image_of(const char *vm)
@@ -69,7 +70,7 @@ static void the_same_files_are_one_image(void **state)
 	write_name("k1", "kernel");
 	write_name("k2", "kernel");
 	write_name("i", "initrd");
-	(void)usleep(SETTLE_US);
+	settle("i");
 	start("obey.a", "k1", "");
 	start("obey.b", "k1", "");
 	assert_int_equal(image_of("obey.a"), image_of("obey.b"));
@@ -93,7 +94,7 @@ static void a_changed_file_is_another_image(void **state)
 {
 	(void)state;
 	write_name("k", "kernel");
-	(void)usleep(SETTLE_US);
+	settle("k");
 	start("obey.a", "k", "");
 	write_name("k", "KERNEL");
 	start("obey.b", "k", "");
@@ -101,7 +102,7 @@ static void a_changed_file_is_another_image(void **state)
 	/* It could have been changed again in the same tick. */
 	start("obey.c", "k", "");
 	assert_int_not_equal(image_of("obey.c"), image_of("obey.b"));
-	(void)usleep(SETTLE_US);
+	settle("k");
 	start("obey.d", "k", "");
 	start("obey.e", "k", "");
 	assert_int_equal(image_of("obey.e"), image_of("obey.d"));
@@ -130,7 +131,7 @@ static void images_end_with_their_guests(void **state)
 {
 	(void)state;
 	write_name("k", "kernel");
-	(void)usleep(SETTLE_US);
+	settle("k");
 	start("obey.a", "k", "");
 	start("obey.b", "k", "");
 	start("obey.c", "k", "");

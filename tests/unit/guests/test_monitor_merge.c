@@ -13,45 +13,26 @@
 #define EQUAL  MERGER_EQUAL
 #define KERNEL "/bin/sh" /* a file that nobody changes */
 
-/* @more: members, with a comma before. */
-static void start(const char *name, const char *more)
-{
-	char body[256];
-
-	(void)snprintf(body, sizeof(body),
-		       "{\"name\":\"%s\",\"kernel\":\"" KERNEL "\","
-		       "\"memory\":\"16M\"%s}",
-		       name, more);
-	json_decref(call("POST", "/v1/vms", body));
-}
-
 static void start_merger(const char *name)
 {
-	start(name, ",\"merge\":true");
+	start_vm_with(name, KERNEL, "%s", ",\"merge\":true");
 }
 
 static json_int_t merged(const char *vm)
 {
-	json_t *root = call("GET", "/v1/stats", NULL), *v;
-	json_int_t n = -1;
-	size_t i;
-
-	json_array_foreach(json_object_get(root, "vms"), i, v)
-	{
-		if (strcmp(json_string_value(json_object_get(v, "name")), vm))
-			continue;
-		n = json_integer_value(json_object_get(
-			json_object_get(v, "cache"), "merged_pages"));
-	}
-	json_decref(root);
-	return n;
+	return vm_figure(vm, "merged_pages");
 }
 
-/* Within 10 s, and no more than that. */
+/* Its sums are known, of two rounds: frames may be compared with its own. */
+static void is_summed(const char *vm)
+{
+	WAIT_UNTIL(vm_figure(vm, MERGER_ANSWERS) >= 3);
+}
+
+/* In the end, and no more than that. */
 static void shares(const char *vm, json_int_t pages)
 {
-	for (unsigned i = 0; i < 1000 && merged(vm) < pages; i++)
-		(void)usleep(10000);
+	WAIT_UNTIL(merged(vm) >= pages);
 	assert_int_equal(merged(vm), pages);
 }
 
@@ -87,8 +68,9 @@ static void only_of_those_who_ask_and_their_group(void **state)
 					     "merger.g", NULL };
 
 	(void)state;
-	start("merger.d", "");
-	start("merger.e", ",\"merge\":true,\"group\":\"other\"");
+	start_vm_with("merger.d", KERNEL, "%s", "");
+	start_vm_with("merger.e", KERNEL, ",\"merge\":true,\"group\":\"%s\"",
+		      "other");
 	start_merger("merger.f");
 	start_merger("merger.g");
 	shares("merger.f", EQUAL);
@@ -114,16 +96,11 @@ static void one_alone_shares_with_itself(void **state)
 static void what_is_equal_again_is_shared_again(void **state)
 {
 	static const char *const names[] = { "restless", "merger.k", NULL };
-	json_int_t n = 0;
 
 	(void)state;
 	start_merger("restless");
 	start_merger("merger.k");
-	for (unsigned i = 0; i < 1000 && n < 2 * EQUAL; i++) {
-		(void)usleep(10000);
-		n = merged("restless");
-	}
-	assert_true(n >= 2 * EQUAL);
+	WAIT_UNTIL(merged("restless") >= 2 * EQUAL);
 	assert_int_equal(merged("merger.k"), EQUAL);
 	end_all(names);
 }
@@ -136,7 +113,7 @@ static void who_lies_hurts_nobody(void **state)
 
 	(void)state;
 	start_merger("merger.h");
-	(void)usleep(500000);
+	is_summed("merger.h");
 	start_merger("cheat");
 	said("cheat: gave 300 pages");
 	start_merger("merger.l");
@@ -152,7 +129,7 @@ static void who_dies_while_it_gives_is_replaced(void **state)
 
 	(void)state;
 	start_merger("merger.i");
-	(void)usleep(500000);
+	is_summed("merger.i");
 	start_merger("dies");
 	expect("dies", "ended", ST_WORKER_FAIL);
 	start_merger("merger.j");

@@ -26,22 +26,6 @@ static void need_move_pages(void)
 		SKIP("no move_pages(2) here");
 }
 
-static json_int_t figure(const char *vm, const char *key)
-{
-	json_t *root = call("GET", "/v1/stats", NULL), *list, *v;
-	json_int_t n = -1;
-	size_t i;
-
-	list = json_object_get(root, "vms");
-	json_array_foreach(
-		list, i,
-		v) if (strcmp(json_string_value(json_object_get(v, "name")),
-			      vm) == 0)
-		n = json_integer_value(json_object_get(v, key));
-	json_decref(root);
-	return n;
-}
-
 /* Once parked for 5 ms, which is above 2^22 ns; some batches. */
 static void check_stalls(json_t *doc)
 {
@@ -96,9 +80,9 @@ static void a_move_pulls_all_pages(void **state)
 	assert_int_equal(json_integer_value(json_object_get(root, "parked_ns")),
 			 5000000);
 	json_decref(root);
-	assert_int_equal(figure("obey.m", "moves"), 1);
-	assert_true(figure("obey.m", "moved_pages") >= 100);
-	assert_true(figure("obey.m", "longest_stall_ns") >= 5000000);
+	assert_int_equal(vm_figure("obey.m", "moves"), 1);
+	assert_true(vm_figure("obey.m", "moved_pages") >= 100);
+	assert_true(vm_figure("obey.m", "longest_stall_ns") >= 5000000);
 	check_stalls(doc);
 	json_decref(doc);
 	vm_call("obey.m", "kill");
@@ -224,20 +208,13 @@ static int tear_down_two_nodes(void **state)
 
 static void start_on_node_0(const char *name, const char *node)
 {
-	char body[256];
-
-	(void)snprintf(body, sizeof(body),
-		       "{\"name\":\"%s\",\"kernel\":\"/kernel\","
-		       "\"memory\":\"16M\"%s}",
-		       name, node);
-	json_decref(call("POST", "/v1/vms", body));
-	assert_int_equal(figure(name, "node"), 0);
+	start_vm_with(name, "/kernel", "%s", node);
+	assert_int_equal(vm_figure(name, "node"), 0);
 }
 
 /* Those that were put there stay; then one that was not is to move. */
 static void who_may_be_moved_is(void **state)
 {
-	uint64_t end;
 	json_int_t to;
 
 	(void)state;
@@ -248,21 +225,15 @@ static void who_may_be_moved_is(void **state)
 	start_on_node_0("busy.1", ",\"node\":0");
 	start_on_node_0("busy.2", ",\"node\":0");
 	to = balance_figure("checks") + 8;
-	end = clock_now_ns() + 20000000000ull;
-	while (balance_figure("checks") < to && clock_now_ns() < end)
-		(void)usleep(20000);
-	assert_true(balance_figure("checks") >= to);
+	WAIT_UNTIL(balance_figure("checks") >= to);
 	assert_int_equal(balance_figure("moves_failed"), 0);
 	assert_int_equal(balance_figure("moves"), 0);
 	start_on_node_0("busy.3", "");
-	while (balance_figure("moves") + balance_figure("moves_failed") == 0) {
-		assert_true(clock_now_ns() < end);
-		(void)usleep(20000);
-	}
+	WAIT_UNTIL(balance_figure("moves") + balance_figure("moves_failed"));
 	/* Where there is no node 1 the agent finds out. */
 	if (balance_figure("moves_failed")) {
 		said("busy.3: its memory was not pulled: No such device");
-		assert_int_equal(figure("busy.3", "node"), 0);
+		assert_int_equal(vm_figure("busy.3", "node"), 0);
 	}
 	expect("busy.3", "running", 0);
 	for (unsigned i = 1; i <= 3; i++) {
@@ -275,29 +246,12 @@ static void who_may_be_moved_is(void **state)
 
 /* --- agents --- */
 
-/* What the stats say of the agent of node 0. */
-static json_int_t agent_figure(const char *key)
-{
-	json_t *root = call("GET", "/v1/stats", NULL), *agent;
-	json_int_t n;
-
-	agent = json_array_get(json_object_get(root, "agents"), 0);
-	assert_int_equal(json_integer_value(json_object_get(agent, "node")), 0);
-	n = json_integer_value(json_object_get(agent, key));
-	json_decref(root);
-	return n;
-}
-
-/* The pid of one that is not @old, within 5 s. */
+/* The pid of one that is not @old. */
 static pid_t next_agent(pid_t old)
 {
-	uint64_t end = clock_now_ns() + 5000000000ull;
 	pid_t pid;
 
-	while ((pid = (pid_t)agent_figure("pid")) == old || pid == 0) {
-		assert_true(clock_now_ns() < end);
-		(void)usleep(5000);
-	}
+	WAIT_UNTIL((pid = (pid_t)agent_figure(0, "pid")) != old && pid > 0);
 	return pid;
 }
 
@@ -313,8 +267,8 @@ static void agents_are_there_from_the_start(void **state)
 		    json_array_get(json_object_get(root, "agents"), 0));
 	json_decref(root);
 	json_decref(doc);
-	assert_true(agent_figure("pid") > 1);
-	assert_int_equal(agent_figure("starts"), 1);
+	assert_true(agent_figure(0, "pid") > 1);
+	assert_int_equal(agent_figure(0, "starts"), 1);
 	assert_int_equal(http_call("GET", "/metrics", NULL, &text, &d), 0);
 	assert_non_null(strstr(text, "disco_agent_starts_total{node=\"0\"} "
 				     "1\n"));
@@ -323,7 +277,7 @@ static void agents_are_there_from_the_start(void **state)
 
 static void their_text_is_local(void **state)
 {
-	uint64_t end = clock_now_ns() + 5000000000ull;
+	uint64_t end = wait_end_ns();
 	json_int_t pages = 0, local = 0;
 
 	(void)state;
@@ -353,7 +307,7 @@ static void who_died_is_started_again(void **state)
 	said("the agent of node 0 died (signal 9); the next one starts in "
 	     "0.1 s");
 	pid = next_agent(pid);
-	assert_int_equal(agent_figure("starts"), 2);
+	assert_int_equal(agent_figure(0, "starts"), 2);
 	/* Soon again: later. */
 	begun = clock_now_ns();
 	assert_int_equal(kill(pid, SIGKILL), 0);
@@ -363,7 +317,7 @@ static void who_died_is_started_again(void **state)
 	assert_int_equal(kill(pid, SIGKILL), 0);
 	said("the next one starts in 0.4 s");
 	(void)next_agent(pid);
-	assert_int_equal(agent_figure("starts"), 4);
+	assert_int_equal(agent_figure(0, "starts"), 4);
 	assert_true(answers());
 }
 

@@ -94,94 +94,48 @@ static void need_cpus(void)
 
 static void start_reader(const char *name, int node)
 {
-	char body[512];
-
-	(void)snprintf(body, sizeof(body),
-		       "{\"name\":\"%s\",\"kernel\":\"/kernel\","
-		       "\"memory\":\"16M\",\"node\":%d,"
-		       "\"disks\":[{\"path\":\"%s\",\"ro\":true}]}",
-		       name, node, image);
-	json_decref(call("POST", "/v1/vms", body));
+	start_vm_with(name, "/kernel",
+		      ",\"node\":%d,"
+		      "\"disks\":[{\"path\":\"%s\",\"ro\":true}]",
+		      node, image);
 }
 
-/* @what: of the agent of a node; in its cache, or of itself. -1: not known. */
-static json_int_t agent(int node, const char *what)
-{
-	json_t *root = call("GET", "/v1/stats", NULL), *v, *o, *found = NULL;
-	json_int_t n = -1;
-	size_t i;
-
-	json_array_foreach(json_object_get(root, "agents"), i, v)
-	{
-		if (json_integer_value(json_object_get(v, "node")) != node)
-			continue;
-		o = json_object_get(v, "cache");
-		found = json_object_get(v, what);
-		if (!found && json_is_object(o))
-			found = json_object_get(o, what);
-	}
-	if (found)
-		n = json_integer_value(found);
-	json_decref(root);
-	return n;
-}
-
-static json_int_t vm(const char *name, const char *what)
-{
-	json_t *root = call("GET", "/v1/stats", NULL), *v;
-	json_int_t n = -1;
-	size_t i;
-
-	json_array_foreach(json_object_get(root, "vms"), i, v)
-	{
-		if (strcmp(json_string_value(json_object_get(v, "name")),
-			   name) == 0)
-			n = json_integer_value(json_object_get(
-				json_object_get(v, "cache"), what));
-	}
-	json_decref(root);
-	return n;
-}
-
-/* Within 20 s. */
+/* In the end. */
 static void reaches(int node, const char *what, json_int_t least)
 {
-	for (unsigned i = 0; i < 2000; i++) {
-		if (agent(node, what) >= least)
+	uint64_t end = wait_end_ns();
+
+	while (clock_now_ns() < end) {
+		if (agent_figure(node, what) >= least)
 			return;
 		(void)usleep(10000);
 	}
 	fail_msg("node %d: %s is %lld, not %lld", node, what,
-		 (long long)agent(node, what), (long long)least);
+		 (long long)agent_figure(node, what), (long long)least);
 }
 
 static void reads_on(const char *name)
 {
-	json_int_t hits = vm(name, "hit_blocks");
+	json_int_t hits = vm_figure(name, "hit_blocks");
 
-	for (unsigned i = 0; vm(name, "hit_blocks") < hits + 1000; i++) {
-		assert_true(i < 2000);
-		(void)usleep(10000);
-	}
+	WAIT_UNTIL(vm_figure(name, "hit_blocks") >= hits + 1000);
 }
 
 /* So much more, by the agent that runs. */
 static void copies_on(int node)
 {
 	reaches(node, "replicated_blocks",
-		max_u64(0, (uint64_t)agent(node, "replicated_blocks")) + 300);
+		max_u64(0, (uint64_t)agent_figure(node, "replicated_blocks")) +
+			300);
 }
 
 static void kill_agent(int node)
 {
-	json_int_t starts = agent(node, "starts");
+	json_int_t starts = agent_figure(node, "starts");
 
-	assert_true(agent(node, "pid") > 1);
-	(void)kill((pid_t)agent(node, "pid"), SIGKILL);
-	for (unsigned i = 0; agent(node, "starts") == starts; i++) {
-		assert_true(i < 2000);
-		(void)usleep(10000);
-	}
+	assert_true(agent_figure(node, "pid") > 1);
+	(void)kill((pid_t)agent_figure(node, "pid"), SIGKILL);
+	WAIT_UNTIL(agent_figure(node, "starts") != starts);
 	reaches(node, "links", 1);
 }
 
@@ -194,27 +148,27 @@ static void hot_blocks_are_copied(void **state)
 	need_cpus();
 	start_reader("reader.a", 0);
 	reaches(0, "present_blocks", IMAGE_BLOCKS);
-	assert_int_equal(agent(0, "read_bytes"), IMAGE_BYTES);
+	assert_int_equal(agent_figure(0, "read_bytes"), IMAGE_BYTES);
 	start_reader("reader.b", 1);
 	reaches(1, "replicated_blocks", IMAGE_BLOCKS);
-	assert_int_equal(agent(1, "replica_blocks"), IMAGE_BLOCKS);
-	assert_int_equal(agent(1, "present_blocks"), IMAGE_BLOCKS);
-	assert_int_equal(agent(1, "read_bytes"), 0);
-	assert_int_equal(agent(0, "read_bytes"), IMAGE_BYTES);
-	assert_int_equal(agent(0, "replicated_blocks"), 0);
+	assert_int_equal(agent_figure(1, "replica_blocks"), IMAGE_BLOCKS);
+	assert_int_equal(agent_figure(1, "present_blocks"), IMAGE_BLOCKS);
+	assert_int_equal(agent_figure(1, "read_bytes"), 0);
+	assert_int_equal(agent_figure(0, "read_bytes"), IMAGE_BYTES);
+	assert_int_equal(agent_figure(0, "replicated_blocks"), 0);
 	/* From then on it uses those. */
 	reads_on("reader.b");
-	remote = vm("reader.b", "remote_blocks");
+	remote = vm_figure("reader.b", "remote_blocks");
 	assert_true(remote >= (json_int_t)(2 * IMAGE_BLOCKS));
 	reads_on("reader.b");
-	assert_int_equal(vm("reader.b", "remote_blocks"), remote);
+	assert_int_equal(vm_figure("reader.b", "remote_blocks"), remote);
 	/* They outlive what they are of, and the agent that made them. */
 	vm_call("reader.a", "kill");
 	reads_on("reader.b");
 	kill_agent(1);
 	reads_on("reader.b");
-	assert_int_equal(agent(1, "present_blocks"), IMAGE_BLOCKS);
-	assert_int_equal(agent(1, "read_bytes"), 0);
+	assert_int_equal(agent_figure(1, "present_blocks"), IMAGE_BLOCKS);
+	assert_int_equal(agent_figure(1, "read_bytes"), 0);
 	expect("reader.b", "running", 0);
 	vm_call("reader.b", "kill");
 }
@@ -237,7 +191,9 @@ static void agents_die(void **state)
 	reaches(1, "replicated_blocks", 100);
 	reads_on("reader.c");
 	reads_on("reader.d");
-	assert_int_equal(agent(0, "read_bytes") + agent(1, "read_bytes"), 0);
+	assert_int_equal(agent_figure(0, "read_bytes") +
+				 agent_figure(1, "read_bytes"),
+			 0);
 	expect("reader.c", "running", 0);
 	expect("reader.d", "running", 0);
 	vm_call("reader.c", "kill");
@@ -267,13 +223,11 @@ static void stores_come_and_go(void **state)
 	expect("reader.f", "running", 0);
 	vm_call("reader.e", "kill");
 	vm_call("reader.f", "kill");
-	for (unsigned i = 0;
-	     agent(0, "present_blocks") + agent(1, "present_blocks"); i++) {
-		assert_true(i < 500);
-		(void)usleep(10000);
-	}
-	assert_int_equal(agent(0, "replica_blocks"), 0);
-	assert_int_equal(agent(1, "replica_blocks"), 0);
+	WAIT_UNTIL(agent_figure(0, "present_blocks") +
+			   agent_figure(1, "present_blocks") ==
+		   0);
+	assert_int_equal(agent_figure(0, "replica_blocks"), 0);
+	assert_int_equal(agent_figure(1, "replica_blocks"), 0);
 }
 
 /* All the time, while they copy from each other, and die. */

@@ -3,22 +3,15 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
-#include <setjmp.h>
 #include <sched.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include "numa/channel.h"
 #include "numa/region.h"
+#include "tests/unit/support.h"
 
 #define NR_SLOTS 8u
 
@@ -394,10 +387,8 @@ static void hostile_consumer_cannot_stop_a_wakeup(void **state)
 
 static void wait_for(struct chan_rx *rx)
 {
-	struct pollfd pfd = { .fd = rx->wake_fd, .events = POLLIN };
-
 	if (chan_sleep_begin(rx) == 0) {
-		if (poll(&pfd, 1, 20000) != 1)
+		if (!wait_readable(rx->wake_fd))
 			abort(); /* a wake-up was lost */
 		chan_sleep_end(rx);
 	}

@@ -2,7 +2,7 @@
 /*
  * The bench of the virtqueue negative table: a small virtio device on a fake
  * host, a driver for it, and the two endings a bad chain may have. Each case
- * has NEGATIVE_MS milliseconds of processor time.
+ * has NEGATIVE_MS milliseconds of processor time, see wait_limit_ms().
  *
  * The device has two queues. It takes every chain and hands it back at once,
  * or keeps it as a backend would (@keep).

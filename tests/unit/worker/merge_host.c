@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "tests/unit/worker/merge_host.h"
 
-#include <poll.h>
 #include <sys/epoll.h>
+
+#include "tests/unit/support.h"
 
 bool merge_disks_rest = true, merge_parked;
 unsigned merge_parks;
@@ -41,8 +42,6 @@ bool machine_disks_rest(const struct machine *m)
 
 void merge_step(struct merge *g)
 {
-	struct pollfd p = { .fd = g->timer.fd, .events = POLLIN };
-
-	if (g->job && poll(&p, 1, 2000) == 1)
+	if (g->job && wait_readable(g->timer.fd))
 		g->timer.ready(&g->timer, EPOLLIN);
 }

@@ -42,9 +42,7 @@ static void check(bool ok, int code)
 
 static void turn(void)
 {
-	struct pollfd p = { .fd = cache_event_fd(w.c), .events = POLLIN };
-
-	check(poll(&p, 1, 5000) == 1, 20);
+	check(wait_readable(cache_event_fd(w.c)), 20);
 	cache_ready(w.c);
 	w.io->ops->complete(w.io);
 }

@@ -130,7 +130,7 @@ static void a_region_works_in_the_filters(void **state)
 	if (pid == 0) {
 		struct bench *b = prepare();
 
-		(void)alarm(60);
+		(void)alarm((unsigned)wait_limit_ms(HANG_MS) / 1000);
 		check(sandbox_drop() == 0 && sandbox_enter(SANDBOX_IO) == 0, 9);
 		work(b);
 	}
