@@ -54,7 +54,7 @@ int sandbox_enter(enum sandbox_class class)
 #ifdef DISCO_SANITIZED
 	/* A sanitizer's runtime makes system calls of its own. */
 	(void)class;
-	(void)install;
+	(void)sandbox_install;
 	return 0;
 #else
 	if (class == SANDBOX_VCPU)

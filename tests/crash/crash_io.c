@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define must(x) ((x) ? (void)0 : abort())
+#include "tests/must.h"
 
 struct crash_write {
 	uint64_t offset, bytes;

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define must(x) ((x) ? (void)0 : abort())
+#include "tests/must.h"
 
 #define BLOCK_SECTORS (COW_BLOCK_BYTES / CRASH_SECTOR)
 #define PAGE_SECTORS  ((uint64_t)COW_PAGE_BLOCKS * BLOCK_SECTORS)

@@ -7,7 +7,10 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
+
+#define FUZZ_FILE_MAX 16384u
 
 struct bytes {
 	const uint8_t *p;
@@ -37,6 +40,27 @@ static inline size_t take_into(struct bytes *b, void *dst, size_t max)
 	b->p += n;
 	b->n -= n;
 	return n;
+}
+
+/*
+ * A file that @make makes of the input (at most FUZZ_FILE_MAX bytes), checked
+ * in a buffer that ends where it ends: reading past it is seen.
+ */
+static inline int fuzz_file(const uint8_t *data, size_t size,
+			    size_t (*make)(struct bytes *b, uint8_t *file),
+			    void (*check)(const uint8_t *file, size_t bytes))
+{
+	static uint8_t file[FUZZ_FILE_MAX];
+	struct bytes b = { data, size };
+	size_t bytes = make(&b, file);
+	uint8_t *exact = malloc(bytes + 1);
+
+	if (!exact)
+		abort();
+	memcpy(exact + 1, file, bytes);
+	check(exact + 1, bytes);
+	free(exact);
+	return 0;
 }
 
 #endif

@@ -9,13 +9,11 @@
 
 #include "monitor/boot/bzimage.h"
 #include "tests/fuzz/bytes.h"
+#include "tests/must.h"
 #include "tests/unit/boot/images.h"
 
-#define FILE_MAX      16384u
 #define PAYLOAD_BYTES 64u
 #define GOOD_BYTES    BZ_AT(PAYLOAD_BYTES)
-
-#define must(x) ((x) ? (void)0 : abort())
 
 static size_t make_file(struct bytes *b, uint8_t *file)
 {
@@ -23,7 +21,7 @@ static size_t make_file(struct bytes *b, uint8_t *file)
 	size_t bytes = GOOD_BYTES;
 
 	if (take(b, 1) % 2 == 0)
-		return take_into(b, file, FILE_MAX);
+		return take_into(b, file, FUZZ_FILE_MAX);
 	bz_build(file, payload, sizeof(payload));
 	while (b->n) {
 		size_t at = take(b, 2), width = take(b, 1) % 8 + 1;
@@ -79,14 +77,5 @@ static void check(const uint8_t *file, size_t bytes)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static uint8_t file[FILE_MAX];
-	struct bytes b = { data, size };
-	size_t bytes = make_file(&b, file);
-	uint8_t *exact = malloc(bytes + 1);
-
-	must(exact);
-	memcpy(exact + 1, file, bytes);
-	check(exact + 1, bytes);
-	free(exact);
-	return 0;
+	return fuzz_file(data, size, make_file, check);
 }

@@ -10,10 +10,9 @@
 
 #include "monitor/control/config/config_json.h"
 #include "tests/fuzz/bytes.h"
+#include "tests/must.h"
 
 #define TEXT_MAX 65536u
-
-#define must(x) ((x) ? (void)0 : abort())
 
 static const char *const words[] = {
 	"{", "}", "[", "]", ",", ":", "\"vms\":[", "\"kernel\":\"k\"",

@@ -11,10 +11,9 @@
 
 #include "cowdisk/disk/cow.h"
 #include "tests/fuzz/bytes.h"
+#include "tests/must.h"
 
 #define HEAD_MAX 16384u
-
-#define must(x) ((x) ? (void)0 : abort())
 
 /* The file: its first bytes, zeroes behind them; writes are dropped. */
 struct fake {

@@ -16,12 +16,11 @@
 #include "monitor/control/disks/cow_files.h"
 #include "monitor/control/disks/image.h"
 #include "tests/fuzz/bytes.h"
+#include "tests/must.h"
 
 #define BASE_BYTES (KIB(64) + 512)
 #define WORDS_MAX  7
 #define COMMANDS   4
-
-#define must(x) ((x) ? (void)0 : abort())
 
 static struct cow_base base_now;
 static uint8_t base_bytes[2][BASE_BYTES];

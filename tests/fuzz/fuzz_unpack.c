@@ -14,12 +14,11 @@
 
 #include "monitor/boot/unpack.h"
 #include "tests/fuzz/bytes.h"
+#include "tests/must.h"
 
 #define FILE_MAX    16384u
 #define PLAIN_BYTES 3000u
 #define NR_CODECS   5u
-
-#define must(x) ((x) ? (void)0 : abort())
 
 struct packed {
 	uint8_t at[FILE_MAX];

@@ -11,11 +11,10 @@
 
 #include "monitor/dev/virtio/virtqueue.h"
 #include "tests/fuzz/bytes.h"
+#include "tests/must.h"
 
 #define RAM_BYTES 0x20000u
 #define MAX_POPS  2000u
-
-#define must(x) ((x) ? (void)0 : abort())
 
 static struct ram_view ram;
 static struct vq q;

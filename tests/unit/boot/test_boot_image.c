@@ -4,7 +4,6 @@
  * about files that are none. Everything is in a directory of its own
  * under /tmp, which is the working directory: paths are short names.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -556,18 +555,6 @@ static void bad_initrd(void **state)
 
 /* --- cache -----------------------------------------------------------------
  */
-
-static unsigned count_files(const char *cache)
-{
-	DIR *d = opendir(cache);
-	unsigned nr = 0;
-
-	assert_non_null(d);
-	for (const struct dirent *e = readdir(d); e; e = readdir(d))
-		nr += e->d_name[0] != '.';
-	assert_int_equal(closedir(d), 0);
-	return nr;
-}
 
 static uint64_t key_of(const char *path)
 {

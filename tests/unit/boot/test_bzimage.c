@@ -6,8 +6,7 @@
 #include <stdlib.h>
 
 #include "monitor/boot/bzimage.h"
-#include "tests/unit/boot/images.h"
-#include "tests/unit/support.h"
+#include "tests/unit/boot/wrong_images.h"
 
 #define PAYLOAD_BYTES 0x100u
 #define FILE_BYTES    BZ_AT(PAYLOAD_BYTES)
@@ -20,15 +19,6 @@ static const char too_short[] = "it is shorter than it says";
 static const char payload_out[] = "its payload lies outside it";
 static const char bad_address[] = "its load address is impossible";
 
-/* A field of the good file, what is put there and what has to be said. */
-struct wrong {
-	const char *name;
-	size_t at, width;
-	uint64_t value;
-	int err;
-	const char *why;
-};
-
 static void build(uint8_t *file)
 {
 	uint8_t payload[PAYLOAD_BYTES];
@@ -37,55 +27,14 @@ static void build(uint8_t *file)
 	bz_build(file, payload, sizeof(payload));
 }
 
-/* In a buffer of exactly that size: reading past it is seen. */
-static int parse(const uint8_t *file, size_t bytes, struct bzimage *out,
+static int parse(const uint8_t *file, size_t bytes, void *result,
 		 const char **why)
 {
-	uint8_t *exact = malloc(bytes ? bytes : 1);
-	int err;
-
-	assert_non_null(exact);
-	memcpy(exact, file, bytes);
-	*why = "";
-	err = bzimage_parse(bytes ? exact : exact + 1, bytes, out, why);
-	free(exact);
-	return err;
+	return bzimage_parse(file, bytes, result, why);
 }
 
-static void refused(const char *name, const uint8_t *file, size_t bytes,
-		    int err, const char *why)
-{
-	struct bzimage b, before;
-	const char *said;
-	int got;
-
-	memset(&b, 0xa5, sizeof(b));
-	before = b;
-	got = parse(file, bytes, &b, &said);
-	if (got != err || strcmp(said, why) != 0)
-		fail_msg("%s: got %d '%s', want %d '%s'", name, got, said, err,
-			 why);
-	assert_memory_equal(&b, &before, sizeof(b));
-}
-
-static void accepted(const uint8_t *file, size_t bytes, struct bzimage *b)
-{
-	const char *why;
-
-	if (parse(file, bytes, b, &why))
-		fail_msg("refused: %s", why);
-}
-
-static void check_all(const struct wrong *w, size_t nr)
-{
-	uint8_t file[FILE_BYTES];
-
-	for (size_t i = 0; i < nr; i++) {
-		build(file);
-		put(file, w[i].at, w[i].value, w[i].width);
-		refused(w[i].name, file, sizeof(file), w[i].err, w[i].why);
-	}
-}
+const struct image_format image_format = { FILE_BYTES, build,
+					   sizeof(struct bzimage), parse };
 
 static void good(void **state)
 {

@@ -6,67 +6,16 @@
 #include <stdlib.h>
 
 #include "monitor/boot/elf_image.h"
-#include "tests/unit/boot/images.h"
-#include "tests/unit/support.h"
+#include "tests/unit/boot/wrong_images.h"
 
-/* A field of the good file, what is put there and what has to be said. */
-struct wrong {
-	const char *name;
-	size_t at, width;
-	uint64_t value;
-	int err;
-	const char *why;
-};
-
-/* In a buffer of exactly that size: reading past it is seen. */
-static int parse(const uint8_t *file, size_t bytes, struct elf_image *out,
+static int parse(const uint8_t *file, size_t bytes, void *result,
 		 const char **why)
 {
-	uint8_t *exact = malloc(bytes ? bytes : 1);
-	int err;
-
-	assert_non_null(exact);
-	memcpy(exact, file, bytes);
-	*why = "";
-	err = elf_parse(bytes ? exact : exact + 1, bytes, out, why);
-	free(exact);
-	return err;
+	return elf_parse(file, bytes, result, why);
 }
 
-static void refused(const char *name, const uint8_t *file, size_t bytes,
-		    int err, const char *why)
-{
-	struct elf_image e, before;
-	const char *said;
-	int got;
-
-	memset(&e, 0xa5, sizeof(e));
-	before = e;
-	got = parse(file, bytes, &e, &said);
-	if (got != err || strcmp(said, why) != 0)
-		fail_msg("%s: got %d '%s', want %d '%s'", name, got, said, err,
-			 why);
-	assert_memory_equal(&e, &before, sizeof(e));
-}
-
-static void accepted(const uint8_t *file, size_t bytes, struct elf_image *e)
-{
-	const char *why;
-
-	if (parse(file, bytes, e, &why))
-		fail_msg("refused: %s", why);
-}
-
-static void check_all(const struct wrong *w, size_t nr)
-{
-	uint8_t file[ELF_BYTES];
-
-	for (size_t i = 0; i < nr; i++) {
-		elf_build(file);
-		put(file, w[i].at, w[i].value, w[i].width);
-		refused(w[i].name, file, sizeof(file), w[i].err, w[i].why);
-	}
-}
+const struct image_format image_format = { ELF_BYTES, elf_build,
+					   sizeof(struct elf_image), parse };
 
 static void good(void **state)
 {

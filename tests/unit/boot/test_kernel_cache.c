@@ -4,7 +4,6 @@
  * there. Everything is in a directory of its own under /tmp, which is the
  * working directory.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -27,18 +26,6 @@ static const char entry[] = "vmlinux-0123456789abcdef";
 static void path_in(char *out, size_t size, const char *cache)
 {
 	(void)snprintf(out, size, "%s/%s", cache, entry);
-}
-
-static unsigned count_files(const char *cache)
-{
-	DIR *d = opendir(cache);
-	unsigned nr = 0;
-
-	assert_non_null(d);
-	for (const struct dirent *e = readdir(d); e; e = readdir(d))
-		nr += e->d_name[0] != '.';
-	assert_int_equal(closedir(d), 0);
-	return nr;
 }
 
 static void cache_misses(const char *what, const char *cache, uint64_t key)

@@ -26,6 +26,25 @@ void machine_xml(struct topology *t, const char *path)
 	assert_false(t->this_machine);
 }
 
+void machine_distances(hwloc_topology_t hw, unsigned nr, uint64_t *values)
+{
+	hwloc_distances_add_handle_t h;
+	hwloc_obj_t objs[16];
+
+	assert_in_range(nr, 1, ARRAY_SIZE(objs));
+	for (unsigned i = 0; i < nr; i++)
+		objs[i] = hwloc_get_obj_by_type(hw, HWLOC_OBJ_NUMANODE, i);
+	h = hwloc_distances_add_create(
+		hw, "NUMALatency",
+		HWLOC_DISTANCES_KIND_FROM_OS |
+			HWLOC_DISTANCES_KIND_MEANS_LATENCY,
+		0);
+	assert_non_null(h);
+	assert_int_equal(hwloc_distances_add_values(hw, h, nr, objs, values, 0),
+			 0);
+	assert_int_equal(hwloc_distances_add_commit(hw, h, 0), 0);
+}
+
 void machine_reset(struct topology *t)
 {
 	topology_destroy(t);

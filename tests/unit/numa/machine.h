@@ -9,6 +9,8 @@
 #ifndef TESTS_UNIT_NUMA_MACHINE_H
 #define TESTS_UNIT_NUMA_MACHINE_H
 
+#include <hwloc.h>
+
 #include "numa/balance.h"
 
 #define MACHINE_QUIET 50u /* checks without a move that count as rest */
@@ -18,6 +20,9 @@ void machine_fixture(struct topology *t, const char *name);
 
 /* Loads what hwloc wrote to @path. */
 void machine_xml(struct topology *t, const char *path);
+
+/* Distances between the first @nr nodes (16 at most), @nr times @nr values. */
+void machine_distances(hwloc_topology_t hw, unsigned nr, uint64_t *values);
 
 /* Releases @t; this machine is what the next topology_create() finds. */
 void machine_reset(struct topology *t);

@@ -79,27 +79,15 @@ static void change_memory(hwloc_topology_t hw)
 
 static void change_distances(hwloc_topology_t hw)
 {
-	hwloc_distances_add_handle_t h;
-	hwloc_obj_t objs[16];
 	uint64_t values[16 * 16];
 	unsigned nr =
 		(unsigned)hwloc_get_nbobjs_by_type(hw, HWLOC_OBJ_NUMANODE);
 
 	if (nr < 2 || nr > 16)
 		return;
-	for (unsigned i = 0; i < nr; i++)
-		objs[i] = hwloc_get_obj_by_type(hw, HWLOC_OBJ_NUMANODE, i);
 	for (unsigned i = 0; i < nr * nr; i++)
 		values[i] = i % (nr + 1) ? 11 + dice(40) : 10;
-	h = hwloc_distances_add_create(
-		hw, "NUMALatency",
-		HWLOC_DISTANCES_KIND_FROM_OS |
-			HWLOC_DISTANCES_KIND_MEANS_LATENCY,
-		0);
-	assert_non_null(h);
-	assert_int_equal(hwloc_distances_add_values(hw, h, nr, objs, values, 0),
-			 0);
-	assert_int_equal(hwloc_distances_add_commit(hw, h, 0), 0);
+	machine_distances(hw, nr, values);
 }
 
 /* Nodes on packages; or two on each; or one for all of them besides. */

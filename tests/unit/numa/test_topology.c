@@ -13,6 +13,7 @@
 #include <hwloc.h>
 
 #include "numa/topology.h"
+#include "tests/unit/numa/machine.h"
 
 static struct topology topo;
 
@@ -124,20 +125,8 @@ typedef void (*edit_fn)(hwloc_topology_t hw);
 static void add_distances(hwloc_topology_t hw)
 {
 	uint64_t values[] = { 10, 21, 31, 21, 10, 41, 31, 41, 10 };
-	hwloc_distances_add_handle_t h;
-	hwloc_obj_t objs[3];
 
-	for (unsigned i = 0; i < 3; i++)
-		objs[i] = hwloc_get_obj_by_type(hw, HWLOC_OBJ_NUMANODE, i);
-	h = hwloc_distances_add_create(
-		hw, "NUMALatency",
-		HWLOC_DISTANCES_KIND_FROM_OS |
-			HWLOC_DISTANCES_KIND_MEANS_LATENCY,
-		0);
-	assert_non_null(h);
-	assert_int_equal(hwloc_distances_add_values(hw, h, 3, objs, values, 0),
-			 0);
-	assert_int_equal(hwloc_distances_add_commit(hw, h, 0), 0);
+	machine_distances(hw, 3, values);
 }
 
 static void empty_node_1(hwloc_topology_t hw)

@@ -9,6 +9,7 @@
 
 #include "monitor/dev/platform/console.h"
 #include "tests/unit/virtio/fake_host.h"
+#include "tests/unit/platform/console_peer.h"
 #include "tests/unit/support.h"
 
 struct port {
@@ -52,13 +53,8 @@ static void port_drained(struct console_port *p)
 static int setup(void **state)
 {
 	const struct console_port p = { port_room, port_input, port_drained };
-	int sv[2];
-
 	(void)state;
-	fake_host_create(&h, MIB(1));
-	must(socketpair(AF_UNIX, SOCK_STREAM, 0, sv) == 0);
-	peer = sv[1];
-	must(console_init(&con, &h.host, sv[0]) == 0);
+	peer = console_peer_create(&h, MIB(1), &con);
 	a = (struct port){ .p = p, .room = 64 };
 	b = (struct port){ .p = p, .room = 64 };
 	console_add_port(&con, &a.p);
@@ -68,14 +64,8 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	int fd = con.sock.fd;
-
 	(void)state;
-	console_destroy(&con);
-	(void)close(fd);
-	if (peer >= 0)
-		(void)close(peer);
-	fake_host_destroy(&h);
+	console_peer_destroy(&h, &con, peer);
 	return 0;
 }
 

@@ -7,6 +7,7 @@
 #include "monitor/dev/platform/serial.h"
 #include "monitor/dev/platform/layout.h"
 #include "tests/unit/virtio/fake_host.h"
+#include "tests/unit/platform/console_peer.h"
 #include "tests/unit/support.h"
 
 enum { RBR, IER, IIR, LCR, MCR, LSR, MSR, SCR, THR = RBR, FCR = IIR };
@@ -18,13 +19,8 @@ static int peer;
 
 static int setup(void **state)
 {
-	int sv[2];
-
 	(void)state;
-	fake_host_create(&h, MIB(1));
-	must(socketpair(AF_UNIX, SOCK_STREAM, 0, sv) == 0);
-	peer = sv[1];
-	must(console_init(&con, &h.host, sv[0]) == 0);
+	peer = console_peer_create(&h, MIB(1), &con);
 	serial_init(&uart, &h.host, &con, GSI_SERIAL);
 	return io_bus_add(&h.pio, PORT_SERIAL, SERIAL_PORTS, &serial_ops,
 			  &uart);
@@ -32,14 +28,9 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	int fd = con.sock.fd;
-
 	(void)state;
 	serial_destroy(&uart);
-	console_destroy(&con);
-	(void)close(fd);
-	(void)close(peer);
-	fake_host_destroy(&h);
+	console_peer_destroy(&h, &con, peer);
 	return 0;
 }
 

@@ -5,6 +5,7 @@
 
 #include "monitor/dev/virtio/virtio_console.h"
 #include "tests/unit/virtio/guest_driver.h"
+#include "tests/unit/platform/console_peer.h"
 #include "tests/unit/support.h"
 
 #define RX   0
@@ -19,13 +20,8 @@ static int peer;
 
 static int setup(void **state)
 {
-	int sv[2];
-
 	(void)state;
-	fake_host_create(&h, MIB(4));
-	must(socketpair(AF_UNIX, SOCK_STREAM, 0, sv) == 0);
-	peer = sv[1];
-	must(console_init(&con, &h.host, sv[0]) == 0);
+	peer = console_peer_create(&h, MIB(4), &con);
 	must(virtio_console_init(&hvc, &h.host, &con) == 0);
 	driver_attach(&d, &h, &hvc.v);
 	driver_start(&d, 0, 2, SIZE);
@@ -34,14 +30,9 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	int fd = con.sock.fd;
-
 	(void)state;
 	virtio_console_destroy(&hvc);
-	console_destroy(&con);
-	(void)close(fd);
-	(void)close(peer);
-	fake_host_destroy(&h);
+	console_peer_destroy(&h, &con, peer);
 	return 0;
 }
 
