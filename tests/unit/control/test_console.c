@@ -308,11 +308,14 @@ static void a_flood_waits_and_nothing_is_lost(void **state)
 	drop(f);
 }
 
+/* Not by strstr(): a sanitizer measures all of the text at every call. */
 static size_t count(const char *text, const char *what)
 {
-	size_t n = 0;
+	const char *end = text + strlen(text);
+	size_t n = 0, bytes = strlen(what);
 
-	for (; (text = strstr(text, what)); text++)
+	for (; (text = memmem(text, (size_t)(end - text), what, bytes));
+	     text += bytes)
 		n++;
 	return n;
 }
