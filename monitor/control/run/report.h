@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 #include "disco/diag.h"
-#include "monitor/control/run/supervise.h"
+#include "monitor/control/workers/vm_watch.h"
 
 #define REPORT_FORMAT 1 /* "version": goes up when a field changes meaning */
 

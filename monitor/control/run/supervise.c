@@ -12,7 +12,6 @@
 
 #include "disco/clock.h"
 #include "monitor/control/console/keyboard.h"
-#include "monitor/control/workers/vm_watch.h"
 
 /* A run. One thread; lives inside supervise(). */
 struct supervisor {
