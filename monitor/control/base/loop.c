@@ -6,11 +6,14 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "disco/clock.h"
+
 #define BATCH 64
 
 int loop_create(struct loop *l)
 {
 	memset(l, 0, sizeof(*l));
+	l->now_ns = clock_now_ns;
 	l->epfd = epoll_create1(EPOLL_CLOEXEC);
 	return l->epfd < 0 ? -errno : 0;
 }
@@ -92,6 +95,18 @@ static void turn_files(struct loop *l)
 	}
 }
 
+/* The shorter one of @timeout_ms (-1: for ever) and the first deadline. */
+static int loop_sleep_ms(const struct loop *l, int timeout_ms)
+{
+	const struct loop_timer *t = l->timers.first;
+
+	if (any_file(l))
+		return 0;
+	if (!t || !timeout_ms)
+		return timeout_ms;
+	return loop_ms_sooner(timeout_ms, loop_ms_until(t->at_ns, l->now_ns()));
+}
+
 int loop_turn(struct loop *l, int timeout_ms)
 {
 	struct epoll_event ev[BATCH];
@@ -99,7 +114,7 @@ int loop_turn(struct loop *l, int timeout_ms)
 
 	if (l->err)
 		return l->err;
-	n = epoll_wait(l->epfd, ev, BATCH, any_file(l) ? 0 : timeout_ms);
+	n = epoll_wait(l->epfd, ev, BATCH, loop_sleep_ms(l, timeout_ms));
 	if (n < 0 && errno != EINTR)
 		return -errno;
 	for (int i = 0; i < n; i++) {
@@ -110,5 +125,7 @@ int loop_turn(struct loop *l, int timeout_ms)
 			w->ready(w, ev[i].events);
 	}
 	turn_files(l);
+	if (l->timers.first)
+		timer_heap_run(&l->timers, l->now_ns());
 	return l->err;
 }
