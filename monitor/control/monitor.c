@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The wiring of the monitor: which part is created when, and which part does
+ * what when a worker or an agent sends something or dies.
+ */
 #include "monitor/control/monitor.h"
 
 #include <errno.h>
@@ -12,17 +16,36 @@
 #include <unistd.h>
 
 #include "disco/clock.h"
-#include "monitor/control/guests/adopt.h"
 #include "monitor/control/api/api.h"
 #include "monitor/control/cli/cli.h"
-#include "monitor/control/launch/launch.h"
+#include "monitor/control/guests/adopt.h"
+#include "monitor/control/guests/balancer.h"
+#include "monitor/control/guests/cache_limit.h"
+#include "monitor/control/guests/caches.h"
+#include "monitor/control/guests/guests.h"
+#include "monitor/control/guests/layers.h"
 #include "monitor/control/guests/move.h"
+#include "monitor/control/guests/starter.h"
+#include "monitor/control/launch/launch.h"
 #include "monitor/control/notify.h"
 #include "monitor/control/run/run.h"
-#include "monitor/control/guests/starter.h"
-#include "numa/topology.h"
 
-#define LOOK_MS 1000 /* the longest sleep while something has a deadline */
+struct monitor_settings {
+	uint64_t balance_ns; /* see balancer_create() */
+	uint64_t stall_ns;   /* of moves that do not say, 1 .. _NS_MAX */
+	struct cache_limit cache;
+	uint64_t merge_ns; /* between looks for equal pages; 0: none */
+};
+
+/* The process. */
+struct monitor_process {
+	struct monitor m;
+	struct api *api;
+	struct notify notify;
+	struct loop_watch signals;
+	bool leave;
+	bool reap; /* a child has died: perhaps one that nobody waits for */
+};
 
 enum { MONITOR_BALANCE, MONITOR_STALL, MONITOR_CACHE, MONITOR_MERGE };
 
@@ -46,230 +69,77 @@ const struct cli_command cli_monitor = {
 					 "VMs with memory=...,merge (30)" } },
 };
 
-/* --- guests --- */
+/* --- guests and agents --- */
 
-const char *guest_state(const struct guest *g)
+static void monitor_guest_added(struct monitor *m, struct guest *g)
 {
-	if (g->ended)
-		return "ended";
-	if (g->vm.end.asked)
-		return "stopping";
-	if (g->vm.paused)
-		return "paused";
-	return g->vm.started || g->adopted ? "running" : "starting";
-}
-
-struct guest *monitor_find(const struct monitor *m, const char *name)
-{
-	for (struct guest *g = m->guests; g; g = g->next)
-		if (strcmp(g->record.name, name) == 0)
-			return g;
-	return NULL;
-}
-
-/* Out of the list; handlers of this turn may still have its pointer. */
-static void guest_bury(struct monitor *m, struct guest *g)
-{
-	struct guest **at = &m->guests;
-
-	while (*at != g)
-		at = &(*at)->next;
-	*at = g->next;
-	if (g->ended)
-		m->nr_ended--;
-	else
-		m->nr_running--;
-	tap_close(&g->tap);
-	g->next = m->dead;
-	m->dead = g;
-}
-
-static void forget_oldest(struct monitor *m)
-{
-	struct guest *g = m->guests;
-
-	while (g && !g->ended)
-		g = g->next;
-	if (g)
-		guest_bury(m, g);
-}
-
-/* Workers that still run are left alone: only our descriptors go. */
-static void guest_free(struct guest *g)
-{
-	vm_watch_stop(&g->vm);
-	tap_sweep(&g->tap);
-	figures_close(&g->figures);
-	g->vm.worker.pid = 0;
-	worker_destroy(&g->vm.worker);
-	free(g);
-}
-
-static void free_dead(struct monitor *m)
-{
-	while (m->dead) {
-		struct guest *g = m->dead;
-
-		m->dead = g->next;
-		guest_free(g);
-	}
-	for (struct guest *g = m->guests; g; g = g->next)
-		tap_sweep(&g->tap);
-}
-
-static struct guest *guest_create(struct monitor *m, const struct vm_record *r)
-{
-	struct guest *old = monitor_find(m, r->name);
-	struct guest *g = calloc(1, sizeof(*g)), **at = &m->guests;
-
-	if (!g)
-		return NULL;
-	if (old && old->ended)
-		guest_bury(m, old);
-	g->record = *r;
-	g->id = ++m->last_id;
-	g->vm.name = g->record.name;
-	g->vm.node = r->node;
-	g->vm.worker = WORKER_NONE;
-	while (*at && (*at)->record.start_ns <= r->start_ns)
-		at = &(*at)->next;
-	g->next = *at;
-	*at = g;
-	return g;
-}
-
-/* Without them it is a guest like any other. */
-static void open_figures(struct guest *g)
-{
-	int err = figures_open(&g->figures, g->record.pid, g->record.nr_vcpus);
-	char why[128];
-
-	if (!err || err == -ENOENT || err == -ESRCH)
-		return; /* gone: that is told elsewhere */
-	(void)snprintf(why, sizeof(why), "its exits are not counted: %s",
-		       strerror(-err));
-	vm_watch_tell(&g->vm, why);
-}
-
-int monitor_add(struct monitor *m, const struct vm_record *r,
-		const struct worker *w, bool adopted, struct guest **out)
-{
-	struct guest *g = guest_create(m, r);
-
-	if (!g) {
-		struct worker mine = *w;
-
-		worker_destroy(&mine);
-		return -ENOMEM;
-	}
-	g->adopted = adopted;
-	g->vm.worker = *w;
-	m->nr_running++;
-	tap_open(&g->tap, &m->watcher.loop, w->console);
-	vm_watch_start(&m->watcher, &g->vm);
-	open_figures(g);
 	caches_guest_add(m, g);
-	*out = g;
-	return 0;
+	layers_guest_add(m, g);
 }
 
-void monitor_add_lost(struct monitor *m, const struct vm_record *r,
-		      const char *why)
+static void monitor_guest_ended(struct monitor *m, struct guest *g)
 {
-	struct guest *g = guest_create(m, r);
-
-	sink_line(&m->watcher.err, "disco: %s: %s", r->name, why);
-	if (!g)
-		return;
-	g->adopted = true;
-	g->ended = true;
-	m->nr_ended++;
-	g->tap.ended = true;
-	g->tap.loop = &m->watcher.loop;
-	g->vm.figures.status = ST_WORKER_FAIL;
-	(void)snprintf(g->message, sizeof(g->message), "%s", why);
-}
-
-static void on_ended(struct watcher *w, struct vm_watch *vm)
-{
-	struct monitor *m = container_of(w, struct monitor, watcher);
-	struct guest *g = container_of(vm, struct guest, vm);
-
-	tap_end(&g->tap);
-	g->ended = true;
-	figures_close(&g->figures);
 	move_guest_ended(m, g);
-	layers_leave(m, g);
+	layers_guest_remove(m, g);
 	caches_guest_remove(m, g);
-	m->nr_running--;
-	m->nr_ended++;
-	state_vm_remove(&m->state, g->record.name);
-	outcome_line(&vm->end, vm->text, m->nr_running > 0, g->message,
-		     sizeof(g->message));
-	vm_watch_tell(vm, g->message[0] ? g->message
-					: status_meaning(vm->figures.status));
-	if (m->nr_ended > MONITOR_MAX_ENDED)
-		forget_oldest(m);
+	balancer_guest_remove(g);
 }
 
-static void on_heard(struct watcher *w, struct vm_watch *vm,
-		     const struct worker_event *ev)
+static void monitor_guest_heard(struct monitor *m, struct guest *g,
+				const struct worker_event *ev)
 {
-	struct guest *g = container_of(vm, struct guest, vm);
-
-	if (ev->kind == WORKER_STATS)
-		g->stats_ns = clock_now_ns();
-	move_heard(container_of(w, struct monitor, watcher), g, ev);
-	layers_heard(container_of(w, struct monitor, watcher), g, ev);
+	move_heard(m, g, ev);
+	layers_heard(m, g, ev);
 }
 
-static void on_agent(struct agents *all, struct agent *agent,
-		     const struct agent_answer *a)
+static const struct guests_ops guests_ops = {
+	.added = monitor_guest_added,
+	.ended = monitor_guest_ended,
+	.heard = monitor_guest_heard,
+};
+
+static void monitor_agent_heard(void *monitor, struct agent *agent,
+				const struct agent_answer *a)
 {
-	struct monitor *m = container_of(all, struct monitor, agents);
+	struct monitor *m = monitor;
 
 	if (a && a->kind >= AGENT_LINK_LOST) {
 		caches_agent_said(m, agent, a);
 		return;
 	}
-	move_agent_heard(all, agent, a);
+	move_agent_heard(m, agent, a);
 	if (!a)
 		caches_agent_died(m, agent);
 }
 
-static void on_agent_started(struct agents *all, struct agent *agent)
+static void monitor_agent_started(void *monitor, struct agent *agent)
 {
-	caches_agent_started(container_of(all, struct monitor, agents), agent);
+	caches_agent_started(monitor, agent);
 }
 
-static const struct agents_ops agents_ops = { on_agent, on_agent_started };
+static const struct agents_ops agents_ops = {
+	.heard = monitor_agent_heard,
+	.started = monitor_agent_started,
+};
 
 /* --- the loop --- */
 
-static void monitor_watch_logs(void *monitor)
-{
-	struct monitor *m = monitor;
-
-	for (struct guest *g = m->guests; g; g = g->next)
-		if (!g->ended)
-			vm_watch_log(&g->vm);
-}
-
 static void monitor_on_signal(struct loop_watch *w, uint32_t events)
 {
-	struct monitor *m = container_of(w, struct monitor, signals);
+	struct monitor_process *p =
+		container_of(w, struct monitor_process, signals);
 	struct signalfd_siginfo si;
 
 	(void)events;
 	if (read(w->fd, &si, sizeof(si)) != (ssize_t)sizeof(si))
 		return;
 	if (si.ssi_signo == SIGCHLD)
-		m->reap = true;
+		p->reap = true;
 	else
-		m->leave = true;
+		p->leave = true;
 }
 
-static int monitor_open_signals(struct monitor *m)
+static int monitor_open_signals(struct monitor_process *p)
 {
 	static const int ours[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGCHLD };
 	sigset_t set;
@@ -279,176 +149,122 @@ static int monitor_open_signals(struct monitor *m)
 	for (unsigned i = 0; i < ARRAY_SIZE(ours); i++)
 		(void)sigaddset(&set, ours[i]);
 	(void)sigprocmask(SIG_BLOCK, &set, NULL);
-	m->signals.ready = monitor_on_signal;
-	m->signals.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (m->signals.fd < 0)
+	p->signals.ready = monitor_on_signal;
+	p->signals.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (p->signals.fd < 0)
 		return -errno;
-	loop_want(&m->watcher.loop, &m->signals, EPOLLIN);
+	loop_want(&p->m.watcher.loop, &p->signals, EPOLLIN);
 	return 0;
 }
 
-/* The worker program on each node, once for all guests of this monitor. */
-static int copy_code(struct monitor *m, struct diag *d)
+/* Parts before the agents, which ask for them as soon as they start. */
+static int monitor_create_parts(struct monitor *m,
+				const struct monitor_settings *s)
 {
-	const struct topology *t = &m->topology;
-	int fd, err = worker_code_create(&m->code, WORKER_PROGRAM, d);
+	int err = caches_create(m, &s->cache);
 
+	m->stall_ns = s->stall_ns;
 	if (!err)
-		err = topology_create(&m->topology, d);
-	if (!err && !t->this_machine)
-		err = worker_code_get(&m->code, NODE_AUTO, &fd, d);
-	for (unsigned i = 0; !err && t->this_machine && i < t->nr_nodes; i++)
-		err = worker_code_get(&m->code, t->nodes[i].id, &fd, d);
-	return err;
+		err = layers_create(m, s->merge_ns);
+	if (err)
+		return err;
+	agents_create(&m->agents, &m->watcher.loop, &m->watcher.err,
+		      &m->topology, &agents_ops, m);
+	return balancer_create(m, s->balance_ns);
 }
 
-int monitor_create(struct monitor *m, const struct monitor_settings *s,
-		   struct diag *d)
+/* Return: 0; -errno of the step that failed. Takes over guests that run. */
+static int monitor_create(struct monitor_process *p,
+			  const struct monitor_settings *s, struct diag *d)
 {
 	int err;
 
-	memset(m, 0, sizeof(*m));
-	m->settings = *s;
-	m->state = STATE_DIR_NONE;
-	m->signals.fd = -1;
-	m->code.file = -1;
-	err = state_dir_open(&m->state, true, d);
-	if (!err)
-		err = state_dir_lock(&m->state, d);
-	if (!err)
-		err = copy_code(m, d);
+	memset(p, 0, sizeof(*p));
+	p->signals.fd = -1;
+	err = guests_create(&p->m, &guests_ops, d);
 	if (err)
 		return err;
-	err = loop_create(&m->watcher.loop);
-	if (!err)
-		err = monitor_open_signals(m);
+	err = monitor_open_signals(p);
 	/* A starter's workers become our children when it has ended. */
 	if (!err && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
 		err = -errno;
+	if (!err)
+		err = monitor_create_parts(&p->m, s);
 	if (err)
 		return diag_fail(d, ST_HOST, -err, "monitor: %s",
 				 strerror(-err));
-	sink_create(&m->watcher.err, &m->watcher.loop, STDERR_FILENO);
-	m->watcher.err.drained = monitor_watch_logs;
-	m->watcher.err.arg = m;
-	/* Lines are lost rather than the API stopped by who reads them. */
-	m->watcher.err.patience_ms = 0;
-	m->watcher.ended = on_ended;
-	m->watcher.heard = on_heard;
-	m->caches.limit = s->cache;
-	agents_create(&m->agents, &m->watcher.loop, &m->watcher.err,
-		      &m->topology, &agents_ops);
-	balancer_create(m, s->balance_ns);
-	adopt_all(m);
-	return api_create(m, &m->api, d);
+	adopt_all(&p->m);
+	return api_create(&p->m, &p->api, d);
 }
 
-static int monitor_timeout_ms(const struct monitor *m, uint64_t now)
+static bool monitor_knows(const struct monitor *m, pid_t pid)
 {
-	int ms = api_timeout_ms(m->api, now);
-
-	ms = loop_ms_sooner(ms, notify_timeout_ms(m, now));
-	ms = loop_ms_sooner(ms, move_timeout_ms(m, now));
-	ms = loop_ms_sooner(ms, balancer_timeout_ms(m, now));
-	ms = loop_ms_sooner(ms, layers_timeout_ms(m, now));
-	ms = loop_ms_sooner(ms, agents_timeout_ms(&m->agents, now));
-	if (m->starters)
-		ms = loop_ms_sooner(ms, LOOK_MS);
-	for (const struct guest *g = m->guests; g; g = g->next) {
-		uint64_t at = g->vm.kill_at_ns;
-
-		if (!g->ended && at)
-			ms = loop_ms_sooner(
-				ms, at <= now ? 100 : loop_ms_until(at, now));
-	}
-	return ms;
-}
-
-static bool is_known(const struct monitor *m, pid_t pid)
-{
-	for (const struct guest *g = m->guests; g; g = g->next)
-		if (g->vm.worker.pid == pid)
-			return true;
-	return starter_knows(m, pid) || agents_know(&m->agents, pid);
+	return guests_know(m, pid) || starter_knows(m, pid) ||
+	       agents_know(&m->agents, pid);
 }
 
 /*
  * A start that was killed leaves us workers that nobody has heard of. One
  * that is known is reaped by its handler, and hides others until then.
  */
-static void reap_strangers(struct monitor *m)
+static void monitor_reap_strangers(struct monitor_process *p)
 {
 	siginfo_t si = { .si_pid = 0 };
 
-	while (m->reap) {
+	while (p->reap) {
 		if (waitid(P_ALL, 0, &si, WEXITED | WNOHANG | WNOWAIT) < 0 ||
 		    si.si_pid == 0)
-			m->reap = false;
-		else if (is_known(m, si.si_pid) ||
+			p->reap = false;
+		else if (monitor_knows(&p->m, si.si_pid) ||
 			 waitpid(si.si_pid, NULL, WNOHANG) <= 0)
 			return;
 		si.si_pid = 0;
 	}
 }
 
-int monitor_turn(struct monitor *m)
+/* Return: 0; -errno of the loop. */
+static int monitor_turn(struct monitor_process *p)
 {
-	uint64_t now = clock_now_ns();
-	int err = loop_turn(&m->watcher.loop, monitor_timeout_ms(m, now));
+	int err = loop_turn(&p->m.watcher.loop, -1);
 
-	now = clock_now_ns();
-	for (struct guest *g = m->guests; g; g = g->next)
-		if (!g->ended)
-			vm_watch_kill_late(&g->vm, now);
-	starter_tick(m, now);
-	move_tick(m, now);
-	agents_tick(&m->agents, now);
-	balancer_tick(m, now);
-	layers_tick(m, now);
-	reap_strangers(m);
-	api_turn(m->api, now);
-	notify_tick(m, now);
-	free_dead(m);
+	monitor_reap_strangers(p);
+	api_turn(p->api);
+	guests_sweep(&p->m);
 	return err;
 }
 
-void monitor_destroy(struct monitor *m)
+/* Guests go on. All-zero and half-built are fine. */
+static void monitor_destroy(struct monitor_process *p)
 {
-	if (!m)
-		return;
+	struct monitor *m = &p->m;
+
 	starter_destroy_all(m);
 	layers_destroy(m);
 	caches_destroy(m);
-	move_destroy(m);
-	while (m->guests)
-		guest_bury(m, m->guests);
-	boot_copies_sweep(&m->boots, NULL, NULL);
-	api_destroy(m->api);
-	if (m->watcher.err.loop)
-		(void)sink_flush(&m->watcher.err, 1000);
-	free_dead(m);
-	sink_destroy(&m->watcher.err);
-	if (m->signals.fd >= 0)
-		(void)close(m->signals.fd);
-	worker_code_destroy(&m->code);
-	topology_destroy(&m->topology);
-	loop_destroy(&m->watcher.loop);
-	state_dir_close(&m->state);
+	move_destroy(m); /* what waits for it is told */
+	balancer_destroy(m);
+	agents_destroy(&m->agents);
+	guests_leave(m); /* the API may end when nobody is at a console */
+	api_destroy(p->api);
+	guests_destroy(m);
+	if (p->signals.fd >= 0)
+		(void)close(p->signals.fd);
 }
 
-static int monitor_run(struct monitor *m)
+static int monitor_run(struct monitor_process *p)
 {
+	const struct monitor *m = &p->m;
+	struct sink *out = &p->m.watcher.err;
 	int err = 0;
 
-	sink_line(&m->watcher.err, "disco: monitor of %s is ready, %u VM%s",
-		  m->state.path, m->nr_running, m->nr_running == 1 ? "" : "s");
-	notify_ready(m);
-	while (!err && !m->leave)
-		err = monitor_turn(m);
-	notify_leaving(m);
+	sink_line(out, "disco: monitor of %s is ready, %u VM%s", m->state.path,
+		  m->nr_running, m->nr_running == 1 ? "" : "s");
+	notify_ready(&p->notify, &p->m.watcher.loop);
+	while (!err && !p->leave)
+		err = monitor_turn(p);
+	notify_leaving(&p->notify);
 	if (m->nr_running)
-		sink_line(&m->watcher.err,
-			  "disco: %u VM%s; the next monitor takes over",
+		sink_line(out, "disco: %u VM%s; the next monitor takes over",
 			  m->nr_running,
 			  m->nr_running == 1 ? " goes on" : "s go on");
 	return err;
@@ -466,7 +282,7 @@ static int parse_settings(const struct cli_args *a, struct monitor_settings *s,
 	if (!err && a->given[MONITOR_MERGE])
 		err = cli_period(a->value[MONITOR_MERGE], &s->merge_ns, d);
 	if (!err && a->given[MONITOR_CACHE])
-		err = caches_parse(a->value[MONITOR_CACHE], &s->cache, d);
+		err = cache_limit_parse(a->value[MONITOR_CACHE], &s->cache, d);
 	if (!err && a->given[MONITOR_STALL])
 		err = cli_number(a->value[MONITOR_STALL], 1, &ms, d);
 	if (!err && ms > most)
@@ -479,7 +295,7 @@ static int parse_settings(const struct cli_args *a, struct monitor_settings *s,
 
 int monitor_main(int argc, char **argv, struct diag *d)
 {
-	struct monitor *m;
+	struct monitor_process *p;
 	struct cli_args args;
 	struct monitor_settings settings = { BALANCER_PERIOD_NS,
 					     MOVE_STALL_NS,
@@ -495,16 +311,16 @@ int monitor_main(int argc, char **argv, struct diag *d)
 	err = run_hold_standard_fds(d);
 	if (err)
 		return err;
-	m = calloc(1, sizeof(*m));
-	if (!m)
+	p = calloc(1, sizeof(*p));
+	if (!p)
 		return diag_fail(d, ST_HOST, ENOMEM, "out of memory");
 	launch_allow_descriptors();
-	err = monitor_create(m, &settings, d);
+	err = monitor_create(p, &settings, d);
 	/* Paths of requests are absolute; do not keep a file system busy. */
 	if (!err && chdir("/") == 0)
-		err = monitor_run(m);
-	monitor_destroy(m);
-	free(m);
+		err = monitor_run(p);
+	monitor_destroy(p);
+	free(p);
 	if (err < 0)
 		return diag_fail(d, ST_HOST, -err, "monitor: %s",
 				 strerror(-err));

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "monitor/control/notify.h"
 
+#include "disco/clock.h"
+
 #ifdef DISCO_SYSTEMD
 #include <systemd/sd-daemon.h>
-
-#include "disco/clock.h"
 
 static void notify_say(const char *state)
 {
@@ -29,31 +29,28 @@ static uint64_t watchdog_us(void)
 }
 #endif
 
-void notify_ready(struct monitor *m)
+static void notify_on_watchdog(struct loop_timer *t)
 {
+	struct notify *n = container_of(t, struct notify, watchdog);
+
+	loop_timer_set(n->loop, t, clock_now_ns() + n->every_ns);
+	notify_say("WATCHDOG=1");
+}
+
+void notify_ready(struct notify *n, struct loop *loop)
+{
+	n->loop = loop;
 	/* Twice as often as asked for, as sd_watchdog_enabled(3) advises. */
-	m->notify_every_ns = watchdog_us() * 1000u / 2;
-	m->notify_at_ns = m->notify_every_ns ? clock_now_ns() : 0;
+	n->every_ns = watchdog_us() * 1000u / 2;
+	n->watchdog.expired = notify_on_watchdog;
+	if (n->every_ns)
+		loop_timer_set(loop, &n->watchdog, clock_now_ns());
 	notify_say("READY=1");
 }
 
-void notify_leaving(struct monitor *m)
+void notify_leaving(struct notify *n)
 {
-	m->notify_every_ns = 0;
+	if (n->loop)
+		loop_timer_cancel(n->loop, &n->watchdog);
 	notify_say("STOPPING=1");
-}
-
-int notify_timeout_ms(const struct monitor *m, uint64_t now)
-{
-	if (!m->notify_every_ns)
-		return -1;
-	return loop_ms_until(m->notify_at_ns, now);
-}
-
-void notify_tick(struct monitor *m, uint64_t now)
-{
-	if (!m->notify_every_ns || now < m->notify_at_ns)
-		return;
-	m->notify_at_ns = now + m->notify_every_ns;
-	notify_say("WATCHDOG=1");
 }

@@ -6,15 +6,22 @@
 #ifndef DISCO_MONITOR_NOTIFY_H
 #define DISCO_MONITOR_NOTIFY_H
 
-#include "monitor/control/monitor.h"
+#include "monitor/control/base/loop.h"
 
-void notify_ready(struct monitor *m);
-void notify_leaving(struct monitor *m);
+/* All-zero is one that was not begun. */
+struct notify {
+	struct loop *loop;
+	struct loop_timer watchdog; /* the next sign of life */
+	uint64_t every_ns;	    /* 0: none is wanted */
+};
 
-/* Time until the next sign of life is due; -1: none is wanted. */
-int notify_timeout_ms(const struct monitor *m, uint64_t now);
+/**
+ * notify_ready() - the monitor takes calls; signs of life follow
+ * @loop: its timers are the signs of life: they stand for a loop that turns
+ */
+void notify_ready(struct notify *n, struct loop *loop);
 
-/* After each turn of the loop: that is what a sign of life stands for. */
-void notify_tick(struct monitor *m, uint64_t now);
+/* The monitor ends. */
+void notify_leaving(struct notify *n);
 
 #endif

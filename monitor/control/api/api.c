@@ -17,19 +17,22 @@
 
 /* A connection; MHD's socket context. */
 struct conn {
-	struct conn *next, **at;
+	struct api *api;
 	int fd;
-	uint64_t since_ns; /* when it began to be without an answer */
-	bool busy;	   /* has a call that waits */
-	bool upgraded;	   /* lives as long as its client and the guest */
+	/* Then it is closed: it has been without an answer for API_LIFE_NS.
+	 * Whoever sends a byte now and then would hold a place of
+	 * API_MAX_CONNECTIONS. Not armed while it has a call that waits, and
+	 * when it was upgraded: then it lives as long as its client and the
+	 * guest. */
+	struct loop_timer life;
 };
 
 struct api {
 	struct monitor *m;
 	struct MHD_Daemon *daemon;
 	struct loop_watch watch;
+	struct loop_timer timer; /* MHD's */
 	struct api_call *waiting;
-	struct conn *conns;
 	bool closed; /* a connection, since MHD last began to run */
 };
 
@@ -148,6 +151,22 @@ static struct conn *conn_of(struct MHD_Connection *conn)
 	return info ? info->socket_context : NULL;
 }
 
+static void conn_on_life(struct loop_timer *t)
+{
+	(void)shutdown(container_of(t, struct conn, life)->fd, SHUT_RDWR);
+}
+
+static void conn_live(struct conn *k)
+{
+	loop_timer_set(&k->api->m->watcher.loop, &k->life,
+		       clock_now_ns() + API_LIFE_NS);
+}
+
+static void conn_stay(struct conn *k)
+{
+	loop_timer_cancel(&k->api->m->watcher.loop, &k->life);
+}
+
 static struct api_call *call_create(struct api *api,
 				    struct MHD_Connection *conn,
 				    const char *method, const char *url)
@@ -183,6 +202,7 @@ static void call_free(struct api_call *c)
 {
 	if (c->waits)
 		unlink_waiting(c);
+	loop_timer_cancel(&c->m->watcher.loop, &c->deadline);
 	starter_forget(c->m, c);
 	move_forget(c->m, c);
 	free(c->body);
@@ -227,12 +247,12 @@ static void api_upgraded(void *cls, struct MHD_Connection *conn, void *req_cls,
 			 struct MHD_UpgradeResponseHandle *urh)
 {
 	struct api_call *c = req_cls;
-	struct guest *g = monitor_find(c->m, c->name);
+	struct guest *g = guest_find(c->m, c->name);
 	struct conn *k = conn_of(conn);
 
 	(void)cls;
 	if (k)
-		k->upgraded = true;
+		conn_stay(k);
 	if (!g || tap_attach(&g->tap, sock, console_left, urh)) {
 		console_left(urh);
 		return;
@@ -273,13 +293,23 @@ static enum MHD_Result api_send_answer(struct api_call *c)
 	return ret;
 }
 
+static void api_call_on_deadline(struct loop_timer *t)
+{
+	container_of(t, struct api_call, deadline)->late = true;
+}
+
+void api_wait(struct api_call *c, uint64_t ns)
+{
+	c->deadline.expired = api_call_on_deadline;
+	loop_timer_set(&c->m->watcher.loop, &c->deadline, c->begun_ns + ns);
+}
+
 static void api_begin(struct api_call *c)
 {
 	struct conn *k = conn_of(c->conn);
 
 	c->begun = true;
 	c->begun_ns = clock_now_ns();
-	c->until_ns = UINT64_MAX;
 	if (c->too_large && !c->answer)
 		api_fail(c, MHD_HTTP_CONTENT_TOO_LARGE, ST_CONFIG,
 			 "the request is larger than %u KiB",
@@ -292,7 +322,7 @@ static void api_begin(struct api_call *c)
 	c->next = c->api->waiting;
 	c->api->waiting = c;
 	if (k)
-		k->busy = true;
+		conn_stay(k);
 	MHD_suspend_connection(c->conn);
 }
 
@@ -329,12 +359,12 @@ static void on_completed(void *cls, struct MHD_Connection *conn, void **ctx,
 {
 	struct conn *k = conn_of(conn);
 
+	const struct api_call *c = *ctx;
+
 	(void)cls;
 	(void)why;
-	if (k) {
-		k->busy = false;
-		k->since_ns = clock_now_ns();
-	}
+	if (k && !(c && c->upgrade))
+		conn_live(k);
 	if (*ctx)
 		call_free(*ctx);
 	*ctx = NULL;
@@ -349,15 +379,12 @@ static void conn_open(struct api *api, struct MHD_Connection *conn, void **ctx)
 	struct conn *k = calloc(1, sizeof(*k));
 
 	*ctx = k;
-	if (!k || !info)
+	if (!k)
 		return;
-	k->fd = info->connect_fd;
-	k->since_ns = clock_now_ns();
-	k->next = api->conns;
-	k->at = &api->conns;
-	if (k->next)
-		k->next->at = &k->next;
-	api->conns = k;
+	k->api = api;
+	k->fd = info ? info->connect_fd : -1;
+	k->life.expired = conn_on_life;
+	conn_live(k);
 }
 
 static void on_connection(void *cls, struct MHD_Connection *conn, void **ctx,
@@ -371,21 +398,10 @@ static void on_connection(void *cls, struct MHD_Connection *conn, void **ctx,
 		conn_open(cls, conn, ctx);
 		return;
 	}
-	if (k && k->at) {
-		*k->at = k->next;
-		if (k->next)
-			k->next->at = k->at;
-	}
+	if (k)
+		conn_stay(k);
 	free(k);
 	*ctx = NULL;
-}
-
-/* Whoever sends a byte now and then holds a place of API_MAX_CONNECTIONS. */
-static void end_old(struct api *api, uint64_t now)
-{
-	for (struct conn *k = api->conns; k; k = k->next)
-		if (!k->busy && !k->upgraded && now - k->since_ns > API_LIFE_NS)
-			(void)shutdown(k->fd, SHUT_RDWR);
 }
 
 /* --- the loop --- */
@@ -396,8 +412,13 @@ static void api_on_ready(struct loop_watch *w, uint32_t events)
 	(void)events; /* api_turn() comes after every turn */
 }
 
+static void api_on_timer(struct loop_timer *t)
+{
+	(void)t; /* the same */
+}
+
 /* Return: some were answered. */
-static bool turn_waiting(struct api *api, uint64_t now)
+static bool turn_waiting(struct api *api)
 {
 	struct api_call *c, *next;
 	bool answered = false;
@@ -405,7 +426,7 @@ static bool turn_waiting(struct api *api, uint64_t now)
 	for (c = api->waiting; c; c = next) {
 		next = c->next;
 		if (!c->answer && c->route->poll)
-			c->route->poll(c, now >= c->until_ns);
+			c->route->poll(c, c->late);
 		if (!c->answer)
 			continue;
 		unlink_waiting(c);
@@ -429,26 +450,27 @@ static void run_daemon(struct api *api)
 	}
 }
 
-void api_turn(struct api *api, uint64_t now)
+/* MHD has deadlines of its own, of connections that say nothing. */
+static void api_plan(struct api *api)
 {
-	end_old(api, now);
-	run_daemon(api);
-	/* New calls included: what they wait for may be there already. */
-	if (turn_waiting(api, now))
-		run_daemon(api);
+	struct loop *loop = &api->m->watcher.loop;
+	MHD_UNSIGNED_LONG_LONG ms;
+
+	if (MHD_get_timeout(api->daemon, &ms) == MHD_YES)
+		loop_timer_set(loop, &api->timer,
+			       clock_now_ns() +
+				       min_u64(ms, INT32_MAX) * 1000000u);
+	else
+		loop_timer_cancel(loop, &api->timer);
 }
 
-int api_timeout_ms(const struct api *api, uint64_t now)
+void api_turn(struct api *api)
 {
-	MHD_UNSIGNED_LONG_LONG ms;
-	int least = api->conns || api->waiting ? 1000 : -1;
-
-	if (MHD_get_timeout(api->daemon, &ms) == MHD_YES &&
-	    (least < 0 || ms < (unsigned)least))
-		least = (int)min_u64(ms, 1000);
-	for (const struct api_call *c = api->waiting; c; c = c->next)
-		least = loop_ms_sooner(least, loop_ms_until(c->until_ns, now));
-	return least;
+	run_daemon(api);
+	/* New calls included: what they wait for may be there already. */
+	if (turn_waiting(api))
+		run_daemon(api);
+	api_plan(api);
 }
 
 /* What MHD has to say of hostile clients is no news. */
@@ -493,6 +515,7 @@ int api_create(struct monitor *m, struct api **out, struct diag *d)
 	if (!api)
 		return diag_fail(d, ST_HOST, ENOMEM, "out of memory");
 	api->m = m;
+	api->timer.expired = api_on_timer;
 	*out = api;
 	listener = state_api_listen(&m->state);
 	err = listener < 0 ? listener : start_daemon(api, listener);
@@ -510,6 +533,7 @@ void api_destroy(struct api *api)
 		return;
 	if (api->daemon) {
 		loop_want(&api->m->watcher.loop, &api->watch, 0);
+		loop_timer_cancel(&api->m->watcher.loop, &api->timer);
 		while (api->waiting) {
 			struct api_call *c = api->waiting;
 

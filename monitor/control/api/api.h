@@ -12,7 +12,7 @@
 
 #include <jansson.h>
 
-#include "monitor/control/monitor.h"
+#include "monitor/control/guests/guests.h"
 
 #define API_MAX_CONNECTIONS 64u
 #define API_MAX_BODY	    MIB(1)
@@ -24,13 +24,19 @@
 
 struct api_call;
 
-/* Answers now, or is called again by poll() after each turn of the loop. */
+/*
+ * Answers now, or is called again by poll() after each turn of the loop. What
+ * a call waits for may come from a worker, an agent, a start or another call's
+ * move; a look at each of the few that wait (one per connection) costs less
+ * than a list of waiting calls in each of those would, and none can forget to
+ * wake one. A turn is taken only when something has happened.
+ */
 struct api_route {
 	const char *method;
 	const char *path; /* "{name}" stands for a VM's name */
 	void (*begin)(struct api_call *c);
-	/* @late: c->until_ns came, so answer; NULL: begin() answers, or
-	 * somebody else does. */
+	/* @late: the deadline of api_wait() came, so answer; NULL: begin()
+	 * answers, or somebody else does. */
 	void (*poll)(struct api_call *c, bool late);
 };
 
@@ -48,8 +54,9 @@ struct api_call {
 		uint64_t bound_ns;
 		bool begun;
 	} move; /* api_move.c */
-	uint64_t begun_ns, until_ns;
-	bool begun, waits, too_large, upgrade;
+	uint64_t begun_ns;
+	struct loop_timer deadline; /* of api_wait() */
+	bool begun, waits, late, too_large, upgrade;
 	char *body; /* body_len bytes and a NUL; NULL: none */
 	size_t body_len, body_room;
 	unsigned answer; /* HTTP status; 0: none yet */
@@ -71,13 +78,13 @@ MUST_CHECK int api_create(struct monitor *m, struct api **out, struct diag *d);
 /* Ends every connection. NULL is fine. */
 void api_destroy(struct api *api);
 
-/* How long the loop may sleep; -1: for ever. */
-int api_timeout_ms(const struct api *api, uint64_t now);
-
-/* After each turn of the loop. */
-void api_turn(struct api *api, uint64_t now);
+/* After each turn of the loop: requests, and calls that wait. */
+void api_turn(struct api *api);
 
 /* --- for those who answer --- */
+
+/* begin() will not answer at once: poll() is late when @ns are over. */
+void api_wait(struct api_call *c, uint64_t ns);
 
 /* @root is taken; NULL: out of memory. */
 void api_answer(struct api_call *c, unsigned http, json_t *root);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "monitor/control/api/api_handlers.h"
+#include "monitor/control/guests/caches.h"
 
 static const struct {
 	const char *key; /* in JSON; metric disco_vm_cache_KEY[_total] */
@@ -164,8 +165,7 @@ static void agent_metric(const struct monitor *m, unsigned i, FILE *out)
 		   agent_words[i].gauge, out);
 	for (unsigned k = 0; k < m->agents.nr; k++) {
 		nodeid_t node = m->agents.list[k].node;
-		const struct agent_figures *f =
-			caches_figures(&m->caches, node);
+		const struct agent_figures *f = caches_figures(m->caches, node);
 
 		if (f)
 			(void)fprintf(out,

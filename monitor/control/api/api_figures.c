@@ -6,6 +6,7 @@
 
 #include "disco/clock.h"
 #include "monitor/control/api/api_handlers.h"
+#include "monitor/control/guests/balancer.h"
 #include "numa/topology.h"
 
 #define ASK_AGAIN_NS 1000000000ull /* a worker that did not answer */
@@ -16,7 +17,7 @@ void stats_begin(struct api_call *c)
 {
 	uint64_t now = c->begun_ns;
 
-	c->until_ns = now + API_STATS_NS;
+	api_wait(c, API_STATS_NS);
 	for (struct guest *g = c->m->guests; g; g = g->next) {
 		/* One request at a time: many clients cost no more than one. */
 		bool pending = g->asked_ns > g->stats_ns &&
@@ -80,7 +81,7 @@ static json_t *agents_json(const struct monitor *m)
 				  "starts", (json_int_t)a->starts, "text_pages",
 				  (json_int_t)pages, "text_pages_local",
 				  (json_int_t)local, "cache",
-				  agent_cache_json(&m->caches, a->node)));
+				  agent_cache_json(m->caches, a->node)));
 	}
 	return list;
 }
@@ -111,7 +112,7 @@ void stats_poll(struct api_call *c, bool late)
 	api_answer(c, MHD_HTTP_OK,
 		   json_pack("{s:o, s:o, s:o}", "vms", list, "agents",
 			     agents_json(c->m), "balance",
-			     balance_json(&c->m->balancer)));
+			     balance_json(c->m->balancer)));
 }
 
 /* --- Prometheus --- */
@@ -288,7 +289,7 @@ void metrics_poll(struct api_call *c, bool late)
 		stalls_metrics(c->m, out);
 		cache_metrics(c->m, out);
 		print_agents(&c->m->agents, out);
-		print_balance(&c->m->balancer, out);
+		print_balance(c->m->balancer, out);
 		if (fclose(out) == 0 && text) {
 			api_answer_text(c, "text/plain; version=0.0.4", text);
 			return;

@@ -30,7 +30,7 @@ static json_t *moved_json(const struct guest *g, const struct move_result *r,
 static void api_move_done(void *arg, const struct move_result *r)
 {
 	struct api_call *c = arg;
-	const struct guest *g = monitor_find(c->m, c->name);
+	const struct guest *g = guest_find(c->m, c->name);
 
 	if (r->diag.status != ST_OK || !g)
 		api_fail_diag(c, &r->diag);
@@ -42,7 +42,7 @@ static void api_move_done(void *arg, const struct move_result *r)
 static int api_move_read_body(struct api_call *c)
 {
 	json_int_t node = -1;
-	json_int_t ms = (json_int_t)(c->m->settings.stall_ns / 1000000);
+	json_int_t ms = (json_int_t)(c->m->stall_ns / 1000000);
 	json_error_t why;
 	json_t *root = json_loadb(c->body ? c->body : "", c->body_len,
 				  JSON_REJECT_DUPLICATES, &why);
@@ -79,7 +79,7 @@ void api_vm_move_poll(struct api_call *c, bool late)
 	(void)late; /* a step has its deadline, the whole has none */
 	if (c->move.begun || c->m->move)
 		return;
-	g = monitor_find(c->m, c->name);
+	g = guest_find(c->m, c->name);
 	if (!g || g->ended) {
 		api_fail(c, g ? MHD_HTTP_CONFLICT : MHD_HTTP_NOT_FOUND,
 			 ST_NO_VM, g ? "%s: has ended" : "no VM is named '%s'",

@@ -44,7 +44,7 @@ static void answer_guest(struct api_call *c, const struct guest *g)
 /* The guest that begin() found, or NULL: the call was answered. */
 static struct guest *the_guest(struct api_call *c)
 {
-	struct guest *g = monitor_find(c->m, c->name);
+	struct guest *g = guest_find(c->m, c->name);
 
 	if (g && (!c->guest_id || g->id == c->guest_id)) {
 		c->guest_id = g->id;
@@ -140,7 +140,7 @@ void api_vm_stop_begin(struct api_call *c)
 		return;
 	if (!g->ended)
 		vm_watch_ask_stop(&g->vm);
-	c->until_ns = c->begun_ns + API_WAIT_NS;
+	api_wait(c, API_WAIT_NS);
 	api_vm_end_poll(c, false);
 }
 
@@ -155,7 +155,7 @@ void api_vm_kill_begin(struct api_call *c)
 		g->vm.end.cut = true;
 		worker_signal(&g->vm.worker, SIGKILL);
 	}
-	c->until_ns = c->begun_ns + API_WAIT_NS;
+	api_wait(c, API_WAIT_NS);
 	api_vm_end_poll(c, false);
 }
 
@@ -180,7 +180,7 @@ static void api_vm_ask(struct api_call *c, enum worker_request_kind kind)
 
 	if (!g)
 		return;
-	c->until_ns = c->begun_ns + API_WAIT_NS;
+	api_wait(c, API_WAIT_NS);
 	if (g->ended || !vm_watch_request(&g->vm, kind))
 		api_fail(c, MHD_HTTP_CONFLICT, ST_NO_VM, "%s: %s", c->name,
 			 g->ended ? "has ended" : "its worker does not listen");

@@ -35,9 +35,9 @@ struct cli_args {
 	unsigned nr_words;
 };
 
-extern const struct cli_command cli_monitor, cli_ls, cli_stats, cli_stop,
-	cli_kill, cli_pause, cli_resume, cli_console, cli_move, cli_topology,
-	cli_top, cli_completion;
+extern const struct cli_command cli_ls, cli_stats, cli_stop, cli_kill,
+	cli_pause, cli_resume, cli_console, cli_move, cli_topology, cli_top,
+	cli_completion;
 
 /**
  * cli_parse() - read a command line

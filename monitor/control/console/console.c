@@ -101,6 +101,31 @@ static void console_want(struct vm_console *c)
 	loop_want(c->hub->loop, &c->watch, events);
 }
 
+/*
+ * A started line that nothing is added to is shown when CONSOLE_IDLE_NS are
+ * over. A console that waits for stdout has no deadline.
+ */
+static void console_plan(struct vm_console *c)
+{
+	if (c->line_len && c->raw_head == c->raw_tail)
+		loop_timer_set(c->hub->loop, &c->idle_timer,
+			       c->last_ns + CONSOLE_IDLE_NS);
+	else
+		loop_timer_cancel(c->hub->loop, &c->idle_timer);
+}
+
+static void console_on_idle(struct loop_timer *t)
+{
+	struct vm_console *c = container_of(t, struct vm_console, idle_timer);
+
+	if (sink_room(c->hub->out) >= LINE_ROOM)
+		console_emit(c, false);
+	else
+		c->last_ns = clock_now_ns(); /* ask again later */
+	console_plan(c);
+	sink_kick(c->hub->out);
+}
+
 static void console_pass(struct vm_console *c)
 {
 	if (c->hub->mode == CONSOLE_LINES)
@@ -108,6 +133,7 @@ static void console_pass(struct vm_console *c)
 	else
 		pass_bytes(c);
 	console_want(c);
+	console_plan(c);
 }
 
 static void note_mark(struct vm_console *c, size_t n)
@@ -199,43 +225,6 @@ void console_hub_destroy(struct console_hub *hub)
 	mark_destroy(&hub->mark);
 }
 
-int console_hub_timeout_ms(const struct console_hub *hub, uint64_t now_ns)
-{
-	const struct vm_console *c = hub->first;
-	uint64_t least = UINT64_MAX;
-
-	if (!c)
-		return -1;
-	do {
-		uint64_t due = c->last_ns + CONSOLE_IDLE_NS;
-
-		/* A console that waits for stdout has no deadline. */
-		if (c->line_len && c->raw_head == c->raw_tail)
-			least = min_u64(least, due > now_ns ? due - now_ns : 0);
-		c = c->next;
-	} while (c != hub->first);
-	return least == UINT64_MAX ? -1 : (int)((least + 999999u) / 1000000u);
-}
-
-void console_hub_tick(struct console_hub *hub, uint64_t now_ns)
-{
-	struct vm_console *c = hub->first;
-
-	if (!c)
-		return;
-	do {
-		if (c->line_len && c->raw_head == c->raw_tail &&
-		    now_ns >= c->last_ns + CONSOLE_IDLE_NS) {
-			if (sink_room(hub->out) >= LINE_ROOM)
-				console_emit(c, false);
-			else
-				c->last_ns = now_ns; /* ask again later */
-			sink_kick(hub->out);
-		}
-		c = c->next;
-	} while (c != hub->first);
-}
-
 void console_open(struct vm_console *c, struct console_hub *hub,
 		  const char *name, int fd, uint64_t start_ns)
 {
@@ -245,6 +234,7 @@ void console_open(struct vm_console *c, struct console_hub *hub,
 	c->start_ns = start_ns;
 	c->watch.fd = fd;
 	c->watch.ready = console_on_ready;
+	c->idle_timer.expired = console_on_idle;
 	if (hub->first) {
 		c->next = hub->first->next;
 		hub->first->next = c;
@@ -263,6 +253,7 @@ void console_close(struct vm_console *c)
 	if (!hub)
 		return;
 	loop_want(hub->loop, &c->watch, 0);
+	loop_timer_cancel(hub->loop, &c->idle_timer);
 	if (hub->open_line == c)
 		console_hub_break_line(hub);
 	while (before->next != c)

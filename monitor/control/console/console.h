@@ -49,6 +49,7 @@ struct vm_console {
 	struct vm_console *next;
 	const char *name; /* owned by the configuration */
 	struct loop_watch watch;
+	struct loop_timer idle_timer; /* then a started line is shown */
 	bool gone; /* the worker is dead: no byte can follow an empty read */
 	bool eof;  /* nothing more to read */
 	bool done; /* eof, and everything passed on */
@@ -79,17 +80,6 @@ MUST_CHECK int console_hub_create(struct console_hub *hub, struct loop *loop,
 
 /* Consoles and sink stay. NULL and all-zero are fine. */
 void console_hub_destroy(struct console_hub *hub);
-
-/**
- * console_hub_timeout_ms() - how long the loop may sleep
- * @now_ns: CLOCK_MONOTONIC
- *
- * Return: milliseconds until a started line is due; -1 when none is.
- */
-int console_hub_timeout_ms(const struct console_hub *hub, uint64_t now_ns);
-
-/* Show started lines that nothing was added to for CONSOLE_IDLE_NS. */
-void console_hub_tick(struct console_hub *hub, uint64_t now_ns);
 
 /* End an unfinished line on stdout, before something else is printed. */
 void console_hub_break_line(struct console_hub *hub);

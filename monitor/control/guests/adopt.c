@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "monitor/control/base/process.h"
+#include "monitor/control/guests/guests.h"
 #include "monitor/ipc/fds.h"
 
 #define LOST "ended while no monitor was running; how is not known"
@@ -92,7 +93,7 @@ static void give_up(struct monitor *m, const struct vm_record *r,
 	worker_destroy(w);
 	if (dead) {
 		state_vm_remove(&m->state, r->name);
-		monitor_add_lost(m, r, why);
+		guest_add_lost(m, r, why);
 	} else {
 		sink_line(&m->watcher.err, "disco: %s: %s", r->name, why);
 	}
@@ -118,13 +119,13 @@ static void adopt_one(void *arg, const char *name)
 		w.pid = 0;
 		worker_destroy(&w);
 		state_vm_remove(&m->state, name);
-		monitor_add_lost(m, &r, LOST);
+		guest_add_lost(m, &r, LOST);
 		return;
 	}
 	err = adopt_hand_over(m, &r, &w);
 	if (err)
 		give_up(m, &r, &w, err);
-	else if (monitor_add(m, &r, &w, true, &g) == 0)
+	else if (guest_add(m, &r, &w, true, &g) == 0)
 		(void)vm_watch_request(&g->vm, WORKER_REQ_STATS);
 }
 

@@ -3,7 +3,7 @@
 #ifndef DISCO_MONITOR_ADOPT_H
 #define DISCO_MONITOR_ADOPT_H
 
-#include "monitor/control/monitor.h"
+struct monitor;
 
 /**
  * adopt_all() - take over every guest of the state directory that still runs

@@ -1,25 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "monitor/control/guests/balancer.h"
 
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "disco/clock.h"
+#include "monitor/control/guests/guests.h"
 #include "monitor/control/guests/move.h"
 #include "monitor/control/base/process.h"
-
-void balancer_create(struct monitor *m, uint64_t period_ns)
-{
-	const struct topology *t = &m->topology;
-	unsigned nr = 0;
-
-	for (unsigned i = 0; i < t->nr_nodes; i++)
-		nr += t->nodes[i].nr_cpus && t->nodes[i].total_bytes;
-	m->balancer = (struct balancer){ 0 };
-	if (nr < 2 || !t->this_machine || !period_ns)
-		return;
-	m->balancer.period_ns = period_ns;
-	m->balancer.at_ns = clock_now_ns() + period_ns;
-}
 
 /* --- a check --- */
 
@@ -38,9 +27,9 @@ static uint32_t balancer_measure(struct balancer_guest *b, pid_t pid,
 }
 
 /* Moves that somebody asked for count as well. */
-static uint32_t balancer_rest(struct guest *g)
+static uint32_t balancer_rest(const struct guest *g)
 {
-	struct balancer_guest *b = &g->balance;
+	struct balancer_guest *b = g->balance;
 
 	if (b->moves != g->moves) {
 		b->moves = g->moves;
@@ -59,12 +48,16 @@ static unsigned balancer_look(struct monitor *m, uint64_t now,
 	for (struct guest *g = m->guests; g; g = g->next) {
 		if (g->ended || nr == MONITOR_MAX_GUESTS)
 			continue;
-		g->balance.load =
-			balancer_measure(&g->balance, g->record.pid, now);
+		if (!g->balance)
+			g->balance = calloc(1, sizeof(*g->balance));
+		if (!g->balance)
+			continue; /* as if it were not there, this time */
+		g->balance->load =
+			balancer_measure(g->balance, g->record.pid, now);
 		out[nr++] = (struct balance_vm){
 			.id = g->id,
 			.node = g->record.node,
-			.load = g->balance.load,
+			.load = g->balance->load,
 			.pages = process_resident_pages(g->record.pid),
 			.rested = balancer_rest(g),
 			.fixed = g->record.fixed,
@@ -75,36 +68,29 @@ static unsigned balancer_look(struct monitor *m, uint64_t now,
 	return nr;
 }
 
-static struct guest *balancer_find(const struct monitor *m, uint64_t id)
-{
-	struct guest *g = m->guests;
-
-	while (g && g->id != id)
-		g = g->next;
-	return g;
-}
-
 static void balancer_failed(struct monitor *m)
 {
-	m->balancer.failed++;
-	m->balancer.at_ns =
-		clock_now_ns() + BALANCE_REST * m->balancer.period_ns;
+	struct balancer *b = m->balancer;
+
+	b->failed++;
+	loop_timer_set(&m->watcher.loop, &b->timer,
+		       clock_now_ns() + BALANCE_REST * b->period_ns);
 }
 
 static void balancer_moved(void *arg, const struct move_result *r)
 {
 	struct monitor *m = arg;
-	const struct guest *g = balancer_find(m, r->guest_id);
+	const struct guest *g = guest_find_id(m, r->guest_id);
 
 	if (r->diag.status != ST_OK || !g) {
 		balancer_failed(m);
 		return;
 	}
-	m->balancer.moves++;
+	m->balancer->moves++;
 	sink_line(&m->watcher.err,
 		  "disco: %s: moved from node %d to node %d, for balance: %llu "
 		  "pages in %llu ms, longest batch %.1f ms, parked %.1f ms",
-		  g->record.name, m->balancer.from, r->node,
+		  g->record.name, m->balancer->from, r->node,
 		  (unsigned long long)r->pages,
 		  (unsigned long long)(r->total_ns / 1000000u),
 		  (double)r->longest_ns / 1e6, (double)r->parked_ns / 1e6);
@@ -112,30 +98,29 @@ static void balancer_moved(void *arg, const struct move_result *r)
 
 static void start_move(struct monitor *m, const struct balance_move *mv)
 {
-	struct guest *g = balancer_find(m, mv->id);
+	struct guest *g = guest_find_id(m, mv->id);
 	struct diag d = { .status = ST_OK };
 
 	if (!g)
 		return;
-	m->balancer.from = g->record.node;
-	if (move_start(m, g, mv->to, m->settings.stall_ns, balancer_moved, m,
-		       &d) == 0)
+	m->balancer->from = g->record.node;
+	if (move_start(m, g, mv->to, m->stall_ns, balancer_moved, m, &d) == 0)
 		return;
 	sink_line(&m->watcher.err, "disco: %s: not moved for balance: %s",
 		  g->record.name, d.text);
 	balancer_failed(m);
 }
 
-void balancer_tick(struct monitor *m, uint64_t now)
+static void balancer_on_timer(struct loop_timer *t)
 {
 	static struct balance_vm vms[MONITOR_MAX_GUESTS]; /* one loop */
-	struct balancer *b = &m->balancer;
+	struct balancer *b = container_of(t, struct balancer, timer);
+	struct monitor *m = b->m;
+	uint64_t now = clock_now_ns();
 	struct balance_move mv;
 	unsigned nr;
 
-	if (!b->period_ns || now < b->at_ns)
-		return;
-	b->at_ns = now + b->period_ns;
+	loop_timer_set(&m->watcher.loop, t, now + b->period_ns);
 	if (m->move)
 		return;
 	b->checks++;
@@ -145,9 +130,41 @@ void balancer_tick(struct monitor *m, uint64_t now)
 		start_move(m, &mv);
 }
 
-int balancer_timeout_ms(const struct monitor *m, uint64_t now)
-{
-	const struct balancer *b = &m->balancer;
+/* --- life --- */
 
-	return b->period_ns ? loop_ms_until(b->at_ns, now) : -1;
+int balancer_create(struct monitor *m, uint64_t period_ns)
+{
+	const struct topology *t = &m->topology;
+	struct balancer *b = calloc(1, sizeof(*b));
+	unsigned nr = 0;
+
+	if (!b)
+		return -ENOMEM;
+	b->m = m;
+	b->timer.expired = balancer_on_timer;
+	m->balancer = b;
+	for (unsigned i = 0; i < t->nr_nodes; i++)
+		nr += t->nodes[i].nr_cpus && t->nodes[i].total_bytes;
+	if (nr < 2 || !t->this_machine || !period_ns)
+		return 0;
+	b->period_ns = period_ns;
+	loop_timer_set(&m->watcher.loop, &b->timer, clock_now_ns() + period_ns);
+	return 0;
+}
+
+void balancer_guest_remove(struct guest *g)
+{
+	free(g->balance);
+	g->balance = NULL;
+}
+
+void balancer_destroy(struct monitor *m)
+{
+	if (!m->balancer)
+		return;
+	loop_timer_cancel(&m->watcher.loop, &m->balancer->timer);
+	for (struct guest *g = m->guests; g; g = g->next)
+		balancer_guest_remove(g);
+	free(m->balancer);
+	m->balancer = NULL;
 }

@@ -10,7 +10,7 @@
 #ifndef DISCO_MONITOR_BALANCER_H
 #define DISCO_MONITOR_BALANCER_H
 
-#include "disco/diag.h"
+#include "monitor/control/base/loop.h"
 #include "numa/balance.h"
 
 #define BALANCER_PERIOD_NS 2000000000ull /* unless asked otherwise */
@@ -19,15 +19,16 @@ struct guest;
 struct monitor;
 
 struct balancer {
-	uint64_t period_ns; /* 0: off */
-	uint64_t at_ns;	    /* of the next check, CLOCK_MONOTONIC */
+	struct monitor *m;
+	uint64_t period_ns;	 /* 0: off */
+	struct loop_timer timer; /* the next check */
 	struct balance_move last;
 	nodeid_t from; /* of the move under way */
 	/* counters, since the monitor was started */
 	uint64_t checks, moves, failed;
 };
 
-/* What it knows of a guest; all-zero at first. */
+/* What it knows of a guest, from the first check on; all-zero at first. */
 struct balancer_guest {
 	uint64_t seen_ns; /* when the demand was read; 0: never */
 	uint64_t demand_ns;
@@ -37,18 +38,20 @@ struct balancer_guest {
 };
 
 /**
- * balancer_create() - begin
+ * balancer_create() - m->balancer; the first check is a period away
  * @period_ns: 0: never
  *
  * Off also where there is nothing to choose from: fewer than two nodes with
  * CPUs and memory, or the nodes are those of another machine.
+ *
+ * Return: 0; -ENOMEM.
  */
-void balancer_create(struct monitor *m, uint64_t period_ns);
+MUST_CHECK int balancer_create(struct monitor *m, uint64_t period_ns);
 
-/* After each turn of the loop: the check that is due. */
-void balancer_tick(struct monitor *m, uint64_t now);
+/* No move that it asked for is under way. All-zero is fine. */
+void balancer_destroy(struct monitor *m);
 
-/* How long the loop may sleep; -1: for ever. */
-int balancer_timeout_ms(const struct monitor *m, uint64_t now);
+/* A guest's worker is dead. Again is fine. */
+void balancer_guest_remove(struct guest *g);
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Images that are cached, and the shared memory of their stores. Private to
- * caches.c and cache_peers.c.
+ * Images that are cached, the shared memory of their stores, and the state
+ * that caches.c, cache_peers.c and cache_tell.c share. Private to them, but for
+ * cache_region().
  */
 #ifndef DISCO_MONITOR_CACHE_IMAGES_H
 #define DISCO_MONITOR_CACHE_IMAGES_H
@@ -9,6 +10,8 @@
 #include <sys/types.h>
 
 #include "disco/config.h"
+#include "monitor/control/guests/cache_limit.h"
+#include "numa/region.h"
 
 struct image_key {
 	dev_t dev;
@@ -33,6 +36,20 @@ struct cache_image {
 	int file; /* read-only, O_DIRECT where that is possible */
 	unsigned users;
 	struct image_store *stores;
+};
+
+struct peer;
+
+struct caches {
+	struct cache_limit limit;
+	struct cache_image *images;
+	struct peer *peers;
+	uint64_t last_id; /* of stores, holds, links, peers; AGENT_SYNC */
+	struct {
+		nodeid_t node;
+		struct region_view figures; /* of the agent */
+	} seen[MAX_NODES];
+	unsigned nr_seen;
 };
 
 /**

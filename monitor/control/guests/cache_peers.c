@@ -9,7 +9,7 @@
 #include "memory/lease.h"
 #include "monitor/control/guests/cache_images.h"
 #include "monitor/control/guests/cache_tell.h"
-#include "monitor/control/monitor.h"
+#include "monitor/control/guests/guests.h"
 
 enum peer_state { PEER_NEW, PEER_READY, PEER_ENDING };
 
@@ -45,7 +45,8 @@ static int tell_from(struct monitor *m, struct peer *p)
 static const struct image_store *cache_peers_find_store(const struct monitor *m,
 							uint64_t id)
 {
-	for (const struct cache_image *im = m->caches.images; im; im = im->next)
+	for (const struct cache_image *im = m->caches->images; im;
+	     im = im->next)
 		for (const struct image_store *s = im->stores; s; s = s->next)
 			if (s->id == id)
 				return s;
@@ -86,7 +87,7 @@ static void cache_peer_free(struct peer *p)
 /* Nobody writes the map. */
 static void cache_peers_forget(struct monitor *m, struct peer *p)
 {
-	struct peer **at = &m->caches.peers;
+	struct peer **at = &m->caches->peers;
 
 	while (*at != p)
 		at = &(*at)->next;
@@ -121,7 +122,7 @@ static bool cache_peers_have(const struct monitor *m,
 			     const struct image_store *from,
 			     const struct image_store *to)
 {
-	const struct peer *p = m->caches.peers;
+	const struct peer *p = m->caches->peers;
 
 	while (p && (p->from.store != from->id || p->to.store != to->id ||
 		     p->state == PEER_ENDING))
@@ -138,13 +139,13 @@ static void cache_peers_make(struct monitor *m, const struct cache_image *im,
 
 	if (!p)
 		return;
-	*p = (struct peer){ .next = m->caches.peers,
-			    .id = ++m->caches.last_id,
+	*p = (struct peer){ .next = m->caches->peers,
+			    .id = ++m->caches->last_id,
 			    .from = { from->id, from->node },
 			    .to = { to->id, to->node },
 			    .lease = -1,
 			    .lease_ro = -1 };
-	m->caches.peers = p;
+	m->caches->peers = p;
 	err = cache_region("disco-lease", lease_map_bytes(image_blocks(im)),
 			   to->node, &p->lease, &p->lease_ro);
 	if (!err)
@@ -171,7 +172,7 @@ void peers_store_ended(struct monitor *m, uint64_t store)
 {
 	struct peer *next;
 
-	for (struct peer *p = m->caches.peers; p; p = next) {
+	for (struct peer *p = m->caches->peers; p; p = next) {
 		next = p->next;
 		if (p->from.store == store || p->to.store == store)
 			begin_end(m, p);
@@ -182,7 +183,7 @@ int peers_agent_started(struct monitor *m, nodeid_t node)
 {
 	int err = 0;
 
-	for (struct peer *p = m->caches.peers; p && !err; p = p->next)
+	for (struct peer *p = m->caches->peers; p && !err; p = p->next)
 		if (p->from.node == node)
 			err = tell_from(m, p);
 	return err;
@@ -192,7 +193,7 @@ void peers_agent_died(struct monitor *m, nodeid_t node)
 {
 	struct peer *next;
 
-	for (struct peer *p = m->caches.peers; p; p = next) {
+	for (struct peer *p = m->caches->peers; p; p = next) {
 		next = p->next;
 		if (p->to.node == node)
 			cache_peers_forget(m, p);
@@ -227,7 +228,7 @@ void peers_synced(struct monitor *m, nodeid_t node, uint64_t id)
 {
 	struct peer *next;
 
-	for (struct peer *p = m->caches.peers; p; p = next) {
+	for (struct peer *p = m->caches->peers; p; p = next) {
 		next = p->next;
 		if (p->sync <= id && cache_peers_awaited(p) == node)
 			cache_peers_go_on(m, p);
@@ -236,7 +237,7 @@ void peers_synced(struct monitor *m, nodeid_t node, uint64_t id)
 
 void peers_lost(struct monitor *m, nodeid_t node, uint64_t id)
 {
-	struct peer *p = m->caches.peers;
+	struct peer *p = m->caches->peers;
 
 	while (p && p->id != id)
 		p = p->next;

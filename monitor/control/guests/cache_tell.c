@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "monitor/control/guests/cache_tell.h"
 
-#include "monitor/control/monitor.h"
+#include "monitor/control/guests/cache_images.h"
+#include "monitor/control/guests/guests.h"
 
 int cache_tell(struct monitor *m, nodeid_t node, enum agent_request_kind kind,
 	       uint64_t id)
@@ -34,6 +35,6 @@ int cache_tell_map(struct monitor *m, nodeid_t node, uint64_t id,
 
 int cache_tell_sync(struct monitor *m, nodeid_t node, uint64_t *sync)
 {
-	*sync = ++m->caches.last_id;
+	*sync = ++m->caches->last_id;
 	return cache_tell(m, node, AGENT_SYNC, *sync);
 }

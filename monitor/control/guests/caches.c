@@ -12,8 +12,7 @@
 #include "monitor/control/guests/cache_images.h"
 #include "monitor/control/guests/cache_peers.h"
 #include "monitor/control/guests/cache_tell.h"
-#include "monitor/control/monitor.h"
-#include "monitor/control/base/size.h"
+#include "monitor/control/guests/guests.h"
 #include "monitor/ipc/fds.h"
 
 struct hold {
@@ -33,11 +32,34 @@ struct guest_disk {
 	struct hold *holds;
 };
 
+/* A VM's part. */
+struct guest_cache {
+	struct guest_disk *disks; /* those that are cached */
+	bool linked;
+	bool link_waits; /* for its lease maps */
+	nodeid_t home;	 /* whose agent it is linked to, or will be */
+	uint64_t link;
+};
+
+static struct guest_disk *caches_disks(const struct guest *g)
+{
+	return g->cache ? g->cache->disks : NULL;
+}
+
 static void caches_complain(struct monitor *m, const struct guest *g,
 			    const char *what, int err)
 {
 	sink_line(&m->watcher.err, "disco: %s: %s: %s", g->record.name, what,
 		  strerror(-err));
+}
+
+int caches_create(struct monitor *m, const struct cache_limit *limit)
+{
+	m->caches = calloc(1, sizeof(*m->caches));
+	if (!m->caches)
+		return -ENOMEM;
+	m->caches->limit = *limit;
+	return 0;
 }
 
 /* --- messages --- */
@@ -96,7 +118,7 @@ static int hold_make(struct monitor *m, const struct guest *g,
 
 	if (!h)
 		return -ENOMEM;
-	*h = (struct hold){ .id = ++m->caches.last_id,
+	*h = (struct hold){ .id = ++m->caches->last_id,
 			    .store = s->id,
 			    .node = s->node };
 	err = cache_region("disco-lease",
@@ -150,7 +172,7 @@ static const struct hold *hold_of(const struct guest_disk *d,
 static void hold_all(struct monitor *m, const struct cache_image *im)
 {
 	for (struct guest *g = m->guests; g; g = g->next)
-		for (struct guest_disk *d = g->cache.disks; d; d = d->next)
+		for (struct guest_disk *d = caches_disks(g); d; d = d->next)
 			for (struct image_store *s = im->stores;
 			     s && d->image == im && !g->ended; s = s->next) {
 				int err = hold_of(d, s) ? 0
@@ -193,7 +215,7 @@ static void store_drop(struct monitor *m, struct cache_image *im,
 	 */
 	(void)!cache_tell(m, s->node, AGENT_STORE_END, s->id);
 	for (struct guest *g = m->guests; g; g = g->next)
-		for (struct guest_disk *d = g->cache.disks; d; d = d->next)
+		for (struct guest_disk *d = caches_disks(g); d; d = d->next)
 			if (d->image == im)
 				drop_hold(m, g, d, s->id);
 	peers_store_ended(m, s->id);
@@ -212,7 +234,7 @@ static int store_enter(struct monitor *m, struct cache_image *im, nodeid_t node)
 		s->homes++;
 		return 0;
 	}
-	err = store_make(im, node, ++m->caches.last_id, &s);
+	err = store_make(im, node, ++m->caches->last_id, &s);
 	if (err)
 		return err;
 	err = tell_store(m, im, s);
@@ -274,18 +296,18 @@ static void unlink_guest(struct monitor *m, struct guest *g, bool tell)
 {
 	const struct worker_request r = { .kind = WORKER_REQ_UNLINK };
 
-	if (!g->cache.linked)
+	if (!g->cache || !g->cache->linked)
 		return;
-	g->cache.linked = false;
+	g->cache->linked = false;
 	if (tell && !g->ended)
 		(void)!caches_tell_worker(g, &r, NULL, 0);
-	(void)!cache_tell(m, g->cache.home, AGENT_LINK_END, g->cache.link);
+	(void)!cache_tell(m, g->cache->home, AGENT_LINK_END, g->cache->link);
 }
 
 /* Has it all lease maps? Else it would ask for what other nodes have. */
 static bool holds_ready(const struct guest *g)
 {
-	for (const struct guest_disk *d = g->cache.disks; d; d = d->next)
+	for (const struct guest_disk *d = caches_disks(g); d; d = d->next)
 		for (const struct hold *h = d->holds; h; h = h->next)
 			if (h->lease >= 0)
 				return false;
@@ -298,22 +320,22 @@ static int link_now(struct monitor *m, struct guest *g, nodeid_t node)
 					  .node = node };
 	const struct agent_request a = { .kind = AGENT_LINK,
 					 .node = node,
-					 .id = ++m->caches.last_id };
+					 .id = ++m->caches->last_id };
 	struct link_ends e;
 	int err;
 
 	unlink_guest(m, g, false); /* the new one takes its place */
-	g->cache.link_waits = false;
+	g->cache->link_waits = false;
 	if (!agents_running(&m->agents, node))
 		return 0; /* caches_agent_started() */
 	err = caches_ends_make(&e, node);
 	if (err)
 		return err;
-	g->cache.link = a.id;
-	g->cache.home = node;
+	g->cache->link = a.id;
+	g->cache->home = node;
 	err = agents_tell(&m->agents, &a, e.agent, 4);
-	g->cache.linked = !err;
-	for (struct guest_disk *d = g->cache.disks; d && !err; d = d->next)
+	g->cache->linked = !err;
+	for (struct guest_disk *d = caches_disks(g); d && !err; d = d->next)
 		for (struct hold *h = d->holds; h && !err; h = h->next)
 			if (h->node == node)
 				err = cache_tell_reader(m, node, a.id, h->store,
@@ -331,8 +353,8 @@ static int link_guest(struct monitor *m, struct guest *g, nodeid_t node)
 	if (holds_ready(g))
 		return link_now(m, g, node);
 	unlink_guest(m, g, true); /* the files meanwhile */
-	g->cache.link_waits = true;
-	g->cache.home = node;
+	g->cache->link_waits = true;
+	g->cache->home = node;
 	return 0;
 }
 
@@ -342,15 +364,15 @@ static int guest_synced(struct monitor *m, struct guest *g, nodeid_t node,
 {
 	int err, first = 0;
 
-	for (struct guest_disk *d = g->cache.disks; d; d = d->next)
+	for (struct guest_disk *d = caches_disks(g); d; d = d->next)
 		for (struct hold *h = d->holds; h; h = h->next) {
 			if (h->node != node || h->lease < 0 || h->sync > id)
 				continue;
 			err = caches_hand_over(g, d, h);
 			first = first ? first : err;
 		}
-	if (g->cache.link_waits && holds_ready(g)) {
-		err = link_now(m, g, g->cache.home);
+	if (g->cache && g->cache->link_waits && holds_ready(g)) {
+		err = link_now(m, g, g->cache->home);
 		first = first ? first : err;
 	}
 	return first;
@@ -374,7 +396,7 @@ static bool caches_can_cache(struct monitor *m, nodeid_t node)
 	struct diag d = { .status = ST_OK };
 	struct agent *a;
 
-	return !m->caches.limit.off && m->topology.this_machine &&
+	return !m->caches->limit.off && m->topology.this_machine &&
 	       topology_find(&m->topology, node) &&
 	       agents_get(&m->agents, node, &a, &d) == 0;
 }
@@ -383,11 +405,16 @@ void caches_guest_add(struct monitor *m, struct guest *g)
 {
 	const struct vm_record *r = &g->record;
 
-	if (!caches_can_cache(m, r->node))
+	if (!caches_can_cache(m, r->node) || !r->nr_cached)
 		return;
+	g->cache = calloc(1, sizeof(*g->cache));
+	if (!g->cache) {
+		caches_complain(m, g, "its disks are not cached", -ENOMEM);
+		return;
+	}
 	for (unsigned i = 0; i < r->nr_cached; i++) {
 		struct guest_disk *d = calloc(1, sizeof(*d));
-		int err = d ? image_get(&m->caches.images, r->pid,
+		int err = d ? image_get(&m->caches->images, r->pid,
 					r->cached[i].fd, r->group, &d->image)
 			    : -ENOMEM;
 
@@ -397,30 +424,30 @@ void caches_guest_add(struct monitor *m, struct guest *g)
 			continue;
 		}
 		d->nr = r->cached[i].disk;
-		d->next = g->cache.disks;
-		g->cache.disks = d;
+		d->next = g->cache->disks;
+		g->cache->disks = d;
 		err = store_enter(m, d->image, r->node);
 		if (err)
 			caches_complain(m, g, "buffer cache", err);
 		hold_all(m, d->image);
 	}
-	if (g->cache.disks) {
+	if (caches_disks(g)) {
 		int err = link_guest(m, g, r->node);
 
 		if (err)
 			caches_complain(m, g, "buffer cache", err);
-		g->cache.home = r->node;
+		g->cache->home = r->node;
 	}
 }
 
 void caches_guest_home(struct monitor *m, struct guest *g, nodeid_t node)
 {
-	nodeid_t old = g->cache.home;
+	nodeid_t old = g->cache ? g->cache->home : node;
 	int err = 0;
 
-	if (!g->cache.disks || old == node || !caches_can_cache(m, node))
+	if (!caches_disks(g) || old == node || !caches_can_cache(m, node))
 		return;
-	for (struct guest_disk *d = g->cache.disks; d && !err; d = d->next) {
+	for (struct guest_disk *d = caches_disks(g); d && !err; d = d->next) {
 		err = store_enter(m, d->image, node);
 		hold_all(m, d->image);
 	}
@@ -428,8 +455,8 @@ void caches_guest_home(struct monitor *m, struct guest *g, nodeid_t node)
 		err = link_guest(m, g, node);
 	if (err)
 		caches_complain(m, g, "buffer cache", err);
-	g->cache.home = node;
-	for (struct guest_disk *d = g->cache.disks; d; d = d->next)
+	g->cache->home = node;
+	for (struct guest_disk *d = caches_disks(g); d; d = d->next)
 		store_leave(m, d->image, old);
 }
 
@@ -438,14 +465,16 @@ void caches_guest_remove(struct monitor *m, struct guest *g)
 	struct guest_disk *d;
 
 	unlink_guest(m, g, false);
-	while ((d = g->cache.disks)) {
+	while ((d = caches_disks(g))) {
 		while (d->holds)
 			drop_hold(m, g, d, d->holds->store);
-		store_leave(m, d->image, g->cache.home);
-		g->cache.disks = d->next;
-		image_put(&m->caches.images, d->image);
+		store_leave(m, d->image, g->cache->home);
+		g->cache->disks = d->next;
+		image_put(&m->caches->images, d->image);
 		free(d);
 	}
+	free(g->cache);
+	g->cache = NULL;
 }
 
 /* --- agents --- */
@@ -454,9 +483,9 @@ static uint64_t limit_of(const struct monitor *m, nodeid_t node)
 {
 	const struct topology_node *n = topology_find(&m->topology, node);
 
-	if (m->caches.limit.bytes)
-		return m->caches.limit.bytes;
-	return n ? n->total_bytes / 100 * m->caches.limit.percent : 0;
+	if (m->caches->limit.bytes)
+		return m->caches->limit.bytes;
+	return n ? n->total_bytes / 100 * m->caches->limit.percent : 0;
 }
 
 static struct region_view *figures_of(struct caches *c, nodeid_t node)
@@ -477,7 +506,7 @@ static struct region_view *figures_of(struct caches *c, nodeid_t node)
 static int show_figures(struct monitor *m, struct agent *a)
 {
 	struct agent_request r = { .kind = AGENT_FIGURES, .node = a->node };
-	struct region_view *v = figures_of(&m->caches, a->node);
+	struct region_view *v = figures_of(m->caches, a->node);
 	int rw, ro, err = v ? 0 : -ENOSPC;
 
 	if (!err)
@@ -498,11 +527,11 @@ static int tell_all_of(struct monitor *m, struct guest *g, nodeid_t node)
 {
 	int err = 0;
 
-	for (struct guest_disk *d = g->cache.disks; d && !err; d = d->next)
+	for (struct guest_disk *d = caches_disks(g); d && !err; d = d->next)
 		for (struct hold *h = d->holds; h && !err; h = h->next)
 			if (h->node == node)
 				err = tell_hold(m, d, h);
-	if (!err && g->cache.disks && g->cache.home == node && !g->ended)
+	if (!err && caches_disks(g) && g->cache->home == node && !g->ended)
 		err = link_guest(m, g, node);
 	return err;
 }
@@ -514,7 +543,7 @@ void caches_agent_started(struct monitor *m, struct agent *a)
 				   .bytes = limit_of(m, a->node) };
 	int err = show_figures(m, a);
 
-	for (struct cache_image *im = m->caches.images; im && !err;
+	for (struct cache_image *im = m->caches->images; im && !err;
 	     im = im->next) {
 		struct image_store *s = store_on(im, a->node);
 
@@ -528,7 +557,7 @@ void caches_agent_started(struct monitor *m, struct agent *a)
 	/* Last: it evicts nothing before, as it has to know every lease. */
 	if (!err)
 		err = agent_ask(a, &r, NULL, 0);
-	for (struct cache_image *im = m->caches.images; im && !err;
+	for (struct cache_image *im = m->caches->images; im && !err;
 	     im = im->next)
 		peers_make(m, im);
 	if (err)
@@ -542,7 +571,7 @@ void caches_agent_died(struct monitor *m, struct agent *a)
 {
 	peers_agent_died(m, a->node);
 	for (struct guest *g = m->guests; g; g = g->next)
-		if (g->cache.linked && g->cache.home == a->node)
+		if (g->cache && g->cache->linked && g->cache->home == a->node)
 			unlink_guest(m, g, true);
 }
 
@@ -557,8 +586,9 @@ void caches_agent_said(struct monitor *m, const struct agent *a,
 	if (what->kind == AGENT_LINK_LOST)
 		peers_lost(m, a->node, what->pages);
 	for (struct guest *g = m->guests; g; g = g->next) {
-		if (!g->cache.linked || g->cache.link != what->pages ||
-		    g->cache.home != a->node || what->kind != AGENT_LINK_LOST)
+		if (!g->cache || !g->cache->linked ||
+		    g->cache->link != what->pages ||
+		    g->cache->home != a->node || what->kind != AGENT_LINK_LOST)
 			continue;
 		/* The worker's end is gone: so is it, which is told. */
 		if (what->error != EPIPE)
@@ -578,40 +608,20 @@ void caches_agent_said(struct monitor *m, const struct agent *a,
 
 void caches_destroy(struct monitor *m)
 {
+	struct caches *c = m->caches;
+
+	if (!c)
+		return;
 	for (struct guest *g = m->guests; g; g = g->next)
 		caches_guest_remove(m, g);
-	peers_destroy(&m->caches);
-	for (unsigned i = 0; i < m->caches.nr_seen; i++)
-		region_detach(&m->caches.seen[i].figures);
-	m->caches.nr_seen = 0;
+	peers_destroy(c);
+	for (unsigned i = 0; i < c->nr_seen; i++)
+		region_detach(&c->seen[i].figures);
+	free(c);
+	m->caches = NULL;
 }
 
-/* --- settings and figures --- */
-
-int caches_parse(const char *text, struct cache_limit *out, struct diag *d)
-{
-	char *end;
-	unsigned long percent = strtoul(text, &end, 10);
-	uint64_t bytes;
-
-	if (strcmp(text, "off") == 0) {
-		*out = (struct cache_limit){ .off = true };
-		return 0;
-	}
-	if (*text >= '0' && *text <= '9' && strcmp(end, "%") == 0 &&
-	    percent >= 1 && percent <= 90) {
-		*out = (struct cache_limit){ .percent = (unsigned)percent };
-		return 0;
-	}
-	if (size_parse(text, &bytes) || bytes < MIB(1))
-		return diag_fail(d, ST_USAGE, EINVAL,
-				 "--cache=%s: wants a size of 1M or more, a "
-				 "part of a node's memory from 1%% to 90%%, or "
-				 "'off'",
-				 text);
-	*out = (struct cache_limit){ .bytes = bytes };
-	return 0;
-}
+/* --- figures --- */
 
 const struct agent_figures *caches_figures(const struct caches *c,
 					   nodeid_t node)

@@ -30,51 +30,24 @@
 #ifndef DISCO_MONITOR_CACHES_H
 #define DISCO_MONITOR_CACHES_H
 
+#include "disco/diag.h"
 #include "monitor/control/workers/agents.h"
-#include "monitor/control/base/state_dir.h"
-#include "numa/region.h"
 
-#define CACHE_PERCENT 25 /* of a node's memory, unless told otherwise */
-
+struct agent_figures;
+struct cache_limit;
+struct caches;
 struct guest;
-struct cache_image;
 struct monitor;
-struct peer;
-
-/* Of a node. */
-struct cache_limit {
-	bool off;
-	uint64_t bytes;	  /* 0: see percent */
-	unsigned percent; /* of the node's memory */
-};
-
-struct caches {
-	struct cache_limit limit;
-	struct cache_image *images;
-	struct peer *peers;
-	uint64_t last_id; /* of stores, holds, links, peers; AGENT_SYNC */
-	struct {
-		nodeid_t node;
-		struct region_view figures; /* of the agent */
-	} seen[MAX_NODES];
-	unsigned nr_seen;
-};
-
-/* A VM's part; all-zero is one without. */
-struct guest_cache {
-	struct guest_disk *disks; /* those that are cached */
-	bool linked;
-	bool link_waits; /* for its lease maps */
-	nodeid_t home;	 /* whose agent it is linked to, or will be */
-	uint64_t link;
-};
 
 /**
- * caches_parse() - "SIZE", "N%" or "off"
- * Return: 0; -EINVAL with @d filled (ST_USAGE).
+ * caches_create() - m->caches, before the first agent and the first guest
+ * Return: 0; -ENOMEM.
  */
-MUST_CHECK int caches_parse(const char *text, struct cache_limit *out,
-			    struct diag *d);
+MUST_CHECK int caches_create(struct monitor *m,
+			     const struct cache_limit *limit);
+
+/* Guests stay, without a cache. After this, no other call. All-zero is fine. */
+void caches_destroy(struct monitor *m);
 
 /* A worker runs: its disks get their caches. What fails is told, and less is
  * cached. */
@@ -91,8 +64,6 @@ void caches_agent_started(struct monitor *m, struct agent *a);
 void caches_agent_died(struct monitor *m, struct agent *a);
 void caches_agent_said(struct monitor *m, const struct agent *a,
 		       const struct agent_answer *what);
-
-void caches_destroy(struct monitor *m);
 
 /**
  * caches_figures() - what an agent shows, for looking at word by word

@@ -12,8 +12,7 @@
 
 #include "disco/clock.h"
 #include "monitor/control/guests/cache_images.h"
-#include "monitor/control/monitor.h"
-#include "monitor/control/guests/move.h"
+#include "monitor/control/guests/guests.h"
 #include "monitor/ipc/fds.h"
 #include "monitor/ipc/merge_maps.h"
 
@@ -39,6 +38,40 @@ struct layer_set {
 	struct layer layers[LAYERS_MAX];
 };
 
+struct layers {
+	uint64_t merge_ns; /* 0: off */
+	struct layer_set *sets;
+};
+
+enum layers_job { LAYERS_NONE = 0, LAYERS_SUM, LAYERS_GIVE, LAYERS_SHARE };
+
+/* A VM's part. */
+struct guest_layers {
+	struct guest *g;
+	struct loop_timer timer; /* of the job, else of the next look */
+	uint64_t at_ns;		 /* the next look */
+	bool owed;		 /* an answer that nobody waits for any more */
+
+	/* From here on: of its time in the set; see layers_reset(). */
+	struct layer_set *set; /* NULL: not in one */
+	enum layers_job job;   /* its worker is at */
+	unsigned idle;	       /* looks that changed nothing, in a row */
+	unsigned gave;	       /* layers, to the set */
+	/* One bit per layer of the set. tried: offered since the last look
+	 * that was not one of several in a row (again); useless: offered once,
+	 * saved nothing. */
+	uint64_t tried, useless;
+	bool again;
+	uint64_t *sums; /* of the last look, in order, none twice;
+			 * NULL: none, or of what changed since */
+	size_t nr_sums;
+	int sums_fd;	  /* LAYERS_SUM: for reading */
+	int layer, table; /* LAYERS_GIVE: of the new one */
+	uint32_t entries; /* LAYERS_GIVE, _SHARE: in the table */
+	bool common;	  /* LAYERS_GIVE: it is for others, too */
+	unsigned trying;  /* LAYERS_SHARE: which one */
+};
+
 static uint64_t layers_bytes_of(const struct guest *g)
 {
 	uint64_t low = min_u64(g->record.memory_bytes, MERGE_BYTES_MAX);
@@ -51,13 +84,22 @@ static uint64_t layers_bytes_of(const struct guest *g)
 static struct layer_set *find_set(const struct monitor *m,
 				  const struct guest *g)
 {
-	struct layer_set *s = m->layer_sets;
+	struct layer_set *s = m->layers->sets;
 
 	while (s && (s->origin != g->boot_origin || s->node != g->record.node ||
 		     s->bytes != layers_bytes_of(g) ||
 		     strcmp(s->group, g->record.group) != 0))
 		s = s->next;
 	return s;
+}
+
+static void layers_reset(struct guest_layers *l, struct layer_set *s)
+{
+	const size_t kept = offsetof(struct guest_layers, set);
+
+	memset((char *)l + kept, 0, sizeof(*l) - kept);
+	l->set = s;
+	l->sums_fd = l->layer = l->table = -1;
 }
 
 static int layers_enter(struct monitor *m, struct guest *g)
@@ -72,21 +114,17 @@ static int layers_enter(struct monitor *m, struct guest *g)
 		s->node = g->record.node;
 		s->bytes = layers_bytes_of(g);
 		memcpy(s->group, g->record.group, sizeof(s->group));
-		s->next = m->layer_sets;
-		m->layer_sets = s;
+		s->next = m->layers->sets;
+		m->layers->sets = s;
 	}
 	s->users++;
-	g->layers = (struct guest_layers){ .set = s,
-					   .owed = g->layers.owed,
-					   .sums_fd = -1,
-					   .layer = -1,
-					   .table = -1 };
+	layers_reset(g->layers, s);
 	return 0;
 }
 
 static void layers_set_free(struct monitor *m, struct layer_set *s)
 {
-	struct layer_set **at = &m->layer_sets;
+	struct layer_set **at = &m->layers->sets;
 
 	while (*at != s)
 		at = &(*at)->next;
@@ -124,24 +162,47 @@ static void forget_job(struct guest_layers *l)
 	drop_job(l);
 }
 
-void layers_leave(struct monitor *m, struct guest *g)
+/*
+ * What is next: the end of a job's time, or the next look. None of either
+ * while the VM moves (layers_arrived()) or owes an answer (layers_heard()).
+ */
+static void layers_plan(struct guest_layers *l)
 {
-	struct guest_layers *l = &g->layers;
+	struct loop *loop = &l->g->m->watcher.loop;
+
+	if (l->job != LAYERS_NONE)
+		return; /* layers_ask() */
+	if (l->g->moving || l->owed)
+		loop_timer_cancel(loop, &l->timer);
+	else
+		loop_timer_set(loop, &l->timer, l->at_ns);
+}
+
+static void layers_out(struct monitor *m, struct guest_layers *l)
+{
 	struct layer_set *s = l->set;
 
 	if (!s)
 		return;
 	forget_job(l);
 	drop_sums(l);
-	*l = (struct guest_layers){ .at_ns = l->at_ns, .owed = l->owed };
+	layers_reset(l, NULL);
 	if (--s->users == 0)
 		layers_set_free(m, s);
 }
 
-void layers_destroy(struct monitor *m)
+void layers_leave(struct monitor *m, struct guest *g)
 {
-	for (struct guest *g = m->guests; g; g = g->next)
-		layers_leave(m, g);
+	if (!g->layers)
+		return;
+	layers_out(m, g->layers);
+	layers_plan(g->layers);
+}
+
+void layers_arrived(struct guest *g)
+{
+	if (g->layers && !g->ended)
+		layers_plan(g->layers);
 }
 
 /* --- what is asked --- */
@@ -151,48 +212,49 @@ static int layers_ask(struct guest *g, enum layers_job job,
 		      unsigned nr)
 {
 	const struct worker_request r = { .kind = kind,
-					  .disk = g->layers.trying,
-					  .entries = g->layers.entries,
-					  .bytes = g->layers.set->bytes };
+					  .disk = g->layers->trying,
+					  .entries = g->layers->entries,
+					  .bytes = g->layers->set->bytes };
 	int err = fds_send(g->vm.worker.control, &r, sizeof(r), fds, nr,
 			   MSG_DONTWAIT);
 
 	if (err)
 		return err;
-	g->layers.job = job;
-	g->layers.until_ns = clock_now_ns() + LAYERS_JOB_NS;
+	g->layers->job = job;
+	loop_timer_set(&g->m->watcher.loop, &g->layers->timer,
+		       clock_now_ns() + LAYERS_JOB_NS);
 	return 0;
 }
 
 static int ask_share(struct guest *g, unsigned nr)
 {
-	const struct layer *l = &g->layers.set->layers[nr];
+	const struct layer *l = &g->layers->set->layers[nr];
 	const int fds[] = { l->memory, l->table };
 	int err;
 
-	g->layers.entries = l->entries;
-	g->layers.trying = nr;
+	g->layers->entries = l->entries;
+	g->layers->trying = nr;
 	err = layers_ask(g, LAYERS_SHARE, WORKER_REQ_SHARE, fds,
 			 ARRAY_SIZE(fds));
 	if (!err)
-		g->layers.tried |= 1ull << nr;
+		g->layers->tried |= 1ull << nr;
 	return err;
 }
 
 static int ask_sum(struct guest *g)
 {
-	struct layer_set *s = g->layers.set;
+	struct layer_set *s = g->layers->set;
 	int fd, err;
 
 	err = cache_region("disco-sums",
 			   merge_sums_bytes(s->bytes / PAGE_BYTES), s->node,
-			   &fd, &g->layers.sums_fd);
+			   &fd, &g->layers->sums_fd);
 	if (err)
 		return err;
 	err = layers_ask(g, LAYERS_SUM, WORKER_REQ_SUM, &fd, 1);
 	fds_drop(&fd);
 	if (err)
-		fds_drop(&g->layers.sums_fd);
+		fds_drop(&g->layers->sums_fd);
 	return err;
 }
 
@@ -276,7 +338,7 @@ static unsigned layers_held(const struct layer *l, const struct merge_entry *e,
 static int best_layer(const struct guest *g, const struct merge_entry *e,
 		      size_t nr)
 {
-	const struct guest_layers *l = &g->layers;
+	const struct guest_layers *l = g->layers;
 	unsigned most = LAYERS_PAGES - 1;
 	int best = -1;
 
@@ -305,10 +367,12 @@ static unsigned others_of(const struct monitor *m, const struct guest *g,
 	unsigned nr = 0;
 
 	for (const struct guest *o = m->guests; o && nr < COMPARED; o = o->next)
-		if (o != g && o->layers.set == g->layers.set && o->layers.sums)
-			out[nr++] = (struct other){ o->layers.sums,
-						    o->layers.sums +
-							    o->layers.nr_sums };
+		if (o != g && o->layers && o->layers->set == g->layers->set &&
+		    o->layers->sums)
+			out[nr++] =
+				(struct other){ o->layers->sums,
+						o->layers->sums +
+							o->layers->nr_sums };
 	return nr;
 }
 
@@ -362,7 +426,7 @@ static uint32_t layers_pick(const struct monitor *m, const struct guest *g,
 		for (next = i + 1; next < nr && e[next].sum == e[i].sum;)
 			next++;
 		if (have != common || (!common && next - i == 1) ||
-		    just_shown(&g->layers, e[i].sum))
+		    just_shown(g->layers, e[i].sum))
 			continue;
 		*saved += (unsigned)(next - i - 1) + have;
 		out[picked++] = e[i];
@@ -389,10 +453,10 @@ static int make_table(const struct merge_entry *e, uint32_t nr, int *out)
 	return err;
 }
 
-/* With the table in g->layers.table. */
+/* With the table in g->layers->table. */
 static int ask_give(struct guest *g)
 {
-	struct guest_layers *l = &g->layers;
+	struct guest_layers *l = g->layers;
 	int fds[2], err;
 
 	err = region_prepare("disco-layer", l->set->bytes, l->set->node,
@@ -412,7 +476,7 @@ static int ask_give(struct guest *g)
 static int layers_give(struct monitor *m, struct guest *g,
 		       const struct merge_entry *e, size_t nr, bool common)
 {
-	struct guest_layers *l = &g->layers;
+	struct guest_layers *l = g->layers;
 	struct merge_entry *out = malloc((nr + 1) * sizeof(*out));
 	unsigned saved = 0;
 	int err = 0;
@@ -436,7 +500,7 @@ static int layers_give(struct monitor *m, struct guest *g,
 static int try_give(struct monitor *m, struct guest *g,
 		    const struct merge_entry *e, size_t nr)
 {
-	const struct guest_layers *l = &g->layers;
+	const struct guest_layers *l = g->layers;
 	int ret;
 
 	if (l->set->giving || l->set->nr == LAYERS_MAX ||
@@ -452,7 +516,7 @@ static int try_give(struct monitor *m, struct guest *g,
 static int layers_compare(struct monitor *m, struct guest *g,
 			  const struct merge_entry *e, size_t nr)
 {
-	struct guest_layers *l = &g->layers;
+	struct guest_layers *l = g->layers;
 	int best, err = keep_sums(l, e, nr);
 
 	if (err)
@@ -468,7 +532,7 @@ static int layers_compare(struct monitor *m, struct guest *g,
 /* Return: as layers_compare(). */
 static int layers_summed(struct monitor *m, struct guest *g)
 {
-	struct guest_layers *l = &g->layers;
+	struct guest_layers *l = g->layers;
 	struct merge_entry *e = NULL;
 	size_t nr = 0;
 	int ret = take_sums(l, &e, &nr);
@@ -511,7 +575,7 @@ static int add_layer(struct layer_set *s, struct guest_layers *l,
 
 static int layers_given(struct monitor *m, struct guest *g)
 {
-	struct guest_layers *l = &g->layers;
+	struct guest_layers *l = g->layers;
 	struct layer_set *s = l->set;
 	int err = add_layer(s, l, l->common ? 0 : g->id);
 
@@ -519,9 +583,12 @@ static int layers_given(struct monitor *m, struct guest *g)
 	if (err)
 		return err;
 	l->gave++;
-	for (struct guest *o = m->guests; o; o = o->next)
-		if (o == g || (l->common && o->layers.set == s))
-			o->layers.at_ns = layers_spread(o, GIVEN_NS);
+	for (struct guest *o = m->guests; o; o = o->next) {
+		if (o != g && !(l->common && o->layers && o->layers->set == s))
+			continue;
+		o->layers->at_ns = layers_spread(o, GIVEN_NS);
+		layers_plan(o->layers);
+	}
 	sink_line(&m->watcher.err,
 		  "disco: %s: gave %u pages of memory for %s of group %s on "
 		  "node %d to share",
@@ -561,14 +628,16 @@ static void layers_note(struct guest_layers *l, enum layers_job job, int ret)
 void layers_heard(struct monitor *m, struct guest *g,
 		  const struct worker_event *ev)
 {
-	struct guest_layers *l = &g->layers;
-	enum layers_job job = l->job;
+	struct guest_layers *l = g->layers;
+	enum layers_job job;
 	int ret = ev->error ? -(int)ev->error : 0;
 
-	if (ev->kind != WORKER_MERGED)
+	if (ev->kind != WORKER_MERGED || !l)
 		return;
+	job = l->job;
 	if (l->owed || job == LAYERS_NONE) {
 		l->owed = false;
+		layers_plan(l);
 		return;
 	}
 	if (job == LAYERS_SHARE)
@@ -579,6 +648,7 @@ void layers_heard(struct monitor *m, struct guest *g,
 		ret = job == LAYERS_SUM ? layers_summed(m, g)
 					: layers_given(m, g);
 	layers_note(l, job, ret);
+	layers_plan(l);
 	if (ret < 0 && ret != -ECANCELED && ret != -EBUSY)
 		sink_line(&m->watcher.err,
 			  "disco: %s: equal pages are not merged: %s",
@@ -587,63 +657,91 @@ void layers_heard(struct monitor *m, struct guest *g,
 
 /* --- looks --- */
 
-/* To be looked at, when its time has come. */
-static bool layers_waits(const struct monitor *m, const struct guest *g)
+/* What is not said here is known to those who plan a look. */
+static bool layers_wanted(const struct guest *g)
 {
-	return m->settings.merge_ns && g->record.merge && g->boot_origin &&
-	       !g->adopted && !g->ended && !g->vm.end.asked &&
-	       !move_is_of(m, g) && !g->layers.owed &&
-	       g->layers.job == LAYERS_NONE;
+	return g->boot_origin && !g->vm.end.asked;
 }
 
-static void layers_look(struct monitor *m, struct guest *g, uint64_t now)
+static void layers_look(struct monitor *m, struct guest *g)
 {
-	struct guest_layers *l = &g->layers;
+	struct guest_layers *l = g->layers;
 	int err = l->set ? 0 : layers_enter(m, g);
 
 	l->tried = l->again ? l->tried : l->useless;
 	l->again = false;
-	l->at_ns =
-		now + (m->settings.merge_ns << min_u64(l->idle, LAYERS_IDLE));
-	if (err)
-		return;
+	l->at_ns = clock_now_ns() +
+		   (m->layers->merge_ns << min_u64(l->idle, LAYERS_IDLE));
 	/* It does not read: another time. */
-	if (ask_sum(g))
+	if (!err && ask_sum(g))
 		l->idle++;
 }
 
-void layers_tick(struct monitor *m, uint64_t now)
+static void layers_on_timer(struct loop_timer *t)
 {
-	for (struct guest *g = m->guests; g; g = g->next) {
-		struct guest_layers *l = &g->layers;
+	struct guest_layers *l = container_of(t, struct guest_layers, timer);
 
-		if (l->job != LAYERS_NONE && now >= l->until_ns) {
-			forget_job(l);
-			l->idle++;
-		}
-		if (!layers_waits(m, g) || now < l->at_ns)
-			continue;
-		/* The first look: not before it can have booted. */
-		if (!l->at_ns && !l->set)
-			l->at_ns = m->settings.merge_ns +
-				   layers_spread(g, m->settings.merge_ns);
-		else
-			layers_look(m, g, now);
+	if (l->job != LAYERS_NONE) {
+		forget_job(l);
+		l->idle++;
+	} else if (layers_wanted(l->g)) {
+		layers_look(l->g->m, l->g);
+		layers_plan(l);
 	}
 }
 
-int layers_timeout_ms(const struct monitor *m, uint64_t now)
+/* --- life --- */
+
+int layers_create(struct monitor *m, uint64_t merge_ns)
 {
-	int ms = -1;
+	m->layers = calloc(1, sizeof(*m->layers));
+	if (!m->layers)
+		return -ENOMEM;
+	m->layers->merge_ns = merge_ns;
+	return 0;
+}
 
-	for (const struct guest *g = m->guests; g; g = g->next) {
-		const struct guest_layers *l = &g->layers;
+void layers_destroy(struct monitor *m)
+{
+	if (!m->layers)
+		return;
+	for (struct guest *g = m->guests; g; g = g->next)
+		layers_guest_remove(m, g);
+	free(m->layers);
+	m->layers = NULL;
+}
 
-		if (l->job != LAYERS_NONE)
-			ms = loop_ms_sooner(ms,
-					    loop_ms_until(l->until_ns, now));
-		else if (layers_waits(m, g))
-			ms = loop_ms_sooner(ms, loop_ms_until(l->at_ns, now));
+void layers_guest_add(struct monitor *m, struct guest *g)
+{
+	uint64_t merge_ns = m->layers->merge_ns;
+	struct guest_layers *l;
+
+	if (!merge_ns || !g->record.merge || g->adopted)
+		return;
+	l = calloc(1, sizeof(*l));
+	if (!l) {
+		sink_line(&m->watcher.err,
+			  "disco: %s: equal pages are not merged: %s",
+			  g->record.name, strerror(ENOMEM));
+		return;
 	}
-	return ms;
+	l->g = g;
+	l->timer.expired = layers_on_timer;
+	layers_reset(l, NULL);
+	/* The first look: not before it can have booted. */
+	l->at_ns = merge_ns + layers_spread(g, merge_ns);
+	g->layers = l;
+	layers_plan(l);
+}
+
+void layers_guest_remove(struct monitor *m, struct guest *g)
+{
+	struct guest_layers *l = g->layers;
+
+	if (!l)
+		return;
+	layers_out(m, l);
+	loop_timer_cancel(&m->watcher.loop, &l->timer);
+	free(l);
+	g->layers = NULL;
 }

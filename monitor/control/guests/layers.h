@@ -11,7 +11,7 @@
  *		another VM of the set has too, as it gave them, each content
  *		once; sealed, so that nobody can change it
  *
- * A VM is looked at every monitor_settings.merge_ns: it says its sums
+ * A VM is looked at every merge_ns of layers_create(): it says its sums
  * (WORKER_REQ_SUM). Those that were the same at the look before are compared:
  * first with the layers of its set, and it gets the one that holds most of them
  * (_SHARE), and so on; then with those of other VMs: if that is worth it, it
@@ -43,9 +43,8 @@
 #ifndef DISCO_MONITOR_LAYERS_H
 #define DISCO_MONITOR_LAYERS_H
 
-#include "disco/worker_spec.h"
+#include "disco/base.h"
 #include "monitor/ipc/merge_maps.h"
-#include "numa/region.h"
 
 #define LAYERS_MERGE_NS 30000000000ull	/* of settings that do not say */
 #define LAYERS_IDLE	6u		/* doublings */
@@ -55,45 +54,34 @@
 #define LAYERS_JOB_NS	300000000000ull /* of a worker, at most */
 
 struct guest;
-struct layer_set;
 struct monitor;
+struct worker_event;
 
-enum layers_job { LAYERS_NONE = 0, LAYERS_SUM, LAYERS_GIVE, LAYERS_SHARE };
+/**
+ * layers_create() - m->layers, before the first guest
+ * @merge_ns: between two looks at a VM; 0: none is merged
+ *
+ * Return: 0; -ENOMEM.
+ */
+MUST_CHECK int layers_create(struct monitor *m, uint64_t merge_ns);
 
-/* A VM's part; all-zero is one that was not looked at. */
-struct guest_layers {
-	struct layer_set *set; /* NULL: not in one */
-	uint64_t at_ns;	       /* the next look; 0: not known */
-	enum layers_job job;   /* its worker is at */
-	bool owed;	       /* an answer that nobody waits for any more */
-	uint64_t until_ns;     /* the job's */
-	unsigned idle;	       /* looks that changed nothing, in a row */
-	unsigned gave;	       /* layers, to the set */
-	/* A bit a layer of the set: it was given it since the last look that
-	 * was not one of several in a row (again); in vain, ever. */
-	uint64_t tried, useless;
-	bool again;
-	uint64_t *sums; /* of the last look, in order, none twice;
-			 * NULL: none, or of what changed since */
-	size_t nr_sums;
-	int sums_fd;	  /* LAYERS_SUM: for reading */
-	int layer, table; /* LAYERS_GIVE: of the new one */
-	uint32_t entries; /* LAYERS_GIVE, _SHARE: in the table */
-	bool common;	  /* LAYERS_GIVE: it is for others, too */
-	unsigned trying;  /* LAYERS_SHARE: which one */
-};
+/* Guests stay; none is looked at any more. All-zero is fine. */
+void layers_destroy(struct monitor *m);
 
-/* Time may have come for some. */
-void layers_tick(struct monitor *m, uint64_t now);
-int layers_timeout_ms(const struct monitor *m, uint64_t now);
+/* A worker runs: its first look is planned, if it is to be merged. */
+void layers_guest_add(struct monitor *m, struct guest *g);
 
-/* A worker has said something. */
-void layers_heard(struct monitor *m, struct guest *g,
-		  const struct worker_event *ev);
+/* Its worker is dead. Again is fine. */
+void layers_guest_remove(struct monitor *m, struct guest *g);
 
-/* It is about to move, or has ended: out of its set. Again is fine. */
+/* It is about to move (g->moving is set): out of its set. */
 void layers_leave(struct monitor *m, struct guest *g);
 
-void layers_destroy(struct monitor *m);
+/* It does not move any more, wherever it is now: looks go on. */
+void layers_arrived(struct guest *g);
+
+/* A worker has sent something. */
+void layers_heard(struct monitor *m, struct guest *g,
+		  const struct worker_event *ev);
 
 #endif

@@ -10,6 +10,9 @@
 #include <unistd.h>
 
 #include "disco/clock.h"
+#include "monitor/control/guests/caches.h"
+#include "monitor/control/guests/guests.h"
+#include "monitor/control/guests/layers.h"
 #include "monitor/control/workers/move_map.h"
 #include "monitor/ipc/fds.h"
 #include "numa/bind.h"
@@ -22,7 +25,8 @@ struct move {
 	struct agent *agent;
 	enum step step;
 	struct move_result result;
-	uint64_t bound_ns, begun_ns, until_ns;
+	uint64_t bound_ns, begun_ns;
+	struct loop_timer timer; /* what the step waits for has until then */
 	struct agent_request ask;
 	uint64_t pull_from; /* the next request of this step; 0: it was all */
 	uint64_t origin;    /* of its boot image */
@@ -71,6 +75,9 @@ static void move_finish(struct move *mv, int err)
 	if (!r->total_ns) /* not as far as STATS */
 		r->total_ns = clock_now_ns() - mv->begun_ns;
 	m->move = NULL;
+	loop_timer_cancel(&m->watcher.loop, &mv->timer);
+	mv->g->moving = false;
+	layers_arrived(mv->g);
 	if (mv->copy >= 0)
 		(void)close(mv->copy);
 	if (r->diag.status != ST_OK)
@@ -128,6 +135,23 @@ static void move_fail(struct move *mv, int err)
 		caches_guest_home(mv->m, mv->g, old);
 	}
 	move_finish(mv, err);
+}
+
+static void move_on_timer(struct loop_timer *t)
+{
+	struct move *mv = container_of(t, struct move, timer);
+
+	/* An agent that hangs has a new one after it. */
+	if (mv->step == RAM || mv->step == COPY || mv->step == REST)
+		agent_kill(mv->agent);
+	move_fail(mv, ETIMEDOUT);
+}
+
+/* It goes on: a worker or an agent has MOVE_STEP_NS for what is next. */
+static void move_wait(struct move *mv)
+{
+	loop_timer_set(&mv->m->watcher.loop, &mv->timer,
+		       clock_now_ns() + MOVE_STEP_NS);
 }
 
 /* --- steps --- */
@@ -200,7 +224,7 @@ static void move_next(struct move *mv, enum step step)
 	int err = 0;
 
 	mv->step = step;
-	mv->until_ns = clock_now_ns() + MOVE_STEP_NS;
+	move_wait(mv);
 	switch (step) {
 	case BIND:
 		err = move_tell_worker(mv, WORKER_REQ_BIND, mv->result.node,
@@ -268,10 +292,9 @@ static void move_progressed(struct move *mv)
 	move_next(mv, STATS);
 }
 
-void move_agent_heard(struct agents *all, struct agent *agent,
+void move_agent_heard(struct monitor *m, struct agent *agent,
 		      const struct agent_answer *a)
 {
-	struct monitor *m = container_of(all, struct monitor, agents);
 	struct move *mv = m->move;
 
 	if (!mv || mv->agent != agent)
@@ -286,7 +309,7 @@ void move_agent_heard(struct agents *all, struct agent *agent,
 		move_fail(mv, EPIPE);
 		return;
 	}
-	mv->until_ns = clock_now_ns() + MOVE_STEP_NS;
+	move_wait(mv);
 	if (a->kind == AGENT_PROGRESS)
 		return;
 	if (mv->step == RAM || mv->step == REST)
@@ -350,46 +373,15 @@ void move_heard(struct monitor *m, struct guest *g,
 	}
 }
 
-bool move_is_of(const struct monitor *m, const struct guest *g)
-{
-	return m->move && m->move->g == g;
-}
-
-static bool origin_used(void *monitor, uint64_t origin)
-{
-	const struct monitor *m = monitor;
-
-	for (const struct guest *g = m->guests; g; g = g->next)
-		if (!g->ended && g->boot_origin == origin)
-			return true;
-	return false;
-}
-
 void move_guest_ended(struct monitor *m, struct guest *g)
-{
-	if (move_is_of(m, g)) {
-		(void)diag_fail(&m->move->result.diag, ST_NO_VM, ESRCH,
-				"%s: ended while it was moved", g->record.name);
-		move_finish(m->move, ESRCH);
-	}
-	boot_copies_sweep(&m->boots, origin_used, m);
-}
-
-void move_tick(struct monitor *m, uint64_t now)
 {
 	struct move *mv = m->move;
 
-	if (!mv || now < mv->until_ns)
+	if (!mv || mv->g != g)
 		return;
-	/* An agent that hangs has a new one after it. */
-	if (mv->step == RAM || mv->step == COPY || mv->step == REST)
-		agent_kill(mv->agent);
-	move_fail(mv, ETIMEDOUT);
-}
-
-int move_timeout_ms(const struct monitor *m, uint64_t now)
-{
-	return m->move ? loop_ms_until(m->move->until_ns, now) : -1;
+	(void)diag_fail(&mv->result.diag, ST_NO_VM, ESRCH,
+			"%s: ended while it was moved", g->record.name);
+	move_finish(mv, ESRCH);
 }
 
 /* --- the beginning --- */
@@ -432,6 +424,7 @@ int move_start(struct monitor *m, struct guest *g, nodeid_t node,
 	if (!mv)
 		return diag_fail(d, ST_HOST, ENOMEM, "out of memory");
 	mv->m = m;
+	mv->timer.expired = move_on_timer;
 	mv->g = g;
 	mv->copy = mv->boot = -1;
 	mv->bound_ns = bound_ns;
@@ -446,6 +439,7 @@ int move_start(struct monitor *m, struct guest *g, nodeid_t node,
 	mv->done = done;
 	mv->arg = arg;
 	m->move = mv;
+	g->moving = true;
 	layers_leave(m, g);
 	move_next(mv, BIND);
 	return 0;
@@ -459,12 +453,13 @@ void move_forget(struct monitor *m, void *arg)
 
 void move_destroy(struct monitor *m)
 {
-	if (m->move) {
-		(void)diag_fail(&m->move->result.diag, ST_NO_MONITOR, EINTR,
-				"%s: the monitor is leaving; it was not moved "
-				"as a whole",
-				m->move->g->record.name);
-		move_finish(m->move, EINTR);
-	}
-	agents_destroy(&m->agents);
+	struct move *mv = m->move;
+
+	if (!mv)
+		return;
+	(void)diag_fail(&mv->result.diag, ST_NO_MONITOR, EINTR,
+			"%s: the monitor is leaving; it was not moved as a "
+			"whole",
+			mv->g->record.name);
+	move_finish(mv, EINTR);
 }

@@ -19,12 +19,17 @@
 #ifndef DISCO_MONITOR_MOVE_H
 #define DISCO_MONITOR_MOVE_H
 
-#include "monitor/control/workers/agents.h"
-#include "monitor/control/monitor.h"
+#include "disco/diag.h"
 
 #define MOVE_STALL_NS	  20000000ull /* unless the monitor was told */
 #define MOVE_STALL_NS_MAX 10000000000ull
 #define MOVE_STEP_NS	  30000000000ull /* for a word of worker or agent */
+
+struct agent;
+struct agent_answer;
+struct guest;
+struct monitor;
+struct worker_event;
 
 struct move_result {
 	struct diag diag; /* ST_OK: done */
@@ -55,22 +60,14 @@ MUST_CHECK int move_start(struct monitor *m, struct guest *g, nodeid_t node,
 /* Whoever @arg is will not be there: @done is not called. */
 void move_forget(struct monitor *m, void *arg);
 
-/* Is it this guest that moves? */
-bool move_is_of(const struct monitor *m, const struct guest *g);
-
 /* A worker's event; a guest's end; an agent's answer, or death (NULL). */
 void move_heard(struct monitor *m, struct guest *g,
 		const struct worker_event *ev);
 void move_guest_ended(struct monitor *m, struct guest *g);
-void move_agent_heard(struct agents *all, struct agent *agent,
+void move_agent_heard(struct monitor *m, struct agent *agent,
 		      const struct agent_answer *a);
 
-/* After each turn of the loop: the deadline. */
-void move_tick(struct monitor *m, uint64_t now);
-
-/* How long the loop may sleep; -1: for ever. */
-int move_timeout_ms(const struct monitor *m, uint64_t now);
-
+/* The monitor ends: a move under way fails. Agents still run. */
 void move_destroy(struct monitor *m);
 
 #endif

@@ -14,6 +14,7 @@
 
 #include "disco/clock.h"
 #include "monitor/control/config/config_draft.h"
+#include "monitor/control/guests/guests.h"
 #include "monitor/control/launch/launch.h"
 #include "monitor/control/base/process.h"
 #include "monitor/ipc/fds.h"
@@ -41,7 +42,9 @@ struct starter {
 	struct run_config cfg;
 	struct loop_watch sock, pidfd;
 	pid_t pid;
-	uint64_t kill_at_ns;
+	struct loop_timer timer; /* it has until then; once it is over, the end
+				  * of the turn, when no handler is left */
+	bool late;		 /* it was killed for that */
 	bool over;
 	struct diag diag;
 	struct started *vms; /* cfg.nr_vms */
@@ -266,7 +269,7 @@ static void register_all(struct starter *st)
 		struct started *s = &st->vms[i];
 		struct guest *g = NULL;
 
-		if (monitor_add(st->m, &s->record, &s->worker, false, &g)) {
+		if (guest_add(st->m, &s->record, &s->worker, false, &g)) {
 			(void)diag_fail(&st->diag, ST_HOST, ENOMEM,
 					"out of memory");
 			boot_image_destroy(&s->boot);
@@ -293,12 +296,13 @@ static void child_ended(struct loop_watch *w, uint32_t events)
 	loop_want(&st->m->watcher.loop, &st->sock, 0);
 	loop_want(&st->m->watcher.loop, &st->pidfd, 0);
 	st->over = true;
+	loop_timer_set(&st->m->watcher.loop, &st->timer, clock_now_ns());
 	if (st->diag.status == ST_OK &&
 	    (st->nr != st->cfg.nr_vms || !WIFEXITED(status) ||
 	     WEXITSTATUS(status) != 0))
 		(void)diag_fail(&st->diag, ST_HOST, EIO,
-				st->kill_at_ns ? "the start broke off"
-					       : "the start took too long");
+				st->late ? "the start took too long"
+					 : "the start broke off");
 	if (st->diag.status == ST_OK)
 		register_all(st);
 	else
@@ -320,9 +324,25 @@ static void starter_free(struct starter *st)
 	free(st);
 }
 
+static void starter_on_timer(struct loop_timer *t)
+{
+	struct starter *st = container_of(t, struct starter, timer);
+	struct starter **at = &st->m->starters;
+
+	if (!st->over) {
+		st->late = true;
+		(void)pidfd_send_signal(st->pidfd.fd, SIGKILL, NULL, 0);
+		return;
+	}
+	while (*at != st)
+		at = &(*at)->next;
+	*at = st->next;
+	starter_free(st);
+}
+
 static bool name_taken(const struct monitor *m, const char *name)
 {
-	const struct guest *g = monitor_find(m, name);
+	const struct guest *g = guest_find(m, name);
 
 	if (g && !g->ended)
 		return true;
@@ -399,7 +419,7 @@ int starter_start(struct monitor *m, struct run_config *cfg,
 		return diag_fail(d, ST_HOST, ENOMEM, "out of memory");
 	st->m = m;
 	st->sock.fd = st->pidfd.fd = -1;
-	st->kill_at_ns = clock_now_ns() + STARTER_LIMIT_NS;
+	st->timer.expired = starter_on_timer;
 	st->cfg = *cfg;
 	st->vms = calloc(cfg->nr_vms, sizeof(*st->vms));
 	err = st->vms ? starter_fork_child(st) : -ENOMEM;
@@ -414,6 +434,8 @@ int starter_start(struct monitor *m, struct run_config *cfg,
 	st->arg = arg;
 	st->next = m->starters;
 	m->starters = st;
+	loop_timer_set(&m->watcher.loop, &st->timer,
+		       clock_now_ns() + STARTER_LIMIT_NS);
 	return 0;
 }
 
@@ -422,26 +444,6 @@ void starter_forget(struct monitor *m, void *arg)
 	for (struct starter *st = m->starters; st; st = st->next)
 		if (st->arg == arg)
 			st->done = NULL;
-}
-
-void starter_tick(struct monitor *m, uint64_t now)
-{
-	struct starter **at = &m->starters;
-
-	while (*at) {
-		struct starter *st = *at;
-
-		if (st->over) {
-			*at = st->next;
-			starter_free(st);
-			continue;
-		}
-		if (st->kill_at_ns && now >= st->kill_at_ns) {
-			st->kill_at_ns = 0;
-			(void)pidfd_send_signal(st->pidfd.fd, SIGKILL, NULL, 0);
-		}
-		at = &st->next;
-	}
 }
 
 bool starter_knows(const struct monitor *m, pid_t pid)
@@ -464,6 +466,7 @@ void starter_destroy_all(struct monitor *m)
 		m->starters = st->next;
 		loop_want(&m->watcher.loop, &st->sock, 0);
 		loop_want(&m->watcher.loop, &st->pidfd, 0);
+		loop_timer_cancel(&m->watcher.loop, &st->timer);
 		if (!st->over) {
 			(void)kill(st->pid, SIGKILL);
 			(void)waitpid(st->pid, NULL, 0);

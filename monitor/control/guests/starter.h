@@ -12,7 +12,12 @@
 #ifndef DISCO_MONITOR_STARTER_H
 #define DISCO_MONITOR_STARTER_H
 
-#include "monitor/control/monitor.h"
+#include <sys/types.h>
+
+#include "disco/config.h"
+#include "disco/diag.h"
+
+struct monitor;
 
 #define STARTER_LIMIT_NS 60000000000ull /* then it is killed */
 #define STARTERS_MAX	 4u		/* at a time */
@@ -34,9 +39,6 @@ MUST_CHECK int starter_start(struct monitor *m, struct run_config *cfg,
 
 /* Whoever @arg is will not be there: @done is not called. */
 void starter_forget(struct monitor *m, void *arg);
-
-/* After each turn of the loop: deadlines, and what is over is freed. */
-void starter_tick(struct monitor *m, uint64_t now);
 
 /* A process is a start's own, or a VM that it has not handed over yet. */
 bool starter_knows(const struct monitor *m, pid_t pid);

@@ -25,32 +25,33 @@ struct supervisor {
 	struct keyboard keyboard;
 	struct loop_watch signals;
 	sigset_t old_mask;
-	/* With no VM left: do not wait for stdout beyond this; 0: wait. */
-	uint64_t leave_at_ns;
+	/* Armed by the operator's wish; then, with no VM left, stdout is not
+	 * waited for. */
+	struct loop_timer leave_timer;
+	bool leave;
 };
 
-static void kill_late(struct supervisor *s, uint64_t now)
+static void supervise_on_leave(struct loop_timer *t)
 {
-	for (unsigned i = 0; i < s->nr; i++)
-		vm_watch_kill_late(&s->vms[i], now);
+	container_of(t, struct supervisor, leave_timer)->leave = true;
 }
 
 static void stop_all(struct supervisor *s)
 {
+	uint64_t leave_ns = clock_now_ns();
+
 	s->stops++;
 	for (unsigned i = 0; i < s->nr; i++) {
 		struct vm_watch *vm = &s->vms[i];
 
-		if (s->stops == 1) {
+		if (s->stops == 1)
 			vm_watch_ask_stop(vm);
-		} else {
-			vm->kill_at_ns = vm->worker.pid ? 1 : 0;
-			worker_signal(&vm->worker, SIGKILL);
-		}
+		else if (vm->worker.pid)
+			vm_watch_kill(vm);
 	}
-	s->leave_at_ns = clock_now_ns();
 	if (s->stops == 1 && s->nr_left)
-		s->leave_at_ns += 2 * STOP_GRACE_NS;
+		leave_ns += 2 * STOP_GRACE_NS;
+	loop_timer_set(&s->watcher.loop, &s->leave_timer, leave_ns);
 }
 
 static void signal_all(struct supervisor *s, int sig)
@@ -152,6 +153,7 @@ static int supervisor_create(struct supervisor *s,
 	s->watcher.err.drained = supervise_watch_logs;
 	s->watcher.err.arg = s;
 	s->watcher.ended = vm_ended;
+	s->leave_timer.expired = supervise_on_leave;
 	err = console_hub_create(&s->hub, &s->watcher.loop, &s->out,
 				 s->nr > 1 ? CONSOLE_LINES : CONSOLE_BYTES,
 				 opts->mark);
@@ -207,26 +209,7 @@ static bool all_done(const struct supervisor *s)
 {
 	if (s->nr_left)
 		return false;
-	return all_shown(s) ||
-	       (s->leave_at_ns && clock_now_ns() >= s->leave_at_ns);
-}
-
-/* The smaller of @ms (-1: for ever) and the time until @at_ns (0: none). */
-static int supervise_sooner(int ms, uint64_t at_ns, uint64_t now)
-{
-	/* Past: it was acted upon, and what it leads to will wake us. */
-	if (at_ns <= now)
-		return ms;
-	return loop_ms_sooner(ms, loop_ms_until(at_ns, now));
-}
-
-static int supervise_timeout_ms(const struct supervisor *s, uint64_t now)
-{
-	int ms = console_hub_timeout_ms(&s->hub, now);
-
-	for (unsigned i = 0; i < s->nr; i++)
-		ms = supervise_sooner(ms, s->vms[i].kill_at_ns, now);
-	return supervise_sooner(ms, s->leave_at_ns, now);
+	return all_shown(s) || s->leave;
 }
 
 static int supervise_run_loop(struct supervisor *s)
@@ -234,14 +217,9 @@ static int supervise_run_loop(struct supervisor *s)
 	int err = 0;
 
 	while (!err && !all_done(s)) {
-		uint64_t now = clock_now_ns();
-
 		keyboard_update(&s->keyboard);
-		err = loop_turn(&s->watcher.loop, supervise_timeout_ms(s, now));
+		err = loop_turn(&s->watcher.loop, -1);
 		obey_keys(s);
-		now = clock_now_ns();
-		console_hub_tick(&s->hub, now);
-		kill_late(s, now);
 	}
 	return err;
 }

@@ -148,7 +148,7 @@ static void plan_start(struct agent *a, uint64_t now)
 	a->delay_ns = calm || !a->delay_ns
 			      ? AGENT_FIRST_NS
 			      : min_u64(2 * a->delay_ns, AGENT_LAST_NS);
-	a->again_ns = now + a->delay_ns;
+	loop_timer_set(a->all->loop, &a->again, now + a->delay_ns);
 }
 
 static void agents_on_death(struct loop_watch *w, uint32_t events)
@@ -167,7 +167,7 @@ static void agents_on_death(struct loop_watch *w, uint32_t events)
 		  a->node, WIFSIGNALED(status) ? "signal" : "exit status",
 		  WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status),
 		  (double)a->delay_ns / 1e9);
-	a->all->ops->heard(a->all, a, NULL);
+	a->all->ops->heard(a->all->arg, a, NULL);
 }
 
 static void on_answer(struct loop_watch *w, uint32_t events)
@@ -183,7 +183,7 @@ static void on_answer(struct loop_watch *w, uint32_t events)
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n > 0 && agent_answer_check(buf, (size_t)n, &answer) == 0) {
-		a->all->ops->heard(a->all, a, &answer);
+		a->all->ops->heard(a->all->arg, a, &answer);
 		return;
 	}
 	/* Its end, or nonsense: agents_on_death() is next. */
@@ -237,7 +237,7 @@ static int agents_start(struct agent *a, struct diag *d)
 	int err = worker_code_get(&a->all->code, a->node, &c.code, d);
 
 	a->started_ns = clock_now_ns();
-	a->again_ns = 0;
+	loop_timer_cancel(a->all->loop, &a->again);
 	if (err)
 		return err;
 	err = agents_fork_child(a, &c);
@@ -251,7 +251,7 @@ static int agents_start(struct agent *a, struct diag *d)
 	loop_want(a->all->loop, &a->sock, EPOLLIN);
 	loop_want(a->all->loop, &a->pidfd, EPOLLIN);
 	if (a->all->ops->started)
-		a->all->ops->started(a->all, a);
+		a->all->ops->started(a->all->arg, a);
 	return 0;
 }
 
@@ -261,6 +261,23 @@ void agent_text_pages(const struct agent *a, uint64_t *pages, uint64_t *local)
 	if (a->pid)
 		move_map_text_pages(a->pid, a->all->code.program, a->node,
 				    pages, local);
+}
+
+/* One that nobody asked for: when it cannot, another time. */
+static void try_start(struct agent *a)
+{
+	struct diag d = { .status = ST_OK };
+
+	if (agents_start(a, &d) == 0)
+		return;
+	plan_start(a, clock_now_ns());
+	sink_line(a->all->err, "disco: %s; again in %.1f s", d.text,
+		  (double)a->delay_ns / 1e9);
+}
+
+static void agents_on_again(struct loop_timer *t)
+{
+	try_start(container_of(t, struct agent, again));
 }
 
 /* --- all of them --- */
@@ -276,23 +293,12 @@ static struct agent *agent_of(struct agents *all, nodeid_t node)
 		return NULL;
 	if (a == all->list + all->nr) {
 		*a = (struct agent){ .all = all, .node = node };
+		a->again.expired = agents_on_again;
 		a->sock.fd = a->pidfd.fd = -1;
 		a->last_post = &a->posts;
 		all->nr++;
 	}
 	return a;
-}
-
-/* One that nobody asked for: when it cannot, another time. */
-static void try_start(struct agent *a)
-{
-	struct diag d = { .status = ST_OK };
-
-	if (agents_start(a, &d) == 0)
-		return;
-	plan_start(a, clock_now_ns());
-	sink_line(a->all->err, "disco: %s; again in %.1f s", d.text,
-		  (double)a->delay_ns / 1e9);
 }
 
 static void start_all(struct agents *all)
@@ -311,13 +317,15 @@ static void start_all(struct agents *all)
 }
 
 void agents_create(struct agents *all, struct loop *loop, struct sink *err,
-		   const struct topology *t, const struct agents_ops *ops)
+		   const struct topology *t, const struct agents_ops *ops,
+		   void *arg)
 {
 	memset(all, 0, sizeof(*all));
 	all->loop = loop;
 	all->err = err;
 	all->t = t;
 	all->ops = ops;
+	all->arg = arg;
 	if (worker_code_create(&all->code, AGENT_PROGRAM, &all->missing)) {
 		sink_line(err, "disco: VMs cannot be moved: %s",
 			  all->missing.text);
@@ -334,6 +342,7 @@ void agents_destroy(struct agents *all)
 	for (unsigned i = 0; i < all->nr; i++) {
 		struct agent *a = &all->list[i];
 
+		loop_timer_cancel(all->loop, &a->again);
 		if (!a->pid)
 			continue;
 		agent_kill(a);
@@ -342,26 +351,6 @@ void agents_destroy(struct agents *all)
 	}
 	worker_code_destroy(&all->code);
 	all->loop = NULL;
-}
-
-void agents_tick(struct agents *all, uint64_t now)
-{
-	for (unsigned i = 0; i < all->nr; i++) {
-		struct agent *a = &all->list[i];
-
-		if (!a->pid && a->again_ns && a->again_ns <= now)
-			try_start(a);
-	}
-}
-
-int agents_timeout_ms(const struct agents *all, uint64_t now)
-{
-	uint64_t first = UINT64_MAX;
-
-	for (unsigned i = 0; i < all->nr; i++)
-		if (!all->list[i].pid && all->list[i].again_ns)
-			first = min_u64(first, all->list[i].again_ns);
-	return first == UINT64_MAX ? -1 : loop_ms_until(first, now);
 }
 
 struct agent *agents_running(struct agents *all, nodeid_t node)

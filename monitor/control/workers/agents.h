@@ -27,10 +27,10 @@ struct sink;
 
 struct agents_ops {
 	/* @a: what it says, checked; NULL: it is dead. */
-	void (*heard)(struct agents *all, struct agent *agent,
+	void (*heard)(void *arg, struct agent *agent,
 		      const struct agent_answer *a);
 	/* A new one: it knows nothing. May be NULL. */
-	void (*started)(struct agents *all, struct agent *agent);
+	void (*started)(void *arg, struct agent *agent);
 };
 
 struct agent {
@@ -40,7 +40,7 @@ struct agent {
 	unsigned starts;     /* how many there were */
 	uint64_t started_ns; /* CLOCK_MONOTONIC; of the last one */
 	uint64_t delay_ns;   /* before the last start; 0: none */
-	uint64_t again_ns;   /* when the next one is started; 0: not planned */
+	struct loop_timer again; /* when the next one is started */
 	struct loop_watch sock, pidfd;
 	struct agent_post *posts, **last_post; /* oldest first */
 };
@@ -54,18 +54,21 @@ struct agents {
 	struct agent list[MAX_NODES];
 	unsigned nr;
 	const struct agents_ops *ops;
+	void *arg; /* of ops */
 };
 
 /**
  * agents_create() - find the program; start one a node
  * @err: where deaths are told
  * @t:   stays the caller's; of another machine: nothing is started
+ * @ops: called with @arg, in the loop, and from here and from agents_get()
  *
  * Not an error when there is no program, which one line says: agents_get()
  * will say so, too.
  */
 void agents_create(struct agents *all, struct loop *loop, struct sink *err,
-		   const struct topology *t, const struct agents_ops *ops);
+		   const struct topology *t, const struct agents_ops *ops,
+		   void *arg);
 
 /* Agents end. All-zero is fine. */
 void agents_destroy(struct agents *all);
@@ -104,12 +107,6 @@ MUST_CHECK int agent_ask(struct agent *a, const struct agent_request *r,
  */
 MUST_CHECK int agents_tell(struct agents *all, const struct agent_request *r,
 			   const int *fds, unsigned nr);
-
-/* After each turn of the loop: starts that are due. */
-void agents_tick(struct agents *all, uint64_t now);
-
-/* How long the loop may sleep; -1: for ever. */
-int agents_timeout_ms(const struct agents *all, uint64_t now);
 
 /* Mapped pages of its text, and those on its node; 0: not known. */
 void agent_text_pages(const struct agent *a, uint64_t *pages, uint64_t *local);

@@ -84,17 +84,21 @@ void vm_watch_log(struct vm_watch *vm)
 void vm_watch_kill_in(struct vm_watch *vm, uint64_t ns_from_now)
 {
 	uint64_t at = clock_now_ns() + ns_from_now;
+	const struct loop_timer *t = &vm->kill_timer;
 
-	if (!vm->kill_at_ns || at < vm->kill_at_ns)
-		vm->kill_at_ns = at;
+	if (!t->at_ns || at < t->at_ns)
+		loop_timer_set(&vm->watcher->loop, &vm->kill_timer, at);
 }
 
-void vm_watch_kill_late(struct vm_watch *vm, uint64_t now_ns)
+void vm_watch_kill(struct vm_watch *vm)
 {
-	if (!vm->kill_at_ns || now_ns < vm->kill_at_ns)
-		return;
 	vm->kill_sent = true;
 	worker_signal(&vm->worker, SIGKILL);
+}
+
+static void watch_on_late(struct loop_timer *t)
+{
+	vm_watch_kill(container_of(t, struct vm_watch, kill_timer));
 }
 
 bool vm_watch_request(const struct vm_watch *vm, enum worker_request_kind kind)
@@ -221,7 +225,7 @@ static void watch_on_death(struct loop_watch *w, uint32_t events)
 	loop_want(&s->loop, &vm->control_watch, 0);
 	loop_want(&s->loop, &vm->log_watch, 0);
 	vm->figures.status = outcome_status(&vm->end);
-	vm->kill_at_ns = 0;
+	loop_timer_cancel(&s->loop, &vm->kill_timer);
 	s->ended(s, vm);
 }
 
@@ -236,6 +240,7 @@ static void watch_fd(struct watcher *s, struct loop_watch *w, int fd,
 void vm_watch_start(struct watcher *s, struct vm_watch *vm)
 {
 	vm->watcher = s;
+	vm->kill_timer.expired = watch_on_late;
 	watch_fd(s, &vm->pidfd_watch, vm->worker.pidfd, watch_on_death);
 	watch_fd(s, &vm->control_watch, vm->worker.control, on_control);
 	watch_fd(s, &vm->log_watch, vm->worker.log, on_log);
@@ -248,5 +253,6 @@ void vm_watch_stop(struct vm_watch *vm)
 	loop_want(&vm->watcher->loop, &vm->pidfd_watch, 0);
 	loop_want(&vm->watcher->loop, &vm->control_watch, 0);
 	loop_want(&vm->watcher->loop, &vm->log_watch, 0);
+	loop_timer_cancel(&vm->watcher->loop, &vm->kill_timer);
 	vm->watcher = NULL;
 }

@@ -45,10 +45,10 @@ struct vm_watch {
 	struct watcher *watcher;
 	struct loop_watch pidfd_watch, control_watch, log_watch;
 	struct vm_end end;
-	uint64_t kill_at_ns; /* CLOCK_MONOTONIC; 0: no */
+	struct loop_timer kill_timer; /* its worker has until then */
 	bool started;
 	bool paused;	/* as its worker said last */
-	bool kill_sent; /* because kill_at_ns came */
+	bool kill_sent; /* as its time was over, or by vm_watch_kill() */
 	char text[256]; /* last words */
 	unsigned log_lines;
 	size_t log_len;
@@ -92,8 +92,8 @@ void vm_watch_ask_stop(struct vm_watch *vm);
 /* Kill the worker when it still runs then; an earlier time stands. */
 void vm_watch_kill_in(struct vm_watch *vm, uint64_t ns_from_now);
 
-/* The time set by vm_watch_kill_in() may have come: see to it. */
-void vm_watch_kill_late(struct vm_watch *vm, uint64_t now_ns);
+/* Kill the worker, as if its time were over. One that is dead is no error. */
+void vm_watch_kill(struct vm_watch *vm);
 
 /* The sink takes messages again: hear those of a living worker. */
 void vm_watch_log(struct vm_watch *vm);

@@ -15,6 +15,7 @@
 #include "disco/agent_proto.h"
 #include "monitor/agent/serve.h"
 #include "monitor/control/cli/http_client.h"
+#include "monitor/control/monitor.h"
 #include "monitor/control/notify.h"
 #include "monitor/control/run/run.h"
 #include "tests/unit/guests/fake_worker.h"
@@ -50,27 +51,15 @@ static void fake_agent_hook(int argc, char **argv)
 
 /* --- in place of systemd, and of the foreground's half --- */
 
-void notify_ready(struct monitor *m)
+void notify_ready(struct notify *n, struct loop *loop)
 {
-	(void)m;
+	(void)n;
+	(void)loop;
 }
 
-void notify_leaving(struct monitor *m)
+void notify_leaving(struct notify *n)
 {
-	(void)m;
-}
-
-int notify_timeout_ms(const struct monitor *m, uint64_t now)
-{
-	(void)m;
-	(void)now;
-	return -1;
-}
-
-void notify_tick(struct monitor *m, uint64_t now)
-{
-	(void)m;
-	(void)now;
+	(void)n;
 }
 
 int run_hold_standard_fds(struct diag *d)

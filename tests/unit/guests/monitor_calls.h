@@ -13,7 +13,7 @@
 #include <sys/types.h>
 
 #include "disco/diag.h"
-#include "monitor/control/monitor.h"
+#include "monitor/control/guests/guests.h"
 #include "tests/unit/guests/fake_boot.h"
 #include "tests/unit/support.h"
 

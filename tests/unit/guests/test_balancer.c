@@ -11,10 +11,11 @@
 #include <unistd.h>
 
 #include "disco/clock.h"
-#include "monitor/control/cli/cli.h"
-#include "monitor/control/base/loop.h"
-#include "monitor/control/guests/move.h"
 #include "monitor/control/base/process.h"
+#include "monitor/control/cli/cli.h"
+#include "monitor/control/guests/balancer.h"
+#include "monitor/control/guests/guests.h"
+#include "monitor/control/guests/move.h"
 #include "tests/unit/support.h"
 
 #define PERIOD_NS 100000000ull
@@ -25,7 +26,7 @@ static struct monitor m;
 static struct guest guests[GUESTS];
 static int log_pipe[2];
 
-/* --- in place of monitor.c and move.c --- */
+/* --- in place of guests.c and move.c --- */
 
 static struct {
 	unsigned asked;
@@ -74,6 +75,13 @@ const char *guest_state(const struct guest *g)
 	return g->vm.paused ? "paused" : "running";
 }
 
+struct guest *guest_find_id(const struct monitor *mon, uint64_t id)
+{
+	assert_ptr_equal(mon, &m);
+	assert_in_range(id, 1, GUESTS);
+	return &guests[id - 1];
+}
+
 /* --- a monitor and its guests --- */
 
 static pid_t spin(bool busy)
@@ -95,7 +103,7 @@ static int set_up(void **state)
 {
 	(void)state;
 	memset(&m, 0, sizeof(m));
-	m.settings.stall_ns = STALL_NS;
+	m.stall_ns = STALL_NS;
 	memset(&move, 0, sizeof(move));
 	memset(guests, 0, sizeof(guests));
 	m.topology.nr_nodes = 2;
@@ -117,7 +125,8 @@ static int set_up(void **state)
 		guests[i].record.pid = spin(i < 2);
 	}
 	m.guests = guests;
-	balancer_create(&m, PERIOD_NS);
+	if (balancer_create(&m, PERIOD_NS))
+		return -1;
 	/* What is free here is not what is free there. */
 	m.topology.this_machine = false;
 	return 0;
@@ -130,6 +139,7 @@ static int tear_down(void **state)
 		(void)kill(guests[i].record.pid, SIGKILL);
 		(void)waitpid(guests[i].record.pid, NULL, 0);
 	}
+	balancer_destroy(&m);
 	sink_destroy(&m.watcher.err);
 	loop_destroy(&m.watcher.loop);
 	(void)close(log_pipe[0]);
@@ -139,15 +149,18 @@ static int tear_down(void **state)
 
 static void checks(unsigned nr)
 {
-	uint64_t want = m.balancer.checks + nr;
+	uint64_t want = m.balancer->checks + nr;
 
-	while (m.balancer.checks < want) {
-		uint64_t now = clock_now_ns();
-
-		assert_in_range(balancer_timeout_ms(&m, now), 0, 1000);
-		balancer_tick(&m, now);
-		(void)usleep(2000);
+	while (m.balancer->checks < want) {
+		assert_int_not_equal(m.balancer->timer.at_ns, 0);
+		assert_int_equal(loop_turn(&m.watcher.loop, -1), 0);
 	}
+}
+
+static void turns_until(uint64_t at_ns)
+{
+	while (clock_now_ns() < at_ns)
+		assert_int_equal(loop_turn(&m.watcher.loop, 1), 0);
 }
 
 /* On a machine with much else to do a measurement may be off. */
@@ -178,21 +191,21 @@ static void a_busy_one_is_moved(void **state)
 {
 	(void)state;
 	checks(1); /* nothing is known before the second */
-	assert_int_equal(guests[0].balance.load, 0);
+	assert_int_equal(guests[0].balance->load, 0);
 	checks(1); /* and two have to agree */
 	assert_int_equal(move.asked, 0);
 	until_asked();
-	assert_in_range(guests[0].balance.load, 300, 3000);
-	assert_in_range(guests[1].balance.load, 300, 3000);
-	assert_in_range(guests[2].balance.load, 0, BALANCE_BUSY);
+	assert_in_range(guests[0].balance->load, 300, 3000);
+	assert_in_range(guests[1].balance->load, 300, 3000);
+	assert_in_range(guests[2].balance->load, 0, BALANCE_BUSY);
 	assert_in_range(move.id, 1, 2);
 	assert_int_equal(move.node, 1);
 	end_move(ST_OK);
-	assert_int_equal(m.balancer.moves, 1);
+	assert_int_equal(m.balancer->moves, 1);
 	said("moved from node 0 to node 1, for balance: 77 pages");
 	checks(8); /* and that is all */
 	assert_int_equal(move.asked, 1);
-	assert_int_equal(m.balancer.failed, 0);
+	assert_int_equal(m.balancer->failed, 0);
 }
 
 static void who_was_placed_stays(void **state)
@@ -220,23 +233,19 @@ static void a_move_by_hand_gives_rest(void **state)
 
 static void no_check_meanwhile(void **state)
 {
-	uint64_t end, nr;
+	uint64_t nr;
 
 	(void)state;
 	until_asked();
-	nr = m.balancer.checks;
-	end = clock_now_ns() + 3 * PERIOD_NS;
-	while (clock_now_ns() < end)
-		balancer_tick(&m, clock_now_ns());
-	assert_int_equal(m.balancer.checks, nr);
+	nr = m.balancer->checks;
+	turns_until(clock_now_ns() + 3 * PERIOD_NS);
+	assert_int_equal(m.balancer->checks, nr);
 	/* A failed one: a pause for all. */
 	end_move(ST_HOST);
-	assert_int_equal(m.balancer.failed, 1);
-	assert_int_equal(m.balancer.moves, 0);
-	end = clock_now_ns() + (BALANCE_REST - 1) * PERIOD_NS;
-	while (clock_now_ns() < end)
-		balancer_tick(&m, clock_now_ns());
-	assert_int_equal(m.balancer.checks, nr);
+	assert_int_equal(m.balancer->failed, 1);
+	assert_int_equal(m.balancer->moves, 0);
+	turns_until(clock_now_ns() + (BALANCE_REST - 1) * PERIOD_NS);
+	assert_int_equal(m.balancer->checks, nr);
 	checks(1);
 }
 
@@ -245,7 +254,7 @@ static void a_move_that_cannot_begin_is_told(void **state)
 	(void)state;
 	move.err = EBUSY;
 	until_asked();
-	assert_int_equal(m.balancer.failed, 1);
+	assert_int_equal(m.balancer->failed, 1);
 	said("not moved for balance: no luck");
 }
 
@@ -262,22 +271,39 @@ static void gone_processes_are_no_load(void **state)
 	assert_int_equal(move.asked, 0);
 }
 
+static uint64_t the_end_of_time(void)
+{
+	return UINT64_MAX;
+}
+
+static void begin_again(uint64_t period_ns)
+{
+	balancer_destroy(&m);
+	assert_int_equal(balancer_create(&m, period_ns), 0);
+}
+
+static void it_is_off(void)
+{
+	assert_int_equal(m.balancer->period_ns, 0);
+	assert_int_equal(m.balancer->timer.at_ns, 0);
+	assert_int_equal(loop_turn(&m.watcher.loop, 0), 0);
+	assert_int_equal(m.balancer->checks, 0);
+}
+
 static void it_can_be_off(void **state)
 {
 	(void)state;
+	m.watcher.loop.now_ns = the_end_of_time;
 	m.topology.this_machine = true;
-	balancer_create(&m, 0);
-	assert_int_equal(balancer_timeout_ms(&m, clock_now_ns()), -1);
-	balancer_tick(&m, UINT64_MAX);
+	begin_again(0);
+	it_is_off();
 	m.topology.nodes[1].nr_cpus = 0;
-	balancer_create(&m, PERIOD_NS);
-	assert_int_equal(m.balancer.period_ns, 0);
-	balancer_tick(&m, UINT64_MAX);
+	begin_again(PERIOD_NS);
+	it_is_off();
 	m.topology.nodes[1].nr_cpus = 1;
 	m.topology.this_machine = false;
-	balancer_create(&m, PERIOD_NS);
-	assert_int_equal(m.balancer.period_ns, 0);
-	assert_int_equal(m.balancer.checks, 0);
+	begin_again(PERIOD_NS);
+	it_is_off();
 }
 
 static void values_are_checked(void **state)

@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "monitor/control/guests/guests.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "disco/clock.h"
+
+const char *guest_state(const struct guest *g)
+{
+	if (g->ended)
+		return "ended";
+	if (g->vm.end.asked)
+		return "stopping";
+	if (g->vm.paused)
+		return "paused";
+	return g->vm.started || g->adopted ? "running" : "starting";
+}
+
+struct guest *guest_find(const struct monitor *m, const char *name)
+{
+	for (struct guest *g = m->guests; g; g = g->next)
+		if (strcmp(g->record.name, name) == 0)
+			return g;
+	return NULL;
+}
+
+struct guest *guest_find_id(const struct monitor *m, uint64_t id)
+{
+	struct guest *g = m->guests;
+
+	while (g && g->id != id)
+		g = g->next;
+	return g;
+}
+
+bool guests_know(const struct monitor *m, pid_t pid)
+{
+	for (const struct guest *g = m->guests; g; g = g->next)
+		if (g->vm.worker.pid == pid)
+			return true;
+	return false;
+}
+
+/* --- coming and going --- */
+
+/* Out of the list; handlers of this turn may still have its pointer. */
+static void guest_bury(struct monitor *m, struct guest *g)
+{
+	struct guest **at = &m->guests;
+
+	while (*at != g)
+		at = &(*at)->next;
+	*at = g->next;
+	if (g->ended)
+		m->nr_ended--;
+	else
+		m->nr_running--;
+	tap_close(&g->tap);
+	g->next = m->dead;
+	m->dead = g;
+}
+
+static void guests_forget_oldest(struct monitor *m)
+{
+	struct guest *g = m->guests;
+
+	while (g && !g->ended)
+		g = g->next;
+	if (g)
+		guest_bury(m, g);
+}
+
+/* Workers that still run are left alone: only our descriptors go. */
+static void guest_free(struct guest *g)
+{
+	vm_watch_stop(&g->vm);
+	tap_sweep(&g->tap);
+	figures_close(&g->figures);
+	g->vm.worker.pid = 0;
+	worker_destroy(&g->vm.worker);
+	free(g);
+}
+
+void guests_sweep(struct monitor *m)
+{
+	while (m->dead) {
+		struct guest *g = m->dead;
+
+		m->dead = g->next;
+		guest_free(g);
+	}
+	for (struct guest *g = m->guests; g; g = g->next)
+		tap_sweep(&g->tap);
+}
+
+static struct guest *guest_create(struct monitor *m, const struct vm_record *r)
+{
+	struct guest *old = guest_find(m, r->name);
+	struct guest *g = calloc(1, sizeof(*g)), **at = &m->guests;
+
+	if (!g)
+		return NULL;
+	if (old && old->ended)
+		guest_bury(m, old);
+	g->m = m;
+	g->record = *r;
+	g->id = ++m->last_id;
+	g->vm.name = g->record.name;
+	g->vm.node = r->node;
+	g->vm.worker = WORKER_NONE;
+	while (*at && (*at)->record.start_ns <= r->start_ns)
+		at = &(*at)->next;
+	g->next = *at;
+	*at = g;
+	return g;
+}
+
+/* Without them it is a guest like any other. */
+static void guest_open_figures(struct guest *g)
+{
+	int err = figures_open(&g->figures, g->record.pid, g->record.nr_vcpus);
+	char why[128];
+
+	if (!err || err == -ENOENT || err == -ESRCH)
+		return; /* gone: that is told elsewhere */
+	(void)snprintf(why, sizeof(why), "its exits are not counted: %s",
+		       strerror(-err));
+	vm_watch_tell(&g->vm, why);
+}
+
+int guest_add(struct monitor *m, const struct vm_record *r,
+	      const struct worker *w, bool adopted, struct guest **out)
+{
+	struct guest *g = guest_create(m, r);
+
+	if (!g) {
+		struct worker mine = *w;
+
+		worker_destroy(&mine);
+		return -ENOMEM;
+	}
+	g->adopted = adopted;
+	g->vm.worker = *w;
+	m->nr_running++;
+	tap_open(&g->tap, &m->watcher.loop, w->console);
+	vm_watch_start(&m->watcher, &g->vm);
+	guest_open_figures(g);
+	m->ops->added(m, g);
+	*out = g;
+	return 0;
+}
+
+void guest_add_lost(struct monitor *m, const struct vm_record *r,
+		    const char *why)
+{
+	struct guest *g = guest_create(m, r);
+
+	sink_line(&m->watcher.err, "disco: %s: %s", r->name, why);
+	if (!g)
+		return;
+	g->adopted = true;
+	g->ended = true;
+	m->nr_ended++;
+	g->tap.ended = true;
+	g->tap.loop = &m->watcher.loop;
+	g->vm.figures.status = ST_WORKER_FAIL;
+	(void)snprintf(g->message, sizeof(g->message), "%s", why);
+}
+
+/* --- what workers do --- */
+
+static bool guests_have_origin(void *monitor, uint64_t origin)
+{
+	const struct monitor *m = monitor;
+
+	for (const struct guest *g = m->guests; g; g = g->next)
+		if (!g->ended && g->boot_origin == origin)
+			return true;
+	return false;
+}
+
+static void guest_on_ended(struct watcher *w, struct vm_watch *vm)
+{
+	struct guest *g = container_of(vm, struct guest, vm);
+	struct monitor *m = g->m;
+
+	(void)w;
+	tap_end(&g->tap);
+	g->ended = true;
+	figures_close(&g->figures);
+	m->ops->ended(m, g);
+	boot_copies_sweep(&m->boots, guests_have_origin, m);
+	m->nr_running--;
+	m->nr_ended++;
+	state_vm_remove(&m->state, g->record.name);
+	outcome_line(&vm->end, vm->text, m->nr_running > 0, g->message,
+		     sizeof(g->message));
+	vm_watch_tell(vm, g->message[0] ? g->message
+					: status_meaning(vm->figures.status));
+	if (m->nr_ended > MONITOR_MAX_ENDED)
+		guests_forget_oldest(m);
+}
+
+static void guest_on_heard(struct watcher *w, struct vm_watch *vm,
+			   const struct worker_event *ev)
+{
+	struct guest *g = container_of(vm, struct guest, vm);
+
+	(void)w;
+	if (ev->kind == WORKER_STATS)
+		g->stats_ns = clock_now_ns();
+	g->m->ops->heard(g->m, g, ev);
+}
+
+/* --- what is shared --- */
+
+/* Standard error takes bytes again. */
+static void guests_watch_logs(void *monitor)
+{
+	struct monitor *m = monitor;
+
+	for (struct guest *g = m->guests; g; g = g->next)
+		if (!g->ended)
+			vm_watch_log(&g->vm);
+}
+
+/* The worker program on each node, once for all guests of this monitor. */
+static int guests_copy_code(struct monitor *m, struct diag *d)
+{
+	const struct topology *t = &m->topology;
+	int fd, err = worker_code_create(&m->code, WORKER_PROGRAM, d);
+
+	if (!err)
+		err = topology_create(&m->topology, d);
+	if (!err && !t->this_machine)
+		err = worker_code_get(&m->code, NODE_AUTO, &fd, d);
+	for (unsigned i = 0; !err && t->this_machine && i < t->nr_nodes; i++)
+		err = worker_code_get(&m->code, t->nodes[i].id, &fd, d);
+	return err;
+}
+
+int guests_create(struct monitor *m, const struct guests_ops *ops,
+		  struct diag *d)
+{
+	struct sink *out = &m->watcher.err;
+	int err;
+
+	memset(m, 0, sizeof(*m));
+	m->ops = ops;
+	m->state = STATE_DIR_NONE;
+	m->code.file = -1;
+	err = state_dir_open(&m->state, true, d);
+	if (!err)
+		err = state_dir_lock(&m->state, d);
+	if (!err)
+		err = guests_copy_code(m, d);
+	if (err)
+		return err;
+	err = loop_create(&m->watcher.loop);
+	if (err)
+		return diag_fail(d, ST_HOST, -err, "monitor: %s",
+				 strerror(-err));
+	sink_create(out, &m->watcher.loop, STDERR_FILENO);
+	out->drained = guests_watch_logs;
+	out->arg = m;
+	/* Lines are lost rather than the API stopped by who reads them. */
+	out->patience_ms = 0;
+	m->watcher.ended = guest_on_ended;
+	m->watcher.heard = guest_on_heard;
+	return 0;
+}
+
+void guests_leave(struct monitor *m)
+{
+	while (m->guests)
+		guest_bury(m, m->guests);
+	boot_copies_sweep(&m->boots, NULL, NULL);
+}
+
+void guests_destroy(struct monitor *m)
+{
+	if (!m)
+		return;
+	guests_leave(m);
+	if (m->watcher.err.loop)
+		(void)sink_flush(&m->watcher.err, 1000);
+	guests_sweep(m);
+	sink_destroy(&m->watcher.err);
+	worker_code_destroy(&m->code);
+	topology_destroy(&m->topology);
+	loop_destroy(&m->watcher.loop);
+	state_dir_close(&m->state);
+}
