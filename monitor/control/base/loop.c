@@ -95,16 +95,18 @@ static void turn_files(struct loop *l)
 	}
 }
 
-/* The shorter one of @timeout_ms (-1: for ever) and the first deadline. */
+/* At most @timeout_ms (-1: for ever), and not beyond the first deadline. */
 static int loop_sleep_ms(const struct loop *l, int timeout_ms)
 {
 	const struct loop_timer *t = l->timers.first;
+	int ms;
 
 	if (any_file(l))
 		return 0;
 	if (!t || !timeout_ms)
 		return timeout_ms;
-	return loop_ms_sooner(timeout_ms, loop_ms_until(t->at_ns, l->now_ns()));
+	ms = loop_ms_until(t->at_ns, l->now_ns());
+	return timeout_ms < 0 || ms < timeout_ms ? ms : timeout_ms;
 }
 
 int loop_turn(struct loop *l, int timeout_ms)

@@ -93,12 +93,4 @@ static inline int loop_ms_until(uint64_t at_ns, uint64_t now_ns)
 					      INT32_MAX);
 }
 
-/* The shorter of two sleeps in ms; -1: for ever. */
-static inline int loop_ms_sooner(int a, int b)
-{
-	if (a < 0 || b < 0)
-		return a < 0 ? b : a;
-	return a < b ? a : b;
-}
-
 #endif

@@ -36,10 +36,10 @@ struct agents_ops {
 struct agent {
 	struct agents *all;
 	nodeid_t node;
-	pid_t pid;	     /* 0: none runs */
-	unsigned starts;     /* how many there were */
-	uint64_t started_ns; /* CLOCK_MONOTONIC; of the last one */
-	uint64_t delay_ns;   /* before the last start; 0: none */
+	pid_t pid;		 /* 0: none runs */
+	unsigned starts;	 /* how many there were */
+	uint64_t started_ns;	 /* CLOCK_MONOTONIC; of the last one */
+	uint64_t delay_ns;	 /* before the last start; 0: none */
 	struct loop_timer again; /* when the next one is started */
 	struct loop_watch sock, pidfd;
 	struct agent_post *posts, **last_post; /* oldest first */
