@@ -11,7 +11,8 @@
 
 #include "disco/clock.h"
 #include "monitor/ipc/fds.h"
-#include "monitor/worker/machine.h"
+#include "monitor/worker/disks.h"
+#include "monitor/worker/vm/vm.h"
 
 #define SWEEP_MS      1000
 #define SWEEP_PAGES   65536u /* 256 MiB of guest memory at a time */
@@ -79,7 +80,7 @@ static void bring_some(struct buffers *b)
 	uint64_t end = b->bring_at + SEARCH_PAGES, index;
 	unsigned id;
 
-	if (!machine_disks_rest(container_of(b, struct machine, buffers)))
+	if (!disks_idle(b->disks))
 		return;
 	while ((id = pmap_next_shown(b->vm->pmap, &b->bring_at, end, &index))) {
 		if (cache_is_nearer(b->cache, id, index)) {
@@ -142,11 +143,13 @@ static void cache_is_ready(struct io_watch *w, uint32_t events)
 	cache_ready(container_of(w, struct buffers, ready)->cache);
 }
 
-int buffers_create(struct buffers *b, struct vm *vm)
+int buffers_create(struct buffers *b, struct vm *vm, const struct disks *disks)
 {
 	int err;
 
-	*b = (struct buffers){ .vm = vm, .pagemap = -1, .home = NODE_AUTO };
+	*b = (struct buffers){
+		.vm = vm, .disks = disks, .pagemap = -1, .home = NODE_AUTO
+	};
 	b->timer = (struct io_watch){ .fd = -1, .ready = buffers_timer_ready };
 	b->pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 	if (b->pagemap < 0)

@@ -24,11 +24,12 @@
 #define BUFFERS_BRING_MS 50
 #define BUFFERS_BRING_NS 2000000ull
 
-struct disk;
+struct disks;
 struct vm;
 
 struct buffers {
-	struct vm *vm; /* [I] */
+	struct vm *vm;		   /* [I] */
+	const struct disks *disks; /* [I] */
 	struct cache *cache;
 	struct io_watch ready, timer;
 	nodeid_t home;		/* the cache's; NODE_AUTO: not linked yet */
@@ -46,12 +47,14 @@ struct buffers {
 
 /**
  * buffers_create() - a cache without images and agent
- * @vm: with its memory and its loop; outlives it
+ * @vm:    with its memory and its loop; outlives it
+ * @disks: of the VM, may be added later; outlive it
  *
  * Context: start of the worker, before the sandbox.
  * Return: 0; -errno of cache_create(), open() and timerfd_create().
  */
-MUST_CHECK int buffers_create(struct buffers *b, struct vm *vm);
+MUST_CHECK int buffers_create(struct buffers *b, struct vm *vm,
+			      const struct disks *disks);
 
 /**
  * buffers_obey() - WORKER_REQ_CACHE, _CACHE_END, _LINK and _UNLINK

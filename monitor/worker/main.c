@@ -17,12 +17,13 @@
 #include "monitor/ipc/fds.h"
 #include "monitor/sandbox/sandbox.h"
 #include "monitor/worker/adopt.h"
-#include "monitor/worker/vm/boot_setup.h"
 #include "monitor/worker/machine.h"
-#include "monitor/worker/paging.h"
 #include "monitor/worker/rehome.h"
 #include "monitor/worker/spec.h"
-#include "monitor/worker/vm/stats.h"
+#include "monitor/worker/stats.h"
+#include "monitor/worker/text.h"
+#include "monitor/worker/vm/boot_setup.h"
+#include "monitor/worker/vm/cpu_time.h"
 #include "monitor/worker/vm/vcpu.h"
 
 #define REQUEST_FDS	4    /* with any request, at most */
@@ -155,7 +156,7 @@ static void worker_obey(const struct worker_request *r,
 		if (!machine.buffers.cache)
 			break;
 		buffers_obey(&machine.buffers, r, fds);
-		paging_look(&machine);
+		paging_look(&machine.paging);
 		break;
 	}
 }
@@ -191,41 +192,84 @@ static void control_ready(struct io_watch *w, uint32_t events)
 	worker_obey(&r, fds);
 }
 
-/* Everything that can fail before a guest runs. */
-static int worker_prepare(const char **what)
-{
-	int err;
+/* --- start --- */
 
-	*what = "specification";
-	err = spec_load(WORKER_FD_SPEC, &spec);
-	if (err)
-		return err;
-	err = machine_create(&machine, &spec, what);
-	if (err)
-		return err;
-	*what = "boot protocol";
-	err = boot_setup(&machine.vm);
-	if (err)
-		return err;
-	*what = "start";
+static const char *failed_part = "start"; /* what cannot be done next */
+
+static int load_spec(void)
+{
+	return spec_load(WORKER_FD_SPEC, &spec);
+}
+
+static int make_machine(void)
+{
+	return machine_create(&machine, &spec, &failed_part);
+}
+
+static int prepare_boot(void)
+{
+	return boot_setup(&machine.vm);
+}
+
+static int watch_control(void)
+{
 	control_watch = (struct io_watch){ .fd = WORKER_FD_CONTROL,
 					   .ready = control_ready };
 	adopt_init(&adopt, &machine.vm.loop, WORKER_FD_LISTENER,
 		   worker_adopted);
-	err = io_loop_watch(&machine.vm.loop, &control_watch, EPOLLIN);
-	if (!err)
-		err = vcpu_install_kick();
-	if (!err)
-		err = stats_init();
-	if (!err)
-		err = rehome_init();
-	if (!err && machine.buffers.cache)
-		err = merge_create(&machine.merge, &machine.vm,
-				   machine.buffers.pagemap, merge_done, NULL);
+	return io_loop_watch(&machine.vm.loop, &control_watch, EPOLLIN);
+}
+
+static int prepare_merge(void)
+{
+	if (!machine.buffers.cache)
+		return 0;
+	return merge_create(&machine.merge, &machine.vm, &machine.disks,
+			    machine.buffers.pagemap, merge_done, NULL);
+}
+
+/* Everything that can fail before a guest runs; the process ends if it does. */
+static int worker_prepare(void)
+{
+	static const struct {
+		int (*run)(void);
+		const char *part;
+	} steps[] = {
+		{ load_spec, "specification" },	   { make_machine, "machine" },
+		{ prepare_boot, "boot protocol" }, { watch_control, "start" },
+		{ vcpu_install_kick, "start" },	   { stats_init, "start" },
+		{ rehome_init, "start" },	   { prepare_merge, "start" },
+		{ sandbox_drop, "sandbox" },
+	};
+
+	cpu_time_init();
+	text_init();
+	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+		int err;
+
+		failed_part = steps[i].part;
+		err = steps[i].run();
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+/* --- run --- */
+
+static int worker_serve(void)
+{
+	int err = paging_start(&machine.paging);
+
 	if (err)
 		return err;
-	*what = "sandbox";
-	return sandbox_drop();
+	err = vm_start(&machine.vm);
+	if (err)
+		return err;
+	err = sandbox_enter(SANDBOX_IO);
+	if (err)
+		return err;
+	return io_loop_run(&machine.vm.loop);
 }
 
 /* Run until somebody calls vm_stop(). */
@@ -234,18 +278,12 @@ static void worker_run(void)
 	int err;
 
 	send_stats(WORKER_STARTED, false);
-	err = paging_start(&machine);
-	if (!err)
-		err = vm_start(&machine.vm);
-	if (!err)
-		err = sandbox_enter(SANDBOX_IO);
-	if (!err)
-		err = io_loop_run(&machine.vm.loop);
+	err = worker_serve();
 	if (err)
 		vm_stop(&machine.vm, STOP_FAILED, "event loop: %s",
 			strerror(-err));
 	vm_join(&machine.vm);
-	err = machine_settle(&machine);
+	err = disks_settle(&machine.disks);
 	if (err)
 		(void)fprintf(stderr,
 			      "disk: what the guest had not flushed "
@@ -268,18 +306,17 @@ static void worker_report(void)
 
 int main(void)
 {
-	const char *what = "start";
 	int err;
 
 	(void)signal(SIGPIPE, SIG_IGN);
 	/* The image came from a memfd, and would be named after it. */
 	(void)prctl(PR_SET_NAME, "disco-vm", 0, 0, 0);
-	err = worker_prepare(&what);
+	err = worker_prepare();
 	if (err) {
 		struct worker_event e = { .kind = WORKER_STOPPED,
 					  .stop = STOP_FAILED };
 
-		(void)snprintf(e.text, sizeof(e.text), "%s: %s", what,
+		(void)snprintf(e.text, sizeof(e.text), "%s: %s", failed_part,
 			       strerror(-err));
 		send_event(&e);
 		return EXIT_FAILURE;

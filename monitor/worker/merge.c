@@ -14,7 +14,8 @@
 #include "disco/clock.h"
 #include "monitor/ipc/fds.h"
 #include "monitor/ipc/merge_maps.h"
-#include "monitor/worker/machine.h"
+#include "monitor/worker/disks.h"
+#include "monitor/worker/vm/vm.h"
 
 #define RUN_MAX 32u	   /* frames that give way at a time */
 #define NONE	UINT32_MAX /* no frame of the layer */
@@ -294,7 +295,7 @@ static int merge_share(struct merge *g)
 	if (err)
 		return err;
 	/* A request under way may write to a page at any time. */
-	if (!machine_disks_rest(container_of(g, struct machine, merge)))
+	if (!disks_idle(g->disks))
 		return merge_refuse(g);
 	g->refused = 0;
 	at = find_shown(g, own, end);
@@ -333,10 +334,12 @@ static void merge_timer_ready(struct io_watch *w, uint32_t events)
 		merge_arm(g, ms);
 }
 
-int merge_create(struct merge *g, struct vm *vm, int pagemap,
-		 void (*done)(void *arg, uint64_t pages, int err), void *arg)
+int merge_create(struct merge *g, struct vm *vm, const struct disks *disks,
+		 int pagemap, void (*done)(void *arg, uint64_t pages, int err),
+		 void *arg)
 {
 	*g = (struct merge){ .vm = vm,
+			     .disks = disks,
 			     .pagemap = pagemap,
 			     .done = done,
 			     .arg = arg,

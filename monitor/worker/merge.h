@@ -40,6 +40,7 @@
 #define MERGE_STOP_NS  2000000ull
 #define MERGE_REFUSALS 100u /* of disks that do not rest, in a row */
 
+struct disks;
 struct vm;
 
 /* One that the VM was given, kept to be shown from again. */
@@ -49,7 +50,8 @@ struct merge_layer {
 };
 
 struct merge {
-	struct vm *vm; /* [I] */
+	struct vm *vm;		   /* [I] */
+	const struct disks *disks; /* [I] */
 	struct io_watch timer;
 	int pagemap; /* [I] of this process; not owned */
 	/* [I] a job was */
@@ -76,13 +78,15 @@ struct merge {
 /**
  * merge_create() - no job
  * @vm:      with its memory and its loop; outlives it
+ * @disks:   of the VM; outlive it
  * @pagemap: /proc/self/pagemap; outlives it
  * @done:    called when a job is; @pages: merged by it; @err: 0, -errno
  *
  * Context: start of the worker, before the sandbox.
  * Return: 0; -errno of timerfd_create() and epoll_ctl().
  */
-MUST_CHECK int merge_create(struct merge *g, struct vm *vm, int pagemap,
+MUST_CHECK int merge_create(struct merge *g, struct vm *vm,
+			    const struct disks *disks, int pagemap,
 			    void (*done)(void *arg, uint64_t pages, int err),
 			    void *arg);
 

@@ -14,12 +14,19 @@
 static void faults_ready(struct io_watch *w, uint32_t events)
 {
 	(void)events;
-	pager_ready(container_of(w, struct machine, faults)->vm.pager);
+	pager_ready(container_of(w, struct paging, faults)->vm->pager);
 }
 
-int paging_create(struct machine *m)
+void paging_init(struct paging *p, struct vm *vm, struct disks *disks,
+		 const struct buffers *buffers)
 {
-	const struct worker_spec *s = m->vm.spec;
+	*p = (struct paging){ .vm = vm, .disks = disks, .buffers = buffers };
+}
+
+int paging_create(struct paging *p)
+{
+	struct vm *vm = p->vm;
+	const struct worker_spec *s = vm->spec;
 	bool any = false;
 	int err;
 
@@ -27,18 +34,18 @@ int paging_create(struct machine *m)
 		any |= s->disks[i].pmem != 0;
 	if (!any)
 		return 0;
-	err = pager_create(&m->vm.pager);
+	err = pager_create(&vm->pager);
 	if (err) {
-		m->vm.pager = NULL;
+		vm->pager = NULL;
 		(void)fprintf(stderr,
 			      "pmem disks are not in the buffer cache: "
 			      "userfaultfd: %s; see 'disco doctor'\n",
 			      strerror(-err));
 		return 0;
 	}
-	m->faults = (struct io_watch){ .fd = pager_event_fd(m->vm.pager),
+	p->faults = (struct io_watch){ .fd = pager_event_fd(vm->pager),
 				       .ready = faults_ready };
-	return io_loop_watch(&m->vm.loop, &m->faults, EPOLLIN);
+	return io_loop_watch(&vm->loop, &p->faults, EPOLLIN);
 }
 
 static void *pager_main(void *arg)
@@ -54,37 +61,38 @@ static void *pager_main(void *arg)
 	return NULL;
 }
 
-int paging_start(struct machine *m)
+int paging_start(struct paging *p)
 {
 	pthread_attr_t attr;
 	pthread_t thread;
 	int err;
 
-	if (!m->vm.pager)
+	if (!p->vm->pager)
 		return 0;
 	(void)pthread_attr_init(&attr);
 	(void)pthread_attr_setstacksize(&attr, PAGER_STACK);
 	(void)pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	err = -pthread_create(&thread, &attr, pager_main, &m->vm);
+	err = -pthread_create(&thread, &attr, pager_main, p->vm);
 	(void)pthread_attr_destroy(&attr);
 	return err;
 }
 
-static bool wants_rebase(const struct machine *m)
+static bool wants_rebase(const struct paging *p)
 {
 	bool any = false;
 
-	for (unsigned i = 0; i < m->vm.spec->nr_disks; i++)
-		any |= m->daxes[i] && dax_wants_rebase(m->daxes[i]);
+	for (unsigned i = 0; i < p->disks->nr; i++)
+		any |= p->disks->daxes[i] &&
+		       dax_wants_rebase(p->disks->daxes[i]);
 	return any;
 }
 
-void paging_rebase(struct machine *m)
+void paging_rebase(struct paging *p)
 {
-	for (unsigned i = 0; i < m->vm.spec->nr_disks; i++) {
-		int err = m->daxes[i]
-				  ? dax_rebase(m->daxes[i], m->buffers.pagemap)
-				  : 0;
+	for (unsigned i = 0; i < p->disks->nr; i++) {
+		int err = p->disks->daxes[i] ? dax_rebase(p->disks->daxes[i],
+							  p->buffers->pagemap)
+					     : 0;
 
 		if (err)
 			(void)fprintf(stderr,
@@ -94,34 +102,34 @@ void paging_rebase(struct machine *m)
 	}
 }
 
-void paging_look(struct machine *m)
+void paging_look(struct paging *p)
 {
 	/* On the way to another node: when it arrives, rehome() does. */
-	if (m->buffers.home != m->vm.node || !wants_rebase(m))
+	if (p->buffers->home != p->vm->node || !wants_rebase(p))
 		return;
-	if (machine_rest(m) == 0)
-		paging_rebase(m);
-	machine_resume(m);
-	machine_go_on(m);
+	if (disks_quiesce(p->disks) == 0)
+		paging_rebase(p);
+	disks_resume_vcpus(p->disks);
+	disks_go_on(p->disks);
 }
 
-void paging_turned(struct machine *m)
+void paging_turned(struct paging *p)
 {
-	_Atomic(uint64_t) *words = m->vm.figures->cache.words;
+	_Atomic(uint64_t) *words = p->vm->figures->cache.words;
 	uint64_t continued = 0;
-	struct pager_stats p;
+	struct pager_stats s;
 	struct dax_stats d;
 
-	if (!m->vm.pager)
+	if (!p->vm->pager)
 		return;
-	for (unsigned i = 0; i < m->vm.spec->nr_disks; i++) {
-		if (!m->daxes[i])
+	for (unsigned i = 0; i < p->disks->nr; i++) {
+		if (!p->disks->daxes[i])
 			continue;
-		dax_get_stats(m->daxes[i], &d);
+		dax_get_stats(p->disks->daxes[i], &d);
 		continued += d.continued_pages;
 	}
-	pager_get_stats(m->vm.pager, &p);
-	figures_set(&words[FIGURES_PMEM_FAULTS], p.faults);
+	pager_get_stats(p->vm->pager, &s);
+	figures_set(&words[FIGURES_PMEM_FAULTS], s.faults);
 	figures_set(&words[FIGURES_PMEM_CONTINUED], continued);
-	figures_set(&words[FIGURES_PMEM_COPIED], p.copied_pages);
+	figures_set(&words[FIGURES_PMEM_COPIED], s.copied_pages);
 }

@@ -40,7 +40,4 @@ MUST_CHECK int rehome_bind(struct vm *vm, nodeid_t node);
 MUST_CHECK int rehome(struct machine *m, nodeid_t node, int boot,
 		      uint64_t *stall_ns);
 
-/* Mapped pages of text and read-only data, and those that are on @node. */
-void rehome_text_pages(nodeid_t node, uint64_t *pages, uint64_t *local);
-
 #endif

@@ -62,7 +62,7 @@ int io_loop_run(struct io_loop *l)
 			w->ready(w, e[i].events);
 		}
 		if (l->turned)
-			l->turned(l);
+			l->turned(l->turned_arg);
 	}
 	return 0;
 }

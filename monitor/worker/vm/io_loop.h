@@ -14,7 +14,8 @@ struct io_loop {
 	int epoll_fd;
 	bool stop; /* set by a callback */
 	/* After each turn; NULL: nothing. */
-	void (*turned)(struct io_loop *l);
+	void (*turned)(void *arg);
+	void *turned_arg;
 	struct figures_io *figures; /* what it counts to; NULL: nothing */
 };
 

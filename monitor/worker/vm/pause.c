@@ -1,12 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "monitor/worker/vm/pause.h"
 
-#include <sys/ioctl.h>
-
-#include "cowdisk/dax/pager.h"
-#include "monitor/worker/vm/vcpu.h"
-#include "monitor/worker/vm/vm.h"
-
 void park_init(struct park *p)
 {
 	*p = (struct park){ .reasons = 0 };
@@ -20,31 +14,19 @@ void park_destroy(struct park *p)
 	(void)pthread_mutex_destroy(&p->lock);
 }
 
-void vm_hurry(struct vm *vm, bool on)
+void park_begin(struct park *p, uint32_t reason, unsigned nr,
+		void (*kick)(void *arg), void *arg)
 {
-	if (vm->pager)
-		pager_hurry(vm->pager, on);
-}
-
-void vm_park(struct vm *vm, uint32_t reason)
-{
-	struct park *p = &vm->park;
-
-	vm_hurry(vm, true);
 	(void)pthread_mutex_lock(&p->lock);
 	p->reasons |= reason;
-	for (unsigned i = 0; i < vm->nr_vcpus; i++)
-		vcpu_kick(&vm->vcpus[i]);
-	while (p->nr_out < vm->nr_vcpus)
+	kick(arg);
+	while (p->nr_out < nr)
 		(void)pthread_cond_wait(&p->changed, &p->lock);
 	(void)pthread_mutex_unlock(&p->lock);
-	vm_hurry(vm, false);
 }
 
-void vm_unpark(struct vm *vm, uint32_t reason)
+void park_end(struct park *p, uint32_t reason)
 {
-	struct park *p = &vm->park;
-
 	(void)pthread_mutex_lock(&p->lock);
 	p->reasons &= ~reason;
 	if (!p->reasons)
@@ -52,19 +34,18 @@ void vm_unpark(struct vm *vm, uint32_t reason)
 	(void)pthread_mutex_unlock(&p->lock);
 }
 
-uint32_t vm_parked(struct vm *vm)
+uint32_t park_reasons(struct park *p)
 {
 	uint32_t reasons;
 
-	(void)pthread_mutex_lock(&vm->park.lock);
-	reasons = vm->park.reasons;
-	(void)pthread_mutex_unlock(&vm->park.lock);
+	(void)pthread_mutex_lock(&p->lock);
+	reasons = p->reasons;
+	(void)pthread_mutex_unlock(&p->lock);
 	return reasons;
 }
 
-void vcpu_wait_parked(struct vcpu *c)
+bool park_wait(struct park *p, uint8_t *immediate_exit)
 {
-	struct park *p = &c->vm->park;
 	bool waited = false;
 
 	(void)pthread_mutex_lock(&p->lock);
@@ -79,18 +60,13 @@ void vcpu_wait_parked(struct vcpu *c)
 	 * Under the lock: whoever sets a reason, or ends the VM (vm_join()
 	 * unparks first), kicks after this, or we see it before KVM_RUN.
 	 */
-	__atomic_store_n(&c->run->immediate_exit, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(immediate_exit, 0, __ATOMIC_RELAXED);
 	(void)pthread_mutex_unlock(&p->lock);
-	/* The guest's watchdogs shall not count the time. Fails for a guest
-	 * that does not use kvm-clock. */
-	if (waited)
-		(void)ioctl(c->fd, KVM_KVMCLOCK_CTRL, 0);
+	return waited;
 }
 
-void vcpu_leave_parked(struct vcpu *c)
+void park_leave(struct park *p)
 {
-	struct park *p = &c->vm->park;
-
 	(void)pthread_mutex_lock(&p->lock);
 	p->nr_out++;
 	(void)pthread_cond_broadcast(&p->changed);

@@ -18,9 +18,6 @@
 
 #include "disco/base.h"
 
-struct vm;
-struct vcpu;
-
 enum park_reason {
 	PARK_PAUSE = 1u << 0, /* WORKER_REQ_PAUSE */
 	PARK_MOVE = 1u << 1,  /* memory slots or program text change */
@@ -35,37 +32,38 @@ struct park {
 	unsigned nr_out;  /* [L:lock] vCPUs that wait, or are gone for good */
 };
 
-/**
- * vm_hurry() - faults in regions are not for the I/O thread to serve
- *
- * It is about to wait for threads that may be in one: a vCPU whose KVM_RUN
- * waits for a page is not interrupted by a kick (Linux 6.1). Nests.
- * Context: I/O thread.
- */
-void vm_hurry(struct vm *vm, bool on);
-
 void park_init(struct park *p);
 void park_destroy(struct park *p);
 
 /**
- * vm_park() - every vCPU out of the guest
+ * park_begin() - set reason bits, and wait until every vCPU is out
  * @reason: bits to set; bits that are set already are no error
+ * @nr:     vCPUs that have a thread
+ * @kick:   sets the immediate_exit flag of each of them and interrupts its
+ *          KVM_RUN; called once, with @arg, under the lock
  *
- * Context: I/O thread, after vm_start(), no device lock held. Blocks until
- * the vCPUs are out: as long as the longest register access.
+ * Context: I/O thread, no device lock held. Blocks as long as the longest
+ * register access.
  */
-void vm_park(struct vm *vm, uint32_t reason);
+void park_begin(struct park *p, uint32_t reason, unsigned nr,
+		void (*kick)(void *arg), void *arg);
 
 /* Take bits back; the guest goes on when none is left. Context: I/O thread. */
-void vm_unpark(struct vm *vm, uint32_t reason);
+void park_end(struct park *p, uint32_t reason);
 
 /* The bits that are set. Context: any thread. */
-uint32_t vm_parked(struct vm *vm);
+uint32_t park_reasons(struct park *p);
 
-/* KVM_RUN was interrupted: wait while there is a reason to. vCPU's thread. */
-void vcpu_wait_parked(struct vcpu *c);
+/**
+ * park_wait() - KVM_RUN was interrupted: wait while there is a reason to
+ * @immediate_exit: of the vCPU's kvm_run; 0 after this, unless it was kicked
+ *                  since
+ *
+ * Context: the vCPU's thread. Return: whether it waited.
+ */
+bool park_wait(struct park *p, uint8_t *immediate_exit);
 
 /* This vCPU never enters the guest again. Its thread, last thing it does. */
-void vcpu_leave_parked(struct vcpu *c);
+void park_leave(struct park *p);
 
 #endif

@@ -2,11 +2,10 @@
 #include "monitor/worker/vm/regions.h"
 
 #include <errno.h>
+#include <linux/kvm.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-
-#include "monitor/worker/vm/vm.h"
 
 #define PHYS_BITS_MAX 52
 
@@ -48,8 +47,7 @@ static int set_slot(const struct vm_region *r, bool there)
 		.userspace_addr = (uintptr_t)r->window->hva,
 	};
 
-	return ioctl(r->vm->fd, KVM_SET_USER_MEMORY_REGION, &m) < 0 ? -errno
-								    : 0;
+	return ioctl(r->vm_fd, KVM_SET_USER_MEMORY_REGION, &m) < 0 ? -errno : 0;
 }
 
 /* --- what vCPUs have written --- */
@@ -67,7 +65,7 @@ static int take_slot(struct vm_region *r, uint64_t *bits)
 {
 	struct kvm_dirty_log l = { .slot = r->slot, .dirty_bitmap = r->taken };
 
-	if (ioctl(r->vm->fd, KVM_GET_DIRTY_LOG, &l) < 0)
+	if (ioctl(r->vm_fd, KVM_GET_DIRTY_LOG, &l) < 0)
 		return -errno;
 	add_bits(bits, r->taken, r->bitmap_bytes);
 	return 0;
@@ -95,19 +93,22 @@ static int keep_log(struct vm_region *r)
 	return take_slot(r, r->kept);
 }
 
-int regions_set(struct vm *vm, bool there)
+int regions_set(const struct vm_regions *all, bool there)
 {
-	int err = 0;
+	for (unsigned i = 0; i < all->nr; i++) {
+		struct vm_region *r = all->list[i];
+		int err;
 
-	for (unsigned i = 0; i < vm->nr_regions && !err; i++) {
-		struct vm_region *r = vm->regions[i];
-
-		if (!there)
+		if (!there) {
 			err = keep_log(r);
-		if (!err)
-			err = set_slot(r, there);
+			if (err)
+				return err;
+		}
+		err = set_slot(r, there);
+		if (err)
+			return err;
 	}
-	return err;
+	return 0;
 }
 
 static int make_log(struct vm_region *r)
@@ -125,29 +126,37 @@ static int make_log(struct vm_region *r)
 	return 0;
 }
 
-int region_add(struct vm *vm, struct vm_region *r, struct dax *dax,
+void regions_init(struct vm_regions *all, int vm_fd, struct ram_view *ram,
+		  unsigned phys_bits)
+{
+	*all = (struct vm_regions){ .vm_fd = vm_fd,
+				    .ram = ram,
+				    .phys_bits = phys_bits };
+}
+
+int region_add(struct vm_regions *all, struct vm_region *r, struct dax *dax,
 	       bool read_only, bool logged)
 {
 	struct ram_window *w = dax_window(dax);
-	int err = region_place(&vm->ram, cpuid_phys_bits(&vm->cpuid), w->bytes,
-			       &w->gpa);
+	int err = region_place(all->ram, all->phys_bits, w->bytes, &w->gpa);
 
 	if (err)
 		return err;
-	r->vm = vm;
+	r->vm_fd = all->vm_fd;
 	r->window = w;
-	r->slot = RAM_MAX_SLOTS + vm->nr_regions;
+	r->slot = RAM_MAX_SLOTS + all->nr;
 	r->flags = (read_only ? KVM_MEM_READONLY : 0) |
 		   (logged ? KVM_MEM_LOG_DIRTY_PAGES : 0);
 	if (logged) {
 		err = make_log(r);
 		dax_set_log(dax, &r->log);
+		if (err)
+			return err;
 	}
-	if (!err)
-		err = set_slot(r, true);
+	err = set_slot(r, true);
 	if (err)
 		return err;
-	vm->ram.windows[vm->ram.nr_windows++] = w;
-	vm->regions[vm->nr_regions++] = r;
+	all->ram->windows[all->ram->nr_windows++] = w;
+	all->list[all->nr++] = r;
 	return 0;
 }

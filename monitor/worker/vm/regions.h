@@ -19,11 +19,9 @@
 
 #define REGION_ALIGN MIB(128)
 
-struct vm;
-
 struct vm_region {
 	struct dax_log log;
-	struct vm *vm;		   /* [I] */
+	int vm_fd;		   /* [I] KVM's; not owned */
 	struct ram_window *window; /* [I] */
 	unsigned slot;		   /* [I] KVM's number */
 	uint32_t flags;		   /* [I] of KVM_SET_USER_MEMORY_REGION */
@@ -32,6 +30,24 @@ struct vm_region {
 	uint64_t *kept;		   /* what a slot's log said when it went */
 	bool any_kept;
 };
+
+/* All of a VM's. */
+struct vm_regions {
+	int vm_fd;	      /* [I] KVM's; not owned */
+	struct ram_view *ram; /* [I] windows are added to it */
+	unsigned phys_bits;   /* [I] width of the guest's addresses */
+	struct vm_region *list[RAM_MAX_WINDOWS]; /* [I] */
+	unsigned nr;				 /* [I] */
+};
+
+/**
+ * regions_init() - none yet
+ * @vm_fd:     KVM's; not owned
+ * @ram:       outlives it
+ * @phys_bits: width of the guest's physical addresses
+ */
+void regions_init(struct vm_regions *all, int vm_fd, struct ram_view *ram,
+		  unsigned phys_bits);
 
 /**
  * region_place() - where the next region goes
@@ -55,8 +71,8 @@ MUST_CHECK int region_place(const struct ram_view *view, unsigned phys_bits,
  * Context: before the first vCPU runs. Return: 0; as region_place(); -ENOMEM;
  * -errno of KVM_SET_USER_MEMORY_REGION.
  */
-MUST_CHECK int region_add(struct vm *vm, struct vm_region *r, struct dax *dax,
-			  bool read_only, bool logged);
+MUST_CHECK int region_add(struct vm_regions *all, struct vm_region *r,
+			  struct dax *dax, bool read_only, bool logged);
 
 /**
  * regions_set() - give all regions' slots to KVM, or take them away
@@ -65,6 +81,6 @@ MUST_CHECK int region_add(struct vm *vm, struct vm_region *r, struct dax *dax,
  *
  * Context: vCPUs parked. Return: 0; -errno of the ioctls.
  */
-MUST_CHECK int regions_set(struct vm *vm, bool there);
+MUST_CHECK int regions_set(const struct vm_regions *all, bool there);
 
 #endif

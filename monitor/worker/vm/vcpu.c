@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "monitor/sandbox/sandbox.h"
-#include "monitor/worker/vm/stats.h"
+#include "monitor/worker/vm/cpu_time.h"
 
 #define KICK_SIGNAL	SIGUSR1
 #define VCPU_STACK	KIB(128)
@@ -172,11 +172,19 @@ static void run_failed(struct vcpu *c, int err)
 	const char *more = "";
 
 	/* The only memory of a guest that can go away. */
-	if (err == EFAULT && c->vm->nr_regions)
+	if (err == EFAULT && c->vm->regions.nr)
 		more = "; was the file of a pmem disk truncated, or is it not "
 		       "readable any more?";
 	vm_stop(c->vm, STOP_CRASH, "vCPU %u: KVM_RUN: %s%s", c->index,
 		strerror(err), more);
+}
+
+void vcpu_wait_parked(struct vcpu *c)
+{
+	/* The guest's watchdogs shall not count the time. Fails for a guest
+	 * that does not use kvm-clock. */
+	if (park_wait(&c->vm->park, &c->run->immediate_exit))
+		(void)ioctl(c->fd, KVM_KVMCLOCK_CTRL, 0);
 }
 
 static void vcpu_run_loop(struct vcpu *c)
@@ -208,10 +216,10 @@ static void *vcpu_main(void *arg)
 		vm_stop(c->vm, STOP_FAILED, "system call filter refused: %s",
 			strerror(-err));
 	if (c->index == 0)
-		atomic_store_explicit(&c->vm->first_run_cpu_ns, stats_cpu_ns(),
+		atomic_store_explicit(&c->vm->first_run_cpu_ns, cpu_time_ns(),
 				      memory_order_relaxed);
 	vcpu_run_loop(c);
-	vcpu_leave_parked(c);
+	park_leave(&c->vm->park);
 	return NULL;
 }
 
@@ -263,11 +271,15 @@ int vcpu_create(struct vcpu *c, struct vm *vm, unsigned index)
 	c->run_bytes = vm->run_bytes;
 	cpuid_set_topology(&vm->cpuid, index, vm->spec->nr_vcpus,
 			   vm->tsc_deadline);
-	err = ioctl(c->fd, KVM_SET_CPUID2, &vm->cpuid) < 0 ? -errno : 0;
-	if (!err)
-		err = set_msrs(c);
-	if (!err)
-		return 0;
+	if (ioctl(c->fd, KVM_SET_CPUID2, &vm->cpuid) < 0) {
+		err = -errno;
+		goto undo_run;
+	}
+	err = set_msrs(c);
+	if (err)
+		goto undo_run;
+	return 0;
+undo_run:
 	(void)munmap(run, vm->run_bytes);
 undo_fd:
 	(void)close(c->fd);

@@ -18,6 +18,9 @@ MUST_CHECK int vcpu_start(struct vcpu *c);
 void vcpu_kick(struct vcpu *c);
 void vcpu_join(struct vcpu *c);
 
+/* KVM_RUN was interrupted: wait while the guest is parked. Its thread. */
+void vcpu_wait_parked(struct vcpu *c);
+
 /* The signal that interrupts KVM_RUN; its handler does nothing. */
 MUST_CHECK int vcpu_install_kick(void);
 

@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "cowdisk/dax/pager.h"
 #include "memory/ram_bind.h"
 #include "monitor/dev/platform/layout.h"
 #include "monitor/worker/vm/vcpu.h"
@@ -178,15 +179,20 @@ int vm_remake_slots(struct vm *vm)
 {
 	int err = set_slots(vm, false);
 
-	if (!err)
-		err = regions_set(vm, false);
-	if (!err)
-		err = regions_set(vm, true);
-	if (!err)
-		err = set_slots(vm, true);
 	if (err)
-		vm_stop(vm, STOP_FAILED, "memory slots, in a move: %s",
-			strerror(-err));
+		goto stop;
+	err = regions_set(&vm->regions, false);
+	if (err)
+		goto stop;
+	err = regions_set(&vm->regions, true);
+	if (err)
+		goto stop;
+	err = set_slots(vm, true);
+	if (err)
+		goto stop;
+	return 0;
+stop:
+	vm_stop(vm, STOP_FAILED, "memory slots, in a move: %s", strerror(-err));
 	return err;
 }
 
@@ -194,15 +200,16 @@ int vm_remake_slots(struct vm *vm)
 static int fill_boot_pages(struct vm *vm)
 {
 	const struct boot_layout *b = &vm->spec->boot;
-	int err = 0;
 
-	for (uint32_t i = 0; !err && i < b->nr_extents; i++) {
+	for (uint32_t i = 0; i < b->nr_extents; i++) {
 		const struct boot_extent *e = &b->extents[i];
+		int err = ram_fill(&vm->ram, gpa(e->gpa), e->bytes,
+				   WORKER_FD_BOOT, e->gpa);
 
-		err = ram_fill(&vm->ram, gpa(e->gpa), e->bytes, WORKER_FD_BOOT,
-			       e->gpa);
+		if (err)
+			return err;
 	}
-	return err;
+	return 0;
 }
 
 /* RAM on its node; the boot image shown over it, or copied into it. */
@@ -295,12 +302,19 @@ static int make_stop(struct vm *vm)
 
 static int make_kvm(struct vm *vm)
 {
+	int err;
+
 	vm->fd = ioctl(vm->kvm_fd, KVM_CREATE_VM, 0);
 	if (vm->fd < 0)
 		return -errno;
 	vm->tsc_deadline = ioctl(vm->kvm_fd, KVM_CHECK_EXTENSION,
 				 KVM_CAP_TSC_DEADLINE_TIMER) > 0;
-	return cpuid_supported(vm->kvm_fd, &vm->cpuid);
+	err = cpuid_supported(vm->kvm_fd, &vm->cpuid);
+	if (err)
+		return err;
+	regions_init(&vm->regions, vm->fd, &vm->ram,
+		     cpuid_phys_bits(&vm->cpuid));
+	return 0;
 }
 
 int vm_create(struct vm *vm, int kvm_fd, const struct worker_spec *spec,
@@ -349,14 +363,46 @@ int vm_start(struct vm *vm)
 	return 0;
 }
 
+/* --- running and stopping vCPUs --- */
+
+void vm_hurry(struct vm *vm, bool on)
+{
+	if (vm->pager)
+		pager_hurry(vm->pager, on);
+}
+
+static void vm_kick(void *arg)
+{
+	struct vm *vm = arg;
+
+	for (unsigned i = 0; i < vm->nr_vcpus; i++)
+		vcpu_kick(&vm->vcpus[i]);
+}
+
+void vm_park(struct vm *vm, uint32_t reason)
+{
+	vm_hurry(vm, true);
+	park_begin(&vm->park, reason, vm->nr_vcpus, vm_kick, vm);
+	vm_hurry(vm, false);
+}
+
+void vm_unpark(struct vm *vm, uint32_t reason)
+{
+	park_end(&vm->park, reason);
+}
+
+uint32_t vm_parked(struct vm *vm)
+{
+	return park_reasons(&vm->park);
+}
+
 void vm_join(struct vm *vm)
 {
 	/* From now on the pager serves all faults: nobody else is there to. */
 	vm_hurry(vm, true);
 	/* vCPUs look at vm_stopping() before each KVM_RUN. */
 	vm_unpark(vm, UINT32_MAX);
-	for (unsigned i = 0; i < vm->nr_vcpus; i++)
-		vcpu_kick(&vm->vcpus[i]);
+	vm_kick(vm);
 	for (unsigned i = 0; i < vm->nr_vcpus; i++)
 		vcpu_join(&vm->vcpus[i]);
 }

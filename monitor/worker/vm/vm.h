@@ -54,8 +54,7 @@ struct vm {
 	struct ram_view ram;		/* [I] */
 	struct pmap *pmap;		/* [I]; contents: I/O thread */
 	struct boot_others others;	/* I/O thread */
-	struct vm_region *regions[RAM_MAX_WINDOWS]; /* [I] memory above it */
-	unsigned nr_regions;			    /* [I] */
+	struct vm_regions regions;	/* [I] memory above it */
 	struct pager *pager; /* [I] of the regions; NULL: files are mapped */
 	struct region shown; /* [I] what control reads */
 	struct figures *figures; /* [I] in it */
@@ -113,6 +112,30 @@ MUST_CHECK int vm_start(struct vm *vm);
  * not all there any more, and the VM was stopped.
  */
 MUST_CHECK int vm_remake_slots(struct vm *vm);
+
+/**
+ * vm_hurry() - faults in regions are not for the I/O thread to serve
+ *
+ * It is about to wait for threads that may be in one: a vCPU whose KVM_RUN
+ * waits for a page is not interrupted by a kick (Linux 6.1). Nests.
+ * Context: I/O thread.
+ */
+void vm_hurry(struct vm *vm, bool on);
+
+/**
+ * vm_park() - every vCPU out of the guest
+ * @reason: bits to set; bits that are set already are no error
+ *
+ * Context: I/O thread, after vm_start(), no device lock held. Blocks until
+ * the vCPUs are out: as long as the longest register access.
+ */
+void vm_park(struct vm *vm, uint32_t reason);
+
+/* Take bits back; the guest goes on when none is left. Context: I/O thread. */
+void vm_unpark(struct vm *vm, uint32_t reason);
+
+/* The bits that are set. Context: any thread. */
+uint32_t vm_parked(struct vm *vm);
 
 /* Get every vCPU out of KVM_RUN and join its thread. I/O thread. */
 void vm_join(struct vm *vm);

@@ -96,7 +96,8 @@ void fake_merger(const struct worker_spec *spec, struct figures *f)
 	vm->figures = f;
 	if (ram_view_create(&vm->ram, WORKER_FD_RAM, spec->ram_bytes) ||
 	    pmap_create(&vm->ram, pmap_budget(), &vm->pmap) || pagemap < 0 ||
-	    merge_create(&machine.merge, vm, pagemap, answer, NULL))
+	    merge_create(&machine.merge, vm, &machine.disks, pagemap, answer,
+			 NULL))
 		_exit(93);
 	twins = strcmp(spec->name, "twins") == 0;
 	restless = strcmp(spec->name, "restless") == 0;

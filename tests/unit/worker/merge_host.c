@@ -34,9 +34,9 @@ void vm_unpark(struct vm *vm, uint32_t reason)
 	merge_parked = false;
 }
 
-bool machine_disks_rest(const struct machine *m)
+bool disks_idle(const struct disks *d)
 {
-	(void)m;
+	(void)d;
 	return merge_disks_rest;
 }
 

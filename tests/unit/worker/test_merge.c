@@ -50,8 +50,9 @@ static void start_with(uint64_t budget)
 	memset(&m, 0, sizeof(m));
 	m.vm.ram = w.view;
 	m.vm.pmap = w.pm;
-	assert_int_equal(
-		merge_create(&m.merge, &m.vm, w.pagemap, done, &answers), 0);
+	assert_int_equal(merge_create(&m.merge, &m.vm, &m.disks, w.pagemap,
+				      done, &answers),
+			 0);
 	answers = 0;
 	merge_parks = 0;
 	merge_disks_rest = true;

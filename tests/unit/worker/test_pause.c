@@ -48,7 +48,7 @@ static void *vcpu_thread(void *arg)
 		atomic_store(&fakes[i].inside, false);
 		vcpu_wait_parked(c);
 	}
-	vcpu_leave_parked(c);
+	park_leave(&c->vm->park);
 	return NULL;
 }
 

@@ -59,18 +59,19 @@ int ioctl(int fd, unsigned long request, ...)
 	return get_log(arg);
 }
 
-static struct vm vm;
+static struct ram_view ram;
+static struct vm_regions all;
 static struct vm_region regions[3];
 
 static int setup(void **state)
 {
 	(void)state;
-	memset(&vm, 0, sizeof(vm));
+	memset(&ram, 0, sizeof(ram));
 	memset(&kvm, 0, sizeof(kvm));
 	memset(regions, 0, sizeof(regions));
-	vm.fd = VM_FD;
-	vm.ram.nr_slots = 1;
-	vm.ram.slots[0].bytes = MIB(256);
+	ram.nr_slots = 1;
+	ram.slots[0].bytes = MIB(256);
+	regions_init(&all, VM_FD, &ram, 36);
 	return 0;
 }
 
@@ -161,20 +162,20 @@ static void slots_are_given_and_taken(void **state)
 	struct ram_window *w = dax_window(a->dax);
 
 	(void)state;
-	assert_int_equal(region_add(&vm, &regions[0], a->dax, true, false), 0);
-	assert_int_equal(region_add(&vm, &regions[1], b->dax, false, true), 0);
+	assert_int_equal(region_add(&all, &regions[0], a->dax, true, false), 0);
+	assert_int_equal(region_add(&all, &regions[1], b->dax, false, true), 0);
 	assert_int_equal(w->gpa, GIB(4));
 	assert_int_equal(dax_window(b->dax)->gpa, GIB(4) + MIB(128));
-	assert_ptr_equal(vm.ram.windows[0], w);
+	assert_ptr_equal(ram.windows[0], w);
 	assert_int_equal(kvm.slot[2].guest_phys_addr, GIB(4));
 	assert_int_equal(kvm.slot[2].memory_size, MIB(4));
 	assert_int_equal(kvm.slot[2].userspace_addr, (uintptr_t)w->hva);
 	assert_int_equal(kvm.slot[2].flags, KVM_MEM_READONLY);
 	assert_int_equal(kvm.slot[3].flags, KVM_MEM_LOG_DIRTY_PAGES);
-	assert_int_equal(regions_set(&vm, false), 0);
+	assert_int_equal(regions_set(&all, false), 0);
 	assert_int_equal(kvm.slot[2].memory_size, 0);
 	assert_int_equal(kvm.slot[3].memory_size, 0);
-	assert_int_equal(regions_set(&vm, true), 0);
+	assert_int_equal(regions_set(&all, true), 0);
 	assert_int_equal(kvm.slot[2].memory_size, MIB(4));
 	assert_int_equal(kvm.slot[3].memory_size, MIB(2));
 	assert_int_equal(kvm.slot[3].guest_phys_addr, GIB(4) + MIB(128));
@@ -190,10 +191,10 @@ static void a_log_outlives_its_slot(void **state)
 	uint64_t bits[16] = { 0 };
 
 	(void)state;
-	assert_int_equal(region_add(&vm, &regions[0], b->dax, false, true), 0);
+	assert_int_equal(region_add(&all, &regions[0], b->dax, false, true), 0);
 	kvm.dirty[2][0] = 1u << 3;
-	assert_int_equal(regions_set(&vm, false), 0);
-	assert_int_equal(regions_set(&vm, true), 0);
+	assert_int_equal(regions_set(&all, false), 0);
+	assert_int_equal(regions_set(&all, true), 0);
 	kvm.dirty[2][15] = 1ull << 63;
 	assert_int_equal(dax_flush_now(b), 0);
 	assert_int_equal(dax_written(b), 2);
@@ -212,11 +213,11 @@ static void a_log_that_cannot_be_read(void **state)
 	struct dax_bench *b = dax_bench_make(MIB(4), true, true);
 
 	(void)state;
-	assert_int_equal(region_add(&vm, &regions[0], b->dax, false, true), 0);
+	assert_int_equal(region_add(&all, &regions[0], b->dax, false, true), 0);
 	kvm.dirty[2][0] = 1;
 	kvm.refuse = ENOMEM;
 	assert_int_equal(dax_flush_now(b), -ENOMEM);
-	assert_int_equal(regions_set(&vm, false), -ENOMEM);
+	assert_int_equal(regions_set(&all, false), -ENOMEM);
 	assert_int_equal(kvm.slot[2].memory_size, MIB(4)); /* still there */
 	kvm.refuse = 0;
 	assert_int_equal(dax_flush_now(b), 0);
@@ -229,11 +230,11 @@ static void no_place_no_slot(void **state)
 	struct dax_bench *b = dax_bench_make(MIB(4), true, true);
 
 	(void)state;
-	vm.ram = ram_of(GIB(1024));
-	assert_int_equal(region_add(&vm, &regions[0], b->dax, false, true),
+	ram = ram_of(GIB(1024));
+	assert_int_equal(region_add(&all, &regions[0], b->dax, false, true),
 			 -EADDRNOTAVAIL);
-	assert_int_equal(vm.nr_regions, 0);
-	assert_int_equal(vm.ram.nr_windows, 0);
+	assert_int_equal(all.nr, 0);
+	assert_int_equal(ram.nr_windows, 0);
 	assert_int_equal(kvm.slot[2].memory_size, 0);
 	dax_bench_destroy(b);
 }

@@ -10,9 +10,6 @@
 /* Open what is needed while files can still be opened. Return: 0 or -errno */
 MUST_CHECK int stats_init(void);
 
-/* CPU time of this process since it was executed. Context: any thread. */
-uint64_t stats_cpu_ns(void);
-
 /**
  * stats_fill() - CPU time, exits, and where guest memory is
  * @e:    the figures of it are filled; the rest is untouched

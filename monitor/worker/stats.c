@@ -1,41 +1,26 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "monitor/worker/vm/stats.h"
+#include "monitor/worker/stats.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "disco/clock.h"
-#include "monitor/worker/rehome.h"
+#include "monitor/worker/text.h"
+#include "monitor/worker/vm/cpu_time.h"
 #include "numa/bind.h"
 
 #define PRIVATE_NS 10000000000ull /* how old that figure may be */
 
-static int smaps_fd = -1;	/* [I after stats_init()] */
-static uint64_t cpu_ns_at_exec; /* [I after stats_init()] */
+static int smaps_fd = -1; /* [I after stats_init()] */
 
 int stats_init(void)
 {
-	const char *base = getenv(WORKER_ENV_CPU_NS);
-
-	cpu_ns_at_exec = base ? strtoull(base, NULL, 10) : 0;
 	smaps_fd = open("/proc/self/smaps", O_RDONLY | O_CLOEXEC);
 	return smaps_fd < 0 ? -errno : 0;
-}
-
-uint64_t stats_cpu_ns(void)
-{
-	struct timespec t;
-
-	if (clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t) < 0)
-		return 0;
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec -
-	       cpu_ns_at_exec;
 }
 
 /* One line of smaps: which mapping, or how many private KiB it has. */
@@ -122,7 +107,7 @@ void stats_fill(struct vm *vm, struct worker_event *e, bool deep)
 {
 	nodeid_t node = vm->node == NODE_AUTO ? 0 : vm->node;
 
-	e->cpu_ns = stats_cpu_ns();
+	e->cpu_ns = cpu_time_ns();
 	e->first_run_cpu_ns = atomic_load_explicit(&vm->first_run_cpu_ns,
 						   memory_order_relaxed);
 	e->exits = vm_exits(vm);
@@ -134,5 +119,5 @@ void stats_fill(struct vm *vm, struct worker_event *e, bool deep)
 			     &e->ram_pages_local) < 0)
 		e->ram_pages = e->ram_pages_local = 0;
 	e->private_bytes = stats_private_bytes(vm);
-	rehome_text_pages(node, &e->text_pages, &e->text_pages_local);
+	text_pages(node, &e->text_pages, &e->text_pages_local);
 }
