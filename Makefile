@@ -94,9 +94,13 @@ srcs = $(filter-out %/main.c $(1)/gen_%,$(wildcard $(1)/*.c))
 lib = $(foreach r,$(1),$(B)/lib/$(subst /,-,$(r)).a)
 # To link with rooms, in any order, and with the libraries that they use.
 # liburing: the shared one of Debian 12 lacks io_uring_enable_rings().
+# libnuma.a: its system calls alone. The member that has them refers to one
+# function of the rest, by what is not called here; were it resolved, the rest
+# would come with it, and with it a constructor that reads sysfs at each start.
+NUMAIF := -Wl,--defsym=numa_bitmask_nbytes=0 -l:libnuma.a
 LIBS := -Wl,--as-needed -lhwloc -ljansson -llzma -lzstd -llz4 -lz -lmicrohttpd \
-	-lncursesw -ltinfo -l:liburing.a
-STATIC_LIBS := -l:liburing.a
+	-lncursesw -ltinfo -l:liburing.a $(NUMAIF)
+STATIC_LIBS := -l:liburing.a $(NUMAIF)
 in_group = -Wl,--start-group $(1) -Wl,--end-group
 
 define room_rule

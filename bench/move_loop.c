@@ -6,12 +6,11 @@
  * of the loop.
  */
 #include <errno.h>
-#include <linux/mempolicy.h>
+#include <numaif.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "disco/clock.h"
@@ -28,8 +27,8 @@ static int call(pid_t pid, size_t at, size_t n, int to)
 {
 	for (size_t i = 0; i < n; i++)
 		nodes[i] = to;
-	if (syscall(SYS_move_pages, pid, n, pages + at, to < 0 ? NULL : nodes,
-		    status, MPOL_MF_MOVE) < 0)
+	if (move_pages(pid, n, pages + at, to < 0 ? NULL : nodes, status,
+		       MPOL_MF_MOVE) < 0)
 		return -errno;
 	return 0;
 }

@@ -2,10 +2,8 @@
 #include "memory/ram_bind.h"
 
 #include <errno.h>
-#include <linux/mempolicy.h>
+#include <numaif.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "numa/bind.h"
 
@@ -22,8 +20,7 @@ int ram_bind(const struct ram_view *view, nodeid_t node, bool strict)
 	 * If this one fails, so does the next.
 	 */
 	if (node == NODE_AUTO)
-		(void)syscall(SYS_mbind, at, view->bytes, MPOL_PREFERRED, NULL,
-			      0, 0);
+		(void)mbind(at, view->bytes, MPOL_PREFERRED, NULL, 0, 0);
 	err = node_bind_memory(at, view->bytes, node, strict);
 	(void)munmap(at, view->bytes);
 	return err;

@@ -3,11 +3,10 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <numaif.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#include <linux/mempolicy.h>
 
 #define LONG_BITS (sizeof(unsigned long) * CHAR_BIT)
 #define NODE_BITS (NODE_ID_MAX + 1)
@@ -71,8 +70,8 @@ int node_bind_memory(void *addr, size_t bytes, nodeid_t node, bool strict)
 	err = policy_make(&p, node, strict);
 	if (err)
 		return err;
-	if (syscall(SYS_mbind, addr, bytes, p.mode, policy_mask(&p),
-		    policy_bits(&p), 0) == 0)
+	if (mbind(addr, bytes, p.mode, policy_mask(&p), policy_bits(&p), 0) ==
+	    0)
 		return 0;
 	return policy_errno(errno);
 }
@@ -85,8 +84,7 @@ int node_bind_thread(nodeid_t node, bool strict)
 	err = policy_make(&p, node, strict);
 	if (err)
 		return err;
-	if (syscall(SYS_set_mempolicy, p.mode, policy_mask(&p),
-		    policy_bits(&p)) == 0)
+	if (set_mempolicy(p.mode, policy_mask(&p), policy_bits(&p)) == 0)
 		return 0;
 	return policy_errno(errno);
 }
@@ -121,7 +119,7 @@ static int count_batch(int pid, char *addr, size_t nr_pages, nodeid_t node,
 		pages[i] = addr + i * PAGE_BYTES;
 		where[i] = -ENOENT;
 	}
-	if (syscall(SYS_move_pages, pid, nr_pages, pages, NULL, where, 0) < 0)
+	if (move_pages(pid, nr_pages, pages, NULL, where, 0) < 0)
 		return -errno;
 	for (size_t i = 0; i < nr_pages; i++) {
 		*touched += where[i] >= 0;

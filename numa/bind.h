@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Memory and threads on a node: thin contracts over the system calls, for a
- * worker that is static and has no libnuma. No allocation, no state.
+ * Memory and threads on a node: thin contracts over the system calls, which
+ * libnuma's <numaif.h> wraps; nothing else of libnuma is linked (Makefile). No
+ * allocation, no state.
  *
  * Errors mean the same in every function here:
  *   -ENOSYS  the kernel has no NUMA support (CONFIG_NUMA off)

@@ -2,9 +2,8 @@
 #include "monitor/agent/pull.h"
 
 #include <errno.h>
-#include <linux/mempolicy.h>
+#include <numaif.h>
 #include <poll.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "disco/clock.h"
@@ -41,8 +40,7 @@ bool pull_wants(uint64_t entry, uint32_t what)
 /* Where the pages are: when a page failed, the kernel says of none. */
 static int pull_query(const struct puller *p)
 {
-	if (syscall(SYS_move_pages, p->r->pid, p->nr, pages, NULL, status, 0) <
-	    0)
+	if (move_pages((int)p->r->pid, p->nr, pages, NULL, status, 0) < 0)
 		return -errno;
 	return 0;
 }
@@ -78,8 +76,8 @@ static int move_batch(struct puller *p)
 		nodes[i] = p->r->node;
 		status[i] = -EBUSY;
 	}
-	ret = syscall(SYS_move_pages, p->r->pid, p->nr, pages, nodes, status,
-		      MPOL_MF_MOVE);
+	ret = move_pages((int)p->r->pid, p->nr, pages, nodes, status,
+			 MPOL_MF_MOVE);
 	if (ret < 0)
 		err = -errno;
 	took = clock_now_ns() - start;

@@ -4,10 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
-#include <linux/mempolicy.h>
+#include <numaif.h>
 
 #include "monitor/control/doctor/doctor.h"
 #include "numa/bind.h"
@@ -104,8 +103,8 @@ static unsigned memory_nodes(nodeid_t *ids, unsigned max)
 	unsigned nr = 0;
 
 	memset(mask, 0, sizeof(mask));
-	if (syscall(SYS_get_mempolicy, NULL, mask, NODE_ID_MAX + 1, NULL,
-		    MPOL_F_MEMS_ALLOWED))
+	if (get_mempolicy(NULL, mask, NODE_ID_MAX + 1, NULL,
+			  MPOL_F_MEMS_ALLOWED))
 		return 0;
 	for (unsigned i = 0; i <= NODE_ID_MAX && nr < max; i++)
 		if (mask[i / bits] >> (i % bits) & 1)
@@ -166,8 +165,7 @@ static int try_move(void *page, nodeid_t node)
 {
 	int where = -ENOENT;
 
-	if (syscall(SYS_move_pages, 0, 1ul, &page, &node, &where,
-		    MPOL_MF_MOVE) < 0)
+	if (move_pages(0, 1, &page, &node, &where, MPOL_MF_MOVE) < 0)
 		return -errno;
 	return where;
 }

@@ -5,13 +5,13 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <numaif.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -396,7 +396,7 @@ static void pages_of_a_process(void **state)
 	int fd;
 
 	(void)state;
-	if (syscall(SYS_move_pages, 0, 0, NULL, NULL, NULL, 0) < 0)
+	if (move_pages(0, 0, NULL, NULL, NULL, 0) < 0)
 		SKIP("no move_pages(2) here");
 	assert_true(p != MAP_FAILED);
 	pid = fork();

@@ -3,9 +3,9 @@
  * An agent in a child, in its sandbox; the test is control, and plays workers
  * that ask, that do not take answers, and that write garbage everywhere.
  */
+#include <numaif.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 
 #include "tests/unit/agent/agent_guests.h"
 
@@ -443,7 +443,7 @@ static void workers_do_not_wait_for_a_pull(void **state)
 	pid_t pid;
 
 	(void)state;
-	if (syscall(SYS_move_pages, 0, 0, NULL, NULL, NULL, 0) < 0)
+	if (move_pages(0, 0, NULL, NULL, NULL, 0) < 0)
 		SKIP("no move_pages(2) here");
 	guest_start(&g, 1);
 	pid = begin_long_pull();
@@ -473,7 +473,7 @@ static void one_pull_at_a_time(void **state)
 	pid_t pid;
 
 	(void)state;
-	if (syscall(SYS_move_pages, 0, 0, NULL, NULL, NULL, 0) < 0) {
+	if (move_pages(0, 0, NULL, NULL, NULL, 0) < 0) {
 		(void)end(state);
 		SKIP("no move_pages(2) here");
 	}

@@ -5,11 +5,11 @@
  * pages SKIPs where it cannot.
  */
 #include <errno.h>
+#include <numaif.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "monitor/control/cli/http_client.h"
@@ -22,7 +22,7 @@ static void need_move_pages(void)
 #ifdef DISCO_SANITIZED
 	SKIP("the sanitizer maps terabytes that a move would look through");
 #endif
-	if (syscall(SYS_move_pages, 0, 0, NULL, NULL, NULL, 0) < 0)
+	if (move_pages(0, 0, NULL, NULL, NULL, 0) < 0)
 		SKIP("no move_pages(2) here");
 }
 

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Needs no second node; a kernel or container without NUMA calls: SKIP. */
 #include <errno.h>
-#include <linux/mempolicy.h>
+#include <numaif.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "memory/ram_bind.h"
@@ -29,8 +28,8 @@ static int policy(uint64_t page)
 {
 	int mode = -1;
 
-	assert_int_equal(syscall(SYS_get_mempolicy, &mode, NULL, 0,
-				 world_page(&w, page), MPOL_F_ADDR),
+	assert_int_equal(get_mempolicy(&mode, NULL, 0, world_page(&w, page),
+				       MPOL_F_ADDR),
 			 0);
 	return mode;
 }
