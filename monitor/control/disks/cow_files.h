@@ -7,7 +7,7 @@
 #define DISCO_MONITOR_COW_FILES_H
 
 #include "cowdisk/disk/cow_format.h"
-#include "monitor/control/disks/disk_files.h"
+#include "monitor/control/disks/disk_path.h"
 
 struct cow_pair {
 	int base, cow; /* -1: not open; both locked */
