@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "cowdisk/base/ring.h"
@@ -122,9 +123,9 @@ static void ring_complete(struct io *io)
 {
 	struct io_ring *g = io_ring_from_io(io);
 	struct io_uring_cqe *cqe;
-	uint64_t count;
+	eventfd_t count;
 
-	if (io->event_fd < 0 || read(io->event_fd, &count, sizeof(count)) < 0)
+	if (io->event_fd < 0 || eventfd_read(io->event_fd, &count) < 0)
 		return;
 	while (io_uring_peek_cqe(&g->ring.ring, &cqe) == 0) {
 		struct io_req *r = io_uring_cqe_get_data(cqe);

@@ -288,10 +288,10 @@ static void cache_io_complete(struct io *io)
 {
 	struct cache_io *f = cache_io_from_io(io);
 	struct cache_wait *w;
-	uint64_t count;
+	eventfd_t count;
 
 	if (f->own_event)
-		(void)!read(io->event_fd, &count, sizeof(count));
+		(void)eventfd_read(io->event_fd, &count);
 	f->under->ops->complete(f->under); /* reads it, when it is its own */
 	while ((w = link_wait_next(&f->q)))
 		cache_io_go_on(f, w, w->what);

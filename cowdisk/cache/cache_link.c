@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -53,11 +54,10 @@ void link_wait_put(struct cache *c, struct cache_wait *w)
 static void make_ready(struct cache_wait *w)
 {
 	struct cache_queue *q = w->q;
-	const uint64_t one = 1;
 
 	/* One that is in the list has made it readable. */
 	if (!q->ready)
-		(void)!write(q->event_fd, &one, sizeof(one));
+		(void)eventfd_write(q->event_fd, 1);
 	w->state = WAIT_READY;
 	w->next = NULL;
 	*q->ready_end = w;

@@ -39,7 +39,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/eventfd.h>
 
 #define WORD	    64u
 #define TURN_WRITES 32u /* 8 MiB: about 2 ms of copying */
@@ -134,11 +134,9 @@ static void dax_flush_start_write(struct dax *d, uint64_t first, uint64_t nr)
 /* Other work of this thread first. */
 static void put_off(struct dax *d)
 {
-	const uint64_t one = 1;
-
 	d->f.later = true;
 	/* Cannot fail: the counter is far from its end. */
-	(void)!write(d->again_fd, &one, sizeof(one));
+	(void)eventfd_write(d->again_fd, 1);
 }
 
 /* Return: true when all dirty pages of this round are on their way. */
@@ -264,11 +262,11 @@ void dax_flush(struct dax *d, struct dax_req *r)
 
 void dax_ready(struct dax *d)
 {
-	uint64_t n;
+	eventfd_t n;
 
 	if (!d->src.disk)
 		return;
-	(void)!read(d->again_fd, &n, sizeof(n));
+	(void)eventfd_read(d->again_fd, &n);
 	disk_complete(d->src.disk);
 	dax_work(d);
 }

@@ -69,10 +69,8 @@ static bool change_state(struct pager_fault *f, enum slot_state from,
 
 static void pager_wake(int fd)
 {
-	const uint64_t one = 1;
-
 	/* Cannot fail: the counter is far from its end. */
-	(void)!write(fd, &one, sizeof(one));
+	(void)eventfd_write(fd, 1);
 }
 
 static void pager_count(_Atomic(uint64_t) *c)
@@ -236,7 +234,7 @@ void pager_run(struct pager *p)
 {
 	struct pollfd fds[] = { { .fd = p->uffd, .events = POLLIN },
 				{ .fd = p->own_fd, .events = POLLIN } };
-	uint64_t n;
+	eventfd_t n;
 	int ms;
 
 	while (!atomic_load_explicit(&p->stop, memory_order_acquire)) {
@@ -245,7 +243,7 @@ void pager_run(struct pager *p)
 			continue;
 		/* Before what was said by it is looked at. */
 		if (fds[1].revents)
-			(void)!read(p->own_fd, &n, sizeof(n));
+			(void)eventfd_read(p->own_fd, &n);
 		if (fds[0].revents)
 			take_faults(p);
 	}
@@ -297,9 +295,9 @@ void pager_refuse(struct pager *p, struct pager_fault *f)
 
 void pager_ready(struct pager *p)
 {
-	uint64_t n;
+	eventfd_t n;
 
-	(void)!read(p->io_fd, &n, sizeof(n));
+	(void)eventfd_read(p->io_fd, &n);
 	for (unsigned i = 0; i < PAGER_SLOTS; i++) {
 		struct pager_fault *f = &p->slots[i];
 		uint32_t s = f->begun ? SLOT_FREE : pager_state_of(f);

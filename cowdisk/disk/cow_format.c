@@ -68,9 +68,10 @@
  */
 #include "cowdisk/disk/cow_format.h"
 
-#include <endian.h>
 #include <errno.h>
 #include <string.h>
+
+#include "disco/le.h"
 
 #define SECTOR_BYTES 512u
 #define SUM_AT	     504u
@@ -87,34 +88,6 @@ enum field {
 };
 
 static const char magic[8] = { 'D', 'I', 'S', 'C', 'O', 'C', 'O', 'W' };
-
-static uint32_t cow_format_get32(const uint8_t *p, size_t at)
-{
-	uint32_t v;
-
-	memcpy(&v, p + at, sizeof(v));
-	return le32toh(v);
-}
-
-static uint64_t cow_format_get64(const uint8_t *p, size_t at)
-{
-	uint64_t v;
-
-	memcpy(&v, p + at, sizeof(v));
-	return le64toh(v);
-}
-
-static void cow_format_put32(uint8_t *p, size_t at, uint32_t v)
-{
-	v = htole32(v);
-	memcpy(p + at, &v, sizeof(v));
-}
-
-static void cow_format_put64(uint8_t *p, size_t at, uint64_t v)
-{
-	v = htole64(v);
-	memcpy(p + at, &v, sizeof(v));
-}
 
 #define FNV_START 0xcbf29ce484222325ull
 
@@ -147,13 +120,13 @@ void cow_header_encode(const struct cow_header *h,
 {
 	memset(page, 0, COW_HEADER_BYTES);
 	memcpy(page + AT_MAGIC, magic, sizeof(magic));
-	cow_format_put32(page, AT_VERSION, COW_VERSION);
-	cow_format_put32(page, AT_BLOCK, COW_BLOCK_BYTES);
-	cow_format_put64(page, AT_BYTES, h->base.bytes);
-	cow_format_put64(page, AT_MTIME, (uint64_t)h->base.mtime_ns);
-	cow_format_put64(page, AT_CONTENT, h->base.content);
-	cow_format_put32(page, AT_FLAGS, h->committing ? F_COMMITTING : 0);
-	cow_format_put64(page, SUM_AT, cow_format_fnv(FNV_START, page, SUM_AT));
+	le32_store(page + AT_VERSION, COW_VERSION);
+	le32_store(page + AT_BLOCK, COW_BLOCK_BYTES);
+	le64_store(page + AT_BYTES, h->base.bytes);
+	le64_store(page + AT_MTIME, (uint64_t)h->base.mtime_ns);
+	le64_store(page + AT_CONTENT, h->base.content);
+	le32_store(page + AT_FLAGS, h->committing ? F_COMMITTING : 0);
+	le64_store(page + SUM_AT, cow_format_fnv(FNV_START, page, SUM_AT));
 }
 
 static int cow_format_refuse(int err, const char *text, const char **why)
@@ -172,21 +145,20 @@ int cow_header_decode(const uint8_t *page, uint64_t file_bytes,
 	    memcmp(page + AT_MAGIC, magic, sizeof(magic)) != 0)
 		return cow_format_refuse(EBADMSG, "not a copy-on-write file",
 					 why);
-	if (cow_format_get64(page, SUM_AT) !=
-	    cow_format_fnv(FNV_START, page, SUM_AT))
+	if (le64_load(page + SUM_AT) != cow_format_fnv(FNV_START, page, SUM_AT))
 		return cow_format_refuse(
 			EBADMSG, "its header is damaged (checksum)", why);
-	if (cow_format_get32(page, AT_VERSION) != COW_VERSION)
+	if (le32_load(page + AT_VERSION) != COW_VERSION)
 		return cow_format_refuse(
 			ENOTSUP, "written by a newer disco (version)", why);
-	if (cow_format_get32(page, AT_BLOCK) != COW_BLOCK_BYTES)
+	if (le32_load(page + AT_BLOCK) != COW_BLOCK_BYTES)
 		return cow_format_refuse(ENOTSUP, "its block size is not 4096",
 					 why);
-	flags = cow_format_get32(page, AT_FLAGS);
+	flags = le32_load(page + AT_FLAGS);
 	if (flags & ~F_COMMITTING)
 		return cow_format_refuse(
 			ENOTSUP, "written by a newer disco (flags)", why);
-	if (cow_layout_of(cow_format_get64(page, AT_BYTES), &l))
+	if (cow_layout_of(le64_load(page + AT_BYTES), &l))
 		return cow_format_refuse(
 			EBADMSG, "its header is damaged (disk size)", why);
 	if (file_bytes < l.file_bytes)
@@ -198,8 +170,8 @@ int cow_header_decode(const uint8_t *page, uint64_t file_bytes,
 		return cow_format_refuse(EBADMSG, "longer than its header says",
 					 why);
 	out->base.bytes = l.disk_bytes;
-	out->base.mtime_ns = (int64_t)cow_format_get64(page, AT_MTIME);
-	out->base.content = cow_format_get64(page, AT_CONTENT);
+	out->base.mtime_ns = (int64_t)le64_load(page + AT_MTIME);
+	out->base.content = le64_load(page + AT_CONTENT);
 	out->committing = flags & F_COMMITTING;
 	return 0;
 }
@@ -264,7 +236,7 @@ int cow_base_content(struct io *io, uint64_t bytes, uint64_t *out)
 	uint8_t size[8];
 	int err;
 
-	cow_format_put64(size, 0, bytes);
+	le64_store(size, bytes);
 	h = cow_format_fnv(h, size, sizeof(size));
 	err = cow_format_sample(io, 0, ends, &h);
 	if (!err)

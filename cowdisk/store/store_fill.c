@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "cowdisk/store/store_internal.h"
@@ -233,10 +234,10 @@ static void store_fill_ended(struct pool *p, struct fetch_job *job)
 void pool_ready(struct pool *p)
 {
 	struct fetch_job *job;
-	uint64_t count;
+	eventfd_t count;
 
 	if (p->fetcher->event_fd < 0 ||
-	    read(p->fetcher->event_fd, &count, sizeof(count)) < 0)
+	    eventfd_read(p->fetcher->event_fd, &count) < 0)
 		return;
 	while ((job = p->fetcher->ops->ended(p->fetcher, false)) != NULL)
 		store_fill_ended(p, job);

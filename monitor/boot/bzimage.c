@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "disco/le.h"
+
 /* boot.rst, "The Real-Mode Kernel Header": offset in the file. */
 #define OFF_SETUP_SECTS	   0x1f1u
 #define OFF_SYSSIZE	   0x1f4u /* 16-byte units */
@@ -23,34 +25,10 @@
 #define SECTOR_BYTES	   512u
 #define DEFAULT_SECTS	   4u
 
-static uint16_t bzimage_get16(const uint8_t *p)
-{
-	uint16_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return v;
-}
-
-static uint32_t bzimage_get32(const uint8_t *p)
-{
-	uint32_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return v;
-}
-
-static uint64_t bzimage_get64(const uint8_t *p)
-{
-	uint64_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return v;
-}
-
 bool bzimage_is(const uint8_t *file, size_t bytes)
 {
 	return bytes >= OFF_MAGIC + 4 &&
-	       bzimage_get16(file + OFF_BOOT_FLAG) == BOOT_FLAG &&
+	       le16_load(file + OFF_BOOT_FLAG) == BOOT_FLAG &&
 	       memcmp(file + OFF_MAGIC, "HdrS", 4) == 0;
 }
 
@@ -65,7 +43,7 @@ static int find_kernel(const uint8_t *file, size_t bytes, struct bzimage *b,
 		       const char **why)
 {
 	uint64_t sects = file[OFF_SETUP_SECTS];
-	uint64_t declared = bzimage_get32(file + OFF_SYSSIZE) * 16ull;
+	uint64_t declared = le32_load(file + OFF_SYSSIZE) * 16ull;
 
 	if (sects == 0)
 		sects = DEFAULT_SECTS;
@@ -80,8 +58,8 @@ static int find_kernel(const uint8_t *file, size_t bytes, struct bzimage *b,
 				      "it is shorter than it says");
 	if (b->kernel_bytes <= BZIMAGE_ENTRY64)
 		return bzimage_refuse(why, EBADMSG, "it ends before its entry");
-	b->payload_offset = bzimage_get32(file + OFF_PAYLOAD_OFFSET);
-	b->payload_bytes = bzimage_get32(file + OFF_PAYLOAD_LENGTH);
+	b->payload_offset = le32_load(file + OFF_PAYLOAD_OFFSET);
+	b->payload_bytes = le32_load(file + OFF_PAYLOAD_LENGTH);
 	if (b->payload_bytes == 0 ||
 	    !range_fits(b->payload_offset, b->payload_bytes, b->kernel_bytes))
 		return bzimage_refuse(why, EBADMSG,
@@ -92,8 +70,8 @@ static int find_kernel(const uint8_t *file, size_t bytes, struct bzimage *b,
 
 static int find_place(const uint8_t *file, struct bzimage *b, const char **why)
 {
-	b->pref_address = bzimage_get64(file + OFF_PREF_ADDRESS);
-	b->init_size = bzimage_get32(file + OFF_INIT_SIZE);
+	b->pref_address = le64_load(file + OFF_PREF_ADDRESS);
+	b->init_size = le32_load(file + OFF_INIT_SIZE);
 	if (b->pref_address < BOOT_LOW_END || b->pref_address % PAGE_BYTES ||
 	    b->init_size < b->kernel_bytes ||
 	    !range_fits(b->pref_address, b->init_size, BOOT_IMAGE_MAX))
@@ -112,8 +90,8 @@ int bzimage_parse(const uint8_t *file, size_t bytes, struct bzimage *out,
 		return bzimage_refuse(why, ENOTSUP, "no bzImage header");
 	if (bytes < HEADER_END)
 		return bzimage_refuse(why, EBADMSG, "it ends in its header");
-	if (bzimage_get16(file + OFF_VERSION) < VERSION_MIN ||
-	    !(bzimage_get16(file + OFF_XLOADFLAGS) & XLF_KERNEL_64))
+	if (le16_load(file + OFF_VERSION) < VERSION_MIN ||
+	    !(le16_load(file + OFF_XLOADFLAGS) & XLF_KERNEL_64))
 		return bzimage_refuse(
 			why, ENOTSUP,
 			"no 64-bit entry (boot protocol below 2.12)");

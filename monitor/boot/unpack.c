@@ -9,6 +9,8 @@
 #include <zlib.h>
 #include <zstd.h>
 
+#include "disco/le.h"
+
 #define SIZE_BYTES	4u
 #define LZ4_LEGACY	0x184c2102u
 #define LZ4_BLOCK_MAX	(8u << 20)
@@ -21,14 +23,6 @@ struct unpack_buffers {
 	size_t room;
 	size_t used;
 };
-
-static uint32_t unpack_get32(const uint8_t *p)
-{
-	uint32_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return v;
-}
 
 static int unpack_gzip(struct unpack_buffers *b)
 {
@@ -80,7 +74,7 @@ static int unpack_lz4(struct unpack_buffers *b)
 	size_t at = 0;
 
 	while (b->bytes - at >= SIZE_BYTES) {
-		uint32_t n = unpack_get32(b->src + at);
+		uint32_t n = le32_load(b->src + at);
 		size_t room = min_u64(b->room - b->used, LZ4_BLOCK_MAX);
 		int got;
 
@@ -128,7 +122,7 @@ int unpack_payload(const uint8_t *src, size_t bytes, uint8_t *dst, size_t room,
 		err = kinds[i].unpack(&b);
 		if (err)
 			return err;
-		if (b.used != unpack_get32(src + bytes - SIZE_BYTES))
+		if (b.used != le32_load(src + bytes - SIZE_BYTES))
 			return -EBADMSG;
 		*used = b.used;
 		return 0;

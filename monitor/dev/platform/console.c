@@ -25,21 +25,13 @@ static uint32_t console_dev_used(const struct console *c)
 	return c->head - c->tail;
 }
 
-static void console_dev_poke(int fd)
-{
-	uint64_t one = 1;
-
-	if (write(fd, &one, sizeof(one)) < 0)
-		return; /* counter full: it is readable already */
-}
-
 /* Lock held: make sure the buffer will be sent. */
 static void console_dev_arm(struct console *c, bool now)
 {
 	struct itimerspec t = { .it_value.tv_nsec = FLUSH_NS };
 
 	if (now)
-		console_dev_poke(c->wake.fd);
+		(void)eventfd_write(c->wake.fd, 1);
 	else if (!c->armed)
 		(void)timerfd_settime(c->timer.fd, 0, &t, NULL);
 	c->armed = true;
@@ -94,7 +86,7 @@ bool console_has_room(struct console *c, size_t bytes)
 
 void console_want_input(struct console *c)
 {
-	console_dev_poke(c->wake.fd);
+	(void)eventfd_write(c->wake.fd, 1);
 }
 
 static void set_away(struct console *c, bool away)

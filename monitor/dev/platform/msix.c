@@ -8,7 +8,6 @@
  * Source: PCI Local Bus 3.0, 6.8.2.
  */
 #include <errno.h>
-#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -16,16 +15,6 @@
 
 #define ENTRY_BYTES 16u
 #define ENTRY_MASK  1u /* vector control, bit 0 */
-#define CAP_MSIX    0x11
-
-static void msix_fire(struct msix_vector *v)
-{
-	uint64_t one = 1;
-
-	/* Can only fail when the counter is full: it is pending anyway. */
-	if (write(v->fd, &one, sizeof(one)) < 0)
-		return;
-}
 
 static bool msix_usable(const struct msix *m, const struct msix_vector *v)
 {
@@ -45,7 +34,8 @@ static void msix_settle(struct msix *m, struct msix_vector *v)
 	}
 	if (v->pending) {
 		v->pending = false;
-		msix_fire(v);
+		/* Fails if the counter is full: it is pending anyway. */
+		(void)eventfd_write(v->fd, 1);
 	}
 }
 
@@ -153,29 +143,30 @@ void msix_control(struct msix *m, uint16_t control)
 	(void)pthread_mutex_unlock(&m->lock);
 }
 
-int pci_add_msix(struct pci_dev *d, struct dev_host *host, unsigned nr,
-		 uint32_t table, uint32_t pba)
+void msix_init(struct msix *m)
 {
-	struct {
-		uint16_t control;
-		uint32_t table, pba; /* low 3 bits: BAR 0 */
-	} __attribute__((packed)) body = { (uint16_t)(nr - 1), table, pba };
-	int cap;
+	*m = (struct msix){ .nr = 0 };
+	(void)pthread_mutex_init(&m->lock, NULL);
+}
 
-	if (nr == 0 || nr > PCI_MSIX_MAX)
+int msix_add_vectors(struct msix *m, struct dev_host *host, unsigned nr)
+{
+	if (nr == 0 || nr > MSIX_MAX)
 		return -ENOSPC;
-	cap = pci_add_cap(d, CAP_MSIX, &body, sizeof(body));
-	if (cap < 0)
-		return cap;
-	d->msix_cap = (unsigned)cap;
-	d->wmask[cap + 3] = 0xc0; /* enable, function mask */
-	d->msix.host = host;
+	m->host = host;
 	for (unsigned i = 0; i < nr; i++) {
-		d->msix.v[i].masked = true;
-		d->msix.v[i].fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-		if (d->msix.v[i].fd < 0)
+		m->v[i].masked = true;
+		m->v[i].fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		if (m->v[i].fd < 0)
 			return -errno;
-		d->msix.nr = i + 1;
+		m->nr = i + 1;
 	}
 	return 0;
+}
+
+void msix_close(struct msix *m)
+{
+	for (unsigned i = 0; i < m->nr; i++)
+		(void)close(m->v[i].fd);
+	m->nr = 0;
 }

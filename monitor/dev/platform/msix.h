@@ -1,11 +1,64 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Between pci.c and msix.c; devices use pci.h. */
+/*
+ * MSI-X vectors of one device: their table, pending bits, and sending through
+ * them. Knows nothing of PCI's configuration space: pci_add_msix() makes the
+ * capability.
+ *
+ * Source: PCI Local Bus 3.0, 6.8.2.
+ */
 #ifndef DISCO_MONITOR_MSIX_H
 #define DISCO_MONITOR_MSIX_H
 
-#include "monitor/dev/platform/pci.h"
+#include <pthread.h>
+
+#include "disco/base.h"
+#include "monitor/dev/platform/dev_host.h"
+
+#define MSIX_MAX 9 /* vectors of one device */
+
+struct msix_vector {
+	int fd; /* [I] eventfd, connected on first use */
+	uint32_t gsi;
+	uint64_t addr;
+	uint32_t data;
+	bool masked;
+	bool pending;
+	bool routed; /* gsi carries addr and data */
+};
+
+/* Under its own lock: vCPUs program it, the I/O thread sends through it. */
+struct msix {
+	pthread_mutex_t lock;
+	struct dev_host *host; /* [I] */
+	unsigned nr;	       /* [I] */
+	bool enabled, all_masked;
+	struct msix_vector v[MSIX_MAX];
+};
+
+/* No vectors yet: everything but msix_add_vectors() does nothing. */
+void msix_init(struct msix *m);
+
+/**
+ * msix_add_vectors() - @nr masked vectors, 1 .. MSIX_MAX
+ * @host: outlives them
+ *
+ * Context: before the first vCPU runs. Return: 0; -ENOSPC; -errno of
+ * eventfd(): msix_close() also then.
+ */
+MUST_CHECK int msix_add_vectors(struct msix *m, struct dev_host *host,
+				unsigned nr);
+void msix_close(struct msix *m);
 
 /* The guest wrote message control. Context: vCPU thread, bus lock held. */
 void msix_control(struct msix *m, uint16_t control);
+
+/* Send vector @n; remembered when masked. Context: any thread. */
+void msix_send(struct msix *m, unsigned n);
+
+/* Guest access to the table and to the pending bits; offsets in bytes. */
+uint64_t msix_table_read(struct msix *m, uint64_t off, unsigned len);
+void msix_table_write(struct msix *m, uint64_t off, unsigned len,
+		      uint64_t value);
+uint64_t msix_pba_read(struct msix *m, uint64_t off, unsigned len);
 
 #endif

@@ -3,10 +3,9 @@
 
 #include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "disco/le.h"
 #include "monitor/dev/platform/bus.h"
-#include "monitor/dev/platform/msix.h"
 #include "monitor/dev/platform/layout.h"
 
 /* Configuration header, type 0. */
@@ -24,24 +23,7 @@
 #define CFG_FIRST_CAP  0x40
 #define COMMAND_MEM    0x02
 #define STATUS_CAPS    0x10
-
-static void pci_put16(uint8_t *p, uint16_t v)
-{
-	memcpy(p, &v, sizeof(v));
-}
-
-static void pci_put32(uint8_t *p, uint32_t v)
-{
-	memcpy(p, &v, sizeof(v));
-}
-
-static uint32_t pci_get32(const uint8_t *p)
-{
-	uint32_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return v;
-}
+#define CAP_MSIX       0x11
 
 void pci_dev_init(struct pci_dev *d, const struct pci_id *id,
 		  const struct pci_dev_ops *ops, uint32_t bar_bytes)
@@ -51,19 +33,19 @@ void pci_dev_init(struct pci_dev *d, const struct pci_id *id,
 	d->bar_bytes = bar_bytes;
 	d->next_cap = CFG_FIRST_CAP;
 	d->last_cap = CFG_CAP_PTR;
-	(void)pthread_mutex_init(&d->msix.lock, NULL);
-	pci_put16(d->config + CFG_VENDOR, id->vendor);
-	pci_put16(d->config + CFG_DEVICE, id->device);
+	msix_init(&d->msix);
+	le16_store(d->config + CFG_VENDOR, id->vendor);
+	le16_store(d->config + CFG_DEVICE, id->device);
 	d->config[CFG_REVISION] = id->revision;
 	d->config[CFG_CLASS] = (uint8_t)id->class_code;
-	pci_put16(d->config + CFG_CLASS + 1, (uint16_t)(id->class_code >> 8));
-	pci_put16(d->config + CFG_SUB_VENDOR, id->subsystem_vendor);
-	pci_put16(d->config + CFG_SUB_DEVICE, id->subsystem);
-	pci_put16(d->wmask + CFG_COMMAND,
-		  0x0406); /* INTx off, master, memory */
+	le16_store(d->config + CFG_CLASS + 1, (uint16_t)(id->class_code >> 8));
+	le16_store(d->config + CFG_SUB_VENDOR, id->subsystem_vendor);
+	le16_store(d->config + CFG_SUB_DEVICE, id->subsystem);
+	le16_store(d->wmask + CFG_COMMAND,
+		   0x0406); /* INTx off, master, memory */
 	d->wmask[CFG_INT_LINE] = 0xff;
 	if (bar_bytes)
-		pci_put32(d->wmask + CFG_BAR0, ~(bar_bytes - 1));
+		le32_store(d->wmask + CFG_BAR0, ~(bar_bytes - 1));
 }
 
 int pci_add_cap(struct pci_dev *d, uint8_t id, const void *body, unsigned len)
@@ -82,17 +64,34 @@ int pci_add_cap(struct pci_dev *d, uint8_t id, const void *body, unsigned len)
 	return (int)at;
 }
 
+int pci_add_msix(struct pci_dev *d, struct dev_host *host, unsigned nr,
+		 uint32_t table, uint32_t pba)
+{
+	struct {
+		uint16_t control;
+		uint32_t table, pba; /* low 3 bits: BAR 0 */
+	} __attribute__((packed)) body = { (uint16_t)(nr - 1), table, pba };
+	int cap;
+
+	if (nr == 0 || nr > MSIX_MAX)
+		return -ENOSPC;
+	cap = pci_add_cap(d, CAP_MSIX, &body, sizeof(body));
+	if (cap < 0)
+		return cap;
+	d->msix_cap = (unsigned)cap;
+	d->wmask[cap + 3] = 0xc0; /* enable, function mask */
+	return msix_add_vectors(&d->msix, host, nr);
+}
+
 void pci_dev_destroy(struct pci_dev *d)
 {
-	for (unsigned i = 0; i < d->msix.nr; i++)
-		(void)close(d->msix.v[i].fd);
-	d->msix.nr = 0;
+	msix_close(&d->msix);
 }
 
 /* Publish where BAR 0 is now. Bus lock held (or before start). */
 static void update_bar(struct pci_dev *d)
 {
-	uint64_t base = pci_get32(d->config + CFG_BAR0), old;
+	uint64_t base = le32_load(d->config + CFG_BAR0), old;
 
 	if (!d->bar_bytes)
 		return;
@@ -278,7 +277,7 @@ int pci_add(struct pci_bus *bus, struct pci_dev *d)
 		return -ENOSPC;
 	if (d->bar_bytes) {
 		base = (uint32_t)align_up(bus->next_bar, d->bar_bytes);
-		pci_put32(d->config + CFG_BAR0, base);
+		le32_store(d->config + CFG_BAR0, base);
 		bus->next_bar = base + d->bar_bytes;
 	}
 	bus->slots[slot] = d;

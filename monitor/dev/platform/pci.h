@@ -17,10 +17,10 @@
 
 #include "disco/base.h"
 #include "monitor/dev/platform/dev_host.h"
+#include "monitor/dev/platform/msix.h"
 
 #define PCI_SLOTS	 32
 #define PCI_CONFIG_BYTES 256
-#define PCI_MSIX_MAX	 9 /* vectors of one device */
 
 struct pci_dev;
 
@@ -39,25 +39,6 @@ struct pci_dev_ops {
 			    uint32_t *value);
 	bool (*config_write)(struct pci_dev *d, unsigned off, unsigned len,
 			     uint32_t value);
-};
-
-struct msix_vector {
-	int fd; /* [I] eventfd, connected on first use */
-	uint32_t gsi;
-	uint64_t addr;
-	uint32_t data;
-	bool masked;
-	bool pending;
-	bool routed; /* gsi carries addr and data */
-};
-
-/* Under its own lock: vCPUs program it, the I/O thread sends through it. */
-struct msix {
-	pthread_mutex_t lock;
-	struct dev_host *host; /* [I] */
-	unsigned nr;	       /* [I] */
-	bool enabled, all_masked;
-	struct msix_vector v[PCI_MSIX_MAX];
 };
 
 struct pci_dev {
@@ -110,7 +91,7 @@ MUST_CHECK int pci_add_cap(struct pci_dev *d, uint8_t id, const void *body,
 
 /**
  * pci_add_msix() - MSI-X with @nr vectors, table at @table and PBA at @pba
- * of BAR 0 (both handled by msix_bar_read/write)
+ * of BAR 0: the device answers there with msix.h's functions
  * Return: 0; -ENOSPC; -errno of eventfd.
  */
 MUST_CHECK int pci_add_msix(struct pci_dev *d, struct dev_host *host,
@@ -119,13 +100,6 @@ void pci_dev_destroy(struct pci_dev *d);
 
 /* Put a device on the bus at the next slot, BAR assigned. -ENOSPC: full. */
 MUST_CHECK int pci_add(struct pci_bus *bus, struct pci_dev *d);
-
-/* Send vector @n; remembered when masked. Context: any thread. */
-void msix_send(struct msix *m, unsigned n);
-uint64_t msix_table_read(struct msix *m, uint64_t off, unsigned len);
-void msix_table_write(struct msix *m, uint64_t off, unsigned len,
-		      uint64_t value);
-uint64_t msix_pba_read(struct msix *m, uint64_t off, unsigned len);
 
 /* Bus entry points, to be put on the I/O busses of a VM. */
 struct io_ops;

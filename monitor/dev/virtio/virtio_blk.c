@@ -75,7 +75,7 @@ _Static_assert(offsetof(struct blk_config, max_discard_sectors) == 36,
 _Static_assert(sizeof(struct blk_range) == 16, "virtio 5.2.6 layout");
 _Static_assert(sizeof(struct blk_header) == 16, "virtio 5.2.6 layout");
 _Static_assert(DISK_MAX_QUEUES <= VIRTIO_MAX_QUEUES, "a place a queue");
-_Static_assert(DISK_MAX_QUEUES < PCI_MSIX_MAX, "a vector a queue");
+_Static_assert(DISK_MAX_QUEUES < MSIX_MAX, "a vector a queue");
 _Static_assert(DISK_MAX_IOPS <= RATE_MAX && DISK_MAX_BPS <= RATE_MAX,
 	       "a bucket can have it");
 _Static_assert(VIRTIO_BLK_DEPTH / 2 >= DISK_MAX_QUEUES, "a request a queue");

@@ -162,10 +162,8 @@ static bool vpci_running(const struct virtio_dev *v)
 
 static void kick_self(struct virtio_queue *q)
 {
-	uint64_t one = 1;
-
-	if (write(q->kick.fd, &one, sizeof(one)) < 0)
-		return; /* counter full: the I/O thread is woken anyway */
+	/* Fails if the counter is full: the I/O thread is woken anyway. */
+	(void)eventfd_write(q->kick.fd, 1);
 }
 
 static void serve_locked(struct virtio_dev *v, unsigned n)
@@ -196,10 +194,10 @@ void virtio_serve(struct virtio_dev *v, unsigned queue)
 static void vpci_kicked(struct io_watch *w, uint32_t events)
 {
 	struct virtio_queue *q = container_of(w, struct virtio_queue, kick);
-	uint64_t count;
+	eventfd_t count;
 
 	(void)events;
-	if (read(w->fd, &count, sizeof(count)) < 0)
+	if (eventfd_read(w->fd, &count) < 0)
 		return;
 	virtio_serve(q->dev, (unsigned)(q - q->dev->queues));
 }

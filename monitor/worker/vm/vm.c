@@ -30,7 +30,6 @@ static struct vm *from_host(struct dev_host *h)
 void vm_stop(struct vm *vm, enum worker_stop why, const char *fmt, ...)
 {
 	uint32_t unclaimed = 0;
-	uint64_t one = 1;
 	va_list ap;
 
 	if (!atomic_compare_exchange_strong(&vm->stop_claim, &unclaimed, 1))
@@ -40,8 +39,8 @@ void vm_stop(struct vm *vm, enum worker_stop why, const char *fmt, ...)
 	va_end(ap);
 	/* Release: stop_text before stop_why; acquire in vm_stopping(). */
 	atomic_store_explicit(&vm->stop_why, why, memory_order_release);
-	if (write(vm->stop_watch.fd, &one, sizeof(one)) < 0)
-		return; /* cannot happen: the counter is 0 before */
+	/* Cannot fail: the counter is 0 before. */
+	(void)eventfd_write(vm->stop_watch.fd, 1);
 }
 
 bool vm_stopping(struct vm *vm)

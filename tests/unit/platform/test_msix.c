@@ -178,7 +178,7 @@ static void too_many_vectors(void **state)
 	(void)state;
 	pci_dev_init(&p, &id, &none, 4096);
 	assert_int_equal(pci_add_msix(&p, &h.host, 0, 0, 0), -ENOSPC);
-	assert_int_equal(pci_add_msix(&p, &h.host, PCI_MSIX_MAX + 1, 0, 0),
+	assert_int_equal(pci_add_msix(&p, &h.host, MSIX_MAX + 1, 0, 0),
 			 -ENOSPC);
 	pci_dev_destroy(&p); /* half built */
 }
