@@ -28,17 +28,16 @@ static int agent_link_attach(struct link *k, int own, int peer)
 		return err;
 	}
 	err = region_attach(&k->peer, peer, CACHE_LINK_BYTES);
-	if (!err)
-		err = chan_rx_init(&k->requests, CACHE_REQUESTS,
-				   agent_link_place(k, CACHE_LINK_READER_OFF),
-				   peer_place(k, CACHE_LINK_RING_OFF),
-				   k->wake_rx);
-	if (!err)
-		err = chan_tx_init(&k->answers, CACHE_ANSWERS,
-				   agent_link_place(k, CACHE_LINK_RING_OFF),
-				   peer_place(k, CACHE_LINK_READER_OFF),
-				   k->wake_tx);
-	return err;
+	if (err)
+		return err;
+	err = chan_rx_init(&k->requests, CACHE_REQUESTS,
+			   agent_link_place(k, CACHE_LINK_READER_OFF),
+			   peer_place(k, CACHE_LINK_RING_OFF), k->wake_rx);
+	if (err)
+		return err;
+	return chan_tx_init(&k->answers, CACHE_ANSWERS,
+			    agent_link_place(k, CACHE_LINK_RING_OFF),
+			    peer_place(k, CACHE_LINK_READER_OFF), k->wake_tx);
 }
 
 static unsigned nr_there(const int fds[LINK_FDS])

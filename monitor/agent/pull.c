@@ -89,10 +89,11 @@ static int move_batch(struct puller *p)
 	/* No memory there, or a page that is busy: not the end. */
 	if (ret > 0 || err == -ENOMEM || err == -EBUSY || err == -EAGAIN)
 		err = pull_query(p);
-	if (!err)
-		pull_account(p);
+	if (err)
+		return err;
+	pull_account(p);
 	p->nr = 0;
-	return err ? err : pull_tell(p);
+	return pull_tell(p);
 }
 
 static int pull_add(struct puller *p, void *page)
@@ -107,9 +108,9 @@ static int pull_range(struct puller *p, int pagemap,
 	uint64_t page = range->start / PAGE_BYTES;
 	uint64_t left = range->bytes / PAGE_BYTES;
 	uint64_t e[ENTRIES];
-	int err = 0;
+	int err;
 
-	while (left && !err) {
+	while (left) {
 		uint64_t n = min_u64(left, ENTRIES);
 		ssize_t got = pread(pagemap, e, n * sizeof(e[0]),
 				    (off_t)(page * sizeof(e[0])));
@@ -117,16 +118,20 @@ static int pull_range(struct puller *p, int pagemap,
 		if (got <= 0) /* 0: its memory is gone, and so is it */
 			return got < 0 ? -errno : -ESRCH;
 		n = (uint64_t)got / sizeof(e[0]);
-		for (uint64_t i = 0; i < n && !err; i++)
-			if (pull_wants(e[i], p->r->what))
-				err = pull_add(
-					p, (void *)((page + i) * PAGE_BYTES));
-		page += n;
+		for (uint64_t i = 0; i < n; i++, page++) {
+			if (!pull_wants(e[i], p->r->what))
+				continue;
+			err = pull_add(p, (void *)(page * PAGE_BYTES));
+			if (err)
+				return err;
+		}
 		left -= n;
-		if (!err) /* nothing to move for long: others wait */
-			err = pull_tell(p);
+		/* Nothing to move for long: others wait. */
+		err = pull_tell(p);
+		if (err)
+			return err;
 	}
-	return err;
+	return 0;
 }
 
 static int pull_again(struct puller *p)

@@ -98,15 +98,15 @@ static int serve_one(struct agent_server *a)
 	if (n == 0)
 		return 0;
 	err = agent_request_check(r, (size_t)n);
-	if (!err && r->kind >= AGENT_STORE)
-		err = links_obey(a->links, r, fds);
-	else if (!err && !a->pulling)
-		err = agent_serve_work(a, r, fds);
-	else {
-		/* Control sends no other one before this is answered. */
-		err = err ? err : -EINVAL;
+	/* Control sends no other work before this is answered. */
+	if (!err && a->pulling && r->kind < AGENT_STORE)
+		err = -EINVAL;
+	if (err) {
 		fds_close(fds, FDS_MAX);
+		return err;
 	}
+	err = r->kind >= AGENT_STORE ? links_obey(a->links, r, fds)
+				     : agent_serve_work(a, r, fds);
 	return err ? err : 1;
 }
 
@@ -150,21 +150,24 @@ int agent_create(int sock, struct agent_server **out)
 {
 	struct agent_server *a = calloc(1, sizeof(*a));
 	struct epoll_event e = { .events = EPOLLIN, .data.ptr = a };
-	int err = 0;
+	int err;
 
 	if (!a)
 		return -ENOMEM;
 	a->sock = sock;
 	a->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (a->epoll_fd < 0 ||
-	    epoll_ctl(a->epoll_fd, EPOLL_CTL_ADD, sock, &e) < 0)
+	    epoll_ctl(a->epoll_fd, EPOLL_CTL_ADD, sock, &e) < 0) {
 		err = -errno;
-	if (!err)
-		err = links_create(a->epoll_fd, agent_serve_tell, a, &a->links);
+		goto undo;
+	}
+	err = links_create(a->epoll_fd, agent_serve_tell, a, &a->links);
 	if (err)
-		agent_destroy(a);
-	else
-		*out = a;
+		goto undo;
+	*out = a;
+	return 0;
+undo:
+	agent_destroy(a);
 	return err;
 }
 

@@ -180,21 +180,19 @@ static bool leave_out(uint8_t *at, uint64_t bytes)
 static int copy_in(struct image_builder *b, const struct boot_file *f,
 		   uint64_t off, uint64_t at, uint64_t bytes)
 {
-	int err = 0;
+	while (bytes) {
+		uint64_t n = min_u64(ZERO_CHUNK - at % ZERO_CHUNK, bytes);
+		int err = read_in(f, off, b->mem + at, n);
 
-	while (!err && bytes) {
-		uint64_t n = ZERO_CHUNK - at % ZERO_CHUNK;
-
-		if (n > bytes)
-			n = bytes;
-		err = read_in(f, off, b->mem + at, n);
-		if (!err && !leave_out(b->mem + at, n))
+		if (err)
+			return err;
+		if (!leave_out(b->mem + at, n))
 			add_extent(&b->out->layout, at, n);
 		off += n;
 		at += n;
 		bytes -= n;
 	}
-	return err;
+	return 0;
 }
 
 /* --- kernels --- */
@@ -202,15 +200,15 @@ static int copy_in(struct image_builder *b, const struct boot_file *f,
 static int load_segments(struct image_builder *b, const struct boot_file *f,
 			 const struct elf_image *e)
 {
-	int err = 0;
+	for (unsigned i = 0; i < e->nr_segments; i++) {
+		const struct elf_segment *s = &e->segments[i];
+		int err = copy_in(b, f, s->offset, s->gpa, s->file_bytes);
 
-	for (unsigned i = 0; !err && i < e->nr_segments; i++)
-		err = copy_in(b, f, e->segments[i].offset, e->segments[i].gpa,
-			      e->segments[i].file_bytes);
+		if (err)
+			return diag_fail(b->d, ST_HOST, -err, "kernel %s: %s",
+					 f->path, strerror(-err));
+	}
 	b->out->layout.end = e->end;
-	if (err)
-		return diag_fail(b->d, ST_HOST, -err, "kernel %s: %s", f->path,
-				 strerror(-err));
 	return 0;
 }
 
@@ -220,12 +218,11 @@ static int load_elf(struct image_builder *b, const struct boot_file *f)
 	struct elf_image e;
 	int err = elf_parse(f->at, f->bytes, &e, &why);
 
-	if (!err && !e.has_pvh) {
-		err = -ENOTSUP;
-		why = "ELF without a PVH note (CONFIG_PVH)";
-	}
 	if (err)
 		return bad_kernel(b->d, f->path, err, why);
+	if (!e.has_pvh)
+		return bad_kernel(b->d, f->path, -ENOTSUP,
+				  "ELF without a PVH note (CONFIG_PVH)");
 	b->out->layout.entry_kind = BOOT_PVH;
 	b->out->layout.entry = e.pvh_entry;
 	return load_segments(b, f, &e);
@@ -272,11 +269,9 @@ static int unpack_kernel(struct image_builder *b, const struct boot_file *f,
 				 strerror(errno));
 	err = unpack_payload(f->at + z->payload_offset, z->payload_bytes, room,
 			     BOOT_IMAGE_MAX, &used);
-	if (!err && used == 0)
-		err = -EBADMSG;
-	if (err) {
+	if (err || used == 0) {
 		(void)munmap(room, BOOT_IMAGE_MAX);
-		return err;
+		return err ? err : -EBADMSG;
 	}
 	if (b->src->cache_dir)
 		kernel_cache_store(b->src->cache_dir, key, room, used);
@@ -310,7 +305,6 @@ static int get_unpacked(struct image_builder *b, const struct boot_file *f,
 			const struct bzimage *z, struct boot_file *elf)
 {
 	uint64_t key = kernel_cache_key(&f->st, f->at);
-
 	int err = 0;
 
 	*elf = (struct boot_file){ .fd = -1 };
@@ -356,13 +350,16 @@ static int load_kernel(struct image_builder *b)
 	struct boot_file f;
 	int err = file_open(&f, "kernel", b->src->kernel, b->d);
 
-	if (!err && bzimage_is(f.at, f.bytes))
+	if (err)
+		goto close;
+	if (bzimage_is(f.at, f.bytes))
 		err = load_bzimage(b, &f);
-	else if (!err && elf_is(f.at, f.bytes))
+	else if (elf_is(f.at, f.bytes))
 		err = load_elf(b, &f);
-	else if (!err)
+	else
 		err = bad_kernel(b->d, f.path, -ENOTSUP,
 				 "neither bzImage nor ELF");
+close:
 	file_close(&f);
 	return err;
 }
@@ -377,22 +374,25 @@ static int load_initrd(struct image_builder *b)
 	if (!b->src->initrd)
 		return 0;
 	err = file_open(&f, "initrd", b->src->initrd, b->d);
-	if (!err && !range_fits(at, f.bytes, BOOT_IMAGE_MAX))
+	if (err)
+		goto close;
+	if (!range_fits(at, f.bytes, BOOT_IMAGE_MAX)) {
 		err = diag_fail(b->d, ST_FILE, EFBIG,
 				"initrd %s: does not fit below 1 GiB with this "
 				"kernel; make it smaller",
 				f.path);
-	if (!err) {
-		err = copy_in(b, &f, 0, at, f.bytes);
-		if (err)
-			(void)diag_fail(b->d, ST_HOST, -err, "initrd %s: %s",
-					f.path, strerror(-err));
+		goto close;
 	}
-	if (!err) {
-		l->initrd_gpa = at;
-		l->initrd_bytes = f.bytes;
-		l->end = at + f.bytes;
+	err = copy_in(b, &f, 0, at, f.bytes);
+	if (err) {
+		(void)diag_fail(b->d, ST_HOST, -err, "initrd %s: %s", f.path,
+				strerror(-err));
+		goto close;
 	}
+	l->initrd_gpa = at;
+	l->initrd_bytes = f.bytes;
+	l->end = at + f.bytes;
+close:
 	file_close(&f);
 	return err;
 }
@@ -410,18 +410,19 @@ int boot_image_create(const struct boot_source *src, struct boot_image *out,
 {
 	struct boot_image img = { .fd = -1 };
 	struct image_builder b = { .src = src, .out = &img, .d = d };
-	int err = image_make(&b);
+	static int (*const steps[])(struct image_builder * b) = {
+		image_make, load_kernel, load_initrd, image_seal
+	};
+	int err = 0;
 
-	if (!err)
-		err = load_kernel(&b);
-	if (!err)
-		err = load_initrd(&b);
-	if (!err)
-		err = image_seal(&b);
-	if (!err) {
-		*out = img;
-		return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+		err = steps[i](&b);
+		if (err)
+			goto undo;
 	}
+	*out = img;
+	return 0;
+undo:
 	if (b.mem)
 		(void)munmap(b.mem, BOOT_IMAGE_MAX);
 	boot_image_destroy(&img);

@@ -129,8 +129,9 @@ int cow_pair_open(const char *vm, const char *base, const char *cow,
 
 	*p = COW_PAIR_NONE;
 	err = cow_base_open(&b, p, d);
-	if (!err)
-		err = cow_file_open(&c, p, d);
+	if (err)
+		return err;
+	err = cow_file_open(&c, p, d);
 	if (err || flags & COW_PAIR_ANY_BASE)
 		return err;
 	return cow_files_compare(&c, p, d);

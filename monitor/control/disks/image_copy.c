@@ -43,31 +43,42 @@ static int copy_data(struct image *img, uint64_t at, uint64_t bytes,
 	(void)is_present;
 	if (err)
 		return image_copy_failed(&img->name, err, t->d);
-	for (uint64_t i = 0; i < bytes && !err; i += COW_BLOCK_BYTES) {
+	for (uint64_t i = 0; i < bytes; i += COW_BLOCK_BYTES) {
 		size_t n = min_u64(COW_BLOCK_BYTES, bytes - i);
 
-		if (!image_is_zero(img->buf + i, n))
-			err = io_write_now(&t->io.io, IO_BASE, at + i,
-					   img->buf + i, n);
+		if (image_is_zero(img->buf + i, n))
+			continue;
+		err = io_write_now(&t->io.io, IO_BASE, at + i, img->buf + i, n);
+		if (err)
+			return image_copy_failed(&t->name, err, t->d);
 	}
-	return err ? image_copy_failed(&t->name, err, t->d) : 0;
+	return 0;
+}
+
+static int export_data(struct image *img, int fd, struct target *t)
+{
+	int err;
+
+	if (ftruncate(fd, (off_t)cow_layout(img->cow)->disk_bytes) < 0)
+		return image_copy_failed(&t->name, -errno, t->d);
+	err = image_each(img, false, "export", copy_data, t);
+	if (err)
+		return err;
+	if (fsync(fd) < 0)
+		return image_copy_failed(&t->name, -errno, t->d);
+	return 0;
 }
 
 static int export_to(struct image *img, const char *path, struct diag *d)
 {
 	struct target t = { .name = { NULL, path, false }, .d = d };
 	int fd = open(path, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0666);
-	int err = 0;
+	int err;
 
 	if (fd < 0)
 		return image_copy_failed(&t.name, -errno, d);
 	io_fd_init(&t.io, fd, -1);
-	if (ftruncate(fd, (off_t)cow_layout(img->cow)->disk_bytes) < 0)
-		err = image_copy_failed(&t.name, -errno, d);
-	if (!err)
-		err = image_each(img, false, "export", copy_data, &t);
-	if (!err && fsync(fd) < 0)
-		err = image_copy_failed(&t.name, -errno, d);
+	err = export_data(img, fd, &t);
 	(void)close(fd);
 	if (err)
 		(void)unlink(path);
@@ -106,34 +117,45 @@ static int make_zero(struct image *img, uint64_t at, uint64_t bytes)
 	if (err != -EOPNOTSUPP)
 		return err;
 	memset(img->buf, 0, IMAGE_CHUNK);
-	err = 0;
-	for (uint64_t n; bytes && !err; at += n, bytes -= n) {
+	for (uint64_t n; bytes; at += n, bytes -= n) {
 		n = min_u64(bytes, IMAGE_CHUNK);
 		err = io_write_now(io, IO_COW, at, img->buf, n);
+		if (err)
+			return err;
 	}
-	return err;
+	return 0;
 }
 
 /* The base has it all, durably: bits go, then the data they meant. */
-static int image_copy_empty(struct image *img, struct diag *d)
+static int drop_blocks(struct image *img)
 {
 	const struct cow_layout *l = cow_layout(img->cow);
 	struct io *io = &img->pair.io.io;
 	int err = make_zero(img, COW_HEADER_BYTES, l->map_bytes);
 
-	if (!err)
-		err = io_sync_now(io, IO_COW);
-	if (!err)
-		err = io_punch_now(io, IO_COW, l->data_offset,
-				   l->file_bytes - l->data_offset);
-	if (!err &&
-	    fallocate(img->pair.cow, FALLOC_FL_KEEP_SIZE, COW_HEADER_BYTES,
-		      (off_t)l->map_bytes) < 0 &&
-	    errno != EOPNOTSUPP)
-		err = -errno;
-	if (err == -EOPNOTSUPP)
-		err = 0; /* what absent blocks hold means nothing */
-	return err ? image_copy_failed(&img->name, err, d) : 0;
+	if (err)
+		return err;
+	err = io_sync_now(io, IO_COW);
+	if (err)
+		return err;
+	err = io_punch_now(io, IO_COW, l->data_offset,
+			   l->file_bytes - l->data_offset);
+	if (err)
+		return err;
+	if (fallocate(img->pair.cow, FALLOC_FL_KEEP_SIZE, COW_HEADER_BYTES,
+		      (off_t)l->map_bytes) < 0)
+		return -errno;
+	return 0;
+}
+
+static int image_copy_empty(struct image *img, struct diag *d)
+{
+	int err = drop_blocks(img);
+
+	/* Without holes: what absent blocks hold means nothing. */
+	if (err && err != -EOPNOTSUPP)
+		return image_copy_failed(&img->name, err, d);
+	return 0;
 }
 
 /*
@@ -149,15 +171,20 @@ static int image_copy_commit(struct image *img, const char *base,
 
 	io_fd_init(&t.io, img->pair.base, -1);
 	err = set_header(img, &img->pair.header.base, true, d);
-	if (!err)
-		err = image_each(img, true, "commit", image_copy_run, &t);
-	if (!err && fsync(img->pair.base) < 0)
-		err = image_copy_failed(&t.name, -errno, d);
-	if (!err)
-		err = image_copy_empty(img, d);
-	if (!err)
-		err = cow_base_look(&t.name, &img->pair, d);
-	return err ? err : set_header(img, &img->pair.now, false, d);
+	if (err)
+		return err;
+	err = image_each(img, true, "commit", image_copy_run, &t);
+	if (err)
+		return err;
+	if (fsync(img->pair.base) < 0)
+		return image_copy_failed(&t.name, -errno, d);
+	err = image_copy_empty(img, d);
+	if (err)
+		return err;
+	err = cow_base_look(&t.name, &img->pair, d);
+	if (err)
+		return err;
+	return set_header(img, &img->pair.now, false, d);
 }
 
 static int check_before_commit(const struct image *img, struct diag *d)
@@ -183,10 +210,13 @@ int image_commit(const struct image_args *a, struct diag *d)
 
 	err = image_open(a->files[0], a->files[1],
 			 COW_PAIR_WRITE_BASE | COW_PAIR_ANY_BASE, &img, d);
-	if (!err)
-		err = check_before_commit(&img, d);
-	if (!err)
-		err = image_copy_commit(&img, a->files[0], d);
+	if (err)
+		goto close;
+	err = check_before_commit(&img, d);
+	if (err)
+		goto close;
+	err = image_copy_commit(&img, a->files[0], d);
+close:
 	image_close(&img);
 	return err;
 }

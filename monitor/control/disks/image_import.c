@@ -49,11 +49,13 @@ static int image_import_start(char *const argv[], int out, int err_out,
 	if (err)
 		return -err;
 	err = posix_spawn_file_actions_adddup2(&fa, out, STDOUT_FILENO);
-	if (!err)
-		err = posix_spawn_file_actions_adddup2(&fa, err_out,
-						       STDERR_FILENO);
-	if (!err)
-		err = posix_spawnp(pid, argv[0], &fa, NULL, argv, environ);
+	if (err)
+		goto destroy;
+	err = posix_spawn_file_actions_adddup2(&fa, err_out, STDERR_FILENO);
+	if (err)
+		goto destroy;
+	err = posix_spawnp(pid, argv[0], &fa, NULL, argv, environ);
+destroy:
 	(void)posix_spawn_file_actions_destroy(&fa);
 	return -err;
 }

@@ -43,15 +43,21 @@ static int keep_run(struct image *img, uint64_t at, uint64_t bytes,
 	if (is_present)
 		return 0;
 	err = image_io(img, DISK_READ, at, img->buf, bytes);
-	for (uint64_t i = 0; i < bytes && !err; i += COW_BLOCK_BYTES) {
+	if (err)
+		return no_io(img, err, o->d);
+	for (uint64_t i = 0; i < bytes; i += COW_BLOCK_BYTES) {
 		size_t n = min_u64(COW_BLOCK_BYTES, bytes - i);
 
 		err = io_read_now(&o->pair.io.io, IO_BASE, at + i, o->buf, n);
-		if (!err && memcmp(o->buf, img->buf + i, n) != 0)
-			err = image_io(img, DISK_WRITE, at + i, img->buf + i,
-				       n);
+		if (err)
+			return no_io(img, err, o->d);
+		if (memcmp(o->buf, img->buf + i, n) == 0)
+			continue;
+		err = image_io(img, DISK_WRITE, at + i, img->buf + i, n);
+		if (err)
+			return no_io(img, err, o->d);
 	}
-	return err ? no_io(img, err, o->d) : 0;
+	return 0;
 }
 
 static int set_base(struct image *img, const struct cow_base *base,
@@ -72,46 +78,58 @@ static int move_over(const struct image_args *a, struct diag *d)
 	int err;
 
 	err = image_open(a->from, a->files[1], 0, &img, d);
-	if (!err)
-		err = cow_base_open(&base, &o.pair, d);
-	if (!err && o.pair.now.bytes != img.pair.now.bytes)
+	if (err)
+		goto close;
+	err = cow_base_open(&base, &o.pair, d);
+	if (err)
+		goto close;
+	if (o.pair.now.bytes != img.pair.now.bytes) {
 		err = disk_fail(&base, ST_COW_BASE, ESTALE,
 				"has another size than the old base", d);
-	if (!err)
-		err = image_each(&img, false, "rebase", keep_run, &o);
-	if (!err) {
-		err = image_io(&img, DISK_FLUSH, 0, NULL, 0);
-		if (err)
-			err = no_io(&img, err, d);
+		goto close;
 	}
-	if (!err)
-		err = set_base(&img, &o.pair.now, d);
+	err = image_each(&img, false, "rebase", keep_run, &o);
+	if (err)
+		goto close;
+	err = image_io(&img, DISK_FLUSH, 0, NULL, 0);
+	if (err) {
+		err = no_io(&img, err, d);
+		goto close;
+	}
+	err = set_base(&img, &o.pair.now, d);
+close:
 	cow_pair_close(&o.pair);
 	image_close(&img);
 	return err;
 }
 
 /* Copied or touched: the same contents at another time. */
+static int rename_base(struct image *img, struct diag *d)
+{
+	const struct cow_base *was = &img->pair.header.base;
+	const struct cow_base *now = &img->pair.now;
+
+	if (img->pair.header.committing)
+		return disk_fail(&img->name, ST_COW_BASE, EUCLEAN,
+				 "a commit of it has not ended; give the same "
+				 "'disco image commit' again",
+				 d);
+	if (was->bytes != now->bytes || was->content != now->content)
+		return disk_fail(&img->name, ST_COW_BASE, ESTALE,
+				 "the base has other contents; name the old "
+				 "one by --from OLD to keep what it showed",
+				 d);
+	return set_base(img, now, d);
+}
+
 static int same_again(const struct image_args *a, struct diag *d)
 {
 	struct image img;
-	const struct cow_base *was = &img.pair.header.base;
-	int err;
+	int err = image_open(a->files[0], a->files[1], COW_PAIR_ANY_BASE, &img,
+			     d);
 
-	err = image_open(a->files[0], a->files[1], COW_PAIR_ANY_BASE, &img, d);
-	if (!err && img.pair.header.committing)
-		err = disk_fail(&img.name, ST_COW_BASE, EUCLEAN,
-				"a commit of it has not ended; give the same "
-				"'disco image commit' again",
-				d);
-	if (!err && (was->bytes != img.pair.now.bytes ||
-		     was->content != img.pair.now.content))
-		err = disk_fail(&img.name, ST_COW_BASE, ESTALE,
-				"the base has other contents; name the old "
-				"one by --from OLD to keep what it showed",
-				d);
 	if (!err)
-		err = set_base(&img, &img.pair.now, d);
+		err = rename_base(&img, d);
 	image_close(&img);
 	return err;
 }

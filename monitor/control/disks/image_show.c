@@ -87,16 +87,19 @@ int image_info(const struct image_args *a, struct diag *d)
 	int err;
 
 	err = cow_file_open(&img.name, &img.pair, d);
-	if (!err) {
-		err = cow_open(&img.pair.io.io, img.pair.cow_bytes, 1,
-			       COW_COMMITTING, &img.cow, &why);
-		if (err)
-			err = disk_fail(&img.name, ST_COW_FILE, -err, why, d);
+	if (err)
+		goto close;
+	err = cow_open(&img.pair.io.io, img.pair.cow_bytes, 1, COW_COMMITTING,
+		       &img.cow, &why);
+	if (err) {
+		err = disk_fail(&img.name, ST_COW_FILE, -err, why, d);
+		goto close;
 	}
-	if (!err && a->json)
+	if (a->json)
 		err = info_json(&img, d);
-	else if (!err)
+	else
 		info_text(&img);
+close:
 	image_close(&img);
 	return err;
 }

@@ -30,16 +30,10 @@ void launch_allow_descriptors(void)
 	}
 }
 
-static int launch_create(struct launch *l, const struct run_config *cfg,
-			 struct worker_code *code, struct diag *d)
+static int launch_allocate(struct launch *l, struct diag *d)
 {
-	memset(l, 0, sizeof(*l));
-	l->cfg = cfg;
-	l->code = code;
-	l->kvm = -1;
-	l->own_code.file = -1;
-	l->nodes = calloc(cfg->nr_vms, sizeof(*l->nodes));
-	l->ready = calloc(cfg->nr_vms, sizeof(*l->ready));
+	l->nodes = calloc(l->cfg->nr_vms, sizeof(*l->nodes));
+	l->ready = calloc(l->cfg->nr_vms, sizeof(*l->ready));
 	if (!l->nodes || !l->ready)
 		return diag_fail(d, ST_HOST, ENOMEM, "out of memory");
 	return 0;
@@ -75,13 +69,16 @@ static int launch_place(struct launch *l, struct diag *d)
 {
 	int err = topology_create(&l->topology, d);
 
-	if (!err)
-		err = plan_place(l->cfg, &l->topology, l->nodes, d);
-	if (!err && !l->topology.this_machine)
+	if (err)
+		return err;
+	err = plan_place(l->cfg, &l->topology, l->nodes, d);
+	if (err)
+		return err;
+	if (!l->topology.this_machine)
 		(void)fprintf(stderr, "disco: the nodes are those of another "
 				      "machine (HWLOC_SYNTHETIC or "
 				      "HWLOC_XMLFILE): nothing is bound\n");
-	return err;
+	return 0;
 }
 
 static void spec_cpus(const struct launch *l, nodeid_t node,
@@ -140,6 +137,11 @@ static int open_disks(const struct vm_config *vm, struct launch_vm *p,
 	return 0;
 }
 
+static int prepare_boots(struct launch *l, struct diag *d)
+{
+	return boot_set_create(&l->boots, l->cfg->nr_vms, l->running, d);
+}
+
 static int prepare_vm(struct launch *l, unsigned i, struct diag *d)
 {
 	const struct vm_config *vm = &l->cfg->vms[i];
@@ -148,8 +150,9 @@ static int prepare_vm(struct launch *l, unsigned i, struct diag *d)
 
 	launch_make_spec(l, vm, l->nodes[i], &p->spec);
 	err = open_disks(vm, p, d);
-	if (!err)
-		err = boot_set_get(&l->boots, vm, p->spec.node, &p->boot, d);
+	if (err)
+		return err;
+	err = boot_set_get(&l->boots, vm, p->spec.node, &p->boot, d);
 	if (err)
 		return err;
 	p->spec.boot = p->boot->image.layout;
@@ -157,21 +160,38 @@ static int prepare_vm(struct launch *l, unsigned i, struct diag *d)
 	return 0;
 }
 
+static int prepare_vms(struct launch *l, struct diag *d)
+{
+	for (unsigned i = 0; i < l->cfg->nr_vms; i++) {
+		int err = prepare_vm(l, i, d);
+
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
 static int prepare_host(struct launch *l, struct diag *d)
 {
 	int err = kvm_open(&l->kvm, d);
 
-	if (!err && !l->code) {
+	if (err)
+		return err;
+	if (!l->code) {
 		l->code = &l->own_code;
 		err = worker_code_create(&l->own_code, WORKER_PROGRAM, d);
+		if (err)
+			return err;
 	}
-	for (unsigned i = 0; i < l->cfg->nr_vms && !err; i++) {
+	for (unsigned i = 0; i < l->cfg->nr_vms; i++) {
 		struct launch_vm *p = &l->ready[i];
 
 		p->files.kvm = l->kvm;
 		err = worker_code_get(l->code, p->spec.node, &p->files.code, d);
+		if (err)
+			return err;
 	}
-	return err;
+	return 0;
 }
 
 /* What the operator gave comes first: it is wrong on any host. */
@@ -179,15 +199,23 @@ int launch_prepare(struct launch *l, const struct run_config *cfg,
 		   struct worker_code *code, const struct boot_copies *running,
 		   struct diag *d)
 {
-	int err = launch_create(l, cfg, code, d);
+	static int (*const steps[])(struct launch * l, struct diag * d) = {
+		launch_allocate, launch_place, prepare_boots, prepare_vms,
+		prepare_host
+	};
 
-	if (!err)
-		err = launch_place(l, d);
-	if (!err)
-		err = boot_set_create(&l->boots, cfg->nr_vms, running, d);
-	for (unsigned i = 0; i < cfg->nr_vms && !err; i++)
-		err = prepare_vm(l, i, d);
-	return err ? err : prepare_host(l, d);
+	*l = (struct launch){ .cfg = cfg,
+			      .code = code,
+			      .running = running,
+			      .kvm = -1,
+			      .own_code.file = -1 };
+	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+		int err = steps[i](l, d);
+
+		if (err)
+			return err;
+	}
+	return 0;
 }
 
 unsigned launch_cached(const struct launch *l, unsigned i,

@@ -24,7 +24,8 @@ struct launch {
 	struct launch_vm *ready; /* cfg->nr_vms */
 	struct boot_set boots;
 	struct worker_code own_code;
-	struct worker_code *code; /* own_code, or the caller's */
+	struct worker_code *code;	   /* own_code, or the caller's */
+	const struct boot_copies *running; /* not owned; NULL: none */
 	int kvm;
 };
 

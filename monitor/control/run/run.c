@@ -32,17 +32,19 @@ int run_hold_standard_fds(struct diag *d)
 	return 0;
 }
 
-static int run_create(struct run *r, const struct run_config *cfg,
-		      struct diag *d)
+static int run_allocate(struct run *r, struct diag *d)
 {
-	memset(r, 0, sizeof(*r));
-	r->cfg = cfg;
-	r->vms = calloc(cfg->nr_vms, sizeof(*r->vms));
+	r->vms = calloc(r->cfg->nr_vms, sizeof(*r->vms));
 	if (!r->vms)
 		return diag_fail(d, ST_HOST, ENOMEM, "out of memory");
-	for (unsigned i = 0; i < cfg->nr_vms; i++)
+	for (unsigned i = 0; i < r->cfg->nr_vms; i++)
 		r->vms[i].worker = WORKER_NONE;
 	return 0;
+}
+
+static int run_prepare(struct run *r, struct diag *d)
+{
+	return launch_prepare(&r->launch, r->cfg, NULL, NULL, d);
 }
 
 static void run_destroy(struct run *r)
@@ -68,6 +70,14 @@ static int run_start(struct run *r, struct diag *d)
 	return 0;
 }
 
+static int run_supervise(struct run *r, struct diag *d)
+{
+	const struct supervise_options opts = { .mark = r->cfg->mark,
+						.end_line = r->cfg->summary };
+
+	return supervise(r->vms, r->cfg->nr_vms, &opts, d);
+}
+
 static enum exit_status first_failure(const struct run *r)
 {
 	for (unsigned i = 0; i < r->cfg->nr_vms; i++) {
@@ -90,8 +100,9 @@ static void run_report(const struct run *r)
 
 int run_vms(const struct run_config *cfg, struct diag *d)
 {
-	const struct supervise_options opts = { .mark = cfg->mark,
-						.end_line = cfg->summary };
+	static int (*const steps[])(struct run * r, struct diag * d) = {
+		run_allocate, run_prepare, run_start, run_supervise
+	};
 	struct run *r;
 	int err = run_hold_standard_fds(d);
 
@@ -100,14 +111,10 @@ int run_vms(const struct run_config *cfg, struct diag *d)
 	r = calloc(1, sizeof(*r));
 	if (!r)
 		return diag_fail(d, ST_HOST, ENOMEM, "out of memory");
+	r->cfg = cfg;
 	launch_allow_descriptors();
-	err = run_create(r, cfg, d);
-	if (!err)
-		err = launch_prepare(&r->launch, cfg, NULL, NULL, d);
-	if (!err)
-		err = run_start(r, d);
-	if (!err)
-		err = supervise(r->vms, cfg->nr_vms, &opts, d);
+	for (size_t i = 0; i < ARRAY_SIZE(steps) && !err; i++)
+		err = steps[i](r, d);
 	if (!err) {
 		run_report(r);
 		err = (int)first_failure(r);

@@ -69,27 +69,36 @@ static int place_fds(struct spawn_child *c)
 {
 	int err = move_high(&c->code);
 
+	if (err)
+		return err;
 	c->fds[0] = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (c->fds[0] < 0)
 		return -errno;
-	if (!err && c->error >= 0)
+	if (c->error >= 0) {
 		err = move_high(&c->error);
+		if (err)
+			return err;
+	}
 	if (c->log < 0)
 		c->log = c->fds[0];
-	if (!err)
-		err = move_high(&c->log);
+	err = move_high(&c->log);
+	if (err)
+		return err;
 	c->fds[1] = c->log;
 	c->fds[2] = c->log;
-	for (unsigned i = 3; i < c->nr_fds; i++)
+	for (unsigned i = 0; i < c->nr_fds; i++) {
 		if (c->fds[i] < 0)
 			c->fds[i] = c->fds[0];
-	for (unsigned i = 0; i < c->nr_fds && !err; i++)
 		err = move_high(&c->fds[i]);
-	for (unsigned i = 0; i < c->nr_fds && !err; i++)
-		err = dup2(c->fds[i], (int)i) < 0 ? -errno : 0;
-	if (!err && close_range(c->nr_fds, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
-		err = -errno;
-	return err;
+		if (err)
+			return err;
+	}
+	for (unsigned i = 0; i < c->nr_fds; i++)
+		if (dup2(c->fds[i], (int)i) < 0)
+			return -errno;
+	if (close_range(c->nr_fds, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
+		return -errno;
+	return 0;
 }
 
 static bool child_runs_on(nodeid_t node)

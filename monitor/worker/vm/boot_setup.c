@@ -72,6 +72,18 @@ static int boot_put(const struct vm *vm, uint64_t at, const void *p,
 	return ram_write(&vm->ram, gpa(at), p, bytes);
 }
 
+static bool boot_is_linux64(const struct vm *vm)
+{
+	return vm->spec->boot.entry_kind == BOOT_LINUX64;
+}
+
+static int put_cmdline(const struct vm *vm)
+{
+	const char *s = vm->spec->cmdline;
+
+	return boot_put(vm, LAYOUT_CMDLINE, s, strlen(s) + 1);
+}
+
 static int put_acpi(const struct vm *vm)
 {
 	uint8_t tables[4096] = { 0 };
@@ -165,13 +177,15 @@ static int put_page_tables(const struct vm *vm)
 
 	table[0] = (LAYOUT_PML4 + PAGE_BYTES) | PTE_PRESENT_WRITE;
 	err = boot_put(vm, LAYOUT_PML4, table, sizeof(table));
+	if (err)
+		return err;
 	table[0] = dir | PTE_PRESENT_WRITE;
-	if (!err)
-		err = boot_put(vm, LAYOUT_PML4 + PAGE_BYTES, table,
-			       sizeof(table));
+	err = boot_put(vm, LAYOUT_PML4 + PAGE_BYTES, table, sizeof(table));
+	if (err)
+		return err;
 	for (unsigned i = 0; i < 512; i++)
 		table[i] = MIB(2) * i | PDE_HUGE | PTE_PRESENT_WRITE;
-	return err ? err : boot_put(vm, dir, table, sizeof(table));
+	return boot_put(vm, dir, table, sizeof(table));
 }
 
 static struct kvm_segment boot_flat(uint16_t selector, bool code,
@@ -209,8 +223,9 @@ static int put_gdt(const struct vm *vm, struct kvm_sregs *s, bool long_mode)
 	return boot_put(vm, LAYOUT_GDT, gdt, sizeof(gdt));
 }
 
-static int set_sregs(const struct vm *vm, bool long_mode)
+static int set_sregs(const struct vm *vm)
 {
+	bool long_mode = boot_is_linux64(vm);
 	struct kvm_sregs s;
 	int err;
 
@@ -241,19 +256,28 @@ static int set_regs(const struct vm *vm)
 
 int boot_setup(struct vm *vm)
 {
-	bool long_mode = vm->spec->boot.entry_kind == BOOT_LINUX64;
-	int err = boot_put(vm, LAYOUT_CMDLINE, vm->spec->cmdline,
-			   strlen(vm->spec->cmdline) + 1);
+	static const struct {
+		int (*step)(const struct vm *vm);
+		bool linux64, pvh; /* for which of them */
+	} steps[] = {
+		{ put_cmdline, true, true },
+		{ put_acpi, true, true },
+		{ put_reset_code, true, true },
+		{ put_boot_params, true, false },
+		{ put_start_info, false, true },
+		{ put_page_tables, true, false },
+		{ set_sregs, true, true },
+		{ set_regs, true, true },
+	};
+	bool linux64 = boot_is_linux64(vm);
 
-	if (!err)
-		err = put_acpi(vm);
-	if (!err)
-		err = put_reset_code(vm);
-	if (!err)
-		err = long_mode ? put_boot_params(vm) : put_start_info(vm);
-	if (!err && long_mode)
-		err = put_page_tables(vm);
-	if (!err)
-		err = set_sregs(vm, long_mode);
-	return err ? err : set_regs(vm);
+	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+		int err = 0;
+
+		if (linux64 ? steps[i].linux64 : steps[i].pvh)
+			err = steps[i].step(vm);
+		if (err)
+			return err;
+	}
+	return 0;
 }
