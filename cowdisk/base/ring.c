@@ -40,16 +40,22 @@ int ring_open(struct ring *g, unsigned depth, const uint8_t *ops,
 		err = -errno;
 		goto undo_ring;
 	}
-	if (files)
+	if (files) {
 		err = io_uring_register_files(&g->ring, files, nr_files);
-	if (!err)
-		err = io_uring_register_eventfd(&g->ring, g->event_fd);
-	if (!err)
-		err = restrict_ring(g, ops, nr_ops, files != NULL);
-	if (!err)
-		err = io_uring_enable_rings(&g->ring);
-	if (!err)
-		return 0;
+		if (err)
+			goto undo_event;
+	}
+	err = io_uring_register_eventfd(&g->ring, g->event_fd);
+	if (err)
+		goto undo_event;
+	err = restrict_ring(g, ops, nr_ops, files != NULL);
+	if (err)
+		goto undo_event;
+	err = io_uring_enable_rings(&g->ring);
+	if (err)
+		goto undo_event;
+	return 0;
+undo_event:
 	(void)close(g->event_fd);
 undo_ring:
 	io_uring_queue_exit(&g->ring);

@@ -39,10 +39,9 @@ int cache_create(struct pmap *pm, struct cache **out)
 	c->timer_ns = UINT64_MAX;
 	c->patience_ns = CACHE_PATIENCE_NS;
 	c->run_min = CACHE_RUN_MIN;
-	for (unsigned i = CACHE_MAX_WAITS; i-- > 0;) {
-		c->waits[i].next = c->free;
-		c->free = &c->waits[i];
-	}
+	STAILQ_INIT(&c->free);
+	for (unsigned i = 0; i < CACHE_MAX_WAITS; i++)
+		STAILQ_INSERT_TAIL(&c->free, &c->waits[i], link);
 	err = cache_make_events(c);
 	if (err) {
 		cache_destroy(c);

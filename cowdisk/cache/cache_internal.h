@@ -14,6 +14,8 @@
 #ifndef DISCO_COWDISK_CACHE_INTERNAL_H
 #define DISCO_COWDISK_CACHE_INTERNAL_H
 
+#include <sys/queue.h>
+
 #include "cowdisk/cache/cache.h"
 #include "cowdisk/base/cache_proto.h"
 #include "memory/lease.h"
@@ -78,7 +80,7 @@ enum wait_state { WAIT_FREE, WAIT_ASKED, WAIT_READY };
 struct cache_queue {
 	unsigned disk;
 	int event_fd; /* written to when something is ready */
-	struct cache_wait *ready, **ready_end;
+	STAILQ_HEAD(cache_waits, cache_wait) ready;
 };
 
 /* Somebody for whom the agent was asked for something. */
@@ -90,8 +92,8 @@ struct cache_wait {
 	unsigned rounds; /* in a row, without a block gained */
 	uint64_t deadline_ns;
 	struct cache_queue *q;
-	void *what;		 /* its owner's */
-	struct cache_wait *next; /* free, or ready */
+	void *what;		       /* its owner's */
+	STAILQ_ENTRY(cache_wait) link; /* free, or ready */
 };
 
 struct cache_io {
@@ -128,7 +130,7 @@ struct cache {
 	uint64_t last_serial; /* of sources */
 	unsigned nr_waits;    /* not free */
 	struct cache_wait waits[CACHE_MAX_WAITS];
-	struct cache_wait *free;
+	struct cache_waits free;
 	struct cache_stats stats;
 };
 

@@ -328,7 +328,7 @@ int cache_io(struct cache *c, unsigned disk, struct io *under, struct io **out)
 		return -ENOMEM;
 	f->c = c;
 	f->q.disk = disk;
-	f->q.ready_end = &f->q.ready;
+	STAILQ_INIT(&f->q.ready);
 	f->under = under;
 	f->io = (struct io){ .ops = &cache_ops, .event_fd = under->event_fd };
 	if (under->event_fd < 0) {

@@ -29,11 +29,11 @@
 struct cache_wait *link_wait_get(struct cache *c, struct cache_queue *q,
 				 void *what)
 {
-	struct cache_wait *w = c->free;
+	struct cache_wait *w = STAILQ_FIRST(&c->free);
 
 	if (!w)
 		return NULL;
-	c->free = w->next;
+	STAILQ_REMOVE_HEAD(&c->free, link);
 	c->nr_waits++;
 	*w = (struct cache_wait){ .state = WAIT_READY,
 				  .deadline_ns =
@@ -46,8 +46,7 @@ struct cache_wait *link_wait_get(struct cache *c, struct cache_queue *q,
 void link_wait_put(struct cache *c, struct cache_wait *w)
 {
 	w->state = WAIT_FREE;
-	w->next = c->free;
-	c->free = w;
+	STAILQ_INSERT_HEAD(&c->free, w, link);
 	c->nr_waits--;
 }
 
@@ -56,23 +55,18 @@ static void make_ready(struct cache_wait *w)
 	struct cache_queue *q = w->q;
 
 	/* One that is in the list has made it readable. */
-	if (!q->ready)
+	if (STAILQ_EMPTY(&q->ready))
 		(void)eventfd_write(q->event_fd, 1);
 	w->state = WAIT_READY;
-	w->next = NULL;
-	*q->ready_end = w;
-	q->ready_end = &w->next;
+	STAILQ_INSERT_TAIL(&q->ready, w, link);
 }
 
 struct cache_wait *link_wait_next(struct cache_queue *q)
 {
-	struct cache_wait *w = q->ready;
+	struct cache_wait *w = STAILQ_FIRST(&q->ready);
 
-	if (!w)
-		return NULL;
-	q->ready = w->next;
-	if (!q->ready)
-		q->ready_end = &q->ready;
+	if (w)
+		STAILQ_REMOVE_HEAD(&q->ready, link);
 	return w;
 }
 

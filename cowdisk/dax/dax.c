@@ -173,7 +173,8 @@ static int make_flusher(struct dax *d)
 		f->writes[i].next = f->free;
 		f->free = &f->writes[i];
 	}
-	f->wait_end = &f->wait;
+	STAILQ_INIT(&f->wait);
+	STAILQ_INIT(&f->round);
 	return 0;
 }
 

@@ -28,6 +28,8 @@
 #ifndef DISCO_COWDISK_DAX_H
 #define DISCO_COWDISK_DAX_H
 
+#include <sys/queue.h>
+
 #include "cowdisk/disk/disk.h"
 #include "memory/guest_ram.h"
 
@@ -61,7 +63,7 @@ struct dax_log {
 
 /* A flush. Owned by the caller until done() is called. */
 struct dax_req {
-	struct dax_req *next;
+	STAILQ_ENTRY(dax_req) link;
 	/* @err: 0: what was written before dax_flush() is durable; -errno. */
 	void (*done)(struct dax_req *r, int err);
 };

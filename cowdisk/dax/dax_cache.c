@@ -345,8 +345,8 @@ int dax_use_cache(struct dax *d, struct cache *c, unsigned nr, struct pager *p)
 	k->c = c;
 	k->pager = p;
 	k->q = (struct cache_queue){ .disk = nr,
-				     .event_fd = pager_event_fd(p),
-				     .ready_end = &k->q.ready };
+				     .event_fd = pager_event_fd(p) };
+	STAILQ_INIT(&k->q.ready);
 	k->region = (struct pager_region){ .hva = d->window.hva,
 					   .nr_pages = dax_cache_whole_pages(d),
 					   .base = d->src.base,

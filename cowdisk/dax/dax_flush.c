@@ -168,12 +168,14 @@ static bool dax_flush_write_some(struct dax *d)
 
 static void dax_flush_finish(struct dax *d, int err)
 {
-	struct dax_req *r = d->f.round, *next;
+	struct dax_reqs over = STAILQ_HEAD_INITIALIZER(over);
+	struct dax_req *r;
 
+	/* done() may begin the next round. */
 	d->f.phase = DAX_IDLE;
-	d->f.round = NULL;
-	for (; r; r = next) {
-		next = r->next;
+	STAILQ_CONCAT(&over, &d->f.round);
+	while ((r = STAILQ_FIRST(&over))) {
+		STAILQ_REMOVE_HEAD(&over, link);
 		r->done(r, err);
 	}
 }
@@ -202,9 +204,7 @@ static void dax_flush_begin(struct dax *d)
 {
 	struct dax_flusher *f = &d->f;
 
-	f->round = f->wait;
-	f->wait = NULL;
-	f->wait_end = &f->wait;
+	STAILQ_CONCAT(&f->round, &f->wait);
 	f->at = 0;
 	f->err = d->log ? d->log->take(d->log, f->dirty) : 0;
 	for (uint64_t i = 0; d->any_touched && i < d->bitmap_bytes / 8; i++)
@@ -217,7 +217,7 @@ static void dax_flush_advance(struct dax *d)
 {
 	struct dax_flusher *f = &d->f;
 
-	if (f->phase == DAX_IDLE && f->wait)
+	if (f->phase == DAX_IDLE && !STAILQ_EMPTY(&f->wait))
 		dax_flush_begin(d);
 	if (f->phase != DAX_WRITING || !dax_flush_write_some(d) ||
 	    f->nr_writing)
@@ -253,9 +253,7 @@ void dax_flush(struct dax *d, struct dax_req *r)
 		r->done(r, 0);
 		return;
 	}
-	r->next = NULL;
-	*d->f.wait_end = r;
-	d->f.wait_end = &r->next;
+	STAILQ_INSERT_TAIL(&d->f.wait, r, link);
 	if (d->f.phase == DAX_IDLE) /* else the end of this round sees it */
 		dax_work(d);
 }

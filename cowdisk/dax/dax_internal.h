@@ -32,9 +32,9 @@ struct dax_flusher {
 	uint64_t *dirty; /* a bit a page: to be written */
 	uint64_t at;	 /* pages before it were looked at in this round */
 	unsigned nr_writing;
-	int err;			  /* of this round */
-	struct dax_req *wait, **wait_end; /* came while a round is under way */
-	struct dax_req *round;
+	int err;			     /* of this round */
+	STAILQ_HEAD(dax_reqs, dax_req) wait; /* for the next round */
+	struct dax_reqs round;
 	struct dax_write writes[DAX_BUFFERS];
 	struct dax_write *free;
 	struct disk_req sync;

@@ -26,7 +26,7 @@ int pool_create_on(struct fetcher *fetcher, uint64_t limit_bytes,
 	p->depth = depth;
 	p->limit = limit_bytes / CACHE_BLOCK_BYTES;
 	p->limited = limit_bytes != 0;
-	p->queue_end = &p->queue;
+	STAILQ_INIT(&p->queue);
 	for (unsigned i = 0; i < NR_CLOCKS; i++)
 		p->hands[i].purse = EVICT_LOOKS;
 	*out = p;
@@ -43,14 +43,14 @@ int pool_create(uint64_t limit_bytes, unsigned depth, struct pool **out)
 
 void pool_destroy(struct pool *p)
 {
+	struct store *s;
+
 	if (!p)
 		return;
-	for (struct store *s = p->stores; s; s = s->next)
+	LIST_FOREACH(s, &p->stores, link)
 		store_drop_waits(s, NULL);
-	for (struct store *s = p->stores, *next; s; s = next) {
-		next = s->next;
+	while ((s = LIST_FIRST(&p->stores)))
 		store_close(s);
-	}
 	p->fetcher->ops->destroy(p->fetcher);
 	free(p);
 }
@@ -123,10 +123,9 @@ static int take_over(struct store *s, int presence)
 {
 	int err = each_extent(s->memory, PAGE_BYTES, s, hold_blocks);
 
-	if (!err)
-		err = each_extent(presence, sizeof(lease_word), s,
-				  correct_words);
-	return err;
+	return err ? err
+		   : each_extent(presence, sizeof(lease_word), s,
+				 correct_words);
 }
 
 /* --- stores --- */
@@ -158,10 +157,12 @@ static int store_map_all(struct store *s, int presence)
 	void *base = NULL, *map = NULL;
 	int flags, err = expect_size(s->memory, bytes);
 
-	if (!err)
-		err = expect_size(presence, map_bytes);
-	if (!err)
-		err = map_shared(s->memory, bytes, &base);
+	if (err)
+		return err;
+	err = expect_size(presence, map_bytes);
+	if (err)
+		return err;
+	err = map_shared(s->memory, bytes, &base);
 	if (err)
 		return err;
 	s->base = base;
@@ -209,8 +210,7 @@ static void store_free(struct store *s)
 
 static void enter_list(struct pool *p, struct store *s)
 {
-	s->next = p->stores;
-	p->stores = s;
+	LIST_INSERT_HEAD(&p->stores, s, link);
 	for (unsigned i = 0; i < NR_CLOCKS; i++)
 		if (!p->hands[i].store)
 			p->hands[i].store = s;
@@ -218,17 +218,15 @@ static void enter_list(struct pool *p, struct store *s)
 
 static void leave_list(struct pool *p, struct store *s)
 {
-	struct store **at = &p->stores;
+	struct store *next = LIST_NEXT(s, link);
 
-	while (*at != s)
-		at = &(*at)->next;
-	*at = s->next;
+	LIST_REMOVE(s, link);
 	for (unsigned i = 0; i < NR_CLOCKS; i++) {
 		struct clock_hand *h = &p->hands[i];
 
 		if (h->store != s)
 			continue;
-		h->store = s->next ? s->next : p->stores;
+		h->store = next ? next : LIST_FIRST(&p->stores);
 		h->block = 0;
 	}
 }
@@ -281,14 +279,16 @@ static uint64_t store_count(const struct bit_tree *t)
 
 void store_close(struct store *s)
 {
+	struct store_peer *p;
+
 	if (!s)
 		return;
 	store_drop_waits(s, NULL);
 	store_stop_reads(s);
 	for (unsigned i = s->nr_readers; i > 0; i--)
 		store_reader_remove(s->readers[i - 1]);
-	while (s->peers)
-		store_peer_remove(s->peers);
+	while ((p = LIST_FIRST(&s->peers)))
+		store_peer_remove(p);
 	s->pool->stats.present_blocks -= store_count(&s->held);
 	s->pool->stats.replica_blocks -= store_count(&s->replicas);
 	leave_list(s->pool, s);

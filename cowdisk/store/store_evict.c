@@ -149,10 +149,10 @@ static uint64_t used_of(const struct pool *p, enum clock_of of)
 
 static void next_store(struct pool *p, struct clock_hand *h, unsigned *rounds)
 {
-	h->store = h->store->next;
+	h->store = LIST_NEXT(h->store, link);
 	h->block = 0;
 	if (!h->store) {
-		h->store = p->stores;
+		h->store = LIST_FIRST(&p->stores);
 		(*rounds)++;
 	}
 }

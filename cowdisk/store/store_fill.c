@@ -48,12 +48,7 @@ static bool wait_over(const struct store_wait *w)
 
 static void wait_unlink(struct store *s, struct store_wait *w)
 {
-	if (w->next)
-		w->next->prev = w->prev;
-	if (w->prev)
-		w->prev->next = w->next;
-	else
-		s->waits = w->next;
+	LIST_REMOVE(w, link);
 	s->pool->nr_waits--;
 }
 
@@ -86,11 +81,11 @@ static void store_fill_tell(struct store *s, uint64_t first, uint32_t nr,
 {
 	struct store_wait *w, *next;
 
-	for (w = s->waits; w; w = next) {
+	for (w = LIST_FIRST(&s->waits); w; w = next) {
 		uint64_t from = max_u64(first, w->first);
 		uint64_t to = min_u64(first + nr, w->first + w->nr);
 
-		next = w->next;
+		next = LIST_NEXT(w, link);
 		for (uint64_t b = from; b < to; b++) {
 			if (!bits_test(w->pending, b - w->first))
 				continue;
@@ -107,8 +102,8 @@ void store_drop_waits(struct store *s, const struct store_reader *r)
 {
 	struct store_wait *w, *next;
 
-	for (w = s->waits; w; w = next) {
-		next = w->next;
+	for (w = LIST_FIRST(&s->waits); w; w = next) {
+		next = LIST_NEXT(w, link);
 		if (r && w->reader != r)
 			continue;
 		wait_unlink(s, w);
@@ -211,12 +206,10 @@ static void store_fill_admit(struct pool *p, struct store_read *rd)
 
 static void admit_next(struct pool *p)
 {
-	while (p->queue && p->nr_reads < p->depth) {
-		struct store_read *rd = p->queue;
+	struct store_read *rd;
 
-		p->queue = rd->next;
-		if (!p->queue)
-			p->queue_end = &p->queue;
+	while ((rd = STAILQ_FIRST(&p->queue)) && p->nr_reads < p->depth) {
+		STAILQ_REMOVE_HEAD(&p->queue, link);
 		store_fill_admit(p, rd);
 	}
 }
@@ -247,21 +240,17 @@ void pool_ready(struct pool *p)
 void store_stop_reads(struct store *s)
 {
 	struct pool *p = s->pool;
-	struct store_read **at = &p->queue;
+	struct store_read *rd, *next;
 	struct fetch_job *job;
 
-	while (*at) {
-		struct store_read *rd = *at;
-
-		if (rd->store != s) {
-			at = &rd->next;
+	for (rd = STAILQ_FIRST(&p->queue); rd; rd = next) {
+		next = STAILQ_NEXT(rd, link);
+		if (rd->store != s)
 			continue;
-		}
-		*at = rd->next;
+		STAILQ_REMOVE(&p->queue, rd, store_read, link);
 		p->stats.filling_blocks -= rd->nr;
 		free(rd);
 	}
-	p->queue_end = at;
 	while (s->nr_reads &&
 	       (job = p->fetcher->ops->ended(p->fetcher, true)) != NULL)
 		store_fill_ended(p, job);
@@ -291,8 +280,7 @@ static int store_fill_start_read(struct store *s, uint64_t first, uint32_t nr)
 	if (p->nr_reads < p->depth) {
 		store_fill_admit(p, rd);
 	} else {
-		*p->queue_end = rd;
-		p->queue_end = &rd->next;
+		STAILQ_INSERT_TAIL(&p->queue, rd, link);
 	}
 	return 0;
 }
@@ -351,7 +339,7 @@ static void store_fill_ahead(struct store *s, uint64_t first, uint64_t end)
 	struct pool *p = s->pool;
 
 	/* Not before others, who wait for theirs. */
-	for (uint64_t b = first; b < end && !p->queue;) {
+	for (uint64_t b = first; b < end && STAILQ_EMPTY(&p->queue);) {
 		uint32_t n = run_of(s, b, (uint32_t)(end - b)), got;
 
 		if (store_fill_state_of(s, b) == BLOCK_ABSENT) {
@@ -403,8 +391,7 @@ int store_fill(struct store_reader *r, uint64_t first, uint32_t nr,
 	w = calloc(1, sizeof(*w));
 	if (!w)
 		return -ENOMEM;
-	*w = (struct store_wait){ .next = s->waits,
-				  .reader = r,
+	*w = (struct store_wait){ .reader = r,
 				  .first = first,
 				  .nr = nr,
 				  .there = nr,
@@ -412,9 +399,7 @@ int store_fill(struct store_reader *r, uint64_t first, uint32_t nr,
 				  .done = done,
 				  .arg = arg,
 				  .tag = tag };
-	if (w->next)
-		w->next->prev = w;
-	s->waits = w;
+	LIST_INSERT_HEAD(&s->waits, w, link);
 	s->pool->nr_waits++;
 	s->pool->stats.asked_blocks += nr;
 	store_fill_run(s, w);

@@ -22,6 +22,8 @@
 #ifndef DISCO_COWDISK_STORE_INTERNAL_H
 #define DISCO_COWDISK_STORE_INTERNAL_H
 
+#include <sys/queue.h>
+
 #include "cowdisk/base/bit_tree.h"
 #include "cowdisk/store/fetch.h"
 #include "cowdisk/store/store.h"
@@ -36,7 +38,7 @@
 
 /* A request that waits for reads. In its store's list. */
 struct store_wait {
-	struct store_wait *next, *prev;
+	LIST_ENTRY(store_wait) link;
 	struct store_reader *reader;
 	uint64_t first;
 	uint32_t nr;
@@ -52,7 +54,7 @@ struct store_wait {
 /* A run that is being read, or waits for its turn. */
 struct store_read {
 	struct fetch_job job;
-	struct store_read *next; /* that waits */
+	STAILQ_ENTRY(store_read) link; /* while it waits */
 	struct store *store;
 	uint64_t first; /* what is left of it, in blocks */
 	uint32_t nr;
@@ -69,7 +71,7 @@ struct store_reader {
 
 struct store_peer {
 	struct store *store;
-	struct store_peer *next;
+	LIST_ENTRY(store_peer) link;
 	int fd;				     /* of its memory, for reading */
 	struct region_view memory, presence; /* hostile */
 	/* [A: this agent / the peer's, memory/lease.h] */
@@ -79,7 +81,7 @@ struct store_peer {
 
 struct store {
 	struct pool *pool;
-	struct store *next;
+	LIST_ENTRY(store) link;
 	int image, memory;
 	bool direct;
 	uint64_t bytes, nr_blocks;
@@ -93,8 +95,8 @@ struct store {
 	struct store_reader **readers;
 	const lease_word **leases;
 	unsigned nr_readers, readers_size;
-	struct store_wait *waits;
-	struct store_peer *peers;
+	LIST_HEAD(, store_wait) waits;
+	LIST_HEAD(, store_peer) peers;
 	unsigned nr_reads; /* given to the fetcher */
 };
 
@@ -113,12 +115,12 @@ struct pool {
 	bool limited;	/* it was told so: until then nothing comes or goes */
 	unsigned depth, nr_reads;
 	unsigned nr_waits;
-	struct store *stores;
+	LIST_HEAD(, store) stores;
 	struct clock_hand hands[NR_CLOCKS];
 	bool shrinking; /* pool_turn() does, until it is as small as it gets */
-	unsigned shrink_rounds;		       /* of the hand, so far */
-	struct store_read *queue, **queue_end; /* waiting for their turn */
-	struct pool_stats stats; /* limit_blocks is not kept here */
+	unsigned shrink_rounds;		 /* of the hand, so far */
+	STAILQ_HEAD(, store_read) queue; /* waiting for their turn */
+	struct pool_stats stats;	 /* limit_blocks is not kept here */
 };
 
 /* pool_create() with another fetcher, which is the pool's, success or not. */

@@ -69,22 +69,16 @@ int store_peer_add(struct store *s, int memory, int presence, int lease,
 			store_peer_free(p);
 		return err;
 	}
-	p->next = s->peers;
-	s->peers = p;
+	LIST_INSERT_HEAD(&s->peers, p, link);
 	*out = p;
 	return 0;
 }
 
 void store_peer_remove(struct store_peer *p)
 {
-	struct store_peer **at;
-
 	if (!p)
 		return;
-	at = &p->store->peers;
-	while (*at != p)
-		at = &(*at)->next;
-	*at = p->next;
+	LIST_REMOVE(p, link);
 	store_peer_free(p);
 }
 
@@ -177,13 +171,16 @@ int store_replicate(struct store_reader *r, uint64_t first, uint32_t nr)
 		return -EINVAL;
 	while (b < end) {
 		uint32_t run = 0;
+		struct store_peer *p;
 		int got = 0;
 
 		while (b + run < end && store_peer_absent(s, b + run))
 			run++;
-		for (struct store_peer *p = s->peers; p && run && !got;
-		     p = p->next)
-			got = replicate_from(p, b, run);
+		LIST_FOREACH(p, &s->peers, link) {
+			got = run ? replicate_from(p, b, run) : 0;
+			if (got)
+				break;
+		}
 		if (got < 0)
 			break;
 		b += got ? (uint64_t)got : 1;

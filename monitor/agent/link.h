@@ -15,6 +15,8 @@
 #ifndef DISCO_MONITOR_AGENT_LINK_H
 #define DISCO_MONITOR_AGENT_LINK_H
 
+#include <sys/queue.h>
+
 #include "cowdisk/base/cache_proto.h"
 #include "cowdisk/store/store.h"
 #include "disco/config.h"
@@ -35,7 +37,7 @@ struct link_disk {
 };
 
 struct link {
-	struct link *next;
+	LIST_ENTRY(link) entry;
 	uint64_t id;
 	struct link_counts *counts;
 	struct region own;	 /* this agent's */

@@ -12,13 +12,13 @@
 #define POOL_DEPTH 64u
 
 struct agent_store {
-	struct agent_store *next;
+	LIST_ENTRY(agent_store) entry;
 	uint64_t id;
 	struct store *store;
 };
 
 struct agent_peer {
-	struct agent_peer *next;
+	LIST_ENTRY(agent_peer) entry;
 	uint64_t id;
 	uint64_t store; /* the id of the one that copies */
 	struct store_peer *peer;
@@ -30,9 +30,9 @@ struct links {
 		     int err);
 	void *arg;
 	struct pool *pool;
-	struct agent_store *stores;
-	struct agent_peer *peers;
-	struct link *list;
+	LIST_HEAD(, agent_store) stores;
+	LIST_HEAD(, agent_peer) peers;
+	LIST_HEAD(, link) list;
 	struct link_counts counts;
 	uint64_t nr_links, nr_lost;
 	uint64_t sync; /* of the last AGENT_SYNC; 0: none to be answered */
@@ -52,44 +52,48 @@ int links_create(int epoll_fd,
 		 void *arg, struct links **out)
 {
 	struct links *l = calloc(1, sizeof(*l));
-	int err = -ENOMEM;
+	int err;
 
 	if (!l)
 		return -ENOMEM;
 	*l = (struct links){ .epoll_fd = epoll_fd, .tell = tell, .arg = arg };
 	err = pool_create(0, POOL_DEPTH, &l->pool);
-	if (!err && pool_event_fd(l->pool) >= 0)
-		err = links_watch(l, pool_event_fd(l->pool), l->pool, EPOLLIN);
 	if (err)
-		links_destroy(l);
-	else
-		*out = l;
+		goto undo;
+	if (pool_event_fd(l->pool) >= 0) {
+		err = links_watch(l, pool_event_fd(l->pool), l->pool, EPOLLIN);
+		if (err)
+			goto undo;
+	}
+	*out = l;
+	return 0;
+undo:
+	links_destroy(l);
 	return err;
 }
 
 /* --- links --- */
 
-/* Where it stands in the list; *it is NULL: nowhere. */
-static struct link **find_link(struct links *l, uint64_t id)
+/* NULL: there is none. */
+static struct link *find_link(const struct links *l, uint64_t id)
 {
-	struct link **at = &l->list;
+	struct link *k;
 
-	while (*at && (*at)->id != id)
-		at = &(*at)->next;
-	return at;
+	LIST_FOREACH(k, &l->list, entry)
+		if (k->id == id)
+			break;
+	return k;
 }
 
 /*
  * None there is fine. Others may have the descriptor, too: closing it would not
  * end the watch.
  */
-static void end_link(struct links *l, struct link **at)
+static void end_link(struct links *l, struct link *k)
 {
-	struct link *k = *at;
-
 	if (!k)
 		return;
-	*at = k->next;
+	LIST_REMOVE(k, entry);
 	l->nr_links -= k->wake_rx >= 0;
 	(void)epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, k->wake_rx, NULL);
 	link_close(k);
@@ -115,43 +119,44 @@ static void open_link(struct links *l, uint64_t id, const int *fds)
 		lose_link(l, id, err);
 		return;
 	}
-	k->next = l->list;
-	l->list = k;
+	LIST_INSERT_HEAD(&l->list, k, entry);
 	l->nr_links += k->wake_rx >= 0;
 }
 
 /* --- other nodes' stores --- */
 
-static struct agent_peer **find_peer(struct links *l, uint64_t id)
+/* NULL: there is none. */
+static struct agent_peer *find_peer(const struct links *l, uint64_t id)
 {
-	struct agent_peer **at = &l->peers;
+	struct agent_peer *p;
 
-	while (*at && (*at)->id != id)
-		at = &(*at)->next;
-	return at;
+	LIST_FOREACH(p, &l->peers, entry)
+		if (p->id == id)
+			break;
+	return p;
 }
 
 /* None there is fine. */
-static void end_peer(struct agent_peer **at)
+static void end_peer(struct agent_peer *p)
 {
-	struct agent_peer *p = *at;
-
 	if (!p)
 		return;
-	*at = p->next;
+	LIST_REMOVE(p, entry);
 	store_peer_remove(p->peer);
 	free(p);
 }
 
 /* --- stores --- */
 
-static struct agent_store **links_find_store(struct links *l, uint64_t id)
+/* NULL: there is none. */
+static struct agent_store *links_find_store(const struct links *l, uint64_t id)
 {
-	struct agent_store **at = &l->stores;
+	struct agent_store *s;
 
-	while (*at && (*at)->id != id)
-		at = &(*at)->next;
-	return at;
+	LIST_FOREACH(s, &l->stores, entry)
+		if (s->id == id)
+			break;
+	return s;
 }
 
 static int open_store(struct links *l, const struct agent_request *r,
@@ -185,27 +190,27 @@ static void begin_store(struct links *l, const struct agent_request *r,
 		l->tell(l->arg, AGENT_STORE_LOST, r->id, -err);
 		return;
 	}
-	s->next = l->stores;
-	l->stores = s;
+	LIST_INSERT_HEAD(&l->stores, s, entry);
 }
 
-static void end_store(struct links *l, uint64_t id)
+static void end_store(struct links *l, struct agent_store *s)
 {
-	struct agent_store **at = links_find_store(l, id), *s = *at;
+	struct agent_peer *p, *next;
+	struct link *k;
 
 	if (!s)
 		return;
-	for (struct agent_peer **p = &l->peers; *p;)
-		if ((*p)->store == id)
+	for (p = LIST_FIRST(&l->peers); p; p = next) {
+		next = LIST_NEXT(p, entry);
+		if (p->store == s->id)
 			end_peer(p);
-		else
-			p = &(*p)->next;
+	}
 	/* Control ended them before; if not, they end here. */
-	for (struct link *k = l->list; k; k = k->next)
+	LIST_FOREACH(k, &l->list, entry)
 		for (unsigned d = 0; d < VM_MAX_DISKS; d++)
-			if (k->disks[d].reader && k->disks[d].store == id)
+			if (k->disks[d].reader && k->disks[d].store == s->id)
 				link_set_disk(k, d, NULL, 0);
-	*at = s->next;
+	LIST_REMOVE(s, entry);
 	store_close(s->store);
 	free(s);
 }
@@ -213,8 +218,8 @@ static void end_store(struct links *l, uint64_t id)
 /* For a link or a store that was lost meanwhile: nothing. */
 static void add_reader(struct links *l, const struct agent_request *r, int fd)
 {
-	struct link *k = *find_link(l, r->id);
-	struct agent_store *s = *links_find_store(l, r->store);
+	struct link *k = find_link(l, r->id);
+	struct agent_store *s = links_find_store(l, r->store);
 	struct store_reader *reader;
 	int err = -EBADF;
 
@@ -256,7 +261,7 @@ static int open_peer(const struct agent_store *s, const struct agent_request *r,
 static void begin_peer(struct links *l, const struct agent_request *r,
 		       const int *fds)
 {
-	const struct agent_store *s = *links_find_store(l, r->store);
+	const struct agent_store *s = links_find_store(l, r->store);
 	struct agent_peer *p;
 	int err;
 
@@ -269,8 +274,7 @@ static void begin_peer(struct links *l, const struct agent_request *r,
 		l->tell(l->arg, AGENT_LINK_LOST, r->id, -err);
 		return;
 	}
-	p->next = l->peers;
-	l->peers = p;
+	LIST_INSERT_HEAD(&l->peers, p, entry);
 }
 
 /* --- figures --- */
@@ -325,12 +329,15 @@ static void links_publish(const struct links *l)
 
 void links_destroy(struct links *l)
 {
+	struct agent_store *s;
+	struct link *k;
+
 	if (!l)
 		return;
-	while (l->list)
-		end_link(l, &l->list);
-	while (l->stores)
-		end_store(l, l->stores->id);
+	while ((k = LIST_FIRST(&l->list)))
+		end_link(l, k);
+	while ((s = LIST_FIRST(&l->stores)))
+		end_store(l, s);
 	pool_destroy(l->pool);
 	region_destroy(&l->figures);
 	free(l);
@@ -338,9 +345,9 @@ void links_destroy(struct links *l)
 
 int links_obey(struct links *l, const struct agent_request *r, const int *fds)
 {
-	bool used = (r->kind == AGENT_LINK && *find_link(l, r->id)) ||
-		    (r->kind == AGENT_STORE && *links_find_store(l, r->id)) ||
-		    (r->kind == AGENT_PEER && *find_peer(l, r->id));
+	bool used = (r->kind == AGENT_LINK && find_link(l, r->id)) ||
+		    (r->kind == AGENT_STORE && links_find_store(l, r->id)) ||
+		    (r->kind == AGENT_PEER && find_peer(l, r->id));
 
 	if (used) {
 		fds_close(fds, FDS_MAX);
@@ -351,7 +358,7 @@ int links_obey(struct links *l, const struct agent_request *r, const int *fds)
 		begin_store(l, r, fds);
 		break;
 	case AGENT_STORE_END:
-		end_store(l, r->id);
+		end_store(l, links_find_store(l, r->id));
 		break;
 	case AGENT_LINK:
 		open_link(l, r->id, fds);
@@ -394,7 +401,9 @@ void links_wake(struct links *l, void *which, uint32_t events)
 
 bool links_in_doubt(const struct links *l)
 {
-	for (const struct link *k = l->list; k; k = k->next)
+	const struct link *k;
+
+	LIST_FOREACH(k, &l->list, entry)
 		if (k->in_doubt)
 			return true;
 	return false;
@@ -402,23 +411,21 @@ bool links_in_doubt(const struct links *l)
 
 bool links_turn(struct links *l)
 {
-	struct link **at = &l->list;
 	bool busy = pool_turn(l->pool);
+	struct link *k, *next;
 
-	while (*at) {
-		struct link *k = *at;
-
+	for (k = LIST_FIRST(&l->list); k; k = next) {
+		next = LIST_NEXT(k, entry);
 		link_turn(k);
 		if (k->error) {
 			uint64_t id = k->id;
 			int err = k->error;
 
-			end_link(l, at);
+			end_link(l, k);
 			lose_link(l, id, err);
 			continue;
 		}
 		busy |= k->awake;
-		at = &k->next;
 	}
 	/* Last: what is lost was said before. */
 	if (l->sync)

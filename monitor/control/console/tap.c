@@ -12,7 +12,7 @@
 
 struct tap_client {
 	struct tap *tap;
-	struct tap_client *next;
+	LIST_ENTRY(tap_client) link;
 	struct loop_watch watch;
 	uint64_t pos; /* of the console's bytes: shown up to here */
 	void (*left)(void *arg);
@@ -32,18 +32,14 @@ static void client_leave(struct tap_client *c)
 /* Unlink those that are gone; they live on until tap_sweep(). */
 static void unlink_gone(struct tap *t)
 {
-	struct tap_client **at = &t->clients;
+	struct tap_client *c, *next;
 
-	while (*at) {
-		struct tap_client *c = *at;
-
-		if (!c->gone) {
-			at = &c->next;
+	for (c = LIST_FIRST(&t->clients); c; c = next) {
+		next = LIST_NEXT(c, link);
+		if (!c->gone)
 			continue;
-		}
-		*at = c->next;
-		c->next = t->left;
-		t->left = c;
+		LIST_REMOVE(c, link);
+		LIST_INSERT_HEAD(&t->left, c, link);
 		t->nr_clients--;
 	}
 }
@@ -77,7 +73,9 @@ static void client_show(struct tap_client *c)
 
 static void show_all(struct tap *t)
 {
-	for (struct tap_client *c = t->clients; c; c = c->next)
+	struct tap_client *c;
+
+	LIST_FOREACH(c, &t->clients, link)
 		client_show(c);
 	unlink_gone(t);
 }
@@ -173,11 +171,13 @@ void tap_end(struct tap *t)
 
 void tap_close(struct tap *t)
 {
+	struct tap_client *c;
+
 	if (!t || !t->loop)
 		return;
 	loop_want(t->loop, &t->watch, 0);
 	t->ended = true;
-	for (struct tap_client *c = t->clients; c; c = c->next)
+	LIST_FOREACH(c, &t->clients, link)
 		client_leave(c);
 	unlink_gone(t);
 }
@@ -197,8 +197,7 @@ int tap_attach(struct tap *t, int fd, void (*left)(void *arg), void *arg)
 	c->pos = t->head > TAP_BYTES ? t->head - TAP_BYTES : 0;
 	c->left = left;
 	c->arg = arg;
-	c->next = t->clients;
-	t->clients = c;
+	LIST_INSERT_HEAD(&t->clients, c, link);
 	t->nr_clients++;
 	show_all(t);
 	return 0;
@@ -206,10 +205,10 @@ int tap_attach(struct tap *t, int fd, void (*left)(void *arg), void *arg)
 
 void tap_sweep(struct tap *t)
 {
-	while (t->left) {
-		struct tap_client *c = t->left;
+	struct tap_client *c;
 
-		t->left = c->next;
+	while ((c = LIST_FIRST(&t->left))) {
+		LIST_REMOVE(c, link);
 		free(c);
 	}
 }

@@ -12,6 +12,8 @@
 #ifndef DISCO_MONITOR_TAP_H
 #define DISCO_MONITOR_TAP_H
 
+#include <sys/queue.h>
+
 #include "monitor/control/base/loop.h"
 #include "monitor/control/console/typed.h"
 
@@ -24,7 +26,7 @@ struct tap {
 	struct loop *loop;
 	struct loop_watch watch; /* the worker's console socket */
 	bool ended;		 /* no byte will follow */
-	struct tap_client *clients, *left;
+	LIST_HEAD(, tap_client) clients, left;
 	unsigned nr_clients;
 	uint64_t head; /* bytes ever read; ring[head % TAP_BYTES] is next */
 	struct typed typed;

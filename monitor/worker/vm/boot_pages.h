@@ -38,8 +38,8 @@ MUST_CHECK int boot_source_create(struct pmap *pm, int fd, enum boot_kind kind,
 				  struct boot_pages_source **out);
 
 /* pmap_show() of @nr frames from @index on, at @hva. Return: as that. */
-MUST_CHECK int boot_source_show(struct boot_pages_source *b, void *hva, uint64_t nr,
-				uint64_t index);
+MUST_CHECK int boot_source_show(struct boot_pages_source *b, void *hva,
+				uint64_t nr, uint64_t index);
 
 /* No page more will be shown: it stays as long as those that are. */
 void boot_source_shown(struct boot_pages_source *b);
