@@ -72,28 +72,40 @@ static int tool_failed(int said, struct diag *d)
 			 *text ? text : "qemu-img failed");
 }
 
+/* @argv: of qemu-img. @status: out, how it ended. Return: 0; -errno. */
+static int image_import_run(char *const argv[], int said, int *status)
+{
+	int ends[2], err;
+	pid_t pid;
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return -errno;
+	err = image_import_start(argv, ends[1], said, &pid);
+	(void)close(ends[1]);
+	if (!err) {
+		image_import_follow(ends[0]);
+		while (waitpid(pid, status, 0) < 0 && errno == EINTR)
+			;
+	}
+	(void)close(ends[0]);
+	return err;
+}
+
 static int image_import_convert(const struct image_args *a, struct diag *d)
 {
 	char tool[] = "qemu-img", sub[] = "convert", show[] = "-p", to[] = "-O",
 	     raw[] = "raw", end[] = "--";
 	char *src = strdup(a->files[0]), *dst = strdup(a->files[1]);
 	char *const argv[] = { tool, sub, show, to, raw, end, src, dst, NULL };
-	int ends[2] = { -1, -1 }, said, err, status = -1;
-	pid_t pid = 0;
+	int said = memfd_create("qemu-img", MFD_CLOEXEC);
+	int err, status = -1;
 
-	said = memfd_create("qemu-img", MFD_CLOEXEC);
-	err = src && dst ? 0 : -ENOMEM;
-	if (!err && (said < 0 || pipe2(ends, O_CLOEXEC) < 0))
+	if (said < 0)
 		err = -errno;
-	if (!err)
-		err = image_import_start(argv, ends[1], said, &pid);
-	if (ends[1] >= 0)
-		(void)close(ends[1]);
-	if (!err) {
-		image_import_follow(ends[0]);
-		while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-			;
-	}
+	else if (!src || !dst)
+		err = -ENOMEM;
+	else
+		err = image_import_run(argv, said, &status);
 	if (err == -ENOENT)
 		err = diag_fail(d, ST_TOOL, ENOENT,
 				"qemu-img is missing; install it (Debian: "
@@ -103,8 +115,6 @@ static int image_import_convert(const struct image_args *a, struct diag *d)
 				strerror(-err));
 	else if (status)
 		err = tool_failed(said, d);
-	if (ends[0] >= 0)
-		(void)close(ends[0]);
 	if (said >= 0)
 		(void)close(said);
 	free(src);

@@ -37,7 +37,7 @@ int agent_answer_check(const void *bytes, size_t len, struct agent_answer *out)
 /* --- posts --- */
 
 struct agent_post {
-	struct agent_post *next;
+	STAILQ_ENTRY(agent_post) link;
 	size_t len;
 	int fds[FDS_MAX];
 	unsigned nr;
@@ -61,11 +61,10 @@ static void posts_drop(struct agent *a)
 {
 	struct agent_post *p;
 
-	while ((p = a->posts)) {
-		a->posts = p->next;
+	while ((p = STAILQ_FIRST(&a->posts))) {
+		STAILQ_REMOVE_HEAD(&a->posts, link);
 		post_free(p);
 	}
-	a->last_post = &a->posts;
 }
 
 static int post_keep(struct agent *a, const struct agent_request *r,
@@ -76,7 +75,6 @@ static int post_keep(struct agent *a, const struct agent_request *r,
 
 	if (!p)
 		return -ENOMEM;
-	p->next = NULL;
 	p->len = len;
 	p->nr = 0;
 	memcpy(&p->r, r, len);
@@ -89,8 +87,7 @@ static int post_keep(struct agent *a, const struct agent_request *r,
 			return err;
 		}
 	}
-	*a->last_post = p;
-	a->last_post = &p->next;
+	STAILQ_INSERT_TAIL(&a->posts, p, link);
 	loop_want(a->all->loop, &a->sock, EPOLLIN | EPOLLOUT);
 	return 0;
 }
@@ -99,17 +96,16 @@ static void posts_flush(struct agent *a)
 {
 	struct agent_post *p;
 
-	while ((p = a->posts)) {
+	while ((p = STAILQ_FIRST(&a->posts))) {
 		int err = fds_send(a->sock.fd, &p->r, p->len, p->fds, p->nr,
 				   MSG_DONTWAIT);
 
 		if (err == -EAGAIN)
 			return;
 		/* Else sent, or the agent is dead: agents_on_death() is next. */
-		a->posts = p->next;
+		STAILQ_REMOVE_HEAD(&a->posts, link);
 		post_free(p);
 	}
-	a->last_post = &a->posts;
 	loop_want(a->all->loop, &a->sock, EPOLLIN);
 }
 
@@ -120,7 +116,7 @@ int agent_ask(struct agent *a, const struct agent_request *r, const int *fds,
 
 	if (!a->pid)
 		return -EPIPE;
-	if (!a->posts)
+	if (STAILQ_EMPTY(&a->posts))
 		err = fds_send(a->sock.fd, r, request_len(r), fds, nr,
 			       MSG_DONTWAIT);
 	return err == -EAGAIN ? post_keep(a, r, fds, nr) : err;
@@ -199,7 +195,7 @@ void agent_kill(struct agent *a)
 
 static int agents_fork_child(struct agent *a, struct spawn_child *c)
 {
-	int pair[2], err;
+	int pair[2], err = 0;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return -errno;
@@ -207,18 +203,19 @@ static int agents_fork_child(struct agent *a, struct spawn_child *c)
 	a->pid = fork();
 	if (a->pid == 0)
 		spawn_child_run(c);
-	err = a->pid < 0 ? -errno : 0;
+	if (a->pid < 0)
+		err = -errno;
 	(void)close(pair[1]);
 	a->sock.fd = pair[0];
-	if (!err)
-		a->pidfd.fd = pidfd_open(a->pid, 0);
-	if (!err && a->pidfd.fd >= 0)
+	if (err)
+		goto forget;
+	a->pidfd.fd = pidfd_open(a->pid, 0);
+	if (a->pidfd.fd >= 0)
 		return 0;
-	if (!err) {
-		err = -errno;
-		(void)kill(a->pid, SIGKILL);
-		(void)waitpid(a->pid, NULL, 0);
-	}
+	err = -errno;
+	(void)kill(a->pid, SIGKILL);
+	(void)waitpid(a->pid, NULL, 0);
+forget:
 	agents_forget(a);
 	return err;
 }
@@ -295,7 +292,7 @@ static struct agent *agent_of(struct agents *all, nodeid_t node)
 		*a = (struct agent){ .all = all, .node = node };
 		a->again.expired = agents_on_again;
 		a->sock.fd = a->pidfd.fd = -1;
-		a->last_post = &a->posts;
+		STAILQ_INIT(&a->posts);
 		all->nr++;
 	}
 	return a;
@@ -373,7 +370,7 @@ int agents_get(struct agents *all, nodeid_t node, struct agent **out,
 	       struct diag *d)
 {
 	struct agent *a;
-	int err = 0;
+	int err;
 
 	if (all->missing.status != ST_OK) {
 		*d = all->missing;
@@ -382,11 +379,13 @@ int agents_get(struct agents *all, nodeid_t node, struct agent **out,
 	a = agent_of(all, node);
 	if (!a)
 		return diag_fail(d, ST_HOST, ENOSPC, "too many nodes");
-	if (!a->pid)
+	if (!a->pid) {
 		err = agents_start(a, d);
-	if (!err)
-		*out = a;
-	return err;
+		if (err)
+			return err;
+	}
+	*out = a;
+	return 0;
 }
 
 int agents_tell(struct agents *all, const struct agent_request *r,

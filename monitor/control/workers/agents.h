@@ -9,6 +9,7 @@
 #ifndef DISCO_MONITOR_AGENTS_H
 #define DISCO_MONITOR_AGENTS_H
 
+#include <sys/queue.h>
 #include <sys/types.h>
 
 #include "disco/agent_proto.h"
@@ -42,7 +43,7 @@ struct agent {
 	uint64_t delay_ns;	 /* before the last start; 0: none */
 	struct loop_timer again; /* when the next one is started */
 	struct loop_watch sock, pidfd;
-	struct agent_post *posts, **last_post; /* oldest first */
+	STAILQ_HEAD(, agent_post) posts; /* oldest first */
 };
 
 struct agents {

@@ -63,11 +63,15 @@ static int spawn_make_spec(const struct worker_spec *spec)
 	if (fd < 0)
 		return -errno;
 	n = pwrite(fd, spec, sizeof(*spec), 0);
-	err = n < 0 ? -errno : n < (ssize_t)sizeof(*spec) ? -ENOSPC : 0;
-	if (!err)
-		err = fds_seal(fd);
-	if (!err)
-		return fd;
+	if (n < (ssize_t)sizeof(*spec)) {
+		err = n < 0 ? -errno : -ENOSPC;
+		goto close;
+	}
+	err = fds_seal(fd);
+	if (err)
+		goto close;
+	return fd;
+close:
 	(void)close(fd);
 	return err;
 }
@@ -99,6 +103,19 @@ static int make_sockets(struct ends *e)
 	return 0;
 }
 
+static int spawn_ends_fill(struct ends *e, const struct worker_spec *spec)
+{
+	int err;
+
+	e->spec = spawn_make_spec(spec);
+	if (e->spec < 0)
+		return e->spec;
+	err = spawn_make_figures(spec->node, &e->figures);
+	if (err)
+		return err;
+	return make_sockets(e);
+}
+
 static int spawn_ends_make(struct ends *e, const struct worker_spec *spec,
 			   struct diag *d)
 {
@@ -111,11 +128,7 @@ static int spawn_ends_make(struct ends *e, const struct worker_spec *spec,
 			d, ST_HOST, -e->ram,
 			"%s: no memory object for %llu bytes: %s", spec->name,
 			(unsigned long long)spec->ram_bytes, strerror(-e->ram));
-	e->spec = spawn_make_spec(spec);
-	err = e->spec < 0 ? e->spec
-			  : spawn_make_figures(spec->node, &e->figures);
-	if (!err)
-		err = make_sockets(e);
+	err = spawn_ends_fill(e, spec);
 	if (err < 0)
 		return diag_fail(d, ST_HOST, -err,
 				 "%s: no descriptors for its worker: %s",

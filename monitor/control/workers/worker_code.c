@@ -137,10 +137,13 @@ static int copy_to_node(const struct worker_code *code, nodeid_t node)
 	else
 		err = worker_code_fill(code->file, fd, (size_t)st.st_size,
 				       node);
-	if (!err)
-		err = fds_seal(fd);
-	if (!err)
-		return fd;
+	if (err)
+		goto close;
+	err = fds_seal(fd);
+	if (err)
+		goto close;
+	return fd;
+close:
 	(void)close(fd);
 	return err;
 }
