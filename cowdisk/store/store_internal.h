@@ -95,8 +95,8 @@ struct store {
 	struct store_reader **readers;
 	const lease_word **leases;
 	unsigned nr_readers, readers_size;
-	LIST_HEAD(, store_wait) waits;
-	LIST_HEAD(, store_peer) peers;
+	LIST_HEAD(store_waits, store_wait) waits;
+	LIST_HEAD(store_peers, store_peer) peers;
 	unsigned nr_reads; /* given to the fetcher */
 };
 
@@ -115,12 +115,12 @@ struct pool {
 	bool limited;	/* it was told so: until then nothing comes or goes */
 	unsigned depth, nr_reads;
 	unsigned nr_waits;
-	LIST_HEAD(, store) stores;
+	LIST_HEAD(store_list, store) stores;
 	struct clock_hand hands[NR_CLOCKS];
 	bool shrinking; /* pool_turn() does, until it is as small as it gets */
-	unsigned shrink_rounds;		 /* of the hand, so far */
-	STAILQ_HEAD(, store_read) queue; /* waiting for their turn */
-	struct pool_stats stats;	 /* limit_blocks is not kept here */
+	unsigned shrink_rounds;			    /* of the hand, so far */
+	STAILQ_HEAD(store_reads, store_read) queue; /* waiting for their turn */
+	struct pool_stats stats; /* limit_blocks is not kept here */
 };
 
 /* pool_create() with another fetcher, which is the pool's, success or not. */

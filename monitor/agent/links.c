@@ -30,9 +30,9 @@ struct links {
 		     int err);
 	void *arg;
 	struct pool *pool;
-	LIST_HEAD(, agent_store) stores;
-	LIST_HEAD(, agent_peer) peers;
-	LIST_HEAD(, link) list;
+	LIST_HEAD(agent_stores, agent_store) stores;
+	LIST_HEAD(agent_peers, agent_peer) peers;
+	LIST_HEAD(link_list, link) list;
 	struct link_counts counts;
 	uint64_t nr_links, nr_lost;
 	uint64_t sync; /* of the last AGENT_SYNC; 0: none to be answered */

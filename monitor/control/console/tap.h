@@ -26,7 +26,7 @@ struct tap {
 	struct loop *loop;
 	struct loop_watch watch; /* the worker's console socket */
 	bool ended;		 /* no byte will follow */
-	LIST_HEAD(, tap_client) clients, left;
+	LIST_HEAD(tap_clients, tap_client) clients, left;
 	unsigned nr_clients;
 	uint64_t head; /* bytes ever read; ring[head % TAP_BYTES] is next */
 	struct typed typed;

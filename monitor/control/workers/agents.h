@@ -43,7 +43,7 @@ struct agent {
 	uint64_t delay_ns;	 /* before the last start; 0: none */
 	struct loop_timer again; /* when the next one is started */
 	struct loop_watch sock, pidfd;
-	STAILQ_HEAD(, agent_post) posts; /* oldest first */
+	STAILQ_HEAD(agent_posts, agent_post) posts; /* oldest first */
 };
 
 struct agents {
