@@ -7,6 +7,7 @@
 #define BENCH_AGENT_PROCESS_H
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include "bench/measure.h"
@@ -14,7 +15,7 @@
 #include "cowdisk/base/cache_proto.h"
 #include "disco/agent_proto.h"
 #include "memory/lease.h"
-#include "monitor/ipc/fds.h"
+#include "monitor/ipc/agent_messages.h"
 #include "numa/region.h"
 
 /* Return: the agent's socket. */
@@ -38,12 +39,9 @@ static inline int agent_start(const char *program)
 	return s[0];
 }
 
-static inline void agent_say(int sock, struct agent_request r, const int *fds,
-			     unsigned nr)
+static inline void agent_say(int sock, struct agent_request r, const int *fds)
 {
-	must(fds_send(sock, &r, offsetof(struct agent_request, ranges), fds, nr,
-		      0),
-	     "agent");
+	must(agent_request_send(sock, &r, fds, 0), "agent");
 }
 
 /* A region's writer gets the first one, its reader the second. */
@@ -61,9 +59,10 @@ static inline void agent_link(int sock, struct cache *c)
 	agent_region("worker", CACHE_LINK_BYTES, worker);
 	must(chan_wake_create(&wake_agent[0], &wake_agent[1]), "wake");
 	must(chan_wake_create(&wake_worker[0], &wake_worker[1]), "wake");
-	agent_say(sock, (struct agent_request){ .kind = AGENT_LINK, .id = 2 },
-		  (int[]){ agent[0], worker[1], wake_worker[0], wake_agent[1] },
-		  4);
+	agent_say(
+		sock,
+		(struct agent_request){ .kind = AGENT_LINK, .link.link = 2 },
+		(int[]){ agent[0], worker[1], wake_worker[0], wake_agent[1] });
 	must(cache_link(c, worker[0], agent[1], wake_agent[0], wake_worker[1]),
 	     "cache_link");
 	(void)close(agent[0]);
@@ -84,17 +83,19 @@ static inline void agent_store(int sock, struct cache *c, int image,
 	agent_region("lease", lease_map_bytes(blocks), lease);
 	agent_say(sock,
 		  (struct agent_request){
-			  .kind = AGENT_STORE, .id = 1, .bytes = bytes },
-		  (int[]){ image, memory[0], presence[0] }, 3);
+			  .kind = AGENT_STORE,
+			  .store = { .store = 1, .image_bytes = bytes } },
+		  (int[]){ image, memory[0], presence[0] });
 	agent_link(sock, c);
 	agent_say(sock,
-		  (struct agent_request){
-			  .kind = AGENT_READER, .id = 2, .store = 1 },
-		  &lease[1], 1);
+		  (struct agent_request){ .kind = AGENT_READER,
+					  .reader = { .link = 2, .store = 1 } },
+		  &lease[1]);
 	agent_say(sock,
 		  (struct agent_request){ .kind = AGENT_LIMIT,
-					  .bytes = blocks * PAGE_BYTES },
-		  NULL, 0);
+					  .limit.cache_bytes =
+						  blocks * PAGE_BYTES },
+		  NULL);
 	must(cache_attach(c, 0, 0, bytes, memory[1], presence[1], lease[0]),
 	     "cache_attach");
 	cache_set_home(c, 0);
@@ -106,11 +107,13 @@ static inline void agent_store(int sock, struct cache *c, int image,
 /* What was said is done. */
 static inline void agent_sync(int sock)
 {
-	struct agent_answer a = { 0 };
+	struct pollfd p = { .fd = sock, .events = POLLIN };
+	struct agent_answer a;
 
 	agent_say(sock, (struct agent_request){ .kind = AGENT_SYNC, .id = 3 },
-		  NULL, 0);
-	if (recv(sock, &a, sizeof(a), 0) != sizeof(a) || a.kind != AGENT_SYNCED)
+		  NULL);
+	(void)poll(&p, 1, -1);
+	if (agent_answer_receive(sock, &a) || a.kind != AGENT_SYNCED)
 		fail("agent");
 }
 

@@ -6,10 +6,14 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "memory/lease.h"
 #include "monitor/agent/link.h"
 #include "monitor/ipc/fds.h"
 
 #define POOL_DEPTH 64u
+
+_Static_assert(AGENT_MAX_IMAGE == LEASE_MAX_BLOCKS * CACHE_BLOCK_BYTES,
+	       "an image that control may name has lease maps");
 
 struct agent_store {
 	LIST_ENTRY(agent_store) entry;
@@ -26,8 +30,7 @@ struct agent_peer {
 
 struct links {
 	int epoll_fd;
-	void (*tell)(void *arg, enum agent_answer_kind kind, uint64_t id,
-		     int err);
+	void (*send)(void *arg, const struct agent_answer *a);
 	void *arg;
 	struct pool *pool;
 	LIST_HEAD(agent_stores, agent_store) stores;
@@ -35,7 +38,7 @@ struct links {
 	LIST_HEAD(link_list, link) list;
 	struct link_counts counts;
 	uint64_t nr_links, nr_lost;
-	uint64_t sync; /* of the last AGENT_SYNC; 0: none to be answered */
+	uint64_t sync; /* id of the last AGENT_SYNC; 0: none to be answered */
 	struct region figures;
 };
 
@@ -47,8 +50,7 @@ static int links_watch(struct links *l, int fd, void *which, uint32_t events)
 }
 
 int links_create(int epoll_fd,
-		 void (*tell)(void *arg, enum agent_answer_kind kind,
-			      uint64_t id, int err),
+		 void (*send)(void *arg, const struct agent_answer *a),
 		 void *arg, struct links **out)
 {
 	struct links *l = calloc(1, sizeof(*l));
@@ -56,7 +58,7 @@ int links_create(int epoll_fd,
 
 	if (!l)
 		return -ENOMEM;
-	*l = (struct links){ .epoll_fd = epoll_fd, .tell = tell, .arg = arg };
+	*l = (struct links){ .epoll_fd = epoll_fd, .send = send, .arg = arg };
 	err = pool_create(0, POOL_DEPTH, &l->pool);
 	if (err)
 		goto undo;
@@ -101,16 +103,22 @@ static void end_link(struct links *l, struct link *k)
 
 static void lose_link(struct links *l, uint64_t id, int err)
 {
+	const struct agent_answer a = {
+		.kind = AGENT_LINK_LOST,
+		.link_lost = { .link = id, .error = (uint32_t)-err }
+	};
+
 	l->nr_lost++;
-	l->tell(l->arg, AGENT_LINK_LOST, id, -err);
+	l->send(l->arg, &a);
 }
 
+/* @fds: all -1: they did not come. */
 static void open_link(struct links *l, uint64_t id, const int *fds)
 {
 	struct link *k;
-	int err = link_open(id, &l->counts, fds, &k);
+	int err = fds[0] < 0 ? -EBADF : link_open(id, &l->counts, fds, &k);
 
-	if (!err && k->wake_rx >= 0) {
+	if (!err) {
 		err = links_watch(l, k->wake_rx, k, EPOLLIN | EPOLLRDHUP);
 		if (err)
 			link_close(k);
@@ -120,7 +128,21 @@ static void open_link(struct links *l, uint64_t id, const int *fds)
 		return;
 	}
 	LIST_INSERT_HEAD(&l->list, k, entry);
-	l->nr_links += k->wake_rx >= 0;
+	l->nr_links++;
+}
+
+/* One without a channel: nobody asks there. */
+static void open_leases(struct links *l, uint64_t id)
+{
+	static const int none[LINK_FDS] = { -1, -1, -1, -1 };
+	struct link *k;
+	int err = link_open(id, &l->counts, none, &k);
+
+	if (err) {
+		lose_link(l, id, err);
+		return;
+	}
+	LIST_INSERT_HEAD(&l->list, k, entry);
 }
 
 /* --- other nodes' stores --- */
@@ -159,16 +181,17 @@ static struct agent_store *links_find_store(const struct links *l, uint64_t id)
 	return s;
 }
 
-static int open_store(struct links *l, const struct agent_request *r,
+/* @fds: all -1: they did not come. */
+static int open_store(struct links *l, const struct agent_req_store *r,
 		      const int *fds, struct agent_store **out)
 {
 	struct agent_store *s = calloc(1, sizeof(*s));
 	int err = -ENOMEM;
 
-	if (s && fds[0] >= 0 && fds[1] >= 0 && fds[2] >= 0) {
-		s->id = r->id;
-		err = store_open(l->pool, fds[0], r->bytes, fds[1], fds[2],
-				 &s->store);
+	if (s && fds[0] >= 0) {
+		s->id = r->store;
+		err = store_open(l->pool, fds[0], r->image_bytes, fds[1],
+				 fds[2], &s->store);
 	} else {
 		fds_close(fds, 3);
 		err = s ? -EBADF : -ENOMEM;
@@ -180,14 +203,17 @@ static int open_store(struct links *l, const struct agent_request *r,
 	return err;
 }
 
-static void begin_store(struct links *l, const struct agent_request *r,
+static void begin_store(struct links *l, const struct agent_req_store *r,
 			const int *fds)
 {
+	struct agent_answer a = { .kind = AGENT_STORE_LOST,
+				  .store_lost.store = r->store };
 	struct agent_store *s;
 	int err = open_store(l, r, fds, &s);
 
 	if (err) {
-		l->tell(l->arg, AGENT_STORE_LOST, r->id, -err);
+		a.store_lost.error = (uint32_t)-err;
+		l->send(l->arg, &a);
 		return;
 	}
 	LIST_INSERT_HEAD(&l->stores, s, entry);
@@ -216,9 +242,10 @@ static void end_store(struct links *l, struct agent_store *s)
 }
 
 /* For a link or a store that was lost meanwhile: nothing. */
-static void add_reader(struct links *l, const struct agent_request *r, int fd)
+static void add_reader(struct links *l, const struct agent_req_reader *r,
+		       int fd)
 {
-	struct link *k = find_link(l, r->id);
+	struct link *k = find_link(l, r->link);
 	struct agent_store *s = links_find_store(l, r->store);
 	struct store_reader *reader;
 	int err = -EBADF;
@@ -236,17 +263,19 @@ static void add_reader(struct links *l, const struct agent_request *r, int fd)
 		link_set_disk(k, r->disk, reader, s->id);
 }
 
-static int open_peer(const struct agent_store *s, const struct agent_request *r,
-		     const int *fds, struct agent_peer **out)
+/* @fds: all -1: they did not come. */
+static int open_peer(const struct agent_store *s,
+		     const struct agent_req_peer *r, const int *fds,
+		     struct agent_peer **out)
 {
 	struct agent_peer *p = calloc(1, sizeof(*p));
 	int err = -ENOMEM;
 
-	if (!p || fds[0] < 0 || fds[1] < 0 || fds[2] < 0) {
+	if (!p || fds[0] < 0) {
 		fds_close(fds, 3);
 		err = p ? -EBADF : -ENOMEM;
 	} else {
-		*p = (struct agent_peer){ .id = r->id, .store = r->store };
+		*p = (struct agent_peer){ .id = r->peer, .store = r->store };
 		err = store_peer_add(s->store, fds[0], fds[1], fds[2],
 				     &p->peer);
 	}
@@ -258,9 +287,11 @@ static int open_peer(const struct agent_store *s, const struct agent_request *r,
 }
 
 /* Of a store that was lost meanwhile: nothing. */
-static void begin_peer(struct links *l, const struct agent_request *r,
+static void begin_peer(struct links *l, const struct agent_req_peer *r,
 		       const int *fds)
 {
+	struct agent_answer a = { .kind = AGENT_PEER_LOST,
+				  .peer_lost.peer = r->peer };
 	const struct agent_store *s = links_find_store(l, r->store);
 	struct agent_peer *p;
 	int err;
@@ -271,7 +302,8 @@ static void begin_peer(struct links *l, const struct agent_request *r,
 	}
 	err = open_peer(s, r, fds, &p);
 	if (err) {
-		l->tell(l->arg, AGENT_LINK_LOST, r->id, -err);
+		a.peer_lost.error = (uint32_t)-err;
+		l->send(l->arg, &a);
 		return;
 	}
 	LIST_INSERT_HEAD(&l->peers, p, entry);
@@ -343,48 +375,63 @@ void links_destroy(struct links *l)
 	free(l);
 }
 
+static bool links_id_in_use(struct links *l, const struct agent_request *r)
+{
+	switch ((enum agent_request_kind)r->kind) {
+	case AGENT_LINK:
+	case AGENT_LEASES:
+		return find_link(l, r->link.link);
+	case AGENT_STORE:
+		return links_find_store(l, r->store.store);
+	case AGENT_PEER:
+		return find_peer(l, r->peer.peer);
+	default:
+		return false;
+	}
+}
+
 int links_obey(struct links *l, const struct agent_request *r, const int *fds)
 {
-	bool used = (r->kind == AGENT_LINK && find_link(l, r->id)) ||
-		    (r->kind == AGENT_STORE && links_find_store(l, r->id)) ||
-		    (r->kind == AGENT_PEER && find_peer(l, r->id));
-
-	if (used) {
+	if (links_id_in_use(l, r)) {
 		fds_close(fds, FDS_MAX);
 		return -EINVAL;
 	}
-	switch (r->kind) {
+	switch ((enum agent_request_kind)r->kind) {
 	case AGENT_STORE:
-		begin_store(l, r, fds);
+		begin_store(l, &r->store, fds);
 		break;
 	case AGENT_STORE_END:
-		end_store(l, links_find_store(l, r->id));
+		end_store(l, links_find_store(l, r->store_end.store));
 		break;
 	case AGENT_LINK:
-		open_link(l, r->id, fds);
+		open_link(l, r->link.link, fds);
+		break;
+	case AGENT_LEASES:
+		open_leases(l, r->link.link);
 		break;
 	case AGENT_LINK_END:
-		end_link(l, find_link(l, r->id));
+		end_link(l, find_link(l, r->link.link));
 		break;
 	case AGENT_READER:
-		add_reader(l, r, fds[0]);
+		add_reader(l, &r->reader, fds[0]);
 		break;
 	case AGENT_LIMIT:
-		pool_set_limit(l->pool, r->bytes);
+		pool_set_limit(l->pool, r->limit.cache_bytes);
 		break;
 	case AGENT_FIGURES:
 		take_figures(l, fds[0]);
 		break;
 	case AGENT_PEER:
-		begin_peer(l, r, fds);
+		begin_peer(l, &r->peer, fds);
 		break;
 	case AGENT_PEER_END:
-		end_peer(find_peer(l, r->id));
+		end_peer(find_peer(l, r->peer_end.peer));
 		break;
 	case AGENT_SYNC:
 		l->sync = r->id;
 		break;
-	default:
+	case AGENT_PULL:
+	case AGENT_COPY:
 		fds_close(fds, FDS_MAX);
 		return -EINVAL;
 	}
@@ -409,6 +456,16 @@ bool links_in_doubt(const struct links *l)
 	return false;
 }
 
+/* Last in a turn: what is lost was said before. */
+static void links_answer_sync(struct links *l)
+{
+	const struct agent_answer a = { .kind = AGENT_SYNCED, .id = l->sync };
+
+	if (l->sync)
+		l->send(l->arg, &a);
+	l->sync = 0;
+}
+
 bool links_turn(struct links *l)
 {
 	bool busy = pool_turn(l->pool);
@@ -427,10 +484,7 @@ bool links_turn(struct links *l)
 		}
 		busy |= k->awake;
 	}
-	/* Last: what is lost was said before. */
-	if (l->sync)
-		l->tell(l->arg, AGENT_SYNCED, l->sync, 0);
-	l->sync = 0;
+	links_answer_sync(l);
 	links_publish(l);
 	return busy;
 }

@@ -16,15 +16,15 @@ struct links;
  * links_create() - a pool without stores, and no links
  * @epoll_fd: not owned, outlives it: descriptors that wake come and go there,
  *            each with what links_wake() takes as its data.ptr
- * @tell:     AGENT_LINK_LOST, _STORE_LOST and _SYNCED: called from links_obey()
- *            and links_turn()
+ * @send:     AGENT_LINK_LOST, _STORE_LOST, _PEER_LOST and _SYNCED: called from
+ *            links_obey() and links_turn()
  *
  * Context: before the sandbox is entered. Return: 0; -ENOMEM; -errno of
  * epoll_ctl().
  */
 MUST_CHECK int links_create(int epoll_fd,
-			    void (*tell)(void *arg, enum agent_answer_kind kind,
-					 uint64_t id, int err),
+			    void (*send)(void *arg,
+					 const struct agent_answer *a),
 			    void *arg, struct links **out);
 
 /* NULL is fine. */
@@ -33,7 +33,8 @@ void links_destroy(struct links *l);
 /**
  * links_obey() - a request about the cache
  * @r:   checked; AGENT_STORE or more
- * @fds: FDS_MAX, -1 for none; owned
+ * @fds: FDS_MAX: those of its kind, then -1; or all -1: they did not come;
+ *       owned
  *
  * Not between epoll_wait() and the last links_wake() of what that returned.
  *

@@ -18,9 +18,9 @@
 #define COPY_BYTES KIB(256)
 
 struct puller {
-	const struct agent_request *r;
-	struct agent_answer *out;
-	int (*progress)(void *arg, const struct agent_answer *a);
+	const struct agent_req_pull *r;
+	struct agent_pulled *out;
+	int (*progress)(void *arg, const struct agent_pulled *p);
 	void *arg;
 	unsigned nr, size; /* of the batch: pages in it, pages that go in */
 	unsigned nr_again;
@@ -157,8 +157,8 @@ static int pull_again(struct puller *p)
 	return err;
 }
 
-int pull(const struct agent_request *r, int pagemap, struct agent_answer *out,
-	 int (*progress)(void *arg, const struct agent_answer *a), void *arg)
+int pull(const struct agent_req_pull *r, int pagemap, struct agent_pulled *out,
+	 int (*progress)(void *arg, const struct agent_pulled *p), void *arg)
 {
 	struct puller p = { .r = r,
 			    .out = out,
@@ -167,7 +167,7 @@ int pull(const struct agent_request *r, int pagemap, struct agent_answer *out,
 			    .size = BATCH_FIRST };
 	int err = 0;
 
-	*out = (struct agent_answer){ .kind = AGENT_PROGRESS };
+	*out = (struct agent_pulled){ .pages = 0 };
 	for (uint32_t i = 0; i < r->nr_ranges && !err; i++)
 		err = pull_range(&p, pagemap, &r->ranges[i]);
 	if (!err)

@@ -15,7 +15,7 @@ bool pull_wants(uint64_t entry, uint32_t what);
 
 /**
  * pull() - move pages of a process
- * @r:        checked, AGENT_PULL
+ * @r:        checked
  * @pagemap:  of the process
  * @out:      figures; also on error
  * @progress: called after each batch, and each 2 MiB of addresses that were
@@ -27,9 +27,9 @@ bool pull_wants(uint64_t entry, uint32_t what);
  * no such node; what @progress returned; -errno of pread().
  * Source: move_pages(2).
  */
-MUST_CHECK int pull(const struct agent_request *r, int pagemap,
-		    struct agent_answer *out,
-		    int (*progress)(void *arg, const struct agent_answer *a),
+MUST_CHECK int pull(const struct agent_req_pull *r, int pagemap,
+		    struct agent_pulled *out,
+		    int (*progress)(void *arg, const struct agent_pulled *p),
 		    void *arg);
 
 /* Copy what is not a hole. Return: 0; -errno of lseek() and of reads, writes */

@@ -4,14 +4,12 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "disco/clock.h"
 #include "monitor/agent/links.h"
 #include "monitor/agent/pull.h"
-#include "monitor/agent/request.h"
-#include "monitor/ipc/fds.h"
+#include "monitor/ipc/agent_messages.h"
 
 #define PROGRESS_NS 200000000ull
 #define EVENTS	    32
@@ -27,31 +25,23 @@ struct agent_server {
 	int error;	  /* that ends it */
 };
 
-/* Nobody reads: so nobody is there, as an answer is small. */
-static int agent_serve_answer(const struct agent_server *a,
-			      const struct agent_answer *ans)
-{
-	return fds_send(a->sock, ans, sizeof(*ans), NULL, 0, MSG_DONTWAIT);
-}
-
-static void agent_serve_tell(void *arg, enum agent_answer_kind kind,
-			     uint64_t id, int err)
+static void agent_serve_send(void *arg, const struct agent_answer *ans)
 {
 	struct agent_server *a = arg;
-	struct agent_answer ans = { .kind = kind,
-				    .error = (uint32_t)err,
-				    .pages = id };
 
 	if (!a->error)
-		a->error = agent_serve_answer(a, &ans);
+		a->error = agent_answer_send(a->sock, ans);
 }
 
 static int agent_serve_turn(struct agent_server *a);
 
 /* Between two batches: nobody waits for the end of a pull. */
-static int agent_serve_progress(void *arg, const struct agent_answer *ans)
+static int agent_serve_progress(void *arg, const struct agent_pulled *pulled)
 {
 	struct agent_server *a = arg;
+	struct agent_answer ans = { .kind = AGENT_PROGRESS,
+				    .id = a->request.id,
+				    .progress.pulled = *pulled };
 	int ret = agent_serve_turn(a);
 	uint64_t now;
 
@@ -63,50 +53,51 @@ static int agent_serve_progress(void *arg, const struct agent_answer *ans)
 	if (now - a->told_ns < PROGRESS_NS)
 		return 0;
 	a->told_ns = now;
-	return agent_serve_answer(a, ans);
+	return agent_answer_send(a->sock, &ans);
 }
 
+/* @fds: those of its kind, or all -1: they did not come. */
 static int agent_serve_work(struct agent_server *a,
 			    const struct agent_request *r, const int *fds)
 {
-	struct agent_answer ans = { .kind = AGENT_DONE };
+	struct agent_answer ans = { .kind = AGENT_DONE, .id = r->id };
 	int err = -EBADF;
 
-	if (r->kind == AGENT_COPY && fds[0] >= 0 && fds[1] >= 0)
+	if (r->kind == AGENT_COPY && fds[0] >= 0)
 		err = copy_sparse(fds[0], fds[1]);
 	if (r->kind == AGENT_PULL && fds[0] >= 0) {
 		a->pulling = true;
 		a->told_ns = clock_now_ns();
-		err = pull(r, fds[0], &ans, agent_serve_progress, a);
+		err = pull(&r->pull, fds[0], &ans.done.pulled,
+			   agent_serve_progress, a);
 		a->pulling = false;
 	}
 	fds_close(fds, FDS_MAX);
-	ans.kind = AGENT_DONE;
-	ans.error = (uint32_t)-err;
-	return agent_serve_answer(a, &ans);
+	ans.done.error = (uint32_t)-err;
+	return agent_answer_send(a->sock, &ans);
 }
 
 /* Return: 1 served; 0 nobody is there; -EAGAIN no request; -errno. */
 static int serve_one(struct agent_server *a)
 {
 	struct agent_request *r = a->pulling ? &a->between : &a->request;
-	int fds[FDS_MAX], err;
-	ssize_t n = fds_receive(a->sock, r, sizeof(*r), fds, FDS_MAX);
+	int fds[FDS_MAX];
+	int err = agent_request_receive(a->sock, r, fds);
 
-	if (n < 0)
-		return errno == EINTR ? 1 : -errno;
-	if (n == 0)
+	if (err == -EPIPE)
 		return 0;
-	err = agent_request_check(r, (size_t)n);
-	/* Control sends no other work before this is answered. */
-	if (!err && a->pulling && r->kind < AGENT_STORE)
-		err = -EINVAL;
-	if (err) {
-		fds_close(fds, FDS_MAX);
+	/* -EBADF: it is answered as what cannot be done. */
+	if (err && err != -EBADF)
 		return err;
+	if (r->kind >= AGENT_STORE) {
+		err = links_obey(a->links, r, fds);
+	} else if (!a->pulling) {
+		err = agent_serve_work(a, r, fds);
+	} else {
+		/* Control sends no other one before this is answered. */
+		fds_close(fds, FDS_MAX);
+		err = -EINVAL;
 	}
-	err = r->kind >= AGENT_STORE ? links_obey(a->links, r, fds)
-				     : agent_serve_work(a, r, fds);
 	return err ? err : 1;
 }
 
@@ -161,7 +152,7 @@ int agent_create(int sock, struct agent_server **out)
 		err = -errno;
 		goto undo;
 	}
-	err = links_create(a->epoll_fd, agent_serve_tell, a, &a->links);
+	err = links_create(a->epoll_fd, agent_serve_send, a, &a->links);
 	if (err)
 		goto undo;
 	*out = a;

@@ -103,7 +103,7 @@ static void monitor_agent_heard(void *monitor, struct agent *agent,
 {
 	struct monitor *m = monitor;
 
-	if (a && a->kind >= AGENT_LINK_LOST) {
+	if (a && a->kind != AGENT_PROGRESS && a->kind != AGENT_DONE) {
 		caches_agent_said(m, agent, a);
 		return;
 	}

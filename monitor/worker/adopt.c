@@ -7,9 +7,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "monitor/ipc/fds.h"
-
-#define NR_FDS 2 /* console, log */
+#include "disco/worker_spec.h"
+#include "monitor/ipc/worker_messages.h"
 
 static void keeper_unwatch(struct adopt *a, struct io_watch *w)
 {
@@ -28,26 +27,23 @@ static void drop_pending(struct adopt *a)
 }
 
 /* Return: 0; -EAGAIN nothing came yet; -EPROTO not what we wait for. */
-static int keeper_receive(int fd, int fds[NR_FDS])
+static int keeper_receive(int fd, int fds[FDS_MAX])
 {
-	struct worker_request r = { 0 };
-	ssize_t n = fds_receive(fd, &r, sizeof(r), fds, NR_FDS);
+	struct worker_request r;
+	int err = worker_request_receive(fd, &r, fds);
 
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return -EAGAIN;
-	if (n == (ssize_t)sizeof(r) && r.kind == WORKER_REQ_ADOPT &&
-	    fds[NR_FDS - 1] >= 0)
+	if (err)
+		return err == -EAGAIN ? err : -EPROTO;
+	if (r.kind == WORKER_REQ_ADOPT && r.adopt.protocol == WORKER_PROTOCOL)
 		return 0;
-	for (unsigned i = 0; i < NR_FDS; i++)
-		if (fds[i] >= 0)
-			(void)close(fds[i]);
+	fds_close(fds, FDS_MAX);
 	return -EPROTO;
 }
 
 static void pending_ready(struct io_watch *w, uint32_t events)
 {
 	struct adopt *a = container_of(w, struct adopt, pending);
-	int fds[NR_FDS], err = keeper_receive(w->fd, fds);
+	int fds[FDS_MAX], err = keeper_receive(w->fd, fds);
 
 	(void)events;
 	if (err == -EAGAIN)

@@ -4,13 +4,13 @@
  * descriptors of the start; whoever can reach its path may take the guest
  * over, which is its owner (directory of mode 0700) and root.
  *
- * A connection that says nothing is dropped for the next one; none is taken
- * while a control process is there.
+ * A connection that says nothing is dropped for the next one, and one of
+ * another protocol (WORKER_PROTOCOL) at once; none is taken while a control
+ * process is there.
  */
 #ifndef DISCO_MONITOR_WORKER_ADOPT_H
 #define DISCO_MONITOR_WORKER_ADOPT_H
 
-#include "disco/worker_spec.h"
 #include "monitor/worker/vm/io_loop.h"
 
 struct adopt {

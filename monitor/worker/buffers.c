@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "disco/clock.h"
-#include "monitor/ipc/fds.h"
 #include "monitor/worker/disks.h"
 #include "monitor/worker/vm/vm.h"
 
@@ -169,30 +168,14 @@ int buffers_create(struct buffers *b, struct vm *vm, const struct disks *disks)
 	return err ? err : io_loop_watch(&vm->loop, &b->timer, EPOLLIN);
 }
 
-static int buffers_attach(struct buffers *b, const struct worker_request *r,
-			  const int fds[4])
-{
-	if (fds[2] < 0 || fds[3] >= 0) {
-		fds_close(fds, 4);
-		return -EPROTO;
-	}
-	return cache_attach(b->cache, r->disk, r->node, r->bytes, fds[0],
-			    fds[1], fds[2]);
-}
-
-static int make_link(struct buffers *b, const struct worker_request *r,
-		     const int fds[4])
+static int make_link(struct buffers *b, nodeid_t node, const int fds[4])
 {
 	int err;
 
-	if (fds[3] < 0) {
-		fds_close(fds, 4);
-		return -EPROTO;
-	}
-	cache_set_home(b->cache, r->node);
-	b->home = r->node;
+	cache_set_home(b->cache, node);
+	b->home = node;
 	err = cache_link(b->cache, fds[0], fds[1], fds[2], fds[3]);
-	if (err || r->node == b->vm->node)
+	if (err || node == b->vm->node)
 		return err;
 	/* On the way to another node: have there what is shown from here. */
 	b->prefetches = PREFETCH_MOST;
@@ -204,25 +187,28 @@ static int make_link(struct buffers *b, const struct worker_request *r,
 void buffers_obey(struct buffers *b, const struct worker_request *r,
 		  const int fds[4])
 {
+	nodeid_t node = NODE_AUTO;
 	int err = 0;
 
 	switch ((enum worker_request_kind)r->kind) {
 	case WORKER_REQ_CACHE:
-		err = buffers_attach(b, r, fds);
+		node = r->cache.node;
+		err = cache_attach(b->cache, r->cache.disk, node,
+				   r->cache.image_bytes, fds[0], fds[1],
+				   fds[2]);
 		break;
 	case WORKER_REQ_LINK:
-		err = make_link(b, r, fds);
+		node = r->link.node;
+		err = make_link(b, node, fds);
 		break;
 	case WORKER_REQ_CACHE_END:
-		fds_close(fds, 4);
-		cache_detach(b->cache, r->disk, r->node);
+		cache_detach(b->cache, r->cache_end.disk, r->cache_end.node);
 		break;
 	default:
-		fds_close(fds, 4);
 		cache_unlink(b->cache);
 	}
 	if (err)
-		(void)fprintf(stderr, "buffer cache of node %d: %s\n", r->node,
+		(void)fprintf(stderr, "buffer cache of node %d: %s\n", node,
 			      strerror(-err));
 }
 

@@ -58,7 +58,8 @@ MUST_CHECK int buffers_create(struct buffers *b, struct vm *vm,
 
 /**
  * buffers_obey() - WORKER_REQ_CACHE, _CACHE_END, _LINK and _UNLINK
- * @fds: of the message, -1 for those that did not come; owned by it
+ * @r:   checked
+ * @fds: those of its kind; owned by it
  *
  * What cannot be done is said on standard error: disks are read without the
  * cache then.

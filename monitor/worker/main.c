@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "monitor/ipc/fds.h"
+#include "monitor/ipc/worker_messages.h"
 #include "monitor/sandbox/sandbox.h"
 #include "monitor/worker/adopt.h"
 #include "monitor/worker/machine.h"
@@ -26,7 +26,6 @@
 #include "monitor/worker/vm/cpu_time.h"
 #include "monitor/worker/vm/vcpu.h"
 
-#define REQUEST_FDS	4    /* with any request, at most */
 #define CONSOLE_LAST_MS 1000 /* a reader that is slower loses the tail */
 
 static struct worker_spec spec;
@@ -34,36 +33,44 @@ static struct machine machine;
 static struct io_watch control_watch;
 static struct adopt adopt;
 
-static void send_event(const struct worker_event *e)
+static void worker_send(const struct worker_event *e)
 {
-	/* Control gone: nobody to tell; control_ready() sees it as well. */
-	while (send(WORKER_FD_CONTROL, e, sizeof(*e), MSG_NOSIGNAL) < 0 &&
-	       errno == EINTR)
-		;
+	/* Control gone: nobody to send to; control_ready() sees it as well. */
+	(void)!worker_event_send(WORKER_FD_CONTROL, e);
 }
 
-/* @e: with its kind, and what is of that kind alone. */
-static void worker_send_answer(struct worker_event *e, int err)
+static uint32_t worker_is_paused(void)
 {
-	e->error = (uint64_t)-err;
-	stats_fill(&machine.vm, e, false);
-	send_event(e);
+	return (vm_parked(&machine.vm) & PARK_PAUSE) != 0;
 }
 
-static void send_stats(enum worker_event_kind kind, bool deep)
+static void worker_send_stats(uint64_t id)
 {
-	struct worker_event e = { .kind = kind };
+	struct worker_event e = { .kind = WORKER_STATS, .id = id };
 
-	stats_fill(&machine.vm, &e, deep);
-	send_event(&e);
+	e.stats.paused = worker_is_paused();
+	stats_fill(&machine.vm, &e.stats.usage);
+	worker_send(&e);
 }
 
-static void merge_done(void *arg, uint64_t pages, int err)
+static void worker_send_paused(uint64_t id)
 {
-	struct worker_event e = { .kind = WORKER_MERGED, .pages = pages };
+	const struct worker_event e = { .kind = WORKER_PAUSED,
+					.id = id,
+					.paused.paused = worker_is_paused() };
+
+	worker_send(&e);
+}
+
+static void worker_send_merged(void *arg, uint64_t id, uint64_t pages, int err)
+{
+	const struct worker_event e = { .kind = WORKER_MERGED,
+					.id = id,
+					.merged = { .error = (uint32_t)-err,
+						    .pages = pages } };
 
 	(void)arg;
-	worker_send_answer(&e, err);
+	worker_send(&e);
 }
 
 /* A new control process, at WORKER_FD_CONTROL. */
@@ -93,71 +100,123 @@ static void control_lost(void)
 }
 
 /* @fds: of the program and of the boot image; -1: did not come. */
-static void rehome_now(nodeid_t node, const int fds[2])
+static int rehome_now(nodeid_t node, const int fds[2], uint64_t *stall_ns)
 {
-	struct worker_event e = { .kind = WORKER_REHOMED };
 	int err = -EPROTO;
 
-	if (fds[0] == WORKER_FD_CODE && fds[1] >= 0)
-		err = rehome(&machine, node, fds[1], &e.stall_ns);
-	if (fds[1] >= 0)
-		(void)close(fds[1]);
-	worker_send_answer(&e, err);
+	if (fds[0] == WORKER_FD_CODE)
+		err = rehome(&machine, node, fds[1], stall_ns);
+	else
+		fds_close(fds, 1); /* a number that cannot be executed from */
+	fds_close(fds + 1, 1);
+	return err;
 }
 
-static void bind_now(nodeid_t node)
+/* @err: why the request was refused; 0: carry it out. */
+static void worker_move(const struct worker_request *r, const int *fds, int err)
 {
-	struct worker_event e = { .kind = WORKER_BOUND };
+	struct worker_event e = { .id = r->id };
 
-	worker_send_answer(&e, rehome_bind(&machine.vm, node));
+	if (r->kind == WORKER_REQ_BIND) {
+		e.kind = WORKER_BOUND;
+		if (!err)
+			err = rehome_bind(&machine.vm, r->bind.node);
+		e.bound.error = (uint32_t)-err;
+	} else {
+		e.kind = WORKER_REHOMED;
+		if (!err)
+			err = rehome_now(r->rehome.node, fds,
+					 &e.rehomed.stall_ns);
+		e.rehomed.error = (uint32_t)-err;
+	}
+	worker_send(&e);
 }
 
-static void worker_obey(const struct worker_request *r,
-			const int fds[REQUEST_FDS])
+static void worker_pause(const struct worker_request *r)
+{
+	if (r->kind == WORKER_REQ_PAUSE)
+		vm_park(&machine.vm, PARK_PAUSE);
+	else
+		vm_unpark(&machine.vm, PARK_PAUSE);
+	worker_send_paused(r->id);
+}
+
+static void worker_keep(void)
+{
+	adopt.keep = spec.adoptable != 0;
+	if (adopt.keep)
+		console_keep(&machine.console);
+}
+
+/* What is about the buffer cache, or needs it. */
+static void worker_share(const struct worker_request *r, const int *fds)
+{
+	switch ((enum worker_request_kind)r->kind) {
+	case WORKER_REQ_SUM:
+	case WORKER_REQ_GIVE:
+	case WORKER_REQ_SHARE:
+		merge_obey(&machine.merge, r, fds);
+		break;
+	default:
+		buffers_obey(&machine.buffers, r, fds);
+		paging_look(&machine.paging);
+	}
+}
+
+static void worker_obey(const struct worker_request *r, const int fds[FDS_MAX])
 {
 	switch ((enum worker_request_kind)r->kind) {
 	case WORKER_REQ_STATS:
-		send_stats(WORKER_STATS, true);
+		worker_send_stats(r->id);
 		break;
 	case WORKER_REQ_STOP:
 		vm_stop(&machine.vm, STOP_ASKED, "stopped by the operator");
 		break;
 	case WORKER_REQ_PAUSE:
-		vm_park(&machine.vm, PARK_PAUSE);
-		send_stats(WORKER_PAUSED, false);
-		break;
 	case WORKER_REQ_RESUME:
-		vm_unpark(&machine.vm, PARK_PAUSE);
-		send_stats(WORKER_PAUSED, false);
+		worker_pause(r);
 		break;
 	case WORKER_REQ_KEEP:
-		adopt.keep = spec.adoptable != 0;
-		if (adopt.keep)
-			console_keep(&machine.console);
+		worker_keep();
 		break;
 	case WORKER_REQ_BIND:
-		bind_now(r->node);
-		break;
 	case WORKER_REQ_REHOME:
-		rehome_now(r->node, fds);
+		worker_move(r, fds, 0);
 		break;
-	case WORKER_REQ_ADOPT:
-		break; /* the first on its connection, and never here */
+	case WORKER_REQ_ADOPT: /* the first on its connection, and never here */
+		fds_close(fds, FDS_MAX);
+		break;
 	case WORKER_REQ_SUM:
 	case WORKER_REQ_GIVE:
 	case WORKER_REQ_SHARE:
-		if (machine.buffers.cache)
-			merge_obey(&machine.merge, r, fds);
-		break;
 	case WORKER_REQ_CACHE:
 	case WORKER_REQ_CACHE_END:
 	case WORKER_REQ_LINK:
 	case WORKER_REQ_UNLINK:
-		if (!machine.buffers.cache)
-			break;
-		buffers_obey(&machine.buffers, r, fds);
-		paging_look(&machine.paging);
+		if (machine.buffers.cache)
+			worker_share(r, fds);
+		else
+			fds_close(fds, FDS_MAX);
 		break;
+	}
+}
+
+/* Control waits for an answer, or shows our standard error. */
+static void worker_refuse(const struct worker_request *r, int err)
+{
+	switch ((enum worker_request_kind)r->kind) {
+	case WORKER_REQ_BIND:
+	case WORKER_REQ_REHOME:
+		worker_move(r, NULL, err);
+		break;
+	case WORKER_REQ_SUM:
+	case WORKER_REQ_GIVE:
+	case WORKER_REQ_SHARE:
+		worker_send_merged(NULL, r->id, 0, err);
+		break;
+	default:
+		(void)fprintf(stderr, "a request of kind %u was refused: %s\n",
+			      r->kind, strerror(-err));
 	}
 }
 
@@ -165,31 +224,41 @@ static void worker_obey(const struct worker_request *r,
  * A program that comes has to take the number WORKER_FD_CODE, which is the
  * lowest free one when it comes: see allow_moves() of gen_filters.c.
  */
-static ssize_t worker_receive(int fd, struct worker_request *r,
-			      int fds[REQUEST_FDS])
+static int worker_receive(int fd, struct worker_request *r, int fds[FDS_MAX])
 {
-	ssize_t n = recv(fd, r, sizeof(*r), MSG_DONTWAIT | MSG_PEEK);
+	struct message_head h;
+	ssize_t n = recv(fd, &h, sizeof(h), MSG_DONTWAIT | MSG_PEEK);
 
-	if (n == (ssize_t)sizeof(*r) && r->kind == WORKER_REQ_REHOME)
+	if (n == (ssize_t)sizeof(h) && h.kind == WORKER_REQ_REHOME)
 		(void)close(WORKER_FD_CODE);
-	return n <= 0 ? n : fds_receive(fd, r, sizeof(*r), fds, REQUEST_FDS);
+	return worker_request_receive(fd, r, fds);
 }
 
 static void control_ready(struct io_watch *w, uint32_t events)
 {
-	int fds[REQUEST_FDS] = { -1, -1, -1, -1 };
 	struct worker_request r;
-	ssize_t n = worker_receive(w->fd, &r, fds);
+	int fds[FDS_MAX];
 
 	(void)events;
-	/* Reset: it died with our words unread. Its own come next, then 0. */
-	if (n < 0 && (errno == EAGAIN || errno == EINTR || errno == ECONNRESET))
-		return;
-	if (n == 0 || n < (ssize_t)sizeof(r)) {
+	switch (worker_receive(w->fd, &r, fds)) {
+	case 0:
+		worker_obey(&r, fds);
+		break;
+	case -EAGAIN:
+		break;
+	case -ECONNRESET:
+		/* It died with our events unread. Its requests come next,
+		 * then its end. */
+		break;
+	case -EBADF:
+		worker_refuse(&r, -EBADF);
+		break;
+	case -EINVAL:
+		worker_refuse(&r, -EINVAL);
+		break;
+	default:
 		control_lost();
-		return;
 	}
-	worker_obey(&r, fds);
 }
 
 /* --- start --- */
@@ -225,7 +294,7 @@ static int prepare_merge(void)
 	if (!machine.buffers.cache)
 		return 0;
 	return merge_create(&machine.merge, &machine.vm, &machine.disks,
-			    machine.buffers.pagemap, merge_done, NULL);
+			    machine.buffers.pagemap, worker_send_merged, NULL);
 }
 
 /* Everything that can fail before a guest runs; the process ends if it does. */
@@ -277,7 +346,7 @@ static void worker_run(void)
 {
 	int err;
 
-	send_stats(WORKER_STARTED, false);
+	worker_send(&(struct worker_event){ .kind = WORKER_STARTED });
 	err = worker_serve();
 	if (err)
 		vm_stop(&machine.vm, STOP_FAILED, "event loop: %s",
@@ -298,10 +367,10 @@ static void worker_report(void)
 
 	/* Acquire in vm_stopping(): pairs with the release in vm_stop(). */
 	(void)vm_stopping(&machine.vm);
-	e.stop = atomic_load(&machine.vm.stop_why);
-	memcpy(e.text, machine.vm.stop_text, sizeof(e.text));
-	stats_fill(&machine.vm, &e, true);
-	send_event(&e);
+	e.stopped.stop = atomic_load(&machine.vm.stop_why);
+	memcpy(e.stopped.text, machine.vm.stop_text, sizeof(e.stopped.text));
+	stats_fill(&machine.vm, &e.stopped.usage);
+	worker_send(&e);
 }
 
 int main(void)
@@ -314,11 +383,11 @@ int main(void)
 	err = worker_prepare();
 	if (err) {
 		struct worker_event e = { .kind = WORKER_STOPPED,
-					  .stop = STOP_FAILED };
+					  .stopped.stop = STOP_FAILED };
 
-		(void)snprintf(e.text, sizeof(e.text), "%s: %s", failed_part,
-			       strerror(-err));
-		send_event(&e);
+		(void)snprintf(e.stopped.text, sizeof(e.stopped.text), "%s: %s",
+			       failed_part, strerror(-err));
+		worker_send(&e);
 		return EXIT_FAILURE;
 	}
 	worker_run();

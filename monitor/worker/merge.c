@@ -68,7 +68,7 @@ static void merge_finish(struct merge *g, int err)
 	g->source = NULL;
 	g->layer = -1;
 	region_detach(&g->table);
-	g->done(g->arg, g->gained, err);
+	g->done(g->arg, g->id, g->gained, err);
 }
 
 /* --- sum, give --- */
@@ -335,7 +335,8 @@ static void merge_timer_ready(struct io_watch *w, uint32_t events)
 }
 
 int merge_create(struct merge *g, struct vm *vm, const struct disks *disks,
-		 int pagemap, void (*done)(void *arg, uint64_t pages, int err),
+		 int pagemap,
+		 void (*done)(void *arg, uint64_t id, uint64_t pages, int err),
 		 void *arg)
 {
 	*g = (struct merge){ .vm = vm,
@@ -396,35 +397,65 @@ static int begin_other(struct merge *g, const int fds[2], uint32_t nr)
 	return err;
 }
 
+/* What a request says of guest memory and of a table. */
+struct merge_ask {
+	uint64_t ram_bytes;
+	uint32_t entries; /* 0: it has no table */
+	uint32_t layer;
+};
+
+static struct merge_ask merge_ask_of(const struct worker_request *r)
+{
+	switch ((enum worker_request_kind)r->kind) {
+	case WORKER_REQ_GIVE:
+		return (struct merge_ask){ r->give.ram_bytes, r->give.entries,
+					   0 };
+	case WORKER_REQ_SHARE:
+		return (struct merge_ask){ r->share.ram_bytes, r->share.entries,
+					   r->share.layer };
+	default:
+		return (struct merge_ask){ r->sum.ram_bytes, 0, 0 };
+	}
+}
+
+static int merge_refusal(const struct merge *g, const struct merge_ask *a,
+			 bool sum, const int fds[4])
+{
+	const struct ram_slot *low = &g->vm->ram.slots[0];
+
+	if (g->job)
+		return -EBUSY;
+	if (fds[0] < 0 || (fds[1] < 0) != sum || fds[2] >= 0)
+		return -EPROTO;
+	if (!a->ram_bytes || a->ram_bytes % PAGE_BYTES ||
+	    a->ram_bytes > min_u64(low->bytes, MERGE_BYTES_MAX) ||
+	    (!sum && (!a->entries || a->entries > a->ram_bytes / PAGE_BYTES)) ||
+	    a->layer >= MERGE_LAYERS)
+		return -EINVAL;
+	return 0;
+}
+
 void merge_obey(struct merge *g, const struct worker_request *r,
 		const int fds[4])
 {
-	const struct ram_slot *low = &g->vm->ram.slots[0];
+	const struct merge_ask a = merge_ask_of(r);
 	bool sum = r->kind == WORKER_REQ_SUM;
-	int err = 0;
+	int err = merge_refusal(g, &a, sum, fds);
 
-	if (g->job)
-		err = -EBUSY;
-	else if (fds[0] < 0 || (fds[1] < 0) != sum || fds[2] >= 0)
-		err = -EPROTO;
-	else if (!r->bytes || r->bytes % PAGE_BYTES ||
-		 r->bytes > min_u64(low->bytes, MERGE_BYTES_MAX) ||
-		 (!sum && (!r->entries || r->entries > r->bytes / PAGE_BYTES ||
-			   r->disk >= MERGE_LAYERS)))
-		err = -EINVAL;
 	if (err) {
 		fds_close(fds, 4);
-		g->done(g->arg, 0, err);
+		g->done(g->arg, r->id, 0, err);
 		return;
 	}
 	g->job = r->kind;
+	g->id = r->id;
 	g->zeroes = g->scrubs = false;
 	g->refused = 0;
 	g->at = 0;
-	g->end = r->bytes / PAGE_BYTES;
-	g->entries = r->entries;
+	g->end = a.ram_bytes / PAGE_BYTES;
+	g->entries = a.entries;
 	g->gained = 0;
-	err = sum ? begin_sum(g, fds[0]) : begin_other(g, fds, r->disk);
+	err = sum ? begin_sum(g, fds[0]) : begin_other(g, fds, a.layer);
 	if (err)
 		merge_finish(g, err);
 	else

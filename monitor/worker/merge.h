@@ -55,9 +55,10 @@ struct merge {
 	struct io_watch timer;
 	int pagemap; /* [I] of this process; not owned */
 	/* [I] a job was */
-	void (*done)(void *arg, uint64_t pages, int err);
+	void (*done)(void *arg, uint64_t id, uint64_t pages, int err);
 	void *arg;		    /* [I] */
 	uint32_t job;		    /* enum worker_request_kind; 0: none */
+	uint64_t id;		    /* of the request for that job */
 	uint64_t at, end;	    /* frames; those before it were seen */
 	struct region sums;	    /* of the last _SUM; or empty */
 	struct region new_sums;	    /* _SUM: they take their place */
@@ -80,14 +81,16 @@ struct merge {
  * @vm:      with its memory and its loop; outlives it
  * @disks:   of the VM; outlive it
  * @pagemap: /proc/self/pagemap; outlives it
- * @done:    called when a job is; @pages: merged by it; @err: 0, -errno
+ * @done:    called when a job is; @id: of the request for it; @pages: merged by
+ *           it; @err: 0, -errno
  *
  * Context: start of the worker, before the sandbox.
  * Return: 0; -errno of timerfd_create() and epoll_ctl().
  */
 MUST_CHECK int merge_create(struct merge *g, struct vm *vm,
 			    const struct disks *disks, int pagemap,
-			    void (*done)(void *arg, uint64_t pages, int err),
+			    void (*done)(void *arg, uint64_t id, uint64_t pages,
+					 int err),
 			    void *arg);
 
 /**

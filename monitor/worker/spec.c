@@ -54,7 +54,7 @@ int spec_load(int fd, struct worker_spec *s)
 	if (n < 0)
 		return -errno;
 	if (n != (ssize_t)sizeof(*s) || s->magic != WORKER_SPEC_MAGIC ||
-	    s->size != sizeof(*s))
+	    s->size != sizeof(*s) || s->protocol != WORKER_PROTOCOL)
 		return -EPROTO;
 	return spec_sane(s) ? 0 : -EINVAL;
 }

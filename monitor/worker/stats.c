@@ -103,21 +103,17 @@ static uint64_t stats_private_bytes(const struct vm *vm)
 	return bytes;
 }
 
-void stats_fill(struct vm *vm, struct worker_event *e, bool deep)
+void stats_fill(struct vm *vm, struct worker_usage *u)
 {
 	nodeid_t node = vm->node == NODE_AUTO ? 0 : vm->node;
 
-	e->cpu_ns = cpu_time_ns();
-	e->first_run_cpu_ns = atomic_load_explicit(&vm->first_run_cpu_ns,
+	u->cpu_ns = cpu_time_ns();
+	u->first_run_cpu_ns = atomic_load_explicit(&vm->first_run_cpu_ns,
 						   memory_order_relaxed);
-	e->exits = vm_exits(vm);
-	e->node = vm->node;
-	e->paused = (vm_parked(vm) & PARK_PAUSE) != 0;
-	if (!deep)
-		return;
-	if (node_pages_local(vm->ram.hva, vm->ram.bytes, node, &e->ram_pages,
-			     &e->ram_pages_local) < 0)
-		e->ram_pages = e->ram_pages_local = 0;
-	e->private_bytes = stats_private_bytes(vm);
-	text_pages(node, &e->text_pages, &e->text_pages_local);
+	u->exits = vm_exits(vm);
+	if (node_pages_local(vm->ram.hva, vm->ram.bytes, node, &u->ram_pages,
+			     &u->ram_pages_local) < 0)
+		u->ram_pages = u->ram_pages_local = 0;
+	u->private_bytes = stats_private_bytes(vm);
+	text_pages(node, &u->text_pages, &u->text_pages_local);
 }

@@ -12,11 +12,11 @@ MUST_CHECK int stats_init(void);
 
 /**
  * stats_fill() - CPU time, exits, and where guest memory is
- * @e:    the figures of it are filled; the rest is untouched
- * @deep: also walk guest memory and the mappings (milliseconds)
+ * @u: out
  *
+ * Walks guest memory and the mappings, which takes milliseconds.
  * Context: I/O thread.
  */
-void stats_fill(struct vm *vm, struct worker_event *e, bool deep);
+void stats_fill(struct vm *vm, struct worker_usage *u);
 
 #endif

@@ -12,6 +12,7 @@
 #include "disco/clock.h"
 #include "monitor/control/guests/move.h"
 #include "monitor/control/guests/starter.h"
+#include "monitor/ipc/text_clean.h"
 
 #define CONN_MEMORY ((size_t)KIB(16)) /* headers of one request */
 

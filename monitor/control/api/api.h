@@ -53,7 +53,8 @@ struct api_call {
 		nodeid_t node;
 		uint64_t bound_ns;
 		bool begun;
-	} move; /* api_move.c */
+	} move;		     /* api_move.c */
+	uint64_t request_id; /* to the worker: api_vm.c */
 	uint64_t begun_ns;
 	struct loop_timer deadline; /* of api_wait() */
 	bool begun, waits, late, too_large, upgrade;

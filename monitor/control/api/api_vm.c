@@ -181,12 +181,15 @@ static void api_vm_ask(struct api_call *c, enum worker_request_kind kind)
 	if (!g)
 		return;
 	api_wait(c, API_WAIT_NS);
-	if (g->ended || !vm_watch_request(&g->vm, kind))
+	if (!g->ended && vm_watch_request(&g->vm, kind))
+		c->request_id = g->vm.last_id;
+	else
 		api_fail(c, MHD_HTTP_CONFLICT, ST_NO_VM, "%s: %s", c->name,
 			 g->ended ? "has ended" : "its worker does not listen");
 }
 
-static void await_paused(struct api_call *c, bool want, bool late)
+/* Answers come in the order of their ids: a later one stands for ours. */
+static void await_paused(struct api_call *c, bool late)
 {
 	struct guest *g = the_guest(c);
 
@@ -195,7 +198,7 @@ static void await_paused(struct api_call *c, bool want, bool late)
 	if (g->ended)
 		api_fail(c, MHD_HTTP_CONFLICT, ST_NO_VM, "%s: has ended",
 			 c->name);
-	else if (g->vm.paused == want)
+	else if (g->vm.paused_id >= c->request_id)
 		answer_guest(c, g);
 	else if (late)
 		api_fail(c, MHD_HTTP_GATEWAY_TIMEOUT, ST_WORKER_FAIL,
@@ -209,7 +212,7 @@ void api_vm_pause_begin(struct api_call *c)
 
 void api_vm_pause_poll(struct api_call *c, bool late)
 {
-	await_paused(c, true, late);
+	await_paused(c, late);
 }
 
 void api_vm_resume_begin(struct api_call *c)
@@ -219,7 +222,7 @@ void api_vm_resume_begin(struct api_call *c)
 
 void api_vm_resume_poll(struct api_call *c, bool late)
 {
-	await_paused(c, false, late);
+	await_paused(c, late);
 }
 
 /* --- the console --- */

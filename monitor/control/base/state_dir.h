@@ -43,6 +43,7 @@ struct vm_record {
 	nodeid_t node;
 	bool fixed; /* asked for by number, or strict: not moved unasked */
 	bool merge; /* shares equal pages with its group; not in the file */
+	uint32_t protocol; /* of its worker (WORKER_PROTOCOL); 0: not said */
 	unsigned nr_vcpus;
 	uint64_t memory_bytes;
 	uint64_t start_ns;	     /* CLOCK_MONOTONIC */
@@ -92,6 +93,9 @@ MUST_CHECK int state_api_connect(const struct state_dir *s);
 /* The same for a VM's worker; both non-blocking. @name: a checked VM name. */
 MUST_CHECK int state_vm_listen(const struct state_dir *s, const char *name);
 MUST_CHECK int state_vm_connect(const struct state_dir *s, const char *name);
+
+/* Is it one that can be used: texts that end, numbers in range? */
+bool state_vm_sane(const struct vm_record *r);
 
 /**
  * state_vm_save() - write or replace a VM's record, as a whole

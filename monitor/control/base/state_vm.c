@@ -44,12 +44,13 @@ static json_t *state_vm_pack(const struct vm_record *r)
 
 	boot_id(boot, sizeof(boot));
 	return json_pack(
-		"{s:i, s:s, s:s, s:i, s:I, s:i, s:b, s:i, s:I, s:I, "
+		"{s:i, s:i, s:s, s:s, s:i, s:I, s:i, s:b, s:i, s:I, s:I, "
 		"s:s, s:s, s:o}",
-		"version", FORMAT, "boot", boot, "name", r->name, "pid",
-		(int)r->pid, "pid_start", (json_int_t)r->pid_start, "node",
-		(int)r->node, "fixed", r->fixed, "vcpus", (int)r->nr_vcpus,
-		"memory_bytes", (json_int_t)r->memory_bytes, "start_ns",
+		"version", FORMAT, "protocol", (int)r->protocol, "boot", boot,
+		"name", r->name, "pid", (int)r->pid, "pid_start",
+		(json_int_t)r->pid_start, "node", (int)r->node, "fixed",
+		r->fixed, "vcpus", (int)r->nr_vcpus, "memory_bytes",
+		(json_int_t)r->memory_bytes, "start_ns",
 		(json_int_t)r->start_ns, "kernel", r->kernel, "group", r->group,
 		"cached", pack_cached(r));
 }
@@ -104,8 +105,31 @@ void state_vm_remove(const struct state_dir *s, const char *name)
 	(void)unlinkat(s->vms, file, 0);
 }
 
-static bool state_vm_sane(const struct vm_record *r)
+static bool state_vm_text_ends(const char *text, size_t size)
 {
+	return memchr(text, '\0', size) != NULL;
+}
+
+/* As it may have come from another process, it may be neither. */
+static bool state_vm_is_bool(const bool *b)
+{
+	uint8_t byte;
+
+	memcpy(&byte, b, sizeof(byte));
+	return byte <= 1;
+}
+
+bool state_vm_sane(const struct vm_record *r)
+{
+	if (!state_vm_text_ends(r->name, sizeof(r->name)) ||
+	    !state_vm_text_ends(r->kernel, sizeof(r->kernel)) ||
+	    !state_vm_text_ends(r->group, sizeof(r->group)) ||
+	    !state_vm_is_bool(&r->fixed) || !state_vm_is_bool(&r->merge) ||
+	    r->nr_cached > VM_MAX_DISKS)
+		return false;
+	for (unsigned i = 0; i < r->nr_cached; i++)
+		if (r->cached[i].disk >= VM_MAX_DISKS || r->cached[i].fd < 0)
+			return false;
 	return vm_name_valid(r->name) && r->pid > 1 && r->pid_start &&
 	       r->node >= NODE_AUTO && r->nr_vcpus >= 1 &&
 	       r->nr_vcpus <= VM_MAX_VCPUS && r->memory_bytes;
@@ -139,23 +163,26 @@ static int state_vm_unpack(json_t *root, struct vm_record *r)
 	json_t *cached = NULL;
 	json_int_t pid_start = 0, memory = 0, start = 0;
 	int version = 0, pid = 0, node = 0, vcpus = 0;
-	int fixed = 1; /* not said by older monitors */
+	int protocol = 0; /* not said by older monitors */
+	int fixed = 1;	  /* not said by older monitors */
 	char now[64];
 
 	if (json_unpack(root,
-			"{s:i, s:s, s:s, s:i, s:I, s:i, s?b, s:i, s:I, "
+			"{s:i, s?i, s:s, s:s, s:i, s:I, s:i, s?b, s:i, s:I, "
 			"s:I, s:s, s?s, s?o}",
-			"version", &version, "boot", &boot, "name", &name,
-			"pid", &pid, "pid_start", &pid_start, "node", &node,
-			"fixed", &fixed, "vcpus", &vcpus, "memory_bytes",
-			&memory, "start_ns", &start, "kernel", &kernel, "group",
-			&group, "cached", &cached) < 0 ||
+			"version", &version, "protocol", &protocol, "boot",
+			&boot, "name", &name, "pid", &pid, "pid_start",
+			&pid_start, "node", &node, "fixed", &fixed, "vcpus",
+			&vcpus, "memory_bytes", &memory, "start_ns", &start,
+			"kernel", &kernel, "group", &group, "cached",
+			&cached) < 0 ||
 	    version != FORMAT)
 		return -EBADMSG;
 	*r = (struct vm_record){ .pid = pid,
 				 .pid_start = (uint64_t)pid_start,
 				 .node = node,
 				 .fixed = fixed != 0,
+				 .protocol = (uint32_t)protocol,
 				 .nr_vcpus = (unsigned)vcpus,
 				 .memory_bytes = (uint64_t)memory,
 				 .start_ns = (uint64_t)start };

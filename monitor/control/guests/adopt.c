@@ -11,7 +11,7 @@
 
 #include "monitor/control/base/process.h"
 #include "monitor/control/guests/guests.h"
-#include "monitor/ipc/fds.h"
+#include "monitor/ipc/worker_messages.h"
 
 #define LOST "ended while no monitor was running; how is not known"
 
@@ -40,9 +40,10 @@ static int make_ends(struct worker *w, int theirs[2])
 
 static int send_adopt(int sock, const int fds[2])
 {
-	struct worker_request r = { .kind = WORKER_REQ_ADOPT };
+	const struct worker_request r = { .kind = WORKER_REQ_ADOPT,
+					  .adopt.protocol = WORKER_PROTOCOL };
 
-	return fds_send(sock, &r, sizeof(r), fds, 2, 0);
+	return worker_request_send(sock, &r, fds, 0);
 }
 
 static int adopt_hand_over(struct monitor *m, const struct vm_record *r,
@@ -99,6 +100,22 @@ static void give_up(struct monitor *m, const struct vm_record *r,
 	}
 }
 
+/*
+ * Its worker would not understand us, nor we what it sends. It waits for a
+ * monitor of its own build; its record stays for that one.
+ */
+static void adopt_refuse(struct monitor *m, const struct vm_record *r,
+			 struct worker *w)
+{
+	w->pid = 0; /* it goes on: only our descriptors are closed */
+	worker_destroy(w);
+	sink_line(&m->watcher.err,
+		  "disco: %s: cannot be taken over: its worker (process %d) is "
+		  "of another version of disco (protocol %u, here %u); its "
+		  "guest goes on",
+		  r->name, (int)r->pid, r->protocol, WORKER_PROTOCOL);
+}
+
 static void adopt_one(void *arg, const char *name)
 {
 	struct monitor *m = arg;
@@ -120,6 +137,10 @@ static void adopt_one(void *arg, const char *name)
 		worker_destroy(&w);
 		state_vm_remove(&m->state, name);
 		guest_add_lost(m, &r, LOST);
+		return;
+	}
+	if (r.protocol != WORKER_PROTOCOL) {
+		adopt_refuse(m, &r, &w);
 		return;
 	}
 	err = adopt_hand_over(m, &r, &w);

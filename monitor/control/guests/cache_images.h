@@ -44,7 +44,7 @@ struct caches {
 	struct cache_limit limit;
 	struct cache_image *images;
 	struct peer *peers;
-	uint64_t last_id; /* of stores, holds, links, peers; AGENT_SYNC */
+	uint64_t last_id; /* of stores, holds, links, peers */
 	struct {
 		nodeid_t node;
 		struct region_view figures; /* of the agent */

@@ -55,17 +55,16 @@ static const struct image_store *cache_peers_find_store(const struct monitor *m,
 
 static int tell_to(struct monitor *m, struct peer *p)
 {
-	const struct agent_request r = { .kind = AGENT_PEER,
-					 .node = p->to.node,
-					 .id = p->id,
-					 .store = p->to.store };
+	struct agent_request r = { .kind = AGENT_PEER,
+				   .peer = { .peer = p->id,
+					     .store = p->to.store } };
 	const struct image_store *s = cache_peers_find_store(m, p->from.store);
 	int err = -ENOENT;
 
 	if (s) {
 		const int fds[] = { s->memory_ro, s->presence_ro, p->lease };
 
-		err = agents_tell(&m->agents, &r, fds, ARRAY_SIZE(fds));
+		err = agents_tell(&m->agents, p->to.node, &r, fds);
 	}
 	(void)close(p->lease);
 	p->lease = -1;
@@ -92,7 +91,7 @@ static void cache_peers_forget(struct monitor *m, struct peer *p)
 	while (*at != p)
 		at = &(*at)->next;
 	*at = p->next;
-	(void)!cache_tell(m, p->from.node, AGENT_LINK_END, p->id);
+	(void)!cache_tell_link_end(m, p->from.node, p->id);
 	cache_peer_free(p);
 }
 
@@ -103,7 +102,7 @@ static void begin_end(struct monitor *m, struct peer *p)
 		cache_peers_forget(m, p);
 	} else if (p->state == PEER_READY) {
 		p->state = PEER_ENDING;
-		if (cache_tell(m, p->to.node, AGENT_PEER_END, p->id) ||
+		if (cache_tell_peer_end(m, p->to.node, p->id) ||
 		    cache_tell_sync(m, p->to.node, &p->sync))
 			p->sync = UINT64_MAX;
 	}

@@ -46,7 +46,8 @@ void peers_store_ended(struct monitor *m, uint64_t store);
 MUST_CHECK int peers_agent_started(struct monitor *m, nodeid_t node);
 void peers_agent_died(struct monitor *m, nodeid_t node);
 
-/* An agent says AGENT_SYNCED; AGENT_LINK_LOST, perhaps of a peer. */
+/* An agent says AGENT_SYNCED; AGENT_PEER_LOST, or AGENT_LINK_LOST, perhaps of a
+ * peer. */
 void peers_synced(struct monitor *m, nodeid_t node, uint64_t id);
 void peers_lost(struct monitor *m, nodeid_t node, uint64_t id);
 

@@ -4,37 +4,55 @@
 #include "monitor/control/guests/cache_images.h"
 #include "monitor/control/guests/guests.h"
 
-int cache_tell(struct monitor *m, nodeid_t node, enum agent_request_kind kind,
-	       uint64_t id)
+int cache_tell_store_end(struct monitor *m, nodeid_t node, uint64_t store)
 {
-	const struct agent_request r = { .kind = kind, .node = node, .id = id };
+	struct agent_request r = { .kind = AGENT_STORE_END,
+				   .store_end.store = store };
 
-	return agents_tell(&m->agents, &r, NULL, 0);
+	return agents_tell(&m->agents, node, &r, NULL);
+}
+
+int cache_tell_link_end(struct monitor *m, nodeid_t node, uint64_t link)
+{
+	struct agent_request r = { .kind = AGENT_LINK_END, .link.link = link };
+
+	return agents_tell(&m->agents, node, &r, NULL);
+}
+
+int cache_tell_peer_end(struct monitor *m, nodeid_t node, uint64_t peer)
+{
+	struct agent_request r = { .kind = AGENT_PEER_END,
+				   .peer_end.peer = peer };
+
+	return agents_tell(&m->agents, node, &r, NULL);
 }
 
 int cache_tell_reader(struct monitor *m, nodeid_t node, uint64_t link,
 		      uint64_t store, unsigned disk, int lease_ro)
 {
-	const struct agent_request r = { .kind = AGENT_READER,
-					 .node = node,
-					 .disk = disk,
-					 .id = link,
-					 .store = store };
+	struct agent_request r = {
+		.kind = AGENT_READER,
+		.reader = { .link = link, .store = store, .disk = disk }
+	};
 
-	return agents_tell(&m->agents, &r, &lease_ro, 1);
+	return agents_tell(&m->agents, node, &r, &lease_ro);
 }
 
-int cache_tell_map(struct monitor *m, nodeid_t node, uint64_t id,
+int cache_tell_map(struct monitor *m, nodeid_t node, uint64_t link,
 		   uint64_t store, unsigned disk, int lease_ro)
 {
-	int err = cache_tell(m, node, AGENT_LINK, id);
+	struct agent_request r = { .kind = AGENT_LEASES, .link.link = link };
+	int err = agents_tell(&m->agents, node, &r, NULL);
 
 	return err ? err
-		   : cache_tell_reader(m, node, id, store, disk, lease_ro);
+		   : cache_tell_reader(m, node, link, store, disk, lease_ro);
 }
 
 int cache_tell_sync(struct monitor *m, nodeid_t node, uint64_t *sync)
 {
-	*sync = ++m->caches->last_id;
-	return cache_tell(m, node, AGENT_SYNC, *sync);
+	struct agent_request r = { .kind = AGENT_SYNC };
+	int err = agents_tell(&m->agents, node, &r, NULL);
+
+	*sync = r.id;
+	return err;
 }

@@ -10,9 +10,13 @@
 
 struct monitor;
 
-/* A request that names an id and nothing else. */
-MUST_CHECK int cache_tell(struct monitor *m, nodeid_t node,
-			  enum agent_request_kind kind, uint64_t id);
+/* A store, link or peer goes. */
+MUST_CHECK int cache_tell_store_end(struct monitor *m, nodeid_t node,
+				    uint64_t store);
+MUST_CHECK int cache_tell_link_end(struct monitor *m, nodeid_t node,
+				   uint64_t link);
+MUST_CHECK int cache_tell_peer_end(struct monitor *m, nodeid_t node,
+				   uint64_t peer);
 
 /* Disk @disk of link @link has a lease map of store @store. */
 MUST_CHECK int cache_tell_reader(struct monitor *m, nodeid_t node,
@@ -20,13 +24,14 @@ MUST_CHECK int cache_tell_reader(struct monitor *m, nodeid_t node,
 				 int lease_ro);
 
 /*
- * The same for a link @id of its own, without a channel: a map that is looked
- * at until AGENT_LINK_END, whatever becomes of other links.
+ * The same for a new link @link, without a channel: a map that is looked at
+ * until AGENT_LINK_END, whatever becomes of other links.
  */
-MUST_CHECK int cache_tell_map(struct monitor *m, nodeid_t node, uint64_t id,
+MUST_CHECK int cache_tell_map(struct monitor *m, nodeid_t node, uint64_t link,
 			      uint64_t store, unsigned disk, int lease_ro);
 
-/* @sync: out: an AGENT_SYNCED of this id, or more, is the answer. */
+/* @sync: out, also on error: an AGENT_SYNCED of this id, or of a larger one, is
+ * the answer. */
 MUST_CHECK int cache_tell_sync(struct monitor *m, nodeid_t node,
 			       uint64_t *sync);
 

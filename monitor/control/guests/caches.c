@@ -64,24 +64,15 @@ int caches_create(struct monitor *m, const struct cache_limit *limit)
 
 /* --- messages --- */
 
-static int caches_tell_worker(const struct guest *g,
-			      const struct worker_request *r, const int *fds,
-			      unsigned nr)
-{
-	return fds_send(g->vm.worker.control, r, sizeof(*r), fds, nr,
-			MSG_DONTWAIT);
-}
-
 static int tell_store(struct monitor *m, const struct cache_image *im,
 		      const struct image_store *s)
 {
-	const struct agent_request r = { .kind = AGENT_STORE,
-					 .node = s->node,
-					 .id = s->id,
-					 .bytes = im->key.bytes };
+	struct agent_request r = { .kind = AGENT_STORE,
+				   .store = { .store = s->id,
+					      .image_bytes = im->key.bytes } };
 	const int fds[] = { im->file, s->memory, s->presence };
 
-	return agents_tell(&m->agents, &r, fds, ARRAY_SIZE(fds));
+	return agents_tell(&m->agents, s->node, &r, fds);
 }
 
 /*
@@ -104,7 +95,7 @@ static int tell_hold(struct monitor *m, const struct guest_disk *d,
 
 static void hold_free(struct monitor *m, struct hold *h)
 {
-	(void)!cache_tell(m, h->node, AGENT_LINK_END, h->id);
+	(void)!cache_tell_link_end(m, h->node, h->id);
 	fds_drop(&h->lease);
 	fds_drop(&h->lease_ro);
 	free(h);
@@ -139,20 +130,22 @@ static int hold_make(struct monitor *m, const struct guest *g,
 }
 
 /* The agent looks at it: its worker may write it. */
-static int caches_hand_over(const struct guest *g, const struct guest_disk *d,
+static int caches_hand_over(struct guest *g, const struct guest_disk *d,
 			    struct hold *h)
 {
 	const struct image_store *s = store_on(d->image, h->node);
-	const struct worker_request r = { .kind = WORKER_REQ_CACHE,
-					  .node = h->node,
-					  .disk = d->nr,
-					  .bytes = d->image->key.bytes };
+	struct worker_request r = {
+		.kind = WORKER_REQ_CACHE,
+		.cache = { .image_bytes = d->image->key.bytes,
+			   .disk = d->nr,
+			   .node = h->node },
+	};
 	int err = -ENOENT;
 
 	if (s && s->id == h->store) {
 		const int fds[] = { s->memory_ro, s->presence_ro, h->lease };
 
-		err = caches_tell_worker(g, &r, fds, ARRAY_SIZE(fds));
+		err = vm_watch_send(&g->vm, &r, fds);
 	}
 	fds_drop(&h->lease);
 	return err;
@@ -184,11 +177,11 @@ static void hold_all(struct monitor *m, const struct cache_image *im)
 			}
 }
 
-static void drop_hold(struct monitor *m, const struct guest *g,
-		      struct guest_disk *d, uint64_t store)
+static void drop_hold(struct monitor *m, struct guest *g, struct guest_disk *d,
+		      uint64_t store)
 {
 	struct worker_request r = { .kind = WORKER_REQ_CACHE_END,
-				    .disk = d->nr };
+				    .cache_end.disk = d->nr };
 	struct hold **at = &d->holds, *h;
 
 	while (*at && (*at)->store != store)
@@ -197,10 +190,10 @@ static void drop_hold(struct monitor *m, const struct guest *g,
 	if (!h)
 		return;
 	*at = h->next;
-	r.node = h->node;
+	r.cache_end.node = h->node;
 	/* One that is gone, or reads nothing, needs no telling. */
 	if (!g->ended)
-		(void)!caches_tell_worker(g, &r, NULL, 0);
+		(void)!vm_watch_send(&g->vm, &r, NULL);
 	hold_free(m, h);
 }
 
@@ -213,7 +206,7 @@ static void store_drop(struct monitor *m, struct cache_image *im,
 
 	/* First: with a reader less its agent would punch what that one uses.
 	 */
-	(void)!cache_tell(m, s->node, AGENT_STORE_END, s->id);
+	(void)!cache_tell_store_end(m, s->node, s->id);
 	for (struct guest *g = m->guests; g; g = g->next)
 		for (struct guest_disk *d = caches_disks(g); d; d = d->next)
 			if (d->image == im)
@@ -294,14 +287,14 @@ static int caches_ends_make(struct link_ends *e, nodeid_t node)
 
 static void unlink_guest(struct monitor *m, struct guest *g, bool tell)
 {
-	const struct worker_request r = { .kind = WORKER_REQ_UNLINK };
+	struct worker_request r = { .kind = WORKER_REQ_UNLINK };
 
 	if (!g->cache || !g->cache->linked)
 		return;
 	g->cache->linked = false;
 	if (tell && !g->ended)
-		(void)!caches_tell_worker(g, &r, NULL, 0);
-	(void)!cache_tell(m, g->cache->home, AGENT_LINK_END, g->cache->link);
+		(void)!vm_watch_send(&g->vm, &r, NULL);
+	(void)!cache_tell_link_end(m, g->cache->home, g->cache->link);
 }
 
 /* Has it all lease maps? Else it would ask for what other nodes have. */
@@ -316,11 +309,10 @@ static bool holds_ready(const struct guest *g)
 
 static int link_now(struct monitor *m, struct guest *g, nodeid_t node)
 {
-	const struct worker_request w = { .kind = WORKER_REQ_LINK,
-					  .node = node };
-	const struct agent_request a = { .kind = AGENT_LINK,
-					 .node = node,
-					 .id = ++m->caches->last_id };
+	struct worker_request w = { .kind = WORKER_REQ_LINK,
+				    .link.node = node };
+	struct agent_request a = { .kind = AGENT_LINK,
+				   .link.link = ++m->caches->last_id };
 	struct link_ends e;
 	int err;
 
@@ -331,17 +323,18 @@ static int link_now(struct monitor *m, struct guest *g, nodeid_t node)
 	err = caches_ends_make(&e, node);
 	if (err)
 		return err;
-	g->cache->link = a.id;
+	g->cache->link = a.link.link;
 	g->cache->home = node;
-	err = agents_tell(&m->agents, &a, e.agent, 4);
+	err = agents_tell(&m->agents, node, &a, e.agent);
 	g->cache->linked = !err;
 	for (struct guest_disk *d = caches_disks(g); d && !err; d = d->next)
 		for (struct hold *h = d->holds; h && !err; h = h->next)
 			if (h->node == node)
-				err = cache_tell_reader(m, node, a.id, h->store,
-							d->nr, h->lease_ro);
+				err = cache_tell_reader(m, node, g->cache->link,
+							h->store, d->nr,
+							h->lease_ro);
 	if (!err)
-		err = caches_tell_worker(g, &w, e.worker, 4);
+		err = vm_watch_send(&g->vm, &w, e.worker);
 	caches_ends_close(&e);
 	if (err)
 		unlink_guest(m, g, true);
@@ -505,7 +498,7 @@ static struct region_view *figures_of(struct caches *c, nodeid_t node)
 
 static int show_figures(struct monitor *m, struct agent *a)
 {
-	struct agent_request r = { .kind = AGENT_FIGURES, .node = a->node };
+	struct agent_request r = { .kind = AGENT_FIGURES };
 	struct region_view *v = figures_of(m->caches, a->node);
 	int rw, ro, err = v ? 0 : -ENOSPC;
 
@@ -517,7 +510,7 @@ static int show_figures(struct monitor *m, struct agent *a)
 	region_detach(v);
 	err = region_attach(v, ro, AGENT_FIGURES_BYTES);
 	if (!err)
-		err = agent_ask(a, &r, &rw, 1);
+		err = agent_ask(a, &r, &rw);
 	(void)close(rw);
 	(void)close(ro);
 	return err;
@@ -539,8 +532,7 @@ static int tell_all_of(struct monitor *m, struct guest *g, nodeid_t node)
 void caches_agent_started(struct monitor *m, struct agent *a)
 {
 	struct agent_request r = { .kind = AGENT_LIMIT,
-				   .node = a->node,
-				   .bytes = limit_of(m, a->node) };
+				   .limit.cache_bytes = limit_of(m, a->node) };
 	int err = show_figures(m, a);
 
 	for (struct cache_image *im = m->caches->images; im && !err;
@@ -556,7 +548,7 @@ void caches_agent_started(struct monitor *m, struct agent *a)
 		err = peers_agent_started(m, a->node);
 	/* Last: it evicts nothing before, as it has to know every lease. */
 	if (!err)
-		err = agent_ask(a, &r, NULL, 0);
+		err = agent_ask(a, &r, NULL);
 	for (struct cache_image *im = m->caches->images; im && !err;
 	     im = im->next)
 		peers_make(m, im);
@@ -575,35 +567,58 @@ void caches_agent_died(struct monitor *m, struct agent *a)
 			unlink_guest(m, g, true);
 }
 
-void caches_agent_said(struct monitor *m, const struct agent *a,
-		       const struct agent_answer *what)
+static void caches_part_lost(struct monitor *m, const struct agent *a,
+			     uint32_t error)
 {
-	if (what->kind == AGENT_SYNCED) {
-		guests_synced(m, a->node, what->pages);
-		peers_synced(m, a->node, what->pages);
-		return;
-	}
-	if (what->kind == AGENT_LINK_LOST)
-		peers_lost(m, a->node, what->pages);
+	sink_line(&m->watcher.err,
+		  "disco: the agent of node %d has lost a part of its buffer "
+		  "cache: %s",
+		  a->node, strerror((int)error));
+}
+
+static void caches_link_lost(struct monitor *m, const struct agent *a,
+			     const struct agent_ans_link_lost *lost)
+{
+	peers_lost(m, a->node, lost->link);
 	for (struct guest *g = m->guests; g; g = g->next) {
 		if (!g->cache || !g->cache->linked ||
-		    g->cache->link != what->pages ||
-		    g->cache->home != a->node || what->kind != AGENT_LINK_LOST)
+		    g->cache->link != lost->link || g->cache->home != a->node)
 			continue;
 		/* The worker's end is gone: so is it, which is told. */
-		if (what->error != EPIPE)
+		if (lost->error != EPIPE)
 			caches_complain(
 				m, g,
 				"reads its disks without the buffer cache "
 				"from now on",
-				-(int)what->error);
+				-(int)lost->error);
 		unlink_guest(m, g, true);
 		return;
 	}
-	sink_line(&m->watcher.err,
-		  "disco: the agent of node %d has lost a part of its buffer "
-		  "cache: %s",
-		  a->node, strerror((int)what->error));
+	caches_part_lost(m, a, lost->error);
+}
+
+void caches_agent_said(struct monitor *m, const struct agent *a,
+		       const struct agent_answer *what)
+{
+	switch ((enum agent_answer_kind)what->kind) {
+	case AGENT_SYNCED:
+		guests_synced(m, a->node, what->id);
+		peers_synced(m, a->node, what->id);
+		break;
+	case AGENT_LINK_LOST:
+		caches_link_lost(m, a, &what->link_lost);
+		break;
+	case AGENT_STORE_LOST:
+		caches_part_lost(m, a, what->store_lost.error);
+		break;
+	case AGENT_PEER_LOST:
+		peers_lost(m, a->node, what->peer_lost.peer);
+		caches_part_lost(m, a, what->peer_lost.error);
+		break;
+	case AGENT_PROGRESS:
+	case AGENT_DONE:
+		break; /* of a move */
+	}
 }
 
 void caches_destroy(struct monitor *m)

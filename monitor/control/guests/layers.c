@@ -50,7 +50,9 @@ struct guest_layers {
 	struct guest *g;
 	struct loop_timer timer; /* of the job, else of the next look */
 	uint64_t at_ns;		 /* the next look */
-	bool owed;		 /* an answer that nobody waits for any more */
+	/* Id of the request that its worker has not answered, though the job
+	 * may be given up; 0: none. */
+	uint64_t awaited;
 
 	/* From here on: of its time in the set; see layers_reset(). */
 	struct layer_set *set; /* NULL: not in one */
@@ -154,14 +156,6 @@ static void drop_job(struct guest_layers *l)
 	fds_drop(&l->table);
 }
 
-/* What its worker was asked for is not waited for any more; its answer is not
- * that of the next request. */
-static void forget_job(struct guest_layers *l)
-{
-	l->owed = l->owed || l->job != LAYERS_NONE;
-	drop_job(l);
-}
-
 /*
  * What is next: the end of a job's time, or the next look. None of either
  * while the VM moves (layers_arrived()) or owes an answer (layers_heard()).
@@ -172,7 +166,7 @@ static void layers_plan(struct guest_layers *l)
 
 	if (l->job != LAYERS_NONE)
 		return; /* layers_ask() */
-	if (l->g->moving || l->owed)
+	if (l->g->moving || l->awaited)
 		loop_timer_cancel(loop, &l->timer);
 	else
 		loop_timer_set(loop, &l->timer, l->at_ns);
@@ -184,7 +178,7 @@ static void layers_out(struct monitor *m, struct guest_layers *l)
 
 	if (!s)
 		return;
-	forget_job(l);
+	drop_job(l); /* its answer is for nobody, but awaited */
 	drop_sums(l);
 	layers_reset(l, NULL);
 	if (--s->users == 0)
@@ -208,19 +202,14 @@ void layers_arrived(struct guest *g)
 /* --- what is asked --- */
 
 static int layers_ask(struct guest *g, enum layers_job job,
-		      enum worker_request_kind kind, const int *fds,
-		      unsigned nr)
+		      struct worker_request *r, const int *fds)
 {
-	const struct worker_request r = { .kind = kind,
-					  .disk = g->layers->trying,
-					  .entries = g->layers->entries,
-					  .bytes = g->layers->set->bytes };
-	int err = fds_send(g->vm.worker.control, &r, sizeof(r), fds, nr,
-			   MSG_DONTWAIT);
+	int err = vm_watch_send(&g->vm, r, fds);
 
 	if (err)
 		return err;
 	g->layers->job = job;
+	g->layers->awaited = r->id;
 	loop_timer_set(&g->m->watcher.loop, &g->layers->timer,
 		       clock_now_ns() + LAYERS_JOB_NS);
 	return 0;
@@ -230,12 +219,17 @@ static int ask_share(struct guest *g, unsigned nr)
 {
 	const struct layer *l = &g->layers->set->layers[nr];
 	const int fds[] = { l->memory, l->table };
+	struct worker_request r = {
+		.kind = WORKER_REQ_SHARE,
+		.share = { .ram_bytes = g->layers->set->bytes,
+			   .entries = l->entries,
+			   .layer = nr },
+	};
 	int err;
 
 	g->layers->entries = l->entries;
 	g->layers->trying = nr;
-	err = layers_ask(g, LAYERS_SHARE, WORKER_REQ_SHARE, fds,
-			 ARRAY_SIZE(fds));
+	err = layers_ask(g, LAYERS_SHARE, &r, fds);
 	if (!err)
 		g->layers->tried |= 1ull << nr;
 	return err;
@@ -244,6 +238,8 @@ static int ask_share(struct guest *g, unsigned nr)
 static int ask_sum(struct guest *g)
 {
 	struct layer_set *s = g->layers->set;
+	struct worker_request r = { .kind = WORKER_REQ_SUM,
+				    .sum.ram_bytes = s->bytes };
 	int fd, err;
 
 	err = cache_region("disco-sums",
@@ -251,7 +247,7 @@ static int ask_sum(struct guest *g)
 			   &fd, &g->layers->sums_fd);
 	if (err)
 		return err;
-	err = layers_ask(g, LAYERS_SUM, WORKER_REQ_SUM, &fd, 1);
+	err = layers_ask(g, LAYERS_SUM, &r, &fd);
 	fds_drop(&fd);
 	if (err)
 		fds_drop(&g->layers->sums_fd);
@@ -457,6 +453,9 @@ static int make_table(const struct merge_entry *e, uint32_t nr, int *out)
 static int ask_give(struct guest *g)
 {
 	struct guest_layers *l = g->layers;
+	struct worker_request r = { .kind = WORKER_REQ_GIVE,
+				    .give = { .ram_bytes = l->set->bytes,
+					      .entries = l->entries } };
 	int fds[2], err;
 
 	err = region_prepare("disco-layer", l->set->bytes, l->set->node,
@@ -465,7 +464,7 @@ static int ask_give(struct guest *g)
 		return err;
 	fds[0] = l->layer;
 	fds[1] = l->table;
-	err = layers_ask(g, LAYERS_GIVE, WORKER_REQ_GIVE, fds, ARRAY_SIZE(fds));
+	err = layers_ask(g, LAYERS_GIVE, &r, fds);
 	if (err)
 		return err;
 	l->set->giving = true;
@@ -630,18 +629,20 @@ void layers_heard(struct monitor *m, struct guest *g,
 {
 	struct guest_layers *l = g->layers;
 	enum layers_job job;
-	int ret = ev->error ? -(int)ev->error : 0;
+	int ret;
 
-	if (ev->kind != WORKER_MERGED || !l)
+	if (ev->kind != WORKER_MERGED || !l || ev->id != l->awaited)
 		return;
+	l->awaited = 0;
 	job = l->job;
-	if (l->owed || job == LAYERS_NONE) {
-		l->owed = false;
+	if (job == LAYERS_NONE) {
+		/* It took too long, or the VM has left its set. */
 		layers_plan(l);
 		return;
 	}
+	ret = -(int)ev->merged.error;
 	if (job == LAYERS_SHARE)
-		ret = layers_shared(l, ev->pages, ret);
+		ret = layers_shared(l, ev->merged.pages, ret);
 	else if (ret)
 		drop_job(l);
 	else
@@ -682,7 +683,7 @@ static void layers_on_timer(struct loop_timer *t)
 	struct guest_layers *l = container_of(t, struct guest_layers, timer);
 
 	if (l->job != LAYERS_NONE) {
-		forget_job(l);
+		drop_job(l);
 		l->idle++;
 	} else if (layers_wanted(l->g)) {
 		layers_look(l->g->m, l->g);

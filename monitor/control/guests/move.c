@@ -28,6 +28,7 @@ struct move {
 	uint64_t bound_ns, begun_ns;
 	struct loop_timer timer; /* what the step waits for has until then */
 	struct agent_request ask;
+	uint64_t awaited;   /* id of the request that this step waits for */
 	uint64_t pull_from; /* the next request of this step; 0: it was all */
 	uint64_t origin;    /* of its boot image */
 	int boot, copy;	    /* not owned; owned until it is full: -1 */
@@ -114,14 +115,30 @@ static int move_pin(const struct move *mv, nodeid_t node)
 	return err;
 }
 
-static int move_tell_worker(const struct move *mv,
-			    enum worker_request_kind kind, nodeid_t node,
-			    const int *fds, unsigned nr)
+static int move_tell_worker(struct move *mv, struct worker_request r,
+			    const int *fds)
 {
-	struct worker_request r = { .kind = kind, .node = node };
+	int err = vm_watch_send(&mv->g->vm, &r, fds);
 
-	return fds_send(mv->g->vm.worker.control, &r, sizeof(r), fds, nr,
-			MSG_DONTWAIT);
+	mv->awaited = r.id;
+	return err;
+}
+
+static int move_bind(struct move *mv, nodeid_t node)
+{
+	return move_tell_worker(
+		mv,
+		(struct worker_request){ .kind = WORKER_REQ_BIND,
+					 .bind.node = node },
+		NULL);
+}
+
+static int move_tell_agent(struct move *mv, const int *fds)
+{
+	int err = agent_ask(mv->agent, &mv->ask, fds);
+
+	mv->awaited = mv->ask.id;
+	return err;
 }
 
 /* Back to where it was: the node it has in the registry. */
@@ -130,7 +147,7 @@ static void move_fail(struct move *mv, int err)
 	nodeid_t old = mv->g->record.node;
 
 	if (mv->step <= REHOME && !mv->g->ended && !move_pin(mv, old)) {
-		if (move_tell_worker(mv, WORKER_REQ_BIND, old, NULL, 0))
+		if (move_bind(mv, old))
 			err = err ? err : EPIPE;
 		caches_guest_home(mv->m, mv->g, old);
 	}
@@ -167,22 +184,22 @@ static int ask_pull(struct move *mv, enum agent_what what)
 	if (!maps)
 		return -errno;
 	mv->ask.kind = AGENT_PULL;
-	mv->ask.what = what;
-	mv->ask.pid = pid;
-	mv->ask.node = mv->result.node;
-	mv->ask.bound_ns = mv->bound_ns;
-	err = move_map_fill(&mv->ask, maps, mv->pull_from);
+	mv->ask.pull.what = what;
+	mv->ask.pull.pid = pid;
+	mv->ask.pull.node = mv->result.node;
+	mv->ask.pull.bound_ns = mv->bound_ns;
+	err = move_map_fill(&mv->ask.pull, maps, mv->pull_from);
 	(void)fclose(maps);
 	/* Nothing more than was there when we said so: an empty request. */
 	if (err < 0 && !(err == -ENODATA && mv->pull_from))
 		return err;
-	last = mv->ask.ranges + mv->ask.nr_ranges - 1;
+	last = mv->ask.pull.ranges + mv->ask.pull.nr_ranges - 1;
 	mv->pull_from = err == 1 ? last->start + last->bytes : 0;
 	(void)snprintf(path, sizeof(path), "/proc/%d/pagemap", (int)pid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	err = agent_ask(mv->agent, &mv->ask, &fd, 1);
+	err = move_tell_agent(mv, &fd);
 	(void)close(fd);
 	return err;
 }
@@ -195,7 +212,11 @@ static int ask_rehome(struct move *mv)
 	if (err)
 		return err;
 	fds[1] = mv->boot;
-	return move_tell_worker(mv, WORKER_REQ_REHOME, mv->result.node, fds, 2);
+	return move_tell_worker(
+		mv,
+		(struct worker_request){ .kind = WORKER_REQ_REHOME,
+					 .rehome.node = mv->result.node },
+		fds);
 }
 
 /* Return: 1: there is a copy already. */
@@ -216,7 +237,7 @@ static int ask_copy(struct move *mv)
 		return mv->copy;
 	fds[1] = mv->copy;
 	mv->ask = (struct agent_request){ .kind = AGENT_COPY };
-	return agent_ask(mv->agent, &mv->ask, fds, 2);
+	return move_tell_agent(mv, fds);
 }
 
 static void move_next(struct move *mv, enum step step)
@@ -227,8 +248,7 @@ static void move_next(struct move *mv, enum step step)
 	move_wait(mv);
 	switch (step) {
 	case BIND:
-		err = move_tell_worker(mv, WORKER_REQ_BIND, mv->result.node,
-				       NULL, 0);
+		err = move_bind(mv, mv->result.node);
 		break;
 	case RAM:
 		figures_leave(&mv->g->figures, mv->result.node);
@@ -247,7 +267,9 @@ static void move_next(struct move *mv, enum step step)
 		err = ask_pull(mv, AGENT_ANON);
 		break;
 	case STATS:
-		err = move_tell_worker(mv, WORKER_REQ_STATS, 0, NULL, 0);
+		err = move_tell_worker(
+			mv, (struct worker_request){ .kind = WORKER_REQ_STATS },
+			NULL);
 		break;
 	}
 	if (err < 0)
@@ -258,7 +280,7 @@ static void move_next(struct move *mv, enum step step)
 
 /* --- answers --- */
 
-static void move_pulled(struct move *mv, const struct agent_answer *a)
+static void move_pulled(struct move *mv, const struct agent_pulled *a)
 {
 	struct move_result *r = &mv->result;
 	struct guest *g = mv->g;
@@ -309,13 +331,15 @@ void move_agent_heard(struct monitor *m, struct agent *agent,
 		move_fail(mv, EPIPE);
 		return;
 	}
+	if (a->id != mv->awaited)
+		return; /* of an earlier move, which was given up */
 	move_wait(mv);
 	if (a->kind == AGENT_PROGRESS)
 		return;
 	if (mv->step == RAM || mv->step == REST)
-		move_pulled(mv, a);
-	if (a->error)
-		move_fail(mv, (int)a->error);
+		move_pulled(mv, &a->done.pulled);
+	if (a->done.error)
+		move_fail(mv, (int)a->done.error);
 	else if (mv->pull_from)
 		move_next(mv, mv->step);
 	else if (mv->step == RAM)
@@ -326,7 +350,7 @@ void move_agent_heard(struct monitor *m, struct agent *agent,
 		move_progressed(mv);
 }
 
-static void move_rehomed(struct move *mv, const struct worker_event *ev)
+static void move_rehomed(struct move *mv, const struct worker_ev_rehomed *ev)
 {
 	struct guest *g = mv->g;
 	int err;
@@ -359,15 +383,15 @@ void move_heard(struct monitor *m, struct guest *g,
 {
 	struct move *mv = m->move;
 
-	if (!mv || mv->g != g)
+	if (!mv || mv->g != g || ev->id != mv->awaited)
 		return;
 	if (ev->kind == WORKER_BOUND && mv->step == BIND) {
-		if (ev->error)
-			move_fail(mv, (int)ev->error);
+		if (ev->bound.error)
+			move_fail(mv, (int)ev->bound.error);
 		else
 			move_next(mv, RAM);
 	} else if (ev->kind == WORKER_REHOMED && mv->step == REHOME) {
-		move_rehomed(mv, ev);
+		move_rehomed(mv, &ev->rehomed);
 	} else if (ev->kind == WORKER_STATS && mv->step == STATS) {
 		move_finish(mv, 0);
 	}

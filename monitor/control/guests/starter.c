@@ -17,17 +17,7 @@
 #include "monitor/control/guests/guests.h"
 #include "monitor/control/launch/launch.h"
 #include "monitor/control/base/process.h"
-#include "monitor/ipc/fds.h"
-
-#define NR_FDS 5 /* pidfd, control, console, log, boot image */
-
-/* From the child: a VM that runs (with its descriptors), or why not. */
-struct start_message {
-	struct vm_record record;
-	struct boot_key boot_key;
-	struct boot_layout boot;
-	struct diag diag; /* ST_OK: a VM */
-};
+#include "monitor/control/guests/start_message.h"
 
 struct started {
 	struct vm_record record;
@@ -55,19 +45,6 @@ struct starter {
 
 /* --- the child --- */
 
-/* Waits for the monitor, which may be busy. */
-static int send_message(int sock, const struct start_message *msg,
-			const struct worker *w, int boot)
-{
-	if (w) {
-		const int fds[NR_FDS] = { w->pidfd, w->control, w->console,
-					  w->log, boot };
-
-		return fds_send(sock, msg, sizeof(*msg), fds, NR_FDS, 0);
-	}
-	return fds_send(sock, msg, sizeof(*msg), NULL, 0, 0);
-}
-
 /* At most @room bytes of @text, NUL-terminated; no half of a character, which
  * JSON would refuse. */
 static void starter_cut(char *out, size_t room, const char *text)
@@ -91,6 +68,7 @@ static void make_record(const struct launch *l, unsigned i,
 				 .node = l->nodes[i],
 				 .fixed = vm->node != NODE_AUTO || vm->strict,
 				 .merge = vm->merge,
+				 .protocol = WORKER_PROTOCOL,
 				 .nr_vcpus = vm->nr_vcpus,
 				 .memory_bytes = vm->memory_bytes,
 				 .start_ns = w->start_ns };
@@ -101,13 +79,26 @@ static void make_record(const struct launch *l, unsigned i,
 	r->nr_cached = launch_cached(l, i, r->cached);
 }
 
+/* Waits for the monitor, which may be busy. */
+static int start_hand_over(int sock, const struct start_message *msg,
+			   const struct worker *w, int boot)
+{
+	const int fds[START_NR_FDS] = { [START_FD_PIDFD] = w->pidfd,
+					[START_FD_CONTROL] = w->control,
+					[START_FD_CONSOLE] = w->console,
+					[START_FD_LOG] = w->log,
+					[START_FD_BOOT] = boot };
+
+	return start_message_send(sock, msg, fds);
+}
+
 static int start_one(struct launch *l, unsigned i, const struct starter *st,
 		     struct diag *d)
 {
 	const struct boot_set_entry *boot = launch_boot(l, i);
-	struct start_message msg = { .boot_key = boot->key,
-				     .boot = boot->image.layout,
-				     .diag = { .status = ST_OK } };
+	struct start_message msg = { .kind = START_VM,
+				     .vm = { .boot_key = boot->key,
+					     .boot = boot->image.layout } };
 	const char *name = l->cfg->vms[i].name;
 	struct worker w = WORKER_NONE;
 	int err, listener = state_vm_listen(&st->m->state, name);
@@ -120,8 +111,8 @@ static int start_one(struct launch *l, unsigned i, const struct starter *st,
 	(void)close(listener);
 	if (err)
 		return err;
-	make_record(l, i, &w, &msg.record);
-	if (send_message(st->sock.fd, &msg, &w, boot->image.fd))
+	make_record(l, i, &w, &msg.vm.record);
+	if (start_hand_over(st->sock.fd, &msg, &w, boot->image.fd))
 		err = diag_fail(d, ST_HOST, EPIPE, "%s: cannot be handed over",
 				name);
 	/* The monitor has copies; the worker is its child when we are gone. */
@@ -169,7 +160,7 @@ static int close_others(const struct starter *st)
 
 _Noreturn static void child_run(struct starter *st)
 {
-	struct start_message msg = { .diag = { .status = ST_OK } };
+	struct start_message msg = { .kind = START_FAILED };
 	struct launch l = { .cfg = NULL };
 	sigset_t none;
 	int err;
@@ -179,57 +170,53 @@ _Noreturn static void child_run(struct starter *st)
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	err = close_others(st);
 	if (err)
-		(void)diag_fail(&msg.diag, ST_HOST, ENOMEM, "out of memory");
+		(void)diag_fail(&msg.failed, ST_HOST, ENOMEM, "out of memory");
 	else
 		err = launch_prepare(&l, &st->cfg, &st->m->code, &st->m->boots,
-				     &msg.diag);
+				     &msg.failed);
 	for (unsigned i = 0; !err && i < st->cfg.nr_vms; i++)
-		err = start_one(&l, i, st, &msg.diag);
+		err = start_one(&l, i, st, &msg.failed);
 	if (err)
-		(void)send_message(st->sock.fd, &msg, NULL, -1);
+		(void)!start_message_send(st->sock.fd, &msg, NULL);
 	_exit(err ? EXIT_FAILURE : EXIT_SUCCESS);
 }
 
 /* --- the monitor's side --- */
 
-static void take_vm(struct starter *st, const struct start_message *msg,
+static void take_vm(struct starter *st, const struct start_vm *vm,
 		    const int *fds)
 {
 	struct started *s = &st->vms[st->nr++];
 
-	s->record = msg->record;
-	s->worker = (struct worker){ .pid = msg->record.pid,
-				     .pidfd = fds[0],
-				     .control = fds[1],
-				     .console = fds[2],
-				     .log = fds[3],
-				     .start_ns = msg->record.start_ns };
-	s->boot_key = msg->boot_key;
-	s->boot = (struct boot_image){ fds[4], msg->boot };
+	s->record = vm->record;
+	s->worker = (struct worker){ .pid = vm->record.pid,
+				     .pidfd = fds[START_FD_PIDFD],
+				     .control = fds[START_FD_CONTROL],
+				     .console = fds[START_FD_CONSOLE],
+				     .log = fds[START_FD_LOG],
+				     .start_ns = vm->record.start_ns };
+	s->boot_key = vm->boot_key;
+	s->boot = (struct boot_image){ fds[START_FD_BOOT], vm->boot };
 }
 
 /* Return: false when there is nothing more now. */
 static bool take_message(struct starter *st)
 {
 	struct start_message msg;
-	int fds[NR_FDS];
-	ssize_t n = fds_receive(st->sock.fd, &msg, sizeof(msg), fds, NR_FDS);
+	int fds[FDS_MAX];
+	int err = start_message_receive(st->sock.fd, &msg, fds);
 
-	if (n == (ssize_t)sizeof(msg) && msg.diag.status == ST_OK &&
-	    fds[NR_FDS - 1] >= 0 && st->nr < st->cfg.nr_vms) {
-		take_vm(st, &msg, fds);
-		return true;
-	}
-	for (unsigned i = 0; i < NR_FDS; i++)
-		if (fds[i] >= 0)
-			(void)close(fds[i]);
-	if (n != (ssize_t)sizeof(msg)) {
-		if (n == 0 || (n < 0 && errno != EAGAIN))
+	if (err) {
+		if (err != -EAGAIN)
 			loop_want(&st->m->watcher.loop, &st->sock, 0);
 		return false;
 	}
-	if (msg.diag.status != ST_OK)
-		st->diag = msg.diag;
+	if (msg.kind == START_FAILED)
+		st->diag = msg.failed;
+	else if (st->nr < st->cfg.nr_vms)
+		take_vm(st, &msg.vm, fds);
+	else
+		fds_close(fds, FDS_MAX);
 	return true;
 }
 

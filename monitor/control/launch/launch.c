@@ -105,6 +105,7 @@ static void launch_make_spec(const struct launch *l, const struct vm_config *vm,
 			     nodeid_t node, struct worker_spec *spec)
 {
 	spec->magic = WORKER_SPEC_MAGIC;
+	spec->protocol = WORKER_PROTOCOL;
 	spec->size = sizeof(*spec);
 	launch_copy_text(spec->name, sizeof(spec->name), vm->name);
 	launch_copy_text(spec->cmdline, sizeof(spec->cmdline),

@@ -16,39 +16,16 @@
 #include "monitor/control/workers/move_map.h"
 #include "monitor/control/base/sink.h"
 #include "monitor/control/workers/spawn_child.h"
-#include "monitor/ipc/fds.h"
-
-#define ERRNO_MAX 4095u
-
-int agent_answer_check(const void *bytes, size_t len, struct agent_answer *out)
-{
-	struct agent_answer a;
-
-	if (len != sizeof(a))
-		return -EBADMSG;
-	memcpy(&a, bytes, sizeof(a));
-	if (a.kind < AGENT_PROGRESS || a.kind > AGENT_SYNCED ||
-	    a.error > ERRNO_MAX)
-		return -EPROTO;
-	*out = a;
-	return 0;
-}
+#include "monitor/ipc/agent_messages.h"
 
 /* --- posts --- */
 
 struct agent_post {
 	STAILQ_ENTRY(agent_post) link;
-	size_t len;
 	int fds[FDS_MAX];
 	unsigned nr;
-	struct agent_request r; /* @len of it */
+	struct agent_request r; /* agent_request_bytes() of it */
 };
-
-static size_t request_len(const struct agent_request *r)
-{
-	return offsetof(struct agent_request, ranges) +
-	       r->nr_ranges * sizeof(r->ranges[0]);
-}
 
 static void post_free(struct agent_post *p)
 {
@@ -67,15 +44,15 @@ static void posts_drop(struct agent *a)
 	}
 }
 
+/* @fds: @nr descriptors, of which copies are kept. */
 static int post_keep(struct agent *a, const struct agent_request *r,
 		     const int *fds, unsigned nr)
 {
-	size_t len = request_len(r);
+	size_t len = agent_request_bytes(r);
 	struct agent_post *p = malloc(offsetof(struct agent_post, r) + len);
 
 	if (!p)
 		return -ENOMEM;
-	p->len = len;
 	p->nr = 0;
 	memcpy(&p->r, r, len);
 	for (; p->nr < nr; p->nr++) {
@@ -97,8 +74,8 @@ static void posts_flush(struct agent *a)
 	struct agent_post *p;
 
 	while ((p = STAILQ_FIRST(&a->posts))) {
-		int err = fds_send(a->sock.fd, &p->r, p->len, p->fds, p->nr,
-				   MSG_DONTWAIT);
+		int err = agent_request_send(
+			a->sock.fd, &p->r, p->nr ? p->fds : NULL, MSG_DONTWAIT);
 
 		if (err == -EAGAIN)
 			return;
@@ -109,17 +86,20 @@ static void posts_flush(struct agent *a)
 	loop_want(a->all->loop, &a->sock, EPOLLIN);
 }
 
-int agent_ask(struct agent *a, const struct agent_request *r, const int *fds,
-	      unsigned nr)
+int agent_ask(struct agent *a, struct agent_request *r, const int *fds)
 {
+	const struct message_kind *k =
+		message_find(&agent_request_table, r->kind);
 	int err = -EAGAIN;
 
+	r->id = ++a->all->last_id;
 	if (!a->pid)
 		return -EPIPE;
+	if (!k)
+		return -EINVAL;
 	if (STAILQ_EMPTY(&a->posts))
-		err = fds_send(a->sock.fd, r, request_len(r), fds, nr,
-			       MSG_DONTWAIT);
-	return err == -EAGAIN ? post_keep(a, r, fds, nr) : err;
+		err = agent_request_send(a->sock.fd, r, fds, MSG_DONTWAIT);
+	return err == -EAGAIN ? post_keep(a, r, fds, message_nr_fds(k)) : err;
 }
 
 /* --- one agent --- */
@@ -169,16 +149,15 @@ static void agents_on_death(struct loop_watch *w, uint32_t events)
 static void on_answer(struct loop_watch *w, uint32_t events)
 {
 	struct agent *a = container_of(w, struct agent, sock);
-	uint8_t buf[sizeof(struct agent_answer)];
 	struct agent_answer answer;
-	ssize_t n;
+	int err;
 
 	if (events & EPOLLOUT)
 		posts_flush(a);
-	n = recv(w->fd, buf, sizeof(buf), MSG_DONTWAIT | MSG_TRUNC);
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+	err = agent_answer_receive(w->fd, &answer);
+	if (err == -EAGAIN)
 		return;
-	if (n > 0 && agent_answer_check(buf, (size_t)n, &answer) == 0) {
+	if (!err) {
 		a->all->ops->heard(a->all->arg, a, &answer);
 		return;
 	}
@@ -388,11 +367,16 @@ int agents_get(struct agents *all, nodeid_t node, struct agent **out,
 	return 0;
 }
 
-int agents_tell(struct agents *all, const struct agent_request *r,
-		const int *fds, unsigned nr)
+int agents_tell(struct agents *all, nodeid_t node, struct agent_request *r,
+		const int *fds)
 {
-	struct agent *a = agents_running(all, r->node);
-	int err = a ? agent_ask(a, r, fds, nr) : 0;
+	struct agent *a = agents_running(all, node);
+	int err;
 
+	if (!a) {
+		r->id = ++all->last_id;
+		return 0;
+	}
+	err = agent_ask(a, r, fds);
 	return err == -EPIPE ? 0 : err;
 }

@@ -54,6 +54,7 @@ struct agents {
 	struct diag missing; /* why there are none; ST_OK: there can be */
 	struct agent list[MAX_NODES];
 	unsigned nr;
+	uint64_t last_id; /* of requests, to whichever agent */
 	const struct agents_ops *ops;
 	void *arg; /* of ops */
 };
@@ -89,25 +90,26 @@ struct agent *agents_running(struct agents *all, nodeid_t node);
 
 /**
  * agent_ask() - send a request
- * @fds: @nr, at most FDS_MAX; copied
+ * @r:   .id is set, larger than in any request before: of its answers, too
+ * @fds: those of its kind (agent_proto.h), copied; NULL: the kind has none
  *
  * One that cannot be read yet is kept, in order, and lost with the agent; so
  * an agent that is busy pulling pages holds nobody up.
  *
- * Return: 0; -EPIPE it is dead; -ENOMEM, -EMFILE it was not kept; -errno of
- * sendmsg().
+ * Return: 0; -EPIPE it is dead; -ENOMEM, -EMFILE it was not kept; -EINVAL,
+ * -errno of agent_request_send().
  */
-MUST_CHECK int agent_ask(struct agent *a, const struct agent_request *r,
-			 const int *fds, unsigned nr);
+MUST_CHECK int agent_ask(struct agent *a, struct agent_request *r,
+			 const int *fds);
 
 /**
- * agents_tell() - send a request to the agent of r->node, if one runs
+ * agents_tell() - send a request to the agent of a node, if one runs
  *
  * Return: 0, also if none runs: the next one is told everything; others as
  * agent_ask().
  */
-MUST_CHECK int agents_tell(struct agents *all, const struct agent_request *r,
-			   const int *fds, unsigned nr);
+MUST_CHECK int agents_tell(struct agents *all, nodeid_t node,
+			   struct agent_request *r, const int *fds);
 
 /* Mapped pages of its text, and those on its node; 0: not known. */
 void agent_text_pages(const struct agent *a, uint64_t *pages, uint64_t *local);
@@ -117,12 +119,5 @@ bool agents_know(const struct agents *all, pid_t pid);
 
 /* It hangs, or nobody is interested any more. */
 void agent_kill(struct agent *a);
-
-/**
- * agent_answer_check() - look at an answer before it is used
- * Return: 0; -EBADMSG wrong length; -EPROTO unknown kind, or no errno.
- */
-MUST_CHECK int agent_answer_check(const void *bytes, size_t len,
-				  struct agent_answer *out);
 
 #endif

@@ -110,7 +110,7 @@ void move_map_text_pages(pid_t pid, const char *program, nodeid_t node,
 		(void)fclose(maps);
 }
 
-bool move_map_add(struct agent_request *r, const struct agent_range *range,
+bool move_map_add(struct agent_req_pull *r, const struct agent_range *range,
 		  uint64_t gap)
 {
 	struct agent_range *last = r->ranges + r->nr_ranges - 1;
@@ -124,7 +124,7 @@ bool move_map_add(struct agent_request *r, const struct agent_range *range,
 	return true;
 }
 
-int move_map_fill(struct agent_request *r, FILE *maps, uint64_t from)
+int move_map_fill(struct agent_req_pull *r, FILE *maps, uint64_t from)
 {
 	uint64_t gap = r->what == AGENT_ANON ? MOVE_MAP_GAP : 0;
 	char line[LINE_MAX_BYTES];

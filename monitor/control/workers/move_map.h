@@ -56,7 +56,7 @@ FILE *move_map_open(pid_t pid);
  *
  * Return: false: there are AGENT_MAX_RANGES already.
  */
-bool move_map_add(struct agent_request *r, const struct agent_range *range,
+bool move_map_add(struct agent_req_pull *r, const struct agent_range *range,
 		  uint64_t gap);
 
 /**
@@ -71,7 +71,7 @@ bool move_map_add(struct agent_request *r, const struct agent_range *range,
  * Return: 0 these are all; 1 there are more; -EIO; -ENODATA nothing counts.
  */
 #define MOVE_MAP_GAP KIB(64)
-MUST_CHECK int move_map_fill(struct agent_request *r, FILE *maps,
+MUST_CHECK int move_map_fill(struct agent_req_pull *r, FILE *maps,
 			     uint64_t from);
 
 #endif

@@ -6,55 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define ERRNO_MAX 4095u /* as the kernel has it */
-
-void text_clean(char *text, size_t size)
-{
-	size_t i;
-
-	for (i = 0; i + 1 < size && text[i]; i++) {
-		unsigned char c = (unsigned char)text[i];
-
-		if (c < 0x20 || c == 0x7f)
-			text[i] = ' ';
-		else if (c >= 0x80)
-			text[i] = '?';
-	}
-	memset(text + i, 0, size - i);
-	while (i && text[i - 1] == ' ')
-		text[--i] = '\0';
-}
-
-int event_check(const void *bytes, size_t len, struct worker_event *out)
-{
-	struct worker_event ev;
-
-	if (len != sizeof(ev))
-		return -EBADMSG;
-	memcpy(&ev, bytes, sizeof(ev));
-	if (ev.kind < WORKER_STARTED || ev.kind > WORKER_MERGED)
-		return -EPROTO;
-	if (ev.kind == WORKER_STOPPED &&
-	    (ev.stop < STOP_POWEROFF || ev.stop > STOP_ASKED))
-		return -EPROTO;
-	if (ev.error > ERRNO_MAX)
-		return -EPROTO;
-	ev.paused = ev.paused != 0;
-	if (ev.kind != WORKER_STOPPED)
-		ev.stop = 0;
-	if (ev.ram_pages_local > ev.ram_pages) {
-		ev.ram_pages = 0;
-		ev.ram_pages_local = 0;
-	}
-	if (ev.text_pages_local > ev.text_pages) {
-		ev.text_pages = 0;
-		ev.text_pages_local = 0;
-	}
-	text_clean(ev.text, sizeof(ev.text));
-	*out = ev;
-	return 0;
-}
-
 static enum exit_status stop_status(uint32_t stop)
 {
 	switch ((enum worker_stop)stop) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What a worker said and how it ended, judged: pure functions, so that every
- * hostile message and every kind of death can be a test case.
+ * How a worker ended, judged: pure functions, so that every kind of death can be
+ * a test case.
  */
 #ifndef DISCO_MONITOR_OUTCOME_H
 #define DISCO_MONITOR_OUTCOME_H
@@ -10,31 +10,7 @@
 
 #include "disco/base.h"
 #include "disco/exit_status.h"
-#include "disco/worker_spec.h"
-
-/**
- * event_check() - take a worker's message apart
- * @bytes: as received, never NULL
- * @len:   bytes received; more than was asked for when it was cut
- * @out:   a copy that can be used and printed: kind and stop in range, text
- *         one line of printable bytes; untouched on error
- *
- * A page count that contradicts itself (more local than touched) is no count:
- * both become 0.
- *
- * Context: any thread. Return: 0; -EBADMSG wrong size; -EPROTO unknown kind
- * or stop reason.
- */
-MUST_CHECK int event_check(const void *bytes, size_t len,
-			   struct worker_event *out);
-
-/**
- * text_clean() - make foreign bytes fit for one line on a terminal
- * @text: changed in place: ends at the first NUL or at @size - 1; control
- *        characters become spaces, bytes from 0x80 on become '?'
- * @size: of the array, at least 1
- */
-void text_clean(char *text, size_t size);
+#include "disco/worker_proto.h"
 
 /* How a worker came to its end. */
 struct vm_end {

@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #include "disco/clock.h"
+#include "monitor/ipc/text_clean.h"
+#include "monitor/ipc/worker_messages.h"
 
 #define EVENTS_A_TURN 16 /* of one worker, before others have their turn */
 #define LOG_CHUNK     128u
@@ -101,12 +103,17 @@ static void watch_on_late(struct loop_timer *t)
 	vm_watch_kill(container_of(t, struct vm_watch, kill_timer));
 }
 
-bool vm_watch_request(const struct vm_watch *vm, enum worker_request_kind kind)
+int vm_watch_send(struct vm_watch *vm, struct worker_request *r, const int *fds)
 {
-	struct worker_request req = { .kind = kind };
+	r->id = ++vm->last_id;
+	return worker_request_send(vm->worker.control, r, fds, MSG_DONTWAIT);
+}
 
-	return send(vm->worker.control, &req, sizeof(req),
-		    MSG_DONTWAIT | MSG_NOSIGNAL) == sizeof(req);
+bool vm_watch_request(struct vm_watch *vm, enum worker_request_kind kind)
+{
+	struct worker_request r = { .kind = kind };
+
+	return vm_watch_send(vm, &r, NULL) == 0;
 }
 
 void vm_watch_ask_stop(struct vm_watch *vm)
@@ -119,18 +126,18 @@ void vm_watch_ask_stop(struct vm_watch *vm)
 	(void)vm_watch_request(vm, WORKER_REQ_STOP);
 }
 
-static void note_figures(struct vm_watch *vm, const struct worker_event *ev)
+static void note_figures(struct vm_watch *vm, const struct worker_usage *u)
 {
 	struct vm_figures *f = &vm->figures;
 
-	f->cpu_ns = ev->cpu_ns;
-	f->ram_pages = ev->ram_pages;
-	f->ram_pages_local = ev->ram_pages_local;
-	f->private_bytes = ev->private_bytes;
-	f->exits = ev->exits;
-	f->text_pages = ev->text_pages;
-	f->text_pages_local = ev->text_pages_local;
-	f->cpu_ns_before_first_run = ev->first_run_cpu_ns;
+	f->cpu_ns = u->cpu_ns;
+	f->ram_pages = u->ram_pages;
+	f->ram_pages_local = u->ram_pages_local;
+	f->private_bytes = u->private_bytes;
+	f->exits = u->exits;
+	f->text_pages = u->text_pages;
+	f->text_pages_local = u->text_pages_local;
+	f->cpu_ns_before_first_run = u->first_run_cpu_ns;
 }
 
 static void take_event(struct vm_watch *vm, const struct worker_event *ev)
@@ -142,21 +149,24 @@ static void take_event(struct vm_watch *vm, const struct worker_event *ev)
 		vm->started = true;
 		break;
 	case WORKER_STOPPED:
-		vm->end.stop = ev->stop;
-		memcpy(vm->text, ev->text, sizeof(vm->text));
-		note_figures(vm, ev);
+		vm->end.stop = ev->stopped.stop;
+		memcpy(vm->text, ev->stopped.text, sizeof(vm->text));
+		note_figures(vm, &ev->stopped.usage);
 		vm_watch_kill_in(vm, END_GRACE_NS);
 		break;
 	case WORKER_STATS:
-		note_figures(vm, ev);
+		note_figures(vm, &ev->stats.usage);
+		vm->paused = ev->stats.paused;
 		break;
 	case WORKER_PAUSED:
+		vm->paused = ev->paused.paused;
+		vm->paused_id = ev->id;
+		break;
 	case WORKER_BOUND:
 	case WORKER_REHOMED:
 	case WORKER_MERGED:
 		break; /* whoever asked hears it */
 	}
-	vm->paused = ev->paused;
 	if (vm->watcher->heard)
 		vm->watcher->heard(vm->watcher, vm, ev);
 }
@@ -164,21 +174,19 @@ static void take_event(struct vm_watch *vm, const struct worker_event *ev)
 /* Return: false when there is nothing more to receive, now or ever. */
 static bool watch_receive(struct vm_watch *vm)
 {
-	uint8_t buf[sizeof(struct worker_event)];
 	struct worker_event ev;
-	ssize_t n = recv(vm->worker.control, buf, sizeof(buf),
-			 MSG_DONTWAIT | MSG_TRUNC);
+	int err = worker_event_receive(vm->worker.control, &ev);
 
-	if (n < 0 && (errno == EINTR || errno == EAGAIN))
-		return errno == EINTR;
-	if (n <= 0) {
+	if (err == -EAGAIN)
+		return false;
+	if (err && err != -EBADMSG && err != -EPROTO && err != -EBADF) {
 		loop_want(&vm->watcher->loop, &vm->control_watch, 0);
 		if (!vm->end.stop)
 			vm->end.stuck = true; /* unless it ends by itself */
 		vm_watch_kill_in(vm, END_GRACE_NS);
 		return false;
 	}
-	if (event_check(buf, (size_t)n, &ev) < 0) {
+	if (err || ev.id > vm->last_id) { /* or nobody has asked */
 		loop_want(&vm->watcher->loop, &vm->control_watch, 0);
 		vm->end.hostile = true;
 		worker_signal(&vm->worker, SIGKILL);

@@ -41,15 +41,17 @@ struct vm_watch {
 	struct worker worker; /* running when vm_watch_start() gets it */
 	struct vm_figures figures;
 
-	/* Private to vm_watch.c, but paused and end. */
+	/* Private to vm_watch.c, but ids, paused and end. */
 	struct watcher *watcher;
 	struct loop_watch pidfd_watch, control_watch, log_watch;
 	struct vm_end end;
 	struct loop_timer kill_timer; /* its worker has until then */
 	bool started;
-	bool paused;	/* as its worker said last */
-	bool kill_sent; /* as its time was over, or by vm_watch_kill() */
-	char text[256]; /* last words */
+	uint64_t last_id;   /* of requests to its worker */
+	uint64_t paused_id; /* of the last answered _PAUSE or _RESUME */
+	bool paused;	    /* as its worker said last */
+	bool kill_sent;	    /* as its time was over, or by vm_watch_kill() */
+	char text[WORKER_TEXT_BYTES]; /* last words */
 	unsigned log_lines;
 	size_t log_len;
 	char log[LOG_LINE_MAX];
@@ -83,8 +85,19 @@ void vm_watch_stop(struct vm_watch *vm);
 /* "disco: NAME: TEXT" on standard error; @text is clean. */
 void vm_watch_tell(const struct vm_watch *vm, const char *text);
 
-/* Send a request; false: the worker does not read, or is gone. */
-bool vm_watch_request(const struct vm_watch *vm, enum worker_request_kind kind);
+/**
+ * vm_watch_send() - send a request
+ * @r:   .id is set, larger than in any request before: of its answer, too
+ * @fds: those of its kind (worker_proto.h), copied; NULL: the kind has none
+ *
+ * Return: 0; -EAGAIN the worker does not read; -EPIPE it is gone; -EINVAL,
+ * -errno of worker_request_send().
+ */
+MUST_CHECK int vm_watch_send(struct vm_watch *vm, struct worker_request *r,
+			     const int *fds);
+
+/* Send one that has nothing but its kind; false: it was not sent. */
+bool vm_watch_request(struct vm_watch *vm, enum worker_request_kind kind);
 
 /* Ask the guest to stop; its worker is killed after STOP_GRACE_NS. */
 void vm_watch_ask_stop(struct vm_watch *vm);

@@ -15,7 +15,7 @@
 #include "disco/config.h"
 #include "monitor/agent/link.h"
 #include "monitor/agent/serve.h"
-#include "monitor/ipc/fds.h"
+#include "monitor/ipc/agent_messages.h"
 #include "monitor/sandbox/sandbox.h"
 #include "tests/unit/cache/store_world.h"
 
@@ -57,57 +57,82 @@ static _Noreturn void be_agent(int theirs)
 
 static void tell(const struct agent_request *r, const int *fds, unsigned nr)
 {
-	size_t len = offsetof(struct agent_request, ranges) +
-		     r->nr_ranges * sizeof(r->ranges[0]);
 	uint64_t end = wait_end_ns();
 	int err;
 
-	while ((err = fds_send(sock, r, len, fds, nr, MSG_DONTWAIT)) ==
-		       -EAGAIN &&
+	while ((err = fds_send(sock, r, agent_request_bytes(r), fds, nr,
+			       MSG_DONTWAIT)) == -EAGAIN &&
 	       clock_now_ns() < end)
 		(void)usleep(100);
 	assert_int_equal(err, 0);
 }
 
 /* -1: the agent is gone. */
-static ssize_t listen_for(struct agent_answer *a, int ms)
+static int listen_for(struct agent_answer *a, int ms)
 {
 	struct pollfd p = { .fd = sock, .events = POLLIN };
 
 	if (poll(&p, 1, ms) == 0)
 		return 0;
-	return recv(sock, a, sizeof(*a), 0) == sizeof(*a) ? 1 : -1;
+	return agent_answer_receive(sock, a) ? -1 : 1;
 }
 
+/* @id: of a link, store, peer, or request. */
 static void expect(enum agent_answer_kind kind, uint64_t id, int err)
 {
 	struct agent_answer a;
+	uint64_t got = 0;
+	uint32_t error = 0;
 
 	assert_int_equal(listen_for(&a, (int)wait_limit_ms(HANG_MS)), 1);
 	assert_int_equal(a.kind, kind);
-	assert_int_equal(a.pages, id);
-	assert_int_equal(a.error, err);
+	if (kind == AGENT_SYNCED)
+		got = a.id;
+	if (kind == AGENT_LINK_LOST) {
+		got = a.link_lost.link;
+		error = a.link_lost.error;
+	}
+	if (kind == AGENT_STORE_LOST) {
+		got = a.store_lost.store;
+		error = a.store_lost.error;
+	}
+	if (kind == AGENT_PEER_LOST) {
+		got = a.peer_lost.peer;
+		error = a.peer_lost.error;
+	}
+	assert_int_equal(got, id);
+	assert_int_equal(error, err);
 }
 
 static void tell_limit(uint64_t bytes)
 {
-	struct agent_request r = { .kind = AGENT_LIMIT, .bytes = bytes };
+	struct agent_request r = { .kind = AGENT_LIMIT,
+				   .limit.cache_bytes = bytes };
 
 	tell(&r, NULL, 0);
 }
 
+/* One that names a link, a store or a peer; or a synchronisation. */
 static void tell_id(enum agent_request_kind kind, uint64_t id)
 {
-	struct agent_request r = { .kind = kind, .id = id };
+	struct agent_request r = { .kind = kind };
 
+	if (kind == AGENT_SYNC)
+		r.id = id;
+	if (kind == AGENT_STORE_END)
+		r.store_end.store = id;
+	if (kind == AGENT_LINK_END || kind == AGENT_LEASES)
+		r.link.link = id;
+	if (kind == AGENT_PEER_END)
+		r.peer_end.peer = id;
 	tell(&r, NULL, 0);
 }
 
 static void tell_store(uint64_t id)
 {
 	struct agent_request r = { .kind = AGENT_STORE,
-				   .id = id,
-				   .bytes = BYTES };
+				   .store = { .store = id,
+					      .image_bytes = BYTES } };
 	int fds[3] = { w.image, w.memory, w.presence };
 
 	tell(&r, fds, 3);
@@ -248,7 +273,7 @@ static void guest_make(struct guest *g, uint64_t id, int fds[LINK_FDS])
 
 static void guest_link(struct guest *g, uint64_t id)
 {
-	struct agent_request r = { .kind = AGENT_LINK, .id = id };
+	struct agent_request r = { .kind = AGENT_LINK, .link.link = id };
 	int fds[LINK_FDS];
 
 	guest_make(g, id, fds);
@@ -260,7 +285,8 @@ static void guest_link(struct guest *g, uint64_t id)
 static void guest_reads(struct guest *g, uint32_t disk)
 {
 	struct agent_request r = {
-		.kind = AGENT_READER, .id = g->id, .store = STORE, .disk = disk
+		.kind = AGENT_READER,
+		.reader = { .link = g->id, .store = STORE, .disk = disk }
 	};
 
 	if (!g->lease.base)

@@ -19,15 +19,13 @@
 #include "memory/lease.h"
 #include "monitor/agent/batch.h"
 #include "monitor/agent/pull.h"
-#include "monitor/agent/request.h"
 #include "monitor/agent/serve.h"
 #include "monitor/control/workers/move_map.h"
-#include "monitor/ipc/fds.h"
+#include "monitor/ipc/agent_messages.h"
 #include "tests/unit/support.h"
 
-#define BOUND	 20000000ull
-#define HEAD	 offsetof(struct agent_request, ranges)
-#define WITH(nr) (HEAD + (nr) * sizeof(struct agent_range))
+#define BOUND	20000000ull
+#define WITH(n) (offsetof(struct agent_request, pull.ranges) + (n)*16)
 
 /* --- batches --- */
 
@@ -83,14 +81,15 @@ static void entries_are_told_apart(void **state)
 
 static struct agent_request good(void)
 {
-	return (struct agent_request){ .kind = AGENT_PULL,
-				       .what = AGENT_ANON,
-				       .pid = 1,
-				       .node = 0,
-				       .bound_ns = BOUND,
-				       .nr_ranges = 1,
-				       .ranges = {
-					       { PAGE_BYTES, PAGE_BYTES } } };
+	return (struct agent_request){
+		.kind = AGENT_PULL,
+		.pull = { .what = AGENT_ANON,
+			  .pid = 1,
+			  .node = 0,
+			  .bound_ns = BOUND,
+			  .nr_ranges = 1,
+			  .ranges = { { PAGE_BYTES, PAGE_BYTES } } }
+	};
 }
 
 static void lengths_have_to_fit(void **state)
@@ -102,7 +101,7 @@ static void lengths_have_to_fit(void **state)
 	for (size_t len = 0; len < sizeof(r) + 64; len++)
 		assert_int_equal(agent_request_check(&r, len),
 				 len == WITH(1) ? 0 : -EBADMSG);
-	r.nr_ranges = UINT32_MAX;
+	r.pull.nr_ranges = UINT32_MAX;
 	for (size_t len = 0; len < sizeof(r) + 64; len++)
 		assert_int_equal(agent_request_check(&r, len), -EBADMSG);
 }
@@ -122,49 +121,62 @@ static void nonsense_is_refused(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		r[0] = good();
-		r[0].ranges[0] = bad[i];
+		r[0].pull.ranges[0] = bad[i];
 		assert_int_equal(agent_request_check(r, WITH(1)), -EINVAL);
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(r); i++)
 		r[i] = good();
 	r[0].kind = 0;
 	r[1].kind = AGENT_COPY; /* has no ranges */
-	r[2].pid = 0;
-	r[3].node = -1;
-	r[4].node = 1 << 20;
-	r[5].bound_ns = 0;
-	r[6].what = 4;
-	r[7].kind = AGENT_FIGURES + 1;
+	r[2].pull.pid = 0;
+	r[3].pull.node = -1;
+	r[4].pull.node = 1 << 20;
+	r[5].pull.bound_ns = 0;
+	r[6].pull.what = 4;
+	r[7].kind = AGENT_LEASES + 1;
 	for (size_t i = 0; i < ARRAY_SIZE(r); i++)
-		assert_int_equal(agent_request_check(&r[i], WITH(1)), -EINVAL);
+		assert_int_equal(agent_request_check(&r[i], WITH(1)),
+				 i == 1 ? -EBADMSG : -EINVAL);
+}
+
+static int check_request(const struct agent_request *r)
+{
+	return agent_request_check(r, agent_request_bytes(r));
 }
 
 static void cache_requests_are_checked(void **state)
 {
-	struct agent_request r = { .kind = AGENT_STORE, .bytes = 512 };
 	const uint64_t most = LEASE_MAX_BLOCKS * PAGE_BYTES;
+	static struct agent_request r;
 
 	(void)state;
-	for (r.kind = AGENT_STORE; r.kind <= AGENT_FIGURES; r.kind++) {
-		r.nr_ranges = 0;
-		assert_int_equal(agent_request_check(&r, HEAD), 0);
-		assert_int_equal(agent_request_check(&r, HEAD + 8), -EBADMSG);
-		r.nr_ranges = 1;
-		assert_int_equal(agent_request_check(&r, WITH(1)), -EINVAL);
+	for (uint32_t kind = AGENT_STORE; kind <= AGENT_LEASES; kind++) {
+		size_t len;
+
+		r = (struct agent_request){ .kind = kind, .id = 1 };
+		if (kind == AGENT_STORE)
+			r.store.image_bytes = 512;
+		len = agent_request_bytes(&r);
+		assert_int_equal(agent_request_check(&r, len), 0);
+		assert_int_equal(agent_request_check(&r, len + 8), -EBADMSG);
+		assert_int_equal(agent_request_check(&r, len - 1), -EBADMSG);
+		assert_int_equal(agent_request_check(&r, WITH(1)), -EBADMSG);
 	}
 	r = (struct agent_request){ .kind = AGENT_STORE };
-	assert_int_equal(agent_request_check(&r, HEAD), -EINVAL);
-	r.bytes = 513;
-	assert_int_equal(agent_request_check(&r, HEAD), -EINVAL);
-	r.bytes = most;
-	assert_int_equal(agent_request_check(&r, HEAD), 0);
-	r.bytes = most + 512;
-	assert_int_equal(agent_request_check(&r, HEAD), -EINVAL);
+	assert_int_equal(check_request(&r), -EINVAL);
+	r.store.image_bytes = 513;
+	assert_int_equal(check_request(&r), -EINVAL);
+	r.store.image_bytes = most;
+	assert_int_equal(check_request(&r), 0);
+	r.store.image_bytes = most + 512;
+	assert_int_equal(check_request(&r), -EINVAL);
 	r = (struct agent_request){ .kind = AGENT_READER };
-	r.disk = VM_MAX_DISKS - 1;
-	assert_int_equal(agent_request_check(&r, HEAD), 0);
-	r.disk = VM_MAX_DISKS;
-	assert_int_equal(agent_request_check(&r, HEAD), -EINVAL);
+	r.reader.disk = VM_MAX_DISKS - 1;
+	assert_int_equal(check_request(&r), 0);
+	r.reader.disk = VM_MAX_DISKS;
+	assert_int_equal(check_request(&r), -EINVAL);
+	r = (struct agent_request){ .kind = AGENT_SYNC }; /* of no id */
+	assert_int_equal(check_request(&r), -EINVAL);
 }
 
 /* --- maps --- */
@@ -242,7 +254,7 @@ static void lines_of_text(void **state)
 
 static void neighbours_are_one_range(void **state)
 {
-	static struct agent_request r;
+	static struct agent_req_pull r;
 	struct agent_range a = { 0, PAGE_BYTES };
 
 	(void)state;
@@ -282,7 +294,7 @@ static FILE *maps_of(unsigned nr)
 
 static void many_mappings_are_many_requests(void **state)
 {
-	static struct agent_request r = { .what = AGENT_FILE };
+	static struct agent_req_pull r = { .what = AGENT_FILE };
 	FILE *f = maps_of(600);
 	uint64_t from = 0, seen = 0;
 	int more = 1;
@@ -368,19 +380,21 @@ static void stalls_are_counted_by_length(void **state)
 	assert_int_equal(all.sum_ns, STALL_MAX);
 }
 
-static struct agent_answer ask(const struct agent_request *r, const int *fds,
-			       unsigned nr)
+static struct agent_ans_done ask(struct agent_request *r, const int *fds,
+				 unsigned nr)
 {
 	struct agent_answer a = { .kind = 0 };
 
-	assert_int_equal(
-		fds_send(sock, r, WITH(r->nr_ranges), fds, nr, MSG_DONTWAIT),
-		0);
+	r->id++;
+	assert_int_equal(fds_send(sock, r, agent_request_bytes(r), fds, nr,
+				  MSG_DONTWAIT),
+			 0);
 	while (a.kind != AGENT_DONE) {
 		assert_true(wait_readable(sock));
-		assert_int_equal(recv(sock, &a, sizeof(a), 0), sizeof(a));
+		assert_int_equal(agent_answer_receive(sock, &a), 0);
+		assert_int_equal(a.id, r->id);
 	}
-	return a;
+	return a.done;
 }
 
 static void pages_of_a_process(void **state)
@@ -389,7 +403,7 @@ static void pages_of_a_process(void **state)
 	char *p = mmap(NULL, 2 * bytes, PROT_READ | PROT_WRITE,
 		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	static struct agent_request r;
-	struct agent_answer a;
+	struct agent_ans_done a;
 	uint64_t stalls = 0;
 	char path[64];
 	pid_t pid;
@@ -410,25 +424,26 @@ static void pages_of_a_process(void **state)
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	assert_true(fd >= 0);
 	r = good();
-	r.pid = pid;
-	r.ranges[0] = (struct agent_range){ (uintptr_t)p, 2 * bytes };
+	r.pull.pid = pid;
+	r.pull.ranges[0] = (struct agent_range){ (uintptr_t)p, 2 * bytes };
 	a = ask(&r, &fd, 1);
 	assert_int_equal(a.error, 0);
-	assert_int_equal(a.pages, 3000);
-	assert_int_equal(a.failed, 0);
-	assert_true(a.batches > 3 && a.batches < 300);
-	assert_true(a.longest_ns > 0 && a.longest_ns <= a.total_ns);
-	assert_int_equal(a.stalls.sum_ns, a.total_ns);
+	assert_int_equal(a.pulled.pages, 3000);
+	assert_int_equal(a.pulled.failed, 0);
+	assert_true(a.pulled.batches > 3 && a.pulled.batches < 300);
+	assert_true(a.pulled.longest_ns > 0 &&
+		    a.pulled.longest_ns <= a.pulled.total_ns);
+	assert_int_equal(a.pulled.stalls.sum_ns, a.pulled.total_ns);
 	for (unsigned i = 0; i < STALL_BUCKETS; i++)
-		stalls += a.stalls.counts[i];
-	assert_int_equal(stalls, a.batches);
-	r.what = AGENT_FILE;
-	assert_int_equal(ask(&r, &fd, 1).pages, 0);
-	r.what = AGENT_ANON;
-	r.node = 1000;
+		stalls += a.pulled.stalls.counts[i];
+	assert_int_equal(stalls, a.pulled.batches);
+	r.pull.what = AGENT_FILE;
+	assert_int_equal(ask(&r, &fd, 1).pulled.pages, 0);
+	r.pull.what = AGENT_ANON;
+	r.pull.node = 1000;
 	assert_true(ask(&r, &fd, 1).error != 0);
 	/* No descriptor; a process that is gone. */
-	r.node = 0;
+	r.pull.node = 0;
 	assert_int_equal(ask(&r, NULL, 0).error, EBADF);
 	(void)kill(pid, SIGKILL);
 	(void)waitpid(pid, NULL, 0);

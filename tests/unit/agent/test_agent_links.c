@@ -270,9 +270,10 @@ static void garbage_everywhere(void **state)
 		}
 		while (listen_for(&a, 5) == 1) {
 			assert_int_equal(a.kind, AGENT_LINK_LOST);
-			assert_int_equal(a.pages, i);
+			assert_int_equal(a.link_lost.link, i);
 			assert_true(i % 3 != NOT_RINGS);
-			assert_true(a.error == EPROTO || a.error == EINVAL);
+			assert_true(a.link_lost.error == EPROTO ||
+				    a.link_lost.error == EINVAL);
 			lost++;
 		}
 		tell_id(AGENT_LINK_END, i);
@@ -360,33 +361,40 @@ static void ends_with_reads_under_way(void **state)
 
 static void what_cannot_be_made(void **state)
 {
-	struct agent_request r = { .kind = AGENT_STORE,
-				   .id = 5,
-				   .bytes = BYTES + PAGE_BYTES };
+	struct agent_request r = {
+		.kind = AGENT_STORE,
+		.store = { .store = 5, .image_bytes = BYTES + PAGE_BYTES }
+	};
 	int fds[4] = { w.image, w.memory, w.presence, sock };
 	struct guest g;
 
 	(void)state;
 	tell(&r, fds, 3);
 	expect(AGENT_STORE_LOST, 5, EINVAL);
-	r.bytes = BYTES;
+	r.store.image_bytes = BYTES;
 	tell(&r, fds, 2);
 	expect(AGENT_STORE_LOST, 5, EBADF);
-	r = (struct agent_request){ .kind = AGENT_LINK, .id = 6 };
+	r = (struct agent_request){ .kind = AGENT_LINK, .link.link = 6 };
+	fds[2] = sock;
 	tell(&r, fds, 4);
 	expect(AGENT_LINK_LOST, 6, EPROTO);
 	tell(&r, fds, 3);
 	expect(AGENT_LINK_LOST, 6, EBADF);
+	tell(&r, NULL, 0);
+	expect(AGENT_LINK_LOST, 6, EBADF);
+	/* Not what wakes anybody. */
+	fds[3] = w.presence;
+	tell(&r, fds, 4);
+	expect(AGENT_LINK_LOST, 6, EBADF);
 	/* A reader without a lease map, and with a wrong one. */
 	guest_link(&g, 7);
 	r = (struct agent_request){ .kind = AGENT_READER,
-				    .id = 7,
-				    .store = STORE };
+				    .reader = { .link = 7, .store = STORE } };
 	tell(&r, NULL, 0);
 	expect(AGENT_LINK_LOST, 7, EBADF);
 	guest_end(&g);
 	guest_link(&g, 8);
-	r.id = 8;
+	r.reader.link = 8;
 	tell(&r, &w.presence, 1);
 	expect(AGENT_LINK_LOST, 8, EPROTO);
 	guest_end(&g);
@@ -399,11 +407,11 @@ static struct agent_request pull_of(pid_t pid, void *at, uint64_t bytes)
 {
 	return (struct agent_request){
 		.kind = AGENT_PULL,
-		.what = AGENT_ANON,
-		.pid = pid,
-		.bound_ns = 20000000,
-		.nr_ranges = 1,
-		.ranges = { { (uintptr_t)at, bytes } },
+		.pull = { .what = AGENT_ANON,
+			  .pid = pid,
+			  .bound_ns = 20000000,
+			  .nr_ranges = 1,
+			  .ranges = { { (uintptr_t)at, bytes } } },
 	};
 }
 
@@ -461,7 +469,7 @@ static void workers_do_not_wait_for_a_pull(void **state)
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
 	while (a.kind != AGENT_DONE)
 		assert_int_equal(listen_for(&a, 10000), 1);
-	assert_int_equal(a.error, ESRCH);
+	assert_int_equal(a.done.error, ESRCH);
 	fill(&g, 1000, 4);
 	guest_end(&g);
 }

@@ -60,9 +60,9 @@ static int tear_down(void **state)
 
 static void tell_peer(uint64_t id, uint64_t store)
 {
-	const struct agent_request r = { .kind = AGENT_PEER,
-					 .id = id,
-					 .store = store };
+	const struct agent_request r = {
+		.kind = AGENT_PEER, .peer = { .peer = id, .store = store }
+	};
 	size_t bytes = lease_map_bytes(w.nr_blocks);
 	int fds[3] = { far.memory };
 
@@ -158,12 +158,12 @@ static void the_last_one_is_answered(void **state)
 	(void)state;
 	for (uint64_t id = 1; id <= 500; id++)
 		tell_id(AGENT_SYNC, id);
-	while (a.pages != 500) {
-		uint64_t before = a.pages;
+	while (a.id != 500) {
+		uint64_t before = a.id;
 
 		assert_int_equal(listen_for(&a, 10000), 1);
 		assert_int_equal(a.kind, AGENT_SYNCED);
-		assert_true(a.pages > before);
+		assert_true(a.id > before);
 		answers++;
 	}
 	assert_true(answers <= 500);
@@ -174,26 +174,25 @@ static void the_last_one_is_answered(void **state)
 static void what_cannot_be_made(void **state)
 {
 	struct agent_request r = { .kind = AGENT_PEER,
-				   .id = PEER,
-				   .store = STORE };
+				   .peer = { .peer = PEER, .store = STORE } };
 	int fds[3] = { far.memory, far.presence.fd, w.memory };
 
 	(void)state;
 	tell(&r, fds, 2);
-	expect(AGENT_LINK_LOST, PEER, EBADF);
+	expect(AGENT_PEER_LOST, PEER, EBADF);
 	tell(&r, fds, 3);
-	expect(AGENT_LINK_LOST, PEER, EPROTO);
+	expect(AGENT_PEER_LOST, PEER, EPROTO);
 	fds[0] = w.memory; /* it could shrink */
 	tell(&r, fds, 3);
-	expect(AGENT_LINK_LOST, PEER, EPROTO);
+	expect(AGENT_PEER_LOST, PEER, EPROTO);
 	/* Of a store that is not there: nothing is said. */
-	r.store = STORE + 1;
+	r.peer.store = STORE + 1;
 	tell(&r, fds, 3);
 	/* What is said to be lost comes before. */
-	r.store = STORE;
+	r.peer.store = STORE;
 	tell(&r, fds, 2);
 	tell_id(AGENT_SYNC, 7);
-	expect(AGENT_LINK_LOST, PEER, EBADF);
+	expect(AGENT_PEER_LOST, PEER, EBADF);
 	expect(AGENT_SYNCED, 7, 0);
 	agent_lives();
 }

@@ -11,6 +11,7 @@
 
 #include "monitor/control/workers/outcome.h"
 #include "monitor/control/workers/spawn.h"
+#include "monitor/ipc/worker_messages.h"
 #include "monitor/control/workers/worker_code.h"
 #include "tests/unit/guests/fake_worker.h"
 #include "tests/unit/support.h"
@@ -50,6 +51,7 @@ static int tear_down(void **state)
 static struct worker_spec make_spec(const char *name, unsigned nr_disks)
 {
 	struct worker_spec spec = { .magic = WORKER_SPEC_MAGIC,
+				    .protocol = WORKER_PROTOCOL,
 				    .size = sizeof(spec),
 				    .nr_vcpus = 1,
 				    .node = NODE_AUTO,
@@ -84,13 +86,9 @@ static siginfo_t await_end(struct worker *w)
 static struct worker_event next_event(const struct worker *w)
 {
 	struct worker_event ev = { .kind = 0 };
-	uint8_t buf[sizeof(ev)];
-	ssize_t n;
 
 	assert_true(wait_readable(w->control));
-	n = recv(w->control, buf, sizeof(buf), MSG_TRUNC);
-	assert_true(n > 0);
-	assert_int_equal(event_check(buf, (size_t)n, &ev), 0);
+	assert_int_equal(worker_event_receive(w->control, &ev), 0);
 	return ev;
 }
 
@@ -104,9 +102,9 @@ static void check_disks(unsigned nr_disks)
 
 	assert_int_equal(worker_spawn(&spec, &files, &w, &d), 0);
 	ev = next_event(&w);
-	assert_string_equal(ev.text, "");
+	assert_string_equal(ev.stopped.text, "");
 	assert_int_equal(ev.kind, WORKER_STOPPED);
-	assert_int_equal(ev.stop, STOP_POWEROFF);
+	assert_int_equal(ev.stopped.stop, STOP_POWEROFF);
 	assert_int_equal(await_end(&w).si_status, 0);
 	worker_destroy(&w);
 }
@@ -182,7 +180,7 @@ static void stop_request(const struct worker *w)
 {
 	struct worker_request req = { .kind = WORKER_REQ_STOP };
 
-	assert_int_equal(send(w->control, &req, sizeof(req), 0), sizeof(req));
+	assert_int_equal(worker_request_send(w->control, &req, NULL, 0), 0);
 }
 
 static void one_dies_the_others_go_on(void **state)
@@ -203,7 +201,7 @@ static void one_dies_the_others_go_on(void **state)
 			continue;
 		assert_int_equal(worker_reap(&w[i], &info), -EAGAIN);
 		stop_request(&w[i]);
-		assert_int_equal(next_event(&w[i]).stop, STOP_ASKED);
+		assert_int_equal(next_event(&w[i]).stopped.stop, STOP_ASKED);
 		assert_int_equal(await_end(&w[i]).si_code, CLD_EXITED);
 	}
 	for (unsigned i = 0; i < ARRAY_SIZE(w); i++)
@@ -274,7 +272,7 @@ static void nodes_that_are_not_there_are_refused_when_strict(void **state)
 	(void)state;
 	spec.node = 63;
 	assert_int_equal(worker_spawn(&spec, &files, &w, &d), 0);
-	assert_int_equal(next_event(&w).stop, STOP_POWEROFF);
+	assert_int_equal(next_event(&w).stopped.stop, STOP_POWEROFF);
 	worker_destroy(&w);
 	spec.strict = 1;
 	assert_true(worker_spawn(&spec, &files, &w, &d) < 0);

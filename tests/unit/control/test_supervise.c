@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "monitor/control/workers/outcome.h"
+#include "monitor/ipc/text_clean.h"
+#include "monitor/ipc/worker_messages.h"
 #include "tests/unit/support.h"
 
 #define DIED(c, v) .code = (c), .value = (v)
@@ -110,13 +112,16 @@ static void the_last_vm_has_no_others(void **state)
 	assert_string_equal(tiny, "worker ");
 }
 
+#define STATS_BYTES MESSAGE_BYTES(worker_event, stats)
+
 static struct worker_event good(void)
 {
-	struct worker_event ev = { .kind = WORKER_STOPPED,
-				   .stop = STOP_POWEROFF,
-				   .ram_pages = 10,
-				   .ram_pages_local = 9,
-				   .text = "fine" };
+	struct worker_event ev = {
+		.kind = WORKER_STOPPED,
+		.stopped = { .stop = STOP_POWEROFF,
+			     .usage = { .ram_pages = 10, .ram_pages_local = 9 },
+			     .text = "fine" }
+	};
 	return ev;
 }
 
@@ -125,7 +130,7 @@ static void a_good_event_passes(void **state)
 	struct worker_event ev = good(), out;
 
 	(void)state;
-	assert_int_equal(event_check(&ev, sizeof(ev), &out), 0);
+	assert_int_equal(worker_event_check(&ev, sizeof(ev), &out), 0);
 	assert_memory_equal(&ev, &out, sizeof(ev));
 }
 
@@ -136,7 +141,8 @@ static void wrong_sizes_are_refused(void **state)
 	(void)state;
 	for (size_t len = 0; len < sizeof(ev); len++) {
 		if (len != sizeof(ev[0]))
-			assert_int_equal(event_check(ev, len, &out), -EBADMSG);
+			assert_int_equal(worker_event_check(ev, len, &out),
+					 -EBADMSG);
 	}
 	assert_int_equal(out.kind, 55);
 }
@@ -153,15 +159,17 @@ static void wrong_kinds_and_reasons_are_refused(void **state)
 	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
 		ev = good();
 		ev.kind = bad[i];
-		assert_int_equal(event_check(&ev, sizeof(ev), &out), -EPROTO);
+		assert_int_equal(worker_event_check(&ev, sizeof(ev), &out),
+				 -EPROTO);
 	}
 	for (unsigned i = 0; i < ARRAY_SIZE(bad_stop); i++) {
 		ev = good();
-		ev.stop = bad_stop[i];
-		assert_int_equal(event_check(&ev, sizeof(ev), &out), -EPROTO);
+		ev.stopped.stop = bad_stop[i];
+		assert_int_equal(worker_event_check(&ev, sizeof(ev), &out),
+				 -EPROTO);
 		ev.kind = WORKER_STATS; /* no reason there: not looked at */
-		assert_int_equal(event_check(&ev, sizeof(ev), &out), 0);
-		assert_int_equal(out.stop, 0);
+		assert_int_equal(worker_event_check(&ev, STATS_BYTES, &out), 0);
+		assert_int_equal(out.kind, WORKER_STATS);
 	}
 }
 
@@ -170,27 +178,27 @@ static void impossible_shares_become_unknown(void **state)
 	struct worker_event ev = good(), out;
 
 	(void)state;
-	ev.ram_pages_local = ev.ram_pages + 1;
-	assert_int_equal(event_check(&ev, sizeof(ev), &out), 0);
-	assert_int_equal(out.ram_pages, 0);
-	assert_int_equal(out.ram_pages_local, 0);
-	ev.text_pages_local = 1;
-	assert_int_equal(event_check(&ev, sizeof(ev), &out), 0);
-	assert_int_equal(out.text_pages_local, 0);
+	ev.stopped.usage.ram_pages_local = ev.stopped.usage.ram_pages + 1;
+	assert_int_equal(worker_event_check(&ev, sizeof(ev), &out), 0);
+	assert_int_equal(out.stopped.usage.ram_pages, 0);
+	assert_int_equal(out.stopped.usage.ram_pages_local, 0);
+	ev.stopped.usage.text_pages_local = 1;
+	assert_int_equal(worker_event_check(&ev, sizeof(ev), &out), 0);
+	assert_int_equal(out.stopped.usage.text_pages_local, 0);
 }
 
 static void an_error_is_an_errno(void **state)
 {
-	struct worker_event ev = good(), out;
+	const size_t len = MESSAGE_BYTES(worker_event, rehomed);
+	struct worker_event ev = { .kind = WORKER_REHOMED }, out;
 
 	(void)state;
-	ev.kind = WORKER_REHOMED;
-	ev.error = EPERM;
-	assert_int_equal(event_check(&ev, sizeof(ev), &out), 0);
-	ev.error = 4096;
-	assert_int_equal(event_check(&ev, sizeof(ev), &out), -EPROTO);
-	ev.error = UINT64_MAX;
-	assert_int_equal(event_check(&ev, sizeof(ev), &out), -EPROTO);
+	ev.rehomed.error = EPERM;
+	assert_int_equal(worker_event_check(&ev, len, &out), 0);
+	ev.rehomed.error = 4096;
+	assert_int_equal(worker_event_check(&ev, len, &out), -EPROTO);
+	ev.rehomed.error = UINT32_MAX;
+	assert_int_equal(worker_event_check(&ev, len, &out), -EPROTO);
 }
 
 static void text_is_one_clean_line(void **state)
@@ -198,12 +206,13 @@ static void text_is_one_clean_line(void **state)
 	struct worker_event ev = good(), out;
 
 	(void)state;
-	memset(ev.text, 'A', sizeof(ev.text)); /* no NUL */
-	assert_int_equal(event_check(&ev, sizeof(ev), &out), 0);
-	assert_int_equal(strlen(out.text), sizeof(ev.text) - 1);
-	(void)snprintf(ev.text, sizeof(ev.text), "a\nb\x1b[2Jc\xff\td\r\n");
-	assert_int_equal(event_check(&ev, sizeof(ev), &out), 0);
-	assert_string_equal(out.text, "a b [2Jc? d");
+	memset(ev.stopped.text, 'A', sizeof(ev.stopped.text)); /* no NUL */
+	assert_int_equal(worker_event_check(&ev, sizeof(ev), &out), 0);
+	assert_int_equal(strlen(out.stopped.text), sizeof(ev.stopped.text) - 1);
+	(void)snprintf(ev.stopped.text, sizeof(ev.stopped.text),
+		       "a\nb\x1b[2Jc\xff\td\r\n");
+	assert_int_equal(worker_event_check(&ev, sizeof(ev), &out), 0);
+	assert_string_equal(out.stopped.text, "a b [2Jc? d");
 }
 
 static void nothing_leaks_behind_the_text(void **state)

@@ -7,7 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "monitor/ipc/fds.h"
+#include "monitor/ipc/worker_messages.h"
 #include "tests/unit/guests/fake_worker.h"
 #include "tests/unit/worker/merge_host.h"
 
@@ -43,21 +43,23 @@ static void verify(void)
 				fake_worker_fail("its memory has changed");
 }
 
-static void answer(void *arg, uint64_t pages, int err)
+static void answer(void *arg, uint64_t id, uint64_t pages, int err)
 {
-	const struct worker_event ev = { .kind = WORKER_MERGED,
-					 .pages = pages,
-					 .error = (uint64_t)-err };
+	const struct worker_event ev = {
+		.kind = WORKER_MERGED,
+		.id = id,
+		.merged = { .pages = pages, .error = (uint32_t)-err }
+	};
 
 	(void)arg;
 	atomic_fetch_add(&machine.vm.figures->cache.words[FIGURES_HIT_BLOCKS],
 			 1);
-	if (send(WORKER_FD_CONTROL, &ev, sizeof(ev), 0) != sizeof(ev))
+	if (worker_event_send(WORKER_FD_CONTROL, &ev))
 		_exit(99);
 }
 
 /* Another's pages, whatever it said it has. */
-static void lie(const int fds[4])
+static void lie(uint64_t id, const int fds[FDS_MAX])
 {
 	static const char rubbish[PAGE_BYTES] = "rubbish";
 
@@ -65,21 +67,21 @@ static void lie(const int fds[4])
 		if (pwrite(fds[0], rubbish, PAGE_BYTES,
 			   (off_t)(p * PAGE_BYTES)) != PAGE_BYTES)
 			_exit(98);
-	fds_close(fds, 4);
-	answer(NULL, 0, 0);
+	fds_close(fds, FDS_MAX);
+	answer(NULL, id, 0, 0);
 }
 
 static void attend(const struct worker_spec *spec)
 {
 	struct worker_request r;
-	int fds[4];
+	int fds[FDS_MAX];
 
-	if (fds_receive(WORKER_FD_CONTROL, &r, sizeof(r), fds, 4) != sizeof(r))
+	if (worker_request_receive(WORKER_FD_CONTROL, &r, fds))
 		_exit(0); /* control is gone */
 	if (r.kind == WORKER_REQ_GIVE && strcmp(spec->name, "dies") == 0)
 		_exit(1);
 	if (r.kind == WORKER_REQ_GIVE && strcmp(spec->name, "cheat") == 0)
-		lie(fds);
+		lie(r.id, fds);
 	else if (r.kind >= WORKER_REQ_SUM)
 		merge_obey(&machine.merge, &r, fds);
 	else

@@ -13,7 +13,7 @@
 #include "cowdisk/cache/cache.h"
 #include "cowdisk/base/cache_proto.h"
 #include "cowdisk/disk/disk.h"
-#include "monitor/ipc/fds.h"
+#include "monitor/ipc/worker_messages.h"
 #include "tests/unit/guests/fake_worker.h"
 
 #define READ_BLOCKS 16u
@@ -103,14 +103,16 @@ static void attend(struct reader *r, const struct worker_request *req,
 	int err = 0;
 
 	if (req->kind == WORKER_REQ_CACHE)
-		err = cache_attach(r->cache, req->disk, req->node, req->bytes,
-				   fds[0], fds[1], fds[2]);
+		err = cache_attach(r->cache, req->cache.disk, req->cache.node,
+				   req->cache.image_bytes, fds[0], fds[1],
+				   fds[2]);
 	if (req->kind == WORKER_REQ_CACHE_END)
-		cache_detach(r->cache, req->disk, req->node);
+		cache_detach(r->cache, req->cache_end.disk,
+			     req->cache_end.node);
 	if (req->kind == WORKER_REQ_UNLINK)
 		cache_unlink(r->cache);
 	if (req->kind == WORKER_REQ_LINK) {
-		cache_set_home(r->cache, req->node);
+		cache_set_home(r->cache, req->link.node);
 		r->wake = dup(fds[2]);
 		err = cache_link(r->cache, fds[0], fds[1], fds[2], fds[3]);
 		r->linked = true;
@@ -144,7 +146,7 @@ void fake_reader(const struct worker_spec *spec, struct figures *f)
 				.events = POLLIN };
 	for (;;) {
 		struct worker_request req;
-		int fds[4];
+		int fds[FDS_MAX];
 
 		if (r->linked && !r->busy)
 			read_somewhere(r);
@@ -158,8 +160,7 @@ void fake_reader(const struct worker_spec *spec, struct figures *f)
 		show(r);
 		if (!p[0].revents)
 			continue;
-		if (fds_receive(WORKER_FD_CONTROL, &req, sizeof(req), fds, 4) !=
-		    sizeof(req))
+		if (worker_request_receive(WORKER_FD_CONTROL, &req, fds))
 			_exit(0); /* control is gone */
 		attend(r, &req, fds);
 		fake_worker_obey(&req);

@@ -17,36 +17,36 @@
 
 #include "disco/worker_spec.h"
 #include "monitor/ipc/figures.h"
+#include "monitor/ipc/worker_messages.h"
 #include "numa/region.h"
 
 void (*fake_worker_other)(const struct worker_spec *spec, struct figures *f);
 
 static struct worker_spec spec;
 static bool keep;
-static uint64_t paused;
+static uint32_t paused;
 static struct figures *figures; /* NULL: it counts nothing */
 
-static void say(enum worker_event_kind kind, enum worker_stop stop,
-		const char *text)
-{
-	struct worker_event ev = { .kind = kind,
-				   .stop = stop,
-				   .cpu_ns = 2000,
-				   .first_run_cpu_ns = 1000,
-				   .ram_pages = 200,
-				   .ram_pages_local = 199,
-				   .private_bytes = 4096,
-				   .exits = 7,
-				   .paused = paused };
+static const struct worker_usage usage = { .cpu_ns = 2000,
+					   .first_run_cpu_ns = 1000,
+					   .ram_pages = 200,
+					   .ram_pages_local = 199,
+					   .private_bytes = 4096,
+					   .exits = 7 };
 
-	(void)snprintf(ev.text, sizeof(ev.text), "%s", text);
-	if (send(WORKER_FD_CONTROL, &ev, sizeof(ev), 0) != sizeof(ev))
+static void say(const struct worker_event *ev)
+{
+	if (worker_event_send(WORKER_FD_CONTROL, ev))
 		_exit(99);
 }
 
 _Noreturn static void stop(enum worker_stop why, const char *text)
 {
-	say(WORKER_STOPPED, why, text);
+	struct worker_event ev = { .kind = WORKER_STOPPED,
+				   .stopped = { .stop = why, .usage = usage } };
+
+	(void)snprintf(ev.stopped.text, sizeof(ev.stopped.text), "%s", text);
+	say(&ev);
 	_exit(0);
 }
 
@@ -170,25 +170,20 @@ static void check_inherited(const char *name)
 static void await_adoption(void)
 {
 	struct pollfd p = { .fd = WORKER_FD_LISTENER, .events = POLLIN };
-	char control[CMSG_SPACE(2 * sizeof(int))];
-	struct worker_request req = { 0 };
-	struct iovec iov = { &req, sizeof(req) };
-	struct msghdr m = { .msg_iov = &iov,
-			    .msg_iovlen = 1,
-			    .msg_control = control,
-			    .msg_controllen = sizeof(control) };
-	int fd, fds[2];
+	struct worker_request req;
+	int fds[FDS_MAX];
 
 	(void)poll(&p, 1, -1);
-	fd = accept(WORKER_FD_LISTENER, NULL, NULL);
-	if (fd < 0 || recvmsg(fd, &m, 0) != sizeof(req) ||
-	    req.kind != WORKER_REQ_ADOPT || !CMSG_FIRSTHDR(&m))
+	p.fd = accept(WORKER_FD_LISTENER, NULL, NULL);
+	(void)poll(&p, 1, -1);
+	if (worker_request_receive(p.fd, &req, fds) ||
+	    req.kind != WORKER_REQ_ADOPT ||
+	    req.adopt.protocol != WORKER_PROTOCOL)
 		_exit(96);
-	memcpy(fds, CMSG_DATA(CMSG_FIRSTHDR(&m)), sizeof(fds));
-	(void)dup2(fd, WORKER_FD_CONTROL);
+	(void)dup2(p.fd, WORKER_FD_CONTROL);
 	(void)dup2(fds[0], WORKER_FD_CONSOLE);
 	(void)dup2(fds[1], 2);
-	(void)close(fd);
+	(void)close(p.fd);
 	(void)close(fds[0]);
 	(void)close(fds[1]);
 }
@@ -196,25 +191,43 @@ static void await_adoption(void)
 /* A step of a move, which is for agents: they want memory to be there. */
 static void moved(const struct worker_request *req)
 {
-	struct worker_event ev = { .kind = req->kind == WORKER_REQ_BIND
-						   ? WORKER_BOUND
-						   : WORKER_REHOMED,
-				   .node = req->node,
-				   .stall_ns = 5000000 };
+	bool bind = req->kind == WORKER_REQ_BIND;
+	struct worker_event ev = { .kind = bind ? WORKER_BOUND : WORKER_REHOMED,
+				   .id = req->id };
 	uint8_t *p;
 
-	if (is(spec.name, "unbound") && req->kind == WORKER_REQ_BIND)
-		ev.error = EPERM;
-	if (is(spec.name, "stale") && req->kind == WORKER_REQ_REHOME)
-		ev.error = ESTALE;
+	if (!bind)
+		ev.rehomed.stall_ns = 5000000;
+	if (is(spec.name, "unbound") && bind)
+		ev.bound.error = EPERM;
+	if (is(spec.name, "stale") && !bind)
+		ev.rehomed.error = ESTALE;
 	if (is(spec.name, "liar"))
-		ev.error = 1ull << 40;
+		ev.bound.error = 1u << 30;
 	p = mmap(NULL, spec.ram_bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
 		 WORKER_FD_RAM, 0);
 	for (unsigned i = 0; p != MAP_FAILED && i < 100; i++)
 		p[(size_t)i * 4096] = 1;
-	if (send(WORKER_FD_CONTROL, &ev, sizeof(ev), 0) != sizeof(ev))
-		_exit(99);
+	say(&ev);
+}
+
+static void answer_stats(uint64_t id)
+{
+	const struct worker_event ev = { .kind = WORKER_STATS,
+					 .id = id,
+					 .stats = { .usage = usage,
+						    .paused = paused } };
+
+	say(&ev);
+}
+
+static void answer_paused(uint64_t id)
+{
+	const struct worker_event ev = { .kind = WORKER_PAUSED,
+					 .id = id,
+					 .paused.paused = paused };
+
+	say(&ev);
 }
 
 void fake_worker_obey(const struct worker_request *req)
@@ -226,25 +239,28 @@ void fake_worker_obey(const struct worker_request *req)
 	if (req->kind == WORKER_REQ_BIND || req->kind == WORKER_REQ_REHOME)
 		moved(req);
 	if (req->kind == WORKER_REQ_STATS)
-		say(WORKER_STATS, 0, "");
+		answer_stats(req->id);
 	if (req->kind == WORKER_REQ_PAUSE || req->kind == WORKER_REQ_RESUME) {
 		paused = req->kind == WORKER_REQ_PAUSE;
-		say(WORKER_PAUSED, 0, "");
+		answer_paused(req->id);
 	}
 }
 
 static void serve_one(void)
 {
+	struct pollfd p = { .fd = WORKER_FD_CONTROL, .events = POLLIN };
 	struct worker_request req;
-	ssize_t n;
+	int fds[FDS_MAX], err;
 
 	/* Reset: control died with our words unread. Its own come next. */
-	do
-		n = recv(WORKER_FD_CONTROL, &req, sizeof(req), 0);
-	while (n < 0 && errno == ECONNRESET);
+	do {
+		(void)poll(&p, 1, -1);
+		err = worker_request_receive(WORKER_FD_CONTROL, &req, fds);
+	} while (err == -EAGAIN || err == -ECONNRESET);
 	if (figures)
 		figures_count(&figures->vcpus[0].exits[FIGURES_MMIO], 1);
-	if (n == sizeof(req)) {
+	if (!err) {
+		fds_close(fds, FDS_MAX);
 		fake_worker_obey(&req);
 		return;
 	}
@@ -400,7 +416,7 @@ void fake_worker_hook(int argc, char **argv)
 		_exit(97);
 	if (is(name, "check"))
 		check_inherited(name);
-	say(WORKER_STARTED, 0, "");
+	say(&(struct worker_event){ .kind = WORKER_STARTED });
 	stop_for_a_reason(name);
 	if (is(name, "talk"))
 		talk();

@@ -40,9 +40,9 @@ static void fake_agent_hook(int argc, char **argv)
 	       recv(AGENT_FD_CONTROL, &r, sizeof(r), MSG_PEEK) > 0 &&
 	       r.kind > AGENT_COPY)
 		(void)!recv(AGENT_FD_CONTROL, &r, sizeof(r), 0);
-	if (r.bound_ns == MS_DIE * 1000000)
+	if (r.pull.bound_ns == MS_DIE * 1000000)
 		(void)raise(SIGKILL);
-	if (r.bound_ns == MS_NONSENSE * 1000000)
+	if (r.pull.bound_ns == MS_NONSENSE * 1000000)
 		(void)!send(AGENT_FD_CONTROL, "nonsense", 8, 0);
 	if (agent_create(AGENT_FD_CONTROL, &a) || agent_serve(a))
 		_exit(EXIT_FAILURE);

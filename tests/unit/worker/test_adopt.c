@@ -11,7 +11,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "monitor/ipc/fds.h"
+#include "disco/worker_spec.h"
+#include "monitor/ipc/worker_messages.h"
 #include "monitor/worker/adopt.h"
 #include "tests/unit/support.h"
 
@@ -75,8 +76,12 @@ static int connect_to(void)
 static void say(int fd, uint32_t kind, const int *fds, unsigned nr)
 {
 	struct worker_request r = { .kind = kind };
+	const struct message_kind *k =
+		message_find(&worker_request_table, kind);
 
-	check(fds_send(fd, &r, sizeof(r), fds, nr, 0) == 0, 17);
+	if (kind == WORKER_REQ_ADOPT)
+		r.adopt.protocol = WORKER_PROTOCOL;
+	check(fds_send(fd, &r, k->bytes, fds, nr, 0) == 0, 17);
 }
 
 static void is_closed(int fd)

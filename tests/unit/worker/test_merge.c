@@ -22,11 +22,12 @@
 static struct world w;
 static struct machine m;
 static int answers, last;
-static uint64_t gained;
+static uint64_t gained, last_id, answered_id;
 
-static void done(void *arg, uint64_t pages, int err)
+static void done(void *arg, uint64_t id, uint64_t pages, int err)
 {
 	assert_ptr_equal(arg, &answers);
+	answered_id = id;
 	answers++;
 	gained = pages;
 	last = err;
@@ -137,14 +138,19 @@ static uint32_t entries_of(int fd)
 
 static void ask(enum worker_request_kind kind, int first, int second)
 {
-	const struct worker_request r = {
-		.kind = kind,
-		.entries = second < 0 ? 0 : entries_of(second),
-		.bytes = BYTES
-	};
+	uint32_t entries = second < 0 ? 0 : entries_of(second);
+	struct worker_request r = { .kind = kind, .id = ++last_id };
 	const int fds[4] = { first < 0 ? -1 : dup(first),
 			     second < 0 ? -1 : dup(second), -1, -1 };
 
+	if (kind == WORKER_REQ_SUM)
+		r.sum.ram_bytes = BYTES;
+	if (kind == WORKER_REQ_GIVE)
+		r.give = (struct worker_req_give){ .ram_bytes = BYTES,
+						   .entries = entries };
+	if (kind == WORKER_REQ_SHARE)
+		r.share = (struct worker_req_share){ .ram_bytes = BYTES,
+						     .entries = entries };
 	answers = 0;
 	merge_obey(&m.merge, &r, fds);
 }
@@ -483,7 +489,7 @@ static void refusals(void **state)
 	int sums = memory(merge_sums_bytes(PAGES)),
 	    small = memory(2 * PAGE_BYTES);
 	int layer = memory(BYTES), all = table(0, 40), free_fd = dup(0);
-	struct worker_request r = { .kind = WORKER_REQ_SUM, .bytes = 0 };
+	struct worker_request r = { .kind = WORKER_REQ_SUM, .id = ++last_id };
 	const int none[4] = { -1, -1, -1, -1 };
 
 	(void)state;
@@ -501,17 +507,20 @@ static void refusals(void **state)
 		static const uint64_t bad[] = { 0, 4095, BYTES + PAGE_BYTES };
 		const int fds[4] = { dup(sums), -1, -1, -1 };
 
-		r.bytes = bad[i];
+		r.sum.ram_bytes = bad[i];
 		answers = 0;
 		merge_obey(&m.merge, &r, fds);
 		assert_int_equal(last, -EINVAL);
 	}
 	ask(WORKER_REQ_SUM, sums, -1);
-	r.bytes = BYTES;
+	r.sum.ram_bytes = BYTES;
+	r.id = ++last_id;
 	merge_obey(&m.merge, &r, none);
 	assert_int_equal(last, -EBUSY);
+	assert_int_equal(answered_id, last_id);
 	answers = 0;
 	assert_int_equal(finished(), 0);
+	assert_int_equal(answered_id, last_id - 1);
 	region_destroy(&m.merge.sums);
 	/* None was left open. */
 	assert_int_equal(dup(0), free_fd);

@@ -15,6 +15,7 @@ static int setup(void **state)
 	(void)state;
 	memset(&good, 0, sizeof(good));
 	good.magic = WORKER_SPEC_MAGIC;
+	good.protocol = WORKER_PROTOCOL;
 	good.size = sizeof(good);
 	(void)snprintf(good.name, sizeof(good.name), "vm0");
 	good.nr_vcpus = 2;

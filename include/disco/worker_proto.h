@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Messages between the control process and a worker (disco-vm), on
+ * WORKER_FD_CONTROL: struct worker_request from control to the worker, struct
+ * worker_event from the worker to control. monitor/ipc/worker_messages.h sends
+ * and receives them, and has the table of their sizes and descriptors.
+ *
+ * Each side checks what it receives. Control takes every field of an event for
+ * hostile: a worker may have been taken over by its guest.
+ *
+ * A worker outlives the control process that started it, so the two may be of
+ * different builds. WORKER_PROTOCOL changes with anything in this file; control
+ * takes over only workers of its own protocol.
+ */
+#ifndef DISCO_WORKER_PROTO_H
+#define DISCO_WORKER_PROTO_H
+
+#include "disco/message.h"
+
+/* 0: workers from before there was a number. */
+#define WORKER_PROTOCOL 1u
+
+/* --- control to worker --- */
+
+enum worker_request_kind {
+	WORKER_REQ_STATS = 1, /* answer: WORKER_STATS */
+	WORKER_REQ_STOP = 2,  /* no answer; WORKER_STOPPED when it has ended */
+	/*
+	 * No vCPU runs in the guest, or all may again. Asking again is no
+	 * error. Answer: WORKER_PAUSED.
+	 */
+	WORKER_REQ_PAUSE = 3,
+	WORKER_REQ_RESUME = 4,
+	/*
+	 * From now on the end of this connection is not the guest's end: the
+	 * worker waits on WORKER_FD_LISTENER for the next control process.
+	 * Needs an adoptable worker. No answer.
+	 */
+	WORKER_REQ_KEEP = 5,
+	/*
+	 * .adopt: the first message on a connection to WORKER_FD_LISTENER, and
+	 * never later. Descriptors: a stream socket and a pipe, which take the
+	 * places of WORKER_FD_CONSOLE and of the log. The connection becomes
+	 * WORKER_FD_CONTROL. No answer; a worker of another protocol closes the
+	 * connection and waits for the next one.
+	 */
+	WORKER_REQ_ADOPT = 6,
+	/* .bind: new guest memory is of a node. Answer: WORKER_BOUND. */
+	WORKER_REQ_BIND = 7,
+	/*
+	 * .rehome: program text, boot image and KVM's tables of guest memory
+	 * come from a node. Descriptors: memory with the program, memory with
+	 * the boot image; copies of WORKER_FD_CODE and WORKER_FD_BOOT that are
+	 * on that node. Their pages take the place of the old ones where
+	 * nothing was written. Answer: WORKER_REHOMED.
+	 */
+	WORKER_REQ_REHOME = 8,
+	/*
+	 * .cache: a disk may look in the buffer cache of its image on a node.
+	 * Descriptors: the cache's memory and its presence map, to read, and a
+	 * lease map, to write (cowdisk/cache/cache.h). No answer.
+	 */
+	WORKER_REQ_CACHE = 9,
+	/*
+	 * .link: a channel to the agent of a node, whose cache is looked in
+	 * first from now on. Descriptors: the worker's region, the agent's
+	 * region, a socket that wakes the agent, one that wakes the worker. No
+	 * answer.
+	 */
+	WORKER_REQ_LINK = 10,
+	WORKER_REQ_UNLINK = 11, /* the agent of the link is dead; no answer */
+	/*
+	 * .cache_end: a cache gets no more blocks and loses none: it is not
+	 * looked in any more, and gone with the last page that is shown from
+	 * it. No answer.
+	 */
+	WORKER_REQ_CACHE_END = 12,
+	/*
+	 * The merging of equal pages (monitor/worker/merge.h), one job at a
+	 * time, each answered by WORKER_MERGED when it is done. Descriptors
+	 * (monitor/ipc/merge_maps.h): of .sum a region for sums, prepared, to
+	 * be taken; of .give a layer to fill, of .share a layer to read, both
+	 * with the table of that layer.
+	 */
+	WORKER_REQ_SUM = 13,
+	WORKER_REQ_GIVE = 14,
+	WORKER_REQ_SHARE = 15,
+};
+
+struct worker_req_adopt {
+	uint32_t protocol; /* WORKER_PROTOCOL of the sender */
+	uint32_t zero;
+};
+
+struct worker_req_bind {
+	int32_t node; /* a node's number; NODE_AUTO: any */
+	uint32_t zero;
+};
+
+struct worker_req_rehome {
+	int32_t node; /* as above: bound to it before */
+	uint32_t zero;
+};
+
+struct worker_req_cache {
+	uint64_t image_bytes; /* of the disk's image */
+	uint32_t disk;	      /* 0 .. VM_MAX_DISKS - 1 */
+	int32_t node;	      /* that the cache is on */
+};
+
+struct worker_req_cache_end {
+	uint32_t disk; /* as above */
+	int32_t node;
+};
+
+struct worker_req_link {
+	int32_t node; /* of the agent */
+	uint32_t zero;
+};
+
+struct worker_req_sum {
+	uint64_t ram_bytes; /* the first of guest memory; whole pages */
+};
+
+struct worker_req_give {
+	uint64_t ram_bytes; /* as above */
+	uint32_t entries;   /* of the table */
+	uint32_t zero;
+};
+
+struct worker_req_share {
+	uint64_t ram_bytes; /* as above */
+	uint32_t entries;   /* of the table */
+	uint32_t layer;	    /* its number: the same when it comes again */
+};
+
+struct worker_request {
+	uint32_t kind; /* enum worker_request_kind */
+	uint32_t zero;
+	uint64_t id; /* see struct message_head */
+	union {
+		struct worker_req_adopt adopt;
+		struct worker_req_bind bind;
+		struct worker_req_rehome rehome;
+		struct worker_req_cache cache;
+		struct worker_req_cache_end cache_end;
+		struct worker_req_link link;
+		struct worker_req_sum sum;
+		struct worker_req_give give;
+		struct worker_req_share share;
+	};
+};
+
+/* --- worker to control; no event has descriptors --- */
+
+enum worker_event_kind {
+	WORKER_STARTED = 1, /* about to enter KVM_RUN for the first time */
+	WORKER_STOPPED = 2, /* .stopped: the last event; the worker exits */
+	WORKER_STATS = 3,   /* .stats: answers WORKER_REQ_STATS */
+	WORKER_PAUSED = 4,  /* .paused: answers WORKER_REQ_PAUSE and _RESUME */
+	WORKER_BOUND = 5,   /* .bound: answers WORKER_REQ_BIND */
+	WORKER_REHOMED = 6, /* .rehomed: answers WORKER_REQ_REHOME */
+	WORKER_MERGED = 7,  /* .merged: answers _SUM, _GIVE and _SHARE */
+};
+
+enum worker_stop {
+	STOP_POWEROFF = 1,
+	STOP_RESET = 2,
+	STOP_PANIC = 3,	 /* pvpanic said so */
+	STOP_CRASH = 4,	 /* triple fault, KVM_EXIT_INTERNAL_ERROR, ... */
+	STOP_FAILED = 5, /* the worker's own failure; text says why */
+	STOP_ASKED = 6,	 /* WORKER_REQ_STOP */
+};
+
+#define WORKER_TEXT_BYTES 256u
+
+/* What a worker uses; 0: not known. */
+struct worker_usage {
+	uint64_t cpu_ns;	   /* CPU time since it was executed */
+	uint64_t first_run_cpu_ns; /* of it before the first KVM_RUN;
+				    * 0: not there yet */
+	uint64_t exits;		   /* KVM_RUN returns, all vCPUs */
+	uint64_t ram_pages;	   /* touched pages of guest RAM */
+	uint64_t ram_pages_local;  /* ... that are on the worker's node */
+	uint64_t private_bytes;	   /* worker memory that is not guest RAM */
+	uint64_t text_pages;	   /* mapped pages of its program, read-only */
+	uint64_t text_pages_local; /* ... that are on the worker's node */
+};
+
+struct worker_ev_stopped {
+	uint32_t stop; /* enum worker_stop */
+	uint32_t zero;
+	struct worker_usage usage;
+	char text[WORKER_TEXT_BYTES]; /* one line, NUL-terminated; or empty */
+};
+
+struct worker_ev_stats {
+	struct worker_usage usage;
+	uint32_t paused; /* 1: WORKER_REQ_PAUSE is in force */
+	uint32_t zero;
+};
+
+struct worker_ev_paused {
+	uint32_t paused; /* as above */
+	uint32_t zero;
+};
+
+struct worker_ev_bound {
+	uint32_t error; /* errno; 0: bound */
+	uint32_t zero;
+};
+
+struct worker_ev_rehomed {
+	/* errno; 0: all was done. ESTALE: the program that came is another one
+	 * than the one that runs, whose text stays where it is; the rest was
+	 * done. */
+	uint32_t error;
+	uint32_t zero;
+	uint64_t stall_ns; /* the vCPUs were parked */
+};
+
+struct worker_ev_merged {
+	uint32_t error; /* errno; 0: the job is done */
+	uint32_t zero;
+	uint64_t pages; /* that the job has shown from its layer */
+};
+
+struct worker_event {
+	uint32_t kind; /* enum worker_event_kind */
+	uint32_t zero;
+	uint64_t id; /* see struct message_head */
+	union {
+		struct worker_ev_stopped stopped;
+		struct worker_ev_stats stats;
+		struct worker_ev_paused paused;
+		struct worker_ev_bound bound;
+		struct worker_ev_rehomed rehomed;
+		struct worker_ev_merged merged;
+	};
+};
+
+_Static_assert(WORKER_PROTOCOL == 1 && sizeof(struct worker_request) == 32 &&
+		       sizeof(struct worker_event) == 344,
+	       "a control process of another build takes workers over: other "
+	       "messages are another WORKER_PROTOCOL");
+
+#endif

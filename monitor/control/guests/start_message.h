@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What a starter's child sends to the monitor (starter.c), over a
+ * SOCK_SEQPACKET socket: one START_VM per VM that runs, or one START_FAILED,
+ * which ends the start. Nothing is answered. Both are one program, but the
+ * child has read files of a client's choice: the monitor checks all of it.
+ */
+#ifndef DISCO_MONITOR_START_MESSAGE_H
+#define DISCO_MONITOR_START_MESSAGE_H
+
+#include "disco/boot_layout.h"
+#include "disco/diag.h"
+#include "monitor/boot/boot_key.h"
+#include "monitor/control/base/state_dir.h"
+#include "monitor/ipc/message.h"
+
+enum start_kind {
+	/* .vm: a worker runs. Descriptors: enum start_fd. */
+	START_VM = 1,
+	START_FAILED = 2, /* .failed: why. No descriptors. */
+};
+
+/* Of START_VM, in this order: the monitor's ends of what the worker has. */
+enum start_fd {
+	START_FD_PIDFD,
+	START_FD_CONTROL, /* SOCK_SEQPACKET */
+	START_FD_CONSOLE, /* SOCK_STREAM */
+	START_FD_LOG,	  /* pipe, to read */
+	START_FD_BOOT,	  /* memory: its boot image */
+	START_NR_FDS
+};
+
+_Static_assert(START_NR_FDS <= FDS_MAX, "they fit into one message");
+
+struct start_vm {
+	struct vm_record record;
+	struct boot_key boot_key;
+	struct boot_layout boot;
+};
+
+struct start_message {
+	uint32_t kind; /* enum start_kind */
+	uint32_t zero;
+	uint64_t id; /* 0 */
+	union {
+		struct start_vm vm;
+		struct diag failed; /* .status is not ST_OK */
+	};
+};
+
+/**
+ * start_message_send() - the child to the monitor; waits when that is busy
+ * @fds: START_NR_FDS of START_VM, else NULL; the monitor gets copies
+ *
+ * Return: 0; -EINVAL kind or @fds; -EPIPE the monitor is gone; -errno of
+ * sendmsg().
+ */
+MUST_CHECK int start_message_send(int sock, const struct start_message *msg,
+				  const int *fds);
+
+/* Are the fields of its kind in range, and its texts terminated? */
+bool start_message_sane(const struct start_message *msg);
+
+/**
+ * start_message_receive() - in the monitor, without waiting
+ * @msg: out, a checked copy
+ * @fds: out, FDS_MAX entries: those of its kind, owned by the caller, then -1
+ *
+ * Return: 0; -EAGAIN, -EPIPE, -EBADMSG, -EPROTO, -EBADF, -errno as
+ * message_receive(); -EINVAL not sane. On error all descriptors were closed.
+ */
+MUST_CHECK int start_message_receive(int sock, struct start_message *msg,
+				     int fds[FDS_MAX]);
+
+#endif

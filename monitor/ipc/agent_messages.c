@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "monitor/ipc/agent_messages.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "disco/config.h"
+#include "numa/bind.h"
+
+#define MAX_BOUND_NS 60000000000ull
+
+#define REQUEST(member) .bytes = MESSAGE_BYTES(agent_request, member)
+#define ANSWER(member)	.bytes = MESSAGE_BYTES(agent_answer, member)
+#define HEAD_ALONE	.bytes = sizeof(struct message_head)
+
+static const struct message_kind requests[] = {
+	[AGENT_PULL] = { .bytes = offsetof(struct agent_request, pull.ranges),
+			 .most_bytes = MESSAGE_BYTES(agent_request, pull),
+			 .fds = { MESSAGE_FILE } },
+	[AGENT_COPY] = { HEAD_ALONE,
+			 .fds = { MESSAGE_MEMORY, MESSAGE_MEMORY } },
+	[AGENT_STORE] = { REQUEST(store), .fds = { MESSAGE_FILE, MESSAGE_MEMORY,
+						   MESSAGE_MEMORY } },
+	[AGENT_STORE_END] = { REQUEST(store_end) },
+	[AGENT_LINK] = { REQUEST(link),
+			 .fds = { MESSAGE_MEMORY, MESSAGE_MEMORY,
+				  MESSAGE_SOCKET, MESSAGE_SOCKET } },
+	[AGENT_LINK_END] = { REQUEST(link) },
+	[AGENT_READER] = { REQUEST(reader), .fds = { MESSAGE_MEMORY } },
+	[AGENT_LIMIT] = { REQUEST(limit) },
+	[AGENT_FIGURES] = { HEAD_ALONE, .fds = { MESSAGE_MEMORY } },
+	[AGENT_PEER] = { REQUEST(peer), .fds = { MESSAGE_MEMORY, MESSAGE_MEMORY,
+						 MESSAGE_MEMORY } },
+	[AGENT_PEER_END] = { REQUEST(peer_end) },
+	[AGENT_SYNC] = { HEAD_ALONE },
+	[AGENT_LEASES] = { REQUEST(link) },
+};
+
+static const struct message_kind answers[] = {
+	[AGENT_PROGRESS] = { ANSWER(progress) },
+	[AGENT_DONE] = { ANSWER(done) },
+	[AGENT_LINK_LOST] = { ANSWER(link_lost) },
+	[AGENT_STORE_LOST] = { ANSWER(store_lost) },
+	[AGENT_SYNCED] = { HEAD_ALONE },
+	[AGENT_PEER_LOST] = { ANSWER(peer_lost) },
+};
+
+const struct message_table agent_request_table = MESSAGE_TABLE(requests);
+const struct message_table agent_answer_table = MESSAGE_TABLE(answers);
+
+_Static_assert(offsetof(struct agent_request, pull) ==
+			       sizeof(struct message_head) &&
+		       offsetof(struct agent_answer, done) ==
+			       sizeof(struct message_head),
+	       "they begin with a message_head");
+
+/* --- requests --- */
+
+size_t agent_request_bytes(const struct agent_request *r)
+{
+	const struct message_kind *k =
+		message_find(&agent_request_table, r->kind);
+
+	if (!k)
+		return 0;
+	return k->most_bytes ? k->bytes + r->pull.nr_ranges *
+						  sizeof(r->pull.ranges[0])
+			     : k->bytes;
+}
+
+int agent_request_send(int sock, const struct agent_request *r, const int *fds,
+		       int flags)
+{
+	return message_send(&agent_request_table, sock, r,
+			    agent_request_bytes(r), fds, flags);
+}
+
+static bool agent_ranges_sane(const struct agent_req_pull *p)
+{
+	for (uint32_t i = 0; i < p->nr_ranges; i++) {
+		const struct agent_range *a = &p->ranges[i];
+
+		if ((a->start | a->bytes) % PAGE_BYTES || a->bytes == 0 ||
+		    !range_fits(a->start, a->bytes, AGENT_MAX_PIECES))
+			return false;
+	}
+	return true;
+}
+
+static bool agent_pull_sane(const struct agent_req_pull *p)
+{
+	return p->pid > 0 && p->node >= 0 && p->node <= NODE_ID_MAX &&
+	       p->bound_ns != 0 && p->bound_ns <= MAX_BOUND_NS &&
+	       !(p->what & ~(uint32_t)(AGENT_FILE | AGENT_ANON)) &&
+	       agent_ranges_sane(p);
+}
+
+static bool agent_request_sane(const struct agent_request *r)
+{
+	switch ((enum agent_request_kind)r->kind) {
+	case AGENT_PULL:
+		return agent_pull_sane(&r->pull);
+	case AGENT_STORE:
+		return r->store.image_bytes != 0 &&
+		       r->store.image_bytes % 512 == 0 &&
+		       r->store.image_bytes <= AGENT_MAX_IMAGE;
+	case AGENT_READER:
+		return r->reader.disk < VM_MAX_DISKS;
+	case AGENT_COPY:
+	case AGENT_STORE_END:
+	case AGENT_LINK:
+	case AGENT_LINK_END:
+	case AGENT_LIMIT:
+	case AGENT_FIGURES:
+	case AGENT_PEER:
+	case AGENT_PEER_END:
+	case AGENT_LEASES:
+		return true;
+	case AGENT_SYNC:
+		return r->id != 0;
+	}
+	return false;
+}
+
+int agent_request_check(const struct agent_request *r, size_t len)
+{
+	int err = message_check(&agent_request_table, r, len);
+
+	if (err)
+		return err == -EPROTO ? -EINVAL : err;
+	/* The number of ranges is what the length says; 64 bits: no overflow */
+	if (len != agent_request_bytes(r))
+		return -EBADMSG;
+	return agent_request_sane(r) ? 0 : -EINVAL;
+}
+
+int agent_request_receive(int sock, struct agent_request *r, int fds[FDS_MAX])
+{
+	size_t len;
+	int err = message_receive(&agent_request_table, sock, r, sizeof(*r),
+				  &len, fds);
+	int wrong = err && err != -EBADF ? err : agent_request_check(r, len);
+
+	if (!wrong)
+		return err;
+	for (unsigned i = 0; i < FDS_MAX; i++)
+		fds_drop(&fds[i]);
+	return wrong == -EPROTO ? -EINVAL : wrong;
+}
+
+/* --- answers --- */
+
+int agent_answer_send(int sock, const struct agent_answer *a)
+{
+	const struct message_kind *k =
+		message_find(&agent_answer_table, a->kind);
+
+	if (!k)
+		return -EINVAL;
+	return message_send(&agent_answer_table, sock, a, k->bytes, NULL,
+			    MSG_DONTWAIT);
+}
+
+/* What an agent counted may be anything: stall_hist_merge() expects that. */
+static bool agent_answer_sane(const struct agent_answer *a)
+{
+	switch ((enum agent_answer_kind)a->kind) {
+	case AGENT_PROGRESS:
+	case AGENT_SYNCED:
+		return true;
+	case AGENT_DONE:
+		return a->done.error <= MESSAGE_ERRNO_MAX;
+	case AGENT_LINK_LOST:
+		return a->link_lost.error <= MESSAGE_ERRNO_MAX;
+	case AGENT_STORE_LOST:
+		return a->store_lost.error <= MESSAGE_ERRNO_MAX;
+	case AGENT_PEER_LOST:
+		return a->peer_lost.error <= MESSAGE_ERRNO_MAX;
+	}
+	return false;
+}
+
+int agent_answer_check(const void *bytes, size_t len, struct agent_answer *out)
+{
+	struct agent_answer a = { .kind = 0 };
+	int err;
+
+	if (len > sizeof(a))
+		return -EBADMSG;
+	memcpy(&a, bytes, len);
+	err = message_check(&agent_answer_table, &a, len);
+	if (err)
+		return err;
+	if (!agent_answer_sane(&a))
+		return -EPROTO;
+	*out = a;
+	return 0;
+}
+
+int agent_answer_receive(int sock, struct agent_answer *out)
+{
+	struct agent_answer a;
+	int fds[FDS_MAX];
+	size_t len;
+	int err = message_receive(&agent_answer_table, sock, &a, sizeof(a),
+				  &len, fds);
+
+	return err ? err : agent_answer_check(&a, len, out);
+}
