@@ -12,6 +12,7 @@ FUZZ_SECONDS	?= 60
 
 COWDISK_ROOMS	:= $(filter cowdisk/%,$(ROOMS))
 ROOMS_numa	:= numa
+ROOMS_ipc	:= monitor/ipc numa
 ROOMS_memory	:= memory numa
 ROOMS_cowdisk	:= $(COWDISK_ROOMS) monitor/ipc memory numa
 ROOMS_cache	:= $(ROOMS_cowdisk)

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Messages between control and an agent, and what is refused of them. Fields of
+ * requests: tests/unit/agent/test_agent.c.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "monitor/ipc/agent_messages.h"
+#include "tests/unit/ipc/messages.h"
+
+static size_t fill_request(void *bytes)
+{
+	struct agent_request *r = bytes;
+
+	if (r->kind == AGENT_PULL)
+		r->pull = (struct agent_req_pull){
+			.bound_ns = 1,
+			.what = AGENT_ANON,
+			.pid = 1,
+			.nr_ranges = 3,
+			.ranges = { { PAGE_BYTES, PAGE_BYTES },
+				    { 4 * PAGE_BYTES, PAGE_BYTES },
+				    { 8 * PAGE_BYTES, PAGE_BYTES } },
+		};
+	if (r->kind == AGENT_STORE)
+		r->store.image_bytes = 512;
+	return agent_request_bytes(r);
+}
+
+static int receive_request(int sock, void *bytes, int fds[FDS_MAX])
+{
+	return agent_request_receive(sock, bytes, fds);
+}
+
+static size_t fill_answer(void *bytes)
+{
+	struct agent_answer *a = bytes;
+
+	if (a->kind == AGENT_DONE)
+		a->done.pulled.pages = UINT64_MAX;
+	if (a->kind == AGENT_LINK_LOST)
+		a->link_lost.error = EPIPE;
+	return message_find(&agent_answer_table, a->kind)->bytes;
+}
+
+static int receive_answer(int sock, void *bytes, int fds[FDS_MAX])
+{
+	for (unsigned i = 0; i < FDS_MAX; i++)
+		fds[i] = -1; /* they never get out of it */
+	return agent_answer_receive(sock, bytes);
+}
+
+static const struct direction directions[] = {
+	{ &agent_request_table, fill_request, receive_request, -EINVAL },
+	{ &agent_answer_table, fill_answer, receive_answer, -EPROTO },
+};
+
+static void right_ones_are_taken(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(directions); i++)
+		messages_are_taken(&directions[i]);
+}
+
+static void wrong_lengths_are_refused(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(directions); i++)
+		messages_cut_are_refused(&directions[i]);
+}
+
+static void unknown_kinds_are_refused(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(directions); i++)
+		messages_of_no_kind_are_refused(&directions[i]);
+}
+
+static void descriptors_belong_to_the_kind(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(directions); i++)
+		messages_with_wrong_fds_are_refused(&directions[i]);
+}
+
+static void an_error_is_an_errno(void **state)
+{
+	struct agent_answer bad[] = {
+		{ .kind = AGENT_DONE, .done.error = 4096 },
+		{ .kind = AGENT_LINK_LOST, .link_lost.error = 4096 },
+		{ .kind = AGENT_STORE_LOST, .store_lost.error = UINT32_MAX },
+		{ .kind = AGENT_PEER_LOST, .peer_lost.error = 1u << 31 },
+	};
+	struct agent_answer out = { .kind = 55 };
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_int_equal(
+			agent_answer_check(
+				&bad[i],
+				message_find(&agent_answer_table, bad[i].kind)
+					->bytes,
+				&out),
+			-EPROTO);
+	assert_int_equal(out.kind, 55);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(right_ones_are_taken),
+		cmocka_unit_test(wrong_lengths_are_refused),
+		cmocka_unit_test(unknown_kinds_are_refused),
+		cmocka_unit_test(descriptors_belong_to_the_kind),
+		cmocka_unit_test(an_error_is_an_errno),
+	};
+
+	return cmocka_run_group_tests_name("agent_messages", tests, NULL, NULL);
+}
