@@ -47,6 +47,12 @@ struct dev_host_ops {
 	 */
 	void (*free_pages)(struct dev_host *h, gfn_t first, uint64_t nr);
 	/*
+	 * One line for whoever runs the VM: something is wrong that does not
+	 * end it. A guest can cause it, so a device calls it once in its life.
+	 * Context: any thread; waits when nobody reads what was reported.
+	 */
+	void (*report)(struct dev_host *h, const char *text);
+	/*
 	 * End the VM; the first reason counts. Returns at once, the vCPUs stop
 	 * soon after. Context: any thread.
 	 */

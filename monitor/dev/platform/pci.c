@@ -280,6 +280,7 @@ int pci_add(struct pci_bus *bus, struct pci_dev *d)
 		le32_store(d->config + CFG_BAR0, base);
 		bus->next_bar = base + d->bar_bytes;
 	}
+	d->slot = slot;
 	bus->slots[slot] = d;
 	return 0;
 }

@@ -46,6 +46,7 @@ struct pci_dev {
 	uint8_t config[PCI_CONFIG_BYTES]; /* [L:bus] */
 	uint8_t wmask[PCI_CONFIG_BYTES];  /* [I] bits the guest may write */
 	uint32_t bar_bytes;		  /* [I] power of two; 0: no BAR */
+	unsigned slot;			  /* [I] set by pci_add() */
 	unsigned msix_cap;		  /* [I] config offset; 0: none */
 	unsigned next_cap; /* [I] where the next capability goes */
 	unsigned last_cap; /* [I] link to fill in */

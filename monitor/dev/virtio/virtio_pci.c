@@ -2,6 +2,7 @@
 #include "monitor/dev/virtio/virtio_pci.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -77,9 +78,36 @@ static void vpci_interrupt(struct virtio_dev *v, uint8_t isr, uint16_t vector)
 		msix_send(&v->pci.msix, vector);
 }
 
+static const char *virtio_type_name(const struct virtio_dev *v)
+{
+	static const char *const names[] = {
+		[2] = "block",	 [3] = "console", [4] = "entropy",
+		[5] = "balloon", [27] = "pmem",
+	};
+	uint16_t type = v->ops->type;
+
+	return type < ARRAY_SIZE(names) && names[type] ? names[type]
+						       : "unknown";
+}
+
+/* Once: a driver that breaks the rules after each reset fills no log. */
+static void virtio_report_death(struct virtio_dev *v, const char *why)
+{
+	char text[160];
+
+	if (v->death_reported)
+		return;
+	v->death_reported = true;
+	(void)snprintf(text, sizeof(text),
+		       "virtio %s device 00:%02x.0 stands still until its "
+		       "driver resets it: %s",
+		       virtio_type_name(v), v->pci.slot, why);
+	v->host->ops->report(v->host, text);
+}
+
 void virtio_needs_reset(struct virtio_dev *v, const char *why)
 {
-	(void)why; /* kept in the queue for whoever debugs the worker */
+	virtio_report_death(v, why);
 	if (v->status & VIRTIO_STATUS_NEEDS_RESET)
 		return;
 	v->status |= VIRTIO_STATUS_NEEDS_RESET;

@@ -75,8 +75,9 @@ struct virtio_dev {
 	uint16_t config_vector;
 	uint8_t status;
 	uint8_t generation;
-	bool resetting;	    /* waits for in_flight to become 0 */
-	unsigned in_flight; /* requests a backend holds */
+	bool resetting;	     /* waits for in_flight to become 0 */
+	bool death_reported; /* once in its life: a reset does not clear it */
+	unsigned in_flight;  /* requests a backend holds */
 	struct virtio_queue queues[VIRTIO_MAX_QUEUES];
 	uint64_t notify_base; /* [L:bus] where the ioeventfds are; 0: nowhere */
 	unsigned window;      /* [I] config offset of the PCI_CFG capability */
@@ -112,7 +113,10 @@ MUST_CHECK bool virtio_pop(struct virtio_dev *v, unsigned queue,
 /* vq_push(), then an interrupt if the driver wants one. */
 void virtio_push(struct virtio_dev *v, unsigned queue, uint16_t head,
 		 uint32_t written);
-/* The device cannot go on until the driver resets it. */
+/*
+ * The device cannot go on until the driver resets it. @why: what broke the
+ * rules, a constant; dev_host_ops.report() gets it the first time.
+ */
 void virtio_needs_reset(struct virtio_dev *v, const char *why);
 
 /* A request went to, or came back from, a backend. */

@@ -134,6 +134,13 @@ static void host_free_pages(struct dev_host *h, gfn_t first, uint64_t nr)
 		figures_count(&vm->figures->io.freed_pages, nr);
 }
 
+/* Standard error: control shows it, with the VM's name. */
+static void host_report(struct dev_host *h, const char *text)
+{
+	(void)h;
+	(void)fprintf(stderr, "%s\n", text);
+}
+
 static void host_stop(struct dev_host *h, enum worker_stop why,
 		      const char *text)
 {
@@ -146,6 +153,7 @@ static const struct dev_host_ops host_ops = {
 	.irq_line = host_irq_line,
 	.watch = host_watch,
 	.free_pages = host_free_pages,
+	.report = host_report,
 	.stop = host_stop,
 };
 

@@ -102,6 +102,14 @@ static void free_pages(struct dev_host *dh, gfn_t first, uint64_t nr)
 		h->freed_pages += nr;
 }
 
+static void report(struct dev_host *dh, const char *text)
+{
+	struct fake_host *h = from_host(dh);
+
+	h->reports++;
+	(void)snprintf(h->report_text, sizeof(h->report_text), "%s", text);
+}
+
 static void stop(struct dev_host *dh, enum worker_stop why, const char *text)
 {
 	struct fake_host *h = from_host(dh);
@@ -118,6 +126,7 @@ static const struct dev_host_ops fake_ops = {
 	.irq_line = irq_line,
 	.watch = watch,
 	.free_pages = free_pages,
+	.report = report,
 	.stop = stop,
 };
 

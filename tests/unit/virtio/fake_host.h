@@ -54,6 +54,8 @@ struct fake_host {
 	} freed[FAKE_MAX];
 	unsigned nr_freed;    /* all calls */
 	uint64_t freed_pages; /* of RAM */
+	unsigned reports;
+	char report_text[160]; /* the last one */
 	unsigned stops;
 	enum worker_stop stop_why; /* the first one */
 	char stop_text[128];

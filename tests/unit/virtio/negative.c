@@ -165,6 +165,7 @@ void expect_needs_reset(struct bench *b)
 	driver_kick(&b->d, 1);
 	assert_int_equal(b->dev.taken, taken);
 	expect_works_after_reset(b);
+	assert_int_equal(b->h.reports, 1);
 	assert_int_equal(b->h.stops, 0);
 }
 

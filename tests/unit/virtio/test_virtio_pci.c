@@ -47,6 +47,25 @@ static void queue_size_32768(void **state)
 	expect_needs_reset(*state);
 }
 
+/* By its reason, and once however often the driver starts over. */
+static void a_death_is_reported_once(void **state)
+{
+	struct bench *b = *state;
+
+	enable(b, 12, RINGS_GPA, RINGS_GPA + 4096, RINGS_GPA + 8192);
+	assert_int_equal(b->h.reports, 1);
+	assert_string_equal(b->h.report_text,
+			    "virtio unknown device 00:01.0 stands still until "
+			    "its driver resets it: queue size is not a power "
+			    "of two");
+	expect_needs_reset(b);
+	driver_start(&b->d, 0, 2, NEGATIVE_SIZE);
+	enable(b, 16, RINGS_GPA + 8, RINGS_GPA + 4096, RINGS_GPA + 8192);
+	assert_int_equal(driver_status(&b->d) & VIRTIO_STATUS_NEEDS_RESET,
+			 VIRTIO_STATUS_NEEDS_RESET);
+	assert_int_equal(b->h.reports, 1);
+}
+
 static void ring_not_aligned(void **state)
 {
 	enable(*state, 16, RINGS_GPA + 8, RINGS_GPA + 4096, RINGS_GPA + 8192);
@@ -310,6 +329,7 @@ int main(void)
 		I(queue_size_not_a_power_of_two),
 		I(queue_size_above_the_offer),
 		I(queue_size_32768),
+		I(a_death_is_reported_once),
 		I(ring_not_aligned),
 		I(ring_ends_outside_ram),
 		I(ring_address_overflows),
