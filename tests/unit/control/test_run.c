@@ -189,6 +189,9 @@ static void every_end_is_told(void **state)
 		{ "forged", ST_WORKER_FAIL,
 		  "disco: forged: worker sent a message that makes no sense "
 		  "and was killed; its guest is gone\n" },
+		{ "unasked", ST_WORKER_FAIL,
+		  "disco: unasked: worker sent a message that makes no sense "
+		  "and was killed; its guest is gone\n" },
 	};
 
 	(void)state;

@@ -36,8 +36,8 @@ static const struct worker_usage usage = { .cpu_ns = 2000,
 
 static void say(const struct worker_event *ev)
 {
-	if (worker_event_send(WORKER_FD_CONTROL, ev))
-		_exit(99);
+	/* Control may be gone already: what it had sent comes next. */
+	(void)!worker_event_send(WORKER_FD_CONTROL, ev);
 }
 
 _Noreturn static void stop(enum worker_stop why, const char *text)
@@ -198,6 +198,13 @@ static void moved(const struct worker_request *req)
 
 	if (!bind)
 		ev.rehomed.stall_ns = 5000000;
+	if (is(spec.name, "mixed")) {
+		struct worker_event old = ev;
+
+		old.id--;
+		old.bound.error = EIO; /* the same place of both kinds */
+		say(&old);
+	}
 	if (is(spec.name, "unbound") && bind)
 		ev.bound.error = EPERM;
 	if (is(spec.name, "stale") && !bind)
@@ -399,6 +406,10 @@ static void misbehave(const char *name)
 		send_nonsense(false);
 	if (is(name, "forged"))
 		send_nonsense(true);
+	if (is(name, "unasked")) {
+		answer_stats(1);
+		(void)pause();
+	}
 	while (is(name, "deaf"))
 		(void)pause();
 	_exit(3);
@@ -425,7 +436,7 @@ void fake_worker_hook(int argc, char **argv)
 	if (is(name, "flood"))
 		flood();
 	if (is(name, "obey") || is(name, "unbound") || is(name, "stale") ||
-	    is(name, "liar"))
+	    is(name, "liar") || is(name, "mixed"))
 		wait_for_stop();
 	if (is(name, "busy"))
 		spin();

@@ -18,7 +18,10 @@
  *   garbage    as obey, and writes random bytes to its figures all the time
  *   deaf       wait for ever
  *   sig9 sys exit3             die without a word
- *   short forged               send a message that makes no sense
+ *   short forged unasked       send a message that makes no sense; the last
+ *              one is an answer to a request that there was not
+ *   mixed      as obey, and answers a step of a move twice: first an earlier
+ *              request, with an error
  *   log        write to standard error, then power off
  */
 #ifndef TESTS_FAKE_WORKER_H

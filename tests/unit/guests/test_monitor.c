@@ -286,6 +286,80 @@ static void guests_outlive_a_killed_monitor(void **state)
 	expect("echo.a", "ended", ST_WORKER_FAIL);
 }
 
+static json_t *load_record(const char *name, char path[256])
+{
+	json_t *r;
+
+	(void)snprintf(path, 256, "%s/vms/%s.json", getenv("DISCO_STATE_DIR"),
+		       name);
+	r = json_load_file(path, 0, NULL);
+	assert_non_null(r);
+	return r;
+}
+
+/* @protocol: of its worker, as its record has it; -1: it does not say. */
+static void change_protocol(const char *name, int protocol)
+{
+	char path[256];
+	json_t *r = load_record(name, path);
+
+	if (protocol < 0)
+		(void)json_object_del(r, "protocol");
+	else
+		(void)json_object_set_new(r, "protocol",
+					  json_integer(protocol));
+	assert_int_equal(json_dump_file(r, path, 0), 0);
+	json_decref(r);
+}
+
+/* In good order: agents that have just been forked hold its lock as well. */
+static void next_monitor(void)
+{
+	end_monitor(SIGTERM);
+	(void)close(log_fd);
+	start_monitor();
+}
+
+/* They wait for a monitor of their own build. */
+static void guests_of_another_protocol_go_on(void **state)
+{
+	static const int others[] = { -1, 0, WORKER_PROTOCOL + 1 };
+	char line[256], path[256];
+	json_t *record;
+	pid_t pid;
+
+	(void)state;
+	start_vm("obey.old");
+	start_vm("obey.own");
+	pid = pid_of("obey.old");
+	record = load_record("obey.old", path);
+	assert_int_equal(
+		json_integer_value(json_object_get(record, "protocol")),
+		WORKER_PROTOCOL);
+	json_decref(record);
+	for (unsigned i = 0; i < ARRAY_SIZE(others); i++) {
+		change_protocol("obey.old", others[i]);
+		next_monitor();
+		(void)snprintf(line, sizeof(line),
+			       "disco: obey.old: cannot be taken over: its "
+			       "worker (process %d) is of another version of "
+			       "disco (protocol %d, here %u); its guest goes "
+			       "on\n",
+			       (int)pid, others[i] < 0 ? 0 : others[i],
+			       WORKER_PROTOCOL);
+		said(line);
+		refused("GET", "/v1/vms/obey.old", NULL, ST_NO_VM, "obey.old");
+		expect("obey.own", "running", 0);
+		assert_int_equal(kill(pid, 0), 0);
+	}
+	change_protocol("obey.old", WORKER_PROTOCOL);
+	next_monitor();
+	expect("obey.old", "running", 0);
+	assert_int_equal(pid_of("obey.old"), pid);
+	vm_call("obey.old", "kill");
+	vm_call("obey.own", "kill");
+}
+
 static void a_second_monitor_is_refused(void **state)
 {
 	int status, p[2];
@@ -395,6 +469,7 @@ int main(int argc, char **argv)
 		WITH_MONITOR(a_console_is_shown_again),
 		WITH_MONITOR(who_does_not_read_stops_no_guest),
 		WITH_MONITOR(guests_outlive_a_killed_monitor),
+		WITH_MONITOR(guests_of_another_protocol_go_on),
 		WITH_MONITOR(a_second_monitor_is_refused),
 		WITH_MONITOR(answers_are_as_described),
 	};

@@ -139,6 +139,18 @@ static void moves_that_fail_end_no_guest(void **state)
 	vm_call("obey.f", "kill");
 }
 
+/* Each by its id. */
+static void answers_of_earlier_requests_are_dropped(void **state)
+{
+	(void)state;
+	need_move_pages();
+	start_vm("mixed");
+	json_decref(call("POST", "/v1/vms/mixed/move", "{\"node\": 0}"));
+	json_decref(call("POST", "/v1/vms/mixed/move", "{\"node\": 0}"));
+	expect("mixed", "running", 0);
+	vm_call("mixed", "kill");
+}
+
 static void an_agent_that_dies_is_replaced(void **state)
 {
 	char body[64];
@@ -328,6 +340,7 @@ int main(int argc, char **argv)
 		WITH_MONITOR(a_move_pulls_all_pages),
 		WITH_MONITOR(move_requests_are_checked),
 		WITH_MONITOR(moves_that_fail_end_no_guest),
+		WITH_MONITOR(answers_of_earlier_requests_are_dropped),
 		WITH_MONITOR(an_agent_that_dies_is_replaced),
 		WITH_MONITOR(balance_is_counted),
 		cmocka_unit_test_setup_teardown(who_may_be_moved_is,

@@ -20,6 +20,7 @@ static struct io_loop loop;
 static struct adopt adopt;
 static struct sockaddr_un addr = { .sun_family = AF_UNIX };
 static unsigned adopted_times;
+static uint32_t protocol = WORKER_PROTOCOL;
 
 static void check(bool ok, int code)
 {
@@ -80,7 +81,7 @@ static void say(int fd, uint32_t kind, const int *fds, unsigned nr)
 		message_find(&worker_request_table, kind);
 
 	if (kind == WORKER_REQ_ADOPT)
-		r.adopt.protocol = WORKER_PROTOCOL;
+		r.adopt.protocol = protocol;
 	check(fds_send(fd, &r, k->bytes, fds, nr, 0) == 0, 17);
 }
 
@@ -120,7 +121,7 @@ static void plain(void)
 
 static void after_nonsense(void)
 {
-	int pair[2], fd[5];
+	int pair[2], fd[6];
 
 	check(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0, 40);
 	fd[0] = connect_to();
@@ -143,7 +144,33 @@ static void after_nonsense(void)
 	check(send(fd[4], "x", 1, 0) == 1, 41);
 	turn();
 	is_closed(fd[4]);
+	/* A console that is a pipe, and a log that is a socket. */
+	fd[5] = connect_to();
+	say(fd[5], WORKER_REQ_ADOPT, pair, 2);
+	turn();
+	is_closed(fd[5]);
 	check(adopted_times == 0, 42);
+	adopts();
+}
+
+/* One of an older build, whose word was 0; one of a newer build. */
+static void after_other_protocols(void)
+{
+	static const uint32_t others[] = { 0, WORKER_PROTOCOL + 1 };
+	int pair[2], log[2];
+
+	check(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0, 50);
+	check(pipe(log) == 0, 51);
+	for (unsigned i = 0; i < ARRAY_SIZE(others); i++) {
+		int fd = connect_to();
+
+		protocol = others[i];
+		say(fd, WORKER_REQ_ADOPT, (int[]){ pair[1], log[1] }, 2);
+		turn();
+		is_closed(fd);
+		check(adopted_times == 0, 52);
+	}
+	protocol = WORKER_PROTOCOL;
 	adopts();
 }
 
@@ -187,6 +214,12 @@ static void nonsense_is_dropped(void **state)
 	in_child(after_nonsense);
 }
 
+static void another_protocol_is_refused(void **state)
+{
+	(void)state;
+	in_child(after_other_protocols);
+}
+
 static void a_silent_one_does_not_keep_others_away(void **state)
 {
 	(void)state;
@@ -198,6 +231,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_next_control_process_is_taken),
 		cmocka_unit_test(nonsense_is_dropped),
+		cmocka_unit_test(another_protocol_is_refused),
 		cmocka_unit_test(a_silent_one_does_not_keep_others_away),
 	};
 

@@ -59,6 +59,9 @@ static void of_another_build(void **state)
 	good.magic++;
 	assert_int_equal(load(), -EPROTO);
 	good.magic--;
+	good.protocol++;
+	assert_int_equal(load(), -EPROTO);
+	good.protocol--;
 	good.size--;
 	assert_int_equal(load(), -EPROTO);
 	assert_int_equal(spec_load(-1, &out), -EBADF);
