@@ -423,6 +423,8 @@ static void common_work(void)
 		 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	check(p != MAP_FAILED && munmap(p, 1 << 20) == 0, 16);
 	check(ioctl(event_fd, KVM_IRQ_LINE, &one) < 0 && errno != EPERM, 17);
+	/* host_report(): a device has died. */
+	check(fprintf(stderr, "# %s\n", "a line from the sandbox") > 0, 18);
 }
 
 static void io_work(void)
