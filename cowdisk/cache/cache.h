@@ -29,7 +29,7 @@
 #define DISCO_COWDISK_CACHE_H
 
 #include "cowdisk/base/io.h"
-#include "disco/config.h"
+#include "disco/limits.h"
 #include "memory/pmap.h"
 
 #define CACHE_PATIENCE_NS 1000000000ull

@@ -1,27 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What the operator asked for, after the command line and the JSON file have
- * been read and checked. Built by monitor/control/config*, read by
- * monitor/control/run/run*. Owned by the control process; all strings malloc'ed
- * and owned by the struct they are in.
+ * been read and checked. Built by monitor/control/config, read by the
+ * rooms above. Owned by the control process; all strings malloc'ed and owned
+ * by the struct they are in. Other programs see disco/limits.h only.
  */
 #ifndef DISCO_CONFIG_H
 #define DISCO_CONFIG_H
 
 #include "disco/base.h"
-
-#define VM_NAME_MAX	63 /* bytes, [A-Za-z0-9._-], starts alphanumeric */
-#define VM_MAX_DISKS	16
-#define VM_MAX_VCPUS	64
-#define VM_MIN_MEMORY	MIB(1)
-#define VM_MAX_MEMORY	GIB(1024)
-#define DISK_SERIAL_MAX 20 /* bytes, virtio 1.2 section 5.2.6.1 */
-#define DISK_MAX_QUEUES 8  /* of requests */
-#define DISK_MAX_IOPS	1000000000u
-#define DISK_MIN_BPS	512u
-#define DISK_MAX_BPS	GIB(1024)
-#define GROUP_DEFAULT	"default"
-#define CMDLINE_MAX	2047 /* bytes, x86 COMMAND_LINE_SIZE less the NUL */
+#include "disco/limits.h"
 
 struct disk_config {
 	char *path;

@@ -13,7 +13,7 @@
 
 #include "disco/base.h"
 #include "disco/boot_layout.h"
-#include "disco/config.h"
+#include "disco/limits.h"
 #include "disco/worker_proto.h"
 
 #define WORKER_SPEC_MAGIC 0x4f435349445634ull

@@ -19,7 +19,7 @@
 
 #include "cowdisk/base/cache_proto.h"
 #include "cowdisk/store/store.h"
-#include "disco/config.h"
+#include "disco/limits.h"
 #include "numa/region.h"
 
 #define LINK_FDS   4u  /* in the order of AGENT_LINK */

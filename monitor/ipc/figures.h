@@ -26,7 +26,7 @@
 #include <stdatomic.h>
 
 #include "disco/base.h"
-#include "disco/config.h"
+#include "disco/limits.h"
 
 #define FIGURES_NAME  "disco-figures"
 #define FIGURES_MAGIC 0x3453455255474946ull /* "FIGURES4" */

@@ -17,7 +17,7 @@
 
 #include <sys/types.h>
 
-#include "disco/config.h"
+#include "disco/limits.h"
 #include "disco/diag.h"
 
 #define STATE_LOG "monitor.log"

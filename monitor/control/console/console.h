@@ -14,7 +14,7 @@
 #ifndef DISCO_MONITOR_CONSOLE_MUX_H
 #define DISCO_MONITOR_CONSOLE_MUX_H
 
-#include "disco/config.h"
+#include "disco/limits.h"
 #include "monitor/control/console/console_text.h"
 #include "monitor/control/base/loop.h"
 #include "monitor/control/base/sink.h"

@@ -9,7 +9,7 @@
 
 #include <sys/types.h>
 
-#include "disco/config.h"
+#include "disco/limits.h"
 #include "monitor/control/guests/cache_limit.h"
 #include "numa/region.h"
 

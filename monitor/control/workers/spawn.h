@@ -15,7 +15,7 @@
 #include <signal.h>
 #include <sys/types.h>
 
-#include "disco/config.h"
+#include "disco/limits.h"
 #include "disco/diag.h"
 #include "disco/worker_spec.h"
 

@@ -6,7 +6,7 @@
 #ifndef DISCO_MONITOR_SPAWN_CHILD_H
 #define DISCO_MONITOR_SPAWN_CHILD_H
 
-#include "disco/config.h"
+#include "disco/limits.h"
 #include "disco/worker_spec.h"
 
 #define SPAWN_MAX_FDS (WORKER_FD_DISK0 + WORKER_MAX_DISK_FDS)

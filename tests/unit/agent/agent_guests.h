@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 
 #include "disco/agent_proto.h"
-#include "disco/config.h"
+#include "disco/limits.h"
 #include "monitor/agent/link.h"
 #include "monitor/agent/serve.h"
 #include "monitor/ipc/agent_messages.h"

@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "disco/config.h"
+#include "disco/limits.h"
 #include "memory/lease.h"
 #include "monitor/agent/batch.h"
 #include "monitor/agent/pull.h"

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Bounds of virtual machines and of their disks, which all programs keep:
+ * control checks what the operator asks for (monitor/control/config), workers
+ * and agents size their tables by them.
+ */
+#ifndef DISCO_LIMITS_H
+#define DISCO_LIMITS_H
+
+#include "disco/base.h"
+
+#define VM_NAME_MAX	63 /* bytes, [A-Za-z0-9._-], starts alphanumeric */
+#define VM_MAX_DISKS	16
+#define VM_MAX_VCPUS	64
+#define VM_MIN_MEMORY	MIB(1)
+#define VM_MAX_MEMORY	GIB(1024)
+#define DISK_SERIAL_MAX 20 /* bytes, virtio 1.2 section 5.2.6.1 */
+#define DISK_MAX_QUEUES 8  /* of requests */
+#define DISK_MAX_IOPS	1000000000u
+#define DISK_MIN_BPS	512u
+#define DISK_MAX_BPS	GIB(1024)
+#define GROUP_DEFAULT	"default"
+#define CMDLINE_MAX	2047 /* bytes, x86 COMMAND_LINE_SIZE less the NUL */
+
+#endif
