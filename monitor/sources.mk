@@ -58,7 +58,7 @@ $(G)/version.h:
 
 $(B)/obj/monitor/worker/vm/acpi.o: $(G)/dsdt.hex
 $(B)/obj/monitor/sandbox/sandbox.o: $(G)/seccomp_filters.h
-$(B)/obj/monitor/control/main.o: $(G)/version.h
+$(B)/obj/monitor/control/commands.o: $(G)/version.h
 $(B)/obj/monitor/control/run/report.o: $(G)/version.h
 
 PREFIX	?= /usr/local

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What the operator asked for, after the command line and the JSON file have
- * been read and checked. Built by monitor/control/config, read by the
- * rooms above. Owned by the control process; all strings malloc'ed and owned
+ * been read and checked. monitor/control/config builds it from the tables of
+ * options, which have an entry per field (config/vm_options.h); the rooms
+ * above read it. Owned by the control process; all strings malloc'ed and owned
  * by the struct they are in. Other programs see disco/limits.h only.
  */
 #ifndef DISCO_CONFIG_H
@@ -45,6 +46,7 @@ struct vm_config {
 	bool merge;	       /* equal pages with others of its group */
 	struct disk_config disks[VM_MAX_DISKS];
 	unsigned nr_disks;
+	unsigned count; /* VMs like this one; 1 once they are expanded */
 };
 
 struct run_config {

@@ -49,24 +49,24 @@ struct monitor_process {
 
 enum { MONITOR_BALANCE, MONITOR_STALL, MONITOR_CACHE, MONITOR_MERGE };
 
-const struct cli_command cli_monitor = {
-	.name = "monitor",
-	.words = "",
-	.help = "Run virtual machines in the background, for 'disco run -d' "
-		"and the API.\nThey go on when it ends; the next one takes "
-		"over.",
-	.options = { [MONITOR_BALANCE] = { "balance", "SECONDS|off",
-					   "How often to look whether a VM "
-					   "should change node (2)" },
-		     [MONITOR_STALL] = { "stall-ms", "MS",
-					 "How long a batch of a move may hold "
-					 "a VM up (20)" },
-		     [MONITOR_CACHE] = { "cache", "SIZE|PERCENT|off",
-					 "Buffer cache of a node (25% of its "
-					 "memory)" },
-		     [MONITOR_MERGE] = { "merge", "SECONDS|off",
-					 "How often to look for equal pages of "
-					 "VMs with memory=...,merge (30)" } },
+static const struct option_entry monitor_options[] = {
+	[MONITOR_BALANCE] = { .name = "balance",
+			      .arg = "SECONDS|off",
+			      .help = "how often to look whether a VM should "
+				      "change node (default 2)" },
+	[MONITOR_STALL] = { .name = "stall-ms",
+			    .arg = "MS",
+			    .help = "how long a batch of a move may hold a VM "
+				    "up (default 20)" },
+	[MONITOR_CACHE] = { .name = "cache",
+			    .arg = "SIZE|PERCENT|off",
+			    .help = "buffer cache of a node (default 25% of "
+				    "its memory)" },
+	[MONITOR_MERGE] = { .name = "merge",
+			    .arg = "SECONDS|off",
+			    .help = "how often to look for equal pages of VMs "
+				    "with memory=...,merge (default 30)" },
+	{ .name = NULL },
 };
 
 /* --- guests and agents --- */
@@ -270,8 +270,8 @@ static int monitor_run(struct monitor_process *p)
 	return err;
 }
 
-static int parse_settings(const struct cli_args *a, struct monitor_settings *s,
-			  struct diag *d)
+static int parse_settings(const struct command_args *a,
+			  struct monitor_settings *s, struct diag *d)
 {
 	const double most = (double)MOVE_STALL_NS_MAX / 1e6;
 	double ms = (double)s->stall_ns / 1e6;
@@ -293,19 +293,15 @@ static int parse_settings(const struct cli_args *a, struct monitor_settings *s,
 	return err;
 }
 
-int monitor_main(int argc, char **argv, struct diag *d)
+static int monitor_main(const struct command_args *a, struct diag *d)
 {
 	struct monitor_process *p;
-	struct cli_args args;
 	struct monitor_settings settings = { BALANCER_PERIOD_NS,
 					     MOVE_STALL_NS,
 					     { .percent = CACHE_PERCENT },
 					     LAYERS_MERGE_NS };
-	int err = cli_parse(&cli_monitor, argc, argv, &args, d);
+	int err = parse_settings(a, &settings, d);
 
-	if (err)
-		return err < 0 ? err : ST_OK;
-	err = parse_settings(&args, &settings, d);
 	if (err)
 		return err;
 	err = run_hold_standard_fds(d);
@@ -326,3 +322,13 @@ int monitor_main(int argc, char **argv, struct diag *d)
 				 strerror(-err));
 	return ST_OK;
 }
+
+const struct command monitor_command = {
+	.name = "monitor",
+	.brief = "run virtual machines in the background",
+	.help = "Run virtual machines in the background, for 'disco run -d' "
+		"and the API.\nThey go on when it ends; the next one takes "
+		"over.",
+	.options = { monitor_options },
+	.run = monitor_main,
+};

@@ -9,15 +9,9 @@
 #ifndef DISCO_MONITOR_MONITOR_H
 #define DISCO_MONITOR_MONITOR_H
 
-#include "disco/diag.h"
+#include "monitor/control/config/command.h"
 
-/* Its options, for the parser, --help and the shells' completion. */
-extern const struct cli_command cli_monitor;
-
-/**
- * monitor_main() - `disco monitor`
- * Context: main thread. Return: exit status; -errno with @d filled.
- */
-MUST_CHECK int monitor_main(int argc, char **argv, struct diag *d);
+/* `disco monitor` */
+extern const struct command monitor_command;
 
 #endif

@@ -2,7 +2,7 @@
 /*
  * Configuration files: the input itself, words of the language in any order,
  * or a document that is right in syntax. Checked: an accepted configuration
- * keeps every bound of disco/config.h, has no name twice and no disk with a
+ * keeps every bound of disco/limits.h, has no name twice and no disk with a
  * writer and another user; a refusal is one line with the right status.
  */
 #include <ctype.h>

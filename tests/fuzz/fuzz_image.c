@@ -147,7 +147,7 @@ static int run(unsigned nr, const char *const *words)
 
 	for (unsigned i = 0; i < nr; i++)
 		argv[i + 1] = (char *)(uintptr_t)words[i];
-	ret = image_main((int)nr + 1, argv, &d);
+	ret = command_run(&image_command, (int)nr + 1, argv, &d);
 	if (ret < 0) {
 		must(d.status != ST_OK && *d.text && !strchr(d.text, '\n'));
 		must(memchr(d.text, 0, sizeof(d.text)));

@@ -91,18 +91,8 @@ static int check_paths(const struct run_config *cfg, struct diag *d)
 {
 	for (unsigned i = 0; i < cfg->nr_vms; i++) {
 		const struct vm_config *vm = &cfg->vms[i];
-		const char *bad = vm->kernel[0] == '/' ? NULL : vm->kernel;
+		const char *bad = vm_relative_path(vm);
 
-		if (vm->initrd && vm->initrd[0] != '/')
-			bad = vm->initrd;
-		for (unsigned k = 0; k < vm->nr_disks; k++) {
-			const struct disk_config *disk = &vm->disks[k];
-
-			if (disk->path[0] != '/')
-				bad = disk->path;
-			if (disk->cow && disk->cow[0] != '/')
-				bad = disk->cow;
-		}
 		if (bad)
 			return diag_fail(d, ST_CONFIG, EINVAL,
 					 "%s: %.200s: a monitor wants absolute "

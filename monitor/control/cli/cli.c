@@ -2,87 +2,10 @@
 #include "monitor/control/cli/cli.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "monitor/control/base/state_dir.h"
-
-#define KEY_FIRST 256
-#define KEY_HELP  255
-
-static void print_help(const struct cli_command *c)
-{
-	printf("Usage: disco %s%s%s%s\n%s\n\n", c->name,
-	       c->options[0].name ? " [OPTION...]" : "", *c->words ? " " : "",
-	       c->words, c->help);
-	for (const struct cli_option *o = c->options; o->name; o++) {
-		char left[40];
-
-		(void)snprintf(left, sizeof(left), "--%s%s%s", o->name,
-			       o->arg ? "=" : "", o->arg ? o->arg : "");
-		printf("  %-22s %s\n", left, o->help);
-	}
-	printf("  %-22s %s\n", "--help", "Print this and exit");
-}
-
-static int cli_fail(const struct cli_command *c, struct diag *d,
-		    const char *what, const char *word)
-{
-	return diag_fail(d, ST_USAGE, EINVAL,
-			 "%s '%.200s'; see 'disco %s --help'", what, word,
-			 c->name);
-}
-
-static int check_words(const struct cli_command *c, const struct cli_args *a,
-		       struct diag *d)
-{
-	if (a->nr_words < c->min_words)
-		return diag_fail(d, ST_USAGE, EINVAL,
-				 "wants %s; see 'disco %s --help'", c->words,
-				 c->name);
-	if (a->nr_words > c->max_words)
-		return cli_fail(c, d, "unexpected argument",
-				a->words[c->max_words]);
-	return 0;
-}
-
-int cli_parse(const struct cli_command *c, int argc, char **argv,
-	      struct cli_args *out, struct diag *d)
-{
-	struct option table[CLI_MAX_OPTIONS + 2] = { { .name = NULL } };
-	unsigned nr = 0;
-	int key;
-
-	memset(out, 0, sizeof(*out));
-	for (; nr < CLI_MAX_OPTIONS && c->options[nr].name; nr++)
-		table[nr] = (struct option){
-			.name = c->options[nr].name,
-			.has_arg = c->options[nr].arg ? required_argument
-						      : no_argument,
-			.val = KEY_FIRST + (int)nr,
-		};
-	table[nr] = (struct option){ .name = "help", .val = KEY_HELP };
-	opterr = 0;
-	optind = 0;
-	while ((key = getopt_long(argc, argv, ":", table, NULL)) != -1) {
-		if (key == KEY_HELP) {
-			print_help(c);
-			return 1;
-		}
-		if (key == ':')
-			return cli_fail(c, d,
-					"needs a value:", argv[optind - 1]);
-		if (key < KEY_FIRST)
-			return cli_fail(c, d, "unrecognized option",
-					argv[optind - 1]);
-		out->given[key - KEY_FIRST] = true;
-		out->value[key - KEY_FIRST] = optarg;
-	}
-	out->words = argv + optind;
-	out->nr_words = (unsigned)(argc - optind);
-	return check_words(c, out, d);
-}
 
 int cli_number(const char *text, double least, double *out, struct diag *d)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The commands that talk to the monitor. Their options and words stand in one
- * table each, which the parser, --help and the shells' completion read.
+ * The commands that talk to the monitor, and what they have in common. Their
+ * options and words stand in one table each (config/command.h).
  */
 #ifndef DISCO_MONITOR_CLI_H
 #define DISCO_MONITOR_CLI_H
@@ -10,43 +10,13 @@
 
 #include "disco/config.h"
 #include "disco/diag.h"
+#include "monitor/control/config/command.h"
 
-#define CLI_MAX_OPTIONS 8
-#define CLI_PATH_MAX	(VM_NAME_MAX + 32)
+#define CLI_PATH_MAX (VM_NAME_MAX + 32)
 
-struct cli_option {
-	const char *name; /* long, without "--"; NULL ends the table */
-	const char *arg;  /* "SECONDS"; NULL: takes none */
-	const char *help;
-};
-
-struct cli_command {
-	const char *name;
-	const char *words; /* for people: "VM..."; "" for none */
-	const char *help;
-	unsigned min_words, max_words;
-	struct cli_option options[CLI_MAX_OPTIONS];
-};
-
-struct cli_args {
-	bool given[CLI_MAX_OPTIONS];
-	const char *value[CLI_MAX_OPTIONS]; /* in argv */
-	char **words;
-	unsigned nr_words;
-};
-
-extern const struct cli_command cli_ls, cli_stats, cli_stop, cli_kill,
-	cli_pause, cli_resume, cli_console, cli_move, cli_topology, cli_top,
+extern const struct command cli_ls, cli_stats, cli_stop, cli_kill, cli_pause,
+	cli_resume, cli_console, cli_move, cli_topology, cli_top,
 	cli_completion;
-
-/**
- * cli_parse() - read a command line
- * @argv: argv[0] is the command; permuted, and kept by @out
- *
- * Return: 0; 1 --help was asked for and printed; -EINVAL (ST_USAGE).
- */
-MUST_CHECK int cli_parse(const struct cli_command *c, int argc, char **argv,
-			 struct cli_args *out, struct diag *d);
 
 /**
  * cli_number() - value of an option
@@ -81,19 +51,6 @@ MUST_CHECK int cli_vm_path(const char *vm, const char *what,
 
 /* On standard output, indented; an error is main()'s to find. */
 void cli_print_json(const json_t *root);
-
-/* Subcommands: exit status, or -errno with @d filled. */
-int ls_main(int argc, char **argv, struct diag *d);
-int stats_main(int argc, char **argv, struct diag *d);
-int stop_main(int argc, char **argv, struct diag *d);
-int kill_main(int argc, char **argv, struct diag *d);
-int pause_main(int argc, char **argv, struct diag *d);
-int resume_main(int argc, char **argv, struct diag *d);
-int move_main(int argc, char **argv, struct diag *d);
-int console_main(int argc, char **argv, struct diag *d);
-int topology_main(int argc, char **argv, struct diag *d);
-int top_main(int argc, char **argv, struct diag *d);
-int completion_main(int argc, char **argv, struct diag *d);
 
 /**
  * cli_run_detached() - `disco run -d`: give VMs to the monitor

@@ -16,16 +16,11 @@
 
 enum { CONSOLE_NO_INPUT };
 
-const struct cli_command cli_console = {
-	.name = "console",
-	.words = "VM",
-	.help = "Show the last 64 KiB of a virtual machine's console, then "
-		"take part in it.\nCtrl-A d detaches; the machine goes on.",
-	.min_words = 1,
-	.max_words = 1,
-	.options = { [CONSOLE_NO_INPUT] = { "no-input", NULL,
-					    "Only look; leave when the "
-					    "machine ends" } },
+static const struct option_entry console_options[] = {
+	[CONSOLE_NO_INPUT] = { .name = "no-input",
+			       .help = "only look; leave when the machine "
+				       "ends" },
+	{ .name = NULL },
 };
 
 struct attached {
@@ -136,22 +131,18 @@ static int cli_console_attend(struct attached *a)
 	return err < 0 ? err : 0;
 }
 
-int console_main(int argc, char **argv, struct diag *d)
+static int cli_console_run(const struct command_args *args, struct diag *d)
 {
 	struct attached a = { .sock = -1, .input = true };
 	char path[CLI_PATH_MAX];
-	struct cli_args args;
-	int err = cli_parse(&cli_console, argc, argv, &args, d);
+	int err = cli_vm_path(args->words[0], "console", path, d);
 
-	if (err)
-		return err < 0 ? err : ST_OK;
-	err = cli_vm_path(args.words[0], "console", path, d);
 	if (err)
 		return err;
 	err = http_upgrade(path, API_CONSOLE, &a.sock, d);
 	if (err)
 		return err;
-	a.input = !args.given[CONSOLE_NO_INPUT];
+	a.input = !args->given[CONSOLE_NO_INPUT];
 	a.tty = a.input && terminal_is_ours(STDIN_FILENO);
 	if (a.tty) {
 		cli_console_say(CONSOLE_KEYS);
@@ -167,3 +158,15 @@ int console_main(int argc, char **argv, struct diag *d)
 				 strerror(-err));
 	return ST_OK;
 }
+
+const struct command cli_console = {
+	.name = "console",
+	.brief = "take part in the console of one",
+	.words = "VM",
+	.help = "Show the last 64 KiB of a virtual machine's console, then "
+		"take part in it.\nCtrl-A d detaches; the machine goes on.",
+	.min_words = 1,
+	.max_words = 1,
+	.options = { console_options },
+	.run = cli_console_run,
+};

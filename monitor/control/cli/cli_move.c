@@ -6,16 +6,13 @@
 
 enum { MOVE_JSON, MOVE_STALL };
 
-const struct cli_command cli_move = {
-	.name = "move",
-	.words = "VM NODE",
-	.help = "Move a running virtual machine to another NUMA node.",
-	.min_words = 2,
-	.max_words = 2,
-	.options = { [MOVE_JSON] = { "json", NULL, "Print what the API says" },
-		     [MOVE_STALL] = { "stall-ms", "MS",
-				      "Longest stall (the monitor's; 20 "
-				      "unless told otherwise)" } },
+static const struct option_entry move_options[] = {
+	[MOVE_JSON] = { .name = "json", .help = "print what the API says" },
+	[MOVE_STALL] = { .name = "stall-ms",
+			 .arg = "MS",
+			 .help = "longest stall (default the monitor's, which "
+				 "is 20 unless it was told otherwise)" },
+	{ .name = NULL },
 };
 
 static uint64_t cli_move_figure(json_t *root, const char *key)
@@ -61,23 +58,19 @@ static int cli_move_call(const char *vm, unsigned node, unsigned ms,
 	return http_json("POST", path, body, out, d);
 }
 
-int move_main(int argc, char **argv, struct diag *d)
+static int cli_move_run(const struct command_args *a, struct diag *d)
 {
 	unsigned node = 0, ms = 0;
-	struct cli_args a;
 	json_t *root = NULL;
-	int err = cli_parse(&cli_move, argc, argv, &a, d);
+	int err = cli_whole(a->words[1], 0, &node, d);
 
-	if (err)
-		return err < 0 ? err : ST_OK;
-	err = cli_whole(a.words[1], 0, &node, d);
-	if (!err && a.given[MOVE_STALL])
-		err = cli_whole(a.value[MOVE_STALL], 1, &ms, d);
+	if (!err && a->given[MOVE_STALL])
+		err = cli_whole(a->value[MOVE_STALL], 1, &ms, d);
 	if (!err)
-		err = cli_move_call(a.words[0], node, ms, &root, d);
+		err = cli_move_call(a->words[0], node, ms, &root, d);
 	if (err)
 		return err;
-	if (a.given[MOVE_JSON]) {
+	if (a->given[MOVE_JSON]) {
 		cli_print_json(root);
 	} else {
 		print_moved(root);
@@ -85,3 +78,14 @@ int move_main(int argc, char **argv, struct diag *d)
 	json_decref(root);
 	return ST_OK;
 }
+
+const struct command cli_move = {
+	.name = "move",
+	.brief = "move one to another node",
+	.words = "VM NODE",
+	.help = "Move a running virtual machine to another NUMA node.",
+	.min_words = 2,
+	.max_words = 2,
+	.options = { move_options },
+	.run = cli_move_run,
+};

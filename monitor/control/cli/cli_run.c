@@ -2,7 +2,6 @@
 /* disco run -d, and starting a monitor for it. */
 #include <errno.h>
 #include <fcntl.h>
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -12,6 +11,7 @@
 #include "disco/clock.h"
 #include "monitor/control/cli/cli.h"
 #include "monitor/control/cli/http_client.h"
+#include "monitor/control/config/config_write.h"
 
 #define READY_NS 10000000000ull /* from its start to its first answer */
 
@@ -79,100 +79,14 @@ static int need_monitor(struct diag *d)
 	return err;
 }
 
-/* --- VMs as JSON --- */
-
-/* Return: malloc'ed; NULL: no memory, or no working directory. */
-static char *cli_run_absolute(const char *path)
-{
-	char *dir, *out = NULL;
-
-	if (*path == '/')
-		return strdup(path);
-	dir = getcwd(NULL, 0);
-	if (!dir || asprintf(&out, "%s/%s", dir, path) < 0)
-		out = NULL;
-	free(dir);
-	return out;
-}
-
-static int cli_run_set_path(json_t *o, const char *key, const char *path)
-{
-	char *full = cli_run_absolute(path);
-	int err = full ? json_object_set_new(o, key, json_string(full)) : -1;
-
-	free(full);
-	return err;
-}
-
-/* 0: not given, and no value of it may be. */
-static int set_number(json_t *o, const char *key, uint64_t v)
-{
-	if (v == 0)
-		return 0;
-	return json_object_set_new(o, key, json_integer((json_int_t)v));
-}
-
-static json_t *disk_json(const struct disk_config *disk)
-{
-	json_t *o = json_pack(
-		"{s:b, s:b, s:b, s:b, s:s*}", "ro", (int)disk->read_only,
-		"snapshot", (int)disk->snapshot, "cache", (int)!disk->no_cache,
-		"pmem", (int)disk->pmem, "serial", disk->serial);
-
-	if (o && cli_run_set_path(o, "path", disk->path) == 0 &&
-	    (!disk->cow || cli_run_set_path(o, "cow", disk->cow) == 0) &&
-	    set_number(o, "queues", disk->queues) == 0 &&
-	    set_number(o, "iops", disk->iops) == 0 &&
-	    set_number(o, "bps", disk->bps) == 0)
-		return o;
-	json_decref(o);
-	return NULL;
-}
-
-static json_t *vm_json(const struct vm_config *vm)
-{
-	json_t *disks = json_array();
-	json_t *o = json_pack(
-		"{s:s, s:b, s:s*, s:s*, s:i, s:I, s:b, s:b, s:s, s:o}", "name",
-		vm->name, "unpack", (int)!vm->keep_packed, "cmdline",
-		vm->cmdline, "group", vm->group, "cpus", (int)vm->nr_vcpus,
-		"memory", (json_int_t)vm->memory_bytes, "strict",
-		(int)vm->strict, "merge", (int)vm->merge, "huge",
-		vm->huge_thp ? "thp" : "off", "disks", disks);
-	int err = o ? cli_run_set_path(o, "kernel", vm->kernel) : -1;
-
-	if (!err && vm->initrd)
-		err = cli_run_set_path(o, "initrd", vm->initrd);
-	if (!err && vm->node != NODE_AUTO)
-		err = json_object_set_new(o, "node", json_integer(vm->node));
-	for (unsigned i = 0; !err && i < vm->nr_disks; i++)
-		err = json_array_append_new(disks, disk_json(&vm->disks[i]));
-	if (!err)
-		return o;
-	json_decref(o);
-	return NULL;
-}
-
-static char *config_text(const struct run_config *cfg)
-{
-	json_t *list = json_array(), *root;
-	char *text = NULL;
-	int err = 0;
-
-	for (unsigned i = 0; !err && i < cfg->nr_vms; i++)
-		err = json_array_append_new(list, vm_json(&cfg->vms[i]));
-	root = json_pack("{s:o}", "vms", list);
-	if (!err && root)
-		text = json_dumps(root, JSON_COMPACT);
-	json_decref(root);
-	return text;
-}
-
 int cli_run_detached(const struct run_config *cfg, struct diag *d)
 {
-	char *text = config_text(cfg), *answer = NULL;
+	/* The monitor has another working directory. */
+	char *dir = getcwd(NULL, 0), *answer = NULL;
+	char *text = config_json_write(cfg, dir);
 	int err;
 
+	free(dir);
 	if (!text)
 		return diag_fail(d, ST_HOST, ENOMEM, "out of memory");
 	err = need_monitor(d);

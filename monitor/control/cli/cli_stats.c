@@ -9,24 +9,22 @@
 enum { STATS_JSON, STATS_CSV, STATS_WATCH, STATS_COUNT };
 enum { TOPOLOGY_JSON };
 
-const struct cli_command cli_stats = {
-	.name = "stats",
-	.words = "",
-	.help = "Print figures of each virtual machine.",
-	.options = {
-		[STATS_JSON] = { "json", NULL, "Print what the API says" },
-		[STATS_CSV] = { "csv", NULL, "A line of names, a line a VM" },
-		[STATS_WATCH] = { "watch", "SECONDS", "Again and again" },
-		[STATS_COUNT] = { "count", "N", "With --watch: N times" },
-	},
+static const struct option_entry stats_options[] = {
+	[STATS_JSON] = { .name = "json", .help = "print what the API says" },
+	[STATS_CSV] = { .name = "csv",
+			.help = "one line of names, one line per VM" },
+	[STATS_WATCH] = { .name = "watch",
+			  .arg = "SECONDS",
+			  .help = "again and again" },
+	[STATS_COUNT] = { .name = "count",
+			  .arg = "N",
+			  .help = "with --watch: N times" },
+	{ .name = NULL },
 };
 
-const struct cli_command cli_topology = {
-	.name = "topology",
-	.words = "",
-	.help = "Print the NUMA nodes as the monitor sees them.",
-	.options = { [TOPOLOGY_JSON] = { "json", NULL,
-					 "Print what the API says" } },
+static const struct option_entry topology_options[] = {
+	[TOPOLOGY_JSON] = { .name = "json", .help = "print what the API says" },
+	{ .name = NULL },
 };
 
 static const char *const csv_keys[] = { "name",
@@ -98,7 +96,7 @@ static void stats_print_table(json_t *list)
 	}
 }
 
-static int stats_once(const struct cli_args *a, struct diag *d)
+static int stats_once(const struct command_args *a, struct diag *d)
 {
 	json_t *root = NULL, *list;
 	int err = http_json("GET", "/v1/stats", NULL, &root, d);
@@ -117,25 +115,22 @@ static int stats_once(const struct cli_args *a, struct diag *d)
 	return 0;
 }
 
-int stats_main(int argc, char **argv, struct diag *d)
+static int stats_run(const struct command_args *a, struct diag *d)
 {
-	struct cli_args a;
 	struct timespec nap = { 0 };
 	double wait = 0.0, count = 0.0;
-	int err = cli_parse(&cli_stats, argc, argv, &a, d);
+	int err = 0;
 
-	if (err)
-		return err < 0 ? err : ST_OK;
-	if (a.given[STATS_WATCH])
-		err = cli_number(a.value[STATS_WATCH], 0.1, &wait, d);
-	if (!err && a.given[STATS_COUNT])
-		err = cli_number(a.value[STATS_COUNT], 1.0, &count, d);
+	if (a->given[STATS_WATCH])
+		err = cli_number(a->value[STATS_WATCH], 0.1, &wait, d);
+	if (!err && a->given[STATS_COUNT])
+		err = cli_number(a->value[STATS_COUNT], 1.0, &count, d);
 	nap.tv_sec = (time_t)wait;
 	nap.tv_nsec = (long)((wait - (double)nap.tv_sec) * 1e9);
 	while (!err) {
-		err = stats_once(&a, d);
-		if (err || !a.given[STATS_WATCH] ||
-		    (a.given[STATS_COUNT] && --count < 1.0))
+		err = stats_once(a, d);
+		if (err || !a->given[STATS_WATCH] ||
+		    (a->given[STATS_COUNT] && --count < 1.0))
 			break;
 		(void)fflush(stdout);
 		(void)nanosleep(&nap, NULL);
@@ -197,18 +192,14 @@ static void print_nodes(json_t *list)
 	}
 }
 
-int topology_main(int argc, char **argv, struct diag *d)
+static int topology_run(const struct command_args *a, struct diag *d)
 {
-	struct cli_args a;
 	json_t *root = NULL;
-	int err = cli_parse(&cli_topology, argc, argv, &a, d);
+	int err = http_json("GET", "/v1/topology", NULL, &root, d);
 
 	if (err)
-		return err < 0 ? err : ST_OK;
-	err = http_json("GET", "/v1/topology", NULL, &root, d);
-	if (err)
 		return err;
-	if (a.given[TOPOLOGY_JSON]) {
+	if (a->given[TOPOLOGY_JSON]) {
 		cli_print_json(root);
 	} else {
 		print_nodes(json_object_get(root, "nodes"));
@@ -216,3 +207,19 @@ int topology_main(int argc, char **argv, struct diag *d)
 	json_decref(root);
 	return ST_OK;
 }
+
+const struct command cli_stats = {
+	.name = "stats",
+	.brief = "print figures of each of them",
+	.help = "Print figures of each virtual machine.",
+	.options = { stats_options },
+	.run = stats_run,
+};
+
+const struct command cli_topology = {
+	.name = "topology",
+	.brief = "print the NUMA nodes",
+	.help = "Print the NUMA nodes as the monitor sees them.",
+	.options = { topology_options },
+	.run = topology_run,
+};

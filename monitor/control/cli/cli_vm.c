@@ -8,39 +8,10 @@
 
 enum { LS_JSON, LS_NAMES };
 
-const struct cli_command cli_ls = {
-	.name = "ls",
-	.words = "",
-	.help = "List the virtual machines of the monitor.",
-	.options = { [LS_JSON] = { "json", NULL, "Print what the API says" },
-		     [LS_NAMES] = { "names", NULL, "Names only, one a line" } },
-};
-
-#define CLI_MAX_WORDS 1024
-#define ONE_OR_MORE   .words = "VM...", .min_words = 1, .max_words = CLI_MAX_WORDS
-
-const struct cli_command cli_stop = {
-	.name = "stop",
-	.help = "Ask virtual machines to stop, and wait until they have.",
-	ONE_OR_MORE,
-};
-
-const struct cli_command cli_kill = {
-	.name = "kill",
-	.help = "End virtual machines at once.",
-	ONE_OR_MORE,
-};
-
-const struct cli_command cli_pause = {
-	.name = "pause",
-	.help = "Keep virtual machines from running until they are resumed.",
-	ONE_OR_MORE,
-};
-
-const struct cli_command cli_resume = {
-	.name = "resume",
-	.help = "Let paused virtual machines go on.",
-	ONE_OR_MORE,
+static const struct option_entry ls_options[] = {
+	[LS_JSON] = { .name = "json", .help = "print what the API says" },
+	[LS_NAMES] = { .name = "names", .help = "names only, one per line" },
+	{ .name = NULL },
 };
 
 /* --- ls --- */
@@ -90,22 +61,18 @@ static void cli_vm_print_table(json_t *list)
 		print_vm(json_array_get(list, i), width);
 }
 
-int ls_main(int argc, char **argv, struct diag *d)
+static int ls_run(const struct command_args *a, struct diag *d)
 {
-	struct cli_args a;
 	json_t *root = NULL, *list, *vm;
 	size_t i;
-	int err = cli_parse(&cli_ls, argc, argv, &a, d);
+	int err = http_json("GET", "/v1/vms", NULL, &root, d);
 
-	if (err)
-		return err < 0 ? err : ST_OK;
-	err = http_json("GET", "/v1/vms", NULL, &root, d);
 	if (err)
 		return err;
 	list = json_object_get(root, "vms");
-	if (a.given[LS_JSON]) {
+	if (a->given[LS_JSON]) {
 		cli_print_json(root);
-	} else if (a.given[LS_NAMES]) {
+	} else if (a->given[LS_NAMES]) {
 		json_array_foreach(list, i, vm)
 		{
 			printf("%s\n", text_of(vm, "name"));
@@ -131,39 +98,57 @@ static int cli_vm_act(const char *name, const char *action, struct diag *d)
 	return err;
 }
 
-static int action_main(const struct cli_command *c, int argc, char **argv,
-		       struct diag *d)
+static int cli_vm_act_all(const struct command_args *a, struct diag *d)
 {
-	struct cli_args a;
-	int err = cli_parse(c, argc, argv, &a, d);
+	int err = 0;
 
-	if (err)
-		return err < 0 ? err : ST_OK;
 	/* All are tried; the first that failed is told about. */
-	for (unsigned i = 0; i < a.nr_words; i++) {
-		int one = cli_vm_act(a.words[i], c->name, d);
+	for (unsigned i = 0; i < a->nr_words; i++) {
+		int one = cli_vm_act(a->words[i], a->command->name, d);
 
 		err = err ? err : one;
 	}
 	return err ? err : ST_OK;
 }
 
-int stop_main(int argc, char **argv, struct diag *d)
-{
-	return action_main(&cli_stop, argc, argv, d);
-}
+/* --- the commands --- */
 
-int kill_main(int argc, char **argv, struct diag *d)
-{
-	return action_main(&cli_kill, argc, argv, d);
-}
+const struct command cli_ls = {
+	.name = "ls",
+	.brief = "list the virtual machines of the monitor",
+	.help = "List the virtual machines of the monitor.",
+	.options = { ls_options },
+	.run = ls_run,
+};
 
-int pause_main(int argc, char **argv, struct diag *d)
-{
-	return action_main(&cli_pause, argc, argv, d);
-}
+#define ACTS_ON_VMS                                                            \
+	.words = "VM...", .min_words = 1, .max_words = COMMAND_MAX_WORDS,      \
+	.run = cli_vm_act_all
 
-int resume_main(int argc, char **argv, struct diag *d)
-{
-	return action_main(&cli_resume, argc, argv, d);
-}
+const struct command cli_stop = {
+	.name = "stop",
+	.brief = "ask some to stop",
+	.help = "Ask virtual machines to stop, and wait until they have.",
+	ACTS_ON_VMS,
+};
+
+const struct command cli_kill = {
+	.name = "kill",
+	.brief = "end some at once",
+	.help = "End virtual machines at once.",
+	ACTS_ON_VMS,
+};
+
+const struct command cli_pause = {
+	.name = "pause",
+	.brief = "keep some from running",
+	.help = "Keep virtual machines from running until they are resumed.",
+	ACTS_ON_VMS,
+};
+
+const struct command cli_resume = {
+	.name = "resume",
+	.brief = "let them go on",
+	.help = "Let paused virtual machines go on.",
+	ACTS_ON_VMS,
+};

@@ -14,12 +14,6 @@
 #define TOP_MS	1000
 #define TOP_MAX 1024 /* machines whose rates are known */
 
-const struct cli_command cli_top = {
-	.name = "top",
-	.words = "",
-	.help = "Watch the virtual machines of the monitor; q leaves.",
-};
-
 /* What was known of a machine a moment ago, for rates. */
 struct sample {
 	char name[VM_NAME_MAX + 1];
@@ -112,15 +106,13 @@ static int top_watch(struct top *t, struct diag *d)
 	return err;
 }
 
-int top_main(int argc, char **argv, struct diag *d)
+static int top_run(const struct command_args *a, struct diag *d)
 {
-	struct cli_args a;
 	SCREEN *screen;
 	struct top *t;
-	int err = cli_parse(&cli_top, argc, argv, &a, d);
+	int err;
 
-	if (err)
-		return err < 0 ? err : ST_OK;
+	(void)a;
 	if (!isatty(STDOUT_FILENO) || !isatty(STDIN_FILENO))
 		return diag_fail(d, ST_USAGE, ENOTTY,
 				 "wants a terminal; 'disco stats --watch=1' "
@@ -145,3 +137,10 @@ int top_main(int argc, char **argv, struct diag *d)
 	free(t);
 	return err ? err : ST_OK;
 }
+
+const struct command cli_top = {
+	.name = "top",
+	.brief = "watch them",
+	.help = "Watch the virtual machines of the monitor; q leaves.",
+	.run = top_run,
+};

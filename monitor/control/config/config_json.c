@@ -7,121 +7,26 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "monitor/control/config/config_check.h"
 #include "monitor/control/config/config_reader.h"
-#include "monitor/control/base/size.h"
 
-static int read_size(struct reader *r, json_t *v, uint64_t *bytes)
+/* --- a disk --- */
+
+static const struct option_entry *json_option(const struct option_entry *table,
+					      const char *key)
 {
-	if (json_is_integer(v)) {
-		if (json_integer_value(v) < 0)
-			return config_fail(reader_at(r), EINVAL, "is negative");
-		*bytes = (uint64_t)json_integer_value(v);
-	} else if (!json_is_string(v)) {
-		return reader_wrong_type(r, v,
-					 "a string (\"256M\") or an integer");
-	} else if (size_parse(json_string_value(v), bytes)) {
-		return config_fail(reader_at(r), EINVAL,
-				   "'%s' is not " SIZE_SYNTAX,
-				   json_string_value(v));
-	}
-	return 0;
+	while (table->name && strcmp(table->name, key) != 0)
+		table++;
+	return table->name ? table : NULL;
 }
 
-/* --- disks --- */
-
-static int read_disk_path(struct reader *r, json_t *v, void *obj)
+static int read_disk_member(struct reader *r, const char *key, json_t *v,
+			    void *obj)
 {
-	const char *text = NULL;
-	int err = reader_text(r, v, &text);
+	const struct option_entry *o = json_option(disk_options, key);
 
-	return err ? err : disk_set_path(obj, r->dir, text, reader_at(r));
+	return o ? reader_option(r, o, v, obj) : reader_unknown(r);
 }
-
-static int read_disk_ro(struct reader *r, json_t *v, void *obj)
-{
-	struct disk_config *disk = obj;
-
-	return reader_bool(r, v, &disk->read_only);
-}
-
-static int read_disk_cow(struct reader *r, json_t *v, void *obj)
-{
-	const char *text = NULL;
-	int err = reader_text(r, v, &text);
-
-	return err ? err : disk_set_cow(obj, r->dir, text, reader_at(r));
-}
-
-static int read_disk_snapshot(struct reader *r, json_t *v, void *obj)
-{
-	struct disk_config *disk = obj;
-
-	return reader_bool(r, v, &disk->snapshot);
-}
-
-static int read_disk_cache(struct reader *r, json_t *v, void *obj)
-{
-	struct disk_config *disk = obj;
-	bool cache = true;
-	int err = reader_bool(r, v, &cache);
-
-	if (!err)
-		disk->no_cache = !cache;
-	return err;
-}
-
-static int read_disk_pmem(struct reader *r, json_t *v, void *obj)
-{
-	struct disk_config *disk = obj;
-
-	return reader_bool(r, v, &disk->pmem);
-}
-
-static int read_disk_serial(struct reader *r, json_t *v, void *obj)
-{
-	const char *text = NULL;
-	int err = reader_text(r, v, &text);
-
-	return err ? err : disk_set_serial(obj, text, reader_at(r));
-}
-
-static int read_disk_queues(struct reader *r, json_t *v, void *obj)
-{
-	int64_t nr = 0;
-	int err = reader_int(r, v, &nr);
-
-	return err ? err : disk_set_queues(obj, nr, reader_at(r));
-}
-
-static int read_disk_iops(struct reader *r, json_t *v, void *obj)
-{
-	int64_t nr = 0;
-	int err = reader_int(r, v, &nr);
-
-	return err ? err : disk_set_iops(obj, nr, reader_at(r));
-}
-
-static int read_disk_bps(struct reader *r, json_t *v, void *obj)
-{
-	uint64_t bytes = 0;
-	int err = read_size(r, v, &bytes);
-
-	return err ? err : disk_set_bps(obj, bytes, reader_at(r));
-}
-
-static const struct key_rule disk_rules[] = {
-	{ "path", read_disk_path },
-	{ "cow", read_disk_cow },
-	{ "snapshot", read_disk_snapshot },
-	{ "ro", read_disk_ro },
-	{ "pmem", read_disk_pmem },
-	{ "serial", read_disk_serial },
-	{ "cache", read_disk_cache },
-	{ "queues", read_disk_queues },
-	{ "iops", read_disk_iops },
-	{ "bps", read_disk_bps },
-	{ NULL, NULL },
-};
 
 static int read_disk(struct reader *r, json_t *v, struct vm_config *vm)
 {
@@ -130,129 +35,14 @@ static int read_disk(struct reader *r, json_t *v, struct vm_config *vm)
 
 	err = vm_add_disk(vm, &disk, reader_at(r));
 	if (!err)
-		err = reader_object(r, v, disk_rules, disk);
+		err = reader_object(r, v, read_disk_member, disk);
 	if (!err && !disk->path)
 		err = config_fail(reader_at(r), EINVAL, "has no 'path'");
 	return err ? err : disk_check(disk, reader_at(r));
 }
 
-/* --- a VM --- */
-
-static int read_name(struct reader *r, json_t *v, void *obj)
+static int read_disks(struct reader *r, json_t *v, struct vm_config *vm)
 {
-	struct vm_draft *draft = obj;
-	const char *text = NULL;
-	int err = reader_text(r, v, &text);
-
-	return err ? err : vm_set_name(&draft->vm, text, reader_at(r));
-}
-
-static int read_kernel(struct reader *r, json_t *v, void *obj)
-{
-	struct vm_draft *draft = obj;
-	const char *text = NULL;
-	int err = reader_text(r, v, &text);
-
-	return err ? err
-		   : vm_set_kernel(&draft->vm, r->dir, text, reader_at(r));
-}
-
-static int read_unpack(struct reader *r, json_t *v, void *obj)
-{
-	struct vm_draft *draft = obj;
-	bool unpack = true;
-	int err = reader_bool(r, v, &unpack);
-
-	if (!err)
-		draft->vm.keep_packed = !unpack;
-	return err;
-}
-
-static int read_initrd(struct reader *r, json_t *v, void *obj)
-{
-	struct vm_draft *draft = obj;
-	const char *text = NULL;
-	int err = reader_text(r, v, &text);
-
-	return err ? err
-		   : vm_set_initrd(&draft->vm, r->dir, text, reader_at(r));
-}
-
-static int read_cmdline(struct reader *r, json_t *v, void *obj)
-{
-	struct vm_draft *draft = obj;
-	const char *text = NULL;
-	int err = reader_text(r, v, &text);
-
-	return err ? err : vm_set_cmdline(&draft->vm, text, reader_at(r));
-}
-
-static int read_group(struct reader *r, json_t *v, void *obj)
-{
-	struct vm_draft *draft = obj;
-	const char *text = NULL;
-	int err = reader_text(r, v, &text);
-
-	return err ? err : vm_set_group(&draft->vm, text, reader_at(r));
-}
-
-static int read_cpus(struct reader *r, json_t *v, void *obj)
-{
-	struct vm_draft *draft = obj;
-	int64_t nr = 0;
-	int err = reader_int(r, v, &nr);
-
-	return err ? err : vm_set_cpus(&draft->vm, nr, reader_at(r));
-}
-
-static int read_memory(struct reader *r, json_t *v, void *obj)
-{
-	struct vm_draft *draft = obj;
-	uint64_t bytes = 0;
-	int err = read_size(r, v, &bytes);
-
-	return err ? err : vm_set_memory(&draft->vm, bytes, reader_at(r));
-}
-
-static int read_node(struct reader *r, json_t *v, void *obj)
-{
-	struct vm_draft *draft = obj;
-
-	if (json_is_integer(v))
-		return vm_set_node(&draft->vm, json_integer_value(v),
-				   reader_at(r));
-	if (!json_is_string(v) || strcmp(json_string_value(v), "auto") != 0)
-		return reader_wrong_type(r, v, "\"auto\" or an integer");
-	draft->vm.node = NODE_AUTO;
-	return 0;
-}
-
-static int read_strict(struct reader *r, json_t *v, void *obj)
-{
-	struct vm_draft *draft = obj;
-
-	return reader_bool(r, v, &draft->vm.strict);
-}
-
-static int read_merge(struct reader *r, json_t *v, void *obj)
-{
-	struct vm_draft *draft = obj;
-
-	return reader_bool(r, v, &draft->vm.merge);
-}
-
-static int read_huge(struct reader *r, json_t *v, void *obj)
-{
-	struct vm_draft *draft = obj;
-	const char *text = NULL;
-	int err = reader_text(r, v, &text);
-
-	return err ? err : vm_set_huge(&draft->vm, text, reader_at(r));
-}
-
-static int read_disks(struct reader *r, json_t *v, void *obj)
-{
-	struct vm_draft *draft = obj;
 	size_t i;
 	json_t *item;
 
@@ -261,7 +51,7 @@ static int read_disks(struct reader *r, json_t *v, void *obj)
 	json_array_foreach(v, i, item)
 	{
 		size_t len = reader_enter(r, "[%zu]", i);
-		int err = read_disk(r, item, &draft->vm);
+		int err = read_disk(r, item, vm);
 
 		if (err)
 			return err;
@@ -270,31 +60,19 @@ static int read_disks(struct reader *r, json_t *v, void *obj)
 	return 0;
 }
 
-static int read_count(struct reader *r, json_t *v, void *obj)
+/* --- a VM --- */
+
+static int read_vm_member(struct reader *r, const char *key, json_t *v,
+			  void *obj)
 {
-	int64_t nr = 0;
-	int err = reader_int(r, v, &nr);
+	const struct option_entry *o = json_option(vm_options, key);
 
-	return err ? err : vm_draft_set_count(obj, nr, reader_at(r));
+	if (!o)
+		return reader_unknown(r);
+	if (o->type == OPTION_DISKS)
+		return read_disks(r, v, obj);
+	return reader_option(r, o, v, obj);
 }
-
-static const struct key_rule vm_rules[] = {
-	{ "name", read_name },
-	{ "kernel", read_kernel },
-	{ "unpack", read_unpack },
-	{ "initrd", read_initrd },
-	{ "cmdline", read_cmdline },
-	{ "cpus", read_cpus },
-	{ "memory", read_memory },
-	{ "node", read_node },
-	{ "strict", read_strict },
-	{ "huge", read_huge },
-	{ "disks", read_disks },
-	{ "group", read_group },
-	{ "count", read_count },
-	{ "merge", read_merge },
-	{ NULL, NULL },
-};
 
 /* --- the document --- */
 
@@ -328,7 +106,7 @@ static int read_vms(struct reader *r, json_t *v, void *obj)
 	{
 		size_t len = reader_enter(r, "[%zu]", i);
 
-		err = reader_object(r, item, vm_rules, &c->vms[i]);
+		err = reader_object(r, item, read_vm_member, &c->vms[i]);
 		if (err)
 			return err;
 		reader_leave(r, len);
@@ -336,19 +114,21 @@ static int read_vms(struct reader *r, json_t *v, void *obj)
 	return 0;
 }
 
-static const struct key_rule top_rules[] = {
-	{ "vms", read_vms },
-	{ NULL, NULL },
-};
+static int read_top_member(struct reader *r, const char *key, json_t *v,
+			   void *obj)
+{
+	return strcmp(key, "vms") == 0 ? read_vms(r, v, obj)
+				       : reader_unknown(r);
+}
 
 static int read_document(struct reader *r, json_t *root, struct config_draft *c)
 {
 	int err;
 
 	if (json_object_get(root, "vms"))
-		return reader_object(r, root, top_rules, c);
+		return reader_object(r, root, read_top_member, c);
 	err = init_draft(r, c, 1);
-	return err ? err : reader_object(r, root, vm_rules, &c->vms[0]);
+	return err ? err : reader_object(r, root, read_vm_member, &c->vms[0]);
 }
 
 /* Keys and values may hold anything; a message is one line. */

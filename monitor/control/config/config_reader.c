@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "monitor/control/base/size.h"
+
 const struct config_at *reader_at(struct reader *r)
 {
 	(void)snprintf(r->where, sizeof(r->where), "%.300s%s%s", r->file,
@@ -71,36 +73,109 @@ int reader_int(struct reader *r, json_t *v, int64_t *out)
 	return 0;
 }
 
-static const struct key_rule *find_rule(const struct key_rule *rules,
-					const char *key)
+int reader_size(struct reader *r, json_t *v, uint64_t *bytes)
 {
-	while (rules->key && strcmp(rules->key, key) != 0)
-		rules++;
-	return rules->key ? rules : NULL;
+	if (json_is_integer(v)) {
+		if (json_integer_value(v) < 0)
+			return config_fail(reader_at(r), EINVAL, "is negative");
+		*bytes = (uint64_t)json_integer_value(v);
+	} else if (!json_is_string(v)) {
+		return reader_wrong_type(r, v,
+					 "a string (\"256M\") or an integer");
+	} else if (size_parse(json_string_value(v), bytes)) {
+		return config_fail(reader_at(r), EINVAL,
+				   "'%s' is not " SIZE_SYNTAX,
+				   json_string_value(v));
+	}
+	return 0;
 }
 
-/* Applies @rules (ended by a NULL key) to each member of @v. */
-int reader_object(struct reader *r, json_t *v, const struct key_rule *rules,
+int reader_unknown(struct reader *r)
+{
+	return config_fail(reader_at(r), EINVAL, "unknown key");
+}
+
+int reader_object(struct reader *r, json_t *v,
+		  int (*member)(struct reader *r, const char *key, json_t *v,
+				void *obj),
 		  void *obj)
 {
 	const char *key;
-	json_t *member;
+	json_t *value;
 
 	if (!json_is_object(v))
 		return reader_wrong_type(r, v, "an object");
-	json_object_foreach(v, key, member)
+	json_object_foreach(v, key, value)
 	{
-		const struct key_rule *rule = find_rule(rules, key);
 		size_t len =
 			reader_enter(r, "%s%.40s", *r->path ? "." : "", key);
-		int err;
+		int err = member(r, key, value, obj);
 
-		if (!rule)
-			return config_fail(reader_at(r), EINVAL, "unknown key");
-		err = rule->set(r, member, obj);
 		if (err)
 			return err;
 		reader_leave(r, len);
 	}
 	return 0;
+}
+
+/* --- options --- */
+
+static int reader_switch(struct reader *r, const struct option_entry *o,
+			 json_t *v, void *obj)
+{
+	bool on = false;
+	int err = reader_bool(r, v, &on);
+
+	if (!err)
+		option_set_switch(o, obj, on);
+	return err;
+}
+
+static int reader_number(struct reader *r, const struct option_entry *o,
+			 json_t *v, void *obj)
+{
+	int64_t nr = 0;
+	int err = reader_int(r, v, &nr);
+
+	return err ? err : option_set_number(o, obj, nr, reader_at(r));
+}
+
+static int reader_node(struct reader *r, const struct option_entry *o,
+		       json_t *v, void *obj)
+{
+	if (json_is_integer(v))
+		return option_set_number(o, obj, json_integer_value(v),
+					 reader_at(r));
+	if (!json_is_string(v) || strcmp(json_string_value(v), "auto") != 0)
+		return reader_wrong_type(r, v, "\"auto\" or an integer");
+	option_set_default(o, obj);
+	return 0;
+}
+
+int reader_option(struct reader *r, const struct option_entry *o, json_t *v,
+		  void *obj)
+{
+	const char *text = NULL;
+	uint64_t bytes = 0;
+	int err;
+
+	switch (o->type) {
+	case OPTION_SWITCH:
+		return reader_switch(r, o, v, obj);
+	case OPTION_NUMBER:
+		return reader_number(r, o, v, obj);
+	case OPTION_NODE:
+		return reader_node(r, o, v, obj);
+	case OPTION_SIZE:
+		err = reader_size(r, v, &bytes);
+		return err ? err : option_set_size(o, obj, bytes, reader_at(r));
+	default:
+		break;
+	}
+	err = reader_text(r, v, &text);
+	if (err)
+		return err;
+	if (o->type == OPTION_CHOICE)
+		return option_set_choice(o, obj, text, reader_at(r));
+	return option_set_text(o, obj, r->dir, text, reader_at(r));
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Walking a JSON document by tables of keys, always knowing the path of the
- * value at hand. All functions: one thread; 0 or -EINVAL with the diag of the
+ * Walking a JSON document, always knowing the path of the value at hand. All functions: one thread; 0 or -EINVAL with the diag of the
  * reader filled (ST_CONFIG), out parameters untouched on error.
  */
 #ifndef DISCO_MONITOR_CONFIG_READER_H
@@ -9,7 +8,7 @@
 
 #include <jansson.h>
 
-#include "monitor/control/config/config_draft.h"
+#include "monitor/control/config/option.h"
 
 struct reader {
 	const char *file; /* for messages */
@@ -18,12 +17,6 @@ struct reader {
 	struct diag *d;
 	char where[512]; /* what reader_at() hands out */
 	struct config_at at;
-};
-
-/* What to do with a key; a table of them ends with a NULL key. */
-struct key_rule {
-	const char *key;
-	int (*set)(struct reader *r, json_t *v, void *obj);
 };
 
 /* "FILE: PATH" for the setters; owned by @r, valid until the next call. */
@@ -42,8 +35,19 @@ MUST_CHECK int reader_text(struct reader *r, json_t *v, const char **out);
 MUST_CHECK int reader_bool(struct reader *r, json_t *v, bool *out);
 MUST_CHECK int reader_int(struct reader *r, json_t *v, int64_t *out);
 
-/* Applies @rules to each member of @v; an unknown key is an error. */
+MUST_CHECK int reader_size(struct reader *r, json_t *v, uint64_t *bytes);
+
+/* Calls @member for each member of @v, inside its path; an error ends it. */
 MUST_CHECK int reader_object(struct reader *r, json_t *v,
-			     const struct key_rule *rules, void *obj);
+			     int (*member)(struct reader *r, const char *key,
+					   json_t *v, void *obj),
+			     void *obj);
+
+/* "unknown key". Return: -EINVAL, always. */
+int reader_unknown(struct reader *r);
+
+/* Sets the value of @o, which is not OPTION_DISKS, in @obj. -ENOMEM, too. */
+MUST_CHECK int reader_option(struct reader *r, const struct option_entry *o,
+			     json_t *v, void *obj);
 
 #endif

@@ -85,14 +85,14 @@ static int export_to(struct image *img, const char *path, struct diag *d)
 	return err;
 }
 
-int image_export(const struct image_args *a, struct diag *d)
+int image_export(const struct command_args *a, struct diag *d)
 {
 	struct image img;
 	int err;
 
-	err = image_open(a->files[0], a->files[1], COW_PAIR_READ, &img, d);
+	err = image_open(a->words[0], a->words[1], COW_PAIR_READ, &img, d);
 	if (!err)
-		err = export_to(&img, a->files[2], d);
+		err = export_to(&img, a->words[2], d);
 	image_close(&img);
 	return err;
 }
@@ -203,19 +203,19 @@ static int check_before_commit(const struct image *img, struct diag *d)
 			 *why ? why : "its base had another size", d);
 }
 
-int image_commit(const struct image_args *a, struct diag *d)
+int image_commit(const struct command_args *a, struct diag *d)
 {
 	struct image img;
 	int err;
 
-	err = image_open(a->files[0], a->files[1],
+	err = image_open(a->words[0], a->words[1],
 			 COW_PAIR_WRITE_BASE | COW_PAIR_ANY_BASE, &img, d);
 	if (err)
 		goto close;
 	err = check_before_commit(&img, d);
 	if (err)
 		goto close;
-	err = image_copy_commit(&img, a->files[0], d);
+	err = image_copy_commit(&img, a->words[0], d);
 close:
 	image_close(&img);
 	return err;

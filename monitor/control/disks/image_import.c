@@ -91,11 +91,11 @@ static int image_import_run(char *const argv[], int said, int *status)
 	return err;
 }
 
-static int image_import_convert(const struct image_args *a, struct diag *d)
+static int image_import_convert(const struct command_args *a, struct diag *d)
 {
 	char tool[] = "qemu-img", sub[] = "convert", show[] = "-p", to[] = "-O",
 	     raw[] = "raw", end[] = "--";
-	char *src = strdup(a->files[0]), *dst = strdup(a->files[1]);
+	char *src = strdup(a->words[0]), *dst = strdup(a->words[1]);
 	char *const argv[] = { tool, sub, show, to, raw, end, src, dst, NULL };
 	int said = memfd_create("qemu-img", MFD_CLOEXEC);
 	int err, status = -1;
@@ -122,24 +122,24 @@ static int image_import_convert(const struct image_args *a, struct diag *d)
 	return err;
 }
 
-int image_import(const struct image_args *a, struct diag *d)
+int image_import(const struct command_args *a, struct diag *d)
 {
 	int fd, err;
 
-	if (access(a->files[0], R_OK) < 0)
-		return diag_fail(d, ST_DISK, errno, "%.200s: %s", a->files[0],
+	if (access(a->words[0], R_OK) < 0)
+		return diag_fail(d, ST_DISK, errno, "%.200s: %s", a->words[0],
 				 strerror(errno));
 	/* Ours from the start: nothing that exists is overwritten. */
-	fd = open(a->files[1], O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0666);
+	fd = open(a->words[1], O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0666);
 	if (fd < 0)
-		return diag_fail(d, ST_DISK, errno, "%.200s: %s", a->files[1],
+		return diag_fail(d, ST_DISK, errno, "%.200s: %s", a->words[1],
 				 strerror(errno));
 	err = image_import_convert(a, d);
 	if (!err && fsync(fd) < 0)
-		err = diag_fail(d, ST_DISK, errno, "%.200s: %s", a->files[1],
+		err = diag_fail(d, ST_DISK, errno, "%.200s: %s", a->words[1],
 				strerror(errno));
 	(void)close(fd);
 	if (err)
-		(void)unlink(a->files[1]);
+		(void)unlink(a->words[1]);
 	return err;
 }

@@ -7,15 +7,15 @@
 #include "monitor/control/disks/image.h"
 #include "monitor/control/disks/image_blocks.h"
 
-int image_create(const struct image_args *a, struct diag *d)
+int image_create(const struct command_args *a, struct diag *d)
 {
-	const struct disk_name base = { NULL, a->files[0], true };
+	const struct disk_name base = { NULL, a->words[0], true };
 	struct cow_pair p = COW_PAIR_NONE;
 	int err;
 
 	err = cow_base_open(&base, &p, d);
 	if (!err)
-		err = cow_file_make(NULL, a->files[1], &p, d);
+		err = cow_file_make(NULL, a->words[1], &p, d);
 	cow_pair_close(&p);
 	return err;
 }
@@ -70,14 +70,14 @@ static int set_base(struct image *img, const struct cow_base *base,
 }
 
 /* The blocks first, then the new identity: until then the old base fits. */
-static int move_over(const struct image_args *a, struct diag *d)
+static int move_over(const struct command_args *a, struct diag *d)
 {
-	const struct disk_name base = { NULL, a->files[0], true };
+	const struct disk_name base = { NULL, a->words[0], true };
 	struct image_new_base o = { .pair = COW_PAIR_NONE, .d = d };
 	struct image img;
 	int err;
 
-	err = image_open(a->from, a->files[1], 0, &img, d);
+	err = image_open(a->value[IMAGE_FROM], a->words[1], 0, &img, d);
 	if (err)
 		goto close;
 	err = cow_base_open(&base, &o.pair, d);
@@ -122,10 +122,10 @@ static int rename_base(struct image *img, struct diag *d)
 	return set_base(img, now, d);
 }
 
-static int same_again(const struct image_args *a, struct diag *d)
+static int same_again(const struct command_args *a, struct diag *d)
 {
 	struct image img;
-	int err = image_open(a->files[0], a->files[1], COW_PAIR_ANY_BASE, &img,
+	int err = image_open(a->words[0], a->words[1], COW_PAIR_ANY_BASE, &img,
 			     d);
 
 	if (!err)
@@ -134,7 +134,7 @@ static int same_again(const struct image_args *a, struct diag *d)
 	return err;
 }
 
-int image_rebase(const struct image_args *a, struct diag *d)
+int image_rebase(const struct command_args *a, struct diag *d)
 {
-	return a->from ? move_over(a, d) : same_again(a, d);
+	return a->value[IMAGE_FROM] ? move_over(a, d) : same_again(a, d);
 }

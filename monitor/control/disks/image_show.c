@@ -79,10 +79,10 @@ static void info_text(const struct image *img)
 }
 
 /* There is no base here: the map and header alone. */
-int image_info(const struct image_args *a, struct diag *d)
+int image_info(const struct command_args *a, struct diag *d)
 {
 	struct image img = { .pair = COW_PAIR_NONE,
-			     .name = { NULL, a->files[0], true } };
+			     .name = { NULL, a->words[0], true } };
 	const char *why = "";
 	int err;
 
@@ -95,7 +95,7 @@ int image_info(const struct image_args *a, struct diag *d)
 		err = disk_fail(&img.name, ST_COW_FILE, -err, why, d);
 		goto close;
 	}
-	if (a->json)
+	if (a->given[IMAGE_JSON])
 		err = info_json(&img, d);
 	else
 		info_text(&img);
@@ -138,18 +138,18 @@ static int image_show_check_json(const struct image *img, int err,
 	return err ? err : status;
 }
 
-int image_check(const struct image_args *a, struct diag *d)
+int image_check(const struct command_args *a, struct diag *d)
 {
 	struct image img;
 	int ret;
 
-	ret = image_open(a->files[0], a->files[1], COW_PAIR_READ, &img, d);
+	ret = image_open(a->words[0], a->words[1], COW_PAIR_READ, &img, d);
 	if (!ret)
 		ret = image_each(&img, true, "check", check_run, d);
-	if (a->json)
+	if (a->given[IMAGE_JSON])
 		ret = image_show_check_json(&img, ret, d);
 	else if (!ret)
-		printf("%s: clean, %llu blocks of its own\n", a->files[1],
+		printf("%s: clean, %llu blocks of its own\n", a->words[1],
 		       (unsigned long long)cow_map_count(cow_map(img.cow)));
 	image_close(&img);
 	return ret;

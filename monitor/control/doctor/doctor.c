@@ -101,27 +101,30 @@ static int terminal_columns(void)
 	return env && atoi(env) > 0 ? atoi(env) : 80;
 }
 
-int doctor_main(int argc, char **argv, struct diag *d)
+enum { DOCTOR_JSON };
+
+static const struct option_entry doctor_options[] = {
+	[DOCTOR_JSON] = { .name = "json", .help = "as JSON" },
+	{ .name = NULL },
+};
+
+static int doctor_main(const struct command_args *a, struct diag *d)
 {
 	struct doctor_report r;
-	bool json = argc == 2 && strcmp(argv[1], "--json") == 0;
 
-	if (argc == 2 && strcmp(argv[1], "--help") == 0) {
-		printf("Usage: disco doctor [--json]\n"
-		       "Say what of this machine disco can use. Exit status 0 "
-		       "when stock guests can run here, %d when not.\n",
-		       ST_KVM);
-		return ST_OK;
-	}
-	if (argc > 1 && !json)
-		return diag_fail(d, ST_USAGE, EINVAL,
-				 "unrecognized option '%s'; see 'disco doctor "
-				 "--help'",
-				 strcmp(argv[1], "--json") ? argv[1] : argv[2]);
 	doctor_run(&r);
-	if (!json)
+	if (!a->given[DOCTOR_JSON])
 		doctor_print_table(&r, terminal_columns(), stdout);
 	else if (doctor_print_json(&r, stdout))
 		return diag_fail(d, ST_HOST, EIO, "cannot write the report");
 	return r.stock_guests ? ST_OK : ST_KVM;
 }
+
+const struct command doctor_command = {
+	.name = "doctor",
+	.brief = "say what of this machine disco can use",
+	.help = "Say what of this machine disco can use. Exit status 0 when "
+		"stock guests can\nrun here, 10 when not.",
+	.options = { doctor_options },
+	.run = doctor_main,
+};

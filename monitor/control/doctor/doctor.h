@@ -9,6 +9,7 @@
 
 #include "disco/base.h"
 #include "disco/diag.h"
+#include "monitor/control/config/command.h"
 
 #define DOCTOR_MAX_CHECKS   32
 #define DOCTOR_JSON_VERSION 1 /* of the --json format; only ever grows keys */
@@ -86,13 +87,7 @@ void doctor_print_table(const struct doctor_report *r, int columns, FILE *out);
  */
 MUST_CHECK int doctor_print_json(const struct doctor_report *r, FILE *out);
 
-/**
- * doctor_main() - `disco doctor [--json]`
- * @argv: argv[0] is the subcommand
- *
- * Return: ST_OK stock guests can run here; ST_KVM they cannot; -EINVAL
- * (ST_USAGE); -ENOMEM, -EIO (ST_HOST).
- */
-MUST_CHECK int doctor_main(int argc, char **argv, struct diag *d);
+/* `disco doctor [--json]`: ST_OK, or ST_KVM when stock guests cannot run. */
+extern const struct command doctor_command;
 
 #endif

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "monitor/control/base/size.h"
+#include "monitor/control/config/vm_options.h"
 #include "numa/place.h"
 
 int plan_place(const struct run_config *cfg, const struct topology *t,
@@ -43,15 +44,10 @@ static void print_disks(const struct vm_config *vm, FILE *out)
 {
 	if (vm->nr_disks == 0)
 		(void)fputs("-", out);
-	for (unsigned i = 0; i < vm->nr_disks; i++)
-		(void)fprintf(out, "%s%s%s%s%s%s", i ? " " : "",
-			      vm->disks[i].path,
-			      vm->disks[i].cow ? ",cow=" : "",
-			      vm->disks[i].cow ? vm->disks[i].cow : "",
-			      vm->disks[i].read_only  ? ",ro"
-			      : vm->disks[i].snapshot ? ",snapshot"
-						      : "",
-			      vm->disks[i].pmem ? ",pmem" : "");
+	for (unsigned i = 0; i < vm->nr_disks; i++) {
+		(void)fputs(i ? " " : "", out);
+		disk_print(&vm->disks[i], out);
+	}
 	(void)fputc('\n', out);
 }
 

@@ -8,11 +8,6 @@
 #include "monitor/boot/boot_image.h"
 #include "monitor/control/launch/cache_dir.h"
 
-static const char usage[] =
-	"Usage: disco unpack KERNEL...\n"
-	"Decompress kernels into the cache, so that their first guest need "
-	"not wait for it.\n";
-
 static uint64_t loaded_bytes(const struct boot_layout *l)
 {
 	uint64_t sum = 0;
@@ -43,27 +38,24 @@ static int unpack_one(const char *kernel, const char *cache_dir, struct diag *d)
 	return 0;
 }
 
-int unpack_main(int argc, char **argv, struct diag *d)
+static int unpack_run(const struct command_args *a, struct diag *d)
 {
 	char *dir = NULL;
-	int err = 0;
+	int err = cache_dir_make(&dir, d);
 
-	if (argc == 2 && strcmp(argv[1], "--help") == 0) {
-		(void)fputs(usage, stdout);
-		return ST_OK;
-	}
-	if (argc < 2)
-		return diag_fail(d, ST_USAGE, EINVAL,
-				 "no kernel; usage: disco unpack KERNEL...");
-	for (int i = 1; i < argc; i++)
-		if (argv[i][0] == '-')
-			return diag_fail(d, ST_USAGE, EINVAL,
-					 "unrecognized option '%s'; write "
-					 "'./%s' for a file of that name",
-					 argv[i], argv[i]);
-	err = cache_dir_make(&dir, d);
-	for (int i = 1; i < argc && !err; i++)
-		err = unpack_one(argv[i], dir, d);
+	for (unsigned i = 0; i < a->nr_words && !err; i++)
+		err = unpack_one(a->words[i], dir, d);
 	free(dir);
 	return err;
 }
+
+const struct command unpack_command = {
+	.name = "unpack",
+	.brief = "decompress kernels into the cache",
+	.words = "KERNEL...",
+	.help = "Decompress kernels into the cache, so that their first guest "
+		"need not wait\nfor it.",
+	.min_words = 1,
+	.max_words = COMMAND_MAX_WORDS,
+	.run = unpack_run,
+};

@@ -2,17 +2,12 @@
 #ifndef DISCO_MONITOR_UNPACK_H
 #define DISCO_MONITOR_UNPACK_H
 
-#include "disco/diag.h"
+#include "monitor/control/config/command.h"
 
-/**
- * unpack_main() - `disco unpack KERNEL...`: fill the cache of unpacked kernels
- * @argv: argv[0] is the subcommand
- * @d:    why not, on error; the first kernel that fails ends it
- *
- * Prints a line a kernel. Context: control process; blocks on files.
- * Return: ST_OK; -EINVAL (ST_USAGE); what cache_dir_make() and
- * boot_image_create() return.
+/*
+ * `disco unpack KERNEL...`: fill the cache of unpacked kernels. Prints one line
+ * per kernel; the first one that fails ends it. Blocks on files.
  */
-MUST_CHECK int unpack_main(int argc, char **argv, struct diag *d);
+extern const struct command unpack_command;
 
 #endif

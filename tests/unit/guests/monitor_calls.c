@@ -78,7 +78,7 @@ _Noreturn void child(int err)
 	int ret;
 
 	(void)dup2(err, 2);
-	ret = monitor_main(monitor_option ? 2 : 1, argv, &d);
+	ret = command_run(&monitor_command, monitor_option ? 2 : 1, argv, &d);
 	if (ret < 0)
 		(void)dprintf(2, "disco: %s\n", d.text);
 	_exit(ret < 0 ? (int)d.status : ret);

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "monitor/control/config/config_check.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A file and who uses it, to find one with a writer and another user. */
+struct disk_user {
+	const char *path;
+	const char *vm;
+	bool writes;
+};
+
+static int check_no_memory(struct diag *d)
+{
+	return diag_fail(d, ST_HOST, ENOMEM, "out of memory");
+}
+
+int disk_check(const struct disk_config *disk, const struct config_at *at)
+{
+	if (disk->cow && disk->snapshot)
+		return config_fail(at, EINVAL,
+				   "'cow' keeps what the guest writes, "
+				   "'snapshot' forgets it: give one of them");
+	if (disk->read_only && (disk->cow || disk->snapshot))
+		return config_fail(at, EINVAL,
+				   "'ro' leaves nothing to write for '%s'",
+				   disk->cow ? "cow" : "snapshot");
+	if (disk->cow && disk->path && strcmp(disk->cow, disk->path) == 0)
+		return config_fail(at, EINVAL,
+				   "'cow' and 'path' are the same file");
+	if (disk->pmem && disk_writes_path(disk))
+		return config_fail(at, EINVAL,
+				   "'pmem' never writes to 'path': add 'ro', "
+				   "'snapshot' or 'cow=FILE'");
+	if (disk->pmem && disk->serial)
+		return config_fail(at, EINVAL, "'pmem' disks have no 'serial'");
+	return 0;
+}
+
+/* Small pages shown in a huge one would take it apart. */
+static int check_merge(const struct run_config *cfg, struct diag *d)
+{
+	for (unsigned i = 0; i < cfg->nr_vms; i++)
+		if (cfg->vms[i].merge && cfg->vms[i].huge_thp)
+			return diag_fail(d, ST_CONFIG, EINVAL,
+					 "%s: huge pages are not merged: leave "
+					 "out 'merge' or 'huge=thp'",
+					 cfg->vms[i].name);
+	return 0;
+}
+
+static int by_text(const void *a, const void *b)
+{
+	const char *const *ta = a, *const *tb = b;
+
+	return strcmp(*ta, *tb);
+}
+
+static int check_names(const struct run_config *cfg, struct diag *d)
+{
+	unsigned nr = cfg->nr_vms;
+	const char **names = calloc(nr ? nr : 1, sizeof(*names));
+	int err = 0;
+
+	if (!names)
+		return check_no_memory(d);
+	for (unsigned i = 0; i < nr; i++)
+		names[i] = cfg->vms[i].name;
+	qsort(names, nr, sizeof(*names), by_text);
+	for (unsigned i = 1; i < nr && !err; i++)
+		if (strcmp(names[i - 1], names[i]) == 0)
+			err = diag_fail(d, ST_CONFIG, EINVAL,
+					"two VMs have the name '%s'", names[i]);
+	free(names);
+	return err;
+}
+
+/* By path; a writer before readers. */
+static int by_path(const void *a, const void *b)
+{
+	const struct disk_user *ua = a, *ub = b;
+	int order = strcmp(ua->path, ub->path);
+
+	return order ? order : ub->writes - ua->writes;
+}
+
+static int check_writers(struct disk_user *users, size_t nr, struct diag *d)
+{
+	qsort(users, nr, sizeof(*users), by_path);
+	for (size_t i = 1; i < nr; i++) {
+		const struct disk_user *a = &users[i - 1], *b = &users[i];
+
+		if (!a->writes || strcmp(a->path, b->path) != 0)
+			continue;
+		return diag_fail(d, ST_CONFIG, EINVAL,
+				 "disk '%s' is writable for vm '%s' and also "
+				 "used by vm '%s'; a disk has one writer or "
+				 "only readers: make it 'ro' everywhere, or "
+				 "give each its own 'cow' file",
+				 a->path, a->vm, b->vm);
+	}
+	return 0;
+}
+
+/* At most two files. */
+static size_t add_users(const struct disk_config *disk, const char *vm,
+			struct disk_user *out)
+{
+	out[0] = (struct disk_user){ disk->path, vm, disk_writes_path(disk) };
+	if (!disk->cow)
+		return 1;
+	out[1] = (struct disk_user){ disk->cow, vm, true };
+	return 2;
+}
+
+static int check_disks(const struct run_config *cfg, struct diag *d)
+{
+	struct disk_user *users;
+	size_t nr = 0, n = 0;
+	int err;
+
+	for (unsigned i = 0; i < cfg->nr_vms; i++)
+		nr += 2 * cfg->vms[i].nr_disks;
+	users = calloc(nr ? nr : 1, sizeof(*users));
+	if (!users)
+		return check_no_memory(d);
+	for (unsigned i = 0; i < cfg->nr_vms; i++)
+		for (unsigned k = 0; k < cfg->vms[i].nr_disks; k++)
+			n += add_users(&cfg->vms[i].disks[k], cfg->vms[i].name,
+				       users + n);
+	err = check_writers(users, n, d);
+	free(users);
+	return err;
+}
+
+int config_check(const struct run_config *cfg, struct diag *d)
+{
+	int err = check_names(cfg, d);
+
+	if (!err)
+		err = check_merge(cfg, d);
+	if (!err)
+		err = check_disks(cfg, d);
+	return err;
+}

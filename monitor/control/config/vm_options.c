@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "monitor/control/config/vm_options.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "monitor/control/config/config_check.h"
+
+#define VM(member)   OPTION_AT(struct vm_config, member)
+#define DISK(member) OPTION_AT(struct disk_config, member)
+#define RUN(member)  OPTION_AT(struct run_config, member)
+
+/* clang-format off */
+const struct option_entry vm_options[] = {
+	{ .name = "kernel", .type = OPTION_PATH, VM(kernel), .arg = "PATH",
+	  .help = "a bzImage, or an ELF file with a PVH note", .needed = true },
+	{ .name = "unpack", .type = OPTION_SWITCH, VM(keep_packed),
+	  .of = "kernel", .inverted = true,
+	  .help = "the guest decompresses itself" },
+	{ .name = "initrd", .type = OPTION_PATH, VM(initrd), .arg = "PATH",
+	  .help = "initial RAM disk" },
+	{ .name = "cmdline", .type = OPTION_TEXT, VM(cmdline), .arg = "TEXT",
+	  .most = CMDLINE_MAX, .unset = "console=ttyS0",
+	  .help = "kernel command line" },
+	{ .name = "cpus", .type = OPTION_NUMBER, VM(nr_vcpus), .arg = "N",
+	  .init = 1, .least = 1, .most = VM_MAX_VCPUS,
+	  .subject = "a VM has", .unit = "CPUs", .help = "virtual CPUs" },
+	{ .name = "memory", .type = OPTION_SIZE, VM(memory_bytes),
+	  .arg = "SIZE", .init = CONFIG_DEFAULT_MEMORY,
+	  .least = VM_MIN_MEMORY, .most = VM_MAX_MEMORY,
+	  .multiple = PAGE_BYTES, .subject = "a VM has", .unit = "of memory",
+	  .help = "guest memory, a multiple of 4 KiB" },
+	{ .name = "node", .type = OPTION_NODE, VM(node), .of = "memory",
+	  .arg = "auto|N", .init = NODE_AUTO, .unset = "auto",
+	  .help = "home node" },
+	{ .name = "strict", .type = OPTION_SWITCH, VM(strict), .of = "memory",
+	  .help = "all memory is on the node, or the machine does not start" },
+	{ .name = "huge", .type = OPTION_CHOICE, VM(huge_thp), .of = "memory",
+	  .arg = "thp", .unset = "off",
+	  .help = "ask for transparent huge pages" },
+	{ .name = "merge", .type = OPTION_SWITCH, VM(merge), .of = "memory",
+	  .help = "share equal pages with others of the group; "
+		  "needs --detach" },
+	{ .name = "disks", .flag = "disk", .type = OPTION_DISKS, VM(disks),
+	  .arg = "path=FILE[,KEY[=VALUE]]...", .most = VM_MAX_DISKS,
+	  .help = "disk; may be given up to 16 times" },
+	{ .name = "group", .type = OPTION_NAME, VM(group), .arg = "NAME",
+	  .unset = GROUP_DEFAULT,
+	  .help = "share cached blocks and equal pages only with VMs of this "
+		  "group" },
+	{ .name = "name", .type = OPTION_NAME, VM(name), .arg = "NAME",
+	  .unset = "vm", .help = "name, different for each VM" },
+	{ .name = "count", .type = OPTION_NUMBER, VM(count), .arg = "COUNT",
+	  .letter = 'n', .init = 1, .least = 1, .most = CONFIG_MAX_VMS,
+	  .unit = "VMs",
+	  .help = "start COUNT VMs, NAME-0, NAME-1, ..." },
+	{ .name = NULL },
+};
+
+const struct option_entry disk_options[] = {
+	{ .name = "path", .type = OPTION_PATH, DISK(path), .arg = "FILE",
+	  .help = "raw file or block device", .needed = true },
+	{ .name = "cow", .type = OPTION_PATH, DISK(cow), .arg = "FILE",
+	  .help = "writes go to this copy-on-write file, see 'disco image'" },
+	{ .name = "snapshot", .type = OPTION_SWITCH, DISK(snapshot),
+	  .help = "writes are forgotten with the machine" },
+	{ .name = "ro", .type = OPTION_SWITCH, DISK(read_only),
+	  .help = "the guest may only read it" },
+	{ .name = "pmem", .type = OPTION_SWITCH, DISK(pmem),
+	  .help = "memory of the guest instead of a block device; needs ro, "
+		  "snapshot or cow" },
+	{ .name = "serial", .type = OPTION_TOKEN, DISK(serial), .arg = "TEXT",
+	  .most = DISK_SERIAL_MAX, .subject = "a serial",
+	  .unset = "disk0, disk1 and so on", .help = "serial number" },
+	{ .name = "cache", .type = OPTION_SWITCH, DISK(no_cache),
+	  .inverted = true, .help = "not read through the buffer cache" },
+	{ .name = "queues", .type = OPTION_NUMBER, DISK(queues), .arg = "N",
+	  .least = 1, .most = DISK_MAX_QUEUES, .subject = "a disk has",
+	  .unit = "queues", .unset = "one per virtual CPU, at most 8",
+	  .help = "request queues" },
+	{ .name = "iops", .type = OPTION_NUMBER, DISK(iops), .arg = "N",
+	  .least = 1, .most = DISK_MAX_IOPS, .unit = "requests a second",
+	  .unset = "no limit", .help = "requests per second, at most" },
+	{ .name = "bps", .type = OPTION_SIZE, DISK(bps), .arg = "SIZE",
+	  .least = DISK_MIN_BPS, .most = DISK_MAX_BPS, .unit = "a second",
+	  .unset = "no limit",
+	  .help = "bytes read and written per second, at most" },
+	{ .name = NULL },
+};
+
+const struct option_entry run_options[] = {
+	{ .name = "config", .arg = "FILE.json",
+	  .help = "read disco.json(5); options go over its values" },
+	{ .name = "detach", .type = OPTION_SWITCH, RUN(detach), .letter = 'd',
+	  .help = "give the VMs to the monitor, start one if none runs" },
+	{ .name = "dry-run", .type = OPTION_SWITCH, RUN(dry_run),
+	  .help = "print the plan, start nothing" },
+	{ .name = "summary", .type = OPTION_SWITCH, RUN(summary),
+	  .help = "print a table at the end" },
+	{ .name = "report", .type = OPTION_TEXT, RUN(report), .arg = "FILE",
+	  .help = "write the figures of the run as JSON" },
+	{ .name = "mark", .type = OPTION_TEXT, RUN(mark), .arg = "TEXT",
+	  .help = "take the time of the first console line with TEXT" },
+	{ .name = NULL },
+};
+/* clang-format on */
+
+/* --- structs --- */
+
+void vm_config_init(struct vm_config *vm)
+{
+	memset(vm, 0, sizeof(*vm));
+	option_defaults(vm_options, vm);
+}
+
+void vm_clear_disks(struct vm_config *vm)
+{
+	for (unsigned i = 0; i < vm->nr_disks; i++)
+		option_free_texts(disk_options, &vm->disks[i]);
+	memset(vm->disks, 0, sizeof(vm->disks));
+	vm->nr_disks = 0;
+}
+
+void vm_config_destroy(struct vm_config *vm)
+{
+	vm_clear_disks(vm);
+	option_free_texts(vm_options, vm);
+	memset(vm, 0, sizeof(*vm));
+}
+
+/* Each field by assignment, then what must not be shared: no field is left
+ * out, whatever is added to the structs. */
+int vm_config_copy(struct vm_config *to, const struct vm_config *from)
+{
+	int err;
+
+	*to = *from;
+	err = option_own_texts(vm_options, to);
+	for (unsigned i = 0; i < to->nr_disks; i++)
+		if (option_own_texts(disk_options, &to->disks[i]))
+			err = -ENOMEM;
+	return err;
+}
+
+int vm_add_disk(struct vm_config *vm, struct disk_config **out,
+		const struct config_at *at)
+{
+	if (vm->nr_disks == VM_MAX_DISKS)
+		return config_fail(at, EINVAL, "a VM has at most %d disks",
+				   VM_MAX_DISKS);
+	*out = &vm->disks[vm->nr_disks++];
+	option_defaults(disk_options, *out);
+	return 0;
+}
+
+/* --- command line --- */
+
+static int apply_disk(struct vm_config *vm, const char *arg,
+		      const struct config_at *at)
+{
+	struct disk_config *disk = NULL;
+	int err;
+
+	err = vm_add_disk(vm, &disk, at);
+	if (!err)
+		err = option_parse_list(disk_options, NULL, disk, arg, at);
+	if (!err && !disk->path)
+		err = config_fail(at, EINVAL, "'%s' has no path=FILE", arg);
+	return err ? err : disk_check(disk, at);
+}
+
+int vm_option_apply(const struct option_entry *o, const char *arg,
+		    struct vm_config *vm, struct diag *d)
+{
+	char where[32];
+	const struct config_at at = { where, ST_USAGE, d };
+
+	(void)snprintf(where, sizeof(where), "--%s", option_flag(o));
+	if (o->type == OPTION_DISKS)
+		return apply_disk(vm, arg, &at);
+	if (option_has_keys(vm_options, o))
+		return option_parse_list(vm_options, o, vm, arg, &at);
+	return option_parse(o, vm, arg, &at);
+}
+
+/* --- what others ask --- */
+
+static const char *relative_of(const struct option_entry *table,
+			       const void *obj, const char *found)
+{
+	for (const struct option_entry *o = table; o->name; o++)
+		if (o->type == OPTION_PATH && option_text(o, obj) &&
+		    *option_text(o, obj) != '/')
+			found = option_text(o, obj);
+	return found;
+}
+
+const char *vm_relative_path(const struct vm_config *vm)
+{
+	const char *found = relative_of(vm_options, vm, NULL);
+
+	for (unsigned i = 0; i < vm->nr_disks; i++)
+		found = relative_of(disk_options, &vm->disks[i], found);
+	return found;
+}
+
+void disk_print(const struct disk_config *disk, FILE *out)
+{
+	(void)fputs(disk->path, out);
+	for (const struct option_entry *o = disk_options; o->name; o++) {
+		if (o->needed || !option_is_given(o, disk))
+			continue;
+		(void)fprintf(out, ",%s", o->name);
+		if (o->type == OPTION_SWITCH && !o->inverted)
+			continue;
+		(void)fputc('=', out);
+		option_print(o, disk, out);
+	}
+}
