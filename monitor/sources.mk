@@ -15,7 +15,9 @@ LIBS		+= -lsystemd
 $(B)/obj/monitor/control/notify.o: CPPFLAGS += -DDISCO_SYSTEMD
 endif
 
-all: $(B)/disco $(B)/disco-vm $(B)/disco-agent
+MAN_PAGES	:= $(G)/disco.1 $(G)/disco.json.5
+
+all: $(B)/disco $(B)/disco-vm $(B)/disco-agent $(MAN_PAGES)
 
 $(B)/disco: $(call obj,monitor/control/main.c) $(call lib,$(CONTROL_ROOMS))
 	$(call say,LINK,$@)
@@ -46,6 +48,15 @@ $(G)/gen_filters: monitor/sandbox/gen_filters.c
 $(G)/seccomp_filters.h: $(G)/gen_filters
 	$(call say,GEN,$@)
 	$(Q)$< >$@
+
+# The pages have what the tables of options know.
+$(B)/gen_man: $(call obj,monitor/control/gen_man.c) $(call lib,$(CONTROL_ROOMS))
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $(call in_group,$^) $(LIBS)
+
+$(MAN_PAGES): $(G)/%: docs/%.in $(B)/gen_man
+	$(call say,GEN,$@)
+	$(Q)$(B)/gen_man <$< >$@
 
 # Written only when it changes, so that its readers are as new as it is.
 VERSION_LINE	:= \#define DISCO_VERSION "$(VERSION)"
@@ -78,7 +89,7 @@ install: all
 		>$(DESTDIR)$(PREFIX)/share/bash-completion/completions/disco
 	$(B)/disco completion zsh \
 		>$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_disco
-	install -D -m 644 docs/disco.1 \
+	install -D -m 644 $(G)/disco.1 \
 		$(DESTDIR)$(PREFIX)/share/man/man1/disco.1
-	install -D -m 644 docs/disco.json.5 \
+	install -D -m 644 $(G)/disco.json.5 \
 		$(DESTDIR)$(PREFIX)/share/man/man5/disco.json.5

@@ -5,8 +5,8 @@
 lint:
 	$(Q)scripts/deps build lint
 	$(Q)$(MAKE) --no-print-directory do-$@
-# Headers that are generated have to be there to be included.
-do-lint: $$(G)/dsdt.hex $$(G)/seccomp_filters.h $$(G)/version.h
+# Headers and manual pages that are generated have to be there to be read.
+do-lint: $$(G)/dsdt.hex $$(G)/seccomp_filters.h $$(G)/version.h $$(MAN_PAGES)
 	$(Q)scripts/lint
 
 format:

@@ -25,7 +25,7 @@ static void manual_has_every_row(void **state)
 {
 	static char page[65536];
 	char row[256];
-	FILE *f = fopen("docs/disco.1", "r");
+	FILE *f = fopen("docs/disco.1.in", "r");
 
 	(void)state;
 	assert_non_null(f);
@@ -35,8 +35,8 @@ static void manual_has_every_row(void **state)
 		(void)snprintf(row, sizeof(row), "\n.It %d\n%s\n",
 			       rows[i].value, rows[i].text);
 		if (!strstr(page, row))
-			fail_msg("docs/disco.1 has no '%d %s'", rows[i].value,
-				 rows[i].text);
+			fail_msg("docs/disco.1.in has no '%d %s'",
+				 rows[i].value, rows[i].text);
 	}
 }
 
