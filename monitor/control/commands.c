@@ -53,7 +53,7 @@ static const struct command run_command = { OPTIONS_RUN, .run = commands_run };
 
 static const struct command help_command = {
 	.name = "help",
-	.brief = "print this, or what one command does",
+	.brief = "list the commands, or describe one",
 	.words = "[COMMAND]",
 	.help = "List the commands, or print what one of them does.",
 	.max_words = 1,

@@ -325,7 +325,7 @@ static int monitor_main(const struct command_args *a, struct diag *d)
 
 const struct command monitor_command = {
 	.name = "monitor",
-	.brief = "run virtual machines in the background",
+	.brief = "run VMs in the background",
 	.help = "Run virtual machines in the background, for 'disco run -d' "
 		"and the API.\nThey go on when it ends; the next one takes "
 		"over.",

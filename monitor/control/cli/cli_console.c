@@ -161,7 +161,7 @@ static int cli_console_run(const struct command_args *args, struct diag *d)
 
 const struct command cli_console = {
 	.name = "console",
-	.brief = "take part in the console of one",
+	.brief = "attach to the console of a VM",
 	.words = "VM",
 	.help = "Show the last 64 KiB of a virtual machine's console, then "
 		"take part in it.\nCtrl-A d detaches; the machine goes on.",

@@ -81,7 +81,7 @@ static int cli_move_run(const struct command_args *a, struct diag *d)
 
 const struct command cli_move = {
 	.name = "move",
-	.brief = "move one to another node",
+	.brief = "move a VM to another node",
 	.words = "VM NODE",
 	.help = "Move a running virtual machine to another NUMA node.",
 	.min_words = 2,

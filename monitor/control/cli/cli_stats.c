@@ -210,7 +210,7 @@ static int topology_run(const struct command_args *a, struct diag *d)
 
 const struct command cli_stats = {
 	.name = "stats",
-	.brief = "print figures of each of them",
+	.brief = "print the figures of VMs",
 	.help = "Print figures of each virtual machine.",
 	.options = { stats_options },
 	.run = stats_run,

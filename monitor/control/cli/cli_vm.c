@@ -115,7 +115,7 @@ static int cli_vm_act_all(const struct command_args *a, struct diag *d)
 
 const struct command cli_ls = {
 	.name = "ls",
-	.brief = "list the virtual machines of the monitor",
+	.brief = "list the VMs of the monitor",
 	.help = "List the virtual machines of the monitor.",
 	.options = { ls_options },
 	.run = ls_run,
@@ -127,28 +127,28 @@ const struct command cli_ls = {
 
 const struct command cli_stop = {
 	.name = "stop",
-	.brief = "ask some to stop",
+	.brief = "ask VMs to stop",
 	.help = "Ask virtual machines to stop, and wait until they have.",
 	ACTS_ON_VMS,
 };
 
 const struct command cli_kill = {
 	.name = "kill",
-	.brief = "end some at once",
+	.brief = "end VMs at once",
 	.help = "End virtual machines at once.",
 	ACTS_ON_VMS,
 };
 
 const struct command cli_pause = {
 	.name = "pause",
-	.brief = "keep some from running",
+	.brief = "pause VMs",
 	.help = "Keep virtual machines from running until they are resumed.",
 	ACTS_ON_VMS,
 };
 
 const struct command cli_resume = {
 	.name = "resume",
-	.brief = "let them go on",
+	.brief = "resume paused VMs",
 	.help = "Let paused virtual machines go on.",
 	ACTS_ON_VMS,
 };

@@ -140,7 +140,7 @@ static int top_run(const struct command_args *a, struct diag *d)
 
 const struct command cli_top = {
 	.name = "top",
-	.brief = "watch them",
+	.brief = "watch the figures of VMs",
 	.help = "Watch the virtual machines of the monitor; q leaves.",
 	.run = top_run,
 };

@@ -9,7 +9,7 @@
 
 /* `disco run`, but for what it does: main's table of commands adds that. */
 #define OPTIONS_RUN                                                            \
-	.name = "run", .brief = "start virtual machines and wait for them",    \
+	.name = "run", .brief = "start VMs and wait for their end",            \
 	.help = "Start virtual machines and wait until they are off.",         \
 	.more = "SIZE is in bytes or has a binary suffix, K, M, G or T. A "    \
 		"comma in a value is\nwritten '\\,'. See disco(1) for the "    \
