@@ -1,38 +1,39 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Leases: how a worker keeps pages of a buffer cache in place while it uses
- * them, although the cache is another process's, and neither waits for the
- * other.
+ * them, although the cache belongs to another process, and neither process
+ * waits for the other.
  *
- *	presence map	one bit a block; the agent writes, workers read
- *	lease map	one bit a block; its worker writes, the agent reads
+ *	presence map	one bit per block; the agent writes, workers read
+ *	lease map	one bit per block; its worker writes, the agent reads
  *
- * Each is a region (numa/region.h) of 64-bit words, bit b of word w for block
- * 64 * w + b, and starts as zeroes.
+ * Each map is a region (numa/region.h) of 64-bit words. Bit b of word w stands
+ * for block 64 * w + b. All bits are zero at the start.
  *
  * ORDERING
- *  1. A block that lease_take() gave holds its bytes until lease_drop(): all
- *     the agent wrote before presence_set() happens before what the worker
- *     does after lease_take() (release P, acquire P).
+ *  1. A block that lease_take() leased keeps its bytes until lease_drop():
+ *     everything the agent wrote before presence_set() happens before what the
+ *     worker does after lease_take() (release P, acquire P).
  *  2. Either the worker's lease_take() sees the block absent, or the agent's
- *     presence_evict() sees the lease, or both: never neither (Dekker on two
- *     single-writer words, fences D). So what presence_evict() allows to be
- *     punched is used by nobody.
- *  3. All the worker read before lease_drop() happens before what the agent
- *     does after a presence_evict() that saw it dropped (release L, acquire L).
+ *     presence_evict() sees the lease, or both; it never happens that neither
+ *     does (Dekker on two single-writer words, fences D). So nobody uses a
+ *     block that presence_evict() allows to be punched.
+ *  3. Everything the worker read before lease_drop() happens before what the
+ *     agent does after a presence_evict() that saw the lease dropped (release
+ *     L, acquire L).
  *
- * PROGRESS. All of it is wait-free: one pass over the words of the range, no
- * retry, whatever the other side does. An evictor that loses to a lease puts
- * the bit back; a worker that looked in between asks for the block, and is
- * told that it is there.
+ * PROGRESS. All functions are wait-free: one pass over the words of the range,
+ * no retry, whatever the other side does. An agent whose presence_evict() finds
+ * a lease sets the presence bit again. A worker that looked in between requests
+ * the block, and gets the answer that it is present.
  *
  * THE OTHER SIDE IS HOSTILE. A worker that lies in its lease map keeps pages
- * from being evicted, or loses its own; an agent that lies in its presence map
- * gives its own node's guests wrong data. Nothing read here is an address or a
- * size.
+ * from being evicted, or loses its own pages. An agent that lies in its
+ * presence map gives wrong data to guests of its own node. Nothing that is read
+ * here is used as an address or a size.
  *
  *	who may call what
- *	worker		lease_*, presence_test: one thread for each lease map
+ *	worker		lease_*, presence_test: one thread per lease map
  *	agent		presence_set, presence_evict: its one thread
  *
  * Source: DESIGN 3, "lease protocol"; Dekker, in Dijkstra (1965). Checked by
@@ -50,39 +51,49 @@
 
 typedef _Atomic(uint64_t) lease_word;
 
-/* Bytes of a map, whole pages; 0: no blocks, or more than LEASE_MAX_BLOCKS. */
+/*
+ * Bytes of a map, a multiple of PAGE_BYTES; 0 if @nr_blocks is 0 or more than
+ * LEASE_MAX_BLOCKS.
+ */
 size_t lease_map_bytes(uint64_t nr_blocks);
 
-/* Is the bit set? Acquire P. A hint unless the block is leased. */
+/*
+ * Is the block's bit set? Acquire P. The result is only a hint unless the block
+ * is leased. Context: any thread; wait-free.
+ */
 bool presence_test(const lease_word *map, uint64_t block);
 
 /**
- * lease_take() - lease the blocks of a run that are there
- * @lease:    own map
- * @presence: the agent's
- * @first:    with @nr, inside both maps
- * @nr:       1 .. LEASE_RUN_MAX; none of them leased by this map already
+ * lease_take() - lease the present blocks at the start of a run
+ * @lease:    the worker's own map
+ * @presence: the agent's map
+ * @first:    first block of the run, which lies inside both maps
+ * @nr:       1 .. LEASE_RUN_MAX blocks, none of them leased by this map yet
  *
  * Context: the worker's thread; wait-free.
- * Return:  how many blocks from @first on are leased now; those after it are
- *          not. 0: the first one is absent.
+ * Return:  number of blocks, from @first on, that are leased now; the blocks
+ *          after them are not. 0: the first block is absent.
  */
 unsigned lease_take(lease_word *lease, const lease_word *presence,
 		    uint64_t first, unsigned nr);
 
-/* Give a run back; all of it is leased. Context: as lease_take(). */
+/*
+ * Drop the leases of a run, all of which is leased. Context: the worker's
+ * thread; wait-free.
+ */
 void lease_drop(lease_word *lease, uint64_t first, unsigned nr);
 
-/* Publish blocks that were filled. Context: the agent's thread; release P. */
+/* Publish blocks that were filled (release P). Context: the agent's thread. */
 void presence_set(lease_word *presence, uint64_t first, unsigned nr);
 
 /**
- * presence_evict() - make a block absent unless somebody uses it
- * @leases: @nr_leases lease maps of all who may use it
+ * presence_evict() - make a block absent unless a worker uses it
+ * @leases: @nr_leases lease maps, of all processes that may use the block
  *
  * Context: the agent's thread; wait-free.
- * Return:  true: absent, and nobody has or can get a lease: punch it. false:
- *          it is leased, and there as before (or absent, if it was).
+ * Return:  true: the block is absent, and nobody has or can get a lease, so it
+ *          may be punched; false: it is leased, and present as before (or
+ *          absent, if it was absent).
  */
 bool presence_evict(lease_word *presence, const lease_word *const *leases,
 		    unsigned nr_leases, uint64_t block);

@@ -1,37 +1,39 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * pmap: what backs each guest page (gfn) of one view of guest RAM.
+ * pmap: what backs each guest page (gfn) of one view of guest RAM. A page is
+ * one of three kinds:
  *
- *	RAM		the page of the RAM memfd: what a page is at first
+ *	RAM		the page of the RAM memfd; all pages are RAM at first
  *	overlay		page @index of a source, mapped privately over the
- *			view; a guest that writes it has a copy of its own
- *	written		such a copy that was found: what lies under it is not
- *			needed, its source was told; its mapping is there
+ *			view; a guest that writes to it gets a private copy
+ *	written		an overlay whose private copy was found: the source was
+ *			notified, and its page is not needed any more; the
+ *			mapping stays
  *
  * A source is a file whose pages do not change while they are shown: the boot
  * image, or the buffer cache of an image on a node (cowdisk/cache/cache.h). The
- * memmap of the design is nowhere stored: it is the union of what sources
- * were told by show() and gone().
+ * design's memmap is not stored anywhere: it is the union of what sources learn
+ * from show() and gone().
  *
  * INVARIANTS
- *  1. An entry that is an overlay names what is mapped there, or what was
- *     when the guest wrote the page: the kernel alone knows (pagemap). Until
- *     pmap_sweep() finds that out, the source stays held.
- *  2. For each page of a source that is shown n times, the source was told n
- *     times more often that it is shown than that it is gone.
+ *  1. An entry that is an overlay names the page that is mapped there, or that
+ *     was mapped when the guest wrote to it: only the kernel knows which
+ *     (pagemap). Until pmap_sweep() finds out, the source's page stays held.
+ *  2. For each page of a source that is shown n times, the number of show()
+ *     minus the number of gone() is n.
  *  3. The RAM page under an overlay is a hole: it was punched when the overlay
- *     came, and is zero when the overlay goes without its contents.
+ *     was made, and it is zero when the overlay goes without its contents.
  *  4. Mappings made by overlays stay within the budget: every boundary between
  *     two neighbouring pages that are not consecutive pages of one source
- *     counts as one. So does one more for a run that is shown between two
- *     others that it continues: Linux may join it to one of them only. The
- *     view is never in more than 1 + these mappings, if nobody else changes
- *     the mappings or the memory policy of the view (bind the memfd by
- *     another mapping of it: ram_bind.h).
+ *     counts as one mapping. A run that is shown between two others that it
+ *     continues counts as one more, because Linux may merge it with only one
+ *     of them. The view never consists of more than 1 + these mappings,
+ *     provided that nothing else changes the mappings or the memory policy of
+ *     the view (bind the memfd by another mapping of it: ram_bind.h).
  *
- * Threads: one, the worker's I/O thread; vCPUs run and see each change at
- * once. Guest pages that are changed here must not be the target of I/O that
- * is under way.
+ * Context of all functions: the worker's I/O thread. vCPUs keep running and see
+ * each change at once. Guest pages that are changed here must not be the target
+ * of I/O that is under way.
  *
  * Source: Disco (SOSP'97) 4.2, 4.3; DESIGN 3.
  */
@@ -41,15 +43,16 @@
 #include "memory/guest_ram.h"
 
 #define PMAP_MAX_SOURCES 256u
-#define PMAP_RUN_MIN	 16u /* pages; see pmap_rebase() */
-#define PMAP_OWN_MAX	 512u
+#define PMAP_RUN_MIN	 16u  /* pages; see pmap_rebase() */
+#define PMAP_OWN_MAX	 512u /* pages per call of pmap_own() */
 
-/* What can be shown. Owned by whoever registers it; outlives its pages. */
+/* What can be shown. Owned by its creator; outlives its pages in the pmap. */
 struct pmap_source {
 	int fd; /* a read-only descriptor is enough */
 	/*
-	 * One page less is shown, and not mapped any more; NULL: nobody needs
-	 * to know. May call pmap_remove_source(), nothing else of pmap.
+	 * Called when a page of the source is shown once less, after it was
+	 * unmapped. May be NULL. It may call pmap_remove_source(), and no other
+	 * function of pmap.
 	 */
 	void (*gone)(struct pmap_source *s, uint64_t index);
 };
@@ -57,100 +60,105 @@ struct pmap_source {
 struct pmap;
 
 struct pmap_stats {
-	uint64_t overlaid_pages; /* entries; some may have been written since */
-	uint64_t mappings;
-	uint64_t budget;  /* of them */
-	uint64_t refused; /* runs that were not shown: budget, mmap() */
+	uint64_t overlaid_pages; /* entries; the guest may have written some */
+	uint64_t mappings;	 /* that overlays cost */
+	uint64_t budget;	 /* limit of mappings */
+	uint64_t refused;	 /* runs that were not shown: budget, mmap() */
 };
 
 /**
- * pmap_create() - all pages are RAM
- * @view:   outlives it
- * @budget: mappings; see pmap_budget()
+ * pmap_create() - create a pmap in which all pages are RAM
+ * @view:   outlives the pmap
+ * @budget: number of mappings; see pmap_budget()
  * @out:    release with pmap_destroy()
  *
- * Context: start of the worker. Memory: 8 bytes a guest page, touched when
+ * Context: start of the worker. Memory: 8 bytes per guest page, touched when
  * used. Return: 0; -ENOMEM.
  */
 MUST_CHECK int pmap_create(const struct ram_view *view, uint64_t budget,
 			   struct pmap **out);
 
-/* Does not tell sources. NULL is fine. */
+/* Does not call gone() of sources. NULL is accepted. */
 void pmap_destroy(struct pmap *pm);
 
-/* Half of what vm.max_map_count allows; less where it cannot be read. */
+/*
+ * Return: half of the number of mappings that vm.max_map_count allows, or less
+ * if that file cannot be read.
+ */
 uint64_t pmap_budget(void);
 
 /**
- * pmap_add_source() - name a source
- * @id: out, 1 .. PMAP_MAX_SOURCES - 1
- * Return: 0; -ENOSPC.
+ * pmap_add_source() - register a source
+ * @id: out, 1 .. PMAP_MAX_SOURCES - 1; untouched on error
+ *
+ * Return: 0; -ENOSPC too many sources.
  */
 MUST_CHECK int pmap_add_source(struct pmap *pm, struct pmap_source *s,
 			       unsigned *id);
 
-/* The source that has this id; NULL: none. */
+/* The source with this id; NULL: there is none. */
 struct pmap_source *pmap_source(const struct pmap *pm, unsigned id);
 
-/* None of its pages is shown any more: all that were shown are gone(). */
+/* Unregister a source. Its gone() was called for every page that was shown. */
 void pmap_remove_source(struct pmap *pm, unsigned id);
 
 /**
  * pmap_show() - overlay a run of guest pages
- * @hva:   page aligned, in the view
+ * @hva:   page-aligned address in the view
  * @nr:    pages, not 0, all inside one slot
  * @id:    a source
- * @index: its first page; the caller holds all @nr of them for the pmap,
- *         which tells gone() for each, once, later (not on error)
+ * @index: first page of the source; the caller holds all @nr pages for the
+ *         pmap, which calls gone() once for each of them later (not on error)
  *
- * What the pages held is lost; sources of overlays that go are told.
+ * The contents of the guest pages are lost. gone() is called for overlays that
+ * are replaced.
  *
  * Return: 0; -EFAULT not in the view; -EINVAL no such source, or no such page
- * of any; -ENOSPC the budget: copy instead; -errno of mmap(). On error the
- * pages are as they were.
+ * of any; -ENOSPC the budget does not allow it, so copy instead; -errno of
+ * mmap(). On error the pages are unchanged.
  */
 MUST_CHECK int pmap_show(struct pmap *pm, void *hva, uint64_t nr, unsigned id,
 			 uint64_t index);
 
 /**
- * pmap_overwrite() - all of these bytes are about to be written by the host
+ * pmap_overwrite() - prepare for the host to write all of these bytes
  *
- * Whole pages of it that are overlaid become RAM again, so that no copy of
- * what they show is made, and sources are told. Cheap when none is. Memory
- * that is not guest RAM is left alone. Pages that cannot be changed (budget,
- * mmap()) stay: writing them makes the copy after all.
+ * Whole overlaid pages in the range become RAM again, so that the kernel does
+ * not copy what they show, and gone() is called for them. Cheap if no page is
+ * overlaid. Memory that is not guest RAM is not changed. Pages that cannot be
+ * changed (budget, mmap()) stay overlays; writing to them then makes the copy.
  */
 void pmap_overwrite(struct pmap *pm, void *hva, uint64_t bytes);
 
 /**
- * pmap_free() - the guest does not need what these pages hold
+ * pmap_free() - drop the contents of pages that the guest does not need
  * @nr: pages, in one slot
  *
- * They are RAM again, and holes: they read as zeroes, and use no memory.
- * Return: 0; -EFAULT not RAM, nothing was done; -ENOSPC the budget, -errno of
- * mmap() or fallocate(): some pages are as they were.
+ * The pages become RAM again, and holes: they read as zeroes, and use no
+ * memory. Return: 0; -EFAULT not RAM, and nothing was done; -ENOSPC the budget
+ * does not allow it, -errno of mmap() or fallocate(): some pages are unchanged.
  */
 MUST_CHECK int pmap_free(struct pmap *pm, gfn_t gfn, uint64_t nr);
 
 /**
- * pmap_sweep() - tell sources of pages that the guest has written since
- * @pagemap: /proc/self/pagemap
- * @budget:  guest pages to look at, of whatever kind; goes on where the last
- *           call stopped. 8 bytes are loaded for each, and pagemap is read
- *           only where there are overlays
+ * pmap_sweep() - find overlays that the guest has written, call gone() for them
+ * @pagemap: descriptor of /proc/self/pagemap
+ * @budget:  number of guest pages, of any kind, to check; the check goes on
+ *           where the last call stopped. It loads 8 bytes for each page, and
+ *           reads pagemap only where there are overlays
  *
- * Return: pages that were found written; -errno of pread().
+ * Return: number of pages that were found written; -errno of pread().
  */
 MUST_CHECK int64_t pmap_sweep(struct pmap *pm, int pagemap, uint64_t budget);
 
 /**
- * pmap_own() - which pages hold what no source has
- * @pagemap: /proc/self/pagemap
- * @first:   with @nr, pages of the view; @nr at most PMAP_OWN_MAX
- * @own:     out, a bit a page: RAM that is mapped, an overlay that the guest
- *           has written
+ * pmap_own() - find the pages whose contents no source has
+ * @pagemap: descriptor of /proc/self/pagemap
+ * @first:   first of @nr pages of the view; @nr is at most PMAP_OWN_MAX
+ * @own:     out, one bit per page: RAM that is mapped, or an overlay that the
+ *           guest has written
  *
- * A guest that runs may write any of them meanwhile. Return: 0; -EINVAL;
+ * A running guest may write to any of the pages meanwhile. Return: 0; -EINVAL;
  * -errno of pread().
  */
 MUST_CHECK int pmap_own(const struct pmap *pm, int pagemap, uint64_t first,
@@ -158,22 +166,22 @@ MUST_CHECK int pmap_own(const struct pmap *pm, int pagemap, uint64_t first,
 
 /**
  * pmap_rebase() - show other copies of the same pages
- * @pagemap: /proc/self/pagemap
- * @to:      asked for each run of unwritten overlay pages: the source that
- *           holds the same bytes at the same index, for the first *@nr of
- *           them, which @to may make smaller (then it is asked again for the
- *           rest), and which it has to hold from now on as for pmap_show().
- *           Return: its id; 0: none, then they are copied to RAM; the id it
- *           was given: they stay.
+ * @pagemap: descriptor of /proc/self/pagemap
+ * @to:      called for each run of unwritten overlay pages. It chooses the
+ *           source that holds the same bytes at the same index. It may reduce
+ *           *@nr, the length of the run, and is then called again for the rest.
+ *           It has to hold the chosen pages from then on, as for pmap_show().
+ *           Return: the id of that source; 0: none, and the pages are copied to
+ *           RAM; the id it was called with: they stay.
  *
- * Written pages stay what they are. What would need more mappings than there
- * are is done for runs of PMAP_RUN_MIN pages and within the budget; shorter
- * ones become private copies where they are. Sources of what goes are told,
- * and so is a new one that held pages in vain.
+ * Written pages are unchanged. A change that needs more mappings is made only
+ * for runs of PMAP_RUN_MIN pages or more, and within the budget; shorter runs
+ * become private copies where they are. gone() is called for pages of sources
+ * that are replaced, and for pages that a new source held in vain.
  *
  * Context: nobody writes guest memory meanwhile (vCPUs parked, no I/O).
  * Return: 0; -errno of pread(), mmap(): what was done stays, and every page
- * shows what it showed before.
+ * shows the same bytes as before.
  */
 MUST_CHECK int pmap_rebase(struct pmap *pm, int pagemap,
 			   unsigned (*to)(void *arg, unsigned id,
@@ -181,16 +189,17 @@ MUST_CHECK int pmap_rebase(struct pmap *pm, int pagemap,
 			   void *arg);
 
 /**
- * pmap_bring() - pmap_rebase() of some pages, where it is worth it
- * @first, @nr: pages of the view, whatever is past its end is not there
- * @to:         as pmap_rebase() has it, but never 0
- * @brought:    out, also on error: pages that are shown from elsewhere now
+ * pmap_bring() - pmap_rebase() for some pages, where it costs no mappings
+ * @first, @nr: pages of the view; the part beyond its end is ignored
+ * @to:         as for pmap_rebase(), but never returns 0
+ * @brought:    out, also on error: number of pages that are shown from another
+ *              source now
  *
- * Nothing is copied: what would need more mappings than pmap_rebase() makes
- * stays where it is.
+ * Nothing is copied. A change that needs more mappings, and that pmap_rebase()
+ * would replace by a copy, is not made.
  *
  * Context: as pmap_rebase(). Return: 0; -errno of pread(), mmap(): what was
- * done stays, and every page shows what it showed before.
+ * done stays, and every page shows the same bytes as before.
  */
 MUST_CHECK int
 pmap_bring(struct pmap *pm, int pagemap, uint64_t first, uint64_t nr,
@@ -198,11 +207,12 @@ pmap_bring(struct pmap *pm, int pagemap, uint64_t first, uint64_t nr,
 	   void *arg, uint64_t *brought);
 
 /**
- * pmap_next_shown() - the next page that is an overlay, as far as is known
- * @at:    in: where to begin; out: which it is; pages of the view
- * @end:   where to stop
- * @index: out: of its source
- * Return: its source; 0: none, and *@at is @end or the end of the view.
+ * pmap_next_shown() - find the next page that is recorded as an overlay
+ * @at:    in: page of the view to begin at; out: the page that was found
+ * @end:   page to stop at
+ * @index: out: the page of the source
+ *
+ * Return: id of the source; 0: none, and *@at is @end or the end of the view.
  */
 unsigned pmap_next_shown(const struct pmap *pm, uint64_t *at, uint64_t end,
 			 uint64_t *index);

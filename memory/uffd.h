@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * userfaultfd: pages of this process that are missing are somebody's work
- * here, not the kernel's.
+ * userfaultfd: this process itself, not the kernel, provides its missing pages.
  *
- * All of it is for private mappings of a memfd. Registered for both kinds of
- * faults, no page of the file is ever mapped but by uffd_continue(): neither
- * one that is a hole (missing) nor one that is there (minor), nor a neighbour
- * of one that is touched (the kernel does not fault around in such mappings).
+ * All functions are for private mappings of a memfd. After such a mapping was
+ * registered for both kinds of faults, only uffd_continue() maps pages of the
+ * file: a hole causes a missing fault, an existing page causes a minor fault,
+ * and the kernel does not map neighbours of a touched page in such mappings
+ * (no fault-around).
  *
- * Threads: any.
+ * Context: any thread.
  * Source: userfaultfd(2), ioctl_userfaultfd(2); Linux mm/userfaultfd.c.
  */
 #ifndef DISCO_MEMORY_UFFD_H
@@ -17,48 +17,54 @@
 #include "disco/base.h"
 
 /**
- * uffd_open() - a descriptor, the best that can be had
+ * uffd_open() - open the best userfaultfd that this process may have
  * @flags: O_CLOEXEC, O_NONBLOCK
- * @how:   out, the way that worked; NULL: faults of user mode only, so that
- *         those of KVM are not told
+ * @how:   out, the way that worked; NULL: the descriptor reports faults of user
+ *         mode only, and so none of KVM's
  *
- * Context: while files can be opened. Return: it; -errno of userfaultfd(2).
+ * Context: while files can be opened. Return: the descriptor; -errno of
+ * userfaultfd(2).
  */
 MUST_CHECK int uffd_open(int flags, const char **how);
 
 /**
- * uffd_enable() - say which features are going to be used
- * @features: UFFD_FEATURE_*, ORed; 0: none
- * @have:     out: what the kernel has
+ * uffd_enable() - choose the features to be used
+ * @features: UFFD_FEATURE_* bits; 0: none
+ * @have:     out: the features that the kernel supports
  *
- * Return: 0; -EINVAL it lacks one of them; -errno of UFFDIO_API.
+ * Return: 0; -EINVAL the kernel lacks one of @features; -errno of UFFDIO_API.
  */
 MUST_CHECK int uffd_enable(int fd, uint64_t features, uint64_t *have);
 
-/* Return: 0; -errno of UFFDIO_REGISTER: missing and minor faults. */
+/*
+ * Register a mapping for missing and minor faults. Return: 0; -errno of
+ * UFFDIO_REGISTER.
+ */
 MUST_CHECK int uffd_register(int fd, void *at, uint64_t bytes);
 
 /**
- * uffd_continue() - map what the file has
- * @at, @bytes: pages of one mapping, registered; who waits for them goes on
- * @pages:      added to: those mapped by this call
+ * uffd_continue() - map pages that the file has
+ * @at, @bytes: whole pages of one registered mapping; threads that wait for one
+ *              of them go on
+ * @pages:      increased by the number of pages that this call mapped
  *
- * Pages that were mapped already, or copied, stay as they are.
+ * Pages that were already mapped or copied are unchanged.
  *
- * Return: 0: all are there now; -EFAULT a hole; -ENOENT not registered, or
- * not one mapping; -errno of UFFDIO_CONTINUE.
+ * Return: 0 all pages are mapped now; -EFAULT there is a hole; -ENOENT not
+ * registered, or not one mapping; -errno of UFFDIO_CONTINUE.
  */
 MUST_CHECK int uffd_continue(int fd, void *at, uint64_t bytes, uint64_t *pages);
 
 /**
- * uffd_copy() - a page of this process alone
- * @from: page aligned
- * Return: 0, and who waits for it goes on; -EEXIST there is one; -ENOENT not
- * registered; -errno of UFFDIO_COPY.
+ * uffd_copy() - install a page that belongs to this process alone
+ * @from: page-aligned address of its contents
+ *
+ * Return: 0, and threads that wait for the page go on; -EEXIST there is a page
+ * already; -ENOENT not registered; -errno of UFFDIO_COPY.
  */
 MUST_CHECK int uffd_copy(int fd, void *at, const void *from);
 
-/* Who waits for the page tries anew. */
+/* Make the threads that wait for the page at @at retry their access. */
 void uffd_wake(int fd, void *at);
 
 #endif

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Every access to memory shared between processes, one word each: so that a
- * test can put itself between the algorithm and the memory.
+ * Every access to memory that processes share goes through these operations,
+ * one word per access, so that a test can interpose itself between the
+ * algorithm and the memory.
  *
- * Normally these are the C11 operations and two system calls. With
- * DISCO_MODEL each is a call that the test provides (tests/model).
+ * Normally they are the C11 operations and two system calls. With DISCO_MODEL
+ * defined, each is a function that the test provides (tests/model).
  */
 #ifndef DISCO_NUMA_ATOMIC_OPS_H
 #define DISCO_NUMA_ATOMIC_OPS_H
@@ -17,11 +18,11 @@
 
 #ifdef DISCO_MODEL
 
-/* 4-byte words too: the file is compiled without -Wconversion. */
+/* For 4-byte words too: the file is compiled without -Wconversion. */
 uint64_t model_load(const void *p, memory_order order);
 void model_store(const void *p, uint64_t v, memory_order order);
 void model_fence(memory_order order);
-/* Not atomic: races are what the test looks for. */
+/* The copies are not atomic: the test looks for races in them. */
 void model_copy_in(void *shared, const void *from, size_t bytes);
 void model_copy_out(void *to, const void *shared, size_t bytes);
 void model_wake(int fd);
@@ -45,14 +46,17 @@ void model_drain(int fd);
 
 /*
  * Never blocks, whatever the peer did to the socket, and raises no signal. A
- * full socket is as good as a byte more: the peer's poll() returns.
+ * full socket needs no further byte, since the peer's poll() returns anyway.
  */
 static inline void shared_wake(int fd)
 {
 	(void)!send(fd, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
-/* Takes what is there, at most so much; what stays is a wake-up too many. */
+/*
+ * Takes at most 64 of the waiting bytes, without blocking. A byte that stays
+ * causes one spurious wake-up later.
+ */
 static inline void shared_drain(int fd)
 {
 	char bytes[64];

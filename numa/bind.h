@@ -1,32 +1,33 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Memory and threads on a node: thin contracts over the system calls, which
- * libnuma's <numaif.h> wraps; nothing else of libnuma is linked (Makefile). No
- * allocation, no state.
+ * Binds memory and threads to a node: thin contracts over the system calls,
+ * which libnuma's <numaif.h> wraps; nothing else of libnuma is linked
+ * (Makefile). No allocation, no state.
  *
- * Errors mean the same in every function here:
+ * Errors mean the same in every function of this file:
  *   -ENOSYS  the kernel has no NUMA support (CONFIG_NUMA off)
  *   -EPERM   a container's filter or missing rights forbid it (also -EACCES)
  *   -ENODEV  no such node, it has no memory, or the cgroup forbids it
- *   -EINVAL  address or size not a multiple of PAGE_BYTES, or empty
+ *   -EINVAL  address or size is not a multiple of PAGE_BYTES, or size is 0
  */
 #ifndef DISCO_NUMA_BIND_H
 #define DISCO_NUMA_BIND_H
 
 #include "disco/base.h"
 
-#define NODE_ID_MAX 1023 /* highest node number Linux can be built for */
+#define NODE_ID_MAX 1023 /* highest node number that Linux supports */
 
 /**
- * node_bind_memory() - say where pages of a mapping come from
+ * node_bind_memory() - set which node new pages of a mapping come from
  * @addr:   page-aligned start of a mapping
  * @bytes:  multiple of PAGE_BYTES, not 0
- * @node:   a node's number; NODE_AUTO puts the default policy back
- * @strict: true: MPOL_BIND, running out of memory on the node is an OOM kill;
- *          false: MPOL_PREFERRED, the kernel spills to the nearest
+ * @node:   a node's number; NODE_AUTO restores the default policy
+ * @strict: true: MPOL_BIND, so that a full node causes an OOM kill;
+ *          false: MPOL_PREFERRED, so that the kernel takes the nearest node
+ *          with free memory
  *
- * For a shared mapping of a memfd the policy stays with the file's pages and
- * holds for every process that maps it. Pages already there do not move.
+ * For a shared mapping of a memfd, the policy belongs to the file's pages and
+ * applies to every process that maps them. Existing pages do not move.
  *
  * Context: any thread; takes mmap_lock for writing.
  * Return:  0; the errors above; -EFAULT not mapped; -ENOMEM.
@@ -36,11 +37,11 @@ MUST_CHECK int node_bind_memory(void *addr, size_t bytes, nodeid_t node,
 				bool strict);
 
 /**
- * node_bind_thread() - say where the calling thread's new pages come from
- * @node:   a node's number; NODE_AUTO puts the default policy back
+ * node_bind_thread() - set which node the calling thread's new pages come from
+ * @node:   a node's number; NODE_AUTO restores the default policy
  * @strict: as in node_bind_memory()
  *
- * Inherited by threads and processes it starts afterwards.
+ * Threads and processes that the thread starts later inherit the policy.
  *
  * Context: any thread. Return: 0; the errors above; -ENOMEM.
  * Source:  set_mempolicy(2).
@@ -48,30 +49,34 @@ MUST_CHECK int node_bind_memory(void *addr, size_t bytes, nodeid_t node,
 MUST_CHECK int node_bind_thread(nodeid_t node, bool strict);
 
 /**
- * node_run_on() - let the calling thread run on these CPUs only
- * @cpus: @nr CPU numbers, not owned; @nr 0 changes nothing
+ * node_run_on() - restrict the calling thread to a set of CPUs
+ * @cpus: @nr CPU numbers, not owned; with @nr 0 nothing changes
  *
- * Context: any thread. Return: 0; -EINVAL none of them is online or allowed;
- * -EPERM. Source: sched_setaffinity(2).
+ * Context: any thread. Return: 0; -EINVAL none of the CPUs is online or
+ * allowed; -EPERM. Source: sched_setaffinity(2).
  */
 MUST_CHECK int node_run_on(const uint16_t *cpus, unsigned nr);
 
-/* The same for another thread of this user. Return: also -ESRCH. */
+/*
+ * node_run_on() for another thread of this user. @tid: its thread id.
+ * Return: as above; -ESRCH no such thread.
+ */
 MUST_CHECK int node_run_task_on(int tid, const uint16_t *cpus, unsigned nr);
 
 /**
- * node_pages_local() - ask the kernel which node pages are on
+ * node_pages_local() - count the pages of a mapping that are on a node
  * @addr:    page-aligned start of a mapping of this process
  * @bytes:   multiple of PAGE_BYTES
  * @node:    a node's number
- * @touched: out, pages this process has mapped to memory (shared zero page
- *           not counted)
- * @local:   out, those of them that are on @node
+ * @touched: out, pages that this process has mapped to memory (the shared zero
+ *           page not counted)
+ * @local:   out, how many of them are on @node
  *
- * Absent pages are not counted. Neither is a page of a memfd that only
- * another process touched. A snapshot: pages may move meanwhile.
+ * Absent pages are not counted, nor are pages of a memfd that only another
+ * process touched. The result is a snapshot: pages may move meanwhile.
  *
- * Context: any thread; mmap_lock for reading, let go between batches; 12 KiB
+ * Context: any thread; takes mmap_lock for reading and releases it between
+ *          batches; needs 12 KiB of stack.
  *          of stack.
  * Return:  0; the errors above; -EFAULT. Outputs untouched on error.
  * Source:  move_pages(2) without a list of nodes.
@@ -80,11 +85,11 @@ MUST_CHECK int node_pages_local(void *addr, size_t bytes, nodeid_t node,
 				uint64_t *touched, uint64_t *local);
 
 /**
- * node_pages_of() - the same for another process of this user
- * @pid:  0: this process
- * @addr: in @pid
+ * node_pages_of() - node_pages_local() for another process of this user
+ * @pid:  process id; 0: this process
+ * @addr: an address in @pid
  *
- * Return: as above; -ESRCH @pid is gone.
+ * Return: as above; -ESRCH @pid has ended.
  */
 MUST_CHECK int node_pages_of(int pid, void *addr, size_t bytes, nodeid_t node,
 			     uint64_t *touched, uint64_t *local);

@@ -3,40 +3,43 @@
  * Region: shared memory with exactly one writer, enforced by the MMU.
  *
  * A region is a memfd on the writer's node. The writer creates it and maps it
- * read-write; everybody else gets a descriptor that was opened read-only. A
- * writer that cannot create it (a sandbox, a process that does not run yet) is
- * handed one: region_prepare() by whoever starts it, region_take() by itself.
- * Until it was taken the guarantees are void, but for the size.
+ * read-write; every other process gets a descriptor that was opened read-only.
+ * A writer that cannot create its region (because it is sandboxed, or does not
+ * run yet) receives one: the process that starts it calls region_prepare(), and
+ * the writer itself calls region_take(). Before region_take(), only guarantee 3
+ * holds.
  *
  * GUARANTEES
- *  1. Through a reader's descriptor nobody maps the region writable, writes
- *     to it, punches it, changes its size or its seals: the kernel refuses.
+ *  1. Through a reader's descriptor, no process can map the region writable,
+ *     write to it, punch it, or change its size or its seals: the kernel
+ *     refuses.
  *  2. Unless it is REGION_PUNCHED, no new writable mapping of it is ever made,
  *     not even through the writer's own descriptor, and its bytes change
  *     through the writer's first mapping only.
- *  3. Its size never changes, so a reader that attached is never killed by a
- *     page that is gone. A punched page reads as zeroes.
- *  4. Its pages come from the writer's node whoever touches them first.
+ *  3. Its size never changes, so an attached reader is never killed because a
+ *     page is gone. A punched page reads as zeroes.
+ *  4. Its pages come from the writer's node, whichever process touches them
+ *     first.
  *
- * LIMIT: guarantee 1 of a REGION_PUNCHED region ends where a reader can open
- * /proc/self/fd/N anew and its credentials are the writer's. Those who get
- * such regions live without /proc and open(2).
+ * LIMIT: guarantee 1 of a REGION_PUNCHED region is void for a reader that can
+ * open /proc/self/fd/N anew and has the writer's credentials. Processes that
+ * get such regions live without /proc and open(2).
  *
- * What a reader reads is hostile: copy, check, use the copy.
+ * What a reader reads is hostile: copy, check, then use the copy.
  */
 #ifndef DISCO_NUMA_REGION_H
 #define DISCO_NUMA_REGION_H
 
 #include "disco/base.h"
 
-/* The writer will punch holes or write by descriptor: guarantee 2 is void. */
+/* The writer will punch holes or write by descriptor; guarantee 2 is void. */
 #define REGION_PUNCHED 1u
 
 /* The writer's end. All-zero is an empty one. */
 struct region {
 	void *base; /* read-write; NULL: empty */
 	size_t bytes;
-	int fd; /* owned; the writer's, never given away */
+	int fd; /* owned; the writer's, never passed to another process */
 };
 
 /* A reader's end. All-zero is an empty one. */
@@ -46,12 +49,12 @@ struct region_view {
 };
 
 /**
- * region_create() - make a region and map it for its writer
+ * region_create() - create a region and map it for its writer
  * @r:     out; empty on error; release with region_destroy()
  * @name:  shown in /proc/PID/maps as memfd:NAME; not owned
  * @bytes: multiple of PAGE_BYTES, not 0; all zeroes, no page is touched
- * @node:  a node's number, preferred, not strict; NODE_AUTO: wherever it is
- *         touched first
+ * @node:  a node's number, preferred, not strict; NODE_AUTO: the node of the
+ *         thread that touches a page first
  * @flags: 0 or REGION_PUNCHED
  *
  * Context: any thread; takes mmap_lock.
@@ -63,12 +66,12 @@ MUST_CHECK int region_create(struct region *r, const char *name, size_t bytes,
 			     nodeid_t node, unsigned flags);
 
 /**
- * region_prepare() - make a region for a writer that is another process
- * @name, @bytes, @node: as region_create() has them
- * @fd: out, owned, close-on-exec: for the writer, who calls region_take();
- *      untouched on error
+ * region_prepare() - create a region for a writer that is another process
+ * @name, @bytes, @node: as for region_create()
+ * @fd: out, owned by the caller, close-on-exec; for the writer, which calls
+ *      region_take(); untouched on error
  *
- * The caller maps it at no time for writing.
+ * The caller never maps the region writable.
  *
  * Context: any thread; takes mmap_lock.
  * Return:  0; -EINVAL size; -ENOMEM; -EMFILE, -ENFILE; of node_bind_memory():
@@ -78,23 +81,23 @@ MUST_CHECK int region_prepare(const char *name, size_t bytes, nodeid_t node,
 			      int *fd);
 
 /**
- * region_take() - become the writer of a region that was prepared
+ * region_take() - become the writer of a prepared region
  * @r:     out; empty on error; release with region_destroy()
- * @fd:    of region_prepare(); owned by @r after success
- * @bytes: as it was prepared with
+ * @fd:    from region_prepare(); owned by @r after success
+ * @bytes: the size that it was prepared with
  *
  * Context: any thread; takes mmap_lock; before any other use of @fd.
  * Return:  0; -EINVAL size; -EPROTO not a region of this size; -EPERM it was
- *          taken before; -EACCES not open for writing; -EBADF; -ENOMEM.
+ *          taken before; -EACCES @fd is not open for writing; -EBADF; -ENOMEM.
  */
 MUST_CHECK int region_take(struct region *r, int fd, size_t bytes);
 
 /**
- * region_reader_fd() - a descriptor to hand to a reader
- * @fd:  the writer's: of a region, or of another memfd
+ * region_reader_fd() - open a descriptor for a reader
+ * @fd:  the writer's, of a region or of another memfd
  * @out: owned by the caller, close-on-exec; untouched on error
  *
- * Needs /proc, so it is called before the sandbox closes.
+ * Requires /proc, so it is called before the sandbox closes.
  *
  * Context: any thread.
  * Return:  0; -ENOENT no /proc; -EACCES Landlock or a filter; -EMFILE,
@@ -103,21 +106,22 @@ MUST_CHECK int region_take(struct region *r, int fd, size_t bytes);
 MUST_CHECK int region_reader_fd(int fd, int *out);
 
 /**
- * region_attach() - map another's region
+ * region_attach() - map another process's region for reading
  * @v:     out; empty on error; release with region_detach()
- * @fd:    from somebody who may be hostile; not owned, may be closed after
- * @bytes: the size it has to have
+ * @fd:    from a process that may be hostile; not owned, may be closed after
+ * @bytes: the size that the region must have
  *
- * Refuses whatever could take a page away from under the reader: a file that
- * is not an ordinary memfd, or one that could still shrink.
+ * Refuses a file whose pages could vanish under the reader: one that is not an
+ * ordinary memfd, or that could still shrink.
  *
  * Context: any thread; takes mmap_lock.
- * Return:  0; -EINVAL @bytes is 0 or not of pages; -EPROTO not a region, or
- *          not of this size; -EACCES not open for reading; -EBADF; -ENOMEM.
+ * Return:  0; -EINVAL @bytes is 0 or not a multiple of PAGE_BYTES; -EPROTO not
+ *          a region, or not of this size; -EACCES not open for reading; -EBADF;
+ *          -ENOMEM.
  */
 MUST_CHECK int region_attach(struct region_view *v, int fd, size_t bytes);
 
-/* NULL, empty and half-built are fine; leaves it empty. */
+/* NULL, empty and half-built are accepted; leaves the object empty. */
 void region_destroy(struct region *r);
 void region_detach(struct region_view *v);
 

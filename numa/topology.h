@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The machine's NUMA nodes as this process may use them.
+ * The machine's NUMA nodes, as far as this process may use them.
  *
- * hwloc finds them, so HWLOC_SYNTHETIC ("numa:4 pu:2") and HWLOC_XMLFILE
- * describe another machine to everything above: dry runs and tests need no
- * NUMA hardware. The XML counts when both are there; an empty one counts as
- * none. One that cannot be read is an error: hwloc by itself would go on with
- * this machine.
+ * hwloc finds them, so HWLOC_SYNTHETIC ("numa:4 pu:2") and HWLOC_XMLFILE can
+ * describe another machine to all callers: dry runs and tests need no NUMA
+ * hardware. If both are set, the XML file is used; an empty value counts as
+ * unset. A description that cannot be read is an error, whereas hwloc by itself
+ * would continue with this machine.
  *
- * A CPU belongs to exactly one node here. Where hwloc calls several nodes
- * local to a CPU (high-bandwidth memory, memory expanders, a node without
- * CPUs that hwloc hangs on its neighbour) the CPU goes to the node with the
- * fewest local CPUs, and among equals to the lowest number; the other nodes
- * are CPU-less. So:
- *  - CPU-less node: nr_cpus 0. Never chosen for node=auto; may be asked for,
- *    then threads run on topology_cpus_near().
- *  - memory-less node: total_bytes 0. Never chosen for node=auto, and refused
- *    when asked for: Linux binds no memory to it.
+ * Here a CPU belongs to exactly one node. hwloc may call several nodes local to
+ * a CPU (high-bandwidth memory, memory expanders, a node without CPUs that
+ * hwloc attaches to its neighbour). Then the CPU belongs to the node with the
+ * fewest local CPUs, and among equals to the one with the lowest number; the
+ * other nodes are CPU-less. This gives two special kinds of nodes:
+ *  - CPU-less node: nr_cpus 0. It is never chosen for node=auto, but may be
+ *    requested; threads then run on topology_cpus_near().
+ *  - memory-less node: total_bytes 0. It is never chosen for node=auto, and
+ *    refused when requested, because Linux binds no memory to it.
  */
 #ifndef DISCO_NUMA_TOPOLOGY_H
 #define DISCO_NUMA_TOPOLOGY_H
@@ -24,18 +24,18 @@
 #include "disco/base.h"
 #include "disco/diag.h"
 
-#define DISTANCE_LOCAL	10u /* ACPI SLIT: itself */
-#define DISTANCE_REMOTE 20u /* when the firmware does not say */
+#define DISTANCE_LOCAL	10u /* ACPI SLIT: distance of a node to itself */
+#define DISTANCE_REMOTE 20u /* if the firmware reports no distances */
 
 struct topology_node {
 	nodeid_t id;	      /* the operating system's number */
 	uint64_t total_bytes; /* 0: memory-less */
 	/*
-	 * What a new guest can get without swapping: free pages, clean-able
-	 * page cache and reclaimable slab; total_bytes on a described machine.
+	 * What a new guest can get without swapping: free pages, clean page
+	 * cache and reclaimable slab; total_bytes on a described machine.
 	 */
 	uint64_t free_bytes;
-	unsigned nr_cpus; /* entries of cpus; 0: CPU-less, for us */
+	unsigned nr_cpus; /* entries of cpus; 0: CPU-less, as defined above */
 	uint16_t *cpus;	  /* OS numbers, ascending; owned */
 };
 
@@ -43,56 +43,57 @@ struct topology {
 	struct topology_node nodes[MAX_NODES]; /* ascending by id */
 	unsigned nr_nodes;
 	bool this_machine; /* false: described by HWLOC_SYNTHETIC or XML */
-	/* By index into nodes; as in the ACPI SLIT, 10 is local. */
+	/* Indexed as nodes; values as in the ACPI SLIT, 10 is local. */
 	uint32_t distance[MAX_NODES][MAX_NODES];
 };
 
 /**
  * topology_create() - find nodes, their CPUs, memory and distances
  * @out: filled on success; release with topology_destroy()
- * @d:   why not, on error (ST_HOST)
+ * @d:   out on error: the reason (ST_HOST)
  *
- * CPUs are those of the cgroup and of the scheduling affinity of the calling
- * process; nodes are those the cgroup allows.
+ * CPUs are those that both the cgroup and the scheduling affinity of the
+ * calling process allow; nodes are those that the cgroup allows.
  *
- * Context: control process; reads /sys; about 10 ms.
- * Return:  0; -ENODEV hwloc cannot describe the machine, or not read what
- *          describes another one; -E2BIG more than MAX_NODES nodes; -ENOMEM.
+ * Context: control process; reads /sys; takes about 10 ms.
+ * Return:  0; -ENODEV hwloc cannot describe the machine, or cannot read the
+ *          description of another one; -E2BIG more than MAX_NODES nodes;
+ *          -ENOMEM.
  * Source:  hwloc(7); Linux Documentation/admin-guide/mm/numaperf.rst.
  */
 MUST_CHECK int topology_create(struct topology *out, struct diag *d);
 
 /**
- * topology_refresh_free() - look again at how much memory is free
+ * topology_refresh_free() - read again how much memory is free
  *
- * Changes free_bytes alone. Nothing to do for a described machine.
+ * Changes free_bytes only. Does nothing for a described machine.
  *
- * Context: who owns @t; reads a file of /sys a node.
+ * Context: the owner of @t; reads one file of /sys per node.
  */
 void topology_refresh_free(struct topology *t);
 
-/* NULL and all-zero are fine. */
+/* NULL and all-zero are accepted. */
 void topology_destroy(struct topology *t);
 
-/* The node numbered @id, or NULL. Any thread; owned by @t. */
+/* The node numbered @id, owned by @t; NULL: no such node. Any thread. */
 const struct topology_node *topology_find(const struct topology *t,
 					  nodeid_t id);
 
 /**
  * topology_distance() - ACPI distance between two nodes
  *
- * Context: any thread. Return: 10 local; larger is farther; 0 when one of
- * them is no node of @t.
+ * Context: any thread. Return: 10 for the same node; larger is farther; 0 if
+ * one of them is no node of @t.
  */
 uint32_t topology_distance(const struct topology *t, nodeid_t a, nodeid_t b);
 
 /**
- * topology_cpus_near() - node whose CPUs should serve memory of a node
+ * topology_cpus_near() - node whose CPUs should use the memory of a node
  * @id: a node's number
  *
- * Context: any thread. Return: node @id itself when it has CPUs, else the
- * nearest that has (lowest number among equals); NULL when @id is no node or
- * no node has CPUs. Owned by @t.
+ * Context: any thread. Return: node @id itself if it has CPUs, else the nearest
+ * node that has (among equals the one with the lowest number); NULL if @id is
+ * no node, or if no node has CPUs. Owned by @t.
  */
 const struct topology_node *topology_cpus_near(const struct topology *t,
 					       nodeid_t id);

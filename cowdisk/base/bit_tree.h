@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A set of numbers 0 .. nr-1 in which the next one is found in a few steps,
- * however far away it is: a bit a number, above it a bit for each word that is
- * not empty, and so on until one word is left.
+ * A set of numbers 0 .. nr-1 that finds its next member in a few steps, however
+ * far away it is. Level 0 has one bit per number, the level above it has one
+ * bit per word that is not empty, and so on until one word is left.
  *
- * Threads: one.
+ * Context: one thread.
  */
 #ifndef DISCO_COWDISK_BIT_TREE_H
 #define DISCO_COWDISK_BIT_TREE_H
@@ -17,10 +17,10 @@
 struct bit_tree {
 	uint64_t nr;
 	unsigned depth;
-	uint64_t *level[BIT_TREE_LEVELS]; /* 0: a bit a number */
+	uint64_t *level[BIT_TREE_LEVELS]; /* 0: one bit per number */
 };
 
-/* Words for a bitmap of @nr bits. */
+/* Number of words of a bitmap of @nr bits. */
 static inline size_t bits_words(uint64_t nr)
 {
 	return (size_t)((nr + 63) / 64);
@@ -42,21 +42,21 @@ static inline void bits_clear(uint64_t *map, uint64_t i)
 }
 
 /**
- * bit_tree_create() - an empty set
+ * bit_tree_create() - create an empty set
  * @nr: 1 .. BIT_TREE_MAX
  *
- * Memory: a bit a number and some more, touched where it is used.
+ * Memory: slightly more than one bit per number, touched when used.
  * Return: 0; -ENOMEM.
  */
 MUST_CHECK int bit_tree_create(struct bit_tree *t, uint64_t nr);
 
-/* All-zero and half-built are fine. */
+/* All-zero and half-built are accepted. */
 void bit_tree_destroy(struct bit_tree *t);
 
 void bit_tree_set(struct bit_tree *t, uint64_t i);
 void bit_tree_clear(struct bit_tree *t, uint64_t i);
 
-/* The first one in the set that is @from or more; t->nr: there is none. */
+/* The lowest member that is @from or more; t->nr: there is none. */
 uint64_t bit_tree_next(const struct bit_tree *t, uint64_t from);
 
 static inline bool bit_tree_test(const struct bit_tree *t, uint64_t i)

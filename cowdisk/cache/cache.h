@@ -1,29 +1,35 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The buffer cache as a worker uses it: for each disk and node the cache
+ * The buffer cache as a worker uses it. For each disk and node it has the cache
  * memfd (read-only), the agent's presence map (read-only) and this worker's
- * lease map; and a link (cowdisk/base/cache_proto.h) to the agent of its node.
+ * lease map; and one link (cowdisk/base/cache_proto.h) to the agent of the
+ * worker's node.
  *
- * lookup: nearest node first; lease_take(), one bit test a block.
- * hit: whole aligned pages of guest RAM are overlaid (memory/pmap.h) where the
- * budget allows, everything else is copied, under the lease.
- * miss: asked of the agent, then looked up again; what the agent cannot give,
- * or not in CACHE_PATIENCE_NS, is read from the file itself, as if there were
- * no cache. One that was too late is not waited for until it says something.
+ * Lookup: the nearest node first; lease_take(), one bit test per block.
  *
- * So a missing, slow, hostile or dead agent costs time, never data. It sits
- * under a disk as a struct io (io.h) on top of another one: reads of IO_BASE
- * are looked up, everything else passes through.
+ * Hit: whole aligned pages of guest RAM are overlaid (memory/pmap.h) where the
+ * budget allows; everything else is copied, under the lease.
  *
- * hot: a block that is used CACHE_HOT_USES times from another node, or is still
- * shown when cache_count_shown() looks, is named to the agent
- * (CACHE_REPLICATE), which may copy it to its own node. From then on lookups
- * find it there, and cache_nearer() shows it from there.
+ * Miss: the agent is asked for the block, which is then looked up again. A
+ * block that the agent cannot give, or not within CACHE_PATIENCE_NS, is read
+ * from the file itself, as if there were no cache. After an agent was too late,
+ * no request waits for it until it answers again.
  *
- * A block has one lease, whoever uses it here; how often it is used (overlaid
- * pages, copies under way) is counted beside, in memory of the worker alone.
+ * So a missing, slow, hostile or dead agent costs time, never data. The cache
+ * is a struct io (io.h) between a disk and its files: reads of IO_BASE are
+ * looked up, everything else passes through.
  *
- * Threads: one, the worker's I/O thread.
+ * Hot blocks: a block of another node that is used CACHE_HOT_USES times is
+ * named to the agent (CACHE_REPLICATE), which may copy it to its own node. A
+ * block that is still shown when cache_count_shown() runs counts as used. After
+ * the copy, lookups find the block on the home node, and cache_nearer() shows
+ * it from there.
+ *
+ * A block has one lease, however many users it has in this process. The number
+ * of its users (overlaid pages, copies under way) is counted in private memory
+ * of the worker.
+ *
+ * Context of all functions: the worker's I/O thread.
  */
 #ifndef DISCO_COWDISK_CACHE_H
 #define DISCO_COWDISK_CACHE_H
@@ -35,31 +41,31 @@
 #define CACHE_PATIENCE_NS 1000000000ull
 
 /*
- * Pages: shorter runs are copied. A mapping costs as much as copying some four
- * pages (bench-cache), and takes of the budget; of a guest that reads a tree of
- * files such runs are 43 % of all, and 6 % of the pages.
+ * In pages: shorter runs are copied. A mapping costs as much as copying some
+ * four pages (bench-cache), and uses up the budget. When a guest reads a tree
+ * of files, 43 % of all runs are shorter, with 6 % of the pages.
  */
 #define CACHE_RUN_MIN 4u
 
-#define CACHE_HOT_USES 2u /* of this VM, of a block of another node */
+#define CACHE_HOT_USES 2u /* uses by this VM of a block of another node */
 
 struct cache;
 
 struct cache_stats {
-	uint64_t hit_blocks;	  /* looked up, and there */
+	uint64_t hit_blocks;	  /* looked up, and present */
 	uint64_t overlaid_blocks; /* of them, shown instead of copied */
-	uint64_t missed_blocks;	  /* asked of the agent */
+	uint64_t missed_blocks;	  /* requested from the agent */
 	uint64_t direct_blocks;	  /* read from the file after all */
 	uint64_t remote_blocks;	  /* of those hit: on another node */
-	uint64_t asked, lost;	  /* requests sent; refused, ring was full */
+	uint64_t asked, lost;	  /* requests sent; not sent: ring was full */
 	uint64_t late;	/* requests given up after CACHE_PATIENCE_NS */
-	uint32_t depth; /* requests not taken by the agent yet */
+	uint32_t depth; /* requests that the agent has not taken yet */
 	bool linked;
 };
 
 /**
- * cache_create() - a worker's cache, with nothing attached
- * @pm:  guest memory; NULL: everything is copied. Outlives the cache
+ * cache_create() - create a worker's cache, with nothing attached
+ * @pm:  guest memory, which outlives the cache; NULL: everything is copied
  * @out: release with cache_destroy()
  *
  * Return: 0; -ENOMEM; -errno of timerfd_create().
@@ -67,24 +73,25 @@ struct cache_stats {
 MUST_CHECK int cache_create(struct pmap *pm, struct cache **out);
 
 /*
- * After the disks that use it; NULL is fine. Pages may be shown still: then
- * nothing but pmap_destroy() may follow for @pm.
+ * Destroy a cache, after the disks that use it. NULL is accepted. If pages of
+ * it are still shown, @pm may then only be destroyed.
  */
 void cache_destroy(struct cache *c);
 
 /**
- * cache_attach() - the cache of a disk on a node
+ * cache_attach() - attach the cache of a disk on a node
  * @disk:     0 .. VM_MAX_DISKS - 1
- * @node:     a node's number; an attachment it had before goes when the last
- *            page of it does, and is not looked at any more
- * @bytes:    of the image, a multiple of 512
- * @memory:   memfd, align_up(@bytes, PAGE_BYTES) long, its size sealed (as
- *            region_prepare() does it: a page cut off would kill the guest)
+ * @node:     a node's number. An earlier attachment of this disk and node is
+ *            not looked up any more, and is released with its last page shown
+ * @bytes:    size of the image, a multiple of 512
+ * @memory:   memfd, align_up(@bytes, PAGE_BYTES) long, its size sealed as
+ *            region_prepare() does it: a page that is cut off would kill the
+ *            guest
  * @presence: region of lease_map_bytes() of its blocks
  * @lease:    region made by region_prepare(), of the same size: this worker
  *            becomes its writer
  *
- * All three are owned by the cache, success or not.
+ * All three descriptors are owned by the cache, also on error.
  *
  * Return: 0; -EINVAL, -EPROTO not what they should be; -EPERM the lease map
  * has another writer; -ENOMEM; -ENOSPC too many sources.
@@ -94,23 +101,27 @@ MUST_CHECK int cache_attach(struct cache *c, unsigned disk, nodeid_t node,
 			    int lease);
 
 /*
- * Not looked at any more: nobody fills it, nor takes anything away. It is gone
- * with the last page of it that is shown. One that is not attached is fine.
+ * Stop looking blocks up in the cache of a disk on a node, which no agent fills
+ * or evicts any more. It is released with its last page that is shown. A cache
+ * that is not attached is accepted.
  */
 void cache_detach(struct cache *c, unsigned disk, nodeid_t node);
 
-/* The order of lookup: this node first, then the others in order of coming. */
+/*
+ * Set the order of lookup: @node first, then the other nodes in the order in
+ * which they were attached.
+ */
 void cache_set_home(struct cache *c, nodeid_t node);
 
 /**
- * cache_link() - talk to another agent from now on
+ * cache_link() - set up the link to an agent, in place of any earlier link
  * @own:     region made by region_prepare(): this worker becomes its writer
  * @peer:    the agent's region
  * @wake_tx: written to wake the agent
  * @wake_rx: readable when the agent has answered
  *
- * All four are owned by the cache, success or not. Requests that the old
- * agent had not answered are read from the file.
+ * All four descriptors are owned by the cache, also on error. Requests that the
+ * earlier agent has not answered are read from the file.
  *
  * Return: 0; -errno of region_take() and region_attach().
  */
@@ -118,24 +129,25 @@ MUST_CHECK int cache_link(struct cache *c, int own, int peer, int wake_tx,
 			  int wake_rx);
 
 /*
- * No agent any more: misses are read from the file. The cache does so itself
- * when the agent breaks the protocol or closes its end of @wake_rx.
+ * Drop the link: misses are read from the file. The cache does so itself when
+ * the agent breaks the protocol or closes its end of @wake_rx.
  */
 void cache_unlink(struct cache *c);
 
 /*
- * Readable when cache_ready() has something to do; the same for the life of
- * the cache (an epoll of wake_rx and of the timer of late requests).
+ * Readable when cache_ready() has something to do (an epoll of wake_rx and of
+ * the timer of late requests). The descriptor is the same for the life of the
+ * cache.
  */
 int cache_event_fd(const struct cache *c);
 void cache_ready(struct cache *c);
 
 /**
- * cache_io() - the cache of one disk, as files under it
- * @under: of the same disk; owned by @out, on error the caller's still
- * @out:   complete() does what cache_ready() has found for this disk; its
- *         event_fd is that of @under, which stands being written to, or one
- *         of its own
+ * cache_io() - put the cache of one disk in front of the disk's files
+ * @under: files of the same disk; owned by @out after success
+ * @out:   its complete() does what cache_ready() has found for this disk; its
+ *         event_fd is that of @under, which must accept writes, or one of its
+ *         own
  *
  * Return: 0; -EINVAL @disk; -ENOMEM; -errno of eventfd().
  */
@@ -143,11 +155,12 @@ MUST_CHECK int cache_io(struct cache *c, unsigned disk, struct io *under,
 			struct io **out);
 
 /**
- * cache_lookup() - lease a run, from the nearest node that has it
+ * cache_lookup() - lease a run from the nearest node that has its first block
  * @nr:   blocks wanted, 1 .. LEASE_RUN_MAX
  * @page: out: the first block's bytes; the others follow
  *
- * Return: how many are leased, one use each: cache_put() them. 0: absent.
+ * Return: number of blocks leased, with one use each, to be released by
+ * cache_put(). 0: the first block is absent.
  */
 unsigned cache_lookup(struct cache *c, unsigned disk, uint64_t first,
 		      unsigned nr, const uint8_t **page);
@@ -155,68 +168,72 @@ void cache_put(struct cache *c, unsigned disk, const uint8_t *page,
 	       unsigned nr);
 
 /**
- * cache_memory() - what the home node has of a disk, for who maps it
- * @fd: out: its memory, the cache's; block i is at i pages. Untouched if 0
+ * cache_memory() - get the home node's cache memory of a disk, for mapping
+ * @fd: out: the memory, owned by the cache, with block i at page i; untouched
+ *      if 0 is returned
  *
  * Return: a number that no other attachment of this cache ever has, on any
- * node; 0: the home node has none.
+ * node; 0: the home node has no cache of the disk.
  */
 uint64_t cache_memory(const struct cache *c, unsigned disk, int *fd);
 
 /**
- * cache_hold() - lease a run from one attachment, and no other
- * @memory: cache_memory() of it
+ * cache_hold() - lease a run from one attachment, and from no other
+ * @memory: the attachment, as cache_memory() numbered it
  * @nr:     blocks wanted, 1 .. LEASE_RUN_MAX
  *
- * Return: how many are leased, one use each: cache_let_go() of them, and
- * nothing of the cache in between. 0: absent, or not attached any more.
+ * Return: number of blocks leased, with one use each, to be released by
+ * cache_let_go() before any other function of the cache is called. 0: the first
+ * block is absent, or the memory is not attached any more.
  */
 unsigned cache_hold(struct cache *c, unsigned disk, uint64_t memory,
 		    uint64_t first, unsigned nr);
 void cache_let_go(struct cache *c, unsigned disk, uint64_t memory,
 		  uint64_t first, unsigned nr);
 
-/* Is a block there? A hint. */
+/* Is a block present? The result is a hint. */
 bool cache_has(const struct cache *c, unsigned disk, uint64_t memory,
 	       uint64_t block);
 
 /**
- * cache_rehome() - where pages that are shown should be shown from now on
+ * cache_rehome() - choose where to show pages from after a move
+ * @arg: the cache
  *
- * For pmap_rebase(): the same block on the home node when it is there, else
- * none; @id if that is the home node's, or no source of the cache. @arg: the
- * cache.
+ * A callback for pmap_rebase(). Chooses the same block on the home node if it
+ * is present there, else none. Returns @id if @id is the home node's source, or
+ * no source of the cache.
  */
 unsigned cache_rehome(void *arg, unsigned id, uint64_t index, uint64_t *nr);
 
 /**
- * cache_prefetch() - ask the agent for all that is shown from other nodes
+ * cache_prefetch() - request all blocks that are shown from other nodes
  *
- * Before a move ends: hints, so that cache_rehome() finds them. The new home
- * has been set, attached and linked. Until the ring of requests is full: may be
- * called again, and asks for what has not come.
+ * Called before a move ends, so that cache_rehome() finds the blocks. The new
+ * home node has been set, attached and linked. The requests are hints, and end
+ * when the ring of requests is full; further calls request the blocks that have
+ * not arrived.
  */
 void cache_prefetch(struct cache *c);
 
 /**
- * cache_count_shown() - what is shown from another node is in use
+ * cache_count_shown() - count blocks that are shown from another node as used
  *
- * One use of each such block that the home node lacks: a page that is mapped is
- * read without anybody being asked. Called now and then, it makes what stays
- * shown hot.
+ * Counts one use of each such block that the home node lacks, because a mapped
+ * page is read without a request. When it is called repeatedly, blocks that
+ * stay shown become hot.
  *
  * Return: true: something is shown from another node, and may come nearer.
  */
 bool cache_count_shown(struct cache *c);
 
-/* Would cache_nearer() show the page from elsewhere? A hint; leases nothing. */
+/* Would cache_nearer() move this page? The result is a hint; leases nothing. */
 bool cache_is_nearer(const struct cache *c, unsigned id, uint64_t index);
 
 /**
- * cache_nearer() - show pages from the home node, where it has them
+ * cache_nearer() - choose the home node for pages where it has them
  *
- * For pmap_bring(). As cache_rehome(), but what home has not got stays where
- * it is.
+ * A callback for pmap_bring(). As cache_rehome(), but pages that the home node
+ * lacks stay where they are.
  */
 unsigned cache_nearer(void *arg, unsigned id, uint64_t index, uint64_t *nr);
 

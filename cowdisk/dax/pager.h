@@ -1,33 +1,35 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Faults in the regions of pmem disks (cowdisk/dax/dax.h) that show pages of a
- * buffer cache. Such a page is mapped when it is touched, not before: until
- * then its agent may fill it, and takes it away as it likes.
+ * Handles faults in the regions of pmem disks (cowdisk/dax/dax.h) that show
+ * pages of a buffer cache. Such a page is mapped when it is touched, not
+ * before: until then its agent may fill it, and may evict it at any time.
  *
  *	thread that faults  --userfaultfd-->  pager  --slot-->  I/O thread
  *
- * The pager is a thread of its own, as the I/O thread may be what faults, or
- * what waits for who does. It hands a fault to the I/O thread, which alone
- * may use the cache. What that does not do in PAGER_PATIENCE_NS, or refuses,
- * the pager does by itself: it reads the base, and makes a page of this
- * process alone of it. So is
+ * The pager has a thread of its own, because the I/O thread may be the one that
+ * faults, or may wait for a thread that faults. The pager hands a fault to the
+ * I/O thread, which alone may use the cache. If the I/O thread does not map the
+ * page within PAGER_PATIENCE_NS, or refuses, the pager reads the base and
+ * installs a page that belongs to this process alone. This guarantees:
  *
- *  1. every fault answered, whatever agents and the I/O thread do, at the
- *     latest when a read of the base is;
- *  2. what is answered right, as the base does not change: a page of a cache
- *     is leased while it is mapped, and one that is there already stays;
- *  3. no answer waited for by the I/O thread: its own faults (by thread id),
- *     and all of them while it is in a hurry, are the pager's.
+ *  1. Every fault is answered, whatever agents and the I/O thread do, at the
+ *     latest when a read of the base ends.
+ *  2. Every answer is right, since the base does not change: a page of a cache
+ *     is leased while it is being mapped, and a page that is already mapped
+ *     stays.
+ *  3. The I/O thread never waits for an answer of its own: the pager itself
+ *     answers the I/O thread's faults (known by their thread id), and all
+ *     faults while the I/O thread is in a hurry.
  *
- * A slot's state and who may change it from there:
+ * The states of a slot, and who may change them:
  *
  *	FREE --pager--> ASKED --I/O: mapped--> FREE
  *			  |  `--I/O: cannot--> REFUSED --pager: copied--> FREE
  *			  `--pager: too late--> TAKEN --I/O: noticed--> FREE
  *
- * A base that cannot be read takes its page with it, as a mapping of it would:
- * a guest that touches it ends (KVM_RUN: EFAULT), another thread that does
- * ends the process (SIGSEGV).
+ * If the base cannot be read, its page becomes inaccessible, as in a mapping of
+ * a truncated file: a guest that touches it ends (KVM_RUN: EFAULT), another
+ * thread that touches it ends the process (SIGSEGV).
  */
 #ifndef DISCO_COWDISK_PAGER_H
 #define DISCO_COWDISK_PAGER_H
@@ -36,20 +38,26 @@
 
 #define PAGER_SLOTS	  64u
 #define PAGER_MAX_REGIONS 16u
-/* More than a cache waits for its agent: that is told by the I/O thread. */
+/*
+ * Longer than a cache waits for its agent, because that wait ends in the I/O
+ * thread.
+ */
 #define PAGER_PATIENCE_NS 1500000000ull
 
 struct pager;
 struct pager_fault;
 
-/* All but the functions: [I] once it was added. */
+/* All fields but the functions: [I] after pager_add(). */
 struct pager_region {
 	uint8_t *hva;
 	uint64_t nr_pages;
-	int base; /* whose bytes are at the same offsets; read by the pager */
-	/* I/O thread: answer by pager_mapped() or pager_refuse(), later too. */
+	int base; /* file with the same bytes at the same offsets */
+	/*
+	 * I/O thread: answer a fault by pager_mapped() or pager_refuse(), now
+	 * or later.
+	 */
 	void (*serve)(struct pager_region *r, struct pager_fault *f);
-	/* I/O thread: after faults were served; also when nothing happened. */
+	/* I/O thread: after faults were served, or without any. */
 	void (*turn)(struct pager_region *r);
 };
 
@@ -59,46 +67,50 @@ struct pager_stats {
 };
 
 /**
- * pager_create() - a pager without regions
+ * pager_create() - create a pager without regions
  * @out: release with pager_destroy()
  *
- * Context: the I/O thread, which faults are told from others by; while files
- * can be opened.
- * Return: 0; -EPERM faults of KVM would not be told to us; -EINVAL, -ENOSYS
- * the kernel does not do it; -ENOMEM; -errno of userfaultfd(2), eventfd(2).
+ * Context: the I/O thread, whose faults the pager recognises by its thread id;
+ * while files can be opened.
+ * Return: 0; -EPERM this process does not get faults of KVM; -EINVAL, -ENOSYS
+ * the kernel does not support it; -ENOMEM; -errno of userfaultfd(2),
+ * eventfd(2).
  */
 MUST_CHECK int pager_create(struct pager **out);
 
-/* Its thread has ended, and no region is registered. NULL is fine. */
+/* Its thread has ended, and no region is registered. NULL is accepted. */
 void pager_destroy(struct pager *p);
 
 /**
- * pager_add() - faults of a region, once some of it is registered
+ * pager_add() - handle the faults of a region after it was registered
  * @r: outlives the pager's thread
+ *
  * Context: before pager_run(). Return: 0; -ENOSPC.
  */
 MUST_CHECK int pager_add(struct pager *p, struct pager_region *r);
 
-/* To register pages by, and to continue them (memory/uffd.h). */
+/* The descriptor by which pages are registered and mapped (memory/uffd.h). */
 int pager_uffd(const struct pager *p);
 
-/* The pager's thread: until pager_stop(). */
+/* Body of the pager's thread; returns after pager_stop(). */
 void pager_run(struct pager *p);
 void pager_stop(struct pager *p);
 
-/* Readable when pager_ready() has something to do. A queue of waits
- * (cache_internal.h) may write to it as well. */
+/*
+ * Readable when pager_ready() has something to do. A queue of waits
+ * (cache_internal.h) may write to it as well.
+ */
 int pager_event_fd(const struct pager *p);
 
-/* The I/O thread's part. */
+/* The next four functions are for the I/O thread. */
 void pager_ready(struct pager *p);
 uint64_t pager_fault_page(const struct pager_fault *f);
 void pager_mapped(struct pager *p, struct pager_fault *f);
 void pager_refuse(struct pager *p, struct pager_fault *f);
 
 /*
- * From the first to the last of nested pairs the I/O thread serves no fault,
- * the pager all of them: it is going to wait for threads that may fault.
+ * Between the first and the last of nested pairs of calls, the pager itself
+ * serves all faults, because the I/O thread waits for threads that may fault.
  * Context: I/O thread.
  */
 void pager_hurry(struct pager *p, bool on);

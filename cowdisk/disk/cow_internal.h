@@ -18,22 +18,22 @@ struct cow_slot {
 	struct io_req io;
 	struct cow *cow;
 	struct disk_req *r;
-	struct cow_slot *next; /* free, waiting, or for the flush */
-	uint64_t pos, end;     /* what is left, in bytes of the disk */
+	struct cow_slot *next; /* in a list: free, waiting, or flushing */
+	uint64_t pos, end;     /* the part that is left, in bytes of the disk */
 	uint64_t seg;	       /* bytes of the operation under way */
 	enum cow_phase phase;
 	struct iovec *iov; /* the guest's memory from pos on */
 	unsigned nr_iov;
-	unsigned last;	   /* pieces of the run: iov[0 .. last] */
-	struct iovec rest; /* what is left of the last one; may be empty */
-	bool stepping;	   /* step() is at work further up the stack */
-	bool ready;	   /* ... and has to go on */
-	int err;	   /* of the operation that is done */
+	unsigned last;	   /* the run has pieces iov[0 .. last] */
+	struct iovec rest; /* of the last piece, beyond the run; may be empty */
+	bool stepping;	   /* step() is active further up the stack */
+	bool ready;	   /* step() has to continue */
+	int err;	   /* of the operation that completed */
 	struct iovec edge_iov;
-	uint8_t *edge; /* a block */
+	uint8_t *edge; /* buffer of one block */
 };
 
-/* Blocks that a write has to itself. */
+/* Blocks that a write uses exclusively. */
 struct cow_range {
 	uint64_t first, last;
 	struct cow_slot *slot;
@@ -47,8 +47,8 @@ struct cow_flush {
 	enum flush_phase phase;
 	uint64_t page;		/* being written */
 	uint64_t nr_taken;	/* pages of this round */
-	struct cow_slot *wait;	/* came while a round was under way */
-	struct cow_slot *round; /* acknowledged at the end of this one */
+	struct cow_slot *wait;	/* flushes that came during a round */
+	struct cow_slot *round; /* flushes acknowledged at the round's end */
 	bool stepping, ready;
 	int err;
 };
@@ -61,26 +61,26 @@ struct cow {
 	struct cow_flush flush;
 	unsigned flags;
 	unsigned depth;
-	bool failed;   /* a sync has failed: I9 */
+	bool failed;   /* a sync has failed: invariant I9 */
 	bool no_punch; /* the file system has no holes */
 	struct cow_slot *slots;
-	uint8_t *edges; /* a block a slot */
+	uint8_t *edges; /* one block per slot */
 	struct cow_slot *free;
 	unsigned nr_busy;
 	struct cow_slot *waiting, **waiting_end; /* writes, in order */
 	struct cow_range *active;
 	unsigned nr_active;
 	bool waking, wake_again;
-	/* sequential reads, bytes of the disk */
-	uint64_t next_read; /* where the last one ended */
-	uint64_t row;	    /* bytes read up to there; at most AHEAD_MOST */
-	uint64_t ahead;	    /* asked for up to here */
+	/* Sequential reads, in bytes of the disk. */
+	uint64_t next_read; /* where the last read ended */
+	uint64_t row;	    /* length of the sequence; at most AHEAD_MOST */
+	uint64_t ahead;	    /* end of the range that was announced */
 };
 
-/* The end of a request: the slot is free, the guest is told. */
+/* End a request: free its slot and report the result to the guest. */
 void cow_finish(struct cow_slot *s, int err);
 
-/* A flush request has come. */
+/* Add a flush request. */
 void cow_flush_add(struct cow_slot *s);
 
 #endif

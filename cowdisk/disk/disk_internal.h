@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What is in a struct disk. */
+/* The contents of a struct disk, for the files of this room. */
 #ifndef DISCO_COWDISK_DISK_INTERNAL_H
 #define DISCO_COWDISK_DISK_INTERNAL_H
 

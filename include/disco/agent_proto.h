@@ -166,8 +166,10 @@ enum agent_answer_kind {
 	 */
 	AGENT_LINK_LOST = 3,
 	AGENT_STORE_LOST = 4, /* .store_lost: it could not be made */
-	/* All before AGENT_SYNC of this id was done. Ids grow, and one answer
-	 * may stand for several. */
+	/*
+	 * All before AGENT_SYNC of this id was done. Ids grow, and one answer
+	 * may stand for several.
+	 */
 	AGENT_SYNCED = 5,
 	AGENT_PEER_LOST = 6, /* .peer_lost: it could not be made */
 };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Words every folder uses: attributes, arithmetic that cannot overflow
- * silently, and the address types. gpa_t, gfn_t and hva_t are structs so the
- * compiler refuses to mix them up.
+ * Definitions that every room uses: attributes, arithmetic that does not
+ * overflow silently, and the address types. gpa_t and gfn_t are structs, so
+ * that the compiler refuses to mix them up.
  */
 #ifndef DISCO_BASE_H
 #define DISCO_BASE_H
@@ -22,13 +22,16 @@
 #define MIB(n)	   ((uint64_t)(n) << 20)
 #define GIB(n)	   ((uint64_t)(n) << 30)
 
-/* Bytes; @align is a power of two. */
+/* Round @v down to a multiple of @align, in bytes; @align is a power of two. */
 static inline uint64_t align_down(uint64_t v, uint64_t align)
 {
 	return v & ~(align - 1);
 }
 
-/* Wraps to 0 for the last @align - 1 values; callers check the range first. */
+/*
+ * Round @v up to a multiple of @align, a power of two. The result wraps to 0
+ * for the last @align - 1 values of @v; callers check the range first.
+ */
 static inline uint64_t align_up(uint64_t v, uint64_t align)
 {
 	return (v + align - 1) & ~(align - 1);
@@ -50,7 +53,7 @@ static inline uint64_t max_u64(uint64_t a, uint64_t b)
 	return a > b ? a : b;
 }
 
-/* A byte address as the guest sees it ("physical" in Disco's words). */
+/* Guest physical address, in bytes. (The paper calls it "physical".) */
 typedef struct {
 	uint64_t v;
 } gpa_t;
@@ -75,7 +78,7 @@ static inline gfn_t gpa_to_gfn(gpa_t a)
 	return (gfn_t){ a.v / PAGE_BYTES };
 }
 
-/* A NUMA node's number as the operating system counts them. */
+/* A NUMA node's number, as the operating system counts the nodes. */
 typedef int nodeid_t;
 #define NODE_AUTO ((nodeid_t)-1)
 #define MAX_NODES 64

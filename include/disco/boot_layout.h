@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Where a boot image puts kernel and initrd in guest memory: what the loader
- * (monitor/boot) found out and the worker acts on. Plain data, passed by
- * value inside struct worker_spec.
+ * Where a boot image puts kernel and initrd in guest memory. The loader
+ * (monitor/boot) fills it, and the worker sets the vCPU up by it. Plain data,
+ * which is passed by value inside struct worker_spec.
  */
 #ifndef DISCO_BOOT_LAYOUT_H
 #define DISCO_BOOT_LAYOUT_H
@@ -19,13 +19,16 @@ enum boot_entry {
 	BOOT_PVH,     /* 32-bit flat, ebx = hvm_start_info */
 };
 
-/* Page-aligned run of guest pages that come from the image; rest is zero. */
+/*
+ * A page-aligned run of guest pages that come from the image; the pages
+ * outside of all runs are zero.
+ */
 struct boot_extent {
 	uint64_t gpa;
 	uint64_t bytes;
 };
 
-/* Plain data: the worker gets a copy of it by value. */
+/* Addresses are guest physical ones, in bytes. */
 struct boot_layout {
 	enum boot_entry entry_kind;
 	uint64_t entry; /* gpa of the first instruction */
@@ -33,7 +36,7 @@ struct boot_layout {
 	struct boot_extent extents[BOOT_MAX_EXTENTS]; /* ascending, disjoint */
 	uint64_t initrd_gpa;			      /* 0 when there is none */
 	uint64_t initrd_bytes;			      /* exact, not rounded */
-	uint64_t end; /* first gpa past kernel (bss included) and initrd */
+	uint64_t end; /* first gpa after kernel (.bss included) and initrd */
 	uint32_t hdr_bytes;	   /* BOOT_LINUX64: bytes valid in hdr */
 	uint8_t hdr[BOOT_HDR_MAX]; /* setup header, from file offset 0x1f1 */
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The clock all programs measure by: it never goes back, and is the same in
- * every process of the machine.
+ * The clock that all programs measure time by. It never goes back, and it is
+ * the same in every process of the machine.
  */
 #ifndef DISCO_CLOCK_H
 #define DISCO_CLOCK_H
@@ -12,9 +12,9 @@
 /**
  * clock_now_ns() - CLOCK_MONOTONIC, in nanoseconds
  *
- * Context: any thread or signal handler; also under seccomp: where there is no
- * vDSO it is clock_gettime(2), which all filters allow.
- * Return:  the time since some point before now.
+ * Context: any thread or signal handler; also under seccomp: without a vDSO it
+ * calls clock_gettime(2), which all filters allow.
+ * Return:  the time since an unspecified point in the past.
  */
 static inline uint64_t clock_now_ns(void)
 {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One clear line for whoever has to fix it. A function that can fail because
- * of what it was given takes a `struct diag` and fills it: what, which
- * object, likely cause, what to do next. Only main() prints it and exits.
+ * A diagnostic: one clear line for the person who has to solve the problem. A
+ * function that can fail because of its input takes a `struct diag` and fills
+ * it with what failed, for which object, the likely cause, and what to do
+ * next. Only main() prints it and exits.
  */
 #ifndef DISCO_DIAG_H
 #define DISCO_DIAG_H
@@ -15,16 +16,18 @@
 
 struct diag {
 	enum exit_status status; /* ST_OK until something failed */
-	char text[512];		 /* one line, no newline at its end */
+	char text[512];		 /* one line, without a newline at its end */
 };
 
 /**
  * diag_fail() - record a failure
- * @d:      not NULL; the first failure recorded stays (later ones are effects)
- * @status: what `disco` will exit with
- * @err:    positive errno to hand back
+ * @d:      not NULL; keeps the first failure that is recorded, since later
+ *          ones are its consequences
+ * @status: exit status of `disco`
+ * @err:    positive errno to return
+ * @fmt:    text of the line
  *
- * Context: any thread, @d private to it. Return: -@err, always.
+ * Context: any thread, @d private to it. Return: always -@err.
  */
 PRINTF(4, 5)
 static inline int diag_fail(struct diag *d, enum exit_status status, int err,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Exit statuses of `disco`. Part of the interface: documented in disco(1),
- * never renumbered. With several VMs `disco run` exits with the status of the
- * first VM, in configuration order, whose status is not 0.
+ * Exit statuses of `disco`. They are part of the interface: documented in
+ * disco(1) and never renumbered. With several VMs, `disco run` exits with the
+ * status of the first VM, in configuration order, whose status is not 0.
  */
 #ifndef DISCO_EXIT_STATUS_H
 #define DISCO_EXIT_STATUS_H

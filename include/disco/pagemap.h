@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Bits of an entry of /proc/PID/pagemap, 8 bytes a page of the process.
+ * Bits of an entry of /proc/PID/pagemap. The file has one entry of 8 bytes per
+ * page of the process.
  *
  * Source: Linux Documentation/admin-guide/mm/pagemap.rst.
  */
@@ -9,14 +10,15 @@
 
 #include "disco/base.h"
 
-#define PM_FILE	   (1ull << 61) /* of a file, or shared */
+#define PM_FILE	   (1ull << 61) /* the page belongs to a file, or is shared */
 #define PM_SWAP	   (1ull << 62)
 #define PM_PRESENT (1ull << 63)
 
 /*
- * Of a private mapping of a file: a page that is not the file's. What says both
- * "swap" and "file" is a page of the file that is just being moved to another
- * node: it is still shown.
+ * For an entry of a private mapping of a file: is the page a private copy, not
+ * the file's page? An entry with both "swap" and "file" is a page of the file
+ * that is being migrated to another node at this moment: the mapping still
+ * shows the file.
  */
 static inline bool pagemap_is_private(uint64_t entry)
 {

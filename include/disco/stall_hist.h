@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * How long a guest was held up, by powers of two: what an agent counts and
- * control adds up. All-zero is an empty one.
+ * Histogram, by powers of two, of how long a guest was held up. An agent counts
+ * the times, and control adds the histograms up. All-zero is an empty one.
  */
 #ifndef DISCO_STALL_HIST_H
 #define DISCO_STALL_HIST_H
 
 #include "disco/base.h"
 
-#define STALL_BUCKETS 21u	   /* the last has no bound */
-#define STALL_MAX     (1ull << 53) /* of a count, and of the sum: then it stays */
+#define STALL_BUCKETS 21u	   /* the last one has no upper bound */
+#define STALL_MAX     (1ull << 53) /* counts and sum saturate at this value */
 
 struct stall_hist {
-	uint64_t counts[STALL_BUCKETS]; /* of that bucket alone */
+	uint64_t counts[STALL_BUCKETS]; /* per bucket, not cumulative */
 	uint64_t sum_ns;
 };
 
-/* The longest time that counts into bucket @i: 16 us to 8.6 s. */
+/* The longest time that bucket @i counts, in ns: 16 us to 8.6 s. */
 static inline uint64_t stall_bound_ns(unsigned i)
 {
 	return 1ull << (14 + i);
@@ -37,7 +37,7 @@ static inline void stall_hist_note(struct stall_hist *h, uint64_t ns)
 	stall_add_capped(&h->sum_ns, ns);
 }
 
-/* @more may say anything: the result is within STALL_MAX. */
+/* @more may have any values, even hostile ones: the result saturates. */
 static inline void stall_hist_merge(struct stall_hist *h,
 				    const struct stall_hist *more)
 {

@@ -18,8 +18,10 @@
 
 #define WORKER_SPEC_MAGIC 0x4f435349445634ull
 
-/* Environment of a worker: CPU ns its process had used when it was executed,
- * for first_run_cpu_ns. Absent: 0. */
+/*
+ * Environment of a worker: CPU ns its process had used when it was executed,
+ * for first_run_cpu_ns. Absent: 0.
+ */
 #define WORKER_ENV_CPU_NS "DISCO_CPU_NS_AT_EXEC"
 
 /* Descriptor numbers in the worker. 0 is /dev/null, 1 and 2 are the log. */
@@ -32,8 +34,8 @@ enum worker_fd {
 	WORKER_FD_BOOT = 8,	/* boot image memfd, read-only */
 	WORKER_FD_LISTENER = 9, /* see adoptable; else /dev/null */
 	WORKER_FD_CODE = 10,	/* the program; replaced by WORKER_REQ_REHOME */
-	WORKER_FD_FIGURES =
-		11,	      /* region that the worker writes: ipc/figures.h */
+	/* region that the worker writes: ipc/figures.h */
+	WORKER_FD_FIGURES = 11,
 	WORKER_FD_DISK0 = 12, /* disks follow, each with its descriptors */
 };
 
@@ -49,11 +51,15 @@ struct worker_disk {
 	uint64_t bytes; /* multiple of 512 */
 	uint32_t read_only;
 	uint32_t kind; /* enum worker_disk_kind */
-	/* 1: a region of guest memory; the first descriptor is read-only, and
-	 * what the guest writes to a RAW one goes with the VM */
+	/*
+	 * 1: a region of guest memory; the first descriptor is read-only, and
+	 * what the guest writes to a RAW one goes with the VM
+	 */
 	uint32_t pmem;
-	/* Not RAW, not pmem: descriptors more, for reads with O_DIRECT: of the
-	 * COW file (1), and of the base (2) */
+	/*
+	 * Not RAW, not pmem: descriptors more, for reads with O_DIRECT: of the
+	 * COW file (1), and of the base (2)
+	 */
 	uint32_t direct;
 	char serial[DISK_SERIAL_MAX + 1];
 	uint32_t queues; /* at most DISK_MAX_QUEUES; 0: one a vCPU */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * How many pages one move_pages(2) takes: as many as fit into the time a
- * guest may be held up, by what the last call took. A pure function.
+ * Chooses how many pages one move_pages(2) takes: as many as fit into the time
+ * for which a guest may be held up, judged by the last call. A pure function.
  */
 #ifndef DISCO_MONITOR_AGENT_BATCH_H
 #define DISCO_MONITOR_AGENT_BATCH_H
@@ -13,12 +13,12 @@
 
 /**
  * batch_next() - size of the next batch
- * @pages:    of the last one, 1 .. BATCH_MAX
- * @took_ns:  how long it took
- * @bound_ns: how long one may take
+ * @pages:    size of the last one, 1 .. BATCH_MAX
+ * @took_ns:  duration of the last one
+ * @bound_ns: how long one batch may take
  *
- * Aims at a quarter of the bound, and grows to twice the size at most: a
- * machine that is four times slower from one batch to the next keeps the bound.
+ * Aims at a quarter of the bound, and at most doubles the size: a machine that
+ * becomes four times slower from one batch to the next keeps the bound.
  *
  * Return: 1 .. BATCH_MAX.
  */

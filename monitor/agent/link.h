@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One link (cowdisk/base/cache_proto.h): takes what a worker asks for, and answers.
+ * The agent's end of one link (cowdisk/base/cache_proto.h): takes the requests
+ * of a worker, and answers them.
  *
  *	asleep	the worker wakes the agent with its next request
- *	awake	looked at in each turn; no system call a message
- *	broken	->error: to be closed, and said to be lost
+ *	awake	served in each turn; no system call per message
+ *	broken	->error is set: the link will be closed and reported lost
  *
- * A worker may do what it likes: write garbage over its region, not take
- * answers, close its socket. It ends its own link at most. An answer for which
- * there is no room is dropped; the worker has a time-out.
+ * A hostile worker may write garbage over its region, take no answers, or close
+ * its socket. At most it ends its own link. An answer for which there is no
+ * room is dropped, because the worker has a time-out.
  *
- * Threads: one, the agent's.
+ * Context of all functions: one thread, the agent's.
  */
 #ifndef DISCO_MONITOR_AGENT_LINK_H
 #define DISCO_MONITOR_AGENT_LINK_H
@@ -23,14 +24,14 @@
 #include "numa/region.h"
 
 #define LINK_FDS   4u  /* in the order of AGENT_LINK */
-#define LINK_BATCH 16u /* requests a turn: then others have theirs */
+#define LINK_BATCH 16u /* requests per turn, so that other links get theirs */
 
-/* Of all links, ever. */
+/* Totals over all links. */
 struct link_counts {
 	uint64_t requests, answers_lost;
 };
 
-/* A disk of the worker. NULL: not told of. */
+/* A disk of the worker. reader NULL: control has not announced the disk. */
 struct link_disk {
 	struct store_reader *reader;
 	uint64_t store; /* its id */
@@ -46,17 +47,21 @@ struct link {
 	struct chan_rx requests;
 	struct chan_tx answers;
 	bool awake;
-	/* Names a disk that control may have told of meanwhile: once more. */
+	/*
+	 * The last request names an unknown disk, which control may have
+	 * announced meanwhile: check it once more.
+	 */
 	bool in_doubt;
 	struct cache_request request; /* the last one; a copy */
-	int error;		      /* 0: not broken */
+	int error;		      /* -errno; 0: not broken */
 	struct link_disk disks[VM_MAX_DISKS];
 };
 
 /**
- * link_open() - the agent's end
- * @fds: LINK_FDS, or all -1: a link without channel, for its readers; owned by
- *       the link, success or not
+ * link_open() - set up the agent's end
+ * @id:  as control numbered the link
+ * @fds: LINK_FDS descriptors, or all -1: a link without a channel, for its
+ *       readers only; owned by the link, also on error
  * @out: release with link_close(); awake
  *
  * Return: 0; -EBADF one is missing; -ENOMEM; -errno of region_take() and
@@ -65,17 +70,17 @@ struct link {
 MUST_CHECK int link_open(uint64_t id, struct link_counts *counts,
 			 const int fds[LINK_FDS], struct link **out);
 
-/* Its readers are removed: requests under way are not answered. */
+/* Close a link and remove its readers. Its requests are not answered. */
 void link_close(struct link *k);
 
-/* A reader of the disk, instead of the one it has. NULL: none. */
+/* Set the reader of a disk, in place of the one it has. NULL: none. */
 void link_set_disk(struct link *k, uint32_t disk, struct store_reader *reader,
 		   uint64_t store);
 
-/* wake_rx is ready: @events of epoll. */
+/* Handle @events of epoll on wake_rx. */
 void link_wake(struct link *k, uint32_t events);
 
-/* Take requests, at most LINK_BATCH; fall asleep when there are none. */
+/* Take at most LINK_BATCH requests; fall asleep if there are none. */
 void link_turn(struct link *k);
 
 #endif

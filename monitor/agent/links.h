@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The buffer cache of an agent: stores, the links that ask for their blocks,
- * and what control says about both (AGENT_STORE and what follows).
+ * The buffer cache of an agent: stores, the links that request blocks, and
+ * control's messages about both (AGENT_STORE and the kinds after it).
  *
- * Threads: one, the agent's.
+ * Context of all functions: one thread, the agent's.
  */
 #ifndef DISCO_MONITOR_AGENT_LINKS_H
 #define DISCO_MONITOR_AGENT_LINKS_H
@@ -13,11 +13,12 @@
 struct links;
 
 /**
- * links_create() - a pool without stores, and no links
- * @epoll_fd: not owned, outlives it: descriptors that wake come and go there,
- *            each with what links_wake() takes as its data.ptr
- * @send:     AGENT_LINK_LOST, _STORE_LOST, _PEER_LOST and _SYNCED: called from
- *            links_obey() and links_turn()
+ * links_create() - create a pool without stores and links
+ * @epoll_fd: not owned, outlives the links. They add and remove descriptors,
+ *            whose data.ptr is the @which of links_wake()
+ * @send:     called by links_obey() and links_turn() to send AGENT_LINK_LOST,
+ *            _STORE_LOST, _PEER_LOST and _SYNCED
+ * @out:      release with links_destroy()
  *
  * Context: before the sandbox is entered. Return: 0; -ENOMEM; -errno of
  * epoll_ctl().
@@ -27,32 +28,34 @@ MUST_CHECK int links_create(int epoll_fd,
 					 const struct agent_answer *a),
 			    void *arg, struct links **out);
 
-/* NULL is fine. */
+/* NULL is accepted. */
 void links_destroy(struct links *l);
 
 /**
- * links_obey() - a request about the cache
- * @r:   checked; AGENT_STORE or more
- * @fds: FDS_MAX: those of its kind, then -1; or all -1: they did not come;
- *       owned
+ * links_obey() - handle a request of control about the cache
+ * @r:   checked; of kind AGENT_STORE or a later one
+ * @fds: FDS_MAX descriptors, owned by the links: those of the request's kind,
+ *       then -1; all -1 if they did not arrive
  *
- * Not between epoll_wait() and the last links_wake() of what that returned.
+ * Must not be called between an epoll_wait() and the last links_wake() for its
+ * events.
  *
- * Return: 0; -EINVAL an id that is in use. What else goes wrong it
- * tells.
+ * Return: 0; -EINVAL an id that is in use. Other errors are sent by @tell.
  */
 MUST_CHECK int links_obey(struct links *l, const struct agent_request *r,
 			  const int *fds);
 
+/* Handle @events of a descriptor that the links added to the epoll. */
 void links_wake(struct links *l, void *which, uint32_t events);
 
-/* Has a request come that names what control may have told of meanwhile? */
+/* Does a request name a disk that control may have announced meanwhile? */
 bool links_in_doubt(const struct links *l);
 
 /**
- * links_turn() - a batch of requests of each link, and of what has to go
- * since the limit is smaller; figures
- * Return: true: there may be more: do not wait for events.
+ * links_turn() - serve one batch per link, continue evictions, store figures
+ *
+ * Evictions are those after the limit was lowered.
+ * Return: true: there may be more to do, so do not wait for events.
  */
 bool links_turn(struct links *l);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What an agent does: pulling pages of a running process to its node, and
- * copying a memfd there. Needs no privilege but to be of the same user.
+ * The work of an agent: pulling pages of a running process to its node, and
+ * copying a memfd to its node. It requires no privilege other than to be of the
+ * same user.
  */
 #ifndef DISCO_MONITOR_AGENT_PULL_H
 #define DISCO_MONITOR_AGENT_PULL_H
@@ -14,17 +15,19 @@
 bool pull_wants(uint64_t entry, uint32_t what);
 
 /**
- * pull() - move pages of a process
+ * pull() - move pages of a process to this node
  * @r:        checked
- * @pagemap:  of the process
+ * @pagemap:  descriptor of the process's pagemap
  * @out:      figures; also on error
- * @progress: called after each batch, and each 2 MiB of addresses that were
- *            looked at, with figures so far; not 0 ends it
+ * @progress: called after each batch, and after each 2 MiB of addresses that
+ *            were scanned, with the figures so far; a result that is not 0 ends
+ *            the pull
+ * @arg:      passed to @progress
  *
- * Pages that are busy are tried again at the end.
+ * Busy pages are tried again at the end.
  *
- * Context: one thread. Return: 0; -ESRCH the process is gone; -EPERM; -ENODEV
- * no such node; what @progress returned; -errno of pread().
+ * Context: one thread. Return: 0; -ESRCH the process has ended; -EPERM; -ENODEV
+ * no such node; the result of @progress; -errno of pread().
  * Source: move_pages(2).
  */
 MUST_CHECK int pull(const struct agent_req_pull *r, int pagemap,
@@ -32,7 +35,9 @@ MUST_CHECK int pull(const struct agent_req_pull *r, int pagemap,
 		    int (*progress)(void *arg, const struct agent_pulled *p),
 		    void *arg);
 
-/* Copy what is not a hole. Return: 0; -errno of lseek() and of reads, writes */
+/*
+ * Copy a file, except its holes. Return: 0; -errno of lseek(), reads or writes.
+ */
 MUST_CHECK int copy_sparse(int from, int to);
 
 #endif

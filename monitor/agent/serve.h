@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The loop of an agent: requests of control, one after the other; those about
- * the cache, and what workers ask of it, between two batches of a pull as well.
+ * The loop of an agent. It handles requests of control one after the other.
+ * Those about the cache, and requests of workers, are also handled between two
+ * batches of a pull.
  */
 #ifndef DISCO_MONITOR_AGENT_SERVE_H
 #define DISCO_MONITOR_AGENT_SERVE_H
@@ -11,22 +12,22 @@
 struct agent_server;
 
 /**
- * agent_create() - make what can only be made outside of the sandbox
- * @sock: SOCK_SEQPACKET; not owned, outlives it
+ * agent_create() - create what cannot be created inside of the sandbox
+ * @sock: SOCK_SEQPACKET; not owned, outlives the agent
  * @out:  release with agent_destroy()
  *
  * Return: 0; -ENOMEM; -errno of epoll_create1() and epoll_ctl().
  */
 MUST_CHECK int agent_create(int sock, struct agent_server **out);
 
-/* NULL is fine. */
+/* NULL is accepted. */
 void agent_destroy(struct agent_server *a);
 
 /**
- * agent_serve() - answer requests until nobody is at the other end
+ * agent_serve() - answer requests until control closes its end
  *
- * Context: one thread; blocks. Return: 0; -EBADMSG, -EINVAL a request made no
- * sense; -errno of the socket.
+ * Context: one thread; blocks. Return: 0; -EBADMSG, -EINVAL an invalid request;
+ * -errno of the socket.
  */
 MUST_CHECK int agent_serve(struct agent_server *a);
 

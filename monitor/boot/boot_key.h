@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Which files a boot image was made of: images with the same key hold the
- * same, as far as stat(2) can tell.
+ * Identifies the files that a boot image was made of. Images with the same key
+ * have the same contents, as far as stat(2) can tell.
  */
 #ifndef DISCO_MONITOR_BOOT_KEY_H
 #define DISCO_MONITOR_BOOT_KEY_H
@@ -15,25 +15,26 @@ struct boot_key_file {
 
 /* No padding: keys are compared as bytes. */
 struct boot_key {
-	uint64_t known; /* 0: like no other image */
+	uint64_t known; /* 0: no key; equals no other image */
 	uint64_t keep_packed;
-	struct boot_key_file kernel, initrd; /* initrd: zeroes: none */
+	struct boot_key_file kernel, initrd; /* all-zero initrd: none */
 };
 
 /**
- * boot_key_make() - of files that are there now
+ * boot_key_make() - make the key of files as they are now
  * @kernel: path
  * @initrd: path, or NULL
+ * @keep_packed: as in struct boot_source
  *
- * Files that were changed in the last two seconds, or are not there, have no
- * key: they can be changed again without their times telling.
+ * Files that do not exist, or were changed in the last two seconds, have no
+ * key: another change in that time might leave their times the same.
  *
  * Context: any; two stat(2).
  */
 struct boot_key boot_key_make(const char *kernel, const char *initrd,
 			      bool keep_packed);
 
-/* Never true of an image without a key. */
+/* Are the keys equal? Always false for an image without a key. */
 bool boot_key_same(const struct boot_key *a, const struct boot_key *b);
 
 #endif

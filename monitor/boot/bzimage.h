@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Linux bzImage, read from memory; nothing in it is trusted.
+ * Parser of a Linux bzImage in memory. Nothing in the file is trusted.
  * Source: Linux Documentation/arch/x86/boot.rst (offsets in the .c file).
  */
 #ifndef DISCO_MONITOR_BZIMAGE_H
@@ -15,22 +15,22 @@ struct bzimage {
 	uint64_t kernel_bytes;
 	uint64_t payload_offset; /* compressed ELF, in the file */
 	uint64_t payload_bytes;
-	uint64_t pref_address; /* where the packed kernel wants to be */
-	uint64_t init_size;    /* memory it needs there */
+	uint64_t pref_address; /* preferred address of the packed kernel */
+	uint64_t init_size;    /* memory that the kernel needs there */
 	uint32_t hdr_bytes;
 	uint8_t hdr[BOOT_HDR_MAX]; /* setup header, from offset 0x1f1 */
 };
 
-/* True when the first bytes say "bzImage", even if the rest is missing. */
+/* Does the file start like a bzImage? The rest of the file may be missing. */
 MUST_CHECK bool bzimage_is(const uint8_t *file, size_t bytes);
 
 /**
- * bzimage_parse() - find the parts
+ * bzimage_parse() - find the parts of a bzImage
  * @out: untouched on error
  * @why: out on error, a few words
  *
- * Return: 0; -EBADMSG truncated or its figures contradict each other;
- * -ENOTSUP too old, or no 64-bit entry.
+ * Return: 0; -EBADMSG truncated, or its fields contradict each other; -ENOTSUP
+ * too old, or no 64-bit entry.
  */
 MUST_CHECK int bzimage_parse(const uint8_t *file, size_t bytes,
 			     struct bzimage *out, const char **why);

@@ -2,12 +2,12 @@
 /*
  * Unpacked kernels, kept on the host.
  *
- * File: <dir>/vmlinux-<key>, the ELF followed by a trailer {magic, key, ELF
- * bytes}, written under another name and renamed: a name that exists is
- * complete. The key is made of the bzImage's size, time of modification and a
- * CRC of its first and last 64 KiB: cheap on every start, and as good as
- * make(1)'s idea of "changed". The trailer, the exact size and the owner are
- * checked on every use; what fails is made anew.
+ * A file <dir>/vmlinux-<key> holds the ELF, followed by a trailer {magic, key,
+ * ELF bytes}. It is written under another name and then renamed, so a file with
+ * such a name is complete. The key is made from the bzImage's size,
+ * modification time and a CRC of its first and last 64 KiB. That is cheap at
+ * every start, and detects changes as well as make(1) does. Trailer, exact size
+ * and owner are checked on every use; a file that fails the check is made anew.
  */
 #ifndef DISCO_MONITOR_KERNEL_CACHE_H
 #define DISCO_MONITOR_KERNEL_CACHE_H
@@ -16,18 +16,23 @@
 
 #include "disco/base.h"
 
-/* Name of a kernel in the cache. @file: its @st->st_size bytes. */
+/* Key of a kernel in the cache. @file: the bzImage, @st->st_size bytes. */
 uint64_t kernel_cache_key(const struct stat *st, const uint8_t *file);
 
 /**
  * kernel_cache_open() - find an unpacked kernel
  * @bytes: out, size of the ELF
- * Return: a read-only descriptor; -ENOENT not there, or there and not usable.
+ *
+ * Return: a read-only descriptor, owned by the caller; -ENOENT there is no such
+ * file, or none that is usable.
  */
 MUST_CHECK int kernel_cache_open(const char *dir, uint64_t key,
 				 uint64_t *bytes);
 
-/* Keep one. Failure is nobody's business: the kernel is in memory. */
+/*
+ * Keep an unpacked kernel. A failure is ignored, since the caller has the
+ * kernel in memory.
+ */
 void kernel_cache_store(const char *dir, uint64_t key, const uint8_t *elf,
 			uint64_t bytes);
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Unpacking the payload of a bzImage: gzip, xz, lzma, zstd, lz4 (legacy
- * frames, as the kernel's build writes them). All but gzip are followed by
- * the unpacked size, 4 bytes, little-endian; gzip ends with it by itself.
+ * Unpacks the payload of a bzImage: gzip, xz, lzma, zstd, lz4 (legacy frames,
+ * as the kernel's build writes them). In all formats the last 4 bytes are the
+ * unpacked size, little-endian: gzip ends with it by itself, and the kernel's
+ * build appends it to the others.
  */
 #ifndef DISCO_MONITOR_UNPACK_PAYLOAD_H
 #define DISCO_MONITOR_UNPACK_PAYLOAD_H
@@ -10,13 +11,13 @@
 #include "disco/base.h"
 
 /**
- * unpack_payload() - decompress
- * @src:   @bytes of it
- * @dst:   room for @room bytes
- * @used:  out, bytes written
+ * unpack_payload() - decompress a payload
+ * @src:   @bytes of compressed data
+ * @dst:   buffer of @room bytes
+ * @used:  out, number of bytes written
  *
- * Context: control process. Return: 0; -ENOTSUP unknown compression;
- * -EBADMSG corrupt, does not fit, or not of the size it says; -ENOMEM.
+ * Context: control process. Return: 0; -ENOTSUP unknown compression; -EBADMSG
+ * corrupt, larger than @room, or not of the recorded size; -ENOMEM.
  */
 MUST_CHECK int unpack_payload(const uint8_t *src, size_t bytes, uint8_t *dst,
 			      size_t room, size_t *used);

@@ -1,28 +1,29 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Shared memory of the merging of equal pages: what control and workers both
- * have to know of it. Frames are those of guest memory from 0 on.
+ * Shared memory for merging equal pages: what control and workers both have to
+ * know of it. Frames are numbered from guest physical address 0.
  *
- *	sums	a region (numa/region.h) that the worker writes: 8 bytes a
- *		frame. 0: of zeroes, or not the guest's own; MERGE_STABLE: as
- *		it was at the look before. Read after the answer to
- *		WORKER_REQ_SUM: the socket orders it
- *	layer	a memfd: frame i at i pages. One worker fills it; then control
- *		seals it, and it never changes
- *	table	a memfd that control has written and sealed: which frames a
- *		layer holds, each with its sum (without MERGE_STABLE), in the
- *		order of their sums; no two have the same
+ *	sums	a region (numa/region.h) that the worker writes: 8 bytes per
+ *		frame. 0: a frame of zeroes, or not the guest's own page.
+ *		MERGE_STABLE is set if the frame has not changed since the
+ *		previous scan. Control reads it after the answer to
+ *		WORKER_REQ_SUM, so the socket orders the accesses
+ *	layer	a memfd with frame i at page i. One worker fills it, then
+ *		control seals it, and it never changes
+ *	table	a memfd that control has written and sealed. It lists the frames
+ *		that a layer holds, each with its sum (without MERGE_STABLE), in
+ *		the order of their sums, which are unique
  */
 #ifndef DISCO_MONITOR_MERGE_MAPS_H
 #define DISCO_MONITOR_MERGE_MAPS_H
 
 #include "disco/base.h"
 
-/* Of guest memory; what lies above is not looked at. */
+/* Only frames of guest memory below this address are merged. */
 #define MERGE_BYTES_MAX GIB(1)
 
-#define MERGE_STABLE 1ull /* of a sum */
-#define MERGE_LAYERS 64u  /* that a VM can be given */
+#define MERGE_STABLE 1ull /* a bit of a sum */
+#define MERGE_LAYERS 64u  /* maximum number of layers per VM */
 
 struct merge_entry {
 	uint64_t sum;
@@ -40,7 +41,7 @@ static inline size_t merge_table_bytes(uint64_t entries)
 				PAGE_BYTES);
 }
 
-/* Where a table of @nr entries has this sum; @nr: nowhere. */
+/* Index of a sum in a table of @nr entries; @nr: the table does not have it. */
 static inline uint32_t merge_find(const struct merge_entry *t, uint32_t nr,
 				  uint64_t sum)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Capabilities and no_new_privs: given up for good, through exec. The control
- * process's child does it before it becomes a worker, so that not one
- * instruction of a worker runs with a privilege.
+ * Gives up capabilities for good, through exec (no_new_privs). The child of the
+ * control process does so before it becomes a worker, so that no instruction of
+ * a worker runs with a privilege.
  */
 #ifndef DISCO_MONITOR_PRIVILEGES_H
 #define DISCO_MONITOR_PRIVILEGES_H
@@ -10,7 +10,7 @@
 #include "disco/base.h"
 
 /**
- * privileges_drop() - empty every capability set, forbid getting any back
+ * privileges_drop() - empty every capability set, and forbid regaining any
  *
  * Context: single-threaded; async-signal-safe.
  * Return:  0; -errno of prctl() or capset().

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What a worker gives up before a guest runs: the file system (Landlock, where
- * the kernel has it); then, a thread at a time, every system call its class
- * does not need (seccomp; the rest kills the process). The filters are
- * computed at build time from gen_filters.c.
+ * What a worker gives up before a guest runs. First the whole process loses the
+ * file system (Landlock, if the kernel has it). Then each thread loses every
+ * system call that its class does not need (seccomp; any other call kills the
+ * process). gen_filters.c computes the filters at build time.
  *
- * It was started without capabilities (privileges.h), and in mount, network
- * and IPC namespaces of its own where the control process could make them
- * (monitor/control/workers/spawn_child.c).
+ * A worker is started without capabilities (privileges.h), and in mount,
+ * network and IPC namespaces of its own where the control process could make
+ * them (monitor/control/workers/spawn_child.c).
  */
 #ifndef DISCO_MONITOR_SANDBOX_H
 #define DISCO_MONITOR_SANDBOX_H
@@ -22,13 +22,16 @@ enum sandbox_class {
 };
 
 /**
- * sandbox_drop() - the file system and new privileges; whole process
- * Context: before threads are made. Return: 0; -errno: do not run a guest.
+ * sandbox_drop() - give up the file system and new privileges; whole process
+ *
+ * Context: before threads are created. Return: 0; -errno: the caller must not
+ * run a guest.
  */
 MUST_CHECK int sandbox_drop(void);
 
 /**
- * sandbox_enter() - put the calling thread under its class's filter
+ * sandbox_enter() - put the calling thread under the filter of its class
+ *
  * Return: 0; -errno. Source: seccomp(2).
  */
 MUST_CHECK int sandbox_enter(enum sandbox_class class);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Waiting for the next control process. The listening socket came with the
- * descriptors of the start; whoever can reach its path may take the guest
- * over, which is its owner (directory of mode 0700) and root.
+ * Waits for the next control process. The listening socket is one of the
+ * descriptors of the start. Whoever can reach its path may take the guest over:
+ * its owner (the directory has mode 0700) and root.
  *
- * A connection that says nothing is dropped for the next one, and one of
- * another protocol (WORKER_PROTOCOL) at once; none is taken while a control
- * process is there.
+ * A connection that sends nothing is dropped when the next one comes, and one
+ * of another protocol (WORKER_PROTOCOL) at once. No connection is accepted
+ * while there is a control process.
  */
 #ifndef DISCO_MONITOR_WORKER_ADOPT_H
 #define DISCO_MONITOR_WORKER_ADOPT_H
@@ -16,9 +16,9 @@
 struct adopt {
 	struct io_loop *loop;
 	struct io_watch listener;
-	struct io_watch pending; /* connected, has not said anything; fd -1 */
+	struct io_watch pending; /* connected, has sent nothing; fd -1: none */
 	bool keep;		 /* WORKER_REQ_KEEP was received, or _ADOPT */
-	/* The descriptors are in their places. */
+	/* Called when the new descriptors are in their places. */
 	void (*adopted)(struct adopt *a);
 };
 

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The buffer cache in a worker (cowdisk/cache/cache.h): what control asks for, when
- * pages that the guest has written are given up, when those that are shown
- * from another node give way to copies on this one, and what is counted.
+ * The buffer cache in a worker (cowdisk/cache/cache.h): handles control's
+ * requests, releases pages that the guest has written, replaces pages that are
+ * shown from another node by copies on the home node, and counts.
  *
- * Copies: for BUFFERS_LOOKS seconds after pages were shown, those shown from
- * another node are counted as used once a second. What has a copy here then is
- * shown from here. A vCPU that writes between the look at pagemap and the new
- * mapping would lose what it wrote, so the vCPUs are stopped meanwhile, and no
- * disk may have a request under way (else another time): for BUFFERS_BRING_NS
- * and one run of pages, at most every BUFFERS_BRING_MS.
+ * Copies: for BUFFERS_LOOKS seconds after pages were shown, pages shown from
+ * another node are counted as used once per second. Those that have a copy on
+ * the home node by then are shown from there. A vCPU that writes between the
+ * reading of pagemap and the new mapping would lose its write. So the vCPUs are
+ * stopped meanwhile, for BUFFERS_BRING_NS and one run of pages, at most every
+ * BUFFERS_BRING_MS, and only while no disk request is under way (otherwise it
+ * is tried again later).
  *
- * Threads: the I/O thread, but for the creation.
+ * Context of all functions but buffers_create(): the I/O thread.
  */
 #ifndef DISCO_MONITOR_BUFFERS_H
 #define DISCO_MONITOR_BUFFERS_H
@@ -34,21 +35,21 @@ struct buffers {
 	struct io_watch ready, timer;
 	nodeid_t home;		/* the cache's; NODE_AUTO: not linked yet */
 	int pagemap;		/* [I] of this process */
-	uint64_t overlaid;	/* blocks ever, when it was swept last */
-	uint64_t left;		/* guest pages of this sweep */
-	uint64_t next_sweep_ns; /* not before */
-	unsigned prefetches;	/* that are left, before a move ends */
-	unsigned looks;		/* for pages shown from afar, that are left */
-	bool bringing;		/* pages nearer; not all were looked at */
-	uint64_t bring_at;	/* guest pages before it were */
-	uint64_t brought, longest_ns; /* pages, ever; it was stopped */
+	uint64_t overlaid;	/* blocks in total, at the last sweep */
+	uint64_t left;		/* guest pages left of this sweep */
+	uint64_t next_sweep_ns; /* earliest time of the next sweep */
+	unsigned prefetches;	/* left, before a move ends */
+	unsigned looks;		/* scans left for pages shown from afar */
+	bool bringing;		/* replacing pages; not all were scanned */
+	uint64_t bring_at;	/* guest pages before it were scanned */
+	uint64_t brought, longest_ns; /* pages, in total; longest stop */
 	bool timed;		      /* the timer runs */
 };
 
 /**
- * buffers_create() - a cache without images and agent
- * @vm:    with its memory and its loop; outlives it
- * @disks: of the VM, may be added later; outlive it
+ * buffers_create() - create a cache without images and agent
+ * @vm:    with its memory and its loop; outlives the buffers
+ * @disks: of the VM, may be added later; outlive the buffers
  *
  * Context: start of the worker, before the sandbox.
  * Return: 0; -errno of cache_create(), open() and timerfd_create().
@@ -57,12 +58,11 @@ MUST_CHECK int buffers_create(struct buffers *b, struct vm *vm,
 			      const struct disks *disks);
 
 /**
- * buffers_obey() - WORKER_REQ_CACHE, _CACHE_END, _LINK and _UNLINK
+ * buffers_obey() - handle WORKER_REQ_CACHE, _CACHE_END, _LINK and _UNLINK
  * @r:   checked
- * @fds: those of its kind; owned by it
+ * @fds: descriptors of the message's kind; owned by the buffers
  *
- * What cannot be done is said on standard error: disks are read without the
- * cache then.
+ * Reports failures on standard error; disks are then read without the cache.
  */
 void buffers_obey(struct buffers *b, const struct worker_request *r,
 		  const int fds[4]);
@@ -70,7 +70,7 @@ void buffers_obey(struct buffers *b, const struct worker_request *r,
 /* Publish the figures. Context: after each turn of the loop. */
 void buffers_turned(struct buffers *b);
 
-/* All that is shown is on the home node now, or was copied. */
+/* After a move: all shown pages are on the home node now, or were copied. */
 void buffers_moved(struct buffers *b);
 
 #endif

@@ -32,13 +32,14 @@ struct machine {
 };
 
 /**
- * machine_create() - everything but the first instruction
+ * machine_create() - create everything that is needed for the first instruction
  * @m:    zeroed
  * @spec: checked; outlives the machine
  * @what: out on error: the part that failed
  *
- * Return: 0 or -errno. The worker ends by exiting: the kernel gives back what
- * a guest could still be using (disks in flight), so there is no destroy.
+ * There is no destroy function: the worker ends by exiting, and the kernel then
+ * releases what a guest could still be using (disk requests in flight).
+ * Return: 0; -errno.
  */
 MUST_CHECK int machine_create(struct machine *m, const struct worker_spec *spec,
 			      const char **what);

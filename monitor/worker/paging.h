@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * pmem disks out of the buffer cache: the thread that serves their faults
- * (cowdisk/dax/pager.h), and when a disk is shown from which node's memory.
+ * pmem disks that show the buffer cache: the thread that serves their faults
+ * (cowdisk/dax/pager.h), and the choice of the node whose memory a disk shows.
  *
  * Without a cache, or where userfaultfd is refused, there is no pager, and
  * pages of the base's file are mapped.
  *
- * Threads: the I/O thread, but for the pager itself.
+ * Context: the I/O thread, except the pager's own thread.
  */
 #ifndef DISCO_MONITOR_PAGING_H
 #define DISCO_MONITOR_PAGING_H
@@ -26,26 +26,28 @@ void paging_init(struct paging *p, struct vm *vm, struct disks *disks,
 		 const struct buffers *buffers);
 
 /**
- * paging_create() - a pager, when the VM has pmem disks
+ * paging_create() - create a pager if the VM has pmem disks
  *
- * After buffers_create(), before disks_create().
+ * Called after buffers_create() and before disks_create().
  *
- * Says on standard error, once, when there can be none: that is no error.
+ * If there can be no pager, that is reported once on standard error, and is not
+ * an error.
  *
- * Context: start of the worker, before the sandbox, on what becomes the I/O
- * thread. Return: 0; -errno of epoll_ctl().
+ * Context: start of the worker, before the sandbox, on the thread that becomes
+ * the I/O thread. Return: 0; -errno of epoll_ctl().
  */
 MUST_CHECK int paging_create(struct paging *p);
 
-/* Start its thread, after sandbox_drop(). Return: 0; -errno. */
+/* Start the pager's thread, after sandbox_drop(). Return: 0; -errno. */
 MUST_CHECK int paging_start(struct paging *p);
 
-/* Something of the cache was attached or linked: show it. */
+/* Show disks from cache memory that was attached or linked, if there is any. */
 void paging_look(struct paging *p);
 
 /*
- * Show all disks from the cache's home node. What cannot be is said on standard
- * error, and shown as before. Context: vCPUs parked, disks at rest.
+ * Show all disks from the cache's home node. A disk that cannot be is reported
+ * on standard error, and shows what it did before. Context: vCPUs parked, disks
+ * at rest.
  */
 void paging_rebase(struct paging *p);
 

@@ -1,40 +1,41 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A worker on another node: what only the worker itself can do about it. Its
- * threads are pinned, and its pages pulled, from outside (monitor/control).
+ * The part of a move to another node that only the worker itself can do. Others
+ * pin its threads and pull its pages (monitor/control, monitor/agent).
  *
- * In this order, asked for by control: rehome_bind(), before pages are
- * pulled; rehome(), after that.
+ * Control requests rehome_bind() before pages are pulled, and rehome() after
+ * that.
  */
 #ifndef DISCO_MONITOR_REHOME_H
 #define DISCO_MONITOR_REHOME_H
 
 #include "monitor/worker/machine.h"
 
-/* Open what is needed while files can be opened. Return: 0 or -errno. */
+/* Open the needed files while files can be opened. Return: 0; -errno. */
 MUST_CHECK int rehome_init(void);
 
 /**
- * rehome_bind() - new guest memory comes from another node
+ * rehome_bind() - let new guest memory come from another node
  *
- * Overlaid pages are left out: the policy of their source is not ours.
+ * Overlaid pages are left out: the policy of their source is not the worker's.
  *
  * Context: I/O thread. Return: 0; what ram_bind() returns.
  */
 MUST_CHECK int rehome_bind(struct vm *vm, nodeid_t node);
 
 /**
- * rehome() - program text, overlays and KVM's tables onto a node
- * @node:     bound to it before
- * @boot:     a copy of the boot image; becomes WORKER_FD_BOOT
+ * rehome() - bring program text, overlays and KVM's tables to a node
+ * @node:     rehome_bind() was called with it
+ * @boot:     a copy of the boot image on the node; becomes WORKER_FD_BOOT
  * @stall_ns: out, how long vCPUs were parked; also on error
  *
- * WORKER_FD_CODE is a copy of the program. The guest goes on in any case.
+ * WORKER_FD_CODE is a copy of the program on the node. The guest goes on in any
+ * case.
  *
  * Context: I/O thread, after vm_start(). Waits for disk requests.
- * Return:  0; -ESTALE WORKER_FD_CODE is not the program that runs, all else
- *          is done; -ETIMEDOUT a disk did not come to rest, nothing is done;
- *          what boot_pages_rebase() returns; -errno of mmap(),
+ * Return:  0; -ESTALE WORKER_FD_CODE is not the running program, but all else
+ *          was done; -ETIMEDOUT a disk did not come to rest, and nothing was
+ *          done; errors of boot_pages_rebase(); -errno of mmap(),
  *          KVM_SET_USER_MEMORY_REGION.
  */
 MUST_CHECK int rehome(struct machine *m, nodeid_t node, int boot,

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What a worker says about itself, from the kernel's own accounting.
+ * What a worker reports about itself, from the kernel's own accounting.
  */
 #ifndef DISCO_MONITOR_STATS_H
 #define DISCO_MONITOR_STATS_H
 
 #include "monitor/worker/vm/vm.h"
 
-/* Open what is needed while files can still be opened. Return: 0 or -errno */
+/* Open the needed files while files can be opened. Return: 0; -errno. */
 MUST_CHECK int stats_init(void);
 
 /**
- * stats_fill() - CPU time, exits, and where guest memory is
+ * stats_fill() - fill in CPU time, exits, and where guest memory is
  * @u: out
  *
  * Walks guest memory and the mappings, which takes milliseconds.

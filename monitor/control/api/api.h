@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The monitor's API: HTTP and JSON on the Unix socket of the state directory
- * (libmicrohttpd, in the monitor's own loop). What there is to call is one
- * table, api_routes(); docs/openapi.json describes it and a test compares.
+ * (libmicrohttpd, in the monitor's own loop). api_routes() is the table of all
+ * calls; docs/openapi.json describes them, and a test compares the two.
  *
- * A client can be hostile: bodies, headers, connections and their life are
+ * A client may be hostile: bodies, headers, connections and their lifetimes are
  * bounded, and a call that has to wait for a worker waits in the loop.
  */
 #ifndef DISCO_MONITOR_API_H
@@ -25,29 +25,31 @@
 struct api_call;
 
 /*
- * Answers now, or is called again by poll() after each turn of the loop. What
- * a call waits for may come from a worker, an agent, a start or another call's
- * move; a look at each of the few that wait (one per connection) costs less
- * than a list of waiting calls in each of those would, and none can forget to
- * wake one. A turn is taken only when something has happened.
+ * begin() answers a call, or poll() does after a later turn of the loop. What a
+ * call waits for may come from a worker, an agent, a start or another call's
+ * move. To poll the few calls that wait (one per connection) costs less than a
+ * list of waiting calls in each of those, and no part can forget to wake one. A
+ * turn is taken only when something has happened.
  */
 struct api_route {
 	const char *method;
 	const char *path; /* "{name}" stands for a VM's name */
 	void (*begin)(struct api_call *c);
-	/* @late: the deadline of api_wait() came, so answer; NULL: begin()
-	 * answers, or somebody else does. */
+	/*
+	 * @late: the deadline of api_wait() has come, so answer now. NULL:
+	 * begin() answers, or another part of the program does.
+	 */
 	void (*poll)(struct api_call *c, bool late);
 };
 
-/* One request. Freed when its connection is ready with it. */
+/* One request. Freed when its connection has finished with it. */
 struct api_call {
 	struct api *api;
 	struct monitor *m;
 	struct MHD_Connection *conn;
 	const struct api_route *route;
-	struct api_call *next;	    /* of those that wait */
-	char name[VM_NAME_MAX + 1]; /* "{name}" */
+	struct api_call *next;	    /* in the list of waiting calls */
+	char name[VM_NAME_MAX + 1]; /* value of "{name}" */
 	uint64_t guest_id;	    /* found by begin() */
 	struct {
 		nodeid_t node;
@@ -65,33 +67,33 @@ struct api_call {
 	char *text; /* malloc'ed */
 };
 
-/* All there is, ending with a method of NULL. */
+/* The table of all calls; its end has a method of NULL. */
 const struct api_route *api_routes(void);
 
 /**
- * api_create() - listen
- * @d: why not (ST_HOST)
+ * api_create() - create the API and its listening socket
+ * @d: out on error: the reason (ST_HOST)
  *
  * Return: 0; -errno of the socket; -ENOMEM.
  */
 MUST_CHECK int api_create(struct monitor *m, struct api **out, struct diag *d);
 
-/* Ends every connection. NULL is fine. */
+/* Ends every connection. NULL is accepted. */
 void api_destroy(struct api *api);
 
 /* After each turn of the loop: requests, and calls that wait. */
 void api_turn(struct api *api);
 
-/* --- for those who answer --- */
+/* --- for handlers --- */
 
-/* begin() will not answer at once: poll() is late when @ns are over. */
+/* begin() does not answer; after @ns poll() is called with *late set. */
 void api_wait(struct api_call *c, uint64_t ns);
 
-/* @root is taken; NULL: out of memory. */
+/* Answer with @root, which is consumed; NULL: out of memory. */
 void api_answer(struct api_call *c, unsigned http, json_t *root);
 void api_answer_text(struct api_call *c, const char *type, char *text);
 
-/* {"error": TEXT, "status": exit status}. */
+/* Answer {"error": TEXT, "status": exit status}. */
 PRINTF(4, 5)
 void api_fail(struct api_call *c, unsigned http, enum exit_status status,
 	      const char *fmt, ...);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What stands in the table of api_routes.c. */
+/* The handlers that the table of api_routes.c lists. */
 #ifndef DISCO_MONITOR_API_HANDLERS_H
 #define DISCO_MONITOR_API_HANDLERS_H
 
@@ -30,15 +30,15 @@ void stats_poll(struct api_call *c, bool late);
 void metrics_poll(struct api_call *c, bool late);
 void topology_show(struct api_call *c);
 
-/* api_exits.c: adds to a VM's figures, and returns them; families of counts */
+/* api_exits.c: adds exits to a VM's figures, and returns these; metrics */
 json_t *exits_json(struct guest *g, json_t *stats);
 void exits_metrics(const struct monitor *m, FILE *out);
 
-/* api_stalls.c: the same of stalls */
+/* api_stalls.c: the same for stalls */
 json_t *stalls_json(const struct guest *g, json_t *stats);
 void stalls_metrics(const struct monitor *m, FILE *out);
 
-/* api_cache.c: the same of the buffer cache; and of a node's agent */
+/* api_cache.c: the same for the buffer cache; and for a node's agent */
 json_t *cache_json(const struct guest *g, json_t *stats);
 json_t *agent_cache_json(const struct caches *c, nodeid_t node);
 void cache_metrics(const struct monitor *m, FILE *out);
@@ -46,7 +46,7 @@ void cache_metrics(const struct monitor *m, FILE *out);
 /* One VM as GET /v1/vms/{name} shows it; NULL: out of memory. */
 json_t *guest_json(const struct guest *g, uint64_t now_ns);
 
-/* Milliseconds since it was started, until it ended. */
+/* Milliseconds from the VM's start to now, or to its end. */
 uint64_t guest_uptime_ms(const struct guest *g, uint64_t now_ns);
 
 #endif

@@ -16,12 +16,13 @@ uint64_t process_cpu_ns(pid_t pid);
 /**
  * process_demand_ns() - CPU time that a process has asked for
  *
- * What its threads ran, and what they could have run but waited for a CPU:
- * of four busy processes on one CPU each gets a quarter and asks for all.
- * Threads that ended are not counted, so it may go down.
+ * This is the time that its threads ran, plus the time that they were runnable
+ * and waited for a CPU: each of four busy processes on one CPU gets a quarter,
+ * and asks for all of it. Threads that ended are not counted, so the value may
+ * decrease.
  *
- * Context: a file a thread. Return: ns; process_cpu_ns() where the kernel does
- * not say (CONFIG_SCHED_INFO off); 0: no such process.
+ * Context: reads one file per thread. Return: ns; process_cpu_ns() if the
+ * kernel has no such file (CONFIG_SCHED_INFO off); 0: no such process.
  * Source: /proc/PID/task/TID/schedstat, Documentation/scheduler/sched-stats.
  */
 uint64_t process_demand_ns(pid_t pid);

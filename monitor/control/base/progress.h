@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A bar on standard error, when that is a terminal. */
+/* A progress bar on standard error, if that is a terminal. */
 #ifndef DISCO_MONITOR_PROGRESS_H
 #define DISCO_MONITOR_PROGRESS_H
 
@@ -13,9 +13,9 @@ struct progress {
 };
 
 void progress_start(struct progress *p, const char *what, uint64_t total);
-/* @done of the total; draws ten times a second at most. */
+/* @done of the total; draws at most ten times per second. */
 void progress_show(struct progress *p, uint64_t done);
-/* Takes the bar away. */
+/* Removes the bar. */
 void progress_end(struct progress *p);
 
 #endif

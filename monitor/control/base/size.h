@@ -11,7 +11,7 @@
 #define SIZE_SYNTAX "a number of bytes, or one with K, M, G or T (as in 256M)"
 
 /**
- * size_parse() - read a size
+ * size_parse() - parse a size
  * @text:  decimal digits, then nothing or K, M, G, T (any case), optionally
  *         followed by "iB"; no blanks, sign or fraction
  * @bytes: out
@@ -24,7 +24,7 @@ MUST_CHECK int size_parse(const char *text, uint64_t *bytes);
 
 #define SIZE_TEXT_MAX 24
 
-/* "256 MiB", "4100 B": the largest unit that is exact. Returns @buf. */
+/* Format as "256 MiB" or "4100 B", in the largest exact unit. Returns @buf. */
 const char *size_text(uint64_t bytes, char buf[SIZE_TEXT_MAX]);
 
 #endif

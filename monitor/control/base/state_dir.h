@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What of the monitor outlives it: a directory of mode 0700, first of
+ * What outlives the monitor: a directory of mode 0700, the first of
  * $DISCO_STATE_DIR, /run/disco for root, $XDG_RUNTIME_DIR/disco.
  *
- *	lock		held by the monitor that runs
- *	api.sock	its API
- *	monitor.log	messages of one that `disco run -d` started
- *	vms/NAME.json	one a VM, struct vm_record
- *	vms/NAME.sock	where its worker waits for the next monitor
+ *	lock		held by the running monitor
+ *	api.sock	the socket of its API
+ *	monitor.log	messages of a monitor that `disco run -d` started
+ *	vms/NAME.json	one per VM, struct vm_record
+ *	vms/NAME.sock	where the VM's worker waits for the next monitor
  *
  * Sockets are reached through /proc/self/fd, so that the directory's name may
  * be longer than a socket address.
@@ -24,31 +24,31 @@
 
 struct state_dir {
 	char *path; /* owned */
-	int fd;	    /* of the directory; -1: not open */
-	int vms;    /* of vms/ */
+	int fd;	    /* the directory; -1: not open */
+	int vms;    /* its subdirectory vms/ */
 	int lock;   /* -1: not held */
 };
 
 /* A disk whose image is read through the buffer cache. */
 struct vm_cached {
 	unsigned disk; /* number in its VM */
-	int fd;	       /* of the image, in the worker */
+	int fd;	       /* number of the image's descriptor in the worker */
 };
 
-/* What has to be known of a VM to find it again. */
+/* What the next monitor has to know of a VM to find it again. */
 struct vm_record {
 	char name[VM_NAME_MAX + 1];
 	pid_t pid;
-	uint64_t pid_start; /* of /proc/PID/stat: tells a pid used again */
+	uint64_t pid_start; /* of /proc/PID/stat: detects a reused pid */
 	nodeid_t node;
-	bool fixed; /* asked for by number, or strict: not moved unasked */
+	bool fixed; /* node=N or strict: moved on request only */
 	bool merge; /* shares equal pages with its group; not in the file */
 	uint32_t protocol; /* of its worker (WORKER_PROTOCOL); 0: not said */
 	unsigned nr_vcpus;
 	uint64_t memory_bytes;
 	uint64_t start_ns;	     /* CLOCK_MONOTONIC */
-	char kernel[256];	     /* for people; cut when longer */
-	char group[VM_NAME_MAX + 1]; /* who shares its cached blocks */
+	char kernel[256];	     /* for display; cut if longer */
+	char group[VM_NAME_MAX + 1]; /* shares cached blocks with it */
 	unsigned nr_cached;
 	struct vm_cached cached[VM_MAX_DISKS];
 };
@@ -56,13 +56,13 @@ struct vm_record {
 #define STATE_DIR_NONE ((struct state_dir){ .fd = -1, .vms = -1, .lock = -1 })
 
 /**
- * state_dir_open() - the directory and vms/ in it
- * @s:      filled, success or not; release with state_dir_close()
+ * state_dir_open() - open the directory and vms/ in it
+ * @s:      filled, also on error; release with state_dir_close()
  * @create: make what is missing, mode 0700
- * @d:      why not: ST_HOST; with @create false a missing directory is
+ * @d:      out on error: ST_HOST; without @create a missing directory is
  *          ST_NO_MONITOR
  *
- * A directory that belongs to somebody else, or that others may enter, is
+ * A directory that belongs to another user, or that others may enter, is
  * refused.
  *
  * Context: one thread (getenv). Return: 0; -ENOENT; -EPERM; -errno of mkdir()
@@ -70,7 +70,7 @@ struct vm_record {
  */
 MUST_CHECK int state_dir_open(struct state_dir *s, bool create, struct diag *d);
 
-/* NULL and STATE_DIR_NONE are fine. Gives the lock back. */
+/* Releases the lock as well. NULL and STATE_DIR_NONE are accepted. */
 void state_dir_close(struct state_dir *s);
 
 /**
@@ -82,15 +82,19 @@ void state_dir_close(struct state_dir *s);
 MUST_CHECK int state_dir_lock(struct state_dir *s, struct diag *d);
 
 /**
- * state_api_listen() - the API's socket, mode 0600, replacing an old one
- * Context: the lock is held. Return: a descriptor; -errno.
+ * state_api_listen() - create the API's socket, mode 0600, replacing an old one
+ *
+ * Context: the lock is held. Return: a descriptor, owned by the caller; -errno.
  */
 MUST_CHECK int state_api_listen(const struct state_dir *s);
 
 /* Return: a connected descriptor, blocking; -errno of socket(), connect(). */
 MUST_CHECK int state_api_connect(const struct state_dir *s);
 
-/* The same for a VM's worker; both non-blocking. @name: a checked VM name. */
+/*
+ * The same for the socket of a VM's worker; both descriptors are non-blocking.
+ * @name: a checked VM name.
+ */
 MUST_CHECK int state_vm_listen(const struct state_dir *s, const char *name);
 MUST_CHECK int state_vm_connect(const struct state_dir *s, const char *name);
 
@@ -104,28 +108,29 @@ bool state_vm_sane(const struct vm_record *r);
 MUST_CHECK int state_vm_save(const struct state_dir *s,
 			     const struct vm_record *r);
 
-/* Forget a VM: record and socket. */
+/* Remove the record and the socket of a VM. */
 void state_vm_remove(const struct state_dir *s, const char *name);
 
 /**
  * state_vm_load() - read a record
- * @out: checked: name equals @name, figures in range; untouched on error
+ * @out: checked: name equals @name, numbers are in range; untouched on error
  *
- * Return: 0; -ENOENT; -EBADMSG no such record; -ESTALE of another boot of
- * this machine; -ENOMEM.
+ * Return: 0; -ENOENT; -EBADMSG the file is not a valid record; -ESTALE it is
+ * from another boot of this machine; -ENOMEM.
  */
 MUST_CHECK int state_vm_load(const struct state_dir *s, const char *name,
 			     struct vm_record *out);
 
 /**
- * state_vm_each() - call for the name of every record
+ * state_vm_each() - call @each with the name of every record
+ *
  * Return: 0; -errno of opening the directory.
  */
 MUST_CHECK int state_vm_each(const struct state_dir *s,
 			     void (*each)(void *arg, const char *name),
 			     void *arg);
 
-/* 1 .. VM_NAME_MAX bytes, [A-Za-z0-9._-], alphanumeric first. */
+/* Has @name 1 .. VM_NAME_MAX bytes of [A-Za-z0-9._-], alphanumeric first? */
 bool vm_name_valid(const char *name);
 
 #endif

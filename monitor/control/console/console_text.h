@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What a guest's console bytes mean, without any descriptor: taking terminal
- * control out of them, finding a text in them, and the keys that are ours.
- * Byte at a time, so it does not matter how a stream was cut.
+ * Handling of a guest's console bytes, without any descriptor: removing
+ * terminal control sequences, finding a text, and recognising Disco's own keys.
+ * It works byte by byte, so the boundaries of chunks do not matter.
  */
 #ifndef DISCO_MONITOR_CONSOLE_TEXT_H
 #define DISCO_MONITOR_CONSOLE_TEXT_H
@@ -10,11 +10,12 @@
 #include "disco/base.h"
 
 /*
- * Removes what would move the cursor, set colours or make a terminal answer:
- * ECMA-48 escape and control sequences, C0 controls but tab and newline
- * (carriage return included), DEL, and C1 controls written in UTF-8. Other
- * bytes, 0x80 and up included, pass. A newline ends any sequence, so a guest
- * cannot swallow its own output by never ending one.
+ * The filter removes everything that would move the cursor, set colours or make
+ * a terminal answer: ECMA-48 escape and control sequences, C0 controls except
+ * tab and newline (carriage return is removed too), DEL, and C1 controls
+ * written in UTF-8. Other bytes, including those from 0x80 on, pass. A newline
+ * ends any sequence, so a guest cannot swallow its own output by never ending
+ * one.
  */
 enum text_state {
 	TEXT_PLAIN = 0,
@@ -23,22 +24,22 @@ enum text_state {
 	TEXT_CSI,	 /* after ESC [, until 0x40-0x7e */
 	TEXT_STRING,	 /* OSC, DCS, SOS, PM, APC, until BEL or ESC \ */
 	TEXT_STRING_ESC, /* ESC inside a string */
-	TEXT_C2,	 /* 0xc2 held back: C1 may follow */
+	TEXT_C2,	 /* 0xc2 is held back, because C1 may follow */
 };
 
 struct text_filter {
-	enum text_state state; /* all-zero is the start */
+	enum text_state state; /* all-zero is the initial state */
 };
 
 /**
- * text_filter_feed() - pass one byte through
- * @out: bytes to print, at most two
+ * text_filter_feed() - pass one byte through the filter
+ * @out: bytes to print
  *
- * Return: how many bytes of @out are set, 0 .. 2.
+ * Return: number of bytes set in @out, 0 .. 2.
  */
 unsigned text_filter_feed(struct text_filter *f, uint8_t c, uint8_t out[2]);
 
-/* A text to look for; shared by all consoles. */
+/* A text to find; shared by all consoles. */
 struct mark {
 	const uint8_t *text; /* owned by the caller, outlives this */
 	size_t len;
@@ -47,22 +48,22 @@ struct mark {
 
 /**
  * mark_create() - prepare a search
- * @text: NUL-terminated, kept by reference; NULL or "": never found
+ * @text: NUL-terminated, not copied; NULL or "": never found
  *
  * Return: 0; -ENOMEM.
  */
 MUST_CHECK int mark_create(struct mark *m, const char *text);
 
-/* NULL, all-zero and half-built are fine. */
+/* NULL, all-zero and half-built are accepted. */
 void mark_destroy(struct mark *m);
 
 /**
- * mark_feed() - look for the text in the next bytes of a stream
- * @matched: how much of the text the stream ends with; starts at 0, one for
- *           each stream; meaningless once found
+ * mark_feed() - search the next bytes of a stream for the text
+ * @matched: per stream, 0 at its start: how much of the text the stream ends
+ *           with; meaningless after the text was found
  *
  * A match lies within one line, whatever the chunks.
- * Return: true once the last byte of the text was seen.
+ * Return: true: the last byte of the text was seen.
  */
 bool mark_feed(const struct mark *m, size_t *matched, const uint8_t *bytes,
 	       size_t n);
@@ -74,17 +75,17 @@ bool mark_feed(const struct mark *m, size_t *matched, const uint8_t *bytes,
 
 enum key_action {
 	KEY_NONE,   /* wait for the next key */
-	KEY_SEND,   /* give *out to the guest */
+	KEY_SEND,   /* send *out to the guest */
 	KEY_LEAVE,  /* Ctrl-A x */
-	KEY_DETACH, /* Ctrl-A d; where one cannot: as KEY_HELP */
-	KEY_HELP,   /* Ctrl-A and anything else */
+	KEY_DETACH, /* Ctrl-A d; as KEY_HELP where detaching is not possible */
+	KEY_HELP,   /* Ctrl-A and any other key */
 };
 
 struct key_state {
-	bool escaped; /* Ctrl-A was the last key; all-zero is the start */
+	bool escaped; /* Ctrl-A was the last key; initially false */
 };
 
-/* One typed byte. @out is set with KEY_SEND only. */
+/* Handle one typed byte. @out is set with KEY_SEND only. */
 enum key_action key_feed(struct key_state *k, uint8_t c, uint8_t *out);
 
 #endif

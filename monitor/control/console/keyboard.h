@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What is typed, for the only guest of a run. A terminal is raw while the
- * guest has it and Ctrl-A begins a key for us; a pipe or file is passed on
- * as it is, as fast as the guest reads, until it ends.
+ * Typed input for the only guest of a run. A terminal is raw while the guest
+ * has it, and Ctrl-A begins a key of Disco's own. A pipe or file is passed on
+ * unchanged until it ends, as fast as the guest reads.
  */
 #ifndef DISCO_MONITOR_KEYBOARD_H
 #define DISCO_MONITOR_KEYBOARD_H
@@ -21,28 +21,28 @@ struct keyboard {
 	enum keyboard_kind kind;
 	struct loop_watch watch;
 	struct key_state keys;
-	bool away;  /* a terminal in whose background we are */
-	bool leave; /* Ctrl-A x was typed; whoever sees it acts on it */
-	bool help;  /* Ctrl-A h, likewise */
+	bool away;  /* a terminal, and this process is in its background */
+	bool leave; /* Ctrl-A x was typed; the owner's loop handles it */
+	bool help;  /* Ctrl-A h was typed; the owner's loop handles it */
 };
 
 /**
- * keyboard_create() - listen to a descriptor
+ * keyboard_create() - start reading a descriptor
  * @fd: stays the caller's
  * @c:  the guest that gets the bytes; outlives the keyboard
  *
- * A terminal in whose foreground we are becomes raw.
+ * A terminal becomes raw if this process is in its foreground.
  */
 void keyboard_create(struct keyboard *k, struct loop *loop, int fd,
 		     struct vm_console *c);
 
-/* Stops listening, restores the terminal. NULL and all-zero are fine. */
+/* Stops reading, restores the terminal. NULL and all-zero are accepted. */
 void keyboard_destroy(struct keyboard *k);
 
-/* Before each turn of the loop: listen only while the guest has room. */
+/* Called before each turn of the loop: read only while the guest has room. */
 void keyboard_update(struct keyboard *k);
 
-/* We are about to be stopped (SIGTSTP), or went on (SIGCONT). */
+/* This process is about to be stopped (SIGTSTP), or was continued (SIGCONT). */
 void keyboard_suspend(struct keyboard *k);
 void keyboard_resume(struct keyboard *k);
 

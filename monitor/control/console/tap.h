@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A guest's console in the monitor: read always, the last TAP_BYTES kept,
- * shown to whoever attached. A guest never waits for a reader: one that is
- * slower than the guest loses what the ring no longer has. What is typed goes
- * through a small buffer; who types faster than the guest reads is read no
- * further.
+ * A guest's console in the monitor: it is always read, its last TAP_BYTES are
+ * kept, and it is shown to attached clients. A guest never waits for a client:
+ * one that is slower than the guest loses the bytes that the ring no longer
+ * has. Input goes through a small buffer; a client that types faster than the
+ * guest reads is not read until there is room.
  *
- * One thread. Clients that left are freed by tap_sweep(), after the turn of
- * the loop in which they did.
+ * Context: one thread. tap_sweep() frees clients that have left, after the turn
+ * of the loop in which they left.
  */
 #ifndef DISCO_MONITOR_TAP_H
 #define DISCO_MONITOR_TAP_H
@@ -17,7 +17,7 @@
 #include "monitor/control/base/loop.h"
 #include "monitor/control/console/typed.h"
 
-#define TAP_BYTES	65536u /* what a new client is shown again */
+#define TAP_BYTES	65536u /* output kept for new clients */
 #define TAP_MAX_CLIENTS 8u
 
 struct tap_client;
@@ -28,35 +28,40 @@ struct tap {
 	bool ended;		 /* no byte will follow */
 	LIST_HEAD(tap_clients, tap_client) clients, left;
 	unsigned nr_clients;
-	uint64_t head; /* bytes ever read; ring[head % TAP_BYTES] is next */
+	uint64_t head; /* bytes read in total; the next is ring[head % size] */
 	struct typed typed;
-	uint8_t ring[TAP_BYTES]; /* last: tap_open() leaves it as it is */
+	uint8_t ring[TAP_BYTES]; /* last member: tap_open() does not clear it */
 };
 
-/* @fd: non-blocking stream socket, the caller's, outlives the tap. */
+/* @fd: non-blocking stream socket; the caller's; outlives the tap. */
 void tap_open(struct tap *t, struct loop *loop, int fd);
 
-/* The worker is dead: read the rest; clients leave when they have seen all. */
+/*
+ * The worker is dead: read what is left. Clients leave when they have been
+ * shown everything.
+ */
 void tap_end(struct tap *t);
 
-/* Every client leaves at once. NULL and all-zero are fine. */
+/* All clients leave at once. NULL and all-zero are accepted. */
 void tap_close(struct tap *t);
 
 /**
- * tap_attach() - show the console to a socket, from what is kept on
- * @fd:   stream socket; used until @left() was called, never closed here
- * @left: called once, in the loop or in tap_close(): the client hung up, or
- *        the guest ended and all was shown; not NULL
+ * tap_attach() - show the console to a client, beginning with the kept output
+ * @fd:   stream socket; used until @left() is called, not closed by the tap
+ * @left: called once, from the loop or from tap_close(), when the client has
+ *        hung up, or when the guest has ended and everything was shown; not
+ *        NULL
+ * @arg:  passed to @left
  *
- * Return: 0; -EBUSY TAP_MAX_CLIENTS are there; -ENOMEM.
+ * Return: 0; -EBUSY there are TAP_MAX_CLIENTS already; -ENOMEM.
  */
 MUST_CHECK int tap_attach(struct tap *t, int fd, void (*left)(void *arg),
 			  void *arg);
 
-/* Give bytes to the guest; what has no room is lost. */
+/* Pass input to the guest; bytes that have no room are lost. */
 void tap_type(struct tap *t, const void *bytes, size_t n);
 
-/* Free clients that left. Outside of the loop's turn. */
+/* Free the clients that have left. Context: outside of the loop's turn. */
 void tap_sweep(struct tap *t);
 
 #endif

@@ -1,28 +1,28 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The operator's terminal: raw while a single guest has it, and always put
- * back - on return, exit(), fatal signals. Signals that the supervise loop
- * handles (INT, TERM, HUP, QUIT, TSTP) end in terminal_restore() there. Only
- * SIGKILL leaves a raw terminal behind.
+ * The operator's terminal. It is raw while a single guest has it, and is always
+ * restored: on return, on exit() and on fatal signals. Signals that the
+ * supervise loop handles (INT, TERM, HUP, QUIT, TSTP) lead to
+ * terminal_restore() there. Only SIGKILL leaves a raw terminal behind.
  *
- * One terminal a process; state is static because exit handlers and signal
- * handlers take no argument.
+ * There is one terminal per process. Its state is static because exit handlers
+ * and signal handlers take no argument.
  */
 #ifndef DISCO_MONITOR_TERMINAL_H
 #define DISCO_MONITOR_TERMINAL_H
 
 #include "disco/base.h"
 
-/* @fd is a terminal and this process is in its foreground group. */
+/* Is @fd a terminal, with this process in its foreground process group? */
 bool terminal_is_ours(int fd);
 
 /**
- * terminal_raw() - give keys to us one by one, unechoed
+ * terminal_raw() - deliver keys to this process one by one, without echo
  * @fd: a terminal that is ours; must stay open until terminal_restore()
  *
- * Output processing stays on, so lines of our own come out straight. Again
- * when already raw sets it again (after SIGCONT); what is restored later is
- * what was there the first time.
+ * Output processing stays on, so lines that this process prints are intact. A
+ * call on a raw terminal makes it raw again (after SIGCONT); the settings to be
+ * restored are those of the first call.
  *
  * Context: main thread. Return: 0; -ENOTTY; -EIO; -EINTR; -ENOMEM no room
  * for the exit handler.
@@ -30,9 +30,9 @@ bool terminal_is_ours(int fd);
 MUST_CHECK int terminal_raw(int fd);
 
 /**
- * terminal_restore() - put back what terminal_raw() changed
+ * terminal_restore() - restore the settings that terminal_raw() changed
  *
- * Does nothing when it is not raw. Async-signal-safe; errno kept.
+ * Does nothing if the terminal is not raw. Async-signal-safe; errno is kept.
  */
 void terminal_restore(void);
 

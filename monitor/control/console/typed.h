@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What was typed and the guest has not taken yet: on its way to the socket
- * that is its console. All-zero is empty.
+ * Input that was typed and that the guest has not taken yet, on its way to the
+ * socket of the guest's console. All-zero is empty.
  *
  * Context of all functions: one thread. None blocks.
  */
@@ -17,16 +17,16 @@ struct typed {
 	uint8_t bytes[TYPED_MAX];
 };
 
-/* Bytes that typed_add() takes now, 0 .. TYPED_MAX. */
+/* Number of bytes that typed_add() takes now, 0 .. TYPED_MAX. */
 size_t typed_room(const struct typed *t);
 
-/* Return: how many of @n were taken. */
+/* Return: number of bytes taken, 0 .. @n. */
 size_t typed_add(struct typed *t, const void *bytes, size_t n);
 
-/* Send what @fd takes; dropped when its other end is closed. */
+/* Send as much as @fd takes; all is dropped if its other end is closed. */
 void typed_give(struct typed *t, int fd);
 
-/* Is any left? */
+/* Is any input left? */
 bool typed_waits(const struct typed *t);
 
 #endif

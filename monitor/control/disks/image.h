@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * `disco image`: copy-on-write files from the command line. image.c has the
- * table of subcommands, image_*.c do them.
+ * `disco image`: copy-on-write files on the command line. image.c has the table
+ * of subcommands, image_*.c implement them.
  */
 #ifndef DISCO_MONITOR_IMAGE_H
 #define DISCO_MONITOR_IMAGE_H
@@ -11,12 +11,12 @@
 /* `disco image create|info|check|commit|export|import|rebase` */
 extern const struct command image_command;
 
-/* The one option that a command has. */
+/* The index of the one option that a subcommand has. */
 enum { IMAGE_JSON = 0, IMAGE_FROM = 0 };
 
 /*
- * One of them each. They block on files. Return: ST_OK, or the status that
- * `check --json` has printed; -errno with @d filled.
+ * One subcommand each. Context: control process; blocks on files. Return:
+ * ST_OK, or the status that `check --json` has printed; -errno with @d filled.
  */
 MUST_CHECK int image_create(const struct command_args *a, struct diag *d);
 MUST_CHECK int image_info(const struct command_args *a, struct diag *d);

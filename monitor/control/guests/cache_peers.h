@@ -32,8 +32,10 @@ struct caches;
 struct cache_image;
 struct monitor;
 
-/* Between all stores of an image, where there are none yet, and i's agent runs.
- * What fails is said once, and not copied. */
+/*
+ * Between all stores of an image, where there are none yet, and i's agent runs.
+ * What fails is said once, and not copied.
+ */
 void peers_make(struct monitor *m, const struct cache_image *im);
 
 /* A store gets no more blocks. */

@@ -49,8 +49,10 @@ MUST_CHECK int caches_create(struct monitor *m,
 /* Guests stay, without a cache. After this, no other call. All-zero is fine. */
 void caches_destroy(struct monitor *m);
 
-/* A worker runs: its disks get their caches. What fails is told, and less is
- * cached. */
+/*
+ * A worker runs: its disks get their caches. What fails is told, and less is
+ * cached.
+ */
 void caches_guest_add(struct monitor *m, struct guest *g);
 
 /* It lives on @node from now on, as far as new blocks are concerned. */

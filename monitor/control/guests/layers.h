@@ -65,7 +65,7 @@ struct worker_event;
  */
 MUST_CHECK int layers_create(struct monitor *m, uint64_t merge_ns);
 
-/* Guests stay; none is looked at any more. All-zero is fine. */
+/* Guests keep running; none is scanned any more. All-zero is accepted. */
 void layers_destroy(struct monitor *m);
 
 /* A worker runs: its first look is planned, if it is to be merged. */

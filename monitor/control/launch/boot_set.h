@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The boot images of a run: one for each (kernel, initrd, unpack, node), new or
- * one that running guests have.
+ * The boot images of a run: one for each (kernel, initrd, unpack, node), either
+ * new or one that running guests have.
  */
 #ifndef DISCO_MONITOR_BOOT_SET_H
 #define DISCO_MONITOR_BOOT_SET_H
@@ -11,9 +11,9 @@
 #include "monitor/control/launch/boot_copies.h"
 
 struct boot_set_entry {
-	const struct vm_config *vm; /* the first that asked; not owned */
+	const struct vm_config *vm; /* the first VM that uses it; not owned */
 	nodeid_t node;
-	bool found; /* not ours to close */
+	bool found; /* belongs to running guests; not closed here */
 	struct boot_key key;
 	struct boot_image image;
 };
@@ -26,11 +26,11 @@ struct boot_set {
 };
 
 /**
- * boot_set_create() - an empty set
- * @max:     how many VMs will ask
- * @running: images that are there already; NULL: none; outlives @set
+ * boot_set_create() - create an empty set
+ * @max:     number of VMs that will call boot_set_get()
+ * @running: images of running guests; NULL: none; outlives @set
  *
- * A cache directory that cannot be made costs time at every start, no more.
+ * If the cache directory cannot be made, kernels are unpacked at every start.
  *
  * Return: 0; -ENOMEM (ST_HOST).
  */
@@ -38,17 +38,17 @@ MUST_CHECK int boot_set_create(struct boot_set *set, unsigned max,
 			       const struct boot_copies *running,
 			       struct diag *d);
 
-/* NULL, all-zero and half-built are fine. */
+/* NULL, all-zero and half-built are accepted. */
 void boot_set_destroy(struct boot_set *set);
 
 /**
- * boot_set_get() - the image for a VM on a node
+ * boot_set_get() - get the image for a VM on a node
  * @vm:   must outlive @set
  * @out:  owned by @set; untouched on error
  *
- * Context: blocks on files when it is the first of its kind.
- * Return:  0; what boot_image_create() returns, with @d filled by it;
- *          -ENOMEM (ST_MEMORY) when the VM's memory cannot hold the image.
+ * Context: blocks on files if the image is the first of its kind.
+ * Return:  0; errors of boot_image_create(), with @d filled by it; -ENOMEM
+ *          (ST_MEMORY) the VM's memory cannot hold the image.
  */
 MUST_CHECK int boot_set_get(struct boot_set *set, const struct vm_config *vm,
 			    nodeid_t node, const struct boot_set_entry **out,

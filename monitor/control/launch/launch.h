@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * From a configuration to running workers: everything that can be refused is
- * looked at before the first worker is started. Used by `disco run` in its
- * own process and by the monitor in a child (starter.h).
+ * checked before the first worker is started. Used by `disco run` in its own
+ * process, and by the monitor in a child (guests/starter.h).
  */
 #ifndef DISCO_MONITOR_LAUNCH_H
 #define DISCO_MONITOR_LAUNCH_H
@@ -15,7 +15,7 @@
 #include "monitor/control/workers/worker_code.h"
 #include "numa/topology.h"
 
-struct launch_vm; /* one VM's part of what is prepared */
+struct launch_vm; /* what is prepared for one VM */
 
 struct launch {
 	const struct run_config *cfg; /* not owned */
@@ -29,16 +29,16 @@ struct launch {
 	int kvm;
 };
 
-/* More descriptors than the usual 1024, as many as this process may have. */
+/* Raise the limit of descriptors (usually 1024) to this process's maximum. */
 void launch_allow_descriptors(void);
 
 /**
- * launch_prepare() - placement, disks, kernels, KVM, worker program
- * @l:    filled, success or not; release with launch_destroy()
+ * launch_prepare() - prepare placement, disks, kernels, KVM, worker program
+ * @l:    filled, also on error; release with launch_destroy()
  * @cfg:  checked; outlives @l
- * @code: copies of the worker program that are at hand; NULL: makes its own
- * @running: boot images that are at hand; NULL: none
- * @d:    why not, on error; no worker was started
+ * @code: existing copies of the worker program; NULL: makes its own
+ * @running: boot images of running guests; NULL: none
+ * @d:    out on error: the reason; no worker was started
  *
  * Context: no other threads; blocks on files, unpacks kernels.
  * Return:  0; -errno of the step that failed.
@@ -49,10 +49,11 @@ MUST_CHECK int launch_prepare(struct launch *l, const struct run_config *cfg,
 			      struct diag *d);
 
 /**
- * launch_spawn() - start one worker of those that were prepared
+ * launch_spawn() - start one of the prepared workers
  * @i:        0 .. cfg->nr_vms - 1
- * @listener: socket on which a later control process finds the worker; -1:
- *            none; the worker gets a copy
+ * @listener: socket by which a later control process reaches the worker, which
+ *            gets a duplicate; -1: none
+ * @out:      release with worker_destroy()
  *
  * Return: 0; -errno of worker_spawn().
  */
@@ -60,25 +61,25 @@ MUST_CHECK int launch_spawn(struct launch *l, unsigned i, int listener,
 			    struct worker *out, struct diag *d);
 
 /**
- * launch_cached() - disks of a VM whose images are only read
+ * launch_cached() - list the disks of a VM whose images are only read
  * @i:   0 .. cfg->nr_vms - 1, prepared
  * @out: VM_MAX_DISKS entries
  *
- * Return: how many there are: those that were asked to be cached.
+ * Disks with cache=off are left out. Return: number of entries.
  */
 unsigned launch_cached(const struct launch *l, unsigned i,
 		       struct vm_cached *out);
 
-/* What a VM boots from, once prepared. */
+/* The boot image of a prepared VM. */
 const struct boot_set_entry *launch_boot(const struct launch *l, unsigned i);
 
 /*
- * Close what the workers have copies of: locks, kernels and code live as long
- * as they do.
+ * Close the descriptors of which workers have duplicates: locks, kernels and
+ * code live as long as the workers do.
  */
 void launch_release(struct launch *l);
 
-/* Workers that were started stay. NULL, all-zero and half-built are fine. */
+/* Workers go on. NULL, all-zero and half-built are accepted. */
 void launch_destroy(struct launch *l);
 
 #endif

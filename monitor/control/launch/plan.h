@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Which VM goes where, before anything is started. */
+/* The plan of a run: the node of each VM, before anything is started. */
 #ifndef DISCO_MONITOR_PLAN_H
 #define DISCO_MONITOR_PLAN_H
 
@@ -18,7 +18,7 @@ MUST_CHECK int plan_place(const struct run_config *cfg,
 			  struct diag *d);
 
 /**
- * plan_print() - a table, a line a VM
+ * plan_print() - print a table with one line per VM
  * @nodes: as plan_place() filled it
  *
  * Context: any thread that may write to @out.
@@ -27,10 +27,10 @@ void plan_print(const struct run_config *cfg, const nodeid_t *nodes, FILE *out);
 
 /**
  * plan_show() - `disco run --dry-run`: find the nodes, place, print to @out
- * @d: why not, on error: ST_MEMORY, ST_CONFIG, ST_HOST
+ * @d: out on error: ST_MEMORY, ST_CONFIG, ST_HOST
  *
- * Files are not looked at. Return: 0; what topology_create() and
- * place_initial() return.
+ * Does not open files. Return: 0; errors of topology_create() and
+ * place_initial().
  */
 MUST_CHECK int plan_show(const struct run_config *cfg, FILE *out,
 			 struct diag *d);

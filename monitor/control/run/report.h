@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a run came to: a table for people, JSON for programs. */
+/* The results of a run: a table for people, JSON for programs. */
 #ifndef DISCO_MONITOR_REPORT_H
 #define DISCO_MONITOR_REPORT_H
 
@@ -8,21 +8,24 @@
 #include "disco/diag.h"
 #include "monitor/control/workers/vm_watch.h"
 
-#define REPORT_FORMAT 1 /* "version": goes up when a field changes meaning */
+#define REPORT_FORMAT 1 /* "version": increases if a field changes meaning */
 
-/* "99.7 %", "100 %" only when all are, "-" when none is known. Rounds down. */
+/*
+ * Format a share as "99.7 %", rounded down; "100 %" only if @part is @whole;
+ * "-" if @whole is 0.
+ */
 void report_share(uint64_t part, uint64_t whole, char *out, size_t size);
 
 /**
- * report_summary() - print a table, one line a VM
- * @out: stays open; errors are the caller's to find with ferror()
+ * report_summary() - print a table with one line per VM
+ * @out: stays open; the caller checks for errors with ferror()
  */
 void report_summary(const struct vm_watch *vms, unsigned nr, FILE *out);
 
 /**
  * report_write() - write all figures as JSON
  * @path: replaced as a whole, through "PATH.XXXXXX" in the same directory
- * @d:    why not, on error (ST_HOST), with the path
+ * @d:    out on error: the reason (ST_HOST), with the path
  *
  * {"version", "disco", "host_kernel", "vms": [{"name", "node", "status",
  * "status_word", "status_text", "mark_ms", "wall_ms", "ram_pages",

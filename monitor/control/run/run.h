@@ -7,14 +7,14 @@
 #include "disco/diag.h"
 
 /**
- * run_vms() - start the VMs and stay until the last has ended
+ * run_vms() - start the VMs and wait until the last one has ended
  * @cfg: checked; not a dry run
- * @d:   why not, on error; nothing is left running then
+ * @d:   out on error: the reason; no VM is left running
  *
- * Everything that can be refused is looked at before the first worker is
- * started: placement, KVM, kernels, memory, disks. Summary and report are
- * made at the end; a report that cannot be written is one line on standard
- * error and changes no status.
+ * Everything that can be refused is checked before the first worker is started:
+ * placement, KVM, kernels, memory, disks. Summary and report are made at the
+ * end. A report that cannot be written causes one line on standard error and
+ * changes no status.
  *
  * Environment: DISCO_VM names the worker program (worker_code.h);
  * DISCO_KVM_ANY=1 accepts a KVM without svm or vmx, on which only tiny guests
@@ -22,13 +22,15 @@
  *
  * Context: main thread, no others; see supervise() for signals and standard
  * input.
- * Return:  exit status >= 0: the first, in configuration order, that is not
+ * Return:  exit status >= 0: the first one, in configuration order, that is not
  *          0; -errno of the step that failed.
  */
 MUST_CHECK int run_vms(const struct run_config *cfg, struct diag *d);
 
-/* Open /dev/null in place of standard descriptors that are closed. Return: 0;
- * -EBADF (ST_HOST). */
+/*
+ * Open /dev/null in place of standard descriptors that are closed. Return: 0;
+ * -EBADF (ST_HOST).
+ */
 MUST_CHECK int run_hold_standard_fds(struct diag *d);
 
 #endif

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Control's side of a worker's figures (monitor/ipc/figures.h): mapped
- * read-only, copied word by word, once, and cut to what can be added up and
- * printed. Nothing in it is an index, a length or an address, so a worker that
- * writes nonsense there has wrong figures, and that is all.
+ * Control's side of a worker's figures (monitor/ipc/figures.h). They are mapped
+ * read-only, copied word by word, once, and bounded so that they can be added
+ * up and printed. No word is used as an index, a length or an address, so a
+ * worker that writes nonsense only has wrong figures.
  */
 #ifndef DISCO_MONITOR_CONTROL_FIGURES_H
 #define DISCO_MONITOR_CONTROL_FIGURES_H
@@ -13,7 +13,10 @@
 #include "monitor/ipc/figures.h"
 #include "numa/region.h"
 
-/* The largest count told: exact as a double, and 512 of them fit an int64. */
+/*
+ * The largest count that is reported: it is exact as a double, and the sum of
+ * 512 of them fits an int64.
+ */
 #define FIGURES_MAX (1ull << 53)
 
 struct figures_copy {
@@ -22,45 +25,46 @@ struct figures_copy {
 	uint64_t cache[FIGURES_NR_CACHE]; /* enum figures_cache_word */
 };
 
-/* All-zero is one that was not opened. One thread. */
+/* All-zero is a view that was not opened. Context: one thread. */
 struct figures_view {
 	struct region_view region; /* empty: not open */
 	unsigned nr_vcpus;
-	bool known;		  /* @last says something */
-	struct figures_copy last; /* when they were looked at last */
+	bool known;		  /* @last is valid */
+	struct figures_copy last; /* as they were read last */
 };
 
 /**
- * figures_open() - map the region of a worker that runs
- * @f:        all-zero, open (nothing is done), or closed
- * @pid:      of the worker, known to be it
- * @nr_vcpus: of its VM; beyond VM_MAX_VCPUS they are not read
+ * figures_open() - map the region of a running worker
+ * @f:        all-zero, open (then nothing is done), or closed
+ * @pid:      process id of the worker, known to be right
+ * @nr_vcpus: number of its vCPUs; those beyond VM_MAX_VCPUS are not read
  *
- * Through /proc, so the same for one that was adopted.
+ * It goes through /proc, so it is the same for an adopted worker.
  *
- * Return: 0; -EPROTO there is no region of this size and these seals (a worker
- * of another build); -EBADF; -ESRCH, -ENOENT it is gone; -errno of open().
+ * Return: 0; -EPROTO there is no region of this size and with these seals (a
+ * worker of another build); -EBADF; -ESRCH, -ENOENT the worker has ended;
+ * -errno of open().
  */
 MUST_CHECK int figures_open(struct figures_view *f, pid_t pid,
 			    unsigned nr_vcpus);
 
-/* Copy what is there now to @f->last. One that is not open stays as it is. */
+/* Copy the current figures to @f->last. Does nothing if @f is not open. */
 void figures_look(struct figures_view *f);
 
-/* Look, and unmap; @f->last stays. */
+/* figures_look(), and unmap; @f->last stays. */
 void figures_close(struct figures_view *f);
 
 /**
- * figures_leave() - close, so that the region's pages can be pulled to a node
- * @node: where pages that are not there yet come from, from now on
+ * figures_leave() - unmap, so that the region's pages can be pulled to a node
+ * @node: node from which pages that do not exist yet come from now on
  *
- * A page that two processes map stays where it is (move_pages(2) without
- * MPOL_MF_MOVE_ALL, which takes a capability): control has to let go first.
- * figures_open() afterwards.
+ * move_pages(2) does not move a page that two processes map (MPOL_MF_MOVE_ALL
+ * would, but requires a capability), so control has to unmap the region first.
+ * figures_open() maps it again.
  */
 void figures_leave(struct figures_view *f, nodeid_t node);
 
-/* "io" and the like. */
+/* The name of a reason, such as "io". */
 const char *figures_exit_name(enum figures_exit why);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* /dev/kvm, when stock guests can run on it. */
+/* Opening /dev/kvm if stock guests can run on it. */
 #ifndef DISCO_MONITOR_KVM_OPEN_H
 #define DISCO_MONITOR_KVM_OPEN_H
 
@@ -8,10 +8,10 @@
 
 /**
  * kvm_open() - open KVM and check that it can run stock guests
- * @fd: out, O_CLOEXEC, the caller's; untouched on error
- * @d:  why not (ST_KVM), with what to do about it
+ * @fd: out, O_CLOEXEC, owned by the caller; untouched on error
+ * @d:  out on error: the reason (ST_KVM), and what to do about it
  *
- * DISCO_KVM_ANY=1 in the environment skips the look for svm or vmx.
+ * DISCO_KVM_ANY=1 in the environment skips the check for svm or vmx.
  *
  * Context: one thread (getenv). Return: 0; -errno of open(); -ENODEV wrong
  * API version, or a backend without hardware virtualization (kvm_pvm).
@@ -19,7 +19,7 @@
  */
 MUST_CHECK int kvm_open(int *fd, struct diag *d);
 
-/* @text (cpuinfo, at most one CPU of it) has @flag as a word of its own. */
+/* Is @flag a word of @text, the entry of at most one CPU in cpuinfo? */
 bool cpuinfo_has_flag(const char *text, const char *flag);
 
 #endif

@@ -1,26 +1,26 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The file that is a guest's memory. Private to spawn.c, but for its name.
+ * The file that holds a guest's memory. Private to spawn.c, except its name.
  */
 #ifndef DISCO_MONITOR_RAM_FILE_H
 #define DISCO_MONITOR_RAM_FILE_H
 
 #include "disco/base.h"
 
-/* What /proc/PID/maps says of either kind, "/" before it: see move_map.h. */
+/* Its name in /proc/PID/maps, for both kinds, after a "/": see move_map.h. */
 #define RAM_NAME      "disco-ram"
 #define RAM_FILE_NAME "memfd:" RAM_NAME
 
 /**
- * ram_file_create() - memory for a guest, not bound to a node yet
+ * ram_file_create() - create memory for a guest, not bound to a node yet
  * @bytes: a multiple of PAGE_BYTES
  * @huge:  transparent huge pages, where the kernel gives any
  *
- * Without @huge: a memfd that can neither grow nor shrink. With: a
- * file of a tmpfs of its own, mounted huge=always and nowhere visible, since
- * the pages of a memfd are as large as one setting for the whole machine says
- * (shmem_enabled, default "never"). That takes CAP_SYS_ADMIN; without it a
- * memfd, on which the worker's madvise() may still help.
+ * Without @huge it is a memfd that can neither grow nor shrink. The size of a
+ * memfd's pages follows one setting for the whole machine (shmem_enabled,
+ * default "never"). So with @huge it is a file of a private tmpfs, which is
+ * mounted huge=always and visible nowhere. That requires CAP_SYS_ADMIN; without
+ * it, it is a memfd, for which the worker's madvise() may still help.
  *
  * Return: a descriptor (>= 0), close-on-exec, owned; -EMFILE, -ENOMEM,
  * -ENOSPC. Source: fsopen(2), Documentation/filesystems/tmpfs.rst.

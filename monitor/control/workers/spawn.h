@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Starting one worker: what it gets, and nothing else.
+ * Starts one worker, with what it needs and nothing else.
  *
- * The child joins its node before it executes anything, so that all memory
- * the worker ever allocates is local; it has its own process group, because
- * ^C on the terminal is for the control process alone, and private mount,
- * network and IPC namespaces where that is permitted. Everything it inherits
- * is at the numbers of disco/worker_spec.h; standard output and error are a
- * pipe to us.
+ * The child joins its node before it executes anything, so that all memory that
+ * the worker ever allocates is local. It has its own process group, because ^C
+ * on the terminal is for the control process alone, and private mount, network
+ * and IPC namespaces where that is permitted. All descriptors that it inherits
+ * have the numbers of disco/worker_spec.h; its standard output and error are a
+ * pipe to control.
  */
 #ifndef DISCO_MONITOR_SPAWN_H
 #define DISCO_MONITOR_SPAWN_H
@@ -19,7 +19,7 @@
 #include "disco/diag.h"
 #include "disco/worker_spec.h"
 
-/* Descriptors that the worker gets copies of; none is owned. */
+/* Descriptors of which the worker gets duplicates; none is owned. */
 struct spawn_files {
 	int code; /* the program: a memfd of worker_code.h */
 	int kvm;
@@ -29,7 +29,7 @@ struct spawn_files {
 	int disks[WORKER_MAX_DISK_FDS]; /* in the order of the spec's disks */
 };
 
-/* Our side of a running worker. All-zero is not a closed one: see below. */
+/* Control's side of a running worker. An empty one is WORKER_NONE, not 0. */
 struct worker {
 	pid_t pid;	   /* 0: none, or reaped */
 	int pidfd;	   /* readable when the worker is dead */
@@ -46,14 +46,15 @@ struct worker {
 /**
  * worker_spawn() - start a worker
  * @spec:  complete; copied into a sealed memfd
- * @files: see above
+ * @files: not owned
  * @out:   filled on success; release with worker_destroy()
- * @d:     why not: ST_HOST; ST_MEMORY when a strict binding is refused
+ * @d:     out on error: ST_HOST; ST_MEMORY if a strict binding is refused
  *
  * Guest RAM is made here, a memfd of spec->ram_bytes that can neither shrink
- * nor grow; the worker alone keeps it. Not-strict binding that the host
- * refuses is dropped silently; the worker's report shows where memory is.
- * Signal dispositions are default in the worker and no signal is blocked.
+ * nor grow; only the worker keeps it. If the host refuses a binding that is not
+ * strict, the guest starts without it, and the worker's report shows where its
+ * memory is. Signal dispositions are default in the worker, and no signal is
+ * blocked.
  *
  * Context: control process, no other threads; waits for exec (milliseconds).
  * Return:  0; -errno of the step that failed, in the child or here.
@@ -62,19 +63,20 @@ MUST_CHECK int worker_spawn(const struct worker_spec *spec,
 			    const struct spawn_files *files, struct worker *out,
 			    struct diag *d);
 
-/* Send a signal; a dead worker is no error. */
+/* Send a signal; a worker that is dead is accepted. */
 void worker_signal(const struct worker *w, int sig);
 
 /**
- * worker_reap() - how the worker ended
+ * worker_reap() - get how the worker ended
  * @info: out, si_code CLD_* and si_status; untouched unless 0 is returned
  *
- * Context: does not block. Return: 0; -EAGAIN still running; -ECHILD not our
- * child: when its pidfd is readable it is dead, and nobody knows how it ended.
+ * Context: does not block. Return: 0; -EAGAIN it still runs; -ECHILD it is not
+ * a child of this process: when its pidfd is readable, it is dead, and how it
+ * ended is unknown.
  */
 MUST_CHECK int worker_reap(struct worker *w, siginfo_t *info);
 
-/* Kills and reaps it when it still runs. NULL and WORKER_NONE are fine. */
+/* Kills and reaps it if it still runs. NULL and WORKER_NONE are accepted. */
 void worker_destroy(struct worker *w);
 
 #endif

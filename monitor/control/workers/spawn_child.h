@@ -34,10 +34,10 @@ struct spawn_child {
 	nodeid_t node;
 	bool strict;
 	int code;
-	int error;		/* closed by exec; -1: nobody wants to know */
-	int log;		/* -1: /dev/null */
-	int fds[SPAWN_MAX_FDS]; /* by number in the child, from 3 on; -1:
-				 * /dev/null */
+	int error; /* closed by exec; -1: none */
+	int log;   /* -1: /dev/null */
+	/* Indexed by number in the child, from 3 on; -1: /dev/null. */
+	int fds[SPAWN_MAX_FDS];
 	unsigned nr_fds;
 	char *envp[64];
 };
@@ -46,11 +46,12 @@ struct spawn_child {
  * spawn_child_run() - become the program
  *
  * Context: the only thread of a forked child.
- * Return:  never: executes it, or writes why not and exits with 127.
+ * Return:  never: it executes the program, or writes a struct spawn_error and
+ *          exits with 127.
  */
 _Noreturn void spawn_child_run(const struct spawn_child *c);
 
-/* What a step was about, for "worker: TEXT: errno". */
+/* What a step does, for a message "worker: TEXT: errno". */
 const char *spawn_step_text(int step);
 
 #endif

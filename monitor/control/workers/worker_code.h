@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The program of workers, or of agents, a copy on each node (DESIGN 1, code
- * replication): those of a node run text that is in their own memory.
+ * The program of workers, or of agents, with a copy on each node (DESIGN 1,
+ * code replication): the processes of a node run text that is in their own
+ * memory.
  */
 #ifndef DISCO_MONITOR_WORKER_CODE_H
 #define DISCO_MONITOR_WORKER_CODE_H
@@ -20,11 +21,11 @@ struct worker_code {
 
 /**
  * worker_code_create() - find a program
- * @program: its name, for good
- * @env:     variable that may hold its path
- * @d:       why not (ST_HOST)
+ * @program: its name, not copied
+ * @env:     environment variable that may hold its path
+ * @d:       out on error: the reason (ST_HOST)
  *
- * $@env when set, else @program beside our own executable.
+ * The path is $@env if set, else @program in the directory of disco itself.
  *
  * Context: control process, one thread (getenv). Return: 0; -ENOENT, -EACCES
  * and other errnos of open(); -ENAMETOOLONG.
@@ -35,17 +36,17 @@ MUST_CHECK int worker_code_create(struct worker_code *code, const char *program,
 #define WORKER_PROGRAM "disco-vm", "DISCO_VM"
 #define AGENT_PROGRAM  "disco-agent", "DISCO_AGENT"
 
-/* Running workers keep their copy. NULL and half-built are fine. */
+/* Running workers keep their copy. NULL and half-built are accepted. */
 void worker_code_destroy(struct worker_code *code);
 
 /**
- * worker_code_get() - the copy for a node, made at the first call
- * @node: NODE_AUTO: a copy that is bound nowhere
- * @fd:   out; for fexecve(); owned by @code; untouched on error
- * @d:    why not (ST_HOST)
+ * worker_code_get() - get the copy for a node, which the first call makes
+ * @node: NODE_AUTO: a copy that is not bound
+ * @fd:   out, for fexecve(); owned by @code; untouched on error
+ * @d:    out on error: the reason (ST_HOST)
  *
- * A host that forbids binding gets an unbound copy: locality is lost, the
- * guest is not. The copy is sealed: nothing can change a running program.
+ * On a host that forbids binding the copy is unbound: locality is lost, but the
+ * guest runs. The copy is sealed: nothing can change a running program.
  *
  * Return: 0; -errno of memfd_create(), mmap() or read(); -ENOSPC for more
  * than MAX_NODES nodes.

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Who answers at an I/O port or an MMIO address.
+ * Bus: maps I/O ports or MMIO addresses to the devices that handle them.
  *
- * A bus is filled before the first vCPU runs and never changes: the lookup on
- * every exit needs no lock and no barrier (threads are created afterwards).
+ * A bus is filled before the first vCPU runs and never changes afterwards. So
+ * the lookup on every exit needs no lock and no barrier (vCPU threads are
+ * created after the bus is filled).
  */
 #ifndef DISCO_MONITOR_BUS_H
 #define DISCO_MONITOR_BUS_H
@@ -12,7 +13,7 @@
 
 #define IO_BUS_MAX 16
 
-/* @off is relative to the range, @len is 1, 2, 4 or 8 and stays inside it. */
+/* @off is relative to the range; @len is 1, 2, 4 or 8 and ends inside it. */
 struct io_ops {
 	uint64_t (*read)(void *ctx, uint64_t off, unsigned len);
 	void (*write)(void *ctx, uint64_t off, unsigned len, uint64_t value);
@@ -30,16 +31,19 @@ struct io_bus {
 	struct io_range ranges[IO_BUS_MAX];
 };
 
-/* Return: 0; -EEXIST overlaps another range; -ENOSPC bus full. */
+/*
+ * Add a range; @ctx is passed to @ops. Context: before the first vCPU runs.
+ * Return: 0; -EEXIST it overlaps another range; -ENOSPC the bus is full.
+ */
 MUST_CHECK int io_bus_add(struct io_bus *bus, uint64_t base, uint64_t bytes,
 			  const struct io_ops *ops, void *ctx);
 
 /**
- * io_bus_read(), io_bus_write() - one access by a guest
+ * io_bus_read(), io_bus_write() - perform one access of a guest
  * @len: 1, 2, 4 or 8 bytes
  *
- * Nobody there: reads give all ones, writes go nowhere, as on a real bus.
- * Context: vCPU threads.
+ * Where no device is, reads return all ones and writes have no effect, as on a
+ * real bus. Context: vCPU threads.
  */
 uint64_t io_bus_read(const struct io_bus *bus, uint64_t at, unsigned len);
 void io_bus_write(const struct io_bus *bus, uint64_t at, unsigned len,

@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The byte stream between a guest's console devices (serial port, virtio
- * console) and the socket the control process reads.
+ * console) and the socket that the control process reads.
  *
- * Output: any device's thread appends to one bounded buffer; the I/O thread
- * sends it in batches (at a newline, at FLUSH_BYTES, or FLUSH_NS after the
- * first byte). A full buffer is the device's business: the serial port shows
- * "transmitter busy", virtio console leaves the chain in the queue. So a
- * reader that is slow slows its own guest and loses nothing.
+ * Output: any thread of a device appends to one bounded buffer. The I/O thread
+ * sends the buffer in batches (at a newline, at FLUSH_BYTES, or FLUSH_NS after
+ * the first byte). Each device handles a full buffer itself: the serial port
+ * shows "transmitter busy", the virtio console leaves the chain in the queue.
+ * So a slow reader slows down its own guest and loses nothing.
  *
- * When the reader went away and another may come (console_keep()), nobody is
- * slowed: the buffer keeps the last bytes, older ones are lost.
+ * When the reader has gone and another one may come (console_keep()), the guest
+ * is not slowed down: the buffer keeps the last bytes, and older ones are lost.
  *
- * Input goes to the device that wrote last (the serial port at first).
+ * Input goes to the device that wrote last (at first to the serial port).
  *
- * Locking: @lock covers the buffer and focus; leaf lock, never held across a
- * call into a device. Device locks may be held when it is taken.
+ * Locking: @lock covers the buffer and the focus. It is a leaf lock and is
+ * never held across a call into a device. Device locks may be held when it is
+ * taken.
  */
 #ifndef DISCO_MONITOR_CONSOLE_H
 #define DISCO_MONITOR_CONSOLE_H
@@ -26,12 +27,12 @@
 
 #define CONSOLE_OUT_BYTES 65536u
 
-/* A device on the console; all called on the I/O thread, no lock held. */
+/* A device on the console. Calls are made by the I/O thread without a lock. */
 struct console_port {
-	/* Bytes the device can take now. */
+	/* Number of bytes that the device can take now. */
 	size_t (*room)(struct console_port *p);
 	void (*input)(struct console_port *p, const uint8_t *buf, size_t len);
-	/* Output that was refused may be tried again. */
+	/* Output that was refused may be tried again now. */
 	void (*drained)(struct console_port *p);
 };
 
@@ -42,48 +43,59 @@ struct console {
 	struct io_watch sock, timer, wake;
 	struct console_port *ports[CONSOLE_MAX_PORTS]; /* [I after start] */
 	unsigned nr_ports;			       /* [I after start] */
-	uint32_t events;      /* I/O thread: what sock waits for */
-	bool eof;	      /* I/O thread: nobody types any more */
+	uint32_t events;      /* I/O thread: epoll events that sock waits for */
+	bool eof;	      /* I/O thread: there will be no more input */
 	bool keep;	      /* I/O thread: another reader may come */
 	pthread_mutex_t lock; /* below */
 	struct console_port *focus;
-	bool armed;	     /* timer or wake-up under way */
-	bool refused;	     /* somebody was told the buffer is full */
-	bool away;	     /* no reader: old bytes make room for new ones;
-			      * set and cleared by the I/O thread */
+	bool armed;   /* timer or wake-up under way */
+	bool refused; /* output was refused: call drained() later */
+	/*
+	 * No reader: the buffer drops its oldest bytes. The I/O thread sets and
+	 * clears it.
+	 */
+	bool away;
 	uint32_t head, tail; /* free running */
 	uint8_t out[CONSOLE_OUT_BYTES];
 };
 
-/* @fd: stream socket, made non-blocking, not owned. Return: 0 or -errno. */
+/* @fd: stream socket, made non-blocking, not owned. Return: 0; -errno. */
 MUST_CHECK int console_init(struct console *c, struct dev_host *host, int fd);
 void console_destroy(struct console *c);
-/* First port added has the focus. Before the first vCPU runs. */
+/* The first port has the focus. Context: before the first vCPU runs. */
 void console_add_port(struct console *c, struct console_port *p);
 
-/* Append; returns the bytes taken. Context: any thread. */
+/* Append output. Return: number of bytes taken. Context: any thread. */
 size_t console_put(struct console *c, struct console_port *p,
 		   const uint8_t *buf, size_t len);
-/* Would @bytes be taken now? No: drained() is called when it may be tried
- * again. Context: any thread. */
+/*
+ * Would console_put() take @bytes now? If not, drained() is called when it may
+ * be tried again. Context: any thread.
+ */
 MUST_CHECK bool console_has_room(struct console *c, size_t bytes);
 
 /* The port with the focus can take input again. Context: any thread. */
 void console_want_input(struct console *c);
 
 /*
- * The reader may be followed by another: from now on its end makes the console
- * wait for one, instead of discarding output for good. Context: I/O thread.
+ * The reader may be followed by another one. From now on, when the reader goes,
+ * the console waits for the next reader instead of discarding output for good.
+ * Context: I/O thread.
  */
 void console_keep(struct console *c);
 
-/* No reader for now. The descriptor may be replaced. Context: I/O thread. */
+/*
+ * There is no reader for now, and the descriptor may be replaced. Context: I/O
+ * thread.
+ */
 void console_detach(struct console *c);
 
-/* A reader again, at the same descriptor number. Context: I/O thread. */
+/* There is a reader again, at the same descriptor. Context: I/O thread. */
 void console_attach(struct console *c);
 
-/* Send what is buffered, at most @ms milliseconds. Context: I/O thread. */
+/*
+ * Send the buffered output, for at most @ms milliseconds. Context: I/O thread.
+ */
 void console_flush(struct console *c, int ms);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What a device needs from the VM it is in. Devices know nothing of KVM or
- * of the worker: tests hand in a host of their own.
+ * What a device needs from the VM that it belongs to. Devices know neither KVM
+ * nor the worker: tests provide a host of their own.
  */
 #ifndef DISCO_MONITOR_DEV_HOST_H
 #define DISCO_MONITOR_DEV_HOST_H
@@ -10,7 +10,7 @@
 #include "disco/worker_spec.h"
 #include "memory/guest_ram.h"
 
-/* A descriptor the I/O thread waits for; embedded in what it wakes. */
+/* A descriptor that the I/O thread waits for; a member of what it wakes. */
 struct io_watch {
 	int fd;
 	void (*ready)(struct io_watch *w, uint32_t epoll_events);
@@ -21,39 +21,39 @@ struct dev_host;
 struct dev_host_ops {
 	/*
 	 * Connect an eventfd to a message-signalled interrupt: a write to @fd
-	 * sends @data to @addr. Again with other values: changes it. @gsi is
-	 * 0 before the first call and belongs to the caller.
+	 * sends @data to @addr. A call with other values changes the route.
+	 * @gsi is 0 before the first call and belongs to the caller.
 	 * Context: any thread. Return: 0; -ENOSPC no routes left; -errno.
 	 */
 	int (*msi_route)(struct dev_host *h, int fd, uint32_t *gsi,
 			 uint64_t addr, uint32_t data);
 	/*
-	 * Signal @fd on every guest write of @len bytes at @at (0: any
-	 * length), or stop doing so. Context: any thread. Return: 0 or -errno.
+	 * Signal @fd on every guest write of @len bytes at @at (@len 0: of any
+	 * length), or stop doing so. Context: any thread. Return: 0; -errno.
 	 */
 	int (*ioeventfd)(struct dev_host *h, int fd, uint64_t at, unsigned len,
 			 bool on);
-	/* Level of an interrupt line. Context: any thread. */
+	/* Set the level of an interrupt line. Context: any thread. */
 	void (*irq_line)(struct dev_host *h, uint32_t gsi, bool high);
 	/*
-	 * Wait for @w->fd on the I/O thread; @epoll_events 0 takes it off.
-	 * Context: any thread. Return: 0 or -errno.
+	 * Wait for @w->fd on the I/O thread; with @epoll_events 0 the wait
+	 * ends. Context: any thread. Return: 0; -errno.
 	 */
 	int (*watch)(struct dev_host *h, struct io_watch *w,
 		     uint32_t epoll_events);
 	/*
-	 * The guest does not need what these pages hold. Those that are not
+	 * The guest does not need the contents of these pages. Pages outside
 	 * its RAM are ignored. Context: I/O thread.
 	 */
 	void (*free_pages)(struct dev_host *h, gfn_t first, uint64_t nr);
 	/*
-	 * One line for whoever runs the VM: something is wrong that does not
-	 * end it. A guest can cause it, so a device calls it once in its life.
-	 * Context: any thread; waits when nobody reads what was reported.
+	 * Report one line to whoever runs the VM: something is wrong that does
+	 * not end the VM. A guest can cause it, so a device calls it once in
+	 * its life. Context: any thread; blocks while control does not read.
 	 */
 	void (*report)(struct dev_host *h, const char *text);
 	/*
-	 * End the VM; the first reason counts. Returns at once, the vCPUs stop
+	 * End the VM; the first reason counts. Returns at once; the vCPUs stop
 	 * soon after. Context: any thread.
 	 */
 	void (*stop)(struct dev_host *h, enum worker_stop why,

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Where things are in a guest's physical and I/O address space. dsdt.asl
- * repeats the PCI windows and ports marked (A): change both.
+ * The layout of a guest's physical and I/O address space. dsdt.asl repeats the
+ * PCI windows and ports that are marked (A): change both files.
  */
 #ifndef DISCO_MONITOR_LAYOUT_H
 #define DISCO_MONITOR_LAYOUT_H
 
 #include "memory/guest_ram.h"
 
-/* Low memory the worker fills before the first instruction. */
+/* Low memory that the worker fills before the first instruction. */
 #define LAYOUT_GDT	   0x1000u
 #define LAYOUT_START_INFO  0x2000u /* PVH */
 #define LAYOUT_BOOT_PARAMS 0x3000u /* Linux zero page */
@@ -43,6 +43,6 @@ _Static_assert(LAYOUT_PCI_MMIO >= RAM_LOW_END, "RAM ends below the BARs");
 #define GSI_MSI_FIRST 24
 
 #define SLEEP_TYPE_S5 5 /* (A) \_S5 */
-#define RESET_VALUE   1 /* to PORT_RESET */
+#define RESET_VALUE   1 /* written to PORT_RESET */
 
 #endif

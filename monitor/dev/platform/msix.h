@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * MSI-X vectors of one device: their table, pending bits, and sending through
- * them. Knows nothing of PCI's configuration space: pci_add_msix() makes the
+ * them. Independent of PCI's configuration space: pci_add_msix() makes the
  * capability.
  *
  * Source: PCI Local Bus 3.0, 6.8.2.

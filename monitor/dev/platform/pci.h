@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * PCI bus 0: configuration space by ports CF8/CFC and by ECAM, one memory BAR
- * a device, MSI-X.
+ * per device, MSI-X.
  *
- * Locking: @lock covers configuration space and BAR moves (boot and rare
- * reconfiguration). The MMIO path takes no lock: it loads a device's
- * published BAR window (one atomic word) and asks the device. A device's own
- * registers are under the device's lock.
+ * Locking: @lock covers configuration space and moves of BARs (boot and rare
+ * reconfiguration). The MMIO path takes no lock: it loads a device's published
+ * BAR address (one atomic word) and calls the device. The device's own lock
+ * covers its registers.
  * Source: PCI Local Bus 3.0, 6.1-6.2, 6.8.2 (MSI-X); PCI Express ECAM.
  */
 #ifndef DISCO_MONITOR_PCI_H
@@ -29,11 +29,15 @@ struct pci_dev_ops {
 	uint64_t (*bar_read)(struct pci_dev *d, uint64_t off, unsigned len);
 	void (*bar_write)(struct pci_dev *d, uint64_t off, unsigned len,
 			  uint64_t value);
-	/* BAR 0 is at @base now, 0: nowhere. May be NULL. Bus lock held. */
+	/*
+	 * BAR 0 moved to @base; 0: it is not decoded. May be NULL. Bus lock
+	 * held.
+	 */
 	void (*bar_moved)(struct pci_dev *d, uint64_t base);
 	/*
-	 * Config registers a device answers itself (virtio PCI_CFG window).
-	 * Return true when done. May be NULL. Bus lock held.
+	 * Access to configuration registers that the device may handle itself
+	 * (virtio PCI_CFG window). Return: true: it did. May be NULL. Bus lock
+	 * held.
 	 */
 	bool (*config_read)(struct pci_dev *d, unsigned off, unsigned len,
 			    uint32_t *value);
@@ -48,8 +52,8 @@ struct pci_dev {
 	uint32_t bar_bytes;		  /* [I] power of two; 0: no BAR */
 	unsigned slot;			  /* [I] set by pci_add() */
 	unsigned msix_cap;		  /* [I] config offset; 0: none */
-	unsigned next_cap; /* [I] where the next capability goes */
-	unsigned last_cap; /* [I] link to fill in */
+	unsigned next_cap; /* [I] offset of the next capability */
+	unsigned last_cap; /* [I] offset of the link to fill in */
 	/* [A: config writer (bus lock) / vCPUs, relaxed] 0: not decoded */
 	_Atomic uint64_t bar_base;
 	struct msix msix;
@@ -57,9 +61,9 @@ struct pci_dev {
 
 struct pci_bus {
 	pthread_mutex_t lock;
-	_Atomic uint32_t address; /* CF8; [A: vCPUs, relaxed: guest races
-				   * with itself] */
-	uint32_t next_bar;	  /* [I after start] */
+	/* CF8. [A: vCPUs, relaxed: only the guest's own accesses race] */
+	_Atomic uint32_t address;
+	uint32_t next_bar;		  /* [I after start] */
 	struct pci_dev *slots[PCI_SLOTS]; /* [I] */
 	struct pci_dev bridge;
 };
@@ -75,15 +79,15 @@ struct pci_id {
 };
 
 /**
- * pci_dev_init() - fill the header; then add capabilities, then pci_add()
- * @bar_bytes: size of BAR 0, a power of two >= 16, or 0
+ * pci_dev_init() - fill the header; pci_add_cap() and pci_add() come after it
+ * @bar_bytes: size of BAR 0, a power of two >= 16; 0: no BAR
  */
 void pci_dev_init(struct pci_dev *d, const struct pci_id *id,
 		  const struct pci_dev_ops *ops, uint32_t bar_bytes);
 
 /**
  * pci_add_cap() - append a capability
- * @body: bytes after id and next; @len of them
+ * @body: @len bytes, which follow id and next
  *
  * Return: its config offset; -ENOSPC.
  */
@@ -91,18 +95,23 @@ MUST_CHECK int pci_add_cap(struct pci_dev *d, uint8_t id, const void *body,
 			   unsigned len);
 
 /**
- * pci_add_msix() - MSI-X with @nr vectors, table at @table and PBA at @pba
- * of BAR 0: the device answers there with msix.h's functions
+ * pci_add_msix() - add MSI-X with @nr vectors
+ * @table, @pba: offsets of the table and of the pending bits in BAR 0, whose
+ *               accesses the device passes to msix_table_*(), msix_pba_read()
+ *
  * Return: 0; -ENOSPC; -errno of eventfd.
  */
 MUST_CHECK int pci_add_msix(struct pci_dev *d, struct dev_host *host,
 			    unsigned nr, uint32_t table, uint32_t pba);
 void pci_dev_destroy(struct pci_dev *d);
 
-/* Put a device on the bus at the next slot, BAR assigned. -ENOSPC: full. */
+/*
+ * Put a device into the next slot of the bus, and assign its BAR. Return: 0;
+ * -ENOSPC the bus is full.
+ */
 MUST_CHECK int pci_add(struct pci_bus *bus, struct pci_dev *d);
 
-/* Bus entry points, to be put on the I/O busses of a VM. */
+/* Entry points of the bus, for the I/O busses of a VM. */
 struct io_ops;
 extern const struct io_ops pci_port_ops; /* CF8, 8 bytes; ctx pci_bus */
 extern const struct io_ops pci_ecam_ops; /* ctx pci_bus */

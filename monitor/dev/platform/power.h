@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * How a guest ends itself: ACPI sleep control (power-off), the ACPI reset
- * register, the keyboard controller's reset line, and pvpanic.
+ * Registers by which a guest ends itself: ACPI sleep control (power-off), the
+ * ACPI reset register, the keyboard controller's reset line, and pvpanic.
  * Source: ACPI 6.4, 4.8.3.7 (sleep control), 4.8.3.6 (reset register);
  * QEMU docs/specs/pvpanic.rst (device 1b36:0011).
  */

@@ -19,7 +19,7 @@ struct serial {
 	pthread_mutex_t lock;	 /* below */
 	uint8_t ier, lcr, mcr, scr, fcr;
 	uint16_t divisor;
-	bool thr_pending; /* "transmitter empty" not yet read from IIR */
+	bool thr_pending; /* IIR has not reported "transmitter empty" yet */
 	bool overrun;
 	bool line;	     /* level of the interrupt line */
 	uint32_t head, tail; /* receive FIFO, free running */
@@ -30,7 +30,7 @@ void serial_init(struct serial *s, struct dev_host *host, struct console *c,
 		 uint32_t gsi);
 void serial_destroy(struct serial *s);
 
-/* For SERIAL_PORTS ports of the I/O bus; ctx struct serial. */
+/* Handles SERIAL_PORTS ports of the I/O bus; ctx is a struct serial. */
 extern const struct io_ops serial_ops;
 
 #endif

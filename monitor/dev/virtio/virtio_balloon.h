@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * virtio balloon with free page reporting: a guest says which pages it does
- * not need, and they go back to the host.
+ * virtio balloon with free page reporting: a guest names the pages that it does
+ * not need, and they are returned to the host.
  *
- *	inflate		page numbers, taken out of the guest's use as asked by
- *			virtio_balloon_set_target(), or until it runs short
- *			(DEFLATE_ON_OOM)
- *	deflate		page numbers that it uses again: nothing to do, they
- *			come back when they are touched
- *	reporting	buffers that are themselves what is free just now; the
- *			guest uses none of them until it has its buffer back
+ *	inflate		page numbers that the guest takes out of use, as
+ *			requested by virtio_balloon_set_target(), or until the
+ *			guest runs short of memory (DEFLATE_ON_OOM)
+ *	deflate		page numbers that the guest uses again: nothing to do,
+ *			since pages come back when they are touched
+ *	reporting	buffers that are themselves the free pages; the guest
+ *			uses none of them until its buffer is returned
  *
- * A guest can name whatever it likes: it loses what it names, if that is its
- * RAM, and nothing happens if it is not. Bounded work a request: what is more
- * than that is not given back, which is no error.
+ * A guest can name any page: if it is its RAM, the guest loses the contents; if
+ * not, nothing happens. The work per request is bounded; pages beyond the bound
+ * are not returned, which is no error.
  *
- * No page poison feature: a driver whose free pages have to keep a pattern
- * does without reporting (5.5.6.4).
+ * The page poison feature is not offered: a driver whose free pages must keep a
+ * pattern does not use reporting (5.5.6.4).
  * Source: virtio 1.2, 5.5.
  */
 #ifndef DISCO_MONITOR_VIRTIO_BALLOON_H
@@ -27,8 +27,8 @@
 #define BALLOON_F_DEFLATE_ON_OOM (1ull << 2)
 #define BALLOON_F_REPORTING	 (1ull << 5)
 
-#define BALLOON_MAX_PFNS  1024u	 /* of one request */
-#define BALLOON_MAX_PAGES 32768u /* reported by one request: 128 MiB */
+#define BALLOON_MAX_PFNS  1024u	 /* handled per request */
+#define BALLOON_MAX_PAGES 32768u /* reported pages per request: 128 MiB */
 
 struct virtio_balloon {
 	struct virtio_dev v;
@@ -40,8 +40,8 @@ MUST_CHECK int virtio_balloon_init(struct virtio_balloon *b,
 void virtio_balloon_destroy(struct virtio_balloon *b);
 
 /**
- * virtio_balloon_set_target() - how much the guest should do without
- * @pages: 4 KiB pages in the balloon; what the guest cannot spare it keeps
+ * virtio_balloon_set_target() - request the guest to give up some memory
+ * @pages: 4 KiB pages in the balloon; the guest keeps what it cannot spare
  *
  * Context: any thread, the device's lock not held.
  */

@@ -12,10 +12,13 @@ struct virtio_console {
 	struct virtio_dev v;
 	struct console_port port;
 	struct console *console; /* [I] */
-	size_t sent; /* bytes of the chain at the head that went out */
+	size_t sent; /* bytes sent of the chain at the head of the queue */
 };
 
-/* Return: 0; -errno of virtio_init(). Destroy also after an error. */
+/*
+ * Return: 0; -errno of virtio_init(). After an error, too, the caller calls
+ * virtio_console_destroy().
+ */
 MUST_CHECK int virtio_console_init(struct virtio_console *vc,
 				   struct dev_host *host, struct console *c);
 void virtio_console_destroy(struct virtio_console *vc);

@@ -2,15 +2,15 @@
 /*
  * virtio over PCI, modern interface only: one transport for all device types.
  *
- * A device type is an ops table (struct virtio_ops). The transport owns
- * status, features, queues and interrupts; the type sees whole chains.
+ * A device type is a table of operations (struct virtio_ops). The transport
+ * owns status, features, queues and interrupts; the type gets whole chains.
  *
- * Threads: vCPUs write registers; queues are served on the I/O thread, woken
- * by one ioeventfd a queue. @lock covers all of a device's state; nothing
- * outside this VM ever takes it, and queue notifications do not.
+ * Threads: vCPUs write registers. The I/O thread serves queues, woken by one
+ * ioeventfd per queue. @lock covers all of a device's state. Nothing outside
+ * this VM ever takes it, and queue notifications do not take it.
  *
- * Reset: a driver that writes 0 to the status reads back 0 only after every
- * request in flight has come back, so no buffer is written after that.
+ * Reset: a driver that writes 0 to the status reads 0 back only after every
+ * request in flight has completed, so no buffer is written after that.
  * Source: virtio 1.2, sections 2.1-2.4, 4.1.
  */
 #ifndef DISCO_MONITOR_VIRTIO_PCI_H
@@ -37,18 +37,18 @@ struct virtio_dev;
 
 enum virtio_served {
 	SERVED_ALL,  /* the queue is empty: wait for the next notification */
-	SERVED_SOME, /* budget used up: serve again soon, other work first */
-	SERVED_WAIT, /* chains are left; whatever frees the way serves again */
+	SERVED_SOME, /* batch used up: serve again after other work */
+	SERVED_WAIT, /* chains are left; the device will call virtio_serve() */
 };
 
-/* All called with the device's lock held. */
+/* All functions are called with the device's lock held. */
 struct virtio_ops {
 	uint16_t type;	     /* virtio 1.2 section 5: 2 block, 3 console ... */
 	uint32_t class_code; /* PCI class */
 	unsigned nr_queues;
-	/* The queue has chains, or had. I/O thread, bounded work a call. */
+	/* Handle the queue's chains, if any. I/O thread; bounded per call. */
 	enum virtio_served (*serve)(struct virtio_dev *v, unsigned queue);
-	/* The driver has reset the device; nothing is in flight. May be NULL */
+	/* The driver reset the device; nothing is in flight. May be NULL. */
 	void (*reset)(struct virtio_dev *v);
 };
 
@@ -75,19 +75,20 @@ struct virtio_dev {
 	uint16_t config_vector;
 	uint8_t status;
 	uint8_t generation;
-	bool resetting;	     /* waits for in_flight to become 0 */
+	bool resetting;	     /* waits until in_flight is 0 */
 	bool death_reported; /* once in its life: a reset does not clear it */
-	unsigned in_flight;  /* requests a backend holds */
+	unsigned in_flight;  /* requests that a backend holds */
 	struct virtio_queue queues[VIRTIO_MAX_QUEUES];
-	uint64_t notify_base; /* [L:bus] where the ioeventfds are; 0: nowhere */
+	uint64_t notify_base; /* [L:bus] address of the ioeventfds; 0: none */
 	unsigned window;      /* [I] config offset of the PCI_CFG capability */
 	/* ISR; [A: any thread sets (or), vCPU reads and clears] */
 	_Atomic uint8_t isr;
 };
 
 /**
- * virtio_init() - make a device; put it on the bus with pci_add(&v->pci)
- * @features: beyond VERSION_1, EVENT_IDX and INDIRECT, which all have
+ * virtio_init() - create a device; pci_add(&v->pci) puts it on the bus
+ * @features: offered in addition to VERSION_1, EVENT_IDX and INDIRECT
+ *
  * Return: 0; -errno of eventfd or of the I/O thread's watch.
  */
 MUST_CHECK int virtio_init(struct virtio_dev *v, struct dev_host *host,
@@ -97,17 +98,19 @@ void virtio_destroy(struct virtio_dev *v);
 
 /**
  * virtio_set_config() - change the device's configuration
- * @off, @bytes: inside config_bytes
+ * @off, @bytes: a range inside config_bytes
  *
- * The driver is told, if that makes a difference.
+ * The driver gets a configuration interrupt if the contents change.
  * Context: any thread, lock not held. Source: virtio 1.2, 2.5.
  */
 void virtio_set_config(struct virtio_dev *v, unsigned off, const void *from,
 		       unsigned bytes);
 
-/* --- for device types, lock held --- */
+/* --- for device types; the lock is held --- */
 
-/* vq_pop(), with a broken queue turned into NEEDS_RESET. True: got one. */
+/*
+ * vq_pop(); a broken queue sets NEEDS_RESET. Return: true: there is a chain.
+ */
 MUST_CHECK bool virtio_pop(struct virtio_dev *v, unsigned queue,
 			   struct vq_chain *c);
 /* vq_push(), then an interrupt if the driver wants one. */
@@ -119,11 +122,11 @@ void virtio_push(struct virtio_dev *v, unsigned queue, uint16_t head,
  */
 void virtio_needs_reset(struct virtio_dev *v, const char *why);
 
-/* A request went to, or came back from, a backend. */
+/* A request was given to a backend, or came back from it. */
 void virtio_hold(struct virtio_dev *v);
 void virtio_release(struct virtio_dev *v);
 
-/* Serve a queue as if it was kicked. Context: I/O thread, lock not held. */
+/* Serve a queue as if it were kicked. Context: I/O thread, lock not held. */
 void virtio_serve(struct virtio_dev *v, unsigned queue);
 
 #endif

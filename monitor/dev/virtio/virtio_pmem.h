@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * virtio pmem device: says where a region of guest memory is that shows a disk
- * (cowdisk/dax/dax.h), and makes what the guest wrote to it durable when asked.
- * Source: virtio 1.2, section 5.19.
+ * virtio pmem device: reports the place of a region of guest memory that shows
+ * a disk (cowdisk/dax/dax.h), and makes the guest's writes to it durable when
+ * the guest flushes. Source: virtio 1.2, section 5.19.
  */
 #ifndef DISCO_MONITOR_VIRTIO_PMEM_H
 #define DISCO_MONITOR_VIRTIO_PMEM_H
@@ -13,14 +13,15 @@
 struct virtio_pmem;
 
 /**
- * virtio_pmem_create() - a disk in memory for a guest
+ * virtio_pmem_create() - create a pmem device for a guest
  * @dax: placed in guest memory; owned by the device from now on, also on error
+ * @out: release with virtio_pmem_destroy()
  *
  * Return: 0; -ENOMEM; -errno of virtio_init().
  */
 MUST_CHECK int virtio_pmem_create(struct dev_host *host, struct dax *dax,
 				  struct virtio_pmem **out);
-/* dax_settle() of its disk; NULL is fine. */
+/* dax_settle() for its disk. NULL is accepted. */
 MUST_CHECK int virtio_pmem_settle(struct virtio_pmem *p);
 void virtio_pmem_destroy(struct virtio_pmem *p);
 struct virtio_dev *virtio_pmem_dev(struct virtio_pmem *p);

@@ -11,7 +11,10 @@ struct virtio_rng {
 	struct virtio_dev v;
 };
 
-/* Return: 0; -errno of virtio_init(). Destroy also after an error. */
+/*
+ * Return: 0; -errno of virtio_init(). After an error, too, the caller calls
+ * virtio_rng_destroy().
+ */
 MUST_CHECK int virtio_rng_init(struct virtio_rng *r, struct dev_host *host);
 void virtio_rng_destroy(struct virtio_rng *r);
 

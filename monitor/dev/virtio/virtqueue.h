@@ -1,24 +1,24 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Split virtqueue, device side. Trusts nothing the guest wrote.
+ * Split virtqueue, device side. Nothing that the guest wrote is trusted.
  *
  * Guarantees:
  *  V1  Every index, descriptor and table address is copied from guest memory
- *      once; checks and uses see the copy. Rewriting it meanwhile changes
- *      nothing.
- *  V2  A chain handed out has at most VQ_MAX_IOV pieces, each wholly inside
- *      guest RAM or a window above it (ram_buffer()); readable pieces come
- *      before writable ones. Rings and tables are in RAM.
- *  V3  Walking a chain takes at most VQ_MAX_IOV steps, whatever it says.
- *  V4  At most @size chains are out at any time.
- *  V5  What breaks the rules marks the queue broken (-EPROTO, @why says
- *      which rule); a broken queue hands out nothing until it is reset.
+ *      once; checks and uses see the copy. If the guest rewrites it meanwhile,
+ *      nothing changes.
+ *  V2  A chain that is handed out has at most VQ_MAX_IOV pieces, each wholly
+ *      inside guest RAM or a window above it (ram_buffer()); readable pieces
+ *      come before writable ones. Rings and tables are in RAM.
+ *  V3  Walking a chain takes at most VQ_MAX_IOV steps, whatever it contains.
+ *  V4  At most @size chains are handed out at any time.
+ *  V5  A violation of the rules marks the queue broken (-EPROTO, @why names the
+ *      rule); a broken queue hands out nothing until it is reset.
  *
  * Context: a queue belongs to one thread at a time (the device's lock).
  * Ordering with the guest's CPUs: avail->idx is loaded with acquire and pairs
  * with the driver's write barrier before it stores idx; used->idx is stored
  * with release and pairs with the driver's read barrier after it loads idx.
- * Source: virtio 1.2, section 2.7 (the numbers in the .c file).
+ * Source: virtio 1.2, section 2.7 (the subsections are in the .c file).
  */
 #ifndef DISCO_MONITOR_VIRTQUEUE_H
 #define DISCO_MONITOR_VIRTQUEUE_H
@@ -28,7 +28,7 @@
 #include "disco/base.h"
 #include "memory/guest_ram.h"
 
-#define VQ_MAX_SIZE 256 /* largest queue offered, descriptors */
+#define VQ_MAX_SIZE 256 /* descriptors of the largest queue offered */
 #define VQ_MAX_IOV  512 /* pieces of one chain */
 
 struct vq_desc {
@@ -61,47 +61,47 @@ struct vq_chain {
 	struct iovec iov[VQ_MAX_IOV];
 };
 
-/* Back to the state after device reset; the ram pointer is set. */
+/* Set the state of a queue after a device reset, and its ram pointer. */
 void vq_reset(struct vq *q, const struct ram_view *ram);
 
 /**
  * vq_enable() - check size and addresses and make the queue usable
- * Return: 0; -EINVAL size 0, not a power of two or too large, ring not
- *         aligned or not inside RAM (q->why says which).
+ * Return: 0; -EINVAL size 0, not a power of two or too large; ring not aligned
+ *         or not inside RAM (q->why names the reason).
  */
 MUST_CHECK int vq_enable(struct vq *q);
 
 /**
  * vq_pop() - take the next chain
- * @c: out; says something only when 1 is returned
+ * @c: out; valid only if 1 is returned
  *
- * Return: 1 a chain; 0 none (or queue not enabled); -EPROTO broken, q->why.
+ * Return: 1 a chain; 0 none (or queue not enabled); -EPROTO broken, see q->why.
  */
 MUST_CHECK int vq_pop(struct vq *q, struct vq_chain *c);
 
-/* Hand a chain back; @written bytes of its writable part are valid. */
+/* Return a chain; @written bytes of its writable part are valid. */
 void vq_push(struct vq *q, uint16_t head, uint32_t written);
 
-/* Take back the last vq_pop(); the next vq_pop() returns the same chain. */
+/* Undo the last vq_pop(); the next vq_pop() returns the same chain. */
 void vq_unpop(struct vq *q);
 
-/* True when the driver wants an interrupt for what was pushed since. */
+/* Does the driver want an interrupt for what was pushed since the last? */
 MUST_CHECK bool vq_wants_interrupt(struct vq *q);
 
 /**
- * vq_arm() - ask for a notification about the next chain
- * Return: true when chains arrived meanwhile: pop again before sleeping.
+ * vq_arm() - request a notification about the next chain
+ * Return: true: chains arrived meanwhile, so pop again before sleeping.
  */
 MUST_CHECK bool vq_arm(struct vq *q);
 
-/* Tell the driver that notifications are not needed for now. */
+/* Notifications are not needed for now: suppress them. */
 void vq_disarm(struct vq *q);
 
 /**
  * iov_read(), iov_write() - copy between a buffer and scattered pieces
- * @skip: bytes of the pieces to pass over
+ * @skip: number of bytes of the pieces to skip
  *
- * Return: bytes copied, less than @len when the pieces end.
+ * Return: number of bytes copied; less than @len if the pieces end.
  */
 size_t iov_read(const struct iovec *iov, unsigned n, size_t skip, void *dst,
 		size_t len);

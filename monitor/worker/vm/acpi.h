@@ -9,10 +9,10 @@
 #include "disco/base.h"
 
 /**
- * acpi_build() - lay the tables out as they will stand at @base
+ * acpi_build() - build the tables for the address @base
  * @buf:  @size bytes, zeroed; receives the tables, RSDP first
  * @base: guest physical address of @buf
- * @used: out, bytes filled
+ * @used: out, number of bytes filled
  *
  * Context: any thread. Return: 0; -ENOSPC @size is too small.
  */

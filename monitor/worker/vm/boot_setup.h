@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The first state of a guest: what the boot protocol wants in low memory and
- * in the first vCPU's registers.
+ * The initial state of a guest, as its boot protocol requires it: low memory
+ * and the registers of the first vCPU.
  * Source: Linux Documentation/arch/x86/boot.rst, "64-bit boot protocol" and
  * zero-page.rst; Xen docs/misc/pvh.pandoc and public/arch-x86/hvm/start_info.h.
  */
@@ -11,9 +11,10 @@
 #include "monitor/worker/vm/vm.h"
 
 /**
- * boot_setup() - make vCPU 0 ready to run the boot image
- * Context: start. Return: 0; -EFAULT the guest has too little low memory;
- * -errno of KVM.
+ * boot_setup() - prepare vCPU 0 to run the boot image
+ *
+ * Context: start of the worker. Return: 0; -EFAULT the guest has too little low
+ * memory; -errno of KVM.
  */
 MUST_CHECK int boot_setup(struct vm *vm);
 
@@ -25,7 +26,7 @@ struct boot_e820 {
 	uint32_t type;
 };
 
-/* The guest's memory map. Pure. Returns the number of entries. */
+/* Build the guest's memory map. Pure. Return: number of entries. */
 unsigned boot_memory_map(const struct ram_view *ram,
 			 struct boot_e820 map[BOOT_E820_MAX]);
 

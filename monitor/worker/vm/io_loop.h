@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The worker's I/O thread: one epoll loop over every descriptor that can
- * become ready. What is ready is called on this thread, one after the other;
- * nothing it calls blocks for long.
+ * The worker's I/O thread: one epoll loop over all descriptors that can become
+ * ready. It calls the functions of ready descriptors one after the other; none
+ * of them blocks for long.
  */
 #ifndef DISCO_MONITOR_IO_LOOP_H
 #define DISCO_MONITOR_IO_LOOP_H
@@ -13,10 +13,10 @@
 struct io_loop {
 	int epoll_fd;
 	bool stop; /* set by a callback */
-	/* After each turn; NULL: nothing. */
+	/* Called after each turn; may be NULL. */
 	void (*turned)(void *arg);
 	void *turned_arg;
-	struct figures_io *figures; /* what it counts to; NULL: nothing */
+	struct figures_io *figures; /* where it counts; NULL: nowhere */
 };
 
 MUST_CHECK int io_loop_init(struct io_loop *l);
@@ -26,7 +26,7 @@ void io_loop_destroy(struct io_loop *l);
 MUST_CHECK int io_loop_watch(struct io_loop *l, struct io_watch *w,
 			     uint32_t epoll_events);
 
-/* Until a callback sets @l->stop. Return: 0; -errno of epoll. */
+/* Run until a callback sets @l->stop. Return: 0; -errno of epoll. */
 MUST_CHECK int io_loop_run(struct io_loop *l);
 
 #endif

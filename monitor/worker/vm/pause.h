@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Keeping every vCPU out of KVM_RUN for a while: the operator paused the
- * guest, or its memory is being rearranged. Each has a reason bit of its own,
- * so neither ends the other's; the guest runs when no bit is left.
+ * Keeps every vCPU out of KVM_RUN for a while, because the operator paused the
+ * guest, or because its memory is being rearranged. Each cause has a reason bit
+ * of its own, so that the end of one does not end the other; the guest runs
+ * when no bit is set.
  *
- * 1. While a bit is set no vCPU is in KVM_RUN, nor in a device's register
- *    access, and what its last exit asked for was handed back to KVM.
- * 2. Costs nothing on an exit: a vCPU looks only after KVM_RUN was
- *    interrupted, and the kick makes sure that it will be.
- * 3. A kick is not lost: a vCPU takes its immediate_exit flag back under the
- *    lock under which reasons are set, and kicks come after that.
+ * 1. While a bit is set, no vCPU is in KVM_RUN, nor in a device's register
+ *    access, and the result of its last exit was handed back to KVM.
+ * 2. Pausing costs nothing on an exit: a vCPU checks the bits only after
+ *    KVM_RUN was interrupted, and the kick ensures that it will be.
+ * 3. No kick is lost: a vCPU clears its immediate_exit flag under the lock
+ *    under which reasons are set, and kicks come after that.
  */
 #ifndef DISCO_MONITOR_PAUSE_H
 #define DISCO_MONITOR_PAUSE_H
@@ -29,7 +30,7 @@ struct park {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	uint32_t reasons; /* [L:lock] enum park_reason, ORed */
-	unsigned nr_out;  /* [L:lock] vCPUs that wait, or are gone for good */
+	unsigned nr_out;  /* [L:lock] vCPUs that wait, or have left for good */
 };
 
 void park_init(struct park *p);
@@ -37,33 +38,36 @@ void park_destroy(struct park *p);
 
 /**
  * park_begin() - set reason bits, and wait until every vCPU is out
- * @reason: bits to set; bits that are set already are no error
+ * @reason: bits to set; bits that are already set are accepted
  * @nr:     vCPUs that have a thread
  * @kick:   sets the immediate_exit flag of each of them and interrupts its
  *          KVM_RUN; called once, with @arg, under the lock
  *
- * Context: I/O thread, no device lock held. Blocks as long as the longest
- * register access.
+ * Context: I/O thread, no device lock held. Blocks until the vCPUs are out,
+ * which takes as long as the longest register access.
  */
 void park_begin(struct park *p, uint32_t reason, unsigned nr,
 		void (*kick)(void *arg), void *arg);
 
-/* Take bits back; the guest goes on when none is left. Context: I/O thread. */
+/* Clear bits; the guest goes on when none is left. Context: I/O thread. */
 void park_end(struct park *p, uint32_t reason);
 
 /* The bits that are set. Context: any thread. */
 uint32_t park_reasons(struct park *p);
 
 /**
- * park_wait() - KVM_RUN was interrupted: wait while there is a reason to
- * @immediate_exit: of the vCPU's kvm_run; 0 after this, unless it was kicked
- *                  since
+ * park_wait() - KVM_RUN was interrupted: wait while a reason bit is set
+ * @immediate_exit: of the vCPU's kvm_run; 0 after this, unless the vCPU was
+ *                  kicked since
  *
- * Context: the vCPU's thread. Return: whether it waited.
+ * Context: the vCPU's thread. Return: true if it waited.
  */
 bool park_wait(struct park *p, uint8_t *immediate_exit);
 
-/* This vCPU never enters the guest again. Its thread, last thing it does. */
+/*
+ * This vCPU will not enter the guest again. Context: the vCPU's thread, as its
+ * last action.
+ */
 void park_leave(struct park *p);
 
 #endif

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Guest memory above RAM: the regions of virtio-pmem disks, each a memory
- * slot of KVM's with a log of what vCPUs write where a flush has to know it.
+ * Guest memory above RAM: the regions of virtio-pmem disks. Each is a memory
+ * slot of KVM's, with a log of the pages that vCPUs write if a flush needs it.
  *
- * Where: from the end of RAM, and not below RAM_HIGH_START, so never over the
- * PCI windows; one after the other, in the order of the disks. A region's
- * length is a multiple of 2 MiB (DAX_ALIGN). It begins at a multiple of 128
- * MiB, Linux's memory section: it would do with 2 MiB as well, but then shares
- * a section's table of pages with RAM or with its neighbour. No memory map
- * names the regions: the device does.
+ * Addresses: regions follow the end of RAM, but are never below RAM_HIGH_START,
+ * and so never overlap the PCI windows. They follow each other in the order of
+ * the disks. A region's length is a multiple of 2 MiB (DAX_ALIGN). It begins at
+ * a multiple of 128 MiB, Linux's memory section. A multiple of 2 MiB would work
+ * as well, but then the region would share a section's table of pages with RAM
+ * or with its neighbour. No memory map lists the regions: the device does.
  *
- * Threads: I/O thread.
+ * Context of all functions: I/O thread.
  */
 #ifndef DISCO_MONITOR_REGIONS_H
 #define DISCO_MONITOR_REGIONS_H
@@ -26,8 +26,8 @@ struct vm_region {
 	unsigned slot;		   /* [I] KVM's number */
 	uint32_t flags;		   /* [I] of KVM_SET_USER_MEMORY_REGION */
 	uint64_t bitmap_bytes;	   /* [I] */
-	uint64_t *taken;	   /* a call's answer */
-	uint64_t *kept;		   /* what a slot's log said when it went */
+	uint64_t *taken;	   /* the result of one KVM_GET_DIRTY_LOG */
+	uint64_t *kept;		   /* the log of a slot that was removed */
 	bool any_kept;
 };
 
@@ -50,13 +50,13 @@ void regions_init(struct vm_regions *all, int vm_fd, struct ram_view *ram,
 		  unsigned phys_bits);
 
 /**
- * region_place() - where the next region goes
+ * region_place() - compute the address of the next region
  * @phys_bits: width of the guest's physical addresses
- * @bytes:     its length, not 0
+ * @bytes:     length of the region, not 0
  * @out:       untouched on error
  *
- * Pure. Return: 0; -EADDRNOTAVAIL beyond the width, or there are
- * RAM_MAX_WINDOWS.
+ * Pure. Return: 0; -EADDRNOTAVAIL it would end beyond the width, or there are
+ * RAM_MAX_WINDOWS already.
  */
 MUST_CHECK int region_place(const struct ram_view *view, unsigned phys_bits,
 			    uint64_t bytes, uint64_t *out);
@@ -64,20 +64,20 @@ MUST_CHECK int region_place(const struct ram_view *view, unsigned phys_bits,
 /**
  * region_add() - make a region part of the guest's memory
  * @r:         zeroed; outlives the VM
- * @dax:       outlives the VM; its window gets its place
- * @read_only: a vCPU's write does nothing
- * @logged:    flushes of @dax learn what vCPUs write
+ * @dax:       outlives the VM; the gpa of its window is set
+ * @read_only: a vCPU's write has no effect
+ * @logged:    flushes of @dax get the pages that vCPUs wrote
  *
- * Context: before the first vCPU runs. Return: 0; as region_place(); -ENOMEM;
- * -errno of KVM_SET_USER_MEMORY_REGION.
+ * Context: before the first vCPU runs. Return: 0; errors of region_place();
+ * -ENOMEM; -errno of KVM_SET_USER_MEMORY_REGION.
  */
 MUST_CHECK int region_add(struct vm_regions *all, struct vm_region *r,
 			  struct dax *dax, bool read_only, bool logged);
 
 /**
- * regions_set() - give all regions' slots to KVM, or take them away
+ * regions_set() - set (@there) or remove the KVM slots of all regions
  *
- * What their logs say is kept for the next flush.
+ * The contents of their logs are kept for the next flush.
  *
  * Context: vCPUs parked. Return: 0; -errno of the ioctls.
  */

@@ -7,21 +7,27 @@
 
 #include "monitor/worker/vm/vm.h"
 
-/* Return: 0 or -errno. vcpu_destroy() also after an error. */
+/* Return: 0; -errno. After an error, too, the caller calls vcpu_destroy(). */
 MUST_CHECK int vcpu_create(struct vcpu *c, struct vm *vm, unsigned index);
 void vcpu_destroy(struct vcpu *c);
 
-/* Run on a thread of its own until vm_stopping(). Return: 0 or -errno. */
+/* Run on a thread of its own until vm_stopping(). Return: 0; -errno. */
 MUST_CHECK int vcpu_start(struct vcpu *c);
 
-/* Out of KVM_RUN, soon. Context: any thread; the vCPU's thread exists. */
+/*
+ * Make the vCPU leave KVM_RUN soon. Context: any thread; the vCPU's thread
+ * exists.
+ */
 void vcpu_kick(struct vcpu *c);
 void vcpu_join(struct vcpu *c);
 
-/* KVM_RUN was interrupted: wait while the guest is parked. Its thread. */
+/*
+ * KVM_RUN was interrupted: wait while the guest is parked. Context: the vCPU's
+ * thread.
+ */
 void vcpu_wait_parked(struct vcpu *c);
 
-/* The signal that interrupts KVM_RUN; its handler does nothing. */
+/* Install the signal that interrupts KVM_RUN; its handler does nothing. */
 MUST_CHECK int vcpu_install_kick(void);
 
 #endif

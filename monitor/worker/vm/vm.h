@@ -3,10 +3,10 @@
  * One virtual machine inside its worker: the KVM side.
  *
  * A guest may one day have several KVM VMs and several views of its RAM (one
- * a node). So both are members here and nobody finds them by a global.
+ * per node). So both are members here, and no code finds them by a global.
  *
- * Threads: the main thread is the I/O thread; one thread a vCPU. Everything
- * marked [I] is written before the vCPU threads are created.
+ * Threads: the main thread is the I/O thread; there is one thread per vCPU.
+ * Everything marked [I] is written before the vCPU threads are created.
  */
 #ifndef DISCO_MONITOR_VM_H
 #define DISCO_MONITOR_VM_H
@@ -34,11 +34,14 @@ struct pager;
 struct vm;
 
 struct vcpu {
-	struct vm *vm;	     /* [I] */
-	unsigned index;	     /* [I] */
-	int fd;		     /* [I] */
-	struct kvm_run *run; /* [I] mapping; contents: vCPU thread, but
-			      * immediate_exit: any thread sets it to 1 */
+	struct vm *vm;	/* [I] */
+	unsigned index; /* [I] */
+	int fd;		/* [I] */
+	/*
+	 * [I] mapping. Contents: vCPU thread; any thread may set immediate_exit
+	 * to 1.
+	 */
+	struct kvm_run *run;
 	size_t run_bytes;
 	pthread_t thread;
 	bool thread_made;
@@ -47,22 +50,24 @@ struct vcpu {
 
 struct vm {
 	const struct worker_spec *spec; /* [I] */
-	nodeid_t node;			/* spec's until it moved; I/O thread */
-	struct dev_host host;		/* handed to devices */
+	nodeid_t node;			/* I/O thread; spec's before a move */
+	struct dev_host host;		/* for devices */
 	int kvm_fd;			/* [I] not owned */
 	int fd;				/* [I] */
 	struct ram_view ram;		/* [I] */
 	struct pmap *pmap;		/* [I]; contents: I/O thread */
 	struct boot_others others;	/* I/O thread */
-	struct vm_regions regions;	/* [I] memory above it */
+	struct vm_regions regions;	/* [I] memory above RAM */
 	struct pager *pager; /* [I] of the regions; NULL: files are mapped */
-	struct region shown; /* [I] what control reads */
-	struct figures *figures; /* [I] in it */
+	struct region shown; /* [I] the region that control reads */
+	struct figures *figures; /* [I] in that region */
 	struct io_loop loop;
 	struct io_bus pio, mmio; /* [I] */
 	struct pci_bus pci;
-	/* CPU time of this process at the first KVM_RUN of vCPU 0.
-	 * [A: vCPU 0 / I/O thread, relaxed: a statistic] */
+	/*
+	 * CPU time of this process at the first KVM_RUN of vCPU 0.
+	 * [A: vCPU 0 / I/O thread, relaxed: a statistic]
+	 */
 	_Atomic uint64_t first_run_cpu_ns;
 	bool tsc_deadline;	  /* [I] */
 	struct cpuid_table cpuid; /* start only */
@@ -70,8 +75,10 @@ struct vm {
 	unsigned nr_vcpus;	  /* [I] */
 	size_t run_bytes;	  /* [I] */
 	struct park park;	  /* vCPUs out of the guest */
-	/* Interrupt routes; lock is per VM and off the exit path: routes
-	 * change when a guest programs MSI-X. */
+	/*
+	 * Interrupt routes. The lock is per VM and off the exit path: routes
+	 * change when a guest programs MSI-X.
+	 */
 	pthread_mutex_t route_lock;
 	unsigned nr_routes;
 	struct {
@@ -83,61 +90,62 @@ struct vm {
 	 * [A: any thread, compare-and-swap from 0, release; I/O thread loads
 	 * with acquire and then reads stop_text]
 	 */
-	_Atomic uint32_t stop_claim; /* 1: somebody is writing the reason */
+	_Atomic uint32_t stop_claim; /* 1: a thread is writing the reason */
 	_Atomic uint32_t stop_why;   /* enum worker_stop, 0: running */
 	char stop_text[256];
 	struct io_watch stop_watch; /* eventfd */
 };
 
 /**
- * vm_create() - KVM VM, memory, interrupt controller, vCPUs; no devices
+ * vm_create() - create KVM VM, memory, interrupt controller, vCPUs; no devices
  * @kvm_fd: /dev/kvm; not owned
  * @spec:   checked by the caller; outlives the VM
+ * @what:   out on error: the step that failed
  *
- * Return: 0 or -errno; @what names the step that failed. Destroy also then.
+ * Return: 0; -errno. After an error, too, the caller calls vm_destroy().
  */
 MUST_CHECK int vm_create(struct vm *vm, int kvm_fd,
 			 const struct worker_spec *spec, const char **what);
 void vm_destroy(struct vm *vm);
 
-/* Start the vCPU threads. Return: 0 or -errno. */
+/* Start the vCPU threads. Return: 0; -errno. */
 MUST_CHECK int vm_start(struct vm *vm);
 
 /**
- * vm_remake_slots() - take KVM's memory slots away and give them again
+ * vm_remake_slots() - remove KVM's memory slots and set them again
  *
- * KVM then builds its page tables anew, in memory of the node it runs on.
+ * KVM then builds its page tables anew, in memory of the node that it runs on.
  *
- * Context: I/O thread, vCPUs parked. Return: 0; -errno: the guest's memory is
- * not all there any more, and the VM was stopped.
+ * Context: I/O thread, vCPUs parked. Return: 0; -errno: a part of the guest's
+ * memory is missing now, and the VM was stopped.
  */
 MUST_CHECK int vm_remake_slots(struct vm *vm);
 
 /**
- * vm_hurry() - faults in regions are not for the I/O thread to serve
+ * vm_hurry() - stop (@on) the I/O thread from serving faults in regions
  *
- * It is about to wait for threads that may be in one: a vCPU whose KVM_RUN
- * waits for a page is not interrupted by a kick (Linux 6.1). Nests.
- * Context: I/O thread.
+ * The I/O thread is about to wait for threads that may be in a fault: a vCPU
+ * whose KVM_RUN waits for a page is not interrupted by a kick (Linux 6.1).
+ * Calls nest. Context: I/O thread.
  */
 void vm_hurry(struct vm *vm, bool on);
 
 /**
- * vm_park() - every vCPU out of the guest
- * @reason: bits to set; bits that are set already are no error
+ * vm_park() - take every vCPU out of the guest
+ * @reason: bits to set; bits that are already set are accepted
  *
- * Context: I/O thread, after vm_start(), no device lock held. Blocks until
- * the vCPUs are out: as long as the longest register access.
+ * Context: I/O thread, after vm_start(), no device lock held. Blocks until the
+ * vCPUs are out, which takes as long as the longest register access.
  */
 void vm_park(struct vm *vm, uint32_t reason);
 
-/* Take bits back; the guest goes on when none is left. Context: I/O thread. */
+/* Clear bits; the guest goes on when none is left. Context: I/O thread. */
 void vm_unpark(struct vm *vm, uint32_t reason);
 
 /* The bits that are set. Context: any thread. */
 uint32_t vm_parked(struct vm *vm);
 
-/* Get every vCPU out of KVM_RUN and join its thread. I/O thread. */
+/* Take every vCPU out of KVM_RUN and join its thread. Context: I/O thread. */
 void vm_join(struct vm *vm);
 
 /* End the VM; see dev_host_ops.stop. Context: any thread. */
@@ -147,7 +155,7 @@ void vm_stop(struct vm *vm, enum worker_stop why, const char *fmt, ...);
 /* True once vm_stop() was called. Context: any thread. */
 bool vm_stopping(struct vm *vm);
 
-/* Returns of KVM_RUN, all vCPUs. Context: any thread. */
+/* Number of returns of KVM_RUN, over all vCPUs. Context: any thread. */
 uint64_t vm_exits(const struct vm *vm);
 
 #endif

@@ -10,8 +10,10 @@
 #include "disco/worker_spec.h"
 #include "monitor/ipc/figures.h"
 
-/* For fake_worker_other: workers named "reader..."; never ends. One named
- * "scribbler" writes nonsense into its region of the link once it has one. */
+/*
+ * For fake_worker_other: workers named "reader..."; never ends. One named
+ * "scribbler" writes nonsense into its region of the link once it has one.
+ */
 void fake_reader(const struct worker_spec *spec, struct figures *f);
 
 /* What they read: random bytes, the last block not whole. */

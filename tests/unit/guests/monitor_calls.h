@@ -33,7 +33,8 @@ extern char *monitor_option; /* on its command line; NULL: none */
 bool monitor_calls_begin(int argc, char **argv);
 void monitor_calls_end(void);
 
-/* Setup and teardown of a test; for those that begin in the middle, the rest.
+/*
+ * Setup and teardown of a test; for those that begin in the middle, the rest.
  */
 int set_up(void **state);
 int tear_down(void **state);
@@ -56,8 +57,10 @@ void vm_call(const char *name, const char *action);
 void expect(const char *name, const char *want, int status); /* soon */
 pid_t pid_of(const char *name);
 
-/* What the stats say of a VM, or of the agent of a node: of itself, or of its
- * cache; -1: nothing. */
+/*
+ * What the stats say of a VM, or of the agent of a node: of itself, or of its
+ * cache; -1: nothing.
+ */
 json_int_t vm_figure(const char *name, const char *key);
 json_int_t agent_figure(int node, const char *key);
 

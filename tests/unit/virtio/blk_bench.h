@@ -44,8 +44,10 @@ int blk_run(struct blk_bench *b);
 int blk_rw(struct blk_bench *b, uint32_t type, uint64_t sector, uint32_t bytes);
 /* Header and status, no data. */
 int blk_plain(struct blk_bench *b, uint32_t type, uint64_t sector);
-/* Offer @n reads of sectors 0 .. n-1 in one go: data of the i-th at
- * DATA_GPA + 1024 i, status 512 bytes after it. One kick. */
+/*
+ * Offer @n reads of sectors 0 .. n-1 in one go: data of the i-th at
+ * DATA_GPA + 1024 i, status 512 bytes after it. One kick.
+ */
 void blk_offer_reads(struct blk_bench *b, unsigned n);
 void blk_restart(struct blk_bench *b);
 

@@ -67,8 +67,10 @@ _Noreturn void fake_host_die(const char *file, int line, const char *what);
 void fake_host_create(struct fake_host *h, uint64_t ram_bytes);
 void fake_host_destroy(struct fake_host *h);
 
-/* Run the I/O thread until nothing is ready; returns callbacks made. It gives
- * up after a few thousand: then something spins, and the result shows it. */
+/*
+ * Run the I/O thread until nothing is ready; returns callbacks made. It gives
+ * up after a few thousand: then something spins, and the result shows it.
+ */
 unsigned fake_host_run(struct fake_host *h);
 /* The same, but wait up to @ms for the first event. */
 unsigned fake_host_wait(struct fake_host *h, int ms);

@@ -36,9 +36,11 @@ struct bench {
 	bool before_ok; /* broken before DRIVER_OK: no interrupt (2.1.2) */
 };
 
-/* cmocka setup and teardown; *state is the struct bench. The first makes a
+/*
+ * cmocka setup and teardown; *state is the struct bench. The first makes a
  * device that runs, the second one that still has to be started; the third
- * has RAM on both sides of the hole below 4 GiB. */
+ * has RAM on both sides of the hole below 4 GiB.
+ */
 int bench_setup(void **state);
 int bench_setup_idle(void **state);
 int bench_setup_hole(void **state);
@@ -50,8 +52,10 @@ void echo_complete(struct echo_dev *e);
 /* Offer @head and kick. */
 void bench_offer(struct bench *b, uint16_t head);
 
-/* The device says NEEDS_RESET by status and interrupt, hands out nothing, and
- * works again after a reset; all in time. */
+/*
+ * The device says NEEDS_RESET by status and interrupt, hands out nothing, and
+ * works again after a reset; all in time.
+ */
 void expect_needs_reset(struct bench *b);
 /* The chain was served: @out and @in bytes. */
 void expect_served(struct bench *b, uint64_t out, uint64_t in);
