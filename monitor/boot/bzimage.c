@@ -55,7 +55,7 @@ static int find_kernel(const uint8_t *file, size_t bytes, struct bzimage *b,
 	/* syssize is rounded up to 16 bytes. */
 	if (declared > b->kernel_bytes + 15)
 		return bzimage_refuse(why, EBADMSG,
-				      "it is shorter than it says");
+				      "it is shorter than its headers say");
 	if (b->kernel_bytes <= BZIMAGE_ENTRY64)
 		return bzimage_refuse(why, EBADMSG, "it ends before its entry");
 	b->payload_offset = le32_load(file + OFF_PAYLOAD_OFFSET);

@@ -55,7 +55,7 @@ static int add_segment(const struct elf_file *f, const Elf64_Phdr *p,
 	if (p->p_filesz > p->p_memsz ||
 	    !range_fits(p->p_offset, p->p_filesz, f->bytes))
 		return elf_image_refuse(why, EBADMSG,
-					"it is shorter than it says");
+					"it is shorter than its headers say");
 	if (p->p_paddr < BOOT_LOW_END ||
 	    !range_fits(p->p_paddr, p->p_memsz, BOOT_IMAGE_MAX))
 		return elf_image_refuse(why, EBADMSG,

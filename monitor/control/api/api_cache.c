@@ -79,7 +79,7 @@ static const struct {
 	{ WORD(asked_blocks), "asked_blocks", "Blocks it was asked for.",
 	  false },
 	{ WORD(joined_blocks), "joined_blocks",
-	  "Of them, being read for somebody else already.", false },
+	  "Of them, already being read for another request.", false },
 	{ WORD(read_bytes), "read_bytes", "Bytes read from images.", false },
 	{ WORD(ahead_blocks), "ahead_blocks", "Blocks read ahead.", false },
 	{ WORD(evicted_blocks), "evicted_blocks", "Blocks given up.", false },

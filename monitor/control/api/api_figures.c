@@ -261,7 +261,7 @@ static void print_counter(const char *name, const char *help, uint64_t value,
 static void print_balance(const struct balancer *b, FILE *out)
 {
 	print_counter("disco_balance_checks_total",
-		      "How often it was looked whether a VM should move.",
+		      "Checks of whether a VM should move for balance.",
 		      b->checks, out);
 	print_counter("disco_balance_moves_total",
 		      "Moves that were made for balance.", b->moves, out);

@@ -10,8 +10,7 @@ static const struct option_entry rebase_options[] = {
 	[IMAGE_FROM] = { .name = "from",
 			 .arg = "OLD",
 			 .help = "copy what differs between this base and the "
-				 "new "
-				 "one, so that a guest sees no change" },
+				 "new one, so that a guest sees no change" },
 	{ .name = NULL },
 };
 
@@ -32,7 +31,7 @@ static const struct command info = {
 	.name = "info",
 	FILES(1, "COW"),
 	.brief = "print the header of a copy-on-write file",
-	.help = "Say what is in a copy-on-write file.",
+	.help = "Print what a copy-on-write file contains.",
 	.options = { json_options },
 	.run = image_info,
 };
@@ -42,7 +41,7 @@ static const struct command check = {
 	.name = "check",
 	FILES(2, "BASE COW"),
 	.brief = "check for damage, reading every block",
-	.help = "Look for damage, read every block.",
+	.help = "Check for damage, and read every block.",
 	.options = { json_options },
 	.run = image_check,
 };
@@ -52,8 +51,8 @@ static const struct command commit = {
 	.name = "commit",
 	FILES(2, "BASE COW"),
 	.brief = "write the blocks of COW into BASE, and empty COW",
-	.help = "Write the blocks of a copy-on-write file into its base, empty "
-		"the file.",
+	.help = "Write the blocks of a copy-on-write file into its base, and "
+		"empty the file.",
 	.run = image_commit,
 };
 
@@ -71,7 +70,7 @@ static const struct command import = {
 	.name = "import",
 	FILES(2, "SOURCE OUT"),
 	.brief = "convert an image that qemu-img reads to a raw file",
-	.help = "Make a raw file of what qemu-img reads.",
+	.help = "Make a raw file of an image that qemu-img reads.",
 	.run = image_import,
 };
 
@@ -80,7 +79,7 @@ static const struct command rebase = {
 	.name = "rebase",
 	FILES(2, "BASE COW"),
 	.brief = "make COW belong to another base",
-	.help = "Let a copy-on-write file belong to another base.",
+	.help = "Make a copy-on-write file belong to another base.",
 	.options = { rebase_options },
 	.run = image_rebase,
 };

@@ -11,8 +11,8 @@
 #include <linux/kvm.h>
 
 #define ADVICE                                                                 \
-	"'disco doctor' says more, 'lab/run -- COMMAND' brings a machine "     \
-	"that can"
+	"'disco doctor' reports more; 'lab/run -- COMMAND' runs a command on " \
+	"a machine that can"
 
 bool cpuinfo_has_flag(const char *text, const char *flag)
 {

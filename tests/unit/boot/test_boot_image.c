@@ -22,8 +22,7 @@
 
 #define PACKED_MAX 4096u
 
-/* --- files -----------------------------------------------------------------
- */
+/* --- files --- */
 
 static void write_file(const char *path, const void *data, size_t bytes)
 {
@@ -81,8 +80,7 @@ static void write_kernel(const char *path, uint8_t text, size_t bytes)
 	write_bzimage(path, packed, gzip(elf, bytes, packed));
 }
 
-/* --- images ----------------------------------------------------------------
- */
+/* --- images --- */
 
 static void create(const struct boot_source *src, struct boot_image *img)
 {
@@ -168,8 +166,7 @@ static void check_kernel(const struct boot_image *img, uint8_t text)
 		    ELF_DATA_ROOM - ELF_DATA_BYTES);
 }
 
-/* --- good images -----------------------------------------------------------
- */
+/* --- good images --- */
 
 static void pvh_elf(void **state)
 {
@@ -367,8 +364,7 @@ static void more_holes_than_extents(void **state)
 	boot_image_destroy(&img);
 }
 
-/* --- bad files -------------------------------------------------------------
- */
+/* --- bad files --- */
 
 static void not_a_file(void **state)
 {
@@ -460,7 +456,7 @@ static void garbage_elf(void **state)
 	write_file("elf", file, ELF_BYTES - 1);
 	kernel_refused("elf", ST_KERNEL_CUT, -EBADMSG,
 		       "kernel elf: is truncated or corrupt: it is shorter "
-		       "than it says; copy it again");
+		       "than its headers say; copy it again");
 	memset(file + sizeof(Elf64_Ehdr), 0xff, ELF_BYTES - sizeof(Elf64_Ehdr));
 	write_file("elf", file, sizeof(file));
 	kernel_refused("elf", ST_KERNEL_CUT, -EBADMSG,
@@ -476,8 +472,8 @@ static void truncated_bzimage(void **state)
 	} cuts[] = {
 		{ BZ_VERSION, "it ends in its header" },
 		{ BZ_KERNEL_AT, "it ends in its setup sectors" },
-		{ BZ_AT(0), "it is shorter than it says" },
-		{ BZ_AT(40), "it is shorter than it says" },
+		{ BZ_AT(0), "it is shorter than its headers say" },
+		{ BZ_AT(40), "it is shorter than its headers say" },
 	};
 	char text[200];
 
@@ -526,7 +522,7 @@ static void cut_elf_in_bzimage(void **state)
 	for (int i = 0; i < 2; i++)
 		refused(&src, ST_KERNEL_CUT, -EBADMSG,
 			"kernel bz: is truncated or corrupt: it is shorter "
-			"than it says; copy it again");
+			"than its headers say; copy it again");
 }
 
 static void bad_initrd(void **state)
@@ -553,8 +549,7 @@ static void bad_initrd(void **state)
 		"make it smaller");
 }
 
-/* --- cache -----------------------------------------------------------------
- */
+/* --- cache --- */
 
 static uint64_t key_of(const char *path)
 {

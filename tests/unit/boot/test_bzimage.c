@@ -15,7 +15,7 @@
 static const char no_header[] = "no bzImage header";
 static const char no_entry[] = "no 64-bit entry (boot protocol below 2.12)";
 static const char in_setup[] = "it ends in its setup sectors";
-static const char too_short[] = "it is shorter than it says";
+static const char too_short[] = "it is shorter than its headers say";
 static const char payload_out[] = "its payload lies outside it";
 static const char bad_address[] = "its load address is impossible";
 

@@ -122,7 +122,7 @@ static void program_headers(void **state)
 
 static void segments_in_the_file(void **state)
 {
-	static const char why[] = "it is shorter than it says";
+	static const char why[] = "it is shorter than its headers say";
 	static const struct wrong w[] = {
 		{ "one byte past the end", PH(1, p_offset), 8, ELF_DATA_AT + 1,
 		  -EBADMSG, why },
@@ -367,7 +367,7 @@ static void truncated(void **state)
 		const char *why =
 			n < sizeof(Elf64_Ehdr) ? "it ends in its ELF header"
 			: n < headers ? "its program headers are broken"
-				      : "it is shorter than it says";
+				      : "it is shorter than its headers say";
 
 		refused("cut", file, n, -EBADMSG, why);
 	}

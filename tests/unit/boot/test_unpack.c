@@ -31,8 +31,7 @@ struct codec {
 
 static uint8_t *plain;
 
-/* --- packing ---------------------------------------------------------------
- */
+/* --- packing --- */
 
 static void room_for(struct packed *out, size_t bytes)
 {
@@ -138,8 +137,7 @@ static const struct codec codecs[] = {
 	{ "lz4", false, pack_lz4 },
 };
 
-/* --- unpacking -------------------------------------------------------------
- */
+/* --- unpacking --- */
 
 /* From and into buffers of exactly these sizes; nothing past @room. */
 static int unpack(const uint8_t *src, size_t bytes, uint8_t **dst, size_t room,
@@ -185,8 +183,7 @@ static void accepted(const char *name, const struct packed *p, size_t room,
 	free(dst);
 }
 
-/* --- tests -----------------------------------------------------------------
- */
+/* --- tests --- */
 
 static void round_trip(void **state)
 {
