@@ -586,8 +586,8 @@ static void bench(const struct options *o, const char *self)
 	long calls = 0;
 	bool traced;
 
-	traced =
-		calls_of_messages(self, &calls); /* before this one is pinned */
+	/* Before this process is pinned. */
+	traced = calls_of_messages(self, &calls);
 	run_rounds(o, rows);
 	print_table(o, rows, traced, calls);
 	if (o->every.out)

@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+/* One slot below the hole for PCI, and one from 4 GiB on if RAM is larger. */
 static void add_slot(struct ram_view *view, uint64_t at, uint64_t bytes,
 		     uint64_t offset)
 {

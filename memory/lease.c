@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Each word has one writer, which reads back what it wrote and stores it
- * changed: no atomic read-modify-write. The pairs:
+ * Each word has one writer, which reads back what it wrote and stores the
+ * changed word: no atomic read-modify-write is needed. Pairs of memory orders,
+ * named as in the header:
  *
  *	P  presence_set(), presence_evict():  bytes of blocks; word (release)
  *	   lease_take(), presence_test():     word (acquire); bytes
@@ -9,11 +10,12 @@
  *	   presence_evict():                  lease words (acquire); punch
  *	D  lease_take():                      lease set; fence; presence
  *	   presence_evict():                  presence clear; fence; leases
- *	   One of the fences is first; after the other one its store is seen.
+ *	   One of the two fences is first in the order of all fences. The side
+ *	   with the later fence sees the other side's store.
  *
- * Every store to a word is a release, not only the one that P or L need for
- * its own block: a word speaks of 64 blocks, and a later relaxed store of it
- * need not pass on what an earlier release did (C++20).
+ * Every store to a word is a release, not only a store that P or L needs for
+ * its own block. A word covers 64 blocks, and a later relaxed store to it would
+ * not continue the release sequence of an earlier one (C++20).
  */
 #include "memory/lease.h"
 
@@ -21,7 +23,7 @@
 
 #define WORD_BITS 64u
 
-/* What of a run is in one word. */
+/* The part of a run that lies in one word. */
 struct part {
 	uint64_t word;
 	uint64_t bits;
@@ -42,7 +44,7 @@ static struct part first_part(uint64_t block, unsigned nr)
 	};
 }
 
-/* In the caller's own map; release P or L. */
+/* Change bits of a run in the caller's own map; release P or L. */
 static void write_bits(lease_word *map, uint64_t first, unsigned nr, bool set)
 {
 	while (nr > 0) {
@@ -56,7 +58,7 @@ static void write_bits(lease_word *map, uint64_t first, unsigned nr, bool set)
 	}
 }
 
-/* How many blocks from @first on are there; acquire P. */
+/* Number of present blocks from @first on, without a gap; acquire P. */
 static unsigned present_prefix(const lease_word *presence, uint64_t first,
 			       unsigned nr)
 {
@@ -93,6 +95,11 @@ unsigned lease_take(lease_word *lease, const lease_word *presence,
 {
 	unsigned there;
 
+	/*
+	 * Lease first, then look: a lease that is set after the look could come
+	 * too late for an eviction. Leases of absent blocks are dropped again;
+	 * meanwhile they can only keep the agent from evicting.
+	 */
 	write_bits(lease, first, nr, true);
 	shared_fence(memory_order_seq_cst); /* D */
 	there = present_prefix(presence, first, nr);
@@ -110,7 +117,11 @@ void presence_set(lease_word *presence, uint64_t first, unsigned nr)
 	write_bits(presence, first, nr, true);
 }
 
-/* A block that is absent already stays so, leased or not: no set bit. */
+/*
+ * A block that is already absent stays absent whether it is leased or not,
+ * since
+ * @before has no bit for it.
+ */
 bool presence_evict(lease_word *presence, const lease_word *const *leases,
 		    unsigned nr_leases, uint64_t block)
 {

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * An entry is 0 for RAM, else
+ * An entry is 0 for RAM. Other entries consist of these bits:
  *
- *	63	written: the mapping is there, but its page is a private copy
- *		of the guest, and its source was told
- *	62	seam: does not share the mapping of the page before, although
- *		it is the next page of the same source
- *	44-61	which of the sources that had this id
+ *	63	written: the mapping is there, but the page in it is a private
+ *		copy of the guest, and the source was notified
+ *	62	seam: the page is in another mapping than the page before it,
+ *		although it is the next page of the same source
+ *	44-61	generation of the id: which of the sources that had it
  *	36-43	id
  *	0-35	index
  *
- * A written page keeps its source and index because its mapping does: it is
- * no boundary. Seams are there because Linux does not join two private
- * mappings in which pages were written apart from each other (vma_merge():
- * one anon_vma each); what is shown between them joins the first one.
+ * A written page keeps source and index because its mapping does: it is no
+ * boundary. A seam is needed because Linux does not merge two private mappings
+ * in which pages were written independently (vma_merge(): each has its own
+ * anon_vma). A run that is shown between two such mappings joins the first one.
  */
 #include "memory/pmap.h"
 
@@ -36,7 +36,7 @@
 #define ID_SHIFT   36
 #define INDEX_LAST ((1ull << ID_SHIFT) - 2) /* + 1 does not touch the id */
 
-#define BATCH 512u /* entries a read: 4 KiB of stack */
+#define BATCH 512u /* entries per read: 4 KiB of stack */
 _Static_assert(PMAP_OWN_MAX <= BATCH, "one read");
 
 #define MAX_MAP_COUNT 65530u /* Linux's default */
@@ -53,21 +53,21 @@ struct source {
 
 struct pmap {
 	const struct ram_view *view;
-	uint64_t *e;	   /* one a page of the view, in its order */
+	uint64_t *e;	   /* one per page of the view, in its order */
 	uint64_t nr;	   /* entries */
-	uint64_t not_ram;  /* entries */
-	uint64_t overlaid; /* of them not known to be written */
+	uint64_t not_ram;  /* entries that are not RAM */
+	uint64_t overlaid; /* of them, those not known to be written */
 	uint64_t mappings, budget, refused;
-	uint64_t swept; /* where pmap_sweep() goes on */
+	uint64_t swept; /* page at which pmap_sweep() continues */
 	unsigned last_id;
 	struct source src[PMAP_MAX_SOURCES];
 };
 
-/* What changing the entries of a run does to the number of mappings. */
+/* The effect of a change of a run's entries on the number of mappings. */
 struct change {
 	uint64_t before, after;
-	bool seam; /* after the run */
-	bool ram;  /* in it, now */
+	bool seam; /* a seam follows the run */
+	bool ram;  /* the run contains RAM pages now */
 };
 
 static unsigned id_of(uint64_t e)
@@ -106,7 +106,13 @@ static uint8_t *pmap_page_at(const struct pmap *pm, uint64_t page)
 	return pm->view->hva + page * PAGE_BYTES;
 }
 
-/* @e: of the first page of @nr from @at on, the others follow; 0: RAM. */
+/*
+ * Compute the change for @nr pages from @at on. @e: new entry of the first
+ * page, with consecutive entries for the others; 0: RAM. Only boundaries inside
+ * the run and at its two ends can change, so only these are counted. If the run
+ * continues its neighbours on both sides, Linux joins it to the one before it,
+ * and a seam stays after it.
+ */
 static struct change change_of(const struct pmap *pm, uint64_t at, uint64_t nr,
 			       uint64_t e)
 {
@@ -133,7 +139,10 @@ static bool pmap_over_budget(const struct pmap *pm, const struct change *c)
 	       c->after - c->before > pm->budget - pm->mappings;
 }
 
-/* The entry @old is no more; its source may be removed by being told. */
+/*
+ * An entry is replaced: notify its source, whose gone() may remove the source.
+ * Called after the entry was changed, so that the pmap is consistent then.
+ */
 static void pmap_forget(struct pmap *pm, uint64_t old)
 {
 	struct source *s = &pm->src[id_of(old)];
@@ -173,7 +182,7 @@ static int pmap_punch(const struct pmap *pm, uint64_t at, uint64_t nr)
 	return 0;
 }
 
-/* The RAM of @nr pages that are not RAM entries takes the overlay's place. */
+/* Replace the overlays of @nr pages, none of them RAM, by their RAM. */
 static int map_ram(struct pmap *pm, uint64_t at, uint64_t nr)
 {
 	struct change c = change_of(pm, at, nr, 0);
@@ -197,7 +206,11 @@ static int map_source(struct pmap *pm, uint64_t at, uint64_t nr, unsigned id,
 		pm->refused++;
 		return -errno;
 	}
-	/* A failure costs memory only: mapping RAM back fills or punches it. */
+	/*
+	 * Invariant 3. Punched after the new mapping is there, so that a vCPU
+	 * never sees a hole. A failure costs memory only, because whoever maps
+	 * RAM back fills or punches it.
+	 */
 	if (c->ram)
 		(void)pmap_punch(pm, at, nr);
 	pm->src[id].shown += nr;
@@ -256,7 +269,11 @@ int pmap_add_source(struct pmap *pm, struct pmap_source *s, unsigned *id)
 
 		if (pm->src[at].s)
 			continue;
-		/* Mappings of the last one may be there still: written. */
+		/*
+		 * Written pages may still have mappings of the last source
+		 * with this id. The generation keeps a new source's pages from
+		 * seeming to continue them.
+		 */
 		pm->src[at].gen = (pm->src[at].gen + 1) & GEN_MAX;
 		pm->src[at].s = s;
 		pm->last_id = at;
@@ -296,7 +313,7 @@ int pmap_show(struct pmap *pm, void *hva, uint64_t nr, unsigned id,
 	return map_source(pm, at, nr, id, index, &c);
 }
 
-/* RAM for all of [@at, @end). */
+/* Make all pages of [@at, @end) RAM. */
 static int pmap_uncover(struct pmap *pm, uint64_t at, uint64_t end)
 {
 	int err = 0;
@@ -319,7 +336,7 @@ void pmap_overwrite(struct pmap *pm, void *hva, uint64_t bytes)
 
 	if (!pm->not_ram || !range_fits(off, bytes, pm->view->bytes))
 		return;
-	/* A page that stays is copied when it is written, as a guest's is. */
+	/* Only whole pages. One that stays is copied when it is written. */
 	(void)pmap_uncover(pm, (off + PAGE_BYTES - 1) / PAGE_BYTES,
 			   (off + bytes) / PAGE_BYTES);
 }
@@ -354,7 +371,7 @@ static void set_written(struct pmap *pm, uint64_t page)
 	pmap_forget(pm, old);
 }
 
-/* What the kernel says of @nr pages, at most BATCH. */
+/* Read pagemap for @nr pages, at most BATCH. */
 static int pmap_look(const struct pmap *pm, int pagemap, uint64_t at,
 		     uint64_t nr, uint64_t *e)
 {
@@ -367,7 +384,10 @@ static int pmap_look(const struct pmap *pm, int pagemap, uint64_t at,
 	return got < 0 ? -errno : -EIO;
 }
 
-/* At most BATCH pages. */
+/*
+ * Sweep at most BATCH pages. Pages at both ends that are no overlays are left
+ * out, so that pagemap is read only where there are overlays.
+ */
 static int64_t sweep_batch(struct pmap *pm, int pagemap, uint64_t at,
 			   uint64_t end)
 {
@@ -434,7 +454,7 @@ int pmap_own(const struct pmap *pm, int pagemap, uint64_t first, uint64_t nr,
 
 /* --- other copies of the same pages --- */
 
-/* Is it worth its mappings? */
+/* Is a change worth the mappings that it costs? */
 static bool pmap_worth(const struct pmap *pm, const struct change *c,
 		       uint64_t nr)
 {
@@ -442,7 +462,7 @@ static bool pmap_worth(const struct pmap *pm, const struct change *c,
 	       (nr >= PMAP_RUN_MIN && !pmap_over_budget(pm, c));
 }
 
-/* A private copy of each page, in the mapping that is there. */
+/* Make a private copy of each page in the mapping that is there. */
 static int copy_here(struct pmap *pm, uint64_t at, uint64_t nr)
 {
 	if (madvise(pmap_page_at(pm, at), nr * PAGE_BYTES,
@@ -453,7 +473,7 @@ static int copy_here(struct pmap *pm, uint64_t at, uint64_t nr)
 	return 0;
 }
 
-/* Into the RAM under them, which then takes their place. */
+/* Copy pages into the RAM under them, which then replaces them. */
 static int copy_to_ram(struct pmap *pm, uint64_t at, uint64_t nr)
 {
 	uint64_t done = 0, bytes = nr * PAGE_BYTES;
@@ -484,12 +504,12 @@ static int rebase_to_ram(struct pmap *pm, uint64_t at, uint64_t nr)
 				      : copy_here(pm, at, nr);
 }
 
-/* Where to, and what happens to pages. */
+/* The arguments and the result of a rebase. */
 struct rebase {
 	unsigned (*to)(void *arg, unsigned id, uint64_t index, uint64_t *nr);
 	void *arg;
-	bool copy;	  /* what is not worth its mappings; or it stays */
-	uint64_t brought; /* pages shown from elsewhere now */
+	bool copy;	  /* copy runs not worth their mappings, or keep them */
+	uint64_t brought; /* pages that are shown from another source now */
 };
 
 static int rebase_to_source(struct pmap *pm, struct rebase *r, uint64_t at,
@@ -505,6 +525,7 @@ static int rebase_to_source(struct pmap *pm, struct rebase *r, uint64_t at,
 		err = map_source(pm, at, nr, id, index, &c);
 	else if (r->copy)
 		err = copy_here(pm, at, nr);
+	/* The new source holds the pages for the pmap: drop them if unused. */
 	if (show && !err)
 		r->brought += nr;
 	else if (s->gone)
@@ -513,7 +534,7 @@ static int rebase_to_source(struct pmap *pm, struct rebase *r, uint64_t at,
 	return err;
 }
 
-/* Pages from @at on that are unwritten and one run of their source. */
+/* Number of unwritten pages from @at on that are one run of one source. */
 static uint64_t run_from(const struct pmap *pm, uint64_t at)
 {
 	uint64_t nr = 0;
@@ -524,7 +545,11 @@ static uint64_t run_from(const struct pmap *pm, uint64_t at)
 	return nr;
 }
 
-/* Pages of which the kernel has just said which were written. */
+/*
+ * Rebase pages that were just swept, so that no entry in the range is an
+ * overlay that the guest has written. The callback may shorten a run; the rest
+ * of it is then the next run.
+ */
 static int pmap_rebase_range(struct pmap *pm, struct rebase *r, uint64_t at,
 			     uint64_t end)
 {

@@ -15,9 +15,10 @@ int ram_bind(const struct ram_view *view, nodeid_t node, bool strict)
 	if (at == MAP_FAILED)
 		return -errno;
 	/*
-	 * mbind() takes a mapping that has no policy for one that has the
-	 * default one already, and leaves the file's as it is: any other first.
-	 * If this one fails, so does the next.
+	 * For the default policy, mbind() finds nothing to change in a mapping
+	 * that has no policy of its own, and leaves the file's policy as it is.
+	 * So another policy is set first. If that fails, the next call fails
+	 * too.
 	 */
 	if (node == NODE_AUTO)
 		(void)mbind(at, view->bytes, MPOL_PREFERRED, NULL, 0, 0);

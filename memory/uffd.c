@@ -60,14 +60,17 @@ int uffd_register(int fd, void *at, uint64_t bytes)
 	return ioctl(fd, UFFDIO_REGISTER, &r) < 0 ? -errno : 0;
 }
 
-/* Return: bytes that are done; -errno: not one. */
+/* Return: number of bytes mapped; -errno: none. */
 static int64_t continue_some(int fd, const uint8_t *at, uint64_t bytes)
 {
 	struct uffdio_continue c = { .range = uffd_range_of(at, bytes) };
 
 	if (ioctl(fd, UFFDIO_CONTINUE, &c) == 0)
 		return (int64_t)bytes;
-	/* EAGAIN: a part was done, or the mappings are being changed. */
+	/*
+	 * EAGAIN: a part was mapped, or the mappings are being changed by
+	 * another thread; then c.mapped is a negative errno.
+	 */
 	if (c.mapped > 0)
 		return c.mapped;
 	return -errno;
@@ -80,6 +83,7 @@ int uffd_continue(int fd, void *at, uint64_t bytes, uint64_t *pages)
 	while (p < end) {
 		int64_t n = continue_some(fd, p, (uint64_t)(end - p));
 
+		/* EEXIST: this page is mapped or copied already; skip it. */
 		if (n < 0 && n != -EEXIST)
 			return (int)n;
 		if (n > 0)
@@ -102,6 +106,6 @@ void uffd_wake(int fd, void *at)
 {
 	struct uffdio_range r = uffd_range_of(at, PAGE_BYTES);
 
-	/* Fails for what is no page of this process. */
+	/* Fails for an address that is no page of this process. */
 	(void)ioctl(fd, UFFDIO_WAKE, &r);
 }

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "numa/balance.h"
 
-/* Loads of all nodes, by index into the topology. */
+/* Loads of all nodes, indexed as in the topology. */
 struct scale {
 	const struct topology *t;
-	uint64_t sum[MAX_NODES]; /* BALANCE_CPU: a CPU */
+	uint64_t sum[MAX_NODES]; /* in units of BALANCE_CPU per CPU */
 };
 
-/* A move that is worth it. */
+/* A move that rules 1, 2 and 4 allow. */
 struct offer {
 	struct balance_move move;
 	uint64_t from_load, to_load; /* of the nodes, before */
@@ -15,7 +15,10 @@ struct offer {
 	uint32_t distance;
 };
 
-/* Whose CPUs a VM of this node runs on; -1: no such node, or no CPUs. */
+/*
+ * Index of the node whose CPUs a VM of @node runs on; -1: no such node, or no
+ * CPUs.
+ */
 static int balance_runs_on(const struct topology *t, nodeid_t node)
 {
 	const struct topology_node *n = topology_cpus_near(t, node);
@@ -47,6 +50,7 @@ uint64_t balance_load(const struct topology *t, const struct balance_vm *vms,
 	return s.sum[n - t->nodes] / n->nr_cpus;
 }
 
+/* Rule 3. */
 static bool balance_movable(const struct balance_vm *vm)
 {
 	return !vm->fixed && !vm->paused && !vm->moving &&
@@ -74,6 +78,11 @@ static bool balance_worth(const struct scale *s, const struct balance_vm *vm,
 	b = s->sum[to] / n[to].nr_cpus;
 	if (a <= b + max_u64(BALANCE_UNEVEN, a / BALANCE_UNEVEN_PART))
 		return false;
+	/*
+	 * The fuller node has to become less full by at least half of what the
+	 * VM weighs on @from (a - left). A smaller gain only exchanges the two
+	 * nodes' loads, and the VM would move back in a later check.
+	 */
 	left = (s->sum[from] - vm->load) / n[from].nr_cpus;
 	after = max_u64(left, (s->sum[to] + vm->load) / n[to].nr_cpus);
 	if (after >= a || 2 * (a - after) < a - left)
@@ -87,7 +96,7 @@ static bool balance_worth(const struct scale *s, const struct balance_vm *vm,
 	return true;
 }
 
-/* gain/cost as fractions: a/b > c/d, ad > cb. */
+/* Compares gain/cost without division: a/b > c/d if ad > cb. */
 static bool balance_better(const struct offer *a, const struct offer *b)
 {
 	uint64_t x = a->gain * b->cost, y = b->gain * a->cost;
@@ -99,7 +108,7 @@ static bool balance_better(const struct offer *a, const struct offer *b)
 	return a->distance < b->distance;
 }
 
-/* Call for each move that is worth it. */
+/* Call @each for each allowed move of a movable VM. */
 static void each_offer(const struct scale *s, const struct balance_vm *vms,
 		       unsigned nr,
 		       void (*each)(void *arg, const struct offer *o),
@@ -122,7 +131,7 @@ struct search {
 	const struct balance_move *last;
 	uint64_t fullest;
 	struct offer best; /* move.id 0: none yet */
-	bool again;	   /* the move of the last check is there */
+	bool again;	   /* the last check's move is still allowed */
 };
 
 static void find_fullest(void *arg, const struct offer *o)
@@ -132,6 +141,11 @@ static void find_fullest(void *arg, const struct offer *o)
 	f->fullest = max_u64(f->fullest, o->from_load);
 }
 
+/*
+ * Only moves away from the fullest node, or from one about as full, are
+ * candidates: otherwise a cheap move elsewhere could win for ever while the
+ * fullest node stays as it is.
+ */
 static void find_best(void *arg, const struct offer *o)
 {
 	struct search *f = arg;
@@ -151,12 +165,17 @@ bool balance_check(const struct topology *t, const struct balance_vm *vms,
 	struct search f = { .last = last };
 	struct scale s;
 
+	/*
+	 * Two passes over the same moves: the first finds how full the fullest
+	 * node is that any move can relieve, the second finds the best move.
+	 */
 	balance_weigh(&s, t, vms, nr);
 	each_offer(&s, vms, nr, find_fullest, &f);
 	each_offer(&s, vms, nr, find_best, &f);
 	if (f.again)
 		*out = *last;
 	*last = f.best.move;
+	/* This move is done now; the next one needs two checks of its own. */
 	if (f.again)
 		last->id = 0;
 	return f.again;

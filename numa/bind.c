@@ -11,7 +11,7 @@
 #define LONG_BITS (sizeof(unsigned long) * CHAR_BIT)
 #define NODE_BITS (NODE_ID_MAX + 1)
 #define CPU_BITS  (UINT16_MAX + 1)
-#define BATCH	  1024 /* pages a system call: 12 KiB of stack */
+#define BATCH	  1024 /* pages per system call: 12 KiB of stack */
 
 struct policy {
 	int mode;
@@ -32,8 +32,8 @@ static int policy_make(struct policy *p, nodeid_t node, bool strict)
 }
 
 /*
- * The default policy wants an empty mask. Linux takes one off the number of
- * bits it is told, so that is one more.
+ * The default policy requires an empty mask. Linux subtracts one from the given
+ * number of bits, hence the + 1.
  */
 static unsigned long policy_bits(const struct policy *p)
 {
@@ -46,8 +46,8 @@ static const unsigned long *policy_mask(const struct policy *p)
 }
 
 /*
- * Arguments were checked before, so EINVAL is what Linux says of a mask that
- * is empty once it is restricted to nodes that exist, have memory and are
+ * The arguments were checked before. So EINVAL means that the mask is empty
+ * after Linux has restricted it to nodes that exist, have memory and are
  * allowed.
  */
 static int policy_errno(int err)
@@ -108,7 +108,10 @@ int node_run_task_on(int tid, const uint16_t *cpus, unsigned nr)
 	return -errno;
 }
 
-/* Counts one batch of at most BATCH pages. */
+/*
+ * Count one batch of at most BATCH pages. An entry that move_pages(2) does not
+ * fill in stays -ENOENT and counts as absent.
+ */
 static int count_batch(int pid, char *addr, size_t nr_pages, nodeid_t node,
 		       uint64_t *touched, uint64_t *local)
 {

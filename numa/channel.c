@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The pairs, as the header names them:
+ * Pairs of memory orders, named as in the header. In each, the left side's
+ * store makes everything before it visible to the right side's load:
  *
  *	T  tail: release in chan_try_send()     acquire in look_at_tail()
  *	H  head: release in chan_try_recv()     acquire in look_at_head()
  *	D  producer: store tail; fence; load sleep
  *	   consumer: store sleep; fence; load tail
- *	   One of the two fences is first in the order of all fences; the side
- *	   of the other one then sees what was stored before it: the producer
- *	   sees that the consumer sleeps, or the consumer sees the message.
+ *	   One of the two fences is first in the order of all fences. The side
+ *	   with the later fence sees what the other side stored before its own
+ *	   fence. So the producer sees that the consumer sleeps, or the consumer
+ *	   sees the message, or both.
  */
 #include "numa/channel.h"
 
@@ -82,7 +84,11 @@ int chan_wake_create(int *tx_fd, int *rx_fd)
 
 /* --- producer ------------------------------------------------------------- */
 
-/* The consumer can have taken only what was sent and not taken before. */
+/*
+ * Read the consumer's index and check it: it lies between the index read last
+ * and what was sent. The differences are modulo 2^32, so that wrap-around needs
+ * no special case.
+ */
 static int look_at_head(struct chan_tx *tx)
 {
 	uint32_t head = shared_load(&tx->peer->head, memory_order_acquire);
@@ -95,7 +101,11 @@ static int look_at_head(struct chan_tx *tx)
 	return 0;
 }
 
-/* A sleep is told by its number, so that it is woken once. */
+/*
+ * Each sleep has its own odd number, and ->woken is the last one that a wake-up
+ * was sent for. So there is one wake-up per sleep, and no send(2) for each
+ * message until the consumer has run. Must follow fence D.
+ */
 static void wake_if_asleep(struct chan_tx *tx)
 {
 	uint64_t sleep = shared_load(&tx->peer->sleep, memory_order_relaxed);
@@ -116,6 +126,7 @@ int chan_try_send(struct chan_tx *tx, const void *msg)
 {
 	if (tx->dead)
 		return -EPROTO;
+	/* The peer's cache line is read only when the ring seems full. */
 	if (is_full(tx)) {
 		int err = look_at_head(tx);
 
@@ -148,7 +159,10 @@ int chan_tx_depth(struct chan_tx *tx, uint32_t *depth)
 
 /* --- consumer ------------------------------------------------------------- */
 
-/* The producer can be ahead by the ring, and never comes back. */
+/*
+ * Read the producer's index and check it: it is ahead by at most the ring, and
+ * never goes back.
+ */
 static int look_at_tail(struct chan_rx *rx)
 {
 	uint32_t tail = shared_load(&rx->ring->tail, memory_order_acquire);
@@ -182,6 +196,7 @@ int chan_try_recv(struct chan_rx *rx, void *msg)
 	return 0;
 }
 
+/* Odd: asleep, even: awake. */
 static void set_sleep(struct chan_rx *rx)
 {
 	rx->sleep++;
@@ -194,6 +209,11 @@ int chan_sleep_begin(struct chan_rx *rx)
 
 	if (rx->dead)
 		return -EPROTO;
+	/*
+	 * A message may arrive between the caller's last chan_try_recv() and
+	 * this store. So look once more after the fence: either this load sees
+	 * the message, or its sender sees the sleep.
+	 */
 	set_sleep(rx);
 	shared_fence(memory_order_seq_cst); /* D */
 	err = look_at_tail(rx);

@@ -5,13 +5,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What is left of a node while VMs are being placed. */
+/* Room that is left on a node while VMs are being placed. */
 struct room {
 	uint64_t free_bytes;
 	uint64_t nr_vcpus;
 };
 
-/* Calls of place_group() in the order of their claims on memory. */
+/*
+ * Groups are placed in this order. Those that can go to one node only come
+ * first, so that a VM that could go elsewhere does not take their memory.
+ */
 enum group {
 	GROUP_STRICT,
 	GROUP_PREFERRED,
@@ -69,7 +72,10 @@ static bool place_better(const struct topology *t, const struct room *rooms,
 {
 	bool fits_a = rooms[a].free_bytes >= r->bytes;
 	bool fits_b = rooms[b].free_bytes >= r->bytes;
-	/* vCPUs a CPU once @r is there, as fractions: a/b < c/d, ad < cb. */
+	/*
+	 * vCPUs per CPU once @r is there, compared without division: a/b < c/d
+	 * if ad < cb.
+	 */
 	uint64_t load_a =
 		(rooms[a].nr_vcpus + r->nr_vcpus) * t->nodes[b].nr_cpus;
 	uint64_t load_b =
@@ -84,7 +90,10 @@ static bool place_better(const struct topology *t, const struct room *rooms,
 	return rooms[a].free_bytes > rooms[b].free_bytes;
 }
 
-/* Node @i while something is free there, then the nearest; none: MAX_NODES. */
+/*
+ * Where the kernel takes memory from for a VM of node @i: node @i while it has
+ * free memory, then the nearest node that has. MAX_NODES: no node has any.
+ */
 static unsigned next_room(const struct topology *t, const struct room *rooms,
 			  unsigned i)
 {
@@ -100,7 +109,7 @@ static unsigned next_room(const struct topology *t, const struct room *rooms,
 	return best;
 }
 
-/* What @r takes when its home is node @i, see place_initial(). */
+/* Charge what @r takes when its home is node @i; see place_initial(). */
 static void place_charge(const struct topology *t, struct room *rooms,
 			 const struct place_request *r, unsigned i)
 {

@@ -20,7 +20,11 @@ static bool size_valid(size_t bytes)
 	return bytes != 0 && bytes % PAGE_BYTES == 0 && bytes <= INT64_MAX;
 }
 
-/* After the writer's mapping: F_SEAL_FUTURE_WRITE leaves that one alone. */
+/*
+ * Called after the writer has its mapping: F_SEAL_FUTURE_WRITE forbids new
+ * writable mappings and leaves existing ones alone. F_SEAL_SEAL makes the set
+ * of seals final.
+ */
 static int region_seal(int fd, unsigned flags)
 {
 	int seals = SIZE_SEALS | F_SEAL_SEAL;
@@ -58,7 +62,10 @@ static int map_and_bind(struct region *r, nodeid_t node, unsigned flags)
 	return region_seal(r->fd, flags);
 }
 
-/* By a mapping that cannot write: the policy is the file's. */
+/*
+ * The policy belongs to the file, so a mapping without write access suffices to
+ * set it. A writable one would be a second writer.
+ */
 static int size_and_bind(int fd, size_t bytes, nodeid_t node)
 {
 	void *base;
@@ -135,9 +142,10 @@ int region_reader_fd(int fd, int *out)
 }
 
 /*
- * Seals first: a size that was looked at before could have shrunk since. Only
- * a memfd has F_SEAL_SHRINK. One of huge pages is refused too: a hole in it
- * is SIGBUS for the reader when the pool is empty.
+ * The order matters: a size that is read before the seals are checked may have
+ * shrunk since. Only a memfd has F_SEAL_SHRINK. A memfd of huge pages is
+ * refused too, because a hole in it causes SIGBUS in the reader when the pool
+ * is empty.
  */
 static int check_region(int fd, size_t bytes)
 {
@@ -164,6 +172,11 @@ int region_take(struct region *r, int fd, size_t bytes)
 	int err;
 
 	*r = (struct region){ 0 };
+	/*
+	 * region_seal() fails with EPERM if the region was taken before, as
+	 * F_SEAL_SEAL is set then. The mapping comes first, since none could be
+	 * made after F_SEAL_FUTURE_WRITE.
+	 */
 	err = check_region(fd, bytes);
 	if (err)
 		return err;

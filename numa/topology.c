@@ -8,7 +8,10 @@
 
 #include <hwloc.h>
 
-/* Lines of /sys/devices/system/node/nodeN/meminfo that a guest can have. */
+/*
+ * Lines of /sys/devices/system/node/nodeN/meminfo that count memory which a new
+ * guest can get without swapping.
+ */
 static const char *const reclaimable[] = {
 	"MemFree:",
 	"Active(file):",
@@ -46,7 +49,10 @@ static uint64_t node_free_bytes(nodeid_t id, uint64_t total_bytes)
 	return min_u64(sum, total_bytes);
 }
 
-/* Smaller is nearer: few local CPUs, then a low number. */
+/*
+ * Of two nodes that hwloc calls local to a CPU, the nearer one has fewer local
+ * CPUs, and among equals the lower number.
+ */
 static bool topology_nearer(hwloc_obj_t a, hwloc_obj_t b)
 {
 	int wa = hwloc_bitmap_weight(a->cpuset);
@@ -55,7 +61,7 @@ static bool topology_nearer(hwloc_obj_t a, hwloc_obj_t b)
 	return wa != wb ? wa < wb : a->os_index < b->os_index;
 }
 
-/* The one node that @cpu belongs to; NULL when hwloc names none. */
+/* The one node that @cpu belongs to; NULL: hwloc names none. */
 static hwloc_obj_t cpu_owner(hwloc_topology_t hw, unsigned cpu)
 {
 	hwloc_obj_t best = NULL, node = NULL;
@@ -89,7 +95,7 @@ static int node_fill_cpus(struct topology_node *n, hwloc_topology_t hw,
 	return 0;
 }
 
-/* CPUs of the topology that the scheduler will let us have. */
+/* CPUs of the topology that the scheduler lets this process use. */
 static hwloc_bitmap_t usable_cpus(hwloc_topology_t hw, bool this_machine)
 {
 	hwloc_bitmap_t set = hwloc_bitmap_alloc();
@@ -156,7 +162,10 @@ static int node_index(const struct topology *t, nodeid_t id)
 	return -1;
 }
 
-/* Firmware distances over the defaults, pair by pair. */
+/*
+ * Replace the defaults by the firmware's distances, pair by pair: firmware may
+ * leave out pairs, or give values that are not usable.
+ */
 static void fill_distances(struct topology *t, hwloc_topology_t hw)
 {
 	struct hwloc_distances_s *m = NULL;
@@ -201,9 +210,9 @@ static int topology_fill(struct topology *t, hwloc_topology_t hw,
 }
 
 /*
- * What HWLOC_XMLFILE or HWLOC_SYNTHETIC says, the first one first. hwloc would
- * take either by itself, but this machine instead of one that it cannot read:
- * then guests would be started where a dry run was meant.
+ * Load the description in HWLOC_XMLFILE, else that in HWLOC_SYNTHETIC. hwloc
+ * would load either by itself. But if it cannot read the description it uses
+ * this machine instead, and guests would start where a dry run was intended.
  */
 static int topology_describe(hwloc_topology_t hw, struct diag *d)
 {

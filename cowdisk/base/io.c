@@ -9,7 +9,7 @@ struct waiter {
 	int err;
 };
 
-/* One at a time, see io_wait(). */
+/* Only one io_wait() is active at a time, see io.h. */
 static _Thread_local struct waiter *waiting;
 
 static void io_woken(struct io_req *r, int err)

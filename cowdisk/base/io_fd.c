@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Real files by plain system calls: each request is done when it returns. */
+/* Real files, by plain system calls: each request is done when it returns. */
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
 
 #include "cowdisk/base/io.h"
 
-/* Pass over @n bytes that were transferred. Return: true when none remain. */
+/* Skip @n bytes that were transferred. Return: true: none remain. */
 static bool io_fd_advance(struct io_req *r, size_t n)
 {
 	r->offset += n;

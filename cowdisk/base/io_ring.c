@@ -35,7 +35,7 @@ static int ring_start(struct io_ring *g, unsigned depth)
 
 static void io_ring_queue(struct io_ring *g, struct io_req *r)
 {
-	/* There is room: users never have more than @depth under way. */
+	/* Never NULL: no more than @depth requests are under way. */
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&g->ring.ring);
 
 	switch (r->op) {
@@ -75,7 +75,10 @@ static void io_ring_start(struct io_ring *g, struct io_req *r, enum io_op op)
 	r->done(r, more);
 }
 
-/* Return: as io_account(); -EAGAIN when the cache cannot tell. */
+/*
+ * Read from the kernel's cache without blocking (RWF_NOWAIT). Return: as
+ * io_account(); -EAGAIN not all of it is cached.
+ */
 static int read_cached(struct io_ring *g, struct io_req *r)
 {
 	ssize_t n = preadv2(g->fds[r->file], r->iov, (int)r->nr_iov,
@@ -119,6 +122,10 @@ static uint64_t ring_ahead(struct io *io, enum io_file file, uint64_t offset,
 	return bytes;
 }
 
+/*
+ * The event descriptor is read before the completions are: one that arrives in
+ * between makes it readable again, and is at worst looked for in vain.
+ */
 static void ring_complete(struct io *io)
 {
 	struct io_ring *g = io_ring_from_io(io);

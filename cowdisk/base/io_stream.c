@@ -76,7 +76,7 @@ static struct piece *io_stream_find(struct io_stream *s, const struct io_req *r)
 	return NULL;
 }
 
-/* As much of @r as the piece has. Return: true: @r is complete. */
+/* Copy as much of @r as the piece has. Return: true: @r is complete. */
 static bool copy_from(struct piece *p, struct io_req *r)
 {
 	while (r->nr_iov && r->offset < io_stream_end_of(p)) {
@@ -100,7 +100,11 @@ static void io_stream_wait_for(struct piece *p, struct io_req *r)
 	p->waiting_end = &r->next;
 }
 
-/* From the pieces as far as they go, the rest from the file. */
+/*
+ * Serve a read from the pieces as far as they go, and the rest from the file. A
+ * read that meets a piece that is being read waits for it, and then comes here
+ * again.
+ */
 static void io_stream_go_on(struct io_stream *s, struct io_req *r)
 {
 	struct piece *p;
@@ -134,6 +138,11 @@ static void stream_read(struct io *io, struct io_req *r)
 
 /* --- what is read ahead --- */
 
+/*
+ * A STALE piece is freed although its read succeeded, since its bytes were
+ * written meanwhile (invariant 1). Its waiting reads then read the file
+ * (invariant 3).
+ */
 static void piece_done(struct io_req *io, int err)
 {
 	struct piece *p = container_of(io, struct piece, io);
@@ -177,8 +186,10 @@ static void io_stream_start(struct piece *p, enum io_file file, uint64_t offset,
 	s->under->ops->read(s->under, &p->io);
 }
 
-/* One that is free, or that the guest has passed by: pieces are started in the
- * order in which they will be read. */
+/*
+ * Find a piece that is FREE, or that the guest has passed by. Pieces are
+ * started in the order in which they will be read.
+ */
 static struct piece *get_free(struct io_stream *s)
 {
 	for (unsigned i = 0; i < STREAM_PIECES; i++) {
@@ -192,7 +203,7 @@ static struct piece *get_free(struct io_stream *s)
 	return NULL;
 }
 
-/* Any page of it? Where the kernel does not say, it says yes. */
+/* Is any page in the kernel's cache? If the kernel does not report it, yes. */
 static bool is_cached(const struct io_stream *s, enum io_file file,
 		      uint64_t offset, uint64_t bytes)
 {
@@ -211,7 +222,7 @@ static bool is_cached(const struct io_stream *s, enum io_file file,
 	return false;
 }
 
-/* To the kernel, which does nothing where it has it. */
+/* Leave the range to the kernel's read-ahead. */
 static uint64_t io_stream_leave(struct io_stream *s, enum io_file file,
 				uint64_t offset, uint64_t bytes, uint64_t run)
 {
@@ -220,6 +231,12 @@ static uint64_t io_stream_leave(struct io_stream *s, enum io_file file,
 	return bytes;
 }
 
+/*
+ * Announced ranges become pieces only if the run is long enough to be worth a
+ * piece, and short enough that the kernel's read-ahead would use single pages
+ * (AHEAD_RUN). Data that the kernel has is never read by O_DIRECT a second
+ * time.
+ */
 static uint64_t stream_ahead(struct io *io, enum io_file file, uint64_t offset,
 			     uint64_t bytes, uint64_t run)
 {
@@ -244,6 +261,11 @@ static uint64_t stream_ahead(struct io *io, enum io_file file, uint64_t offset,
 
 /* --- what is not wanted any more --- */
 
+/*
+ * A write or a punch begins: what was read of the range is old (invariant 1). A
+ * piece that is still being read cannot be freed, because the device writes
+ * into it; it becomes STALE.
+ */
 static void io_stream_drop(struct io_stream *s, enum io_file file,
 			   uint64_t offset, uint64_t bytes)
 {

@@ -68,8 +68,10 @@ void ring_close(struct ring *g)
 	(void)close(g->event_fd);
 }
 
-/* No memory for a request (EAGAIN) passes; an entry left in the ring without
- * anything under way would wait for ever. */
+/*
+ * Submit again if the kernel had no memory for a request (EAGAIN): if nothing
+ * else is under way, nothing would ever submit an entry left in the ring.
+ */
 void ring_submit(struct ring *g)
 {
 	int n;

@@ -76,7 +76,7 @@ void cache_destroy(struct cache *c)
 	free(c);
 }
 
-/* --- what is attached, and in which order it is looked at --- */
+/* --- attachments, and the order of lookup --- */
 
 static bool is_home(const struct cache *c, const struct cache_source *s)
 {
@@ -110,7 +110,7 @@ void cache_reap(struct cache *c)
 	}
 }
 
-/* The newest comes last, but for the home node's. */
+/* The newest source comes last, except that the home node's comes first. */
 static void cache_insert(struct cache *c, struct cache_source *s)
 {
 	struct cache_source **at = &c->disks[s->disk];
@@ -122,7 +122,7 @@ static void cache_insert(struct cache *c, struct cache_source *s)
 	*at = s;
 }
 
-/* Several attachments of a disk are of one image. */
+/* All attachments of a disk must be of one image. */
 static bool same_image(const struct cache *c, unsigned disk, nodeid_t node,
 		       uint64_t bytes)
 {
@@ -285,7 +285,7 @@ void cache_put(struct cache *c, unsigned disk, const uint8_t *page, unsigned nr)
 		(void)put_in(c->retired, disk, page, nr);
 }
 
-/* --- moving house --- */
+/* --- moves to another node --- */
 
 unsigned cache_rehome(void *arg, unsigned id, uint64_t index, uint64_t *nr)
 {
@@ -300,7 +300,7 @@ unsigned cache_rehome(void *arg, unsigned id, uint64_t index, uint64_t *nr)
 	return source_take_or_lack(home, index, nr) ? home->id : 0;
 }
 
-/* Return: false: the agent takes no more. */
+/* Return: false: the agent takes no more requests. */
 static bool prefetch_run(struct cache *c, const struct cache_source *home,
 			 uint64_t first, unsigned nr)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* For who maps a node's memory of a disk, instead of looking blocks up. */
+/* Leases for code that maps a node's memory of a disk, without lookups. */
 #include "cowdisk/cache/cache_internal.h"
 
 uint64_t cache_memory(const struct cache *c, unsigned disk, int *fd)
@@ -13,7 +13,10 @@ uint64_t cache_memory(const struct cache *c, unsigned disk, int *fd)
 	return s->serial;
 }
 
-/* What retired is not looked at: nobody says any more what is there. */
+/*
+ * Retired sources are not searched: their presence map is not maintained any
+ * more, so nothing is known of what is present.
+ */
 static struct cache_source *cache_hold_find(const struct cache *c,
 					    unsigned disk, uint64_t memory)
 {

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Blocks that are used from other nodes: which are hot, and showing them from
- * the home node once it has a copy. Where nothing is used from afar, as on one
- * node, none of this is called, and no memory is touched.
+ * Blocks that are used from other nodes: which of them are hot, and showing
+ * them from the home node once it has a copy. If nothing is used from another
+ * node, as on a machine with one node, none of this is called, and no memory is
+ * touched.
  */
 #include <string.h>
 #include <sys/mman.h>
 
 #include "cowdisk/cache/cache_internal.h"
 
-/* Without the memory nothing gets hot. */
+/* Counters, made at first use. NULL: no memory, so no block becomes hot. */
 static uint8_t *heat_of(struct cache_source *s)
 {
 	void *p;
@@ -23,8 +24,8 @@ static uint8_t *heat_of(struct cache_source *s)
 }
 
 /*
- * The agent is not told again before it is as hot once more; where it could
- * not be told, at the next use.
+ * The agent gets no further hint about a block before it is as hot once more.
+ * If the hint could not be sent, it is sent at the next use.
  */
 static void name_hot(struct cache *c, struct cache_source *s, uint64_t first,
 		     unsigned nr)
@@ -68,7 +69,7 @@ void cache_used_afar(struct cache *c, struct cache_source *s, uint64_t first,
 		heat_run(c, s, first, nr);
 }
 
-/* Return: whether it is leased, so shown or being copied. */
+/* Return: whether any block is leased, so shown or being copied. */
 static bool count_source(struct cache *c, struct cache_source *s)
 {
 	const struct cache_source *home = cache_home_source(c, s->disk);
@@ -100,7 +101,7 @@ bool cache_count_shown(struct cache *c)
 	return any;
 }
 
-/* Where a page of source @id should be shown from; NULL: where it is. */
+/* The source that should show a page of source @id; NULL: no other one. */
 static struct cache_source *cache_hot_nearer(const struct cache *c, unsigned id)
 {
 	struct cache_source *s = id < PMAP_MAX_SOURCES ? c->by_id[id] : NULL;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The files of a disk with its cache before them. A read goes on from front
- * to back, whole runs at a time:
+ * The files of a disk, behind its cache. A read proceeds from front to back, by
+ * whole runs:
  *
- *	there		shown or copied, at once
- *	absent		asked for, looked at again when answered
- *	neither		this and what is behind it is read from the file
+ *	present		shown or copied, at once
+ *	absent		requested from the agent, then looked up again
+ *	otherwise	this block and all after it are read from the file
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -29,7 +29,7 @@ static uint64_t bytes_left(const struct io_req *r)
 	return n;
 }
 
-/* Blocks that [@at, @at + @bytes) touches; @bytes is not 0. */
+/* Number of blocks that [@at, @at + @bytes) touches; @bytes is not 0. */
 static uint64_t blocks_of(uint64_t at, uint64_t bytes)
 {
 	return (at + bytes - 1) / PAGE_BYTES - at / PAGE_BYTES + 1;
@@ -44,14 +44,17 @@ static bool cache_io_whole_pages(const void *to, uint64_t offset,
 	       bytes >= PAGE_BYTES;
 }
 
-/* All of it comes from the file. */
+/* Prepare guest memory for a request that comes from the file as a whole. */
 static void overwrite_all(const struct cache_io *f, const struct io_req *r)
 {
 	for (unsigned i = 0; f->c->pm && i < r->nr_iov; i++)
 		pmap_overwrite(f->c->pm, r->iov[i].iov_base, r->iov[i].iov_len);
 }
 
-/* Pieces that will be copied, whole: their pages may straddle two blocks. */
+/*
+ * Prepare the pieces that will be copied, because they are not aligned. Whole
+ * pieces, since their pages may straddle two blocks.
+ */
 static void overwrite_unaligned(const struct cache_io *f,
 				const struct io_req *r)
 {
@@ -66,7 +69,7 @@ static void overwrite_unaligned(const struct cache_io *f,
 	}
 }
 
-/* Return: pages shown, whose uses are the pmap's now. */
+/* Return: number of pages shown; the pmap has their uses now. */
 static uint64_t cache_io_show(struct cache_io *f, struct cache_source *s,
 			      void *to, uint64_t offset, uint64_t bytes)
 {
@@ -90,7 +93,7 @@ static void cache_io_copy(struct cache_io *f, const struct cache_source *s,
 
 /* --- hits --- */
 
-/* The next @bytes of @r from @nr blocks that are taken. */
+/* Deliver the next @bytes of @r from @nr blocks that are taken. */
 static void cache_io_deliver(struct cache_io *f, struct cache_source *s,
 			     struct io_req *r, unsigned nr, uint64_t bytes)
 {
@@ -119,7 +122,7 @@ static void cache_io_deliver(struct cache_io *f, struct cache_source *s,
 	source_put(s, ours, (unsigned)(end - ours));
 }
 
-/* Return: bytes still missing, from r->offset on. */
+/* Deliver present blocks. Return: bytes still missing, from r->offset on. */
 static uint64_t take_hits(struct cache_io *f, struct io_req *r)
 {
 	uint64_t left = bytes_left(r), bytes, nr;
@@ -170,7 +173,12 @@ static bool cache_io_ask(struct cache_io *f, struct cache_wait **w,
 	return link_ask(f->c, *w, first, (unsigned)max_u64(nr, 1));
 }
 
-/* @w: NULL at first. */
+/*
+ * Continue a read until it has to wait. @w: its wait; NULL: it did not wait
+ * yet. Each gain of a block resets the number of rounds, so that a read ends:
+ * after CACHE_ROUNDS requests without a gain, cache_io_ask() refuses and the
+ * file is read.
+ */
 static void cache_io_go_on(struct cache_io *f, struct cache_wait *w,
 			   struct io_req *r)
 {
@@ -236,7 +244,7 @@ static void cache_io_punch(struct io *io, struct io_req *r)
 	under->ops->punch(under, r);
 }
 
-/* Ask for what is nowhere. Return: false: the agent does not listen. */
+/* Request blocks that no node has. Return: false: the agent takes no more. */
 static bool cache_io_ask_ahead(struct cache_io *f, uint64_t first, uint64_t nr)
 {
 	while (nr) {

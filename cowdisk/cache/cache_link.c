@@ -6,13 +6,13 @@
  *	  ^                         ^                    | answer; late;
  *	  `---put--- READY <--------+--------------------' link lost
  *
- * cache_ready() runs without the lock of a disk's front-end, so it calls no
- * done(): it puts what is ready into its queue and makes the queue's event
- * descriptor readable; cache_io.c, or dax_cache.c, goes on from there.
+ * cache_ready() runs without the lock of a disk's front-end, so it must not
+ * call done(). It puts ready waits into their queue and makes the queue's event
+ * descriptor readable; cache_io.c or dax_cache.c continues from there.
  *
- * A request that was late makes the link *silent*: until the agent says
- * something, misses are asked for all the same but not waited for. So an agent
- * that hangs costs a guest one CACHE_PATIENCE_NS, not one a read.
+ * A late answer makes the link *silent*: until the agent answers again, misses
+ * are still requested, but no read waits for them. So an agent that hangs costs
+ * a guest one CACHE_PATIENCE_NS in total, not one per read.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -85,7 +85,7 @@ void link_give_up(struct cache *c, const struct cache_queue *q)
 	}
 }
 
-/* --- who waited too long --- */
+/* --- time-outs --- */
 
 static void set_timer(struct cache *c, uint64_t at_ns)
 {
@@ -143,7 +143,10 @@ static int link_send_request(struct cache *c, enum cache_request_kind kind,
 	return err;
 }
 
-/* Not used again before 2^24 other requests were sent. */
+/*
+ * A tag is not reused before 2^24 other requests were sent, so a late answer
+ * does not match a new request.
+ */
 static uint32_t new_tag(struct cache *c, const struct cache_wait *w)
 {
 	c->generation++;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One disk on one node. Whoever uses a block has a use of it; the first one
- * takes the lease, the last one drops it.
+ * One disk on one node. Each user of a block has one use of it; the first use
+ * takes the lease, and the end of the last use drops it.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -10,6 +10,11 @@
 
 #include "cowdisk/cache/cache_internal.h"
 
+/*
+ * Blocks that this process has leased already are present, so they only get one
+ * more use. Runs of other blocks between them are leased together, which costs
+ * one fence per run. The first absent block ends the run.
+ */
 unsigned source_take(struct cache_source *s, uint64_t first, unsigned nr)
 {
 	lease_word *lease = s->lease.base;
@@ -83,7 +88,10 @@ bool source_take_or_lack(struct cache_source *s, uint64_t first, uint64_t *nr)
 #define BLOCKS_PER_WORD 64u
 #define BLOCKS_PER_PAGE (PAGE_BYTES * 8u) /* of the lease map */
 
-/* Pages of the map never touched are holes: to read them would fill them. */
+/*
+ * Skip pages of the lease map that were never touched: they are holes, and
+ * reading them would allocate them.
+ */
 static uint64_t skip_holes(const struct cache_source *s, uint64_t block)
 {
 	uint64_t page = block / BLOCKS_PER_PAGE;
@@ -119,7 +127,7 @@ unsigned source_next_leased(const struct cache_source *s, uint64_t *first,
 	return n;
 }
 
-/* One page less is shown. */
+/* pmap_source.gone: a page is shown once less. */
 static void cache_source_gone(struct pmap_source *shown, uint64_t index)
 {
 	source_put(container_of(shown, struct cache_source, shown), index, 1);

@@ -22,7 +22,7 @@ void *dax_lazy_zeroes(uint64_t bytes)
 	return p == MAP_FAILED ? NULL : p;
 }
 
-/* Pages of a file over pages of the region, until the guest writes them. */
+/* Map pages of a file privately over the region. */
 static int dax_show(struct dax *d, uint64_t first, uint64_t nr, int fd,
 		    uint64_t offset)
 {
@@ -40,7 +40,7 @@ int dax_show_base(struct dax *d, uint64_t first, uint64_t nr)
 	return dax_show(d, first, nr, d->src.base, first * PAGE_BYTES);
 }
 
-/* Bytes of a file into the region: private copies from the start. */
+/* Copy bytes of a file into the region; its pages are private copies then. */
 static int dax_copy(struct dax *d, uint64_t at, uint64_t bytes, int fd,
 		    uint64_t offset)
 {
@@ -59,7 +59,7 @@ static int dax_copy(struct dax *d, uint64_t at, uint64_t bytes, int fd,
 	return 0;
 }
 
-/* A run in the middle of another mapping makes three of one. */
+/* A run in the middle of another mapping splits that mapping in two: + 2. */
 static int show_or_copy(struct dax *d, uint64_t first, uint64_t nr, int fd,
 			uint64_t offset)
 {
@@ -93,8 +93,10 @@ static int show_cow(struct dax *d, uint64_t whole)
 	return err;
 }
 
-/* A page of which the image has only a part: the rest of it is zero, whatever
- * the files hold there. */
+/*
+ * The last page, if the image has only a part of it. It is copied, because the
+ * rest of it must be zero, whatever the files contain there.
+ */
 static int copy_tail(struct dax *d, uint64_t whole)
 {
 	uint64_t at = whole * PAGE_BYTES, bytes = d->src.bytes - at;

@@ -4,32 +4,34 @@
  * privately, registered with userfaultfd for missing and for minor faults.
  *
  * Why minor faults too: a page that its agent is filling is in the memory
- * before its bytes are. So a page is mapped by us alone, when its block is
- * leased, which says that the bytes are there (lease.h, ordering 1).
+ * before its bytes are. So only this code maps a page, while its block is
+ * leased, which guarantees that the bytes are there (lease.h, ordering 1).
  *
- * Why no lease afterwards: to take a page away its agent punches it, and that
- * takes it out of all page tables; the next access faults. Copies that the
- * guest made by writing stay (a hole takes no private pages along). And why
- * one meanwhile: else the agent could punch a page between our look at its
- * presence and UFFDIO_CONTINUE, and begin to fill it again; that would map a
- * page whose bytes are not there yet. With it, a hole is punched
+ * Why no lease after that: to evict a page its agent punches it, and that
+ * removes it from all page tables, so the next access faults. Copies that the
+ * guest made by writing stay, because punching removes no private pages.
+ *
+ * Why a lease meanwhile: without it the agent could punch a page between the
+ * check of its presence and UFFDIO_CONTINUE, and begin to fill it again; then a
+ * page would be mapped whose bytes are not there yet. With the lease, a hole is
+ * punched
  *   - after the lease was dropped, so after the page was mapped (lease.h,
- *     ordering 3): the page table entry that goes is ours; or
+ *     ordering 3): the punch removes this page table entry; or
  *   - before the lease was taken: then the block was absent, or its bytes had
- *     come anew before it was present again.
+ *     been filled anew before it was present again.
  *
- * KVM has pages that are not there brought by a worker of the kernel, and that
- * asks for them as if it wrote (async_pf_execute(), Linux 6.1): where the
- * guest may write, the page that was touched becomes a copy. So what is there
- * around it is mapped at a fault, DAX_RUN_PAGES at most, and a run of ASK_PAGES
- * is asked of the agent: a page of each is copied at most. Asking for more
- * brings what nobody reads: of the root of eight guests that compile 31 MiB by
- * 64 pages, 18 by 16.
+ * KVM lets a kernel thread bring absent pages, and that thread asks for them as
+ * if it wrote (async_pf_execute(), Linux 6.1). So where the guest may write,
+ * the touched page becomes a copy. To limit the copies, a fault maps the
+ * present pages around it as well, DAX_RUN_PAGES at most, and requests a run of
+ * ASK_PAGES from the agent: at most one page of each run is copied. Larger
+ * requests bring data that nobody reads: for the root disk of eight guests that
+ * compile, 31 MiB with 64 pages, 18 MiB with 16.
  *
- * A page maps
- *	the home node's memory		"home", and faults are served here
+ * A page of the region maps
+ *	the home node's memory		"home": faults are served here
  *	another memory of the cache	it stayed in a rebase: the pager copies
- *	a file, or nothing but itself	never faults to us
+ *	a file, or a private copy	it never causes a userfaultfd event
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -81,8 +83,8 @@ static uint64_t count_bits(const uint64_t *bits, uint64_t first, uint64_t end)
 }
 
 /*
- * Not to be touched before it is registered: a fault would make an empty page
- * of a hole, for all who use the cache.
+ * The run must not be accessible before it is registered: a fault would turn a
+ * hole of the cache's memory into an empty page, for all users of the cache.
  */
 static int map_run(struct dax *d, uint64_t first, uint64_t nr, int fd)
 {
@@ -115,7 +117,7 @@ static int dax_cache_rebase_run(struct dax *d, uint64_t first, uint64_t nr,
 	fewer = count_bits(k->seams, first, end + 1);
 	if (d->stats.mappings + 2 > d->budget + fewer)
 		return 0;
-	/* Also when it fails: the file's pages are mapped there then. */
+	/* Counted also if map_run() fails: it maps the file's pages then. */
 	dax_set_bits(k->seams, first, nr + 1, false);
 	dax_set_bits(k->seams, first, 1, true);
 	dax_set_bits(k->seams, end, 1, true);
@@ -190,7 +192,10 @@ struct window {
 	uint64_t first, end;
 };
 
-/* One mapping of home pages around this one, of the aligned @run it is in. */
+/*
+ * The pages around @page that are in one mapping of home pages and in the same
+ * aligned @run.
+ */
 static struct window window_of(const struct dax_cache *k, uint64_t page,
 			       unsigned run)
 {
@@ -219,7 +224,7 @@ static int map_leased(struct dax_cache *k, uint64_t first, unsigned nr)
 			     &d->stats.continued_pages);
 }
 
-/* All that is there around a page. Return: false: the page is not. */
+/* Map all present pages around one. Return: false: that page is absent. */
 static bool map_around(struct dax_cache *k, uint64_t page)
 {
 	struct window w = window_of(k, page, DAX_RUN_PAGES);
@@ -240,7 +245,10 @@ static bool map_around(struct dax_cache *k, uint64_t page)
 		cache_let_go(k->c, k->q.disk, k->memory, at, n);
 		at += n - 1;
 	}
-	/* One that was mapped before it began to wait. */
+	/*
+	 * The thread may have begun to wait after its page was mapped by an
+	 * earlier call; UFFDIO_CONTINUE does not wake it then.
+	 */
 	if (there)
 		uffd_wake(pager_uffd(k->pager), dax_cache_page_at(k->d, page));
 	return there;
@@ -269,7 +277,7 @@ static bool dax_cache_ask(struct dax_cache *k, struct cache_wait **w,
 	return link_ask(k->c, *w, first, (unsigned)max_u64(end - first, 1));
 }
 
-/* @w: NULL at first. */
+/* Serve a fault until it has to wait. @w: its wait; NULL: none yet. */
 static void dax_cache_go_on(struct dax_cache *k, struct cache_wait *w,
 			    struct pager_fault *f)
 {
@@ -314,7 +322,7 @@ static void dax_cache_drop(struct dax_cache *k, uint64_t bitmap_bytes)
 	free(k);
 }
 
-/* One bit more than pages: where a last mapping ends. */
+/* One more bit than pages, for the end of a last mapping. */
 static uint64_t bitmap_bytes_of(const struct dax *d)
 {
 	return d->bitmap_bytes + sizeof(uint64_t);

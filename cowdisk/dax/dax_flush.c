@@ -1,38 +1,40 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Making durable what a guest has written to its region.
+ * Makes durable what a guest has written to its region.
  *
- * Which pages: KVM's dirty log of the region's memory slot (struct dax_log).
- * Taking it clears it and write-protects the pages for the guest; a page is in
- * it again after the next write. Considered and left:
- *  - /proc/self/pagemap says which pages are private copies, that is, which
- *    were written ever: each flush would read all of it and write all of them;
- *  - soft-dirty bits are cleared for the whole process, guest RAM and all;
- *  - userfaultfd's write protection does not do private mappings of files
+ * The pages to be written come from KVM's dirty log of the region's memory slot
+ * (struct dax_log). Reading the log clears it and write-protects the pages for
+ * the guest; the next write sets a page's bit again. Alternatives that were
+ * considered and rejected:
+ *  - /proc/self/pagemap reports which pages are private copies, that is, which
+ *    were ever written: each flush would read all of it and write all of them;
+ *  - soft-dirty bits are cleared for the whole process, including guest RAM;
+ *  - userfaultfd's write protection does not support private mappings of files
  *    (Linux 6.1: anonymous, shmem and hugetlb memory only);
- *  - mapping a page anew from the COW file after it was written there needs
+ *  - to map a page anew from the COW file after it was written there requires
  *    vCPUs parked and no device writing, or a guest's write is lost.
- * The log needs neither privilege nor a guest that stands still, and costs the
- * guest one fault for each page it writes between two flushes.
+ * The log requires neither a privilege nor a stopped guest, and costs the guest
+ * one fault for each page that it writes between two flushes.
  *
  * A round serves all flushes that wait when it begins:
  *
  *	IDLE --take the log--> WRITING --all pages written--> SYNCING --> IDLE
  *
  *   D1  The log is taken at the beginning of a round and at no other time;
- *       flushes that come later wait for the next round. So what a flush has
- *       to cover is in the log of its round, or was written in an earlier one.
+ *       flushes that come later wait for the next round. So every page that a
+ *       flush has to cover is in the log of its round, or was written in an
+ *       earlier round.
  *   D2  A page is copied to a buffer after its bit was cleared, and the buffer
- *       is written: a write of the guest that races with the copy is in the
- *       log of the next round, torn or whole in this one (5.19.6 asks for
+ *       is written. A write of the guest that races with the copy is in the log
+ *       of the next round, and torn or whole in this one (5.19.6 requires
  *       neither).
  *   D3  A page whose write failed gets its bit back. The round fails.
- *   D4  Pages go to the disk by DISK_WRITE, the round ends with DISK_FLUSH: I1
- *       to I10 of cow_format.c hold as for any other writer.
- *   D5  Devices write to guest memory without KVM seeing it: pages they were
+ *   D4  Pages go to the disk by DISK_WRITE, and the round ends with DISK_FLUSH:
+ *       I1 to I10 of cow_format.c hold as for any other writer.
+ *   D5  Devices write to guest memory without KVM's log: pages that they were
  *       given are dirty in every round from then on.
  *
- * A call does a bounded amount of work (TURN_WRITES); the rest is put off.
+ * A call does a bounded amount of work (TURN_WRITES) and defers the rest.
  */
 #include "cowdisk/dax/dax_internal.h"
 
@@ -131,7 +133,7 @@ static void dax_flush_start_write(struct dax *d, uint64_t first, uint64_t nr)
 		dax_flush_written(&w->io, err);
 }
 
-/* Other work of this thread first. */
+/* Continue in a later turn of the loop, after other work of this thread. */
 static void put_off(struct dax *d)
 {
 	d->f.later = true;
@@ -229,7 +231,10 @@ static void dax_flush_advance(struct dax *d)
 		dax_flush_start_sync(d);
 }
 
-/* No recursion: done() is called from inside disk_submit() at times. */
+/*
+ * A loop instead of recursion, because disk_submit() may call done() from
+ * inside.
+ */
 void dax_work(struct dax *d)
 {
 	struct dax_flusher *f = &d->f;

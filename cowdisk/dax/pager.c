@@ -56,7 +56,7 @@ static void set_state(struct pager_fault *f, enum slot_state s)
 	atomic_store_explicit(&f->state, s, memory_order_release);
 }
 
-/* What the other side did first stays. */
+/* Compare and swap: a change that the other side made first stays. */
 static bool change_state(struct pager_fault *f, enum slot_state from,
 			 enum slot_state to)
 {
@@ -80,7 +80,7 @@ static void pager_count(_Atomic(uint64_t) *c)
 	atomic_store_explicit(c, now + 1, memory_order_relaxed);
 }
 
-/* --- what the pager does by itself --- */
+/* --- answers of the pager itself --- */
 
 static int read_base(const struct pager *p, const struct pager_region *r,
 		     uint64_t page)
@@ -100,7 +100,7 @@ static int read_base(const struct pager *p, const struct pager_region *r,
 	return 0;
 }
 
-/* Nobody gets anything at this place any more. */
+/* The page is lost: make it inaccessible (PROT_NONE). */
 static void lose_page(const struct pager *p, uint8_t *at)
 {
 	(void)mmap(at, PAGE_BYTES, PROT_NONE,
@@ -158,7 +158,12 @@ static struct pager_fault *free_slot(struct pager *p)
 	return NULL;
 }
 
-/* Return: true: the I/O thread has something to do. */
+/*
+ * Handle one event. The pager itself answers the I/O thread's own faults and
+ * all faults while that thread is in a hurry, since it would wait for itself;
+ * so it does if no slot is free. Return: true: the I/O thread has something to
+ * do.
+ */
 static bool pager_begin(struct pager *p, const struct uffd_msg *m)
 {
 	uint64_t at = align_down(m->arg.pagefault.address, PAGE_BYTES);
@@ -196,7 +201,7 @@ static void take_faults(struct pager *p)
 		pager_wake(p->io_fd);
 }
 
-/* Return: when it is to be looked at again; UINT64_MAX: when somebody says. */
+/* Return: when to check the slot again, in ns; UINT64_MAX: at an event. */
 static uint64_t look_at(struct pager *p, struct pager_fault *f, uint64_t now)
 {
 	uint32_t s = pager_state_of(f);
@@ -211,7 +216,10 @@ static uint64_t look_at(struct pager *p, struct pager_fault *f, uint64_t now)
 	if (now < f->deadline_ns && !is_hurried(p))
 		return f->deadline_ns;
 	if (change_state(f, SLOT_ASKED, SLOT_TAKEN)) {
-		/* The slot is the I/O thread's: what it says stays. */
+		/*
+		 * The slot stays TAKEN until the I/O thread frees it, as it may
+		 * still use it. A page that it maps now stays.
+		 */
 		copy_page(p, f->region, f->page);
 		pager_wake(p->io_fd);
 		return UINT64_MAX;

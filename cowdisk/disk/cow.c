@@ -10,7 +10,7 @@ static void cow_step(struct cow_slot *s);
 
 /* --- the guest's memory --- */
 
-/* Make the next @bytes of it io.iov. */
+/* Make io.iov cover the next @bytes of the guest's memory. */
 static void cut_run(struct cow_slot *s, uint64_t bytes)
 {
 	unsigned i = 0;
@@ -27,7 +27,10 @@ static void cut_run(struct cow_slot *s, uint64_t bytes)
 	s->io.nr_iov = i + 1;
 }
 
-/* The run is done; the implementation may have changed its pieces. */
+/*
+ * Skip the run that is done. Its pieces are set again, because the
+ * implementation may have changed them.
+ */
 static void pass_run(struct cow_slot *s)
 {
 	s->iov += s->last;
@@ -40,7 +43,7 @@ static void pass_run(struct cow_slot *s)
 	}
 }
 
-/* The guest's next @bytes into the buffer. */
+/* Copy the guest's next @bytes into the buffer. */
 static void copy_out(struct cow_slot *s, uint8_t *to, uint64_t bytes)
 {
 	while (bytes) {
@@ -59,7 +62,7 @@ static void copy_out(struct cow_slot *s, uint8_t *to, uint64_t bytes)
 	}
 }
 
-/* --- where things are --- */
+/* --- positions --- */
 
 static uint64_t block_of(uint64_t pos)
 {
@@ -124,7 +127,7 @@ static bool cow_overlaps(uint64_t first, uint64_t last,
 	return first <= r->last && r->first <= last;
 }
 
-/* Any of these blocks, by a request that is under way? */
+/* Does a request that is under way write any of these blocks? */
 static bool is_written(const struct cow *c, uint64_t first, uint64_t nr)
 {
 	for (unsigned i = 0; i < c->nr_active; i++)
@@ -137,6 +140,12 @@ static bool is_written(const struct cow *c, uint64_t first, uint64_t nr)
 #define AHEAD_MOST  MIB(8)
 #define ROW_SLACK   MIB(1) /* requests of a row may come out of order */
 
+/*
+ * Announce the disk's bytes from c->ahead up to @to, run by run, each to the
+ * file that has it. Blocks of the COW file that are being written are left out,
+ * as io.h requires. The run that is passed on extends beyond @to, so that the
+ * implementation can tell long runs from short ones.
+ */
 static void cow_ask_ahead(struct cow *c, uint64_t to)
 {
 	uint64_t b = block_of(c->ahead), end = block_of(to);
@@ -162,7 +171,10 @@ static void cow_ask_ahead(struct cow *c, uint64_t to)
 	c->ahead = min_u64(block_start(b), to);
 }
 
-/* The next one of a row, or one that was overtaken or has overtaken others. */
+/*
+ * Does a read continue the sequence? Slightly reordered reads do: one that was
+ * overtaken, or that has overtaken others.
+ */
 static bool in_row(const struct cow *c, uint64_t offset)
 {
 	return offset == c->next_read ||
@@ -170,7 +182,10 @@ static bool in_row(const struct cow *c, uint64_t offset)
 		offset <= min_u64(c->ahead, c->next_read + ROW_SLACK));
 }
 
-/* What is passed over was asked for in vain. */
+/*
+ * Count a read into the sequence. A gap shortens it, because read-ahead of the
+ * skipped bytes was in vain.
+ */
 static void count_read(struct cow *c, uint64_t offset, uint64_t end)
 {
 	uint64_t gap = 0;
@@ -191,10 +206,10 @@ static void count_read(struct cow *c, uint64_t offset, uint64_t end)
 }
 
 /*
- * The kernel sees two files with gaps where the guest reads one disk from
- * front to back: it does not read ahead, so we ask it to. For as much as was
- * read in this row, so that no more than half is for nothing; a quarter of
- * that at a time.
+ * Where the guest reads one disk sequentially, the kernel sees two files with
+ * gaps and does not read ahead, so read-ahead is requested. Its amount is what
+ * was read in this sequence so far, so that at most half of all reading is in
+ * vain. A quarter of it is requested at a time.
  */
 static void read_ahead(struct cow *c, uint64_t offset, uint64_t end)
 {
@@ -210,7 +225,7 @@ static void read_ahead(struct cow *c, uint64_t offset, uint64_t end)
 	cow_ask_ahead(c, to);
 }
 
-/* A part of an absent block: fill the buffer from the base first. */
+/* For a part of an absent block, fill the buffer from the base first (I7). */
 static void start_fill(struct cow_slot *s)
 {
 	struct cow *c = s->cow;
@@ -222,7 +237,7 @@ static void start_fill(struct cow_slot *s)
 	c->io->ops->read(c->io, &s->io);
 }
 
-/* ... then put the guest's part into it and write all of it. */
+/* Then copy the guest's part into the buffer and write all of it. */
 static void start_edge(struct cow_slot *s)
 {
 	struct cow *c = s->cow;
@@ -237,7 +252,7 @@ static void start_edge(struct cow_slot *s)
 	c->io->ops->write(c->io, &s->io);
 }
 
-/* Does what is left end inside block @b? */
+/* Does the rest of the request end inside block @b? */
 static bool ends_inside(const struct cow_slot *s, uint64_t b)
 {
 	return s->end < block_end(s->cow, b);
@@ -312,7 +327,7 @@ static void start_next(struct cow_slot *s)
 		start_zeroes(s);
 }
 
-/* A file system without holes: discards do nothing, zeroes are written. */
+/* Without holes in the file system, discards do nothing; zeroes are written. */
 static int without_punch(struct cow_slot *s)
 {
 	s->cow->no_punch = true;
@@ -322,7 +337,7 @@ static int without_punch(struct cow_slot *s)
 	return 0;
 }
 
-/* The operation has succeeded: what it moved is behind us. */
+/* The operation has succeeded: advance the request past it. */
 static void cow_account(struct cow_slot *s)
 {
 	struct cow *c = s->cow;
@@ -351,8 +366,10 @@ static void segment_done(struct io_req *io, int err)
 		cow_step(s);
 }
 
-/* Go on as long as operations complete at once: no recursion, a guest says
- * how many there are. */
+/*
+ * Continue as long as operations complete at once. A loop instead of recursion,
+ * because the guest determines the number of operations.
+ */
 static void cow_step(struct cow_slot *s)
 {
 	s->stepping = true;
@@ -378,6 +395,10 @@ static struct cow_range cow_range_of(struct cow_slot *s)
 	return (struct cow_range){ block_of(r->offset), block_of(end - 1), s };
 }
 
+/*
+ * A write also waits for earlier waiting writes that it overlaps: overlapping
+ * writes are done in the order in which they came, and none starves.
+ */
 static bool cow_has_to_wait(const struct cow *c, struct cow_slot *s)
 {
 	struct cow_range want = cow_range_of(s), other;
@@ -406,7 +427,7 @@ static void cow_deactivate(struct cow *c, const struct cow_slot *s)
 		}
 }
 
-/* Start the first one that need not wait any more. Return: false: none. */
+/* Start the first write that need not wait any more. Return: false: none. */
 static bool wake_one(struct cow *c)
 {
 	for (struct cow_slot **at = &c->waiting; *at; at = &(*at)->next) {
@@ -428,6 +449,11 @@ static bool wake_one(struct cow *c)
 	return false;
 }
 
+/*
+ * A write that wake_one() starts may end at once and come here again. The inner
+ * call only sets wake_again, and the outer one scans the list anew: no
+ * recursion, and no walk over a list that changes.
+ */
 static void cow_wake(struct cow *c)
 {
 	c->wake_again = true;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Flush: data, then bitmap (I3, I5). One round at a time; requests that come
- * during a round wait for the next one, which serves all of them.
+ * Flush: first the data, then the bitmap (I3, I5). There is one round at a
+ * time. Requests that come during a round wait for the next one, which serves
+ * all of them.
  *
  *   IDLE --begin--> DATA: bitmap pages are taken, then the file is synced
  *   DATA --data_synced--> MAP: each taken page is written
@@ -9,8 +10,8 @@
  *   MAP  --map_written, the last--> MAP_SYNC
  *   MAP_SYNC --> end: requests are acknowledged, next round begins
  *
- * Bits that are set after `begin` are not in what was taken: their data may
- * not be covered by the sync.
+ * Bits that are set after `begin` are not in the taken pages, because the sync
+ * may not cover their data.
  */
 #include "cowdisk/disk/cow_internal.h"
 
@@ -48,7 +49,7 @@ static void cow_flush_begin(struct cow *c)
 	cow_flush_start_sync(c, FLUSH_DATA);
 }
 
-/* The next page that was taken. Return: false when there is none. */
+/* Write the next taken page. Return: false: there is none. */
 static bool write_page(struct cow *c)
 {
 	struct cow_flush *f = &c->flush;
@@ -69,7 +70,7 @@ static bool write_page(struct cow *c)
 	return true;
 }
 
-/* Return: true when something was started, false at the end of the round. */
+/* Return: true: an operation was started; false: the round has ended. */
 static bool data_synced(struct cow *c)
 {
 	if (c->flush.nr_taken == 0)
@@ -93,9 +94,11 @@ static void cow_flush_end(struct cow *c, int err)
 	struct cow_flush *f = &c->flush;
 	struct cow_slot *s = f->round, *next;
 
-	/* A page that could not be written is tried again by the next flush;
+	/*
+	 * A page that could not be written is tried again by the next flush;
 	 * pages written before it are in the file but not synced: the next
-	 * round syncs them, for its first sync comes before any answer. */
+	 * round syncs them, for its first sync comes before any answer.
+	 */
 	if (err && f->phase != FLUSH_MAP)
 		c->failed = true;
 	cow_map_give_back(&c->map);
@@ -107,7 +110,7 @@ static void cow_flush_end(struct cow *c, int err)
 	}
 }
 
-/* What follows the operation that is done. Return: true: one was started. */
+/* Start what follows the completed operation. Return: true: it was started. */
 static bool cow_flush_follow(struct cow *c)
 {
 	struct cow_flush *f = &c->flush;
@@ -137,7 +140,7 @@ static void refuse_waiting(struct cow *c)
 	}
 }
 
-/* Go on as long as operations complete at once. */
+/* Continue as long as operations complete at once; no recursion. */
 static void cow_flush_step(struct cow *c)
 {
 	struct cow_flush *f = &c->flush;

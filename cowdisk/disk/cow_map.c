@@ -9,7 +9,7 @@
 #define MAP_DIRTY 1u
 #define MAP_TAKEN 2u
 
-/* Pages that nobody writes to stay the kernel's zero page. */
+/* Pages that are never written stay the kernel's zero page. */
 static uint8_t *lazy_zeroes(uint64_t bytes)
 {
 	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
@@ -47,7 +47,7 @@ static bool cow_map_is_zero(const uint8_t *p, size_t n)
 	return p[0] == 0 && memcmp(p, p + 1, n - 1) == 0;
 }
 
-/* No bit past the last block. */
+/* Is there no bit past the last block? */
 static bool tail_is_zero(const struct cow_map *m)
 {
 	uint64_t byte = m->nr_blocks / 8;

@@ -53,8 +53,11 @@ int disk_open(int fd, bool read_only, unsigned depth, struct disk **out)
 	return 0;
 }
 
-/* What is read ahead is a stream, where reads complete later: nobody has to
- * wait for one then, and a disk is as good without. */
+/*
+ * Put read-ahead in front of the files, if their reads complete later: with
+ * reads that block nothing can be read ahead. Without read-ahead the disk works
+ * as well, so errors are ignored.
+ */
 static void use_stream(struct disk *d, const int fds[DISK_COW_FDS],
 		       uint64_t cow_bytes)
 {
@@ -213,7 +216,7 @@ static void disk_settled(struct disk_req *r, int err)
 	s->err = err;
 }
 
-/* The next completion, at most for a second. */
+/* Wait for the next completion, at most for a second. */
 static void wait_one(struct disk *d)
 {
 	struct pollfd p = { .fd = d->io->event_fd, .events = POLLIN };

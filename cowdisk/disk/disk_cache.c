@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A disk with a cache: apart, for those who link disks without one. */
+/* A disk with a cache. A file of its own, for programs without a cache. */
 #include <errno.h>
 
 #include "cowdisk/cache/cache.h"

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Direct reads land in huge pages, where there are some and there is room, and
- * are copied from there into the memfd, by pwrite(2): a device then needs one
- * segment a read, not one a page of 4 KiB, and no page is zeroed, mapped and
- * pinned before it is read (256 MiB in a row: 0.20 s instead of 0.25).
+ * Direct reads go into a buffer in huge pages (the landing), if there are huge
+ * pages and there is room, and are copied from there into the memfd by
+ * pwrite(2). A device then needs one segment per read, not one per page of 4
+ * KiB, and no page is zeroed, mapped and pinned before it is read (256 MiB
+ * sequentially:
+ * 0.20 s instead of 0.25).
  *
- * Not where shmem_enabled gives files huge pages when they are written to,
- * whatever is written: a mapping can refuse them (MADV_NOHUGEPAGE), a file
- * cannot, and a store would have more memory than it counts.
+ * The landing is not used if shmem_enabled gives huge pages to files at every
+ * write: a mapping can refuse them (MADV_NOHUGEPAGE), a write to a file cannot,
+ * and a store would use more memory than it counts.
  */
 #include "cowdisk/store/fetch.h"
 
@@ -51,13 +53,13 @@ static void read_now(struct fetch_job *job)
 
 /* --- the landing --- */
 
-/* 1 for each of @nr slots from @first on. */
+/* A mask of @nr slots from @first on. */
 static uint64_t fetch_slots(unsigned first, unsigned nr)
 {
 	return (~0ull >> (64 - nr)) << first;
 }
 
-/* How many are free in a row from @first on; at most @most. */
+/* Number of consecutive free slots from @first on; at most @most. */
 static unsigned run_at(const struct file_fetcher *f, unsigned first,
 		       unsigned most)
 {
@@ -69,7 +71,7 @@ static unsigned run_at(const struct file_fetcher *f, unsigned first,
 	return n;
 }
 
-/* The longest run there is, at most what it takes; then less is read. */
+/* Give a job the longest free run; if that is too short, less is read. */
 static void fetch_land(struct file_fetcher *f, struct fetch_job *job)
 {
 	unsigned want = (unsigned)((job->bytes + SLOT_BYTES - 1) / SLOT_BYTES);
@@ -95,7 +97,7 @@ static uint8_t *landed_at(const struct file_fetcher *f,
 	return f->landing + job->slot * SLOT_BYTES;
 }
 
-/* Where it belongs. What cannot be written was not read. */
+/* Copy to the memfd. Bytes that cannot be written count as not read. */
 static void fetch_carry(struct file_fetcher *f, struct fetch_job *job)
 {
 	const uint8_t *from = landed_at(f, job);
@@ -117,7 +119,7 @@ static void fetch_carry(struct file_fetcher *f, struct fetch_job *job)
 	f->taken &= ~fetch_slots(job->slot, job->nr_slots);
 }
 
-/* A kernel that does not say has no huge pages. */
+/* A kernel without the setting has no huge pages for files. */
 static bool files_get_huge_pages(void)
 {
 	static const char *const how[] = { "[always]", "[within_size]",
@@ -136,7 +138,7 @@ static bool files_get_huge_pages(void)
 	return huge;
 }
 
-/* Without one, reads go where they belong at once. */
+/* Without a landing, reads go straight into the memfd's pages. */
 static void make_landing(struct file_fetcher *f)
 {
 	void *p;
@@ -218,8 +220,8 @@ static const struct fetch_ops file_ops = { .start = file_start,
 					   .destroy = file_destroy };
 
 /*
- * The ring reads, and nothing else; of any descriptor, as the process that has
- * it may read those with pread(2) anyway: registering each image would need
+ * The ring can only read, but from any descriptor of the process, which may
+ * read those with pread(2) anyway. To register each image would require
  * io_uring_register(2) in the sandbox, and gain nothing.
  */
 int fetcher_create(unsigned depth, struct fetcher **out)

@@ -75,9 +75,12 @@ void pool_get_stats(const struct pool *p, struct pool_stats *out)
 	out->limit_blocks = p->limit;
 }
 
-/* --- what a former agent left --- */
+/* --- taking over from an earlier agent --- */
 
-/* A word that claims what is not there: no worker may see zeroes for data. */
+/*
+ * Clear presence bits of blocks that are holes: a worker would take zeroes for
+ * data.
+ */
 static void correct_word(struct store *s, uint64_t word)
 {
 	uint64_t there = shared_load(&s->presence[word], memory_order_relaxed);
@@ -88,7 +91,7 @@ static void correct_word(struct store *s, uint64_t word)
 			     memory_order_release);
 }
 
-/* Call @each for where a sparse file has data, counted in @unit bytes. */
+/* Call @each for the ranges with data of a sparse file, in @unit bytes. */
 static int each_extent(int fd, uint64_t unit, struct store *s,
 		       void (*each)(struct store *s, uint64_t from,
 				    uint64_t to))
@@ -295,9 +298,9 @@ void store_close(struct store *s)
 	store_free(s);
 }
 
-/* --- those who lease --- */
+/* --- readers --- */
 
-/* Room for one more in both arrays. */
+/* Make room for one more entry in both arrays. */
 static int store_grow(struct store *s)
 {
 	unsigned size = s->readers_size ? 2 * s->readers_size : 4;

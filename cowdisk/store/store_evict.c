@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The clock. Its hand goes over the blocks that are held, a word at a time,
- * from store to store: neither the size of an image nor what is not there
- * costs a step.
+ * The clock. Its hand passes over the held blocks, a word at a time, from store
+ * to store: neither the size of an image nor its absent blocks cost a step.
  *
- * Who pays for a look at a word. Where blocks go, or lose their marks: the
- * requests that brought them, or marked them. Where all is leased nobody did:
- * such looks are taken from a purse, into which each request that finds no
- * room puts LOOKS_PAID. When it is empty the request is refused, and the next
- * one goes on where the hand stands: so a storm of requests against leased
- * blocks costs a few looks each, and blocks that are given back are found
- * within a round of the hand, at once when they are many.
+ * Cost of a look at a word: if blocks are evicted or lose their marks, the
+ * requests that filled or marked them have paid for the look. If all blocks are
+ * leased, nobody has. Such looks are taken from a purse, into which each
+ * request that finds no room puts LOOKS_PAID. When the purse is empty the
+ * request is refused, and the next request continues at the hand's position. So
+ * in a storm of requests against leased blocks each request costs a few looks,
+ * and blocks whose leases are dropped are found within one round of the hand,
+ * or at once if they are many.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,7 +18,7 @@
 #include "cowdisk/store/store_internal.h"
 #include "numa/atomic_ops.h"
 
-/* Times round the list: to the first store, clearing marks, and once more. */
+/* Rounds of the list: to the first store, clearing marks, and once more. */
 #define ROUNDS_MAX 3u
 
 int store_punch(struct store *s, uint64_t first, uint64_t nr)
@@ -43,9 +43,10 @@ static void store_evict_hold(struct store *s, uint64_t block)
 }
 
 /*
- * Nobody uses these: a bit that was never set lets nobody in. But a former
- * agent may have died over it, and what a worker leased from that one has its
- * bytes still, as reading it again changed none.
+ * No worker uses these blocks through this agent, since their bits were never
+ * set. But an earlier agent may have died while they were present, and a worker
+ * that leased them then still has their bytes, because reading them again
+ * changed none.
  */
 void store_discard(struct store *s, uint64_t first, uint32_t nr)
 {
@@ -54,7 +55,7 @@ void store_discard(struct store *s, uint64_t first, uint32_t nr)
 			store_evict_hold(s, b);
 }
 
-/* What was made absent becomes holes; where it cannot, it is left over. */
+/* Punch blocks that were made absent; those that cannot be are left over. */
 static void punch_run(struct store *s, uint64_t first, uint64_t nr)
 {
 	struct pool_stats *st = &s->pool->stats;
@@ -69,7 +70,7 @@ static void punch_run(struct store *s, uint64_t first, uint64_t nr)
 	st->evicted_blocks += nr;
 }
 
-/* A hint: presence_evict() looks again. */
+/* Leases of all readers in a word. A hint: presence_evict() checks again. */
 static uint64_t leased_word(const struct store *s, uint64_t word)
 {
 	uint64_t w = 0;
@@ -102,8 +103,10 @@ static enum chosen store_evict_choose(struct store *s, uint64_t block,
 }
 
 /*
- * Those in @of, from @block on in its word, until @need are gone. @gained: set
- * when one goes, or loses its mark.
+ * Evict the blocks of @of that may go, from @block to the end of its word,
+ * until
+ * @need have gone. Consecutive blocks are punched by one call. @gained: set if
+ * a block goes, or loses its mark.
  * Return: the next block to look at.
  */
 static uint64_t evict_word(struct store *s, const struct bit_tree *of,
@@ -130,7 +133,7 @@ static uint64_t evict_word(struct store *s, const struct bit_tree *of,
 	return block;
 }
 
-/* From @from up to @to; 0: none. */
+/* @to - @from; 0 if that is negative. */
 static uint64_t store_evict_left(uint64_t from, uint64_t to)
 {
 	return to > from ? to - from : 0;
@@ -157,7 +160,7 @@ static void next_store(struct pool *p, struct clock_hand *h, unsigned *rounds)
 	}
 }
 
-/* How far a hand goes: until one of these is reached. */
+/* Bounds of a hand's way: it ends when one of them is reached. */
 struct way {
 	enum clock_of of;
 	uint64_t most;	 /* of its blocks that are used */
@@ -166,7 +169,7 @@ struct way {
 	unsigned rounds; /* ROUNDS_MAX: times round the list */
 };
 
-/* At most EVICT_BLOCKS of @now go at a time. */
+/* The next goal: at most EVICT_BLOCKS below @now. */
 static uint64_t down_to(uint64_t now, uint64_t most)
 {
 	return max_u64(most, store_evict_left(EVICT_BLOCKS, now));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Requests, cut into runs of blocks that are there, being read, or absent; and
- * the reads of the absent ones, from the start to the end.
+ * Splits requests into runs of blocks that are present, being read, or absent,
+ * and reads the absent ones, from the start to the end.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -24,7 +24,7 @@ static enum block_state store_fill_state_of(const struct store *s,
 	return BLOCK_ABSENT;
 }
 
-/* How many from @block on are as it is; at most @max. */
+/* Number of blocks from @block on in the same state as it; at most @max. */
 static uint32_t run_of(const struct store *s, uint64_t block, uint32_t max)
 {
 	enum block_state state = store_fill_state_of(s, block);
@@ -59,7 +59,7 @@ static void wait_end(struct store *s, struct store_wait *w)
 	free(w);
 }
 
-/* Not there, and why. NULL: nobody waits. */
+/* @block is not present because of @err. NULL: no request waits. */
 static void wait_fail(struct store_wait *w, uint64_t block, int err)
 {
 	if (w && block - w->first < w->there) {
@@ -75,7 +75,7 @@ static void store_fill_wait_for(struct store_wait *w, uint64_t first,
 		bits_set(w->pending, b - w->first);
 }
 
-/* These are read, or not: tell all who wait for one of them. */
+/* These blocks were read, or failed: update the requests that wait for them. */
 static void store_fill_tell(struct store *s, uint64_t first, uint32_t nr,
 			    int err)
 {
@@ -113,7 +113,10 @@ void store_drop_waits(struct store *s, const struct store_reader *r)
 
 /* --- reads --- */
 
-/* The file may have grown since; another agent may say anything. */
+/*
+ * Zero the last block's part beyond the image's end: the file may have grown
+ * since, and another agent's copy may contain anything.
+ */
 void store_clear_tail(struct store *s, uint64_t last)
 {
 	uint64_t end = (last + 1) * PAGE_BYTES;
@@ -122,7 +125,7 @@ void store_clear_tail(struct store *s, uint64_t last)
 		memset(s->base + s->bytes, 0, end - s->bytes);
 }
 
-/* These blocks of a read are over. */
+/* The read of these blocks has ended: publish them, or discard them. */
 static void blocks_over(struct store *s, uint64_t first, uint32_t nr, int err)
 {
 	for (uint64_t b = first; b < first + nr; b++)
@@ -141,7 +144,7 @@ static void blocks_over(struct store *s, uint64_t first, uint32_t nr, int err)
 	store_fill_tell(s, first, nr, err);
 }
 
-/* Whole blocks: direct reads take nothing else. */
+/* In whole blocks, as direct reads require. */
 static void store_fill_aim(struct store_read *rd)
 {
 	struct store *s = rd->store;
@@ -152,8 +155,8 @@ static void store_fill_aim(struct store_read *rd)
 }
 
 /*
- * What a read brought. One that came short goes on at the block it came to;
- * one that brings no whole block again and again is given up.
+ * Account for the result of a read. A short read continues at the block that it
+ * reached; a read that repeatedly yields no whole block is given up.
  * Return: true: there is more to read.
  */
 static bool goes_on(struct store_read *rd)
@@ -257,7 +260,7 @@ void store_stop_reads(struct store *s)
 	admit_next(p);
 }
 
-/* Room was made for them. */
+/* Start to read blocks, for which room was made. */
 static int store_fill_start_read(struct store *s, uint64_t first, uint32_t nr)
 {
 	struct pool *p = s->pool;
@@ -287,7 +290,7 @@ static int store_fill_start_read(struct store *s, uint64_t first, uint32_t nr)
 
 /* --- what is asked for --- */
 
-/* Return: blocks that are on their way now; fewer: there is no room. */
+/* Return: number of blocks being read now; fewer than @nr: there is no room. */
 static uint32_t fill_run(struct store *s, uint64_t first, uint32_t nr,
 			 struct store_wait *w)
 {
@@ -309,6 +312,10 @@ static uint32_t fill_run(struct store *s, uint64_t first, uint32_t nr,
 	return room;
 }
 
+/*
+ * All blocks are marked as referenced first, so that the room made for the
+ * later ones is not taken from the earlier ones.
+ */
 static void store_fill_run(struct store *s, struct store_wait *w)
 {
 	uint64_t end = w->first + w->nr, b = w->first;
@@ -352,7 +359,10 @@ static void store_fill_ahead(struct store *s, uint64_t first, uint64_t end)
 	}
 }
 
-/* Blocks read ahead are asked for no more: a row goes on after them, too. */
+/*
+ * Detect sequential requests and read ahead. Blocks that were read ahead are
+ * not requested any more, so the sequence may also continue after them.
+ */
 static void look_ahead(struct store_reader *r, uint64_t first, uint32_t nr)
 {
 	bool in_row = first >= r->next && first <= r->ahead;

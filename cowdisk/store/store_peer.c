@@ -2,8 +2,8 @@
 /*
  * Replicas: blocks of another node's store, copied from its memory.
  *
- * ORDERING of a copy by agent i out of the store of agent j. The lease map is
- * one that i alone writes and j's agent looks at, made for this pair:
+ * ORDERING of a copy by agent i out of the store of agent j. The lease map was
+ * made for this pair; i alone writes it, and j's agent reads it:
  *
  *	i	set the lease bits		then fence D (memory/lease.h)
  *	i	j's presence bits: are they set?	acquire P of j
@@ -11,17 +11,17 @@
  *	i	clear the lease bits		release L: j may punch again
  *	i	set i's presence bits		release P of i
  *
- * So i is to j what a worker is: what j's presence_evict() allows to be punched
- * is not being copied, and what is copied was there all the time; and i is to
- * its workers what it is after a read. It depends on j looking at the map from
- * before i's first lease until after its last one, which control sees to
- * (monitor/control/guests/cache_peers.h).
+ * So to j, agent i is like a worker: no block is being copied that j's
+ * presence_evict() allows to be punched, and a block that is copied was present
+ * all the time. To its own workers, i behaves as after a read. This requires
+ * that j reads the map from before i's first lease until after its last one,
+ * which control ensures (monitor/control/guests/cache_peers.h).
  *
- * THE OTHER AGENT IS HOSTILE. Of its presence map only bits of blocks of the
- * image are looked at; memory that is not as long as the image, or that could
- * shrink, is refused; what it calls a block and is a hole is not taken for
- * zeroes, and ends the copying from there. Bytes that lie it could show to
- * workers of this node without this.
+ * THE OTHER AGENT IS HOSTILE. Only bits of blocks of the image are read from
+ * its presence map. Memory that is not as long as the image, or that could
+ * shrink, is refused. A hole that it calls a block is not copied as zeroes, and
+ * ends the copying from there. False bytes it could show to workers of this
+ * node without this code, too.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -82,7 +82,7 @@ void store_peer_remove(struct store_peer *p)
 	store_peer_free(p);
 }
 
-/* To read a hole would be to take zeroes for data, and to fill it. */
+/* A hole must not be read: that would take zeroes for data, and allocate it. */
 static bool has_data(int fd, uint64_t first, uint64_t nr)
 {
 	off_t at = (off_t)(first * PAGE_BYTES);
@@ -93,8 +93,8 @@ static bool has_data(int fd, uint64_t first, uint64_t nr)
 }
 
 /*
- * By pwrite(2): where there is no memory left it says so, and a store to a
- * mapping would be SIGBUS. Return: how many blocks are whole.
+ * Copied by pwrite(2), which reports a lack of memory; a store to a mapping
+ * would cause SIGBUS. Return: number of whole blocks copied.
  */
 static uint32_t store_peer_copy(struct store *s, const struct store_peer *p,
 				uint64_t first, uint32_t nr)
@@ -131,8 +131,10 @@ static void store_peer_publish(struct store *s, uint64_t first, uint32_t nr)
 }
 
 /*
- * What one peer holds of a run that is absent here.
- * Return: blocks from @first on that are here now; 0: none; -ENOSPC.
+ * Copy what one peer holds of a run that is absent here. The lease is dropped
+ * before the blocks are published here, since the copy does not need it then.
+ * Return: number of blocks from @first on that are present now; 0: none;
+ *         -ENOSPC.
  */
 static int replicate_from(struct store_peer *p, uint64_t first, uint32_t nr)
 {

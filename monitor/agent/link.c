@@ -123,8 +123,10 @@ static void agent_link_answer(void *arg, uint32_t tag, uint32_t nr_there,
 		k->error = sent;
 }
 
-/* Return: 0; -EAGAIN that is all for this turn; -EINVAL what is not there;
- * -EPROTO no request at all. */
+/*
+ * Return: 0; -EAGAIN that is all for this turn; -EINVAL what is not there;
+ * -EPROTO no request at all.
+ */
 static int agent_link_obey(struct link *k, const struct cache_request *q)
 {
 	struct store_reader *r = k->disks[q->disk].reader;

@@ -139,8 +139,10 @@ static int allow_moves(scmp_filter_ctx ctx)
 	return err;
 }
 
-/* Regions that come while a guest runs: whether they can shrink is asked, and
- * that this thread alone writes is sealed. No other fcntl(). */
+/*
+ * Regions that come while a guest runs: whether they can shrink is asked, and
+ * that this thread alone writes is sealed. No other fcntl().
+ */
 static int allow_regions(scmp_filter_ctx ctx)
 {
 	static const int commands[] = { F_GET_SEALS, F_ADD_SEALS };

@@ -135,8 +135,10 @@ static void do_change(struct crash_io *c, struct io_req *r, bool half)
 	c->log[c->nr_log++] = w;
 }
 
-/* The first @n entries are on disk, or (a failed sync) gone for good, though
- * they can be read until the machine stops. */
+/*
+ * The first @n entries are on disk, or (a failed sync) gone for good, though
+ * they can be read until the machine stops.
+ */
 static void settle(struct crash_io *c, unsigned n, bool lost)
 {
 	for (unsigned i = 0; i < n; i++) {

@@ -25,8 +25,7 @@ struct packed {
 	size_t bytes;
 };
 
-/* --- good ones -------------------------------------------------------------
- */
+/* --- good ones --- */
 
 static void add32(struct packed *p, uint32_t v)
 {
@@ -109,8 +108,7 @@ static const struct packed *good(unsigned codec)
 	return &made[codec];
 }
 
-/* --- checks ----------------------------------------------------------------
- */
+/* --- checks --- */
 
 static size_t make_file(struct bytes *b, uint8_t *file)
 {

@@ -204,7 +204,8 @@ static void store_drop(struct monitor *m, struct cache_image *im,
 {
 	struct image_store **at = &im->stores;
 
-	/* First: with a reader less its agent would punch what that one uses.
+	/*
+	 * First: with a reader less its agent would punch what that one uses.
 	 */
 	(void)!cache_tell_store_end(m, s->node, s->id);
 	for (struct guest *g = m->guests; g; g = g->next)

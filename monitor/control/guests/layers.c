@@ -329,8 +329,10 @@ static unsigned layers_held(const struct layer *l, const struct merge_entry *e,
 	return found;
 }
 
-/* The layer that holds most of them, of those not tried; -1: none is worth
- * it. */
+/*
+ * The layer that holds most of them, of those not tried; -1: none is worth
+ * it.
+ */
 static int best_layer(const struct guest *g, const struct merge_entry *e,
 		      size_t nr)
 {

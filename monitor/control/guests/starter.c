@@ -45,8 +45,10 @@ struct starter {
 
 /* --- the child --- */
 
-/* At most @room bytes of @text, NUL-terminated; no half of a character, which
- * JSON would refuse. */
+/*
+ * At most @room bytes of @text, NUL-terminated; no half of a character, which
+ * JSON would refuse.
+ */
 static void starter_cut(char *out, size_t room, const char *text)
 {
 	size_t n = strlen(text);

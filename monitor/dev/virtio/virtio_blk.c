@@ -100,8 +100,10 @@ struct virtio_blk {
 	uint64_t bytes;
 	bool read_only;
 	char serial[DISK_SERIAL_MAX + 1];
-	/* From here on, but where [I]: I/O thread only.
-	 * The pool of VIRTIO_BLK_DEPTH requests; see the header. */
+	/*
+	 * From here on, but where [I]: I/O thread only.
+	 * The pool of VIRTIO_BLK_DEPTH requests; see the header.
+	 */
 	struct blk_req *free;
 	unsigned own;			/* [I] a queue's part of it */
 	unsigned common;		/* not used, and in no queue's part */
@@ -183,8 +185,10 @@ static unsigned blk_cut(struct blk_req *r, unsigned first, unsigned n,
 	return out;
 }
 
-/* 5.2.6.2: what a driver writes that did not take the offer of flushes is
- * stable once it is told. */
+/*
+ * 5.2.6.2: what a driver writes that did not take the offer of flushes is
+ * stable once it is told.
+ */
 static bool wants_flush(const struct virtio_blk *b, enum disk_op op)
 {
 	return op != DISK_READ && op != DISK_FLUSH &&
@@ -378,8 +382,10 @@ static unsigned turn_of(const struct virtio_blk *b)
 {
 	if (b->in_line)
 		return b->their_turn ? 1 : 0;
-	/* With more queues a shorter turn: all of them together are a bounded
-	 * time away from whatever else the I/O thread does. */
+	/*
+	 * With more queues a shorter turn: all of them together are a bounded
+	 * time away from whatever else the I/O thread does.
+	 */
 	return VQ_MAX_SIZE / b->ops.nr_queues;
 }
 

@@ -3,8 +3,10 @@
 
 #include <sys/random.h>
 
-/* A request gets at most this much: a short answer is a valid one (5.4.6),
- * and a guest cannot keep the I/O thread busy with one huge buffer. */
+/*
+ * A request gets at most this much: a short answer is a valid one (5.4.6),
+ * and a guest cannot keep the I/O thread busy with one huge buffer.
+ */
 #define RNG_CHUNK 256u
 #define RNG_BATCH 64u
 

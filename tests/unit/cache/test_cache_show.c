@@ -207,7 +207,8 @@ static void short_runs_are_copied(void **state)
 	assert_bytes(guest(b, 1), NEAR, BLK(20), BLK(min - 1));
 }
 
-/* A long request whose blocks two nodes have in turn: pieces of it are short.
+/*
+ * A long request whose blocks two nodes have in turn: pieces of it are short.
  */
 static void short_pieces_of_a_long_request_are_copied(void **state)
 {

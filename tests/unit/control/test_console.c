@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Guest consoles: lines, prefixes, floods, marks, and the keys that are ours.
+/*
+ * Guest consoles: lines, prefixes, floods, marks, and the keys that are ours.
  */
 #include <fcntl.h>
 #include <signal.h>

@@ -158,8 +158,10 @@ static bool can_direct(int fd)
 	return fd >= 0;
 }
 
-/* Descriptors more, of the same files, where they can be read with O_DIRECT: of
- * the COW file, and of the base unless others use it. */
+/*
+ * Descriptors more, of the same files, where they can be read with O_DIRECT: of
+ * the COW file, and of the base unless others use it.
+ */
 static void assert_direct(const struct worker_disk *disk, int nr,
 			  const int *fds, bool alone)
 {

@@ -93,8 +93,10 @@ static void larger_than_the_bucket(void **state)
 	assert_int_equal(now, S + 350 * MS);
 }
 
-/* As much as the bucket ever lets through: exact after a million requests of
- * any size, for rates that divide no second. */
+/*
+ * As much as the bucket ever lets through: exact after a million requests of
+ * any size, for rates that divide no second.
+ */
 static void no_drift(void **state)
 {
 	static const uint64_t rates[] = { 3,	  49,	   50,	    997,

@@ -125,8 +125,10 @@ static void deeper_than_the_backend(void **state)
 static void starved_queue_goes_on(void **state)
 {
 	(void)state;
-	/* Heads used twice, so more requests than descriptors allow: legal
-	 * as far as the device can see, up to the queue's size. */
+	/*
+	 * Heads used twice, so more requests than descriptors allow: legal
+	 * as far as the device can see, up to the queue's size.
+	 */
 	for (unsigned i = 0; i < HELD_SIZE / 2; i++)
 		held_offer(0, i, T_FLUSH, 0);
 	for (unsigned i = 0; i < 20; i++)

@@ -330,8 +330,10 @@ static void rewritten_while_it_waits(void **state)
 	run_until(2);
 }
 
-/* Nothing is in flight for what waits: a reset is done at once, and no way
- * round the limit. */
+/*
+ * Nothing is in flight for what waits: a reset is done at once, and no way
+ * round the limit.
+ */
 static void reset_while_they_wait(void **state)
 {
 	(void)state;

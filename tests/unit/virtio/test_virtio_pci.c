@@ -145,8 +145,10 @@ static void unbounded_in_flight(void **state)
 	expect_needs_reset(b);
 }
 
-/* A guest CPU that offers a chain for every one that is taken: the I/O thread
- * comes back from serving all the same. */
+/*
+ * A guest CPU that offers a chain for every one that is taken: the I/O thread
+ * comes back from serving all the same.
+ */
 static void endless_refill_leaves_the_thread_free(void **state)
 {
 	struct bench *b = *state;

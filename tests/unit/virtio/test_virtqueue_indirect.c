@@ -82,8 +82,10 @@ static void nested_in_itself(void **state)
 	expect_needs_reset(b);
 }
 
-/* The queue's own table, entered as an indirect one: nested without end,
- * unless nesting is told from where we are, not from where we came. */
+/*
+ * The queue's own table, entered as an indirect one: nested without end,
+ * unless nesting is told from where we are, not from where we came.
+ */
 static void the_queues_own_table(void **state)
 {
 	struct bench *b = *state;

@@ -234,8 +234,10 @@ static void chain_lies_over_the_rings(void **state)
 {
 	struct bench *b = *state;
 
-	/* Legal, and the guest's own loss: the device writes one byte at the
-	 * end of its descriptor table and goes on. */
+	/*
+	 * Legal, and the guest's own loss: the device writes one byte at the
+	 * end of its descriptor table and goes on.
+	 */
 	ring_desc(b->r, 0, b->r->desc, 16u * NEGATIVE_SIZE, D_WRITE, 0);
 	bench_offer(b, 0);
 	expect_served(b, 0, 16u * NEGATIVE_SIZE);

@@ -39,8 +39,10 @@ static bool is_ram(const struct boot_e820 *map, unsigned n, uint64_t at)
 	return false;
 }
 
-/* Whatever the size: ascending, disjoint, RAM where RAM is, and what the
- * worker filled in is not given away. */
+/*
+ * Whatever the size: ascending, disjoint, RAM where RAM is, and what the
+ * worker filled in is not given away.
+ */
 static void check_map(uint64_t bytes, uint64_t want_usable)
 {
 	struct ram_view ram = ram_of(bytes);

@@ -413,8 +413,10 @@ static void a_busy_disk_is_waited_for(void **state)
 	end();
 }
 
-/* What the guest writes and has again costs no source more, as there are not
- * many; and a layer that is not known any more is one of another number. */
+/*
+ * What the guest writes and has again costs no source more, as there are not
+ * many; and a layer that is not known any more is one of another number.
+ */
 static void a_layer_that_comes_again_is_known(void **state)
 {
 	int layer = make_layer(), one = table(5, 1), fd;
