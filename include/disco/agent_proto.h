@@ -6,12 +6,11 @@
  * receives them, and has the table of their sizes and descriptors.
  *
  * AGENT_PULL and AGENT_COPY are answered by any number of AGENT_PROGRESS and
- * one AGENT_DONE, and come one at a time; the rest is read meanwhile, too. Each
- * side checks what it receives. Agents end with the control process that
- * started them, so both are of the same build.
+ * one AGENT_DONE. Control sends one of them at a time; the agent handles other
+ * requests meanwhile. Each side checks what it receives. Agents end with the
+ * control process that started them, so both are of the same build.
  *
- * Stores, links and peers have numbers that control chooses and never uses
- * again.
+ * Stores, links and peers have numbers that control chooses and uses only once.
  */
 #ifndef DISCO_AGENT_PROTO_H
 #define DISCO_AGENT_PROTO_H
@@ -30,65 +29,66 @@
 
 enum agent_request_kind {
 	/*
-	 * .pull: pull pages of a process to a node, while it runs. Descriptor:
-	 * its /proc/PID/pagemap. Answer: AGENT_DONE.
+	 * .pull: pull pages of a running process to a node. Descriptor: its
+	 * /proc/PID/pagemap. Answer: AGENT_DONE.
 	 */
 	AGENT_PULL = 1,
 	/*
-	 * Copy a sparse file into another, whose pages then come from the
-	 * agent's node. Descriptors: from, to. Answer: AGENT_DONE.
+	 * Copy a sparse file into another one, whose pages then come from the
+	 * agent's node. Descriptors: source, destination. Answer: AGENT_DONE.
 	 */
 	AGENT_COPY = 2,
 	/*
-	 * The buffer cache. No answers, but that what cannot be made is
-	 * reported as lost.
+	 * The requests from here to AGENT_PEER_END concern the buffer cache.
+	 * They have no answers; what cannot be made is reported as lost.
 	 *
-	 * .store: a store over an image. Descriptors: image, memory, presence
-	 * map (cowdisk/store/store.h). How much all hold: AGENT_LIMIT.
+	 * .store: make a store over an image. Descriptors: image, memory,
+	 * presence map (cowdisk/store/store.h). AGENT_LIMIT bounds all stores.
 	 */
 	AGENT_STORE = 3,
-	AGENT_STORE_END = 4, /* .store_end: it goes, with all its readers */
+	AGENT_STORE_END = 4, /* .store_end: drop a store and all its readers */
 	/*
-	 * .link: a link to a worker. Descriptors: the agent's region (prepared,
-	 * to be taken), the worker's region, a socket that wakes the worker,
-	 * one that wakes the agent.
+	 * .link: a link to a worker. Descriptors: the agent's region, prepared,
+	 * which the agent takes; the worker's region; a socket that wakes the
+	 * worker; one that wakes the agent.
 	 */
 	AGENT_LINK = 5,
-	AGENT_LINK_END = 6, /* .link: it goes, with all its readers */
+	AGENT_LINK_END = 6, /* .link: drop a link and all its readers */
 	/* .reader: a disk of a link reads a store. Descriptor: lease map. */
 	AGENT_READER = 7,
 	/*
-	 * .limit: what all stores hold. Before the first one nothing is filled
-	 * or evicted: a new agent gets it after all who lease blocks that the
-	 * one before had filled (AGENT_READER).
+	 * .limit: how much all stores may hold. Before the first AGENT_LIMIT
+	 * nothing is filled or evicted: a new agent gets it after the lease
+	 * maps (AGENT_READER) of all that lease blocks which its predecessor
+	 * has filled.
 	 */
 	AGENT_LIMIT = 8,
 	/*
-	 * Where it publishes struct agent_figures. Descriptor: a region,
-	 * prepared, to be taken.
+	 * Where the agent publishes struct agent_figures. Descriptor: a
+	 * prepared region, which the agent takes.
 	 */
 	AGENT_FIGURES = 9,
 	/*
 	 * .peer: a store may copy from another node's store of the same image.
-	 * Descriptors: memory and presence map of that one, for reading, and a
-	 * lease map, prepared, to be taken, which that node's agent reads
-	 * already (AGENT_LEASES and AGENT_READER).
+	 * Descriptors: memory and presence map of that store, for reading; a
+	 * prepared lease map, which the agent takes. The other node's agent
+	 * reads the map already (AGENT_LEASES and AGENT_READER).
 	 */
 	AGENT_PEER = 10,
-	AGENT_PEER_END = 11, /* .peer_end: it leases nothing from now on */
-	/* Answer: AGENT_SYNCED, when all before it was done. */
+	AGENT_PEER_END = 11, /* .peer_end: lease nothing there from now on */
+	/* Answer: AGENT_SYNCED, after all earlier requests were handled. */
 	AGENT_SYNC = 12,
 	/*
-	 * .link: a link without a channel, of a worker that asks nothing here
+	 * .link: a link without a channel, whose worker sends no requests here
 	 * and only has leases. AGENT_LINK_END ends it.
 	 */
 	AGENT_LEASES = 13,
 };
 
-/* AGENT_PULL: which pages. */
+/* Which pages AGENT_PULL moves. */
 enum agent_what {
 	AGENT_FILE = 1u << 0, /* of files and memfds */
-	AGENT_ANON = 1u << 1, /* private ones, written copies included */
+	AGENT_ANON = 1u << 1, /* private ones, including written copies */
 };
 
 struct agent_range {
@@ -96,10 +96,10 @@ struct agent_range {
 };
 
 struct agent_req_pull {
-	uint64_t bound_ns; /* the longest a guest may be held up at a time */
+	uint64_t bound_ns; /* longest time to hold the guest up at once */
 	uint32_t what;	   /* enum agent_what, ORed */
 	int32_t pid;
-	int32_t node;	    /* where they are to be */
+	int32_t node;	    /* destination */
 	uint32_t nr_ranges; /* the message ends after the last one */
 	struct agent_range ranges[AGENT_MAX_RANGES];
 };
@@ -130,7 +130,7 @@ struct agent_req_limit {
 
 struct agent_req_peer {
 	uint64_t peer;
-	uint64_t store; /* the one that copies */
+	uint64_t store; /* that copies */
 };
 
 struct agent_req_peer_end {
@@ -159,29 +159,29 @@ enum agent_answer_kind {
 	AGENT_PROGRESS = 1, /* .progress: of AGENT_PULL, so far */
 	AGENT_DONE = 2,	    /* .done: answers AGENT_PULL and AGENT_COPY */
 	/*
-	 * .link_lost: a link was dropped: EPROTO it broke the protocol (an
-	 * index that lied), EINVAL its worker asked for what is not there,
-	 * EPIPE its worker has closed the other end; else it could not be made.
-	 * Comes at any time.
+	 * .link_lost: a link was dropped. EPROTO: it broke the protocol (an
+	 * invalid index); EINVAL: its worker requested something that does not
+	 * exist; EPIPE: its worker has closed the other end; else the link
+	 * could not be made. Sent at any time.
 	 */
 	AGENT_LINK_LOST = 3,
-	AGENT_STORE_LOST = 4, /* .store_lost: it could not be made */
+	AGENT_STORE_LOST = 4, /* .store_lost: a store could not be made */
 	/*
-	 * All before AGENT_SYNC of this id was done. Ids grow, and one answer
-	 * may stand for several.
+	 * All requests before the AGENT_SYNC of this id were handled. Ids grow,
+	 * and one answer may stand for several requests.
 	 */
 	AGENT_SYNCED = 5,
-	AGENT_PEER_LOST = 6, /* .peer_lost: it could not be made */
+	AGENT_PEER_LOST = 6, /* .peer_lost: a peer could not be made */
 };
 
-/* What came of a pull. */
+/* The result of a pull. */
 struct agent_pulled {
-	uint64_t pages;	     /* looked at, and on the node now */
+	uint64_t pages;	     /* scanned, and now on the node */
 	uint64_t failed;     /* not on the node: shared, pinned, no memory */
 	uint64_t batches;    /* calls of move_pages(2) */
-	uint64_t longest_ns; /* of them */
-	uint64_t total_ns;   /* in them */
-	struct stall_hist stalls; /* each of them */
+	uint64_t longest_ns; /* longest call */
+	uint64_t total_ns;   /* of all calls */
+	struct stall_hist stalls; /* of each call */
 };
 
 struct agent_ans_progress {
@@ -189,7 +189,7 @@ struct agent_ans_progress {
 };
 
 struct agent_ans_done {
-	uint32_t error; /* errno; 0: all was looked at, or copied */
+	uint32_t error; /* errno; 0: all was scanned, or copied */
 	uint32_t zero;
 	struct agent_pulled pulled; /* of AGENT_COPY: zeroes */
 };
@@ -228,8 +228,8 @@ struct agent_answer {
 #define AGENT_FIGURES_MAGIC 0x3154474146474944ull /* "DIGFAGT1" */
 
 /*
- * An agent's figures: a region as a worker's (monitor/ipc/figures.h); words
- * that are counts or sizes of their own, stored and loaded relaxed.
+ * An agent's figures: a region like a worker's (monitor/ipc/figures.h). Every
+ * word is a separate count or size, stored and loaded relaxed.
  */
 struct agent_figures {
 	/* [A: the agent / control, relaxed] */
@@ -238,10 +238,10 @@ struct agent_figures {
 	_Atomic(uint64_t) asked_blocks, joined_blocks, read_bytes, ahead_blocks;
 	_Atomic(uint64_t) evicted_blocks, leased_blocks, refused_blocks;
 	_Atomic(uint64_t) failed_reads;
-	_Atomic(uint64_t) links, links_lost; /* now; ever */
+	_Atomic(uint64_t) links, links_lost; /* now; in total */
 	_Atomic(uint64_t) requests;	     /* taken from all links */
 	_Atomic(uint64_t) answers_lost;	     /* a worker's ring was full */
-	_Atomic(uint64_t) replica_blocks, replicated_blocks; /* now; ever */
+	_Atomic(uint64_t) replica_blocks, replicated_blocks; /* now; in total */
 };
 
 #define AGENT_FIGURES_BYTES ((size_t)PAGE_BYTES)

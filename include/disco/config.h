@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the operator asked for, after the command line and the JSON file have
- * been read and checked. monitor/control/config builds it from the tables of
- * options, which have an entry per field (config/vm_options.h); the rooms
- * above read it. Owned by the control process; all strings malloc'ed and owned
- * by the struct they are in. Other programs see disco/limits.h only.
+ * What the operator asked for, after the command line and the JSON file were
+ * read and checked. monitor/control/config fills it by the tables of options,
+ * which have one entry per field (config/vm_options.h); the rooms above read
+ * it. Owned by the control process. Strings are malloc'ed and owned by the
+ * struct that they are in. Other programs use disco/limits.h only.
  */
 #ifndef DISCO_CONFIG_H
 #define DISCO_CONFIG_H
@@ -17,15 +17,15 @@ struct disk_config {
 	char *cow;    /* NULL: none; the disk's writes go here, not to path */
 	char *serial; /* NULL: "disk0", "disk1", ... */
 	bool read_only;
-	bool snapshot;	 /* as cow, in a file that goes with the VM */
-	bool no_cache;	 /* path is not read through the buffer cache */
+	bool snapshot;	 /* as cow, in a file that ends with the VM */
+	bool no_cache;	 /* do not read path through the buffer cache */
 	bool pmem;	 /* memory of the guest, not a block device */
-	unsigned queues; /* 1 .. DISK_MAX_QUEUES; 0: one a vCPU */
-	uint64_t iops;	 /* requests a second, at most; 0: no limit */
-	uint64_t bps;	 /* bytes a second, the same */
+	unsigned queues; /* 1 .. DISK_MAX_QUEUES; 0: one per vCPU */
+	uint64_t iops;	 /* limit on requests per second; 0: none */
+	uint64_t bps;	 /* limit on bytes per second; 0: none */
 };
 
-/* Is the file at path written to? */
+/* Return: true if the VM writes to the file at path. */
 static inline bool disk_writes_path(const struct disk_config *d)
 {
 	return !d->read_only && !d->cow && !d->snapshot;
@@ -41,9 +41,9 @@ struct vm_config {
 	unsigned nr_vcpus; /* 1 .. VM_MAX_VCPUS */
 	uint64_t memory_bytes; /* multiple of PAGE_BYTES */
 	nodeid_t node;	       /* NODE_AUTO or a node's number */
-	bool strict;	       /* all memory on the node or none */
+	bool strict;	       /* all memory is on the node, or no start */
 	bool huge_thp;	       /* memory=...,huge=thp */
-	bool merge;	       /* equal pages with others of its group */
+	bool merge;	       /* share equal pages within the group */
 	struct disk_config disks[VM_MAX_DISKS];
 	unsigned nr_disks;
 	unsigned count; /* VMs like this one; 1 once they are expanded */
@@ -52,8 +52,8 @@ struct vm_config {
 struct run_config {
 	struct vm_config *vms; /* array, after -n was expanded */
 	unsigned nr_vms;
-	bool detach;  /* -d: give them to the monitor */
-	bool dry_run; /* print the plan, start nothing */
+	bool detach;  /* -d: hand them to the monitor */
+	bool dry_run; /* print the plan, and start nothing */
 	bool summary; /* --summary: a table at the end */
 	char *report; /* --report FILE: JSON at the end; NULL: none */
 	char *mark;   /* --mark TEXT: time of the first console line with it */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Bounds of virtual machines and of their disks, which all programs keep:
- * control checks what the operator asks for (monitor/control/config), workers
- * and agents size their tables by them.
+ * Bounds of virtual machines and of their disks, common to all programs:
+ * control checks the operator's values against them (monitor/control/config),
+ * workers and agents size their tables by them.
  */
 #ifndef DISCO_LIMITS_H
 #define DISCO_LIMITS_H
@@ -14,10 +14,10 @@
 #define VM_MAX_VCPUS	64
 #define VM_MIN_MEMORY	MIB(1)
 #define VM_MAX_MEMORY	GIB(1024)
-#define DISK_SERIAL_MAX 20 /* bytes, virtio 1.2 section 5.2.6.1 */
-#define DISK_MAX_QUEUES 8  /* of requests */
-#define DISK_MAX_IOPS	1000000000u
-#define DISK_MIN_BPS	512u
+#define DISK_SERIAL_MAX 20	    /* bytes, virtio 1.2 section 5.2.6.1 */
+#define DISK_MAX_QUEUES 8	    /* request queues */
+#define DISK_MAX_IOPS	1000000000u /* requests per second */
+#define DISK_MIN_BPS	512u	    /* bytes per second */
 #define DISK_MAX_BPS	GIB(1024)
 #define GROUP_DEFAULT	"default"
 #define CMDLINE_MAX	2047 /* bytes, x86 COMMAND_LINE_SIZE less the NUL */

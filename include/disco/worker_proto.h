@@ -5,11 +5,11 @@
  * worker_event from the worker to control. monitor/ipc/worker_messages.h sends
  * and receives them, and has the table of their sizes and descriptors.
  *
- * Each side checks what it receives. Control takes every field of an event for
- * hostile: a worker may have been taken over by its guest.
+ * Each side checks what it receives. Control treats every field of an event as
+ * hostile, because a guest may have taken over its worker.
  *
  * A worker outlives the control process that started it, so the two may be of
- * different builds. WORKER_PROTOCOL changes with anything in this file; control
+ * different builds. Any change of this file changes WORKER_PROTOCOL; control
  * takes over only workers of its own protocol.
  */
 #ifndef DISCO_WORKER_PROTO_H
@@ -17,70 +17,70 @@
 
 #include "disco/message.h"
 
-/* 0: workers from before there was a number. */
+/* 0 stands for a worker that was built before protocols had numbers. */
 #define WORKER_PROTOCOL 1u
 
 /* --- control to worker --- */
 
 enum worker_request_kind {
 	WORKER_REQ_STATS = 1, /* answer: WORKER_STATS */
-	WORKER_REQ_STOP = 2,  /* no answer; WORKER_STOPPED when it has ended */
+	WORKER_REQ_STOP = 2,  /* no answer; WORKER_STOPPED at the guest's end */
 	/*
-	 * No vCPU runs in the guest, or all may again. Asking again is no
-	 * error. Answer: WORKER_PAUSED.
+	 * Take all vCPUs out of the guest, or let them run again. A repeated
+	 * request is no error. Answer: WORKER_PAUSED.
 	 */
 	WORKER_REQ_PAUSE = 3,
 	WORKER_REQ_RESUME = 4,
 	/*
-	 * From now on the end of this connection is not the guest's end: the
+	 * From now on the end of this connection does not end the guest: the
 	 * worker waits on WORKER_FD_LISTENER for the next control process.
-	 * Needs an adoptable worker. No answer.
+	 * Requires an adoptable worker. No answer.
 	 */
 	WORKER_REQ_KEEP = 5,
 	/*
 	 * .adopt: the first message on a connection to WORKER_FD_LISTENER, and
-	 * never later. Descriptors: a stream socket and a pipe, which take the
-	 * places of WORKER_FD_CONSOLE and of the log. The connection becomes
+	 * never a later one. Descriptors: a stream socket and a pipe, which
+	 * replace WORKER_FD_CONSOLE and the log. The connection becomes
 	 * WORKER_FD_CONTROL. No answer; a worker of another protocol closes the
 	 * connection and waits for the next one.
 	 */
 	WORKER_REQ_ADOPT = 6,
-	/* .bind: new guest memory is of a node. Answer: WORKER_BOUND. */
+	/* .bind: new guest memory comes from a node. Answer: WORKER_BOUND. */
 	WORKER_REQ_BIND = 7,
 	/*
-	 * .rehome: program text, boot image and KVM's tables of guest memory
-	 * come from a node. Descriptors: memory with the program, memory with
-	 * the boot image; copies of WORKER_FD_CODE and WORKER_FD_BOOT that are
-	 * on that node. Their pages take the place of the old ones where
-	 * nothing was written. Answer: WORKER_REHOMED.
+	 * .rehome: take program text, boot image and KVM's tables of guest
+	 * memory to a node. Descriptors: memory with the program, memory with
+	 * the boot image; they are copies of WORKER_FD_CODE and WORKER_FD_BOOT
+	 * on that node. Their pages replace the old ones where nothing was
+	 * written. Answer: WORKER_REHOMED.
 	 */
 	WORKER_REQ_REHOME = 8,
 	/*
-	 * .cache: a disk may look in the buffer cache of its image on a node.
-	 * Descriptors: the cache's memory and its presence map, to read, and a
-	 * lease map, to write (cowdisk/cache/cache.h). No answer.
+	 * .cache: a disk may use the buffer cache of its image on a node.
+	 * Descriptors: the cache's memory and its presence map, for reading,
+	 * and a lease map, for writing (cowdisk/cache/cache.h). No answer.
 	 */
 	WORKER_REQ_CACHE = 9,
 	/*
-	 * .link: a channel to the agent of a node, whose cache is looked in
-	 * first from now on. Descriptors: the worker's region, the agent's
-	 * region, a socket that wakes the agent, one that wakes the worker. No
-	 * answer.
+	 * .link: a channel to the agent of a node. From now on blocks are
+	 * looked up in the cache of that node first. Descriptors: the worker's
+	 * region, the agent's region, a socket that wakes the agent, one that
+	 * wakes the worker. No answer.
 	 */
 	WORKER_REQ_LINK = 10,
 	WORKER_REQ_UNLINK = 11, /* the agent of the link is dead; no answer */
 	/*
-	 * .cache_end: a cache gets no more blocks and loses none: it is not
-	 * looked in any more, and gone with the last page that is shown from
-	 * it. No answer.
+	 * .cache_end: a cache gets no more blocks and loses none. The worker
+	 * looks nothing up in it any more, and drops it with the last page that
+	 * is shown from it. No answer.
 	 */
 	WORKER_REQ_CACHE_END = 12,
 	/*
-	 * The merging of equal pages (monitor/worker/merge.h), one job at a
-	 * time, each answered by WORKER_MERGED when it is done. Descriptors
-	 * (monitor/ipc/merge_maps.h): of .sum a region for sums, prepared, to
-	 * be taken; of .give a layer to fill, of .share a layer to read, both
-	 * with the table of that layer.
+	 * .sum, .give, .share: merging of equal pages (monitor/worker/merge.h),
+	 * one job at a time; WORKER_MERGED answers each at its end. Descriptors
+	 * (monitor/ipc/merge_maps.h): of .sum a prepared region for sums, which
+	 * the worker takes; of .give a layer to fill; of .share a layer to
+	 * read; after either layer its table.
 	 */
 	WORKER_REQ_SUM = 13,
 	WORKER_REQ_GIVE = 14,
@@ -98,14 +98,14 @@ struct worker_req_bind {
 };
 
 struct worker_req_rehome {
-	int32_t node; /* as above: bound to it before */
+	int32_t node; /* as above; the VM was bound to it before */
 	uint32_t zero;
 };
 
 struct worker_req_cache {
 	uint64_t image_bytes; /* of the disk's image */
 	uint32_t disk;	      /* 0 .. VM_MAX_DISKS - 1 */
-	int32_t node;	      /* that the cache is on */
+	int32_t node;	      /* where the cache is */
 };
 
 struct worker_req_cache_end {
@@ -119,7 +119,7 @@ struct worker_req_link {
 };
 
 struct worker_req_sum {
-	uint64_t ram_bytes; /* the first of guest memory; whole pages */
+	uint64_t ram_bytes; /* from the start of guest memory; whole pages */
 };
 
 struct worker_req_give {
@@ -131,7 +131,7 @@ struct worker_req_give {
 struct worker_req_share {
 	uint64_t ram_bytes; /* as above */
 	uint32_t entries;   /* of the table */
-	uint32_t layer;	    /* its number: the same when it comes again */
+	uint32_t layer;	    /* its number, the same whenever it is sent */
 };
 
 struct worker_request {
@@ -166,7 +166,7 @@ enum worker_event_kind {
 enum worker_stop {
 	STOP_POWEROFF = 1,
 	STOP_RESET = 2,
-	STOP_PANIC = 3,	 /* pvpanic said so */
+	STOP_PANIC = 3,	 /* reported by pvpanic */
 	STOP_CRASH = 4,	 /* triple fault, KVM_EXIT_INTERNAL_ERROR, ... */
 	STOP_FAILED = 5, /* the worker's own failure; text says why */
 	STOP_ASKED = 6,	 /* WORKER_REQ_STOP */
@@ -176,15 +176,14 @@ enum worker_stop {
 
 /* What a worker uses; 0: not known. */
 struct worker_usage {
-	uint64_t cpu_ns;	   /* CPU time since it was executed */
-	uint64_t first_run_cpu_ns; /* of it before the first KVM_RUN;
-				    * 0: not there yet */
+	uint64_t cpu_ns;	   /* CPU time since exec */
+	uint64_t first_run_cpu_ns; /* CPU time before the first KVM_RUN */
 	uint64_t exits;		   /* KVM_RUN returns, all vCPUs */
 	uint64_t ram_pages;	   /* touched pages of guest RAM */
-	uint64_t ram_pages_local;  /* ... that are on the worker's node */
+	uint64_t ram_pages_local;  /* those of them on the worker's node */
 	uint64_t private_bytes;	   /* worker memory that is not guest RAM */
 	uint64_t text_pages;	   /* mapped pages of its program, read-only */
-	uint64_t text_pages_local; /* ... that are on the worker's node */
+	uint64_t text_pages_local; /* those of them on the worker's node */
 };
 
 struct worker_ev_stopped {
@@ -211,18 +210,19 @@ struct worker_ev_bound {
 };
 
 struct worker_ev_rehomed {
-	/* errno; 0: all was done. ESTALE: the program that came is another one
-	 * than the one that runs, whose text stays where it is; the rest was
-	 * done. */
+	/*
+	 * errno; 0: all was done. ESTALE: the program that was sent is not the
+	 * one that runs, so the text stays where it is; the rest was done.
+	 */
 	uint32_t error;
 	uint32_t zero;
-	uint64_t stall_ns; /* the vCPUs were parked */
+	uint64_t stall_ns; /* time that the vCPUs were parked */
 };
 
 struct worker_ev_merged {
 	uint32_t error; /* errno; 0: the job is done */
 	uint32_t zero;
-	uint64_t pages; /* that the job has shown from its layer */
+	uint64_t pages; /* that the job now shows from its layer */
 };
 
 struct worker_event {

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What a worker (disco-vm) is started with. Control forks, puts the descriptors
- * below at the numbers below and executes disco-vm without arguments but the
- * VM's name. WORKER_FD_SPEC is a sealed memfd that holds one struct
- * worker_spec. Both come from the same build; magic, size and protocol are
- * checked so that a mismatch is one clear line.
+ * What a worker (disco-vm) is started with. Control forks, puts descriptors at
+ * the numbers of enum worker_fd, and executes disco-vm with the VM's name as
+ * its only argument. WORKER_FD_SPEC is a sealed memfd that holds one struct
+ * worker_spec. Both programs come from the same build; magic, size and protocol
+ * are checked so that a mismatch ends with one clear line.
  *
- * From then on the two send messages: disco/worker_proto.h.
+ * From then on the two exchange messages: disco/worker_proto.h.
  */
 #ifndef DISCO_WORKER_SPEC_H
 #define DISCO_WORKER_SPEC_H
@@ -19,8 +19,8 @@
 #define WORKER_SPEC_MAGIC 0x4f435349445634ull
 
 /*
- * Environment of a worker: CPU ns its process had used when it was executed,
- * for first_run_cpu_ns. Absent: 0.
+ * Environment variable of a worker: CPU time in ns that its process had used
+ * before it executed disco-vm, for first_run_cpu_ns. Absent: 0.
  */
 #define WORKER_ENV_CPU_NS "DISCO_CPU_NS_AT_EXEC"
 
@@ -34,7 +34,7 @@ enum worker_fd {
 	WORKER_FD_BOOT = 8,	/* boot image memfd, read-only */
 	WORKER_FD_LISTENER = 9, /* see adoptable; else /dev/null */
 	WORKER_FD_CODE = 10,	/* the program; replaced by WORKER_REQ_REHOME */
-	/* region that the worker writes: ipc/figures.h */
+	/* a region that the worker writes: monitor/ipc/figures.h */
 	WORKER_FD_FIGURES = 11,
 	WORKER_FD_DISK0 = 12, /* disks follow, each with its descriptors */
 };
@@ -44,7 +44,7 @@ enum worker_fd {
 enum worker_disk_kind {
 	WORKER_DISK_RAW = 0,  /* one descriptor */
 	WORKER_DISK_COW = 1,  /* base, read-only; COW file; see .direct */
-	WORKER_DISK_TEMP = 2, /* the same; the COW file goes with the VM */
+	WORKER_DISK_TEMP = 2, /* the same; the COW file ends with the VM */
 };
 
 struct worker_disk {
@@ -52,22 +52,22 @@ struct worker_disk {
 	uint32_t read_only;
 	uint32_t kind; /* enum worker_disk_kind */
 	/*
-	 * 1: a region of guest memory; the first descriptor is read-only, and
-	 * what the guest writes to a RAW one goes with the VM
+	 * 1: a region of guest memory. The first descriptor is read-only, and
+	 * what the guest writes to a RAW disk is discarded when the VM ends.
 	 */
 	uint32_t pmem;
 	/*
-	 * Not RAW, not pmem: descriptors more, for reads with O_DIRECT: of the
-	 * COW file (1), and of the base (2)
+	 * 0, 1 or 2: further descriptors, opened with O_DIRECT for reading: of
+	 * the COW file (1), and also of the base (2). Not for RAW or pmem.
 	 */
 	uint32_t direct;
 	char serial[DISK_SERIAL_MAX + 1];
-	uint32_t queues; /* at most DISK_MAX_QUEUES; 0: one a vCPU */
-	uint64_t iops;	 /* requests a second, at most; 0: no limit */
-	uint64_t bps;	 /* bytes a second, the same */
+	uint32_t queues; /* at most DISK_MAX_QUEUES; 0: one per vCPU */
+	uint64_t iops;	 /* limit on requests per second; 0: none */
+	uint64_t bps;	 /* limit on bytes per second; 0: none */
 };
 
-/* How many descriptors it has. */
+/* Number of descriptors of a disk. */
 static inline unsigned worker_disk_fds(const struct worker_disk *d)
 {
 	return d->kind == WORKER_DISK_RAW ? 1 : 2 + d->direct;
@@ -82,7 +82,7 @@ struct worker_spec {
 	int32_t node; /* NODE_AUTO: not bound */
 	uint32_t strict;
 	uint32_t nr_cpus;    /* entries of cpus; 0: not pinned */
-	uint16_t cpus[1024]; /* host CPUs the worker may run on */
+	uint16_t cpus[1024]; /* host CPUs that the worker may run on */
 	uint64_t ram_bytes;
 	uint32_t huge_thp;
 	uint32_t adoptable; /* WORKER_FD_LISTENER: SOCK_SEQPACKET, listening */

@@ -5,10 +5,10 @@
 #include "disco/base.h"
 
 /**
- * text_clean() - make foreign bytes fit for one line on a terminal
+ * text_clean() - make untrusted bytes safe for one line on a terminal
  * @text: changed in place: ends at the first NUL or at @size - 1; control
  *        characters become spaces, bytes from 0x80 on become '?'
- * @size: of the array, at least 1
+ * @size: size of the array, at least 1
  *
  * Context: any thread.
  */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Sending and receiving the messages of disco/worker_proto.h: one function that
- * sends and one that receives per direction.
+ * Sends and receives the messages of disco/worker_proto.h: each direction has
+ * one function that sends and one that receives.
  *
- * Threads: any; a socket is used by one at a time.
+ * Context: any thread; one thread at a time per socket.
  */
 #ifndef DISCO_MONITOR_WORKER_MESSAGES_H
 #define DISCO_MONITOR_WORKER_MESSAGES_H
@@ -11,27 +11,29 @@
 #include "disco/worker_proto.h"
 #include "monitor/ipc/message.h"
 
-/* Which descriptors a request has, and how long it is. Events have none. */
+/* Length and descriptors of each kind. Events have no descriptors. */
 extern const struct message_table worker_request_table;
 extern const struct message_table worker_event_table;
 
 /**
- * worker_request_send() - control to a worker
- * @fds: those of the kind, in the order of worker_proto.h; the worker gets
- *       copies. NULL: the kind has none
+ * worker_request_send() - send a request from control to a worker
+ * @fds:   descriptors of the kind, in the order of worker_proto.h; they stay
+ *         the caller's, as the worker gets duplicates; NULL: the kind has none
+ * @flags: MSG_DONTWAIT; 0: block if @sock does
  *
- * Return: 0; -EINVAL there is no such kind, or @fds is not as it should be;
- * -EAGAIN the worker does not read; -EPIPE it is gone; -errno of sendmsg().
+ * Return: 0; -EINVAL unknown kind, or @fds does not match it; -EAGAIN the
+ * worker does not read; -EPIPE the worker has closed its end; -errno of
+ * sendmsg().
  */
 MUST_CHECK int worker_request_send(int sock, const struct worker_request *r,
 				   const int *fds, int flags);
 
 /**
- * worker_request_check() - look at a request before it is acted upon
- * @len: bytes received
+ * worker_request_check() - check a request before it is handled
+ * @len: number of bytes received
  *
- * Of guest memory and layers it does not know what the VM has: whoever acts on
- * the request checks that.
+ * Values that depend on the VM (size of guest memory, known layers) are checked
+ * by the code that handles the request.
  *
  * Return: 0; -EBADMSG wrong length; -EPROTO unknown kind; -EINVAL a field is
  * out of range.
@@ -39,34 +41,35 @@ MUST_CHECK int worker_request_send(int sock, const struct worker_request *r,
 MUST_CHECK int worker_request_check(const struct worker_request *r, size_t len);
 
 /**
- * worker_request_receive() - in a worker, without waiting
- * @r:   out, a checked copy; with -EINVAL and -EBADF .kind and .id are valid,
+ * worker_request_receive() - receive a request in a worker, without blocking
+ * @r:   out, a checked copy; with -EINVAL and -EBADF its kind and id are valid,
  *       so that the request can be answered
- * @fds: out, FDS_MAX entries: as message_receive()
+ * @fds: out, FDS_MAX entries: as of message_receive()
  *
- * Return: 0; -EAGAIN, -EPIPE, -EBADMSG, -EPROTO, -EBADF as message_receive();
- * -EINVAL a field is out of range, and the descriptors were closed.
+ * Return: 0; -EINVAL a field is out of range, and the descriptors were closed;
+ * errors of message_receive().
  */
 MUST_CHECK int worker_request_receive(int sock, struct worker_request *r,
 				      int fds[FDS_MAX]);
 
 /**
- * worker_event_send() - a worker to control; waits when @sock does
- * Return: 0; -EINVAL there is no such kind; -EPIPE control is gone; -errno of
- * sendmsg().
+ * worker_event_send() - send an event from a worker to control
+ *
+ * Blocks if @sock does. Return: 0; -EINVAL unknown kind; -EPIPE control has
+ * closed its end; -errno of sendmsg().
  */
 MUST_CHECK int worker_event_send(int sock, const struct worker_event *e);
 
 /**
- * worker_event_check() - take a worker's message apart
+ * worker_event_check() - check a worker's message
  * @bytes: as received, never NULL
- * @len:   bytes received; more than was asked for when it was cut
- * @out:   a copy that can be used and printed: kind, reason and errors in
- *         range, flags 0 or 1, text one line of printable bytes; what its kind
- *         does not have is 0; untouched on error
+ * @len:   number of bytes received; larger than the buffer if it was cut
+ * @out:   a copy that is safe to use and to print: kind, reason and errors are
+ *         in range, flags are 0 or 1, text is one line of printable bytes, and
+ *         what the kind does not have is 0; untouched on error
  *
- * A page count that contradicts itself (more local than touched) is no count:
- * both become 0.
+ * A page count that contradicts itself (more local than touched) is ignored:
+ * both numbers become 0.
  *
  * Return: 0; -EBADMSG wrong length; -EPROTO unknown kind or stop reason, or an
  * error that is no errno.
@@ -75,11 +78,12 @@ MUST_CHECK int worker_event_check(const void *bytes, size_t len,
 				  struct worker_event *out);
 
 /**
- * worker_event_receive() - in control, without waiting
- * @out: as worker_event_check()
+ * worker_event_receive() - receive an event in control, without blocking
+ * @out: as of worker_event_check()
  *
- * Return: 0; -EAGAIN, -EPIPE, -EBADF as message_receive(); -EBADMSG, -EPROTO as
- * worker_event_check(). All but the first two are a hostile worker's.
+ * Return: 0; -EAGAIN, -EPIPE, -EBADF, -errno as message_receive(); -EBADMSG,
+ * -EPROTO as worker_event_check(). Only a hostile worker causes -EBADF, -EBADMSG
+ * and -EPROTO.
  */
 MUST_CHECK int worker_event_receive(int sock, struct worker_event *out);
 
