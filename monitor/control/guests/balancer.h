@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Keeping the nodes' CPUs evenly loaded: every few seconds the monitor looks
- * at what each VM asks of CPUs and of memory (/proc of its worker, which has
- * no part in it), asks the policy (numa/balance.h), and moves one VM at most.
+ * Keeps the nodes' CPUs evenly loaded: every few seconds the monitor reads each
+ * VM's demand of CPUs and memory from /proc (the worker does nothing for it),
+ * calls the policy (numa/balance.h), and moves one VM at most.
  *
- * No check is made while a VM is being moved. After a move that failed, of
- * which move.c has said why, the next BALANCE_REST ones are left out.
+ * No check is made while a VM is being moved. After a move that failed, whose
+ * reason move.c has reported, the next BALANCE_REST checks are left out.
+ *
+ * Context of all functions: the monitor's thread.
  */
 #ifndef DISCO_MONITOR_BALANCER_H
 #define DISCO_MONITOR_BALANCER_H
@@ -13,7 +15,7 @@
 #include "monitor/control/base/loop.h"
 #include "numa/balance.h"
 
-#define BALANCER_PERIOD_NS 2000000000ull /* unless asked otherwise */
+#define BALANCER_PERIOD_NS 2000000000ull /* default */
 
 struct guest;
 struct monitor;
@@ -28,30 +30,30 @@ struct balancer {
 	uint64_t checks, moves, failed;
 };
 
-/* What it knows of a guest, from the first check on; all-zero at first. */
+/* What the balancer knows of a guest since its first check; first all-zero. */
 struct balancer_guest {
 	uint64_t seen_ns; /* when the demand was read; 0: never */
 	uint64_t demand_ns;
-	uint32_t load;	 /* BALANCE_CPU: a CPU, over the last period */
-	uint64_t moves;	 /* of the guest, at the last check */
-	uint32_t rested; /* checks since the last one */
+	uint32_t load;	 /* over the last period; BALANCE_CPU: one CPU */
+	uint64_t moves;	 /* moves of the guest up to the last check */
+	uint32_t rested; /* checks since the last move */
 };
 
 /**
- * balancer_create() - m->balancer; the first check is a period away
- * @period_ns: 0: never
+ * balancer_create() - create m->balancer; the first check is a period away
+ * @period_ns: time between two checks; 0: no checks
  *
- * Off also where there is nothing to choose from: fewer than two nodes with
- * CPUs and memory, or the nodes are those of another machine.
+ * There are no checks either if there is nothing to choose from: fewer than two
+ * nodes with CPUs and memory, or a topology of another machine.
  *
  * Return: 0; -ENOMEM.
  */
 MUST_CHECK int balancer_create(struct monitor *m, uint64_t period_ns);
 
-/* No move that it asked for is under way. All-zero is fine. */
+/* Release m->balancer, which has no move under way; NULL is accepted. */
 void balancer_destroy(struct monitor *m);
 
-/* A guest's worker is dead. Again is fine. */
+/* A guest's worker is dead. May be called again. */
 void balancer_guest_remove(struct guest *g);
 
 #endif

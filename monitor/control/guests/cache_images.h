@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Images that are cached, the shared memory of their stores, and the state
- * that caches.c, cache_peers.c and cache_tell.c share. Private to them, but for
+ * Cached images, the shared memory of their stores, and the state that
+ * caches.c, cache_peers.c and cache_tell.c share. Private to these files, except
  * cache_region().
  */
 #ifndef DISCO_MONITOR_CACHE_IMAGES_H
@@ -25,9 +25,9 @@ struct image_store {
 	struct image_store *next;
 	nodeid_t node;
 	uint64_t id;
-	unsigned homes;	      /* VMs that live on its node */
-	int memory, presence; /* the agent writes them */
-	int memory_ro, presence_ro;
+	unsigned homes;		    /* VMs whose home is this node */
+	int memory, presence;	    /* descriptors of the agent, the writer */
+	int memory_ro, presence_ro; /* descriptors of readers */
 };
 
 struct cache_image {
@@ -44,7 +44,7 @@ struct caches {
 	struct cache_limit limit;
 	struct cache_image *images;
 	struct peer *peers;
-	uint64_t last_id; /* of stores, holds, links, peers */
+	uint64_t last_id; /* last number of a store, hold, link or peer */
 	struct {
 		nodeid_t node;
 		struct region_view figures; /* of the agent */
@@ -53,9 +53,10 @@ struct caches {
 };
 
 /**
- * cache_region() - memory for one writer and for readers
- * @rw: out: for the writer, who calls region_take() or maps it
- * @ro: out: for readers; both are the caller's
+ * cache_region() - make memory for one writer and any number of readers
+ * @node: where its pages come from
+ * @rw:   out, descriptor for the writer, who calls region_take() or maps it
+ * @ro:   out, descriptor for readers; the caller owns both
  *
  * Return: 0; -errno of region_prepare() and region_reader_fd().
  */
@@ -63,34 +64,40 @@ MUST_CHECK int cache_region(const char *name, size_t bytes, nodeid_t node,
 			    int *rw, int *ro);
 
 /**
- * image_get() - the image of a file that a worker has
- * @list:   of images
- * @pid:    of the worker, known to be it
- * @number: of the descriptor, there
- * @group:  who shares it
- * @out:    one user more; image_put() it
+ * image_get() - find or make the image of a file that a worker has open
+ * @list:   all images
+ * @pid:    the worker's process, which is known to be the worker
+ * @number: number of the descriptor in the worker
+ * @group:  group of the VM
+ * @out:    the image, with one more user; release with image_put()
  *
- * What the worker has under this number is what it reads as its disk; should
- * it lie, it lies to itself, as the key is taken from the file.
+ * The worker reads its disk through the same descriptor. A hostile worker that
+ * puts another file there deceives only itself, because the key is taken from
+ * the file.
  *
  * Return: 0; -EBADF neither a file nor a block device; -EFBIG; -ENOMEM;
  * -errno of open().
  */
 MUST_CHECK int image_get(struct cache_image **list, pid_t pid, int number,
 			 const char *group, struct cache_image **out);
+
+/* Release an image; the last user frees it. */
 void image_put(struct cache_image **list, struct cache_image *im);
 
+/* Number of blocks of an image. */
 uint64_t image_blocks(const struct cache_image *im);
 
 /**
- * store_make() - memory and presence map on a node, not in im->stores yet
- * Return: 0; -ENOMEM; -errno of cache_region().
+ * store_make() - make memory and presence map on a node
+ * @out: owned by the caller, not in im->stores yet; untouched on error
+ *
+ * Return: 0; -ENOMEM; errors of cache_region().
  */
 MUST_CHECK int store_make(const struct cache_image *im, nodeid_t node,
 			  uint64_t id, struct image_store **out);
 void image_store_free(struct image_store *s);
 
-/* The store on a node, or NULL. */
+/* Return: the image's store on a node, or NULL. */
 struct image_store *store_on(const struct cache_image *im, nodeid_t node);
 
 #endif

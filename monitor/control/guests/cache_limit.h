@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* How much memory of a node its buffer cache may take. */
+/* The limit on the memory of a node that its buffer cache may use. */
 #ifndef DISCO_MONITOR_CACHE_LIMIT_H
 #define DISCO_MONITOR_CACHE_LIMIT_H
 
 #include "disco/diag.h"
 
-#define CACHE_PERCENT 25 /* of a node's memory, unless told otherwise */
+#define CACHE_PERCENT 25 /* of a node's memory; the default */
 
-/* Of a node. */
+/* The limit of one node. */
 struct cache_limit {
 	bool off;
 	uint64_t bytes;	  /* 0: see percent */
@@ -15,7 +15,9 @@ struct cache_limit {
 };
 
 /**
- * cache_limit_parse() - "SIZE", "N%" or "off"
+ * cache_limit_parse() - read "SIZE", "N%" or "off"
+ * @out: untouched on error
+ *
  * Return: 0; -EINVAL with @d filled (ST_USAGE).
  */
 MUST_CHECK int cache_limit_parse(const char *text, struct cache_limit *out,

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Messages to agents about the buffer cache. Private to caches.c and
- * cache_peers.c. All return what agents_tell() does.
+ * Sends messages about the buffer cache to agents. Private to caches.c and
+ * cache_peers.c.
+ *
+ * Context: the monitor's thread. Return: 0; errors of agents_tell().
  */
 #ifndef DISCO_MONITOR_CACHE_TELL_H
 #define DISCO_MONITOR_CACHE_TELL_H
@@ -10,7 +12,7 @@
 
 struct monitor;
 
-/* A store, link or peer goes. */
+/* End a store, a link, or a peer. */
 MUST_CHECK int cache_tell_store_end(struct monitor *m, nodeid_t node,
 				    uint64_t store);
 MUST_CHECK int cache_tell_link_end(struct monitor *m, nodeid_t node,
@@ -18,20 +20,22 @@ MUST_CHECK int cache_tell_link_end(struct monitor *m, nodeid_t node,
 MUST_CHECK int cache_tell_peer_end(struct monitor *m, nodeid_t node,
 				   uint64_t peer);
 
-/* Disk @disk of link @link has a lease map of store @store. */
+/* Disk @disk of link @link reads store @store, with lease map @lease_ro. */
 MUST_CHECK int cache_tell_reader(struct monitor *m, nodeid_t node,
 				 uint64_t link, uint64_t store, unsigned disk,
 				 int lease_ro);
 
 /*
- * The same for a new link @link, without a channel: a map that is looked at
- * until AGENT_LINK_END, whatever becomes of other links.
+ * The same for a new link @link without a channel. The agent reads the map
+ * until AGENT_LINK_END, independently of other links.
  */
 MUST_CHECK int cache_tell_map(struct monitor *m, nodeid_t node, uint64_t link,
 			      uint64_t store, unsigned disk, int lease_ro);
 
-/* @sync: out, also on error: an AGENT_SYNCED of this id, or of a larger one, is
- * the answer. */
+/*
+ * Send AGENT_SYNC. @sync: out, also on error: the answer is an AGENT_SYNCED with
+ * this id or a larger one.
+ */
 MUST_CHECK int cache_tell_sync(struct monitor *m, nodeid_t node,
 			       uint64_t *sync);
 

@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The registry of the monitor's VMs, and struct monitor, what its parts share.
+ * The registry of the monitor's VMs, and struct monitor, which the parts of the
+ * monitor share.
  *
- * Parts (starter, adopt, move, balancer, caches, layers, the API) are given
- * the monitor and reach each other through its pointers only. The registry
- * knows none of them: what they have to do when a guest comes, ends or sends
- * something stands in struct guests_ops, which monitor.c fills. What a part
- * keeps per guest is behind a pointer in struct guest, and ends with the guest
- * or with the part, whichever is first.
+ * The parts (starter, adopt, move, balancer, caches, layers, the API) get the
+ * monitor as an argument and reach each other only through its pointers. The
+ * registry depends on none of them: struct guests_ops, which monitor.c fills,
+ * has the functions to call when a guest is added, ends, or sends an event. The
+ * data that a part keeps per guest is behind a pointer in struct guest. It ends
+ * with the guest or with the part, whichever ends first.
  *
- * A guest lives as long as its worker, and is remembered as ended until
- * MONITOR_MAX_ENDED others have ended or its name is used again. It is freed
- * by guests_sweep(), so that handlers of one turn of the loop may keep
- * pointers; across turns its id is kept.
+ * A guest exists as long as its worker. After that it is remembered as ended
+ * until MONITOR_MAX_ENDED others have ended, or its name is used again.
+ * guests_sweep() frees it after the turn of the loop, so handlers of one turn
+ * may keep pointers to it; across turns they keep its id.
  *
- * One thread.
+ * Context of all functions: the monitor's thread.
  */
 #ifndef DISCO_MONITOR_GUESTS_H
 #define DISCO_MONITOR_GUESTS_H
@@ -33,7 +34,7 @@
 
 struct monitor;
 
-/* Each part's own: for all guests, and per guest. */
+/* Data of the parts: for all guests, and per guest. */
 struct balancer;
 struct caches;
 struct layers;
@@ -57,54 +58,61 @@ struct guest {
 	struct vm_record record;
 	struct tap tap;
 	struct figures_view figures;
-	struct guest *next;   /* older ones first */
-	uint64_t id;	      /* never used again, unlike a name */
-	uint64_t asked_ns;    /* statistics: asked for; 0: never */
-	uint64_t stats_ns;    /* statistics: last heard; 0: never */
+	struct guest *next;   /* in the order of guest_add() */
+	uint64_t id;	      /* used once, unlike a name */
+	uint64_t asked_ns;    /* last request of statistics; 0: none */
+	uint64_t stats_ns;    /* last statistics received; 0: none */
 	uint64_t boot_origin; /* see boot_copies.h; 0: not known */
 	uint64_t moves, moved_pages;
 	uint64_t longest_stall_ns;		   /* of all its moves */
 	struct stall_hist stalls[GUEST_NR_STALLS]; /* by this monitor's moves */
 	struct balancer_guest *balance;		   /* NULL: not measured yet */
-	struct guest_cache *cache;		   /* NULL: without */
-	struct guest_layers *layers;		   /* NULL: is not merged */
+	struct guest_cache *cache;		   /* NULL: has none */
+	struct guest_layers *layers;		   /* NULL: not merged */
 	bool adopted;
-	bool moving; /* to another node, now */
+	bool moving; /* a move to another node is under way */
 	bool ended;
 	char message[512]; /* how it ended, one line; "": powered off */
 };
 
-/* What happens to guests. Not NULL; called in the loop, and by guest_add(). */
+/*
+ * Called when something happens to a guest: by the loop, and added() by
+ * guest_add(). None is NULL.
+ */
 struct guests_ops {
-	/* Its worker is watched from now on. */
+	/* The guest's worker is watched from now on. */
 	void (*added)(struct monitor *m, struct guest *g);
-	/* Its worker is dead, and g->ended is set. */
+	/* The guest's worker is dead, and g->ended is set. */
 	void (*ended)(struct monitor *m, struct guest *g);
-	/* Its worker has sent this, checked; vm_watch.c has noted it. */
+	/*
+	 * The guest's worker has sent @ev, which was checked; vm_watch.c has
+	 * handled its own part of it.
+	 */
 	void (*heard)(struct monitor *m, struct guest *g,
 		      const struct worker_event *ev);
 };
 
-/* What the parts of the monitor share. All-zero but for descriptors: see
- * guests_create(). */
+/* What the parts of the monitor share. guests_create() initialises it. */
 struct monitor {
 	struct watcher watcher; /* the loop, and where messages go */
 	struct state_dir state;
-	struct topology topology; /* as it was found at the start; free_bytes
-				   * as of the last look at it */
+	/* As found at the start; free_bytes as read last. */
+	struct topology topology;
 	struct worker_code code;
 	struct agents agents; /* monitor.c creates and destroys them */
 	struct boot_copies boots;
-	uint64_t stall_ns; /* of moves that do not say */
+	uint64_t stall_ns; /* bound of moves that have none of their own */
 
-	/* Private to guests.c, but for reading. */
+	/* Written by guests.c only. */
 	const struct guests_ops *ops;
 	struct guest *guests, *dead; /* dead: freed by guests_sweep() */
 	unsigned nr_running, nr_ended;
 	uint64_t last_id;
 
-	/* Created and destroyed by functions of their headers; NULL: not yet,
-	 * or no longer. */
+	/*
+	 * Created and destroyed by functions of their own headers; NULL before
+	 * and after that.
+	 */
 	struct starter *starters; /* under way */
 	struct move *move;	  /* under way; NULL: none */
 	struct balancer *balancer;
@@ -113,50 +121,60 @@ struct monitor {
 };
 
 /**
- * guests_create() - state directory, lock, worker program, loop; no guests
+ * guests_create() - create a registry without guests
  * @m:   filled, success or not; release with guests_destroy()
  * @ops: outlives @m
+ * @d:   out on error: the reason
  *
- * Context: main thread. Return: 0; -errno of the step that failed, with @d
- * filled.
+ * Opens and locks the state directory, copies the worker program, and creates
+ * the loop. Return: 0; -errno of the step that failed.
  */
 MUST_CHECK int guests_create(struct monitor *m, const struct guests_ops *ops,
 			     struct diag *d);
 
-/* All leave the registry; their workers go on. Clients leave their consoles. */
+/*
+ * Remove all guests from the registry. Their workers go on; clients of their
+ * consoles are disconnected.
+ */
 void guests_leave(struct monitor *m);
 
-/* Parts and agents are destroyed. NULL and half-built are fine. */
+/*
+ * Release the registry after its parts and the agents were destroyed. NULL and
+ * half-built are accepted.
+ */
 void guests_destroy(struct monitor *m);
 
-/* After a turn of the loop: free guests and consoles' clients that are gone. */
+/* After a turn of the loop: free removed guests and clients of consoles. */
 void guests_sweep(struct monitor *m);
 
-/* Is this process the worker of a guest? */
+/* Return: true if process @pid is the worker of a guest. */
 bool guests_know(const struct monitor *m, pid_t pid);
 
-/* The newest of that name, or NULL. */
+/* Return: the newest guest of that name, or NULL. */
 struct guest *guest_find(const struct monitor *m, const char *name);
 
-/* By g->id, or NULL. */
+/* Return: the guest whose g->id is @id, or NULL. */
 struct guest *guest_find_id(const struct monitor *m, uint64_t id);
 
 /**
- * guest_add() - a running worker becomes a guest
- * @w: the guest's from now on, success or not
+ * guest_add() - make a running worker a guest
+ * @r:       copied
+ * @w:       owned by the registry from now on, success or not
+ * @adopted: the worker was taken over from an earlier monitor
+ * @out:     owned by the registry; untouched on error
  *
- * An ended guest of the same name is forgotten.
- * Return: 0; -ENOMEM, and the worker was killed.
+ * An ended guest of the same name is removed. Return: 0; -ENOMEM, and the
+ * worker was killed.
  */
 MUST_CHECK int guest_add(struct monitor *m, const struct vm_record *r,
 			 const struct worker *w, bool adopted,
 			 struct guest **out);
 
-/* Report what became of a guest that ended while nobody watched. */
+/* Add a guest that ended while no monitor ran, and report @why it did. */
 void guest_add_lost(struct monitor *m, const struct vm_record *r,
 		    const char *why);
 
-/* "starting" and the like, for people and JSON. */
+/* Return: a word such as "starting", for people and JSON. */
 const char *guest_state(const struct guest *g);
 
 #endif

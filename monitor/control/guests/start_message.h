@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What a starter's child sends to the monitor (starter.c), over a
+ * Messages from a starter's child to the monitor (starter.c) over a
  * SOCK_SEQPACKET socket: one START_VM per VM that runs, or one START_FAILED,
- * which ends the start. Nothing is answered. Both are one program, but the
- * child has read files of a client's choice: the monitor checks all of it.
+ * which ends the start. There are no answers. Both ends are the same program,
+ * but the child has read files of a client's choice, so the monitor checks each
+ * message.
  */
 #ifndef DISCO_MONITOR_START_MESSAGE_H
 #define DISCO_MONITOR_START_MESSAGE_H
@@ -17,16 +18,16 @@
 enum start_kind {
 	/* .vm: a worker runs. Descriptors: enum start_fd. */
 	START_VM = 1,
-	START_FAILED = 2, /* .failed: why. No descriptors. */
+	START_FAILED = 2, /* .failed: the reason. No descriptors. */
 };
 
-/* Of START_VM, in this order: the monitor's ends of what the worker has. */
+/* Descriptors of START_VM, in this order: the ends that control keeps. */
 enum start_fd {
 	START_FD_PIDFD,
 	START_FD_CONTROL, /* SOCK_SEQPACKET */
 	START_FD_CONSOLE, /* SOCK_STREAM */
-	START_FD_LOG,	  /* pipe, to read */
-	START_FD_BOOT,	  /* memory: its boot image */
+	START_FD_LOG,	  /* pipe, for reading */
+	START_FD_BOOT,	  /* memory: the boot image */
 	START_NR_FDS
 };
 
@@ -49,25 +50,27 @@ struct start_message {
 };
 
 /**
- * start_message_send() - the child to the monitor; waits when that is busy
- * @fds: START_NR_FDS of START_VM, else NULL; the monitor gets copies
+ * start_message_send() - send a message from the child to the monitor
+ * @fds: START_NR_FDS descriptors with START_VM, else NULL; they stay the
+ *       caller's, as the monitor gets duplicates
  *
- * Return: 0; -EINVAL kind or @fds; -EPIPE the monitor is gone; -errno of
- * sendmsg().
+ * Blocks while the monitor is busy. Return: 0; -EINVAL unknown kind, or @fds
+ * does not match it; -EPIPE the monitor is gone; -errno of sendmsg().
  */
 MUST_CHECK int start_message_send(int sock, const struct start_message *msg,
 				  const int *fds);
 
-/* Are the fields of its kind in range, and its texts terminated? */
+/* Return: true if the kind's fields are in range and its texts terminated. */
 bool start_message_sane(const struct start_message *msg);
 
 /**
- * start_message_receive() - in the monitor, without waiting
+ * start_message_receive() - receive a message in the monitor, without blocking
  * @msg: out, a checked copy
- * @fds: out, FDS_MAX entries: those of its kind, owned by the caller, then -1
+ * @fds: out, FDS_MAX entries: descriptors of the kind, owned by the caller, then
+ *       -1
  *
- * Return: 0; -EAGAIN, -EPIPE, -EBADMSG, -EPROTO, -EBADF, -errno as
- * message_receive(); -EINVAL not sane. On error all descriptors were closed.
+ * Return: 0; -EINVAL start_message_sane() is false; errors of
+ * message_receive(). On error all descriptors were closed.
  */
 MUST_CHECK int start_message_receive(int sock, struct start_message *msg,
 				     int fds[FDS_MAX]);

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Starting VMs for the monitor, in a child process: it opens what a client
- * named, unpacks kernels, starts the workers and hands them over, so that
- * neither a slow disk nor a file that never opens stops the monitor. All VMs
- * of a request are started, or none.
+ * Starts VMs for the monitor in a child process, which opens the files that a
+ * client named, unpacks kernels, starts the workers and hands them over. So
+ * neither a slow disk nor a file that never opens blocks the monitor. Either all
+ * VMs of a request are started, or none.
  *
- * The child's workers end with it until the monitor has taken them (they
- * were not told WORKER_REQ_KEEP), and become the monitor's children when it
- * exits (PR_SET_CHILD_SUBREAPER).
+ * Until the monitor has taken the workers, they have not received
+ * WORKER_REQ_KEEP and end with the child. When the child exits, they become
+ * children of the monitor (PR_SET_CHILD_SUBREAPER).
+ *
+ * Context of all functions: the monitor's thread.
  */
 #ifndef DISCO_MONITOR_STARTER_H
 #define DISCO_MONITOR_STARTER_H
@@ -19,16 +21,16 @@
 
 struct monitor;
 
-#define STARTER_LIMIT_NS 60000000000ull /* then it is killed */
-#define STARTERS_MAX	 4u		/* at a time */
+#define STARTER_LIMIT_NS 60000000000ull /* a child is killed after that */
+#define STARTERS_MAX	 4u		/* at the same time */
 
 /**
  * starter_start() - begin to start VMs
  * @cfg:  checked; taken over on success
- * @done: called once, in the loop: @d->status is ST_OK or says why not;
- *        the guests are in the registry then
- * @arg:  see starter_forget()
- * @d:    why not, on error
+ * @done: called once, in the loop. If its @d->status is ST_OK, the guests are
+ *        in the registry; else it has the reason
+ * @arg:  passed to @done; see starter_forget()
+ * @d:    out on error: the reason
  *
  * Return: 0; -EEXIST a name is in use (ST_CONFIG); -EAGAIN too many starts or
  * guests (ST_HOST); -ENOMEM; -errno of fork() and socketpair().
@@ -37,13 +39,13 @@ MUST_CHECK int starter_start(struct monitor *m, struct run_config *cfg,
 			     void (*done)(void *arg, const struct diag *d),
 			     void *arg, struct diag *d);
 
-/* Whoever @arg is will not be there: @done is not called. */
+/* The owner of @arg goes away: @done is not called. The start goes on. */
 void starter_forget(struct monitor *m, void *arg);
 
-/* A process is a start's own, or a VM that it has not handed over yet. */
+/* Return: true for a start's child, or a worker not handed over yet. */
 bool starter_knows(const struct monitor *m, pid_t pid);
 
-/* Kills them, and what they started. */
+/* Kill all children, and the workers that they have not handed over. */
 void starter_destroy_all(struct monitor *m);
 
 #endif
