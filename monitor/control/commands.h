@@ -5,7 +5,7 @@
 
 #include "monitor/control/config/command.h"
 
-/* `disco` itself: main() runs it; help, completion and the man page read it. */
+/* `disco` itself. main() runs it; help, completion and man page read it. */
 extern const struct command disco_command;
 
 #endif

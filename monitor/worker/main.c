@@ -247,8 +247,10 @@ static void control_ready(struct io_watch *w, uint32_t events)
 	case -EAGAIN:
 		break;
 	case -ECONNRESET:
-		/* It died with our events unread. Its requests come next,
-		 * then its end. */
+		/*
+		 * Control died with events unread. Its requests come next, then
+		 * its end.
+		 */
 		break;
 	case -EBADF:
 		worker_refuse(&r, -EBADF);

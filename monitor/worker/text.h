@@ -8,31 +8,34 @@
 
 #include "disco/base.h"
 
-/* Find the segments. Context: before the other functions, once. */
+/* Find the segments. Context: once, before the other functions. */
 void text_init(void);
 
 /**
- * text_pages() - where the text is
+ * text_pages() - count the pages of text and read-only data
  * @node:  a node's number
- * @pages: out, pages of text and read-only data that are mapped
+ * @pages: out, number of pages that are mapped
  * @local: out, those of them that are on @node
+ *
+ * Context: any thread.
  */
 void text_pages(nodeid_t node, uint64_t *pages, uint64_t *local);
 
 /**
- * text_check() - is a file the program that runs?
+ * text_check() - check that a file is the program that runs
  * @fd: readable; not owned
  *
- * A monitor that took over may be of a newer build than the worker.
- * Return: 0; -ESTALE it is another one; -errno of fstat() and mmap().
+ * A monitor that took the VM over may be of a newer build than the worker.
+ * Context: any thread. Return: 0; -ESTALE it is another program; -errno of fstat() and mmap().
  */
 MUST_CHECK int text_check(int fd);
 
 /**
  * text_remap() - map a copy of the program over the text
- * @fd: text_check() said 0; not owned, not needed afterwards
+ * @fd: accepted by text_check(); not owned, not used after the call
  *
- * Return: 0; -errno of mmap(): a part of the text may be mapped anew already.
+ * Context: I/O thread, while the vCPUs are parked. Return: 0; -errno of mmap(),
+ * and a part of the text may be mapped anew already.
  */
 MUST_CHECK int text_remap(int fd);
 

@@ -20,11 +20,12 @@
 struct conn {
 	struct api *api;
 	int fd;
-	/* Then it is closed: it has been without an answer for API_LIFE_NS.
-	 * Whoever sends a byte now and then would hold a place of
-	 * API_MAX_CONNECTIONS. Not armed while it has a call that waits, and
-	 * when it was upgraded: then it lives as long as its client and the
-	 * guest. */
+	/*
+	 * Closes a connection that had no answer for API_LIFE_NS. Otherwise a
+	 * client that sends a byte now and then would occupy one of
+	 * API_MAX_CONNECTIONS. Not armed while a call of it waits, nor after an
+	 * upgrade: then it lives as long as its client and the guest.
+	 */
 	struct loop_timer life;
 };
 

@@ -30,15 +30,21 @@ void stats_poll(struct api_call *c, bool late);
 void metrics_poll(struct api_call *c, bool late);
 void topology_show(struct api_call *c);
 
-/* api_exits.c: adds exits to a VM's figures, and returns these; metrics */
+/*
+ * api_exits.c. exits_json() adds the exits of a VM to its figures @stats and
+ * returns @stats. exits_metrics() prints the metrics of all VMs.
+ */
 json_t *exits_json(struct guest *g, json_t *stats);
 void exits_metrics(const struct monitor *m, FILE *out);
 
-/* api_stalls.c: the same for stalls */
+/* api_stalls.c: the same for stalls. */
 json_t *stalls_json(const struct guest *g, json_t *stats);
 void stalls_metrics(const struct monitor *m, FILE *out);
 
-/* api_cache.c: the same for the buffer cache; and for a node's agent */
+/*
+ * api_cache.c: the same for the buffer cache. agent_cache_json() returns the
+ * figures of a node's agent.
+ */
 json_t *cache_json(const struct guest *g, json_t *stats);
 json_t *agent_cache_json(const struct caches *c, nodeid_t node);
 void cache_metrics(const struct monitor *m, FILE *out);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The commands that talk to the monitor, and what they have in common. Their
- * options and words stand in one table each (config/command.h).
+ * The commands that are clients of the monitor, and their common functions. Each
+ * command has its options and words in a table (config/command.h).
+ *
+ * Context of all functions: main thread of the command.
  */
 #ifndef DISCO_MONITOR_CLI_H
 #define DISCO_MONITOR_CLI_H
@@ -19,8 +21,9 @@ extern const struct command cli_ls, cli_stats, cli_stop, cli_kill, cli_pause,
 	cli_completion;
 
 /**
- * cli_number() - value of an option
- * @least: the smallest allowed; 86400 is the largest
+ * cli_number() - read a decimal number
+ * @least: smallest allowed value; 86400 is the largest
+ * @out:   untouched on error
  *
  * Return: 0; -EINVAL (ST_USAGE).
  */
@@ -28,20 +31,21 @@ MUST_CHECK int cli_number(const char *text, double least, double *out,
 			  struct diag *d);
 
 /**
- * cli_period() - "off", or seconds from 0.1 to 86400
- * @ns: out; off: 0
+ * cli_period() - read "off", or seconds from 0.1 to 86400
+ * @ns: out; 0 for "off"; untouched on error
+ *
  * Return: 0; -EINVAL (ST_USAGE).
  */
 MUST_CHECK int cli_period(const char *text, uint64_t *ns, struct diag *d);
 
-/* cli_number() without a fraction. */
+/* cli_number() for whole numbers. */
 MUST_CHECK int cli_whole(const char *text, double least, unsigned *out,
 			 struct diag *d);
 
 /**
- * cli_vm_path() - where the API has a VM, or what is done to it
- * @vm:   as it was typed
- * @what: "move"
+ * cli_vm_path() - make the API's path for an action on a VM
+ * @vm:   as the user typed it
+ * @what: the action, such as "move"
  * @path: out, "/v1/vms/VM/WHAT"
  *
  * Return: 0; -ENOENT (ST_NO_VM) no VM can have that name.
@@ -49,19 +53,21 @@ MUST_CHECK int cli_whole(const char *text, double least, unsigned *out,
 MUST_CHECK int cli_vm_path(const char *vm, const char *what,
 			   char path[CLI_PATH_MAX], struct diag *d);
 
-/* On standard output, indented; an error is main()'s to find. */
+/* Print JSON on standard output, indented; main() checks for errors. */
 void cli_print_json(const json_t *root);
 
 /**
- * cli_run_detached() - `disco run -d`: give VMs to the monitor
- * @cfg: checked; relative paths are taken from here
+ * cli_run_detached() - `disco run -d`: hand VMs to the monitor
+ * @cfg: checked; its paths are relative to the working directory
+ * @d:   out on error: the reason
  *
- * Starts a monitor when none runs. Prints the names of what was started.
- * Return: ST_OK; -errno with @d filled.
+ * Starts a monitor if none runs. Prints the names of the VMs that were started.
+ * Return: ST_OK; -ENOMEM; -ETIMEDOUT a monitor was started and does not answer;
+ * -errno of fork(); errors of state_dir_open() and http_call().
  */
 int cli_run_detached(const struct run_config *cfg, struct diag *d);
 
-/* "1h02m", "3m20s", "12.3s". */
+/* Format a duration as "1h02m", "3m20s" or "12.3s". */
 void cli_duration(uint64_t ms, char *out, size_t size);
 
 #endif

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Talking to the monitor: one HTTP/1.1 request a connection, over its Unix
- * socket. Not libcurl: that would make every `disco run` load 30 libraries to
- * send what fits here, and it has no way to upgrade to a console.
+ * Client of the monitor's API: one HTTP/1.1 request per connection to its Unix
+ * socket. libcurl is not used, because every `disco run` would load 30 libraries
+ * for these few functions, and because it cannot upgrade to a console.
+ *
+ * Context of all functions: any thread; they block for at most HTTP_WAIT_S,
+ * HTTP_START_S (a start) or HTTP_MOVE_S (a move).
  */
 #ifndef DISCO_MONITOR_HTTP_CLIENT_H
 #define DISCO_MONITOR_HTTP_CLIENT_H
@@ -12,32 +15,33 @@
 #include "monitor/control/base/state_dir.h"
 
 #define HTTP_ANSWER_MAX MIB(4)
-#define HTTP_WAIT_S	10u   /* for an answer */
-#define HTTP_START_S	70u   /* for one to a start */
-#define HTTP_MOVE_S	3600u /* for one to a move */
+#define HTTP_WAIT_S	10u   /* wait for an answer */
+#define HTTP_START_S	70u   /* wait for the answer to a start */
+#define HTTP_MOVE_S	3600u /* wait for the answer to a move */
 
 /**
- * http_call() - one request, one answer
+ * http_call() - send one request and receive its answer
  * @body: JSON; NULL: none
- * @text: out, malloc'ed, NUL-terminated; untouched on error
- * @d:    why not: ST_NO_MONITOR nobody answers; else what the monitor's own
- *        line and status say
+ * @text: out, the answer's body, malloc'ed, NUL-terminated; untouched on error
+ * @d:    out on error: ST_NO_MONITOR if no monitor answers; else the line and
+ *        the status that the monitor sent
  *
- * Context: blocks, HTTP_WAIT_S, HTTP_START_S or HTTP_MOVE_S at most.
- * Return:  0, an answer of 2xx; -ECONNREFUSED, -ENOENT no monitor; -EPROTO
- *          the answer makes no sense; -EREMOTEIO the monitor refused;
- *          -ENOMEM.
+ * Return: 0 the status is 2xx; -ECONNREFUSED, -ENOENT no monitor; -EPROTO
+ * invalid answer; -EREMOTEIO the monitor refused the request; -ENOMEM.
  */
 MUST_CHECK int http_call(const char *method, const char *path, const char *body,
 			 char **text, struct diag *d);
 
-/* The same, and the answer read as JSON; release with json_decref(). */
+/* http_call() with a JSON answer; release @out with json_decref(). */
 MUST_CHECK int http_json(const char *method, const char *path, const char *body,
 			 json_t **out, struct diag *d);
 
 /**
  * http_upgrade() - GET @path, and change to another protocol
- * @fd: out, the connection; the next byte read is the protocol's first
+ * @fd: out, the connection, owned by the caller; the next byte that is read from
+ *      it is the first one of the protocol; untouched on error
+ *
+ * Return: 0; errors of http_call().
  */
 MUST_CHECK int http_upgrade(const char *path, const char *protocol, int *fd,
 			    struct diag *d);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Commands in tables: what each is called, its options and words, and who does
- * it. The parser, --help, the shells' completion and the man page read the
- * same tables. A command does something, or has commands below it: `disco`
- * itself has all of them, `disco image` its own.
+ * Commands in tables: the name of each, its options, its words and the function
+ * that does it. The parser, --help, the shells' completion and the man page read
+ * the same tables. A command either does something, or has commands below it:
+ * `disco` itself has all of them, `disco image` has its own.
  */
 #ifndef DISCO_MONITOR_COMMAND_H
 #define DISCO_MONITOR_COMMAND_H
@@ -18,18 +18,21 @@
 struct command_args;
 
 struct command {
-	const char *name;    /* "disco": the one that has all others */
-	const char *group;   /* of a command below another: that one's name */
-	const char *brief;   /* a phrase, for the list of commands */
-	const char *words;   /* for people: "VM..."; NULL: none. "VM" first: the
-			    * names of VMs complete it, else files */
-	const char *choices; /* "bash zsh": what its word may be; NULL */
+	const char *name;  /* "disco": the command that has all others */
+	const char *group; /* name of the command above it; NULL: "disco" */
+	const char *brief; /* a phrase, for the list of commands */
+	/*
+	 * For people: "VM..."; NULL: none. Names of VMs complete words that
+	 * begin with "VM", files complete others.
+	 */
+	const char *words;
+	const char *choices; /* "bash zsh": allowed values of its word; NULL */
 	const char *help;    /* sentences; a newline between lines */
-	const char *more;    /* behind the options; NULL */
+	const char *more;    /* printed after the options; NULL */
 	unsigned min_words, max_words;
 	const struct option_entry *options[2]; /* tables; NULL: none */
-	const struct command *const *commands; /* below it; a NULL ends them */
-	bool as_option; /* --NAME is the same, where no command is expected */
+	const struct command *const *commands; /* below it; NULL at the end */
+	bool as_option; /* --NAME is accepted in place of NAME */
 	/* Return: an exit status (>= 0); -errno with @d filled. */
 	int (*run)(const struct command_args *a, struct diag *d);
 };
@@ -41,17 +44,17 @@ struct command_item {
 
 /* A command line that was read. */
 struct command_args {
-	const struct command *root; /* that has all commands */
+	const struct command *root; /* the command that has all others */
 	const struct command *command;
 	bool given[COMMAND_MAX_OPTIONS]; /* by number, through both tables */
-	const char *value[COMMAND_MAX_OPTIONS]; /* the last one; in argv */
-	struct command_item *items; /* owned: all that were given, in order */
+	const char *value[COMMAND_MAX_OPTIONS]; /* last one given; in argv */
+	struct command_item *items; /* owned: all options given, in order */
 	unsigned nr_items;
 	char **words; /* in argv */
 	unsigned nr_words;
 };
 
-/* An entry that is given as an option, not in the value of another one. */
+/* Return: true if it is an option itself, not part of another's value. */
 static inline bool command_is_option(const struct option_entry *o)
 {
 	return !o->of;
@@ -59,39 +62,42 @@ static inline bool command_is_option(const struct option_entry *o)
 
 /**
  * command_parse() - read the command line of a command that does something
- * @argv: argv[0] is the command; permuted, and kept by @out
+ * @argv: argv[0] is the command; permuted, and referenced by @out
  * @out:  release with command_args_destroy(), also after an error
- * @d:    why not (ST_USAGE): an option that is not known, has no value or one
- *        too many; too few or too many words
+ * @d:    out on error (ST_USAGE): an unknown option, a missing or superfluous
+ *        value, too few or too many words
  *
- * What follows "--" is words. Context: one thread (getopt).
- * Return: 0; 1 --help was asked for and printed; -EINVAL; -ENOMEM.
+ * Everything after "--" is a word. Context: one thread at a time (getopt).
+ * Return: 0; 1 --help was given, and was printed; -EINVAL; -ENOMEM.
  */
 MUST_CHECK int command_parse(const struct command *c, int argc, char **argv,
 			     struct command_args *out, struct diag *d);
 
-/* NULL and all-zero are fine. */
+/* NULL and all-zero are accepted. */
 void command_args_destroy(struct command_args *a);
 
 /**
- * command_run() - do what a command line says
- * @root: argv[0] is it, whatever it is called there; it may have commands
+ * command_run() - read a command line and run its command
+ * @root: the command of argv[0], by whatever name; may have commands below it
+ * @argv: permuted
+ * @d:    out on error: the reason
  *
- * Return: an exit status (>= 0); -errno with @d filled: -EINVAL (ST_USAGE) as
- * command_parse(), no or an unknown command; what the command returns.
+ * Context: the command's, and that of command_parse(). Return: an exit status
+ * (>= 0); -EINVAL (ST_USAGE) a missing or unknown command; errors of
+ * command_parse() and of the command.
  */
 MUST_CHECK int command_run(const struct command *root, int argc, char **argv,
 			   struct diag *d);
 
 #define COMMAND_PATH_MAX 64
 
-/* "disco", "disco run", "disco image check". Returns @buf. */
+/* Format "disco", "disco run", "disco image check". Return: @buf. */
 const char *command_path(const struct command *c, char buf[COMMAND_PATH_MAX]);
 
-/* Below @c, of that name; or NULL. */
+/* Return: the command of that name directly below @c, or NULL. */
 const struct command *command_find(const struct command *c, const char *name);
 
-/* What --help prints. */
+/* Print what --help prints. The caller checks @out with ferror(). */
 void command_help(const struct command *c, FILE *out);
 
 #endif

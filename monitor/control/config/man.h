@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Manual pages: what the tables know of commands and options, put into the
- * text that people write (docs/disco.1.in, docs/disco.json.5.in).
+ * Manual pages: puts the lists of commands and options, which come from their
+ * tables, into the texts that people write (docs/disco.1.in,
+ * docs/disco.json.5.in).
  */
 #ifndef DISCO_MONITOR_MAN_H
 #define DISCO_MONITOR_MAN_H
@@ -12,14 +13,15 @@
 
 /**
  * man_page() - fill in a page
- * @in:   mdoc(7); of its lines these are replaced:
+ * @in:   mdoc(7) text, in which these lines are replaced:
  *          .\" @synopsis            every command below @root
- *          .\" @options COMMAND     its options, with what goes into them
- *          .\" @keys vm|disk        of the JSON configuration
+ *          .\" @options COMMAND     the command's options and their keys
+ *          .\" @keys vm|disk        keys of the JSON configuration
  * @out:  the page
- * @root: has all commands
+ * @root: the command that has all others
  *
- * Return: 0; -EINVAL a line like these that is none of them; -EIO.
+ * Context: blocks on the files. Return: 0; -EINVAL an unknown line that begins
+ * with .\" @; -EIO reading or writing failed.
  */
 MUST_CHECK int man_page(FILE *in, FILE *out, const struct command *root);
 

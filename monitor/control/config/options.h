@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The command line of `disco run`, and the JSON file it names. */
+/* The command line of `disco run`, and the JSON file that it names. */
 #ifndef DISCO_MONITOR_OPTIONS_H
 #define DISCO_MONITOR_OPTIONS_H
 
@@ -7,7 +7,7 @@
 #include "disco/diag.h"
 #include "monitor/control/config/command.h"
 
-/* `disco run`, but for what it does: main's table of commands adds that. */
+/* `disco run` without its function, which commands.c adds. */
 #define OPTIONS_RUN                                                            \
 	.name = "run", .brief = "start VMs and wait for their end",            \
 	.help = "Start virtual machines and wait until they are off.",         \
@@ -17,19 +17,19 @@
 	.options = { vm_options, run_options }
 
 /**
- * options_run() - make a configuration of a command line of `disco run`
+ * options_run() - make a configuration from a command line of `disco run`
  * @a:   of a command with OPTIONS_RUN; the file of --config is read
  * @cfg: filled on success; release with run_config_destroy()
- * @d:   why not, one line: ST_USAGE for what is wrong with the command
- *       line, ST_JSON and ST_CONFIG for the file and for what cannot be
- *       used together
+ * @d:   out on error, one line: ST_USAGE for an error of the command line;
+ *       ST_JSON or ST_CONFIG for an error of the file, and for options that
+ *       exclude each other
  *
- * The command line goes over the file's values key by key; disks of the
- * command line replace all of the file's. With several VMs in the file only
- * --dry-run, --summary, --report and --mark may stand next to --config.
+ * Options replace the file's values key by key; disks of the command line
+ * replace all disks of the file. If the file has several VMs, options that set a
+ * value of a VM are refused.
  *
  * Context: control process; blocks on the file.
- * Return:  0; -EINVAL; -E2BIG; -ENOMEM; errno of opening the file.
+ * Return:  0; -EINVAL; -E2BIG; -ENOMEM; -errno of open() or read().
  */
 MUST_CHECK int options_run(const struct command_args *a, struct run_config *cfg,
 			   struct diag *d);

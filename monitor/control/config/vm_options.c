@@ -128,8 +128,10 @@ void vm_config_destroy(struct vm_config *vm)
 	memset(vm, 0, sizeof(*vm));
 }
 
-/* Each field by assignment, then what must not be shared: no field is left
- * out, whatever is added to the structs. */
+/*
+ * The assignment copies each field, so none is left out when fields are added;
+ * then what must not be shared is replaced by copies.
+ */
 int vm_config_copy(struct vm_config *to, const struct vm_config *from)
 {
 	int err;

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The options of a VM, of a disk and of a run: their tables, and the structs that are
- * filled by them. To add one: an entry in vm_options.c, its field in
- * disco/config.h, the code that uses the field, and a test of that.
+ * The tables of the options of a VM, a disk and a run, and the structs that they
+ * fill. To add an option, add a field to disco/config.h, an entry to
+ * vm_options.c, the code that uses the field, and a test of that code.
+ *
+ * Context of all functions: any thread; no files are opened.
  */
 #ifndef DISCO_MONITOR_VM_OPTIONS_H
 #define DISCO_MONITOR_VM_OPTIONS_H
@@ -17,40 +19,40 @@ extern const struct option_entry vm_options[];	 /* of struct vm_config */
 extern const struct option_entry disk_options[]; /* of struct disk_config */
 extern const struct option_entry run_options[];	 /* of struct run_config */
 
-/* A VM with nothing but default values. */
+/* Set all values of a VM to their defaults. */
 void vm_config_init(struct vm_config *vm);
 
-/* Frees what @vm owns. All-zero and half-built are fine. */
+/* Free what @vm owns. All-zero and half-built are accepted. */
 void vm_config_destroy(struct vm_config *vm);
 
-/* Return: 0; -ENOMEM, @to is half-built and can be destroyed. */
+/* Copy all of a VM. Return: 0; -ENOMEM, and the caller destroys @to. */
 MUST_CHECK int vm_config_copy(struct vm_config *to,
 			      const struct vm_config *from);
 
-/* Adds an empty disk; *@out is owned by @vm. Return: 0; -EINVAL too many. */
+/* Add an empty disk; *@out is owned by @vm. Return: 0; -EINVAL too many. */
 MUST_CHECK int vm_add_disk(struct vm_config *vm, struct disk_config **out,
 			   const struct config_at *at);
 
-/* Takes every disk away. */
+/* Remove every disk. */
 void vm_clear_disks(struct vm_config *vm);
 
 /**
  * vm_option_apply() - read an option's text into a VM
- * @o:   of vm_options, with no @of
- * @arg: what the user wrote; not kept
- * @d:   why not, on error (ST_USAGE)
+ * @o:   entry of vm_options without @of
+ * @arg: the user's text; not kept
+ * @d:   out on error: the reason (ST_USAGE)
  *
- * --disk adds a disk. A value that is not named in @arg stays as it was.
+ * --disk adds a disk. Values that @arg does not name are unchanged.
  *
- * Context: any thread. Return: 0; -EINVAL; -ENOMEM.
+ * Return: 0; -EINVAL; -ENOMEM.
  */
 MUST_CHECK int vm_option_apply(const struct option_entry *o, const char *arg,
 			       struct vm_config *vm, struct diag *d);
 
-/* A path of @vm's that is relative, the last one of them; NULL: none is. */
+/* Return: the last relative path of @vm, owned by it; NULL: there is none. */
 const char *vm_relative_path(const struct vm_config *vm);
 
-/* "root.img,ro,queues=2": the options of a disk that were given. */
+/* Print the options of a disk that were given: "root.img,ro,queues=2". */
 void disk_print(const struct disk_config *disk, FILE *out);
 
 #endif

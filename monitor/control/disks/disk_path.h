@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Opening and locking one file of a disk, and speaking of it in messages.
+ * Opens and locks one file of a disk, and names it in messages.
  */
 #ifndef DISCO_MONITOR_DISK_PATH_H
 #define DISCO_MONITOR_DISK_PATH_H
@@ -10,9 +10,9 @@
 #include "disco/base.h"
 #include "disco/diag.h"
 
-/* A file to open, and how to speak of it. */
+/* A file to open, and its name in messages. */
 struct disk_name {
-	const char *vm; /* NULL: an image command, nobody's disk */
+	const char *vm; /* NULL: the disk of an image command */
 	const char *path;
 	bool read_only;
 };
@@ -21,17 +21,17 @@ struct disk_name {
  * disk_path_open() - open, size and lock a raw disk
  * @bytes: out, a multiple of 512, not 0
  * @fd:    out, O_CLOEXEC, owned by the caller; untouched on error
- * @d:     why not (ST_DISK): missing, unreadable, a directory or other thing
- *         that is no disk, empty, not a multiple of 512 bytes, in use
+ * @d:     out on error (ST_DISK): missing, unreadable, a directory or another
+ *         kind of file, empty, not a multiple of 512 bytes, in use
  *
  * The lock (shared for read-only disks, exclusive for others) belongs to the
- * open file description: it goes with the descriptor into the worker, and is
- * gone when the last of both is closed. For an image command (no vm) it is
- * waited for, 2 s at most.
+ * open file description: it goes with the descriptor into the worker, and ends
+ * when both descriptors are closed. An image command (no vm) waits for the
+ * lock, 2 s at most.
  *
  * Context: control process; blocks on the file.
  * Return:  0; -errno of open(), fstat() or ioctl(); -EISDIR; -EINVAL; -EBUSY
- *          locked by somebody else, or by another VM of this run.
+ *          locked by another process, or by another VM of this run.
  * Source:  fcntl(2), "Open file description locks".
  */
 MUST_CHECK int disk_path_open(const struct disk_name *n, uint64_t *bytes,
@@ -40,7 +40,7 @@ MUST_CHECK int disk_path_open(const struct disk_name *n, uint64_t *bytes,
 /* Lock an open file as disk_path_open() does. Return: 0; -EBUSY; -errno. */
 MUST_CHECK int disk_lock(const struct disk_name *n, int fd, struct diag *d);
 
-/* "VM: disk PATH: TEXT" into @d. Return: -@err, always. */
+/* Set @d to "VM: disk PATH: TEXT". Return: always -@err. */
 int disk_fail(const struct disk_name *n, enum exit_status status, int err,
 	      const char *text, struct diag *d);
 

@@ -50,8 +50,10 @@ struct guest_layers {
 	struct guest *g;
 	struct loop_timer timer; /* of the job, else of the next look */
 	uint64_t at_ns;		 /* the next look */
-	/* Id of the request that its worker has not answered, though the job
-	 * may be given up; 0: none. */
+	/*
+	 * Id of the request that its worker has not answered, although the job
+	 * may have been given up; 0: none.
+	 */
 	uint64_t awaited;
 
 	/* From here on: of its time in the set; see layers_reset(). */
@@ -59,13 +61,15 @@ struct guest_layers {
 	enum layers_job job;   /* its worker is at */
 	unsigned idle;	       /* looks that changed nothing, in a row */
 	unsigned gave;	       /* layers, to the set */
-	/* One bit per layer of the set. tried: offered since the last look
-	 * that was not one of several in a row (again); useless: offered once,
-	 * saved nothing. */
+	/*
+	 * One bit per layer of the set. tried: offered since the last scan that
+	 * was not one of several in a row (again); useless: offered once, saved
+	 * nothing.
+	 */
 	uint64_t tried, useless;
 	bool again;
-	uint64_t *sums; /* of the last look, in order, none twice;
-			 * NULL: none, or of what changed since */
+	/* Of the last scan, in order, unique. NULL: none, or not valid now. */
+	uint64_t *sums;
 	size_t nr_sums;
 	int sums_fd;	  /* LAYERS_SUM: for reading */
 	int layer, table; /* LAYERS_GIVE: of the new one */

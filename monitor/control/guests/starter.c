@@ -32,9 +32,12 @@ struct starter {
 	struct run_config cfg;
 	struct loop_watch sock, pidfd;
 	pid_t pid;
-	struct loop_timer timer; /* it has until then; once it is over, the end
-				  * of the turn, when no handler is left */
-	bool late;		 /* it was killed for that */
+	/*
+	 * Kills the child at its limit. Once the start is over, it expires at
+	 * the end of the turn, when no handler is left, and frees the start.
+	 */
+	struct loop_timer timer;
+	bool late; /* it was killed for that */
 	bool over;
 	struct diag diag;
 	struct started *vms; /* cfg.nr_vms */

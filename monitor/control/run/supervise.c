@@ -25,8 +25,10 @@ struct supervisor {
 	struct keyboard keyboard;
 	struct loop_watch signals;
 	sigset_t old_mask;
-	/* Armed by the operator's wish; then, with no VM left, stdout is not
-	 * waited for. */
+	/*
+	 * Armed by the operator's request to leave. When it has expired and no
+	 * VM is left, standard output is not waited for.
+	 */
 	struct loop_timer leave_timer;
 	bool leave;
 };

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Watching running workers until the last one has ended: their consoles,
- * their events, their deaths, and the operator's signals and keys.
+ * Watches running workers until the last one has ended: their consoles, events
+ * and deaths, and the operator's signals and keys.
  *
- * A worker may have been taken over by its guest. Its events are checked, its
- * output is bounded, and it is killed when it does not end in time.
+ * A guest may have taken over its worker. So the worker's events are checked,
+ * its output is bounded, and it is killed if it does not end in time.
  */
 #ifndef DISCO_MONITOR_SUPERVISE_H
 #define DISCO_MONITOR_SUPERVISE_H
@@ -12,23 +12,23 @@
 #include "disco/diag.h"
 #include "monitor/control/workers/vm_watch.h"
 
-/* What to do besides; all of it may be 0. */
+/* Options; all may be 0. */
 struct supervise_options {
-	const char *mark; /* text to time on each console; NULL: none */
-	bool no_input;	  /* leave standard input alone */
-	bool end_line;	  /* more is going to be printed on standard output */
+	const char *mark; /* record when it appears on a console; NULL: none */
+	bool no_input;	  /* do not read standard input */
+	bool end_line;	  /* more text follows on standard output */
 };
 
 /**
  * supervise() - run until every worker has ended
- * @vms:  @nr VMs with running workers; on return, in either case, no worker
- *        runs any more; still to be released with worker_destroy()
+ * @vms:  @nr VMs with running workers. On return, success or not, no worker
+ *        runs; the caller releases them with worker_destroy()
  * @opts: not NULL
- * @d:    why not, on error (ST_HOST)
+ * @d:    out on error: the reason (ST_HOST)
  *
- * Uses standard input (one VM only), output and error. SIGINT, SIGTERM,
- * SIGHUP and SIGQUIT ask the guests to stop, a second one kills; SIGPIPE is
- * ignored from here on.
+ * Uses standard input (one VM only), output and error. SIGINT, SIGTERM, SIGHUP
+ * and SIGQUIT request the guests to stop; a second one kills the workers.
+ * SIGPIPE is ignored from here on.
  *
  * Context: main thread, no others. Blocks for as long as the guests run.
  * Return:  0, with each VM's figures filled; -errno of the loop.

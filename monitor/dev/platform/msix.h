@@ -26,7 +26,7 @@ struct msix_vector {
 	bool routed; /* gsi carries addr and data */
 };
 
-/* Under its own lock: vCPUs program it, the I/O thread sends through it. */
+/* Has a lock of its own: vCPUs program it, and any thread sends through it. */
 struct msix {
 	pthread_mutex_t lock;
 	struct dev_host *host; /* [I] */
@@ -35,24 +35,27 @@ struct msix {
 	struct msix_vector v[MSIX_MAX];
 };
 
-/* No vectors yet: everything but msix_add_vectors() does nothing. */
+/* Initialise without vectors: only msix_add_vectors() has an effect. */
 void msix_init(struct msix *m);
 
 /**
- * msix_add_vectors() - @nr masked vectors, 1 .. MSIX_MAX
- * @host: outlives them
+ * msix_add_vectors() - add masked vectors
+ * @host: outlives the vectors
+ * @nr:   number of vectors, 1 .. MSIX_MAX
  *
- * Context: before the first vCPU runs. Return: 0; -ENOSPC; -errno of
- * eventfd(): msix_close() also then.
+ * Context: before the first vCPU runs. Return: 0; -ENOSPC; -errno of eventfd().
+ * The caller calls msix_close() also after an error.
  */
 MUST_CHECK int msix_add_vectors(struct msix *m, struct dev_host *host,
 				unsigned nr);
+
+/* Close the eventfds. */
 void msix_close(struct msix *m);
 
 /* The guest wrote message control. Context: vCPU thread, bus lock held. */
 void msix_control(struct msix *m, uint16_t control);
 
-/* Send vector @n; remembered when masked. Context: any thread. */
+/* Send vector @n; a masked one becomes pending. Context: any thread. */
 void msix_send(struct msix *m, unsigned n);
 
 /* Guest access to the table and to the pending bits; offsets in bytes. */

@@ -181,8 +181,10 @@ static void run_failed(struct vcpu *c, int err)
 
 void vcpu_wait_parked(struct vcpu *c)
 {
-	/* The guest's watchdogs shall not count the time. Fails for a guest
-	 * that does not use kvm-clock. */
+	/*
+	 * The guest's watchdogs shall not count the time. Fails for a guest
+	 * that does not use kvm-clock.
+	 */
 	if (park_wait(&c->vm->park, &c->run->immediate_exit))
 		(void)ioctl(c->fd, KVM_KVMCLOCK_CTRL, 0);
 }

@@ -16,8 +16,10 @@
 
 struct direction {
 	const struct message_table *table;
-	/* Fill what a kind needs besides its head to be accepted. Return: its
-	 * length. */
+	/*
+	 * Fill what a kind needs besides its head to be accepted. Return: its
+	 * length.
+	 */
 	size_t (*fill)(void *bytes);
 	/* Receive one. @fds: FDS_MAX, out. Return: as *_receive(). */
 	int (*receive)(int sock, void *bytes, int fds[FDS_MAX]);
@@ -29,8 +31,10 @@ void messages_cut_are_refused(const struct direction *d);
 void messages_of_no_kind_are_refused(const struct direction *d);
 void messages_with_wrong_fds_are_refused(const struct direction *d);
 
-/* @bytes, with @nr descriptors. Return: what the receiver returns. No
- * descriptor stays open. */
+/*
+ * Send @bytes with @nr descriptors, and receive them. Return: what the receiver
+ * returns. No descriptor stays open.
+ */
 int message_pass(const struct direction *d, const void *bytes, size_t len,
 		 const int *fds, unsigned nr);
 
