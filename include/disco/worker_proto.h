@@ -168,7 +168,7 @@ enum worker_stop {
 	STOP_RESET = 2,
 	STOP_PANIC = 3,	 /* reported by pvpanic */
 	STOP_CRASH = 4,	 /* triple fault, KVM_EXIT_INTERNAL_ERROR, ... */
-	STOP_FAILED = 5, /* the worker's own failure; text says why */
+	STOP_FAILED = 5, /* the worker's own failure; text has the reason */
 	STOP_ASKED = 6,	 /* WORKER_REQ_STOP */
 };
 

@@ -40,7 +40,8 @@ void links_destroy(struct links *l);
  * Must not be called between an epoll_wait() and the last links_wake() for its
  * events.
  *
- * Return: 0; -EINVAL an id that is in use. Other errors are sent by @tell.
+ * Return: 0; -EINVAL an id that is in use. Other errors are sent by the @send of
+ * links_create().
  */
 MUST_CHECK int links_obey(struct links *l, const struct agent_request *r,
 			  const int *fds);
