@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * `disco monitor`: control in the background. One thread, one loop; what
- * could make it wait (files, kernels, a start) is done by a child
- * (starter.h), and no answer of a worker is waited for but in the loop.
+ * `disco monitor`: control in the background, with one thread and one loop. A
+ * child process does what could block it (files, kernels, a start: starter.h),
+ * and answers of workers arrive in the loop.
  *
- * VMs outlive it: when it ends, they go on, and the next one takes them over.
+ * VMs outlive the monitor: when it ends, they go on, and the next monitor takes
+ * them over.
  */
 #ifndef DISCO_MONITOR_MONITOR_H
 #define DISCO_MONITOR_MONITOR_H
