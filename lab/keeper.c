@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * keeper - runs in the lab as long as it is up, so that two faults of QEMU 7.2
- * (TCG with several threads) do not stop it, and a third ends it at once. What
- * is done about two more is in machine_args() of lab/run. The lab's own QEMU
- * (lab/qemu) is 10, which has neither of the first two.
+ * keeper [MS] - runs in the lab as long as it is up, so that two faults of QEMU
+ * 7.2 (TCG with several threads) do not stop it, and a third ends it at once.
+ * What is done about two more is in machine_args() of lab/run. The lab's own
+ * QEMU (lab/qemu) is 10, which has neither of the first two.
  *
  * 1. A lost interrupt. do_vmexit() of svm_helper.c clears a bit of the CPU's
  *    interrupt_request by a plain read-modify-write while another thread may
@@ -12,12 +12,14 @@
  *    in an idle CPU. Mended in QEMU 10.
  *
  *    Any next interrupt delivers what was forgotten, as the APIC still has
- *    it. So every CPU gets some, four times a second, of three kinds, since
+ *    it. So every CPU gets some, each MS milliseconds, of three kinds, since
  *    Linux does not send an IPI again for a flag that is set already: its own
  *    timer (the sleep of its thread), a reschedule IPI (a wake-up of its
  *    second thread), a function-call IPI (its event counter is read), the
  *    latter two by the two CPUs before it in a ring. They want NO_TTWU_QUEUE,
- *    see lab/session.
+ *    see lab/session. Each of them takes a guest out of its CPU, which costs
+ *    a flush of QEMU's TLB: 250 ms where this fault is, 1000 ms where it is
+ *    mended and the interrupts only show that a CPU is not deaf (3).
  *
  * 2. Old code. A CPU that translates a block of code while another writes to
  *    the same page keeps what it read. When Linux patches a static key, that
@@ -58,7 +60,7 @@
 #include <unistd.h>
 
 #define MAX_CPUS  256
-#define PERIOD_NS 250000000L
+#define PERIOD_MS 250
 #define DEAF_S	  25
 
 struct target {
@@ -71,6 +73,7 @@ struct target {
 
 static struct target targets[MAX_CPUS];
 static unsigned nr_cpus;
+static long period_ms = PERIOD_MS;
 static atomic_flag ending = ATOMIC_FLAG_INIT;
 
 static void go_to(unsigned cpu, int priority)
@@ -98,7 +101,8 @@ static void beat(struct target *t)
 static void *beats(void *arg)
 {
 	unsigned cpu = (unsigned)(uintptr_t)arg;
-	struct timespec pause = { .tv_nsec = PERIOD_NS };
+	struct timespec pause = { .tv_sec = period_ms / 1000,
+				  .tv_nsec = period_ms % 1000 * 1000000 };
 
 	go_to(cpu, 1);
 	for (;;) {
@@ -190,10 +194,16 @@ static void hold_kvm(void)
 		perror("keeper: KVM");
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	long n = sysconf(_SC_NPROCESSORS_ONLN);
 
+	if (argc > 1)
+		period_ms = atol(argv[1]);
+	if (period_ms < 1 || period_ms > 1000) {
+		(void)fprintf(stderr, "keeper: %ld ms\n", period_ms);
+		return EXIT_FAILURE;
+	}
 	if (n < 1 || n > MAX_CPUS) {
 		(void)fprintf(stderr, "keeper: %ld CPUs\n", n);
 		return EXIT_FAILURE;
