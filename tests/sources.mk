@@ -98,13 +98,17 @@ do-check-tsan: tests
 # LAB_TEST_DEPS: what tests/lab/all needs built besides, see tests/guest.
 # A lab ends by itself when its tests hang; CI has 90 minutes for all of them.
 # The lab itself comes first: of guests in a broken one nothing can be said.
-LAB_TESTS := tests/lab/labs --timeout 2400
+# LAB_ENV: sizes of the lab's tests, see the heads of tests/lab/*.sh.
+LAB_ENV := QUEUE_MIB HVC_LINES SERIAL_LINES FIO_MIB FIO_SECONDS MERGE_FILES \
+	   MOVE_ROUNDS BALANCE_STOCK CACHE_MIB CACHE_WRITES CACHE_ROUNDS KILLS \
+	   KILL_SEED KILL_GUESTS LAB_JOBS
+LAB_TESTS := tests/lab/labs $(LAB_ENV:%=--env %)
 LAB_RUNS = tests/lab/lab-run.sh "$(LAB_TESTS)"
 CLI_TESTS := tests/cli/refusals tests/cli/images tests/cli/monitor \
 	     tests/cli/topology tests/cli/bench-check
 export VARIANT
 check-unit: all tests tsan-tests $$(BENCH_BINS) $$(LAB_TEST_DEPS)
-	$(Q)tests/run --unit $(UNIT_RUNS) $(CLI_TESTS)
+	$(Q)tests/run --unit $(CLI_TESTS) $(UNIT_RUNS)
 
 # Copy-on-write disks: power cut at every write, every operation failing.
 CRASH_TEST	:= $(B)/tests/unit/cowdisk/test_cow_crash
@@ -113,15 +117,28 @@ crash: $(CRASH_TEST)
 	$(Q)DISCO_CRASH=full CMOCKA_MESSAGE_OUTPUT=tap $<
 
 # Sub-makes: what scripts/deps has just installed is there when they start.
+# Each CPU builds, unless -j says otherwise.
+ALL_CPUS = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 check-lab check:
 	$(Q)scripts/deps check
-	$(Q)$(MAKE) --no-print-directory do-$@
+	$(Q)$(MAKE) --no-print-directory $(ALL_CPUS) do-$@
 do-check-lab: all images kernel-cache $$(LAB_TEST_DEPS)
 	$(Q)tests/run --lab $(LAB_RUNS)
 do-check: all tests tsan-tests images kernel-cache $$(BENCH_BINS) \
 	  $$(LAB_TEST_DEPS)
-	$(Q)tests/run --unit $(UNIT_RUNS) $(CLI_TESTS) \
+	$(Q)tests/run --unit $(CLI_TESTS) $(UNIT_RUNS) \
 		--lab $(LAB_RUNS)
+
+# check, with the sizes that are too long for every one, and what else is.
+CHECK_ALL := QUEUE_MIB=32 HVC_LINES=20000 SERIAL_LINES=3000 FIO_MIB=24 \
+	     FIO_SECONDS=10 MERGE_FILES=100000 BALANCE_STOCK=1 CACHE_ROUNDS=3 \
+	     MOVE_ROUNDS=2 KILLS=12
+.PHONY: check-all
+check-all:
+	$(Q)$(CHECK_ALL) LAB_SECONDS=7200 LAB_TIMEOUT=14400 \
+		$(MAKE) --no-print-directory check
+	$(Q)$(MAKE) --no-print-directory crash
+	$(Q)$(MAKE) --no-print-directory check-tsan
 
 # --- fuzzing: a variant of its own --------------------------------------------
 fuzz:
@@ -134,16 +151,14 @@ do-fuzz: $(FUZZ_BINS)
 SOAK_SECONDS	?= 28800
 LEASE_STRESS	:= $(B)/tests/unit/memory/test_lease_stress
 
-SOAK_ENV := MOVE_ROUNDS BALANCE_STOCK CACHE_MIB CACHE_WRITES KILLS KILL_SEED KILL_GUESTS FIO_SECONDS
 .PHONY: soak
 soak: $(B)/bench/channel $(LEASE_STRESS)
 	$(Q)end=$$(($$(date +%s) + $(SOAK_SECONDS))); round=0; \
 	while [ "$$(date +%s)" -lt "$$end" ]; do \
-		LAB_TIMEOUT=15000 MOVE_ROUNDS=10 BALANCE_STOCK=1 \
+		LAB_TIMEOUT=15000 LAB_SECONDS=14400 MOVE_ROUNDS=10 BALANCE_STOCK=1 \
 			CACHE_MIB=1024 CACHE_WRITES=13 \
 			KILLS=300 KILL_SEED=$$round KILL_GUESTS=4 FIO_SECONDS=600 \
-			$(MAKE) --no-print-directory check LAB_TESTS="tests/lab/labs \
-			$(SOAK_ENV:%=--env %) --timeout 14400" || exit; \
+			$(MAKE) --no-print-directory check || exit; \
 		$(MAKE) --no-print-directory crash || exit; \
 		$(MAKE) --no-print-directory check-tsan || exit; \
 		$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=300 || exit; \

@@ -2,289 +2,266 @@
 # shellcheck shell=bash
 #
 # Tests of the buffer cache with stock guests: who reads what from the image,
-# and that nobody ever reads anything else. CACHE_MIB: how large the image of
-# two_guests_cause_one_read is (16). CACHE_WRITES: how often writes_stay_private
-# writes over the whole image (2; make soak: 13, which is 10^5 writes).
-# Needs monitor.sh and many.sh.
+# and that nobody ever reads anything else. Sizes, larger in make check-all:
+# CACHE_MIB: the image of two_guests_cause_one_read; CACHE_WRITES: how often
+# writes_stay_private writes over the whole image (2; make soak: 13, which is
+# 10^5 writes); CACHE_ROUNDS: how often eviction_storm reads.
+# Needs monitor.sh, runner.sh, move.sh, pmem.sh and kills.sh.
 
 CACHE_MIB=${CACHE_MIB:-16}
 CACHE_WRITES=${CACHE_WRITES:-2}
+CACHE_ROUNDS=${CACHE_ROUNDS:-2}
 
-# start_monitor OPTION...
-start_monitor()
+# --- four guests: a, b and c of one group, c on another node; d of another ---
+scenario cache two_guests_cause_one_read groups_share_nothing \
+	hot_blocks_are_replicated writes_stay_private fio_verifies
+
+# cache_images - what the guests read
+cache_images()
 {
-	"$DISCO" monitor "$@" >"$WORK/monitor" 2>&1 &
-	wait_lines 1 'is ready' "$WORK/monitor" 30
+	head -c $((CACHE_MIB << 20)) /dev/urandom >"$WORK/shared"
+	head -c 16M /dev/urandom >"$WORK/hot"
+	head -c 32M /dev/urandom >"$WORK/private"
+	truncate -s 256M "$WORK/base"
+	"$DISCO" image create "$WORK/base" "$WORK/f.cow"
 }
 
-stop_monitor()
+# cache_guests - with them as vdb and on
+cache_guests()
 {
-	local names
-	mapfile -t names < <("$DISCO" ls --names)
-	((${#names[@]} == 0)) || "$DISCO" kill "${names[@]}" 2>/dev/null
-	kill_monitor TERM
-	wait
+	local shared="path=$WORK/shared,ro" hot="path=$WORK/hot,ro"
+	runner_start a --memory 384M,node=0 --group one --cpus 2 \
+		--disk "$shared" --disk "$hot" \
+		--disk "path=$WORK/private,snapshot" \
+		--disk "path=$WORK/base,cow=$WORK/f.cow" &&
+		runner_start b --memory 256M,node=0 --group one \
+			--disk "$shared" --disk "path=$WORK/private,ro" &&
+		runner_start c --memory 256M,node=1 --group one --disk "$hot" &&
+		runner_start d --memory 192M,node=0 --group two \
+			--disk "$shared" &&
+		runner_ready a b c d
 }
 
-# cache_figure WHO KEY - of a VM, or of all agents ("agents")
-cache_figure()
+# sum_is NAME SECONDS DEVICE FILE - what a guest reads is what is in the file
+sum_is()
 {
-	"$DISCO" stats --json | python3 -c 'import json, sys
-who, key = sys.argv[1:]
-s = json.load(sys.stdin)
-print(sum(x["cache"][key] for x in (s["agents"] if who == "agents" else
-          [v for v in s["vms"] if v["name"] == who]) if x["cache"]))' "$@"
-}
-
-# start_script NAME ARG... - a guest that runs the script on stdin; its console
-# goes to $WORK/console-NAME; its root disk is ROOT_HOW (ro)
-start_script()
-{
-	local name=$1
-	shift
-	start_detached "$name" "disco.sh=$(base64 -w0)" \
-		--disk "path=$ROOT_DISK,${ROOT_HOW:-ro}" "$@" || return 1
-	timeout 900 "$DISCO" console --no-input "$name" \
-		>"$WORK/console-$name" 2>&1 &
-}
-
-# told_begin NAME... - they wait for lines
-told_begin()
-{
-	local name
-	for name; do
-		wait_lines 1 'TOLD begin' "$WORK/console-$name" 120 || return 1
-	done
-}
-
-# start_told NAME ARG... - one that, told a line, runs it
-start_told()
-{
-	start_script "$@" <<-'G'
-	echo "TOLD begin"
-	while read -r line && [[ $line != end ]]; do
-		eval "$line"
-		echo "TOLD $? $line"
-	done
-	G
-}
-
-# tell NAME SECONDS LINE - and wait until it is done
-tell()
-{
-	local name=$1 limit=$2 done
-	shift 2
-	done=$(grep -c '^TOLD' "$WORK/console-$name")
-	{
-		printf '%s\n' "$*"
-		sleep 1
-	} | timeout 3 "$DISCO" console "$name" >/dev/null 2>&1
-	wait_lines $((done + 1)) '^TOLD' "$WORK/console-$name" "$limit"
+	runner_do "$1" "$2" <<<"md5sum <$3" || return 1
+	grep -q "^$(md5sum <"$4" | cut -c 1-32)" "$WORK/o" ||
+		fail "$1 read something else: $(head -n 1 "$WORK/o")"
 }
 
 # Both read all of a disk at the same time: the image is read once, and is
 # once in memory.
-t_two_guests_cause_one_read()
+cache_one_read()
 {
-	local i want reads shown bytes=$((CACHE_MIB << 20))
-	head -c "$bytes" /dev/urandom >"$WORK/image"
-	want=$(md5sum <"$WORK/image")
-	start_monitor --balance=off --cache=$((CACHE_MIB + 256))M || return 1
-	for i in 0 1; do
-		start_told "r$i" --memory 384M,node=0 \
-			--disk "path=$WORK/image,ro" || return 1
-	done
-	told_begin r0 r1 || return 1
+	local i reads shown sent=() want bytes=$((CACHE_MIB << 20))
+	want=$(md5sum <"$WORK/shared" | cut -c 1-32)
 	reads=$(cache_figure agents read_bytes)
-	tell r0 $((CACHE_MIB * 4)) 'md5sum </dev/vdb' &
-	tell r1 $((CACHE_MIB * 4)) 'md5sum </dev/vdb' || return 1
-	wait $! || fail "r0 does not come to an end" || return 1
-	reads=$(($(cache_figure agents read_bytes) - reads))
-	shown=$(cache_figure r0 shown_pages)
-	for i in 0 1; do
-		grep -q "^${want%% *}" "$WORK/console-r$i" ||
-			fail "r$i read something else" || return 1
-		echo "# r$i: $(cache_figure r$i hit_blocks) blocks hit," \
-			"$(cache_figure r$i missed_blocks) missed," \
-			"$(cache_figure r$i direct_blocks) direct"
+	shown=$(cache_figure a shown_pages)
+	for i in a b; do
+		runner_send $i <<<'md5sum </dev/vdb'
+		sent+=("$RUNNER_NR")
 	done
+	for i in a b; do
+		runner_result $i $((CACHE_MIB * 4)) "${sent[0]}" &&
+			want_line "^$want" "$WORK/o" || return 1
+		sent=("${sent[@]:1}")
+		echo "# $i: $(cache_figure $i hit_blocks) blocks hit," \
+			"$(cache_figure $i missed_blocks) missed," \
+			"$(cache_figure $i direct_blocks) direct"
+	done
+	reads=$(($(cache_figure agents read_bytes) - reads))
+	shown=$(($(cache_figure a shown_pages) - shown))
 	echo "# $reads bytes read of an image of $bytes, $shown pages shown"
 	((reads * 100 <= bytes * 102)) || fail "$reads bytes of $bytes" ||
 		return 1
-	((shown > 1000)) || fail "only $shown pages are shown" || return 1
-	stop_monitor
+	((shown > 1000)) || fail "only $shown pages are shown"
 }
 
-# agent_figure NODE KEY - of one agent's cache
-agent_figure()
+# Each group reads for itself, what another has already.
+cache_groups()
 {
-	"$DISCO" stats --json | python3 -c 'import json, sys
-node, key = sys.argv[1:]
-print(sum(a["cache"][key] for a in json.load(sys.stdin)["agents"]
-          if a["node"] == int(node) and a["cache"]))' "$@"
-}
-
-# wait_figure SECONDS LEAST COMMAND... - until what it prints is that much
-wait_figure()
-{
-	local i seconds=$1 least=$2
-	shift 2
-	for ((i = 0; i < seconds; i++)); do
-		(($("$@") >= least)) && return 0
-		sleep 1
-	done
-	fail "$*: $("$@"), not $least, after $seconds s"
+	local reads bytes=$((CACHE_MIB << 20))
+	reads=$(cache_figure agents read_bytes)
+	sum_is d 60 /dev/vdb "$WORK/shared" || return 1
+	reads=$(($(cache_figure agents read_bytes) - reads))
+	# A little of it was read when it booted.
+	((reads * 10 >= 9 * bytes)) ||
+		fail "$reads bytes of $bytes read for another group"
 }
 
 # The guest of node 1 uses what node 0 has read: its node gets copies, and it
 # shows those. Nobody reads the image again.
-t_hot_blocks_are_replicated()
+cache_hot()
 {
-	local i want reads remote bytes=$((16 << 20))
-	head -c "$bytes" /dev/urandom >"$WORK/image"
-	want=$(md5sum <"$WORK/image")
-	want=${want%% *}
-	start_monitor --balance=off --cache=256M || return 1
-	for i in 0 1; do
-		start_told "h$i" --memory "256M,node=$i" \
-			--disk "path=$WORK/image,ro" || return 1
-	done
-	told_begin h0 h1 || return 1
+	local i reads remote bytes=$((16 << 20))
 	reads=$(cache_figure agents read_bytes)
-	tell h0 100 'md5sum </dev/vdb' || return 1
-	tell h1 100 'md5sum </dev/vdb' || return 1
+	sum_is a 100 /dev/vdc "$WORK/hot" &&
+		sum_is c 100 /dev/vdb "$WORK/hot" || return 1
 	# What stays in its page cache is used, without a request.
 	wait_figure 60 4000 agent_figure 1 replicated_blocks || return 1
-	wait_figure 60 500 cache_figure h1 brought_pages || return 1
-	remote=$(cache_figure h1 remote_blocks)
+	wait_figure 60 500 cache_figure c brought_pages || return 1
+	remote=$(cache_figure c remote_blocks)
 	for i in 1 2; do
-		tell h1 100 'echo 3 >/proc/sys/vm/drop_caches' || return 1
-		tell h1 100 'md5sum </dev/vdb' || return 1
+		runner_do c 100 <<<'echo 3 >/proc/sys/vm/drop_caches' &&
+			sum_is c 100 /dev/vdb "$WORK/hot" || return 1
 	done
-	remote=$(($(cache_figure h1 remote_blocks) - remote))
+	remote=$(($(cache_figure c remote_blocks) - remote))
 	reads=$(($(cache_figure agents read_bytes) - reads))
 	echo "# $(agent_figure 1 replicated_blocks) blocks copied to node 1," \
 		"$(agent_figure 0 replicated_blocks) to node 0;" \
-		"$(cache_figure h1 brought_pages) pages brought nearer," \
+		"$(cache_figure c brought_pages) pages brought nearer," \
 		"stopped for at most" \
-		"$(($(cache_figure h1 brought_longest_ns) / 1000)) us;" \
+		"$(($(cache_figure c brought_longest_ns) / 1000)) us;" \
 		"then $remote of $((bytes / 2048)) blocks from afar;" \
 		"$reads bytes read of an image of $bytes"
-	(($(grep -c "^$want" "$WORK/console-h1") == 3)) ||
-		fail "h1 saw something else than $want" || return 1
-	(($(grep -c "^$want" "$WORK/console-h0") == 1)) ||
-		fail "h0 saw something else than $want" || return 1
 	# A little of the root disk is read as well.
 	((reads * 10 <= bytes * 11)) || fail "$reads bytes of $bytes" ||
 		return 1
 	((remote * 10 <= bytes / 2048)) ||
-		fail "$remote blocks from afar after all" || return 1
-	stop_monitor
+		fail "$remote blocks from afar after all"
 }
 
 # Nobody sees what another one writes to a page that both show.
-t_writes_stay_private()
+cache_private()
 {
-	local want i
-	head -c 32M /dev/urandom >"$WORK/image"
-	want=$(md5sum <"$WORK/image")
-	want=${want%% *}
-	start_monitor --balance=off || return 1
-	start_told w --memory 256M,node=0 --disk "path=$WORK/image,snapshot" ||
-		return 1
-	start_told v --memory 256M,node=0 --disk "path=$WORK/image,ro" ||
-		return 1
-	for i in w v; do
-		told_begin $i || return 1
-		tell $i 100 'md5sum </dev/vdb' || return 1
-		(($(cache_figure $i shown_pages) > 4000)) ||
-			fail "$i shows little" || return 1
+	local i shown written
+	for i in 'a /dev/vdd' 'b /dev/vdc'; do
+		shown=$(cache_figure "${i% *}" shown_pages)
+		sum_is "${i% *}" 100 "${i#* }" "$WORK/private" || return 1
+		shown=$(($(cache_figure "${i% *}" shown_pages) - shown))
+		((shown > 4000)) ||
+			fail "${i% *} shows little: $shown more" || return 1
 	done
 	# 8192 writes of 4 KiB each time, into pages that are in its page cache.
 	for ((i = 1; i <= CACHE_WRITES; i++)); do
-		tell w 100 "yes $i | dd of=/dev/vdb bs=4k count=8192 \
-conv=notrunc iflag=fullblock 2>/dev/null" || return 1
+		runner_do a 100 <<-G || return 1
+		yes $i | dd of=/dev/vdd bs=4k count=8192 conv=notrunc \
+			iflag=fullblock 2>/dev/null
+		G
 	done
-	tell v 100 'md5sum </dev/vdb; echo 3 >/proc/sys/vm/drop_caches' ||
-		return 1
-	tell v 100 'md5sum </dev/vdb' || return 1
-	(($(grep -c "^$want" "$WORK/console-v") == 3)) ||
-		fail "v saw something else than $want" || return 1
-	tell w 100 'md5sum </dev/vdb' || return 1
-	(($(grep -c "^$want" "$WORK/console-w") == 1)) ||
-		fail "w does not see what it wrote" || return 1
+	sum_is b 100 /dev/vdc "$WORK/private" &&
+		runner_do b 100 <<<'echo 3 >/proc/sys/vm/drop_caches' &&
+		sum_is b 100 /dev/vdc "$WORK/private" || return 1
+	written=$(yes "$CACHE_WRITES" | head -c 32M | md5sum | cut -c 1-32)
+	runner_do a 100 <<<'md5sum </dev/vdd' &&
+		{ grep -q "^$written" "$WORK/o" ||
+			fail "a does not see what it wrote"; }
+}
+
+s_cache()
+{
+	start_monitor --balance=off --cache=$((CACHE_MIB + 256))M &&
+		cache_images && cache_guests || return 1
+	part two_guests_cause_one_read cache_one_read
+	part groups_share_nothing cache_groups
+	part hot_blocks_are_replicated cache_hot
+	part writes_stay_private cache_private
+	part fio_verifies fio_in a /dev/vde
 	stop_monitor
 }
 
-# A cache that holds a fraction of what is read, again and again.
-t_eviction_storm()
+# --- a cache that holds a fraction of what is read, again and again ----------
+scenario evictions eviction_storm pmem_evicted
+
+# evicted_on NODE... - blocks that their agents have evicted
+evicted_on()
+{
+	local node sum=0
+	for node; do
+		sum=$((sum + $(agent_figure "$node" evicted_blocks)))
+	done
+	echo $sum
+}
+
+evictions_of_blocks()
 {
 	local i evicted
-	start_monitor --balance=off --cache=8M || return 1
 	for i in 0 1 2; do
-		start_script "e$i" --memory "192M,node=$i" <<-'G'
-		for i in 1 2 3; do
-			/usr/lib/disco/checksum
-			echo 3 >/proc/sys/vm/drop_caches
-		done
-		G
+		runner_result e$i 300 "${SENT[i]}" && want_status 0 "$WORK/o" ||
+			return 1
+		(($(grep -c 'checksum ok' "$WORK/o") == CACHE_ROUNDS)) ||
+			fail "e$i: $(tail -3 "$WORK/o")" || return 1
 	done
-	for i in 0 1 2; do
-		wait_state "e$i" ended 300 || return 1
-		(($(grep -c 'checksum ok' "$WORK/console-e$i") == 3)) ||
-			fail "e$i: $(tail -3 "$WORK/console-e$i")" || return 1
-	done
-	evicted=$(cache_figure agents evicted_blocks)
+	evicted=$(evicted_on 0 1 2)
 	echo "# $evicted blocks evicted," \
 		"$(cache_figure agents leased_blocks) passed over for a lease," \
 		"$(cache_figure agents refused_blocks) refused"
 	# Few: what a guest shows is leased until it says that it is free.
-	((evicted > 100)) || fail "only $evicted blocks were evicted" ||
-		return 1
+	((evicted > 100)) || fail "only $evicted blocks were evicted"
+}
+
+# Too little room for the image of a root that is memory: what is taken away
+# comes again, and is right.
+evictions_of_memory()
+{
+	local evicted
+	runner_result e3 400 "${SENT[3]}" && want_status 0 "$WORK/o" || return 1
+	(($(grep -c 'checksum ok' "$WORK/o") == 2)) ||
+		fail "e3: $(tail -3 "$WORK/o")" || return 1
+	evicted=$(evicted_on 3)
+	echo "# $evicted blocks evicted, $(cache_figure e3 pmem_faults)" \
+		"faults, $(cache_figure e3 pmem_mapped_pages) pages mapped," \
+		"$(cache_figure e3 pmem_copied_pages) copied"
+	((evicted > 1000)) || fail "only $evicted blocks were evicted"
+}
+
+s_evictions()
+{
+	local i how SENT=()
+	start_monitor --balance=off --cache=8M || return 1
+	for i in 0 1 2 3; do
+		how=ro
+		((i != 3)) || how=ro,pmem
+		ROOT_HOW=$how runner_start "e$i" --memory "192M,node=$i" ||
+			return 1
+	done
+	runner_ready e{0..3} || return 1
+	for i in 0 1 2; do
+		runner_send e$i <<-G
+		for ((i = 0; i < $CACHE_ROUNDS; i++)); do
+			/usr/lib/disco/checksum || exit
+			echo 3 >/proc/sys/vm/drop_caches
+		done
+		G
+		SENT[i]=$RUNNER_NR
+	done
+	runner_send e3 <<<'/usr/lib/disco/checksum && /usr/lib/disco/checksum'
+	SENT[3]=$RUNNER_NR
+	part eviction_storm evictions_of_blocks
+	part pmem_evicted evictions_of_memory
 	stop_monitor
 }
 
-# Its agents die again and again while a guest reads.
-t_agents_killed_guest_reads_on()
+# --- agents that die again and again while two guests read -------------------
+scenario agents agents_killed_guest_reads_on pmem_agents_killed
+
+s_agents()
 {
-	local i
-	start_monitor --balance=off --cache=32M || return 1
-	start_script k --memory 192M,node=1 <<-'G'
-	for i in 1 2 3; do
-		/usr/lib/disco/checksum
+	local i script='for i in 1 2 3; do
+		/usr/lib/disco/checksum || exit
 		echo 3 >/proc/sys/vm/drop_caches
+	done'
+	start_monitor --balance=off --cache=32M || return 1
+	runner_start k --memory 192M,node=1 &&
+		ROOT_HOW=snapshot,pmem runner_start d --memory 192M,node=2 &&
+		runner_ready k d || return 1
+	for i in k d; do
+		runner_send $i <<<"$script"
 	done
-	G
-	wait_lines 1 'DISCO-GUEST userspace' "$WORK/console-k" 100 || return 1
 	for i in 1 2 3; do
-		sleep 2
-		kill_agents || return 1
+		# They read, and are not at the end.
+		wait_lines $((i - 1)) 'checksum ok' "$WORK/console-k" 100 &&
+			kill_agents || return 1
 	done
-	wait_state k ended 300 || return 1
-	(($(grep -c 'checksum ok' "$WORK/console-k") == 3)) ||
-		fail "$(tail -3 "$WORK/console-k")" || return 1
+	part agents_killed_guest_reads_on agents_read_on k $((RUNNER_NR - 1))
+	part pmem_agents_killed agents_read_on d "$RUNNER_NR"
 	stop_monitor
 }
 
-# Each group reads for itself.
-t_groups_share_nothing()
+agents_read_on()
 {
-	local reads image i
-	head -c 16M /dev/urandom >"$WORK/image"
-	start_monitor --balance=off || return 1
-	for i in a b; do
-		start_told $i --memory 192M,node=0 --group "of-$i" \
-			--disk "path=$WORK/image,ro" || return 1
-		told_begin $i || return 1
-	done
-	reads=$(cache_figure agents read_bytes)
-	for i in a b; do
-		tell $i 60 'md5sum </dev/vdb' || return 1
-	done
-	reads=$(($(cache_figure agents read_bytes) - reads))
-	image=$((16 << 20))
-	# A little of it was read when they booted.
-	((reads * 10 >= 19 * image)) ||
-		fail "$reads bytes read for two groups" || return 1
-	stop_monitor
+	runner_result "$1" 300 "$2" && want_status 0 "$WORK/o" || return 1
+	(($(grep -c 'checksum ok' "$WORK/o") == 3)) ||
+		fail "$1: $(tail -3 "$WORK/o")"
 }

@@ -4,10 +4,10 @@
 # Persistent disks under SIGKILL and under fio. KILLS: how often something is
 # killed at a random moment (4): all agents and a guest's worker, in turn.
 # KILL_GUESTS: how many run at once (2). FIO_SECONDS: how long fio writes and
-# verifies (10). KILL_SEED: of the moments. Needs cow.sh, cache.sh, move.sh.
+# verifies (5). KILL_SEED: of the moments. Needs cow.sh, cache.sh, move.sh.
 
 KILLS=${KILLS:-4}
-FIO_SECONDS=${FIO_SECONDS:-10}
+FIO_SECONDS=${FIO_SECONDS:-5}
 KILL_SEED=${KILL_SEED:-1}
 KILL_GUESTS=${KILL_GUESTS:-2}
 
@@ -60,7 +60,7 @@ acked_is_there()
 up_to_ms()
 {
 	local ms=$((RANDOM % $1))
-	sleep "$((ms / 1000)).$(printf %03d $((ms % 1000)))"
+	nap "$((ms / 1000)).$(printf %03d $((ms % 1000)))"
 }
 
 # kill_two N - all agents while guest kN goes on, then its worker
@@ -90,7 +90,6 @@ kill_some()
 	for ((n = $1; n <= $2; n++)); do
 		kill_two "$n" || return 1
 	done
-	sleep 0.3
 	stop_monitor || return 1
 	for ((n = $1; n <= $2; n++)); do
 		grep -q WRONG "$WORK/console-k$n" && fail "its base changed" &&
@@ -123,15 +122,11 @@ t_workers_and_agents_killed()
 }
 
 # Somebody else's idea of what a disk has to remember.
-t_fio_verifies()
+# fio_in NAME DEVICE - the guest writes to $WORK/f.cow through it, and ends
+fio_in()
 {
-	truncate -s 256M "$WORK/base"
-	rm -f "$WORK/f.cow"
-	"$DISCO" image create "$WORK/base" "$WORK/f.cow" || return 1
-	start_monitor --balance=off || return 1
-	start_script fio --memory 384M --cpus 2 \
-		--disk "path=$WORK/base,cow=$WORK/f.cow" <<-G
-	fio --name=v --filename=/dev/vdb --rw=randwrite --bsrange=512-64k \
+	runner_do "$1" $((FIO_SECONDS * 4 + 150)) <<-G || return 1
+	fio --name=v --filename=$2 --rw=randwrite --bsrange=512-64k \
 		--bs_unaligned=0 --blockalign=512 --direct=1 --iodepth=16 \
 		--ioengine=libaio --size=64M --time_based \
 		--runtime=$FIO_SECONDS --fsync=32 --verify=crc32c \
@@ -143,10 +138,10 @@ t_fio_verifies()
 	echo "FIO \$status"
 	exit \$status
 	G
-	wait_state fio ended $((FIO_SECONDS * 4 + 150)) || return 1
-	want_line '^FIO 0' "$WORK/console-fio" &&
-		want_line '^fio +ended .* 0 ok' <("$DISCO" ls) || return 1
+	want_line '^FIO 0' "$WORK/o" || return 1
+	runner_type "$1" end
+	wait_state "$1" ended 60 &&
+		want_line "^$1 +ended .* 0 ok" <("$DISCO" ls) || return 1
 	"$DISCO" image check "$WORK/base" "$WORK/f.cow" >"$WORK/check.log" 2>&1 ||
-		fail "image check: $(<"$WORK/check.log")" || return 1
-	stop_monitor
+		fail "image check: $(<"$WORK/check.log")"
 }

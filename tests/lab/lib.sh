@@ -3,18 +3,67 @@
 #
 # tests/lab/lib.sh - helpers of the tests that boot real guests. A test is a
 # function t_NAME; it fails by returning non-zero, after fail() has said why.
+#
+# Tests that share guests are one scenario: a function s_NAME, announced by
+# scenario(), that calls part() for each of them. A test that no scenario has is
+# a scenario by itself.
+#
+# Every scenario runs in a shell of its own, with WORK and DISCO_STATE_DIR of
+# its own; LAB_JOBS of them run at the same time. Nothing here waits for a fixed
+# time: what is waited for is polled, and limits, which only end a hang, are
+# multiplied by SCALE.
 
 KERNEL=build/kernels/guest/vmlinuz
 INITRD=build/images/initramfs.cpio
 ROOT_DISK=build/images/root.ext4
 DISCO=${DISCO:-build/${VARIANT:-release}/disco}
+LOGS=build/lab-out/check-logs
 WORK=$(mktemp -d)
 GUEST_LIMIT=${GUEST_LIMIT:-120} # seconds for any one command
+LAB_JOBS=${LAB_JOBS:-2}
+SCALE=1 # see lab_scale
+FAILED=0 # whether a test of this scenario has
+declare -A PARTS REPORTED
+exec {NEVER}<> <(:)
+
+# scenario NAME TEST... - which tests one has
+scenario()
+{
+	local name=$1
+	shift
+	PARTS[$name]=$*
+}
+
+# lab_scale - sets SCALE: how slow the lab is now, and as much again for each
+# scenario that runs at the same time
+lab_scale()
+{
+	SCALE=$(($(tests/scale lab) * LAB_JOBS))
+	export DISCO_TIME_SCALE=$SCALE
+}
 
 fail()
 {
 	echo "$*" >>"$WORK/why"
 	return 1
+}
+
+# nap SECONDS - without a process
+nap()
+{
+	read -r -t "$1" -u "$NEVER" _
+	return 0
+}
+
+# until_true SECONDS COMMAND... - whether it holds within that time, scaled
+until_true()
+{
+	local end=$((SECONDS + $1 * SCALE))
+	shift
+	until "$@"; do
+		((SECONDS < end)) || return 1
+		nap 0.1
+	done
 }
 
 # run_disco OUT ARG... - "disco run ARG..." with a limit; status in $STATUS
@@ -23,8 +72,8 @@ run_disco()
 	local out=$1
 	shift
 	STATUS=0
-	timeout -k 5 "$GUEST_LIMIT" "$DISCO" run "$@" >"$out" 2>"$out.err" \
-		</dev/null || STATUS=$?
+	timeout -k 5 $((GUEST_LIMIT * SCALE)) "$DISCO" run "$@" >"$out" \
+		2>"$out.err" </dev/null || STATUS=$?
 }
 
 # boot OUT CMDLINE ARG... - one stock guest, 256 MiB, no disk unless asked for
@@ -34,16 +83,6 @@ boot()
 	shift 2
 	run_disco "$out" --kernel "$KERNEL" --initrd "$INITRD" --memory 256M \
 		--cmdline "console=ttyS0 quiet $cmdline" "$@"
-}
-
-# boot_script OUT ARG... - run the bash script on stdin in a guest with the
-# root image; the guest prints "DISCO-RESULT STATUS"
-boot_script()
-{
-	local out=$1 script
-	shift
-	script=$(base64 -w0)
-	boot "$out" "disco.sh=$script" --disk "path=$ROOT_DISK,ro" "$@"
 }
 
 want_status()
@@ -66,41 +105,172 @@ want_one_line()
 	((n == 1)) || fail "$n lines on stderr, not 1: $(head -5 "$1.err")"
 }
 
+# has_lines COUNT PATTERN FILE
+has_lines()
+{
+	(($(grep -cE -- "$2" "$3" 2>/dev/null) >= $1))
+}
+
+# wait_lines COUNT PATTERN FILE SECONDS
+wait_lines()
+{
+	until_true "$4" has_lines "$1" "$2" "$3" || fail "no $1 lines '$2'" \
+		"in $(($4 * SCALE)) s: $(tail -n 3 "$3")"
+}
+
+# json_paths - "PATH VALUE" for every value of the JSON on stdin, which has a
+# line for each, as disco's has: "vms.0.cache.hit_blocks 17"
+json_paths()
+{
+	awk '{
+		gsub(/^ +|,$/, "")
+		if (/^[]}]/) {
+			depth--
+			next
+		}
+		key = count[depth]++
+		if (match($0, /^"[^"]*": /)) {
+			key = substr($0, 2, RLENGTH - 4)
+			$0 = substr($0, RLENGTH + 1)
+		}
+		path = depth > 1 ? at[depth] "." key : key
+		if ($0 == "{" || $0 == "[") {
+			at[++depth] = path
+			count[depth] = 0
+		} else if (!/^[[{][]}]$/) {
+			gsub(/^"|"$/, "")
+			print path, $0
+		}
+	}'
+}
+
+# fields LIST FIELD... - of the JSON on stdin: a line for each member of LIST
+fields()
+{
+	local list=$1
+	shift
+	json_paths | awk -v list="$list." -v names="$*" '
+	index($1, list) == 1 {
+		split(substr($1, length(list) + 1), word, ".")
+		path = substr($1, length(list) + length(word[1]) + 2)
+		value[word[1], path] = substr($0, length($1) + 2)
+		if (word[1] + 1 > members)
+			members = word[1] + 1
+	}
+	END {
+		nr = split(names, name, " ")
+		for (i = 0; i < members; i++)
+			for (j = 1; j <= nr; j++)
+				printf "%s%s", value[i, name[j]], j < nr ? " " : "\n"
+	}'
+}
+
 # report_fields FILE FIELD... - one line a VM
 report_fields()
 {
-	python3 -c 'import json, sys
-for vm in json.load(open(sys.argv[1]))["vms"]:
-    print(*(vm[field] for field in sys.argv[2:]))' "$@"
+	local file=$1
+	shift
+	fields vms "$@" <"$file"
 }
 
 # clean_up - ends what a test that failed left running
 clean_up()
 {
 	local left
-	[[ ! -e $DISCO_STATE_DIR/lock ]] || stop_monitor
+	[[ ! -e $DISCO_STATE_DIR/lock ]] || stop_monitor 2>/dev/null
 	mapfile -t left < <(jobs -p)
 	((${#left[@]} == 0)) || kill "${left[@]}" 2>/dev/null
 	wait
 }
 
-# run_tests NAME... - TAP-like lines for t_NAME
-run_tests()
+# keep_logs NAME - what the scenario's processes have said
+keep_logs()
 {
-	local name start
-	for name in "$@"; do
-		: >"$WORK/why"
-		start=$SECONDS
-		if "t_$name"; then
-			echo "ok $name ($((SECONDS - start)) s)"
+	local dir=$LOGS/$1
+	{
+		"$DISCO" ls
+		tests/lab/standstill
+	} >"$WORK/standstill" 2>&1
+	rm -rf "$dir" && mkdir -p "$dir" || return
+	find "$WORK" -maxdepth 1 -type f -size -256k -exec cp {} "$dir" \;
+	echo "# $1: logs are in $dir"
+}
+
+# report NAME STATUS SECONDS - the line of a test
+report()
+{
+	REPORTED[$1]=1
+	if (($2 == 0)); then
+		echo "ok $1 ($3 s)"
+		return
+	fi
+	FAILED=1
+	tail -n 8 "$WORK/monitor" >>"$WORK/why" 2>/dev/null
+	echo "not ok $1: $(tr '\n' ' ' <"$WORK/why")"
+	return 1
+}
+
+# part NAME COMMAND... - one test of a scenario
+part()
+{
+	local name=$1 start=$SECONDS status=0
+	shift
+	: >"$WORK/why"
+	"$@" || status=$?
+	report "$name" $status $((SECONDS - start))
+}
+
+# run_scenario NAME - here; parts that it has not come to have failed
+run_scenario()
+{
+	local name=$1 part begun=$SECONDS
+	: >"$WORK/why"
+	if [[ ! ${PARTS[$1]:-} ]]; then
+		part "$name" "t_$name"
+	else
+		"s_$name" || FAILED=1
+		for part in ${PARTS[$name]}; do
+			[[ ${REPORTED[$part]:-} ]] || report "$part" 1 0
+		done
+	fi
+	if ((FAILED)); then
+		keep_logs "$name"
+		clean_up
+	fi
+	echo "# done $name ($((SECONDS - begun)) s)"
+}
+
+# start_scenario NAME - in a shell of its own, its output in one piece, unless
+# it is the only one
+start_scenario()
+{
+	(
+		WORK=$(mktemp -d "$TOP/$1.XXXX")
+		export DISCO_STATE_DIR=$WORK/state
+		if ((ONLY)); then
+			run_scenario "$1" 2>&1 </dev/null
 		else
-			{
-				"$DISCO" ls
-				tail -n 8 "$WORK/monitor"
-				tests/lab/standstill
-			} >>"$WORK/why" 2>&1
-			echo "not ok $name: $(tr '\n' ' ' <"$WORK/why")"
-			clean_up
+			run_scenario "$1" >"$TOP/$1.out" 2>&1 </dev/null
+			flock "$TOP" cat "$TOP/$1.out"
 		fi
+		rm -rf "$WORK"
+	) &
+}
+
+# run_scenarios NAME...
+run_scenarios()
+{
+	local name running=0 TOP=$WORK ONLY=$(($# == 1))
+	rm -rf "$LOGS"
+	lab_scale
+	echo "# $LAB_JOBS scenarios at a time; limits are $SCALE times as long"
+	for name; do
+		if ((running == LAB_JOBS)); then
+			wait -n
+			running=$((running - 1))
+		fi
+		start_scenario "$name"
+		running=$((running + 1))
 	done
+	wait
 }

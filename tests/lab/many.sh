@@ -11,8 +11,9 @@ t_four_guests_on_four_nodes()
 		--summary --report "$WORK/r.json"
 	want_status 0 "$WORK/o" || return 1
 	for i in 0 1 2 3; do
-		want_line "^n-$i\| .*DISCO-GUEST checksum ok" "$WORK/o" ||
-			return 1
+		want_line "^n-$i\| .*DISCO-GUEST checksum ok" "$WORK/o" &&
+			want_line "^n-$i\| DISCO-RESULT checksum 0" \
+				"$WORK/o" || return 1
 	done
 	while read -r name node pages local_pages; do
 		nodes+=" $node"
@@ -27,34 +28,82 @@ t_four_guests_on_four_nodes()
 		fail "guests are on nodes$nodes, not on four"
 }
 
-# wait_lines COUNT PATTERN FILE SECONDS
-wait_lines()
-{
-	local i
-	for ((i = 0; i < $4 * 5; i++)); do
-		(($(grep -cE -- "$2" "$3") >= $1)) && return 0
-		sleep 0.2
-	done
-	fail "no $1 lines '$2' in $4 s: $(tail -3 "$3")"
-}
-
 # start_disco OUT ARG... - in the background, pid in $DISCO_PID
 start_disco()
 {
 	local out=$1
 	shift
-	timeout -k 5 "$GUEST_LIMIT" "$DISCO" run --kernel "$KERNEL" \
+	timeout -k 5 $((GUEST_LIMIT * SCALE)) "$DISCO" run --kernel "$KERNEL" \
 		--initrd "$INITRD" --memory 256M "$@" >"$out" \
 		2>"$out.err" </dev/null &
 	DISCO_PID=$!
 }
 
-t_kill_one_worker_of_four()
+# no_worker PREFIX - none whose VM's name begins with it is left
+no_worker()
+{
+	[[ -z $(pgrep -f "^disco-vm $1") ]]
+}
+
+# --- two runs of two guests each, which are ended from outside ----------------
+scenario ends sigterm_stops_guests control_killed_ends_workers
+
+ends_sigterm()
+{
+	kill -TERM "$(pgrep -P "$1")"
+	STATUS=0
+	wait "$1" || STATUS=$?
+	want_status 23 "$WORK/s" || return 1
+	no_worker s- || fail "workers were left over"
+}
+
+ends_killed()
+{
+	kill -KILL "$(pgrep -P "$1")"
+	wait "$1"
+	until_true 10 no_worker c- || fail "workers were left over"
+}
+
+s_ends()
+{
+	local name pids=()
+	for name in s c; do
+		start_disco "$WORK/$name" -n 2 --name $name \
+			--disk "path=$ROOT_DISK,ro" \
+			--cmdline 'console=ttyS0 quiet'
+		pids+=("$DISCO_PID")
+	done
+	for name in s c; do
+		wait_lines 2 'DISCO-GUEST userspace' "$WORK/$name" 90 ||
+			return 1
+	done
+	part sigterm_stops_guests ends_sigterm "${pids[0]}"
+	part control_killed_ends_workers ends_killed "${pids[1]}"
+}
+
+# --- four guests; a look at one worker, and another is killed ------------------
+scenario four worker_is_sandboxed kill_one_worker_of_four
+
+four_sandboxed()
+{
+	local pid f
+	pid=$(pgrep -f '^disco-vm k-1$' | head -1)
+	for f in "/proc/$pid/status" /proc/"$pid"/task/*/status; do
+		grep -q '^Seccomp:.2' "$f" || fail "no filter: $f"
+		grep -q '^NoNewPrivs:.1' "$f" || fail "new privileges: $f"
+		grep -qE '^CapEff:.0+$' "$f" || fail "capabilities: $f"
+		grep -qE '^CapBnd:.0+$' "$f" || fail "bounding set: $f"
+	done
+	[[ $(readlink "/proc/$pid/ns/net") != "$(readlink /proc/self/ns/net)" ]] ||
+		fail "shares the network namespace"
+	[[ $(readlink "/proc/$pid/ns/mnt") != "$(readlink /proc/self/ns/mnt)" ]] ||
+		fail "shares the mount namespace"
+	[[ ! -s $WORK/why ]]
+}
+
+four_killed()
 {
 	local victim i
-	start_disco "$WORK/o" -n 4 --name k --disk "path=$ROOT_DISK,ro" \
-		--cmdline 'console=ttyS0 quiet disco.run=checksum'
-	wait_lines 4 'DISCO-GUEST userspace' "$WORK/o" 90 || return 1
 	victim=$(pgrep -f '^disco-vm k-2$' | head -1)
 	[[ $victim ]] || fail "no process disco-vm k-2" || return 1
 	kill -9 "$victim"
@@ -69,70 +118,13 @@ t_kill_one_worker_of_four()
 	done
 }
 
-t_sigterm_stops_guests()
+s_four()
 {
-	local child
-	start_disco "$WORK/o" -n 2 --name s --disk "path=$ROOT_DISK,ro" \
-		--cmdline 'console=ttyS0 quiet'
-	wait_lines 2 'DISCO-GUEST userspace' "$WORK/o" 90 || return 1
-	child=$(pgrep -P "$DISCO_PID")
-	kill -TERM "$child"
-	STATUS=0
-	wait "$DISCO_PID" || STATUS=$?
-	want_status 23 "$WORK/o" || return 1
-	[[ -z $(pgrep -f '^disco-vm s-') ]] || fail "workers were left over"
-}
-
-t_control_killed_ends_workers()
-{
-	start_disco "$WORK/o" -n 2 --name c --disk "path=$ROOT_DISK,ro" \
-		--cmdline 'console=ttyS0 quiet'
-	wait_lines 2 'DISCO-GUEST userspace' "$WORK/o" 90 || return 1
-	kill -KILL "$(pgrep -P "$DISCO_PID")"
-	wait "$DISCO_PID"
-	sleep 2
-	[[ -z $(pgrep -f '^disco-vm c-') ]] || fail "workers were left over"
-}
-
-t_worker_is_sandboxed()
-{
-	local pid f
-	start_disco "$WORK/o" --name box --disk "path=$ROOT_DISK,ro" \
-		--cmdline 'console=ttyS0 quiet'
-	wait_lines 1 'DISCO-GUEST userspace' "$WORK/o" 90 || return 1
-	pid=$(pgrep -f '^disco-vm box$' | head -1)
-	for f in "/proc/$pid/status" /proc/"$pid"/task/*/status; do
-		grep -q '^Seccomp:.2' "$f" || fail "no filter: $f"
-		grep -q '^NoNewPrivs:.1' "$f" || fail "new privileges: $f"
-		grep -qE '^CapEff:.0+$' "$f" || fail "capabilities: $f"
-		grep -qE '^CapBnd:.0+$' "$f" || fail "bounding set: $f"
-	done
-	[[ $(readlink "/proc/$pid/ns/net") != "$(readlink /proc/self/ns/net)" ]] ||
-		fail "shares the network namespace"
-	[[ $(readlink "/proc/$pid/ns/mnt") != "$(readlink /proc/self/ns/mnt)" ]] ||
-		fail "shares the mount namespace"
-	kill -TERM "$(pgrep -P "$DISCO_PID")"
-	wait "$DISCO_PID"
-	[[ ! -s $WORK/why ]]
-}
-
-t_json_config_two_guests()
-{
-	cat >"$WORK/c.json" <<-J
-	{"vms": [
-	  {"name": "one", "kernel": "$PWD/$KERNEL", "initrd": "$PWD/$INITRD",
-	   "memory": "128M", "node": 2, "strict": true,
-	   "cmdline": "console=ttyS0 quiet disco.stop=early"},
-	  {"name": "two", "kernel": "$PWD/$KERNEL", "initrd": "$PWD/$INITRD",
-	   "memory": "192M", "cpus": 2,
-	   "cmdline": "console=ttyS0 quiet disco.stop=early"}
-	]}
-	J
-	run_disco "$WORK/o" --config "$WORK/c.json" --report "$WORK/r.json"
-	want_status 0 "$WORK/o" || return 1
-	[[ $(report_fields "$WORK/r.json" name node | head -1) == 'one 2' ]] ||
-		fail "VM one is not on node 2" || return 1
-	want_line '^two\| .*DISCO-GUEST userspace' "$WORK/o"
+	start_disco "$WORK/o" -n 4 --name k --disk "path=$ROOT_DISK,ro" \
+		--cmdline 'console=ttyS0 quiet disco.run=checksum'
+	wait_lines 4 'DISCO-GUEST userspace' "$WORK/o" 90 || return 1
+	part worker_is_sandboxed four_sandboxed
+	part kill_one_worker_of_four four_killed
 }
 
 t_strict_memory_beyond_node()

@@ -1,9 +1,26 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
 #
-# Tests of the monitor with stock guests: they outlive it, and pauses.
+# Tests of the monitor with a stock guest: it outlives the monitor, is paused,
+# and gives memory back. Needs runner.sh and move.sh; has what other tests with
+# a monitor need. DISCO_STATE_DIR is each scenario's own.
 
-export DISCO_STATE_DIR=$WORK/state
+# start_monitor OPTION...
+start_monitor()
+{
+	"$DISCO" monitor "$@" >"$WORK/monitor" 2>&1 &
+	MONITOR_PID=$!
+	wait_lines 1 'is ready' "$WORK/monitor" 30
+}
+
+stop_monitor()
+{
+	local names
+	mapfile -t names < <("$DISCO" ls --names)
+	((${#names[@]} == 0)) || "$DISCO" kill "${names[@]}" 2>/dev/null
+	kill_monitor TERM
+	wait
+}
 
 # start_detached NAME CMDLINE ARG... - a stock guest of the monitor
 start_detached()
@@ -15,15 +32,18 @@ start_detached()
 		>"$WORK/names" 2>&1 || fail "run -d: $(cat "$WORK/names")"
 }
 
+# in_state NAME STATE
+in_state()
+{
+	grep -qE "^$1 +$2 " <("$DISCO" ls 2>/dev/null)
+}
+
 # wait_state NAME STATE SECONDS
 wait_state()
 {
-	local i
-	for ((i = 0; i < $3 * 5; i++)); do
-		grep -qE "^$1 +$2 " <("$DISCO" ls 2>/dev/null) && return 0
-		sleep 0.2
-	done
-	fail "$1 is not $2 after $3 s: $("$DISCO" ls 2>&1)"
+	until_true "$3" in_state "$1" "$2" ||
+		fail "$1 is not $2 after $(($3 * SCALE)) s:" \
+			"$("$DISCO" ls 2>&1)"
 }
 
 # of this test: the process that holds the lock
@@ -40,104 +60,154 @@ kill_monitor()
 	fail "no monitor to kill"
 }
 
-# The guest computes a checksum while its monitor is killed, another one comes,
-# and the guest is paused and resumed.
-t_monitor_killed_guests_finish()
-{
-	local before after ok=0
-	start_detached m disco.run=checksum --cpus 2 \
-		--disk "path=$ROOT_DISK,ro" || return 1
-	start_detached other disco.run=checksum \
-		--disk "path=$ROOT_DISK,ro" || return 1
-	wait_state m running 30 || return 1
-	timeout 100 "$DISCO" console --no-input m >"$WORK/c" 2>&1 &
-	wait_lines 1 'DISCO-GUEST userspace' "$WORK/c" 90 || return 1
-	kill_monitor 9 || return 1
-	sleep 1
-	"$DISCO" ls >/dev/null 2>&1 && fail "ls without a monitor"
-	"$DISCO" monitor 2>"$WORK/monitor" &
-	wait_state m running 20 || return 1
-	"$DISCO" pause m || fail "pause failed" || return 1
-	before=$("$DISCO" stats --csv | grep ^m, | cut -d, -f6)
-	sleep 2
-	after=$("$DISCO" stats --csv | grep ^m, | cut -d, -f6)
-	[[ $before == "$after" ]] ||
-		fail "paused, and went from $before to $after exits"
-	"$DISCO" resume m || fail "resume failed" || return 1
-	pkill -9 -f '^disco-vm other$'
-	wait_state other ended 10 || return 1
-	timeout 100 "$DISCO" console --no-input m >"$WORK/o"
-	wait_state m ended 60
-	want_line 'DISCO-GUEST checksum ok' "$WORK/o" &&
-		want_line '^m +ended .* 0 ok' <("$DISCO" ls) || ok=1
-	"$DISCO" kill m other 2>/dev/null
-	kill_monitor TERM
-	return $ok
-}
-
 # stats_of NAME FIELD... - figures of a VM, in one line
 stats_of()
 {
-	"$DISCO" stats --json | python3 -c 'import json, sys
-for vm in json.load(sys.stdin)["vms"]:
-    if vm["name"] == sys.argv[1]:
-        print(*(vm[field] for field in sys.argv[2:]))' "$@"
+	local name=$1
+	shift
+	"$DISCO" stats --json | fields vms name "$@" |
+		sed -n "s/^$name //p"
+}
+
+# cache_figure WHO KEY - of a VM, or of all agents ("agents")
+cache_figure()
+{
+	local list=vms
+	[[ $1 != agents ]] || list=agents
+	"$DISCO" stats --json | fields $list name "cache.$2" |
+		awk -v list=$list -v name="$1" 'list == "agents" || $1 == name {
+			sum += $NF
+		} END { printf "%d\n", sum }'
+}
+
+# agent_figure NODE KEY - of one agent's cache
+agent_figure()
+{
+	"$DISCO" stats --json | fields agents node "cache.$2" |
+		awk -v node="$1" '$1 == node { sum += $2 }
+			END { printf "%d\n", sum }'
+}
+
+# at_least N COMMAND... - it prints that much
+at_least()
+{
+	local least=$1
+	shift
+	(($("$@") >= least))
+}
+
+# wait_figure SECONDS LEAST COMMAND... - until what it prints is that much
+wait_figure()
+{
+	local seconds=$1 least=$2
+	shift 2
+	until_true "$seconds" at_least "$least" "$@" ||
+		fail "$*: $("$@"), not $least, after $((seconds * SCALE)) s"
+}
+
+# start_script NAME ARG... - a guest that runs the script on stdin; its console
+# goes to $WORK/console-NAME; its root disk is ROOT_HOW (ro)
+start_script()
+{
+	local name=$1
+	shift
+	start_detached "$name" "disco.sh=$(base64 -w0)" \
+		--disk "path=$ROOT_DISK,${ROOT_HOW:-ro}" "$@" || return 1
+	timeout $((900 * SCALE)) "$DISCO" console --no-input "$name" \
+		>"$WORK/console-$name" 2>&1 &
+}
+
+# --- one stock guest, and a tiny one ------------------------------------------
+scenario monitor free_pages_come_back monitor_killed_guests_finish
+
+# exits_of NAME
+exits_of()
+{
+	"$DISCO" stats --csv | grep "^$1," | cut -d, -f6
+}
+
+# runs_on NAME EXITS - it has had more than these
+runs_on()
+{
+	(($(exits_of "$1") > $2))
+}
+
+# The guest computes a checksum while its monitor is killed, another one comes,
+# and the guest is paused and resumed.
+monitor_killed()
+{
+	local before after
+	runner_send m <<<'/usr/lib/disco/checksum'
+	wait_lines 1 "RUNNER begin $RUNNER_NR" "$WORK/console-m" 30 || return 1
+	kill_monitor 9 || return 1
+	wait "$MONITOR_PID" 2>/dev/null
+	"$DISCO" ls >/dev/null 2>&1 && fail "ls without a monitor"
+	start_monitor || return 1
+	wait_state m running 20 || return 1
+	"$DISCO" pause m || fail "pause failed" || return 1
+	before=$(exits_of m)
+	nap 2
+	after=$(exits_of m)
+	[[ $before == "$after" ]] ||
+		fail "paused, and went from $before to $after exits"
+	"$DISCO" resume m || fail "resume failed" || return 1
+	until_true 20 runs_on m "$after" || fail "resumed, and runs nothing"
+	pkill -9 -f '^disco-vm other$'
+	wait_state other ended 10 || return 1
+	wait "${RUNNER_PID[m]}"
+	# The console's first part ended with the first monitor.
+	runner_attach m
+	wait_lines 1 "RUNNER end $RUNNER_NR 0" "$WORK/console-m" 100 &&
+		want_line 'DISCO-GUEST checksum ok' "$WORK/console-m" ||
+		return 1
+	runner_type m end
+	wait_state m ended 60 && want_line '^m +ended .* 0 ok' <("$DISCO" ls) &&
+		[[ ! -s $WORK/why ]]
 }
 
 # wait_ram NAME LEAST MOST SECONDS - sets RAM to what it was at last
 wait_ram()
 {
-	local i
-	for ((i = 0; i < $4 * 2; i++)); do
-		RAM=$(stats_of "$1" ram_pages)
-		((${RAM:-0} >= $2 && ${RAM:-0} <= $3)) && return 0
-		sleep 0.5
-	done
-	fail "$1 has ${RAM:-no} pages of memory after $4 s, not $2 to $3"
+	until_true "$4" has_ram "$1" "$2" "$3" ||
+		fail "$1 has ${RAM:-no} pages of memory after" \
+			"$(($4 * SCALE)) s, not $2 to $3"
+}
+
+has_ram()
+{
+	RAM=$(stats_of "$1" ram_pages)
+	((${RAM:-0} >= $2 && ${RAM:-0} <= $3))
 }
 
 # A guest fills and frees 100 MiB: the worker has the memory no more, by free
 # page reporting, and the guest gets its pages back when it wants them.
-t_free_pages_come_back()
+free_pages()
 {
-	local script full freed mib=$((1 << 8)) # pages
-	script=$(base64 -w0 <<-'G'
-	head -c 100M /dev/urandom >/dev/shm/a
-	echo "FILL there"
-	read -r -t 300 key
-	rm /dev/shm/a
-	echo "FILL gone"
-	read -r -t 300 key
-	head -c 100M /dev/urandom >/dev/shm/a
-	want=$(md5sum </dev/shm/a)
-	[[ $(md5sum </dev/shm/a) == "$want" ]] && echo "FILL again"
-	G
-	)
-	start_detached f "disco.sh=$script" --disk "path=$ROOT_DISK,ro" ||
-		return 1
-	timeout 900 "$DISCO" console --no-input f >"$WORK/o" 2>&1 &
-	wait_lines 1 'FILL there' "$WORK/o" 200 || return 1
-	wait_ram f $((100 * mib)) $((256 * mib)) 10 || return 1
+	local full freed mib=$((1 << 8)) # pages
+	runner_do m 100 <<<'head -c 100M /dev/urandom >/dev/shm/a' || return 1
+	wait_ram m $((100 * mib)) $((256 * mib)) 10 || return 1
 	full=$RAM
-	press_enter f
-	wait_lines 1 'FILL gone' "$WORK/o" 60 || return 1
-	wait_ram f 1 $((full - 80 * mib)) 30 || return 1
-	freed=$(stats_of f freed_pages)
+	freed=$(stats_of m freed_pages)
+	runner_do m 30 <<<'rm /dev/shm/a' || return 1
+	wait_ram m 1 $((full - 80 * mib)) 30 || return 1
+	freed=$(($(stats_of m freed_pages) - freed))
 	echo "# $full pages, $RAM after 100 MiB were freed; $freed reported"
 	((freed >= 80 * mib)) || fail "only $freed pages reported" || return 1
-	press_enter f
-	wait_state f ended 100
-	"$DISCO" kill f 2>/dev/null
-	kill_monitor TERM
-	wait_lines 1 'DISCO-RESULT 0' "$WORK/o" 5 &&
-		want_line 'FILL again' "$WORK/o"
+	runner_do m 100 <<-'G'
+	head -c 100M /dev/urandom >/dev/shm/a
+	want=$(md5sum </dev/shm/a)
+	[[ $(md5sum </dev/shm/a) == "$want" ]] && rm /dev/shm/a
+	G
 }
 
-# press_enter NAME - on its console
-press_enter()
+s_monitor()
 {
-	{
-		echo
-		sleep 2
-	} | timeout 60 "$DISCO" console "$1" >/dev/null
+	start_monitor || return 1
+	runner_start m --cpus 2 || return 1
+	"$DISCO" run -d --name other --kernel "$GUESTS/busy.elf" --memory 64M \
+		--cmdline 'tiny idle' >/dev/null || return 1
+	runner_ready m || return 1
+	part free_pages_come_back free_pages
+	part monitor_killed_guests_finish monitor_killed
+	stop_monitor
 }

@@ -1,21 +1,27 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
 #
-# Tests of `disco move` with a stock guest: round the nodes while it computes
+# Tests of `disco move` with stock guests: round the nodes while they compute
 # checksums. MOVE_ROUNDS: how often round (1). MOVE_STALL_MS: the bound given;
 # a batch takes 0.05 s in the lab, and 2 s now and then: the agent shares two
 # emulated CPUs with the guest's.
-# Needs tests/lab/monitor.sh and many.sh.
+# Needs monitor.sh and runner.sh.
 
 MOVE_ROUNDS=${MOVE_ROUNDS:-1}
 MOVE_STALL_MS=${MOVE_STALL_MS:-8000}
 
-# start_summing NAME [MEMORY] - a guest that checks 24 MiB against their sum, over and
-# over, until it is told "q"; its last words say how often, and how right
+# start_summing NAME [MEMORY] - a guest that is to check 24 MiB against their sum
 start_summing()
 {
-	local script
-	script=$(base64 -w0 <<-'G'
+	runner_start "$1" --cpus 2 --memory "256M,node=0${2:-}"
+}
+
+# begin_summing NAME - it does so over and over, until it gets "q"; its last
+# words say how often, and how right
+begin_summing()
+{
+	runner_ready "$1" || return 1
+	runner_send "$1" <<-'G'
 	head -c 24M /dev/urandom >/dev/shm/a
 	want=$(md5sum </dev/shm/a) n=0 bad=0
 	echo "SUM begin"
@@ -31,11 +37,8 @@ start_summing()
 	echo "SUM end $n bad $bad"
 	exit $bad
 	G
-	)
-	start_detached "$1" "disco.sh=$script" --cpus 2 \
-		--memory "256M,node=0${2:-}" --disk "path=$ROOT_DISK,ro" || return 1
-	timeout 900 "$DISCO" console --no-input "$1" >"$WORK/o" 2>&1 &
-	wait_lines 1 'SUM begin' "$WORK/o" 100
+	SUMMING=$RUNNER_NR
+	wait_lines 1 'SUM begin' "$WORK/console-$1" 100
 }
 
 # do_move NAME NODE - what the command says is in $WORK/move
@@ -81,26 +84,31 @@ has_moved()
 # which is on each node
 text_is_local()
 {
-	local i why status
-	for ((i = 0; i < 10; i++)); do
-		status=0
-		# 3: one was just executed, and has not touched much
-		why=$("$DISCO" stats --json | python3 -c 'import json, sys
-s = json.load(sys.stdin)
-young = False
-for x in s["vms"] + s["agents"]:
-    young = young or x["text_pages"] < 10
-    if x["text_pages_local"] != x["text_pages"]:
-        print("text of", x.get("name", "the agent"), "on node", x["node"],
-              x["text_pages_local"], "of", x["text_pages"])
-if sorted(a["node"] for a in s["agents"]) != [0, 1, 2, 3]:
-    print("agents:", s["agents"])
-sys.exit(3 if young else 0)') || status=$?
-		((status == 3)) || break
-		sleep 0.5
-	done
-	((status == 0)) || why+=" less than 10 pages of text, or no figures"
-	[[ ! $why ]] || fail "$why"
+	until_true 20 text_is_known ||
+		fail "less than 10 pages of text, or no figures: $TEXT" ||
+		return 1
+	[[ ! $TEXT ]] || fail "$TEXT"
+}
+
+# text_is_known - false while one was just executed, and has not touched much;
+# sets TEXT to what is wrong
+text_is_known()
+{
+	local all
+	all=$("$DISCO" stats --json) || return 1
+	TEXT=$({
+		fields vms name node text_pages text_pages_local <<<"$all"
+		fields agents pid node text_pages text_pages_local <<<"$all" |
+			sed 's/^/agent-/'
+	} | awk '
+	$3 < 10 { young = 1 }
+	$3 != $4 { print "text of", $1, "on node", $2, $4, "of", $3 }
+	/^agent-/ { seen[$2]++; agents++ }
+	END {
+		if (agents != 4 || !(seen[0] && seen[1] && seen[2] && seen[3]))
+			print agents, "agents, not one per node"
+		exit young ? 3 : 0
+	}')
 }
 
 # figures_elsewhere PID NODE - pages of its region that are on other nodes;
@@ -130,113 +138,113 @@ left_behind()
 	END { print n + 0 }' "/proc/$1/numa_maps"
 }
 
-# end_summing NAME - and it must have been right all the time
+# end_summing NAME
 end_summing()
 {
-	{
-		printf 'q\n'
-		sleep 2
-	} | timeout 60 "$DISCO" console "$1" >/dev/null
-	wait_state "$1" ended 60
-	wait_lines 1 'DISCO-RESULT' "$WORK/o" 5 || return 1
-	want_line 'SUM end [0-9]+ bad 0' "$WORK/o" &&
-		want_line 'DISCO-RESULT 0' "$WORK/o" &&
-		want_line "^$1 +ended .* 0 ok" <("$DISCO" ls) || return 1
-	echo "# $(grep -o 'SUM end .*' "$WORK/o" | tr -d '\r')"
+	runner_type "$1" q
+	runner_result "$1" 60 "${2:-$SUMMING}" && want_status 0 "$WORK/o" &&
+		want_line 'SUM end [0-9]+ bad 0' "$WORK/o" || return 1
+	echo "# $(grep -o 'SUM end .*' "$WORK/o")"
+	runner_type "$1" end
+	wait_state "$1" ended 60 &&
+		want_line "^$1 +ended .* 0 ok" <("$DISCO" ls)
 }
 
-t_move_round_four_nodes()
+# --- two guests, with memory of small and of huge pages --------------------------
+scenario moves move_huge_pages move_round_four_nodes move_agent_killed
+
+move_round()
 {
-	local i node ok=0
-	start_summing r || return 1
+	local i node
 	text_is_local || return 1
 	echo "# bound of a batch: $MOVE_STALL_MS ms"
 	for ((i = 1; i <= MOVE_ROUNDS * 4; i++)); do
 		node=$((i % 4))
 		do_move r $node || return 1
 		echo "# $(cat "$WORK/move")"
-		awk -F'longest batch | ms of |, parked | ms; ' \
-			'$2 + 0 > $3 + 0 || $4 + 0 > $3 + 0 { exit 1 }' "$WORK/move" ||
+		awk -v scale=$SCALE -F'longest batch | ms of |, parked | ms; ' \
+			'$2 + 0 > $3 * scale || $4 + 0 > $3 * scale { exit 1 }' \
+			"$WORK/move" ||
 			fail "held up too long: $(cat "$WORK/move")" || return 1
 		has_moved r $node || return 1
 	done
-	end_summing r || ok=1
-	"$DISCO" kill r 2>/dev/null
-	kill_monitor TERM
-	return $ok
 }
 
 # Its kernel is in its own pages, not in an image shown over them.
-t_move_huge_pages()
+move_huge()
 {
-	local node ok=0
-	start_summing h ,huge=thp || return 1
+	local node
+	begin_summing h || return 1
 	for node in 2 0; do
 		do_move h $node || return 1
 		has_moved h $node || return 1
 	done
-	end_summing h || ok=1
-	"$DISCO" kill h 2>/dev/null
-	kill_monitor TERM
-	return $ok
+	end_summing h
 }
 
-# agent_pids - of this monitor's agents
+# agent_pids - of this monitor's agents; 0 stands for one that is to start
 agent_pids()
 {
-	pgrep -f '^disco-agent$'
+	"$DISCO" stats --json | fields agents pid | grep -vx 0
+}
+
+# new_agents OLD - as many others are there
+new_agents()
+{
+	[[ $(agent_pids | grep -cvxF "$1") == 4 ]]
 }
 
 # kill_agents - and wait until there are as many others
 kill_agents()
 {
-	local i old
+	local old
 	old=$(agent_pids)
 	xargs kill -9 <<<"$old"
-	for ((i = 0; i < 100; i++)); do
-		[[ $(agent_pids | grep -cvxF "$old") == 4 ]] && return 0
-		sleep 0.1
-	done
-	fail "agents are not started again: $(agent_pids)"
+	until_true 10 new_agents "$old" ||
+		fail "agents are not started again: $(agent_pids)"
 }
 
-# moves_to VM NODE - within 4 s its threads are on that node's CPUs
-moves_to()
+# begins_to_move PID CPUS - its threads are on these already
+begins_to_move()
 {
-	local i pid cpus
-	cpus=$(cpus_of "$2") || fail "which CPUs has node $2?" || return 1
-	pid=$(pgrep -f "^disco-vm $1\$" | head -1)
-	for ((i = 0; i < 200; i++)); do
-		grep -q "^Cpus_allowed_list:.$cpus\$" "/proc/$pid/status" &&
-			return 0
-		sleep 0.02
-	done
-	fail "$1 does not begin to move to node $2"
+	grep -q "^Cpus_allowed_list:.$2\$" "/proc/$1/status"
 }
 
-t_move_agent_killed()
+move_agent()
 {
-	local status=0 moving ok=0
-	start_summing a || return 1
-	do_move a 1 || return 1
+	local status=0 moving pid cpus
+	do_move r 1 || return 1
 	kill_agents || return 1
 	text_is_local || return 1
-	do_move a 1 || return 1 # a kill between moves is no matter
+	do_move r 1 || return 1 # a kill between moves is no matter
+	pid=$(pgrep -f "^disco-vm r\$" | head -1)
+	cpus=$(cpus_of 2) || fail "which CPUs has node 2?" || return 1
 	# Batches of one page: time to be killed in.
-	"$DISCO" move --stall-ms=1 a 2 >"$WORK/move" 2>&1 &
+	"$DISCO" move --stall-ms=1 r 2 >"$WORK/move" 2>&1 &
 	moving=$!
-	moves_to a 2 || return 1
+	until_true 10 begins_to_move "$pid" "$cpus" ||
+		fail "r does not begin to move to node 2" || return 1
 	kill_agents || return 1
 	wait $moving || status=$?
 	((status == 11)) || fail "status $status of a move whose agent is" \
 		"killed: $(cat "$WORK/move")" || return 1
-	want_line 'a: not moved: the agent of node 2 died' "$WORK/move" ||
+	want_line 'r: not moved: the agent of node 2 died' "$WORK/move" ||
 		return 1
 	(($(wc -l <"$WORK/move") == 1)) || fail "more than one line" || return 1
-	do_move a 3 || return 1
-	has_moved a 3 || return 1
-	end_summing a || ok=1
-	"$DISCO" kill a 2>/dev/null
-	kill_monitor TERM
-	return $ok
+	do_move r 3 || return 1
+	has_moved r 3 || return 1
+	end_summing r
+}
+
+s_moves()
+{
+	start_monitor --balance=off || return 1
+	start_summing h ,huge=thp && start_summing r && runner_ready h r ||
+		return 1
+	part move_huge_pages move_huge
+	"$DISCO" kill h 2>/dev/null
+	begin_summing r || return 1
+	part move_round_four_nodes move_round
+	part move_agent_killed move_agent
+	stop_monitor
 }

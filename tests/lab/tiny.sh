@@ -94,7 +94,7 @@ t_tiny_pmem_from_cache()
 	mapped=$(cache_figure p pmem_mapped_pages)
 	echo "# $reads bytes read, $mapped pages mapped," \
 		"$(cache_figure p pmem_copied_pages) copied"
-	timeout 2 "$DISCO" console --no-input p >"$WORK/o" 2>&1
+	timeout $((20 * SCALE)) "$DISCO" console --no-input p >"$WORK/o" 2>&1
 	want_line 'PASS pmem' "$WORK/o" || return 1
 	((mapped > 800)) || fail "only $mapped pages are mapped" || return 1
 	((reads <= 400000 * 8 + 4096)) || fail "$reads bytes read" || return 1
