@@ -12,7 +12,7 @@ CACHE_MIB=${CACHE_MIB:-16}
 CACHE_WRITES=${CACHE_WRITES:-2}
 CACHE_ROUNDS=${CACHE_ROUNDS:-2}
 
-# --- four guests: a, b and c of one group, c on another node; d of another ---
+# --- a, b and c of one group, c on another node; d of another; one for fio ---
 scenario cache two_guests_cause_one_read groups_share_nothing \
 	hot_blocks_are_replicated writes_stay_private fio_verifies
 
@@ -30,16 +30,17 @@ cache_images()
 cache_guests()
 {
 	local shared="path=$WORK/shared,ro" hot="path=$WORK/hot,ro"
-	runner_start a --memory 384M,node=0 --group one --cpus 2 \
+	runner_start a --memory 256M,node=0 --group one \
 		--disk "$shared" --disk "$hot" \
-		--disk "path=$WORK/private,snapshot" \
-		--disk "path=$WORK/base,cow=$WORK/f.cow" &&
+		--disk "path=$WORK/private,snapshot" &&
 		runner_start b --memory 256M,node=0 --group one \
 			--disk "$shared" --disk "path=$WORK/private,ro" &&
 		runner_start c --memory 256M,node=1 --group one --disk "$hot" &&
 		runner_start d --memory 192M,node=0 --group two \
 			--disk "$shared" &&
-		runner_ready a b c d
+		runner_start fio --memory 384M,node=2 --cpus 2 \
+			--disk "path=$WORK/base,cow=$WORK/f.cow" &&
+		runner_ready a b c d fio
 }
 
 # sum_is NAME SECONDS DEVICE FILE - what a guest reads is what is in the file
@@ -156,7 +157,7 @@ s_cache()
 	part groups_share_nothing cache_groups
 	part hot_blocks_are_replicated cache_hot
 	part writes_stay_private cache_private
-	part fio_verifies fio_in a /dev/vde
+	part fio_verifies fio_in fio /dev/vdb
 	stop_monitor
 }
 
