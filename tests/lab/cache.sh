@@ -13,8 +13,8 @@ CACHE_WRITES=${CACHE_WRITES:-2}
 CACHE_ROUNDS=${CACHE_ROUNDS:-2}
 
 # --- a, b and c of one group, c on another node; d of another; one for fio ---
-scenario cache two_guests_cause_one_read groups_share_nothing \
-	hot_blocks_are_replicated writes_stay_private fio_verifies
+scenario cache two_guests_cause_one_read writes_stay_private \
+	groups_share_nothing hot_blocks_are_replicated fio_verifies
 
 # cache_images - what the guests read
 cache_images()
@@ -153,10 +153,12 @@ s_cache()
 {
 	start_monitor --balance=off --cache=$((CACHE_MIB + 256))M &&
 		cache_images && cache_guests || return 1
+	# Pages are shown in runs: the guests' free memory has to be in one
+	# piece, as it is soon after the boot.
 	part two_guests_cause_one_read cache_one_read
+	part writes_stay_private cache_private
 	part groups_share_nothing cache_groups
 	part hot_blocks_are_replicated cache_hot
-	part writes_stay_private cache_private
 	part fio_verifies fio_in fio /dev/vdb
 	stop_monitor
 }
