@@ -132,12 +132,16 @@ runs_on()
 	(($(exits_of "$1") > $2))
 }
 
-# The guest computes a checksum while its monitor is killed, another one comes,
-# and the guest is paused and resumed.
+# The guest computes checksums, until it gets a line, while its monitor is killed,
+# another one comes, and the guest is paused and resumed.
 monitor_killed()
 {
 	local before after
-	runner_send m <<<'/usr/lib/disco/checksum'
+	runner_send m <<-'G'
+	until read -r -t 0.1 _; do
+		/usr/lib/disco/checksum || exit
+	done
+	G
 	wait_lines 1 "RUNNER begin $RUNNER_NR" "$WORK/console-m" 30 || return 1
 	kill_monitor 9 || return 1
 	wait "$MONITOR_PID" 2>/dev/null
@@ -157,6 +161,7 @@ monitor_killed()
 	wait "${RUNNER_PID[m]}"
 	# The console's first part ended with the first monitor.
 	runner_attach m
+	runner_type m q
 	wait_lines 1 "RUNNER end $RUNNER_NR 0" "$WORK/console-m" 100 &&
 		want_line 'DISCO-GUEST checksum ok' "$WORK/console-m" ||
 		return 1
