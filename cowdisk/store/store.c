@@ -49,8 +49,10 @@ void pool_destroy(struct pool *p)
 		return;
 	LIST_FOREACH(s, &p->stores, link)
 		store_drop_waits(s, NULL);
+	/* store_close() takes a store out of the list, which the analyser does
+	 * not see. */
 	while ((s = LIST_FIRST(&p->stores)))
-		store_close(s);
+		store_close(s); /* NOLINT(clang-analyzer-unix.Malloc) */
 	p->fetcher->ops->destroy(p->fetcher);
 	free(p);
 }

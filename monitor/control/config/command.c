@@ -190,7 +190,7 @@ int command_parse(const struct command *c, int argc, char **argv,
 		  struct command_args *out, struct diag *d)
 {
 	struct command_table t;
-	size_t room = 0;
+	size_t room = 1;
 	int key;
 
 	memset(out, 0, sizeof(*out));

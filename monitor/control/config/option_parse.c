@@ -112,8 +112,11 @@ int option_parse_list(const struct option_entry *table,
 	for (unsigned i = 0; i < list.nr && !err; i++) {
 		const struct keyval *kv = &list.items[i];
 
-		err = kv->key ? parse_item(table, of, obj, kv, at)
-			      : option_parse(first, obj, kv->value, at);
+		/* keyval_parse() refuses one without a key if @first is NULL. */
+		if (kv->key)
+			err = parse_item(table, of, obj, kv, at);
+		else if (first)
+			err = option_parse(first, obj, kv->value, at);
 	}
 	keyval_destroy(&list);
 	return err;

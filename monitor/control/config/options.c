@@ -32,7 +32,7 @@ static int apply_to(struct vm_config *vm, const struct run_options *r)
 		const struct command_item *item = &r->args->items[i];
 		int err;
 
-		if (!options_is_of(vm_options, item->option))
+		if (!item->option || !options_is_of(vm_options, item->option))
 			continue;
 		if (item->option->type == OPTION_DISKS && !cleared) {
 			vm_clear_disks(vm);

@@ -164,11 +164,14 @@ static int apply_disk(struct vm_config *vm, const char *arg,
 	int err;
 
 	err = vm_add_disk(vm, &disk, at);
-	if (!err)
-		err = option_parse_list(disk_options, NULL, disk, arg, at);
-	if (!err && !disk->path)
-		err = config_fail(at, EINVAL, "'%s' has no path=FILE", arg);
-	return err ? err : disk_check(disk, at);
+	if (err || !disk)
+		return err;
+	err = option_parse_list(disk_options, NULL, disk, arg, at);
+	if (err)
+		return err;
+	if (!disk->path)
+		return config_fail(at, EINVAL, "'%s' has no path=FILE", arg);
+	return disk_check(disk, at);
 }
 
 int vm_option_apply(const struct option_entry *o, const char *arg,

@@ -76,7 +76,7 @@ static int tool_failed(int said, struct diag *d)
 static int image_import_run(char *const argv[], int said, int *status)
 {
 	int ends[2], err;
-	pid_t pid;
+	pid_t pid = 0;
 
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return -errno;
