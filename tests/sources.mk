@@ -75,10 +75,14 @@ $(eval $(call model_rules,lease,memory/lease.c,memory/test_lease_model))
 # and disco-agent are static-pie and sandboxed, and everything with KVM.
 TSAN_TESTS := $(shell grep -l pthread_create $(UNIT_TESTS))
 TSAN_BINS := $(TSAN_TESTS:%.c=build/tsan/%)
+# A monitor with its workers and agents is several busy processes, which wait
+# for each other: those tests run one after the other.
+ALONE := $(filter $(B)/tests/unit/guests/%,$(UNIT_BINS))
+ASIDE := $(filter-out $(ALONE),$(UNIT_BINS))
 ifeq ($(VARIANT),tsan)
-UNIT_RUNS := $(UNIT_BINS:%="tests/tsan %")
+UNIT_RUNS := $(ASIDE:%="tests/tsan %") --alone $(ALONE:%="tests/tsan %") --unit
 else
-UNIT_RUNS := $(UNIT_BINS) $(TSAN_BINS:%="tests/tsan %")
+UNIT_RUNS := $(ASIDE) $(TSAN_BINS:%="tests/tsan %") --alone $(ALONE) --unit
 endif
 
 .PHONY: tests check check-unit check-lab fuzz do-check do-check-lab do-fuzz
