@@ -49,8 +49,7 @@ void pool_destroy(struct pool *p)
 		return;
 	LIST_FOREACH(s, &p->stores, link)
 		store_drop_waits(s, NULL);
-	/* store_close() takes a store out of the list, which the analyser does
-	 * not see. */
+	/* The analyser does not see that store_close() unlinks the store. */
 	while ((s = LIST_FIRST(&p->stores)))
 		store_close(s); /* NOLINT(clang-analyzer-unix.Malloc) */
 	p->fetcher->ops->destroy(p->fetcher);

@@ -169,8 +169,10 @@ json_t *call(const char *method, const char *path, const char *body)
 	json_t *root = NULL;
 	uint64_t end = wait_end_ns();
 
-	/* The API gives up after 5 s; beside other work, a killed process may
-	 * not have run by then. */
+	/*
+	 * The API gives up after 5 s; beside other work, a killed process may
+	 * not have run by then.
+	 */
 	while (http_json(method, path, body, &root, &d))
 		if (!strstr(d.text, "did not end in time") ||
 		    clock_now_ns() >= end)
