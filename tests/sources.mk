@@ -104,8 +104,8 @@ do-check-tsan: tests
 # The lab itself comes first: of guests in a broken one nothing can be said.
 # LAB_ENV: sizes of the lab's tests, see the heads of tests/lab/*.sh.
 LAB_ENV := QUEUE_MIB HVC_LINES SERIAL_LINES FIO_MIB FIO_SECONDS MERGE_FILES \
-	   MOVE_ROUNDS BALANCE_STOCK CACHE_MIB CACHE_WRITES CACHE_ROUNDS KILLS \
-	   KILL_SEED KILL_GUESTS LAB_JOBS
+	   MOVE_ROUNDS MOVE_MIB BALANCE_STOCK CACHE_MIB HOT_MIB PRIVATE_MIB \
+	   CACHE_WRITES CACHE_ROUNDS KILLS KILL_SEED KILL_GUESTS LAB_JOBS
 LAB_TESTS := tests/lab/labs $(LAB_ENV:%=--env %)
 LAB_RUNS = tests/lab/lab-run.sh "$(LAB_TESTS)"
 CLI_TESTS := tests/cli/refusals tests/cli/images tests/cli/monitor \
@@ -136,7 +136,7 @@ do-check: all tests tsan-tests images kernel-cache $$(BENCH_BINS) \
 # check, with the sizes that are too long for every one, and what else is.
 CHECK_ALL := QUEUE_MIB=32 HVC_LINES=20000 SERIAL_LINES=3000 FIO_MIB=24 \
 	     FIO_SECONDS=10 MERGE_FILES=100000 BALANCE_STOCK=1 CACHE_ROUNDS=3 \
-	     MOVE_ROUNDS=2 KILLS=12
+	     HOT_MIB=16 PRIVATE_MIB=32 MOVE_ROUNDS=2 MOVE_MIB=24 KILLS=12
 .PHONY: check-all
 check-all:
 	$(Q)$(CHECK_ALL) LAB_SECONDS=7200 LAB_TIMEOUT=14400 \
@@ -160,7 +160,7 @@ soak: $(B)/bench/channel $(LEASE_STRESS)
 	$(Q)end=$$(($$(date +%s) + $(SOAK_SECONDS))); round=0; \
 	while [ "$$(date +%s)" -lt "$$end" ]; do \
 		LAB_TIMEOUT=15000 LAB_SECONDS=14400 MOVE_ROUNDS=10 BALANCE_STOCK=1 \
-			CACHE_MIB=1024 CACHE_WRITES=13 \
+			CACHE_MIB=1024 PRIVATE_MIB=32 CACHE_WRITES=13 \
 			KILLS=300 KILL_SEED=$$round KILL_GUESTS=4 FIO_SECONDS=600 \
 			$(MAKE) --no-print-directory check || exit; \
 		$(MAKE) --no-print-directory crash || exit; \

@@ -3,12 +3,15 @@
 #
 # Tests of the buffer cache with stock guests: who reads what from the image,
 # and that nobody ever reads anything else. Sizes, larger in make check-all:
-# CACHE_MIB: the image of two_guests_cause_one_read; CACHE_WRITES: how often
-# writes_stay_private writes over the whole image (2; make soak: 13, which is
-# 10^5 writes); CACHE_ROUNDS: how often eviction_storm reads.
+# CACHE_MIB: the image of two_guests_cause_one_read; HOT_MIB: of
+# hot_blocks_are_replicated; PRIVATE_MIB: of writes_stay_private, and
+# CACHE_WRITES: how often that writes over all of it (2; make soak: 13, which is
+# 10^5 writes of 32 MiB); CACHE_ROUNDS: how often eviction_storm reads.
 # Needs monitor.sh, runner.sh, move.sh, pmem.sh and kills.sh.
 
 CACHE_MIB=${CACHE_MIB:-16}
+HOT_MIB=${HOT_MIB:-8}
+PRIVATE_MIB=${PRIVATE_MIB:-8}
 CACHE_WRITES=${CACHE_WRITES:-2}
 CACHE_ROUNDS=${CACHE_ROUNDS:-2}
 
@@ -20,8 +23,8 @@ scenario cache two_guests_cause_one_read writes_stay_private \
 cache_images()
 {
 	head -c $((CACHE_MIB << 20)) /dev/urandom >"$WORK/shared"
-	head -c 16M /dev/urandom >"$WORK/hot"
-	head -c 32M /dev/urandom >"$WORK/private"
+	head -c "${HOT_MIB}M" /dev/urandom >"$WORK/hot"
+	head -c "${PRIVATE_MIB}M" /dev/urandom >"$WORK/private"
 	truncate -s 256M "$WORK/base"
 	"$DISCO" image create "$WORK/base" "$WORK/f.cow"
 }
@@ -36,9 +39,9 @@ cache_guests()
 		runner_start b --memory 256M,node=0 --group one \
 			--disk "$shared" --disk "path=$WORK/private,ro" &&
 		runner_start c --memory 256M,node=1 --group one --disk "$hot" &&
-		runner_start d --memory 192M,node=0 --group two \
+		runner_start d --memory 192M,node=0,huge=thp --group two \
 			--disk "$shared" &&
-		runner_start fio --memory 384M,node=2 --cpus 2 \
+		runner_start fio --memory 384M,node=2,huge=thp --cpus 2 \
 			--disk "path=$WORK/base,cow=$WORK/f.cow" &&
 		runner_ready a b c d fio
 }
@@ -95,13 +98,13 @@ cache_groups()
 # shows those. Nobody reads the image again.
 cache_hot()
 {
-	local i reads remote bytes=$((16 << 20))
+	local i reads remote bytes=$((HOT_MIB << 20))
 	reads=$(cache_figure agents read_bytes)
 	sum_is a 100 /dev/vdc "$WORK/hot" &&
 		sum_is c 100 /dev/vdb "$WORK/hot" || return 1
 	# What stays in its page cache is used, without a request.
-	wait_figure 60 4000 agent_figure 1 replicated_blocks || return 1
-	wait_figure 60 500 cache_figure c brought_pages || return 1
+	wait_figure 60 $((HOT_MIB * 250)) agent_figure 1 replicated_blocks || return 1
+	wait_figure 60 $((HOT_MIB * 32)) cache_figure c brought_pages || return 1
 	remote=$(cache_figure c remote_blocks)
 	for i in 1 2; do
 		runner_do c 100 <<<'echo 3 >/proc/sys/vm/drop_caches' &&
@@ -133,20 +136,20 @@ cache_private()
 			return 1
 		shown=$(cache_figure "${i% *}" shown_pages)
 		sum_is "${i% *}" 100 "${i#* }" "$WORK/private" &&
-			wait_figure 30 $((shown + 4001)) \
+			wait_figure 30 $((shown + PRIVATE_MIB * 125)) \
 				cache_figure "${i% *}" shown_pages || return 1
 	done
-	# 8192 writes of 4 KiB each time, into pages that are in its page cache.
+	# Writes of 4 KiB, into pages that are in its page cache.
 	for ((i = 1; i <= CACHE_WRITES; i++)); do
 		runner_do a 100 <<-G || return 1
-		yes $i | dd of=/dev/vdd bs=4k count=8192 conv=notrunc \
+		yes $i | dd of=/dev/vdd bs=4k count=$((PRIVATE_MIB * 256)) conv=notrunc \
 			iflag=fullblock 2>/dev/null
 		G
 	done
 	sum_is b 100 /dev/vdc "$WORK/private" &&
 		runner_do b 100 <<<'echo 3 >/proc/sys/vm/drop_caches' &&
 		sum_is b 100 /dev/vdc "$WORK/private" || return 1
-	written=$(yes "$CACHE_WRITES" | head -c 32M | md5sum | cut -c 1-32)
+	written=$(yes "$CACHE_WRITES" | head -c "${PRIVATE_MIB}M" | md5sum | cut -c 1-32)
 	runner_do a 100 <<<'md5sum </dev/vdd' &&
 		{ grep -q "^$written" "$WORK/o" ||
 			fail "a does not see what it wrote"; }
@@ -209,12 +212,12 @@ evictions_of_memory()
 
 s_evictions()
 {
-	local i how SENT=()
+	local i how huge SENT=()
 	start_monitor --balance=off --cache=8M || return 1
 	for i in 0 1 2 3; do
-		how=ro
-		((i != 3)) || how=ro,pmem
-		ROOT_HOW=$how runner_start "e$i" --memory "192M,node=$i" ||
+		how=ro huge=
+		((i != 3)) || how=ro,pmem huge=,huge=thp
+		ROOT_HOW=$how runner_start "e$i" --memory "192M,node=$i$huge" ||
 			return 1
 	done
 	runner_ready e{0..3} || return 1
@@ -245,7 +248,8 @@ s_agents()
 	done'
 	start_monitor --balance=off --cache=32M || return 1
 	runner_start k --memory 192M,node=1 &&
-		ROOT_HOW=snapshot,pmem runner_start d --memory 192M,node=2 &&
+		ROOT_HOW=snapshot,pmem runner_start d \
+			--memory 192M,node=2,huge=thp &&
 		runner_ready k d || return 1
 	for i in k d; do
 		runner_send $i <<<"$script"

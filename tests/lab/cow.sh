@@ -185,7 +185,7 @@ s_shares()
 			'"memory": "192M", "node": 2, "strict": true'
 		echo ,
 		shares_vm b '"cow": "'"$WORK/b.cow"'"' \
-			'"cow": "'"$WORK/dax/b.cow"'"' '"memory": "256M", "cpus": 2'
+			'"cow": "'"$WORK/dax/b.cow"'"' '"memory": "256M", "huge": "thp", "cpus": 2'
 		echo ,
 		shares_vm c '"snapshot": true' '"snapshot": true'
 		echo ']}'

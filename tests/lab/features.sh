@@ -239,7 +239,7 @@ features_disks()
 # The first guest, which also reads and writes what the second one looks at.
 features_first()
 {
-	runner_boot f --cpus 4 --memory 5G "${DISKS[@]}" || return 1
+	runner_boot f --cpus 4 --memory 5G,huge=thp "${DISKS[@]}" || return 1
 	part checksum_of_root_disk in_checksum
 	part smp_guest in_smp
 	part memory_above_4g in_memory

@@ -30,7 +30,7 @@ s_shell()
 {
 	runner_open sh
 	timeout -k 5 $((GUEST_LIMIT * SCALE)) "$DISCO" run --kernel "$KERNEL" \
-		--initrd "$INITRD" --memory 256M --disk "path=$ROOT_DISK,ro" \
+		--initrd "$INITRD" --memory "$MEMORY" --disk "path=$ROOT_DISK,ro" \
 		--cmdline 'console=ttyS0 quiet' <&"${RUNNER_IN[sh]}" \
 		>"$WORK/console-sh" 2>"$WORK/console-sh.err" &
 	RUNNER_PID[sh]=$!
@@ -51,7 +51,7 @@ t_stock_guest_pvh_elf()
 t_stock_guest_packed_bzimage()
 {
 	run_disco "$WORK/o" --kernel "$KERNEL,unpack=off" \
-		--initrd "$INITRD" --memory 256M \
+		--initrd "$INITRD" --memory "$MEMORY" \
 		--cmdline 'console=ttyS0 quiet disco.stop=early'
 	want_status 0 "$WORK/o" &&
 		want_line 'DISCO-GUEST userspace' "$WORK/o"

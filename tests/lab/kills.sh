@@ -15,7 +15,7 @@ KILL_GUESTS=${KILL_GUESTS:-2}
 # what it reads of its base all the while.
 start_acking()
 {
-	start_script "$1" --memory 192M --disk "path=$WORK/base,cow=$2" <<-'G'
+	start_script "$1" --memory 192M,huge=thp --disk "path=$WORK/base,cow=$2" <<-'G'
 	mkdir /tmp/m && mount /dev/vdb /tmp/m && cd /tmp/m || exit 1
 	(while :; do
 		[ "$(tail -n 1 from-base)" = 20000 ] || echo "WRONG base"

@@ -19,6 +19,10 @@ ROOT_DISK=build/images/root.ext4
 DISCO=${DISCO:-build/${VARIANT:-release}/disco}
 LOGS=build/lab-out/check-logs
 WORK=$(mktemp -d)
+# Of guests whose memory is not what is tested. Of small pages each costs an exit
+# (a nested page fault) when it is touched first, and an exit costs the lab's QEMU
+# all that it knows about addresses: a guest boots in twice the time.
+MEMORY=256M,huge=thp
 GUEST_LIMIT=${GUEST_LIMIT:-120} # seconds for any one command
 LAB_JOBS=${LAB_JOBS:-2}
 SCALE=1 # see lab_scale
@@ -55,14 +59,21 @@ nap()
 	return 0
 }
 
-# until_true SECONDS COMMAND... - whether it holds within that time, scaled
+# until_true SECONDS COMMAND... - whether it holds within that time, scaled.
+# After a look it waits for three times as long as the look took: processes are
+# slow to start in the lab, and take the CPUs from the guests.
 until_true()
 {
-	local end=$((SECONDS + $1 * SCALE))
+	local end=$((SECONDS + $1 * SCALE)) us pause
 	shift
-	until "$@"; do
+	while :; do
+		us=${EPOCHREALTIME/[.,]/}
+		"$@" && return
 		((SECONDS < end)) || return 1
-		nap 0.1
+		us=$(((${EPOCHREALTIME/[.,]/} - us) * 3))
+		us=$((us < 100000 ? 100000 : us > 3000000 ? 3000000 : us))
+		printf -v pause '%d.%06d' $((us / 1000000)) $((us % 1000000))
+		nap "$pause"
 	done
 }
 
@@ -76,18 +87,29 @@ run_disco()
 		2>"$out.err" </dev/null || STATUS=$?
 }
 
-# boot OUT CMDLINE ARG... - one stock guest, 256 MiB, no disk unless asked for
+# memory_of ARG... - sets MEMORY_ARGS to the option, unless it is among these
+memory_of()
+{
+	MEMORY_ARGS=()
+	[[ " $* " == *' --memory '* ]] || MEMORY_ARGS=(--memory "$MEMORY")
+}
+
+# boot OUT CMDLINE ARG... - one stock guest, no disk unless asked for
 boot()
 {
 	local out=$1 cmdline=$2
 	shift 2
-	run_disco "$out" --kernel "$KERNEL" --initrd "$INITRD" --memory 256M \
-		--cmdline "console=ttyS0 quiet $cmdline" "$@"
+	memory_of "$@"
+	run_disco "$out" --kernel "$KERNEL" --initrd "$INITRD" \
+		--cmdline "console=ttyS0 quiet $cmdline" "${MEMORY_ARGS[@]}" "$@"
 }
 
+# want_status STATUS OUT - of the command before; else what its guests' kernels
+# have complained of, and what it has said at last
 want_status()
 {
 	[[ $STATUS == "$1" ]] || fail "exit status $STATUS, not $1:" \
+		"$(grep -ahE 'Kernel panic|BUG:|Oops|RIP: ' "$2" | head -n 6)" \
 		"$(tail -n 5 "$2" "$2.err" 2>/dev/null)"
 }
 
@@ -111,11 +133,28 @@ has_lines()
 	(($(grep -cE -- "$2" "$3" 2>/dev/null) >= $1))
 }
 
+# follow_lines COUNT PATTERN FILE SECONDS - wait for them as the file grows,
+# without a process for each look
+follow_lines()
+{
+	local fd pid status=0
+	exec {fd}< <(exec tail -s 0.2 -n +1 -F "$3" 2>/dev/null)
+	pid=$!
+	# To a file: grep would end at the first line if nobody could read it.
+	timeout "$4" grep -E -m "$1" -e "$2" <&"$fd" >"$WORK/followed" ||
+		status=$?
+	exec {fd}<&-
+	kill "$pid" 2>/dev/null
+	return $status
+}
+
 # wait_lines COUNT PATTERN FILE SECONDS
 wait_lines()
 {
-	until_true "$4" has_lines "$1" "$2" "$3" || fail "no $1 lines '$2'" \
-		"in $(($4 * SCALE)) s: $(tail -n 3 "$3")"
+	has_lines "$1" "$2" "$3" ||
+		follow_lines "$1" "$2" "$3" $(($4 * SCALE)) ||
+		fail "no $1 lines '$2' in $(($4 * SCALE)) s:" \
+			"$(tail -n 3 "$3")"
 }
 
 # json_paths - "PATH VALUE" for every value of the JSON on stdin, which has a

@@ -6,7 +6,7 @@
 t_four_guests_on_four_nodes()
 {
 	local i name node pages local_pages nodes=''
-	boot "$WORK/o" disco.run=checksum -n 4 --name n \
+	boot "$WORK/o" disco.run=checksum -n 4 --name n --memory 256M \
 		--disk "path=$ROOT_DISK,ro" --mark 'DISCO-GUEST userspace' \
 		--summary --report "$WORK/r.json"
 	want_status 0 "$WORK/o" || return 1
@@ -34,7 +34,7 @@ start_disco()
 	local out=$1
 	shift
 	timeout -k 5 $((GUEST_LIMIT * SCALE)) "$DISCO" run --kernel "$KERNEL" \
-		--initrd "$INITRD" --memory 256M "$@" >"$out" \
+		--initrd "$INITRD" --memory "$MEMORY" "$@" >"$out" \
 		2>"$out.err" </dev/null &
 	DISCO_PID=$!
 }

@@ -2,15 +2,16 @@
 # shellcheck shell=bash
 #
 # Tests of `disco move` with stock guests: round the nodes while they compute
-# checksums. MOVE_ROUNDS: how often round (1). MOVE_STALL_MS: the bound given;
-# a batch takes 0.05 s in the lab, and 2 s now and then: the agent shares two
-# emulated CPUs with the guest's.
+# checksums. MOVE_ROUNDS: how often round (1); MOVE_MIB: what they have a sum of
+# (8). MOVE_STALL_MS: the bound given; a batch takes 0.05 s in the lab, and 2 s
+# now and then: the agent shares two emulated CPUs with the guest's.
 # Needs monitor.sh and runner.sh.
 
 MOVE_ROUNDS=${MOVE_ROUNDS:-1}
+MOVE_MIB=${MOVE_MIB:-8}
 MOVE_STALL_MS=${MOVE_STALL_MS:-8000}
 
-# start_summing NAME [MEMORY] - a guest that is to check 24 MiB against their sum
+# start_summing NAME [MEMORY] - a guest that is to check MOVE_MIB by their sum
 start_summing()
 {
 	runner_start "$1" --cpus 2 --memory "256M,node=0${2:-}"
@@ -21,21 +22,21 @@ start_summing()
 begin_summing()
 {
 	runner_ready "$1" || return 1
-	runner_send "$1" <<-'G'
-	head -c 24M /dev/urandom >/dev/shm/a
-	want=$(md5sum </dev/shm/a) n=0 bad=0
+	runner_send "$1" <<-G
+	head -c ${MOVE_MIB}M /dev/urandom >/dev/shm/a
+	want=\$(md5sum </dev/shm/a) n=0 bad=0
 	echo "SUM begin"
 	# The time may be up after the q, before the end of its line.
-	until read -r -t 0.3 key; [[ $key == q ]]; do
-		[[ $(md5sum </dev/shm/a) == "$want" ]] || bad=$((bad + 1))
+	until read -r -t 0.3 key; [[ \$key == q ]]; do
+		[[ \$(md5sum </dev/shm/a) == "\$want" ]] || bad=\$((bad + 1))
 		cat /usr/bin/bash | md5sum >/dev/null
 		dd if=/dev/shm/a of=/dev/shm/b bs=64k 2>/dev/null
-		cmp /dev/shm/a /dev/shm/b || bad=$((bad + 1))
-		n=$((n + 1))
-		echo "SUM $n bad $bad"
+		cmp /dev/shm/a /dev/shm/b || bad=\$((bad + 1))
+		n=\$((n + 1))
+		echo "SUM \$n bad \$bad"
 	done
-	echo "SUM end $n bad $bad"
-	exit $bad
+	echo "SUM end \$n bad \$bad"
+	exit \$bad
 	G
 	SUMMING=$RUNNER_NR
 	wait_lines 1 'SUM begin' "$WORK/console-$1" 100

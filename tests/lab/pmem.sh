@@ -118,8 +118,8 @@ t_pmem_from_cache()
 	image=$(stat -c %s "$ROOT_DISK")
 	start_monitor --balance=off --cache=300M || return 1
 	runner_start blk --memory 192M,node=0 &&
-		ROOT_HOW=ro,pmem runner_start ro --memory 192M,node=0 &&
-		ROOT_HOW=snapshot,pmem runner_start rw --memory 192M,node=0 &&
+		ROOT_HOW=ro,pmem runner_start ro --memory 192M,node=0,huge=thp &&
+		ROOT_HOW=snapshot,pmem runner_start rw --memory 192M,node=0,huge=thp &&
 		runner_ready blk ro rw || return 1
 	for i in blk ro rw; do
 		runner_send $i <<<'/usr/lib/disco/checksum'

@@ -28,8 +28,9 @@ runner_boot()
 	local name=$1
 	shift
 	runner_open "$name"
+	memory_of "$@"
 	timeout -k 5 $((900 * SCALE)) "$DISCO" run --name "$name" \
-		--kernel "$KERNEL" --initrd "$INITRD" --memory 256M \
+		--kernel "$KERNEL" --initrd "$INITRD" "${MEMORY_ARGS[@]}" \
 		--disk "path=$ROOT_DISK,${ROOT_HOW:-ro}" --cmdline \
 		"console=ttyS0 quiet ${CMDLINE:-} disco.run=runner" "$@" \
 		<&"${RUNNER_IN[$name]}" >"$WORK/console-$name" \
