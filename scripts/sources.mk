@@ -1,13 +1,19 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Checks of the source, and its format.
 
-.PHONY: lint do-lint format
+.PHONY: lint do-lint format warnings
 lint:
 	$(Q)scripts/deps build lint
 	$(Q)$(MAKE) --no-print-directory do-$@
 # Headers and manual pages that are generated have to be there to be read.
 do-lint: $$(G)/dsdt.hex $$(G)/seccomp_filters.h $$(G)/version.h $$(MAN_PAGES)
 	$(Q)scripts/lint
+
+# What scripts/lint compiles, in a variant of its own, for gcc's warnings: all
+# that is C here, but for the fuzz tests, which are for clang.
+C_DIRS := $(ROOMS) bench lab tests/crash tests/model \
+	  $(sort $(dir $(wildcard tests/unit/*/*.c)))
+warnings: $(call obj,$(wildcard $(C_DIRS:%=%/*.c))) guests
 
 format:
 	$(Q)git ls-files -co --exclude-standard '*.c' '*.h' | \

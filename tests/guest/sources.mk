@@ -9,7 +9,7 @@ GUEST_CFLAGS := -std=gnu11 -g -O2 -m64 -ffreestanding -nostdlib -static \
 	-fno-stack-protector -fcf-protection=none \
 	-fno-asynchronous-unwind-tables -fno-tree-loop-distribute-patterns \
 	-Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion \
-	-Wstrict-prototypes -Wmissing-prototypes -Werror -MMD -MP
+	-Wstrict-prototypes -Wmissing-prototypes $(ERROR) -MMD -MP
 GUEST_LDFLAGS := -Wl,--build-id=none -Wl,--fatal-warnings -Wl,-z,norelro
 GUEST_BINS := $(GUESTS:%=$(B)/guest/%.elf)
 GUEST_COMMON := $(B)/guest/obj/start.o $(B)/guest/obj/guest.o

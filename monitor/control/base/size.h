@@ -22,7 +22,8 @@
  */
 MUST_CHECK int size_parse(const char *text, uint64_t *bytes);
 
-#define SIZE_TEXT_MAX 24
+/* 20 digits, a blank, a unit of three letters and the end are 25. */
+#define SIZE_TEXT_MAX 32
 
 /* Format as "256 MiB" or "4100 B", in the largest exact unit. Returns @buf. */
 const char *size_text(uint64_t bytes, char buf[SIZE_TEXT_MAX]);
