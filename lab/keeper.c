@@ -2,8 +2,9 @@
 /*
  * keeper [MS] - runs in the lab as long as it is up, so that two faults of QEMU
  * 7.2 (TCG with several threads) do not stop it, and a third ends it at once.
- * What is done about two more is in machine_args() of lab/run. The lab's own
- * QEMU (lab/qemu) is 10, which has neither of the first two.
+ * What is done about two more is in machine_args() of lab/run. QEMU 10, which
+ * Debian 13 has and lab/qemu fetches for Debian 12, has neither of the first
+ * two.
  *
  * 1. A lost interrupt. do_vmexit() of svm_helper.c clears a bit of the CPU's
  *    interrupt_request by a plain read-modify-write while another thread may

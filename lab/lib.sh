@@ -53,6 +53,61 @@ content_key()
 	sha256sum "$@" | awk '{ print $1 }' | sha256sum | cut -c 1-16
 }
 
+# os FIELD - of /etc/os-release: ID, VERSION_ID ...
+os()
+{
+	# shellcheck source=/dev/null
+	(. /etc/os-release && echo "${!1:-}")
+}
+
+# apt_options DIR SUITE - into array APT: options with which apt-get and
+# apt-cache know this suite of Debian and nothing else, and keep that in DIR
+apt_options()
+{
+	local keys=/usr/share/keyrings/debian-archive-keyring.gpg
+
+	mkdir -p "$1"/{none,state/lists/partial,cache/archives/partial}
+	: >"$1/status"
+	echo "deb [signed-by=$keys] $(mirror) $2 main" >"$1/sources"
+	APT=(-o APT::Sandbox::User=root -o Acquire::Languages=none
+		-o Dir::Etc::sourcelist="$1/sources"
+		-o Dir::Etc::sourceparts="$1/none"
+		-o Dir::Etc::preferencesparts="$1/none"
+		-o Dir::State="$1/state" -o Dir::State::status="$1/status"
+		-o Dir::Cache="$1/cache")
+}
+
+# debian_apt - into array APT: options for packages of Debian, which kernels and
+# guests are made of: none on Debian, whose own lists have them
+debian_apt()
+{
+	local dir=$LAB_ROOT/build/apt
+
+	APT=()
+	[[ $(os ID) != debian ]] || return 0
+	apt_options "$dir" bookworm
+	if ! compgen -G "$dir/state/lists/*_Packages*" >/dev/null; then
+		say "fetching the package lists of Debian 12"
+		apt-get "${APT[@]}" -qq update >/dev/null 2>&1 || true
+	fi
+}
+
+# may_update - whether apt-get with options of debian_apt may fetch its lists
+may_update()
+{
+	((EUID == 0 || ${#APT[@]}))
+}
+
+# qemu_major PROGRAM - 7 of a QEMU 7.2; 0 if it does not run
+qemu_major()
+{
+	local major
+
+	major=$("$1" --version 2>/dev/null |
+		sed -n 's/^QEMU emulator version \([0-9]*\).*/\1/p')
+	echo "${major:-0}"
+}
+
 # mirror - base address of the Debian mirror that apt uses
 mirror()
 {

@@ -2,7 +2,8 @@
 # shellcheck shell=bash
 #
 # lab/guest/apt.sh - packages and sources of the root image, from this
-# machine's own package lists and mirror. Source it after lab/lib.sh.
+# machine's own package lists and mirror. Source it after lab/lib.sh, and call
+# debian_apt before.
 
 # apt_closure DIR OPTION... - apt-get install of lab/guest/packages into
 # nowhere: with an empty status file, all that they depend on counts as missing
@@ -16,18 +17,20 @@ apt_closure()
 	wanted=$(sed 's/#.*//' "$LAB_ROOT/lab/guest/packages" | tr ' ' '\n' |
 		grep '^[a-z]')
 	# shellcheck disable=SC2086 # a list of words
-	apt-get -qq -y --no-install-recommends \
+	apt-get "${APT[@]}" -qq -y --no-install-recommends \
 		-o Dir::State::status="$dir/status" \
 		-o Dir::Cache::archives="$dir" -o Debug::NoLocking=1 \
 		-o APT::Sandbox::User=root -o Acquire::Retries=3 \
 		-o APT::Get::AllowUnauthenticated=false "$@" install $wanted
 }
 
-# unwanted - names of packages left out, as a pattern for grep -E
+# unwanted - names of packages left out, as a pattern for grep -E; "*" there
+# stands for what changes from one release to the next
 unwanted()
 {
 	sed 's/#.*//' "$LAB_ROOT/lab/guest/packages" | tr ' \t' '\n' |
-		sed -n 's/^-//p' | sed 's/[.+]/\\&/g' | paste -s -d '|'
+		sed -n 's/^-//p' |
+		sed 's/[.+]/\\&/g; s/\*/[^_]*/g' | paste -s -d '|'
 }
 
 # package_list DIR - what the image would be made of: file and checksum, sorted
