@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# Checks of the source, and its format.
+# Checks of the source, and its format; of a machine that has nothing yet.
 
-.PHONY: lint do-lint format warnings
+.PHONY: lint do-lint format warnings check-fresh
 lint:
 	$(Q)scripts/deps build lint
 	$(Q)$(MAKE) --no-print-directory do-$@
@@ -14,6 +14,11 @@ do-lint: $$(G)/dsdt.hex $$(G)/seccomp_filters.h $$(G)/version.h $$(MAN_PAGES)
 C_DIRS := $(ROOMS) bench lab tests/crash tests/model \
 	  $(sort $(dir $(wildcard tests/unit/*/*.c)))
 warnings: $(call obj,$(wildcard $(C_DIRS:%=%/*.c))) guests
+
+# Where bare systems are made, and which: see scripts/check-fresh --help.
+check-fresh:
+	$(Q)scripts/deps fresh
+	$(Q)scripts/check-fresh $(FRESH)
 
 format:
 	$(Q)git ls-files -co --exclude-standard '*.c' '*.h' | \
