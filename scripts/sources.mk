@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# Checks of the source, and its format; of a machine that has nothing yet.
+# Checks of the source, and its format; of a machine that has nothing yet; what a
+# machine with KVM is like.
 
-.PHONY: lint do-lint format warnings check-fresh
+.PHONY: lint do-lint format warnings check-fresh hardware-report
 lint:
 	$(Q)scripts/deps build lint
 	$(Q)$(MAKE) --no-print-directory do-$@
@@ -19,6 +20,12 @@ warnings: $(call obj,$(wildcard $(C_DIRS:%=%/*.c))) guests
 check-fresh:
 	$(Q)scripts/deps fresh
 	$(Q)scripts/check-fresh $(FRESH)
+
+hardware-report:
+	$(Q)scripts/deps bench
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)scripts/hardware-report --disco $(B)/disco \
+		$(BENCHES:%=--bench %)
 
 format:
 	$(Q)git ls-files -co --exclude-standard '*.c' '*.h' | \
