@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -12,6 +13,7 @@
 #include <linux/fs.h>
 
 #include "disco/clock.h"
+#include "monitor/control/disks/disk_locks.h"
 
 #define SECTOR_BYTES  512u
 #define LOCK_WAIT_NS  2000000000ull
@@ -95,11 +97,30 @@ static int size_of(const struct disk_name *n, int fd, uint64_t *bytes,
 	return 0;
 }
 
+/*
+ * The byte by which disk_locks.c knows this description again. Where it cannot
+ * be locked, the end of the lock is not waited for.
+ */
+static void lock_own_byte(int fd)
+{
+	struct flock fl = { .l_type = F_RDLCK,
+			    .l_whence = SEEK_SET,
+			    .l_len = 1 };
+	uint64_t id = 0;
+
+	if (getrandom(&id, sizeof(id), GRND_NONBLOCK) != (ssize_t)sizeof(id))
+		return;
+	fl.l_start = (off_t)(DISK_LOCK_ID + id % (DISK_LOCK_ID - 1));
+	(void)fcntl(fd, F_OFD_SETLK, &fl);
+}
+
 /* Return: 0; -EBUSY; -errno. */
 static int lock_within(int fd, short type, uint64_t wait_ns)
 {
 	const struct timespec pause = { .tv_nsec = LOCK_RETRY_NS };
-	struct flock fl = { .l_type = type, .l_whence = SEEK_SET };
+	struct flock fl = { .l_type = type,
+			    .l_whence = SEEK_SET,
+			    .l_len = (off_t)DISK_LOCK_ID };
 	uint64_t end = clock_now_ns() + wait_ns;
 
 	while (fcntl(fd, F_OFD_SETLK, &fl) < 0) {
@@ -109,12 +130,14 @@ static int lock_within(int fd, short type, uint64_t wait_ns)
 			return -EBUSY;
 		(void)nanosleep(&pause, NULL);
 	}
+	lock_own_byte(fd);
 	return 0;
 }
 
 /*
- * An image command waits: the kernel closes the files of a worker's ring, so
- * gives up their locks, a moment after the worker has ended.
+ * An image command waits for a guest that was killed by somebody else, as the
+ * kernel gives up the locks of a worker a moment after its end. Of a guest whose
+ * end disco has reported, the disks are free (disk_locks.h).
  */
 int disk_lock(const struct disk_name *n, int fd, struct diag *d)
 {

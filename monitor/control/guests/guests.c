@@ -12,7 +12,7 @@ const char *guest_state(const struct guest *g)
 {
 	if (g->ended)
 		return "ended";
-	if (g->vm.end.asked)
+	if (g->vm.end.asked || g->vm.leaving)
 		return "stopping";
 	if (g->vm.paused)
 		return "paused";

@@ -12,11 +12,14 @@
 #include <unistd.h>
 
 #include "disco/clock.h"
+#include "monitor/control/disks/disk_locks.h"
 #include "monitor/control/workers/ram_file.h"
 #include "monitor/control/workers/spawn_child.h"
 #include "monitor/ipc/fds.h"
 #include "monitor/ipc/figures.h"
 #include "numa/region.h"
+
+#define DESTROY_WAIT_NS 500000000ull /* for disks to become free */
 
 /* Both ends of everything that is made for one worker. */
 struct ends {
@@ -280,9 +283,12 @@ int worker_reap(struct worker *w, siginfo_t *info)
 
 void worker_destroy(struct worker *w)
 {
+	struct disk_locks locks = DISK_LOCKS_NONE;
+
 	if (!w)
 		return;
 	if (w->pid > 0) {
+		disk_locks_open(&locks, w->pid, WORKER_FD_DISK0);
 		if (w->pidfd >= 0)
 			worker_signal(w, SIGKILL);
 		else
@@ -290,6 +296,8 @@ void worker_destroy(struct worker *w)
 		/* One that was adopted is not our child. */
 		(void)waitpid(w->pid, NULL, 0);
 		w->pid = 0;
+		(void)disk_locks_wait(&locks, DESTROY_WAIT_NS);
+		disk_locks_close(&locks);
 	}
 	fds_drop(&w->pidfd);
 	fds_drop(&w->control);

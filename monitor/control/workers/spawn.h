@@ -76,7 +76,10 @@ void worker_signal(const struct worker *w, int sig);
  */
 MUST_CHECK int worker_reap(struct worker *w, siginfo_t *info);
 
-/* Kills and reaps it if it still runs. NULL and WORKER_NONE are accepted. */
+/*
+ * Kills and reaps it if it still runs, and waits until its disks are free, 0.5 s
+ * at most. NULL and WORKER_NONE are accepted.
+ */
 void worker_destroy(struct worker *w);
 
 #endif

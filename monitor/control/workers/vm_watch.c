@@ -207,6 +207,54 @@ static void on_control(struct loop_watch *w, uint32_t events)
 
 /* --- the end of a VM --- */
 
+#define FREE_LOOK_NS	 1000000u  /* before the first look at the locks */
+#define FREE_LOOK_MAX_NS 64000000u /* and between later ones */
+
+static void watch_finish(struct vm_watch *vm)
+{
+	vm->leaving = false;
+	disk_locks_close(&vm->locks);
+	vm->watcher->ended(vm->watcher, vm);
+}
+
+static void watch_look_in(struct vm_watch *vm, uint64_t now_ns)
+{
+	loop_timer_set(&vm->watcher->loop, &vm->free_timer,
+		       now_ns + vm->free_look_ns);
+	vm->free_look_ns = min_u64(2 * vm->free_look_ns, FREE_LOOK_MAX_NS);
+}
+
+static void watch_on_look(struct loop_timer *t)
+{
+	struct vm_watch *vm = container_of(t, struct vm_watch, free_timer);
+	uint64_t now = clock_now_ns();
+
+	if (disk_locks_held(&vm->locks)) {
+		if (now < vm->free_end_ns) {
+			watch_look_in(vm, now);
+			return;
+		}
+		vm_watch_tell(vm, "a disk of it is still in use, as the kernel "
+				  "has not ended its last requests");
+	}
+	watch_finish(vm);
+}
+
+/* Its end is reported when the next guest can have its disks. */
+static void watch_free(struct vm_watch *vm)
+{
+	uint64_t now = clock_now_ns();
+
+	vm->leaving = true;
+	if (!disk_locks_held(&vm->locks)) {
+		watch_finish(vm);
+		return;
+	}
+	vm->free_look_ns = FREE_LOOK_NS;
+	vm->free_end_ns = now + FREE_GRACE_NS;
+	watch_look_in(vm, now);
+}
+
 static void watch_on_death(struct loop_watch *w, uint32_t events)
 {
 	struct vm_watch *vm = container_of(w, struct vm_watch, pidfd_watch);
@@ -234,7 +282,7 @@ static void watch_on_death(struct loop_watch *w, uint32_t events)
 	loop_want(&s->loop, &vm->log_watch, 0);
 	vm->figures.status = outcome_status(&vm->end);
 	loop_timer_cancel(&s->loop, &vm->kill_timer);
-	s->ended(s, vm);
+	watch_free(vm);
 }
 
 static void watch_fd(struct watcher *s, struct loop_watch *w, int fd,
@@ -249,6 +297,8 @@ void vm_watch_start(struct watcher *s, struct vm_watch *vm)
 {
 	vm->watcher = s;
 	vm->kill_timer.expired = watch_on_late;
+	vm->free_timer.expired = watch_on_look;
+	disk_locks_open(&vm->locks, vm->worker.pid, WORKER_FD_DISK0);
 	watch_fd(s, &vm->pidfd_watch, vm->worker.pidfd, watch_on_death);
 	watch_fd(s, &vm->control_watch, vm->worker.control, on_control);
 	watch_fd(s, &vm->log_watch, vm->worker.log, on_log);
@@ -262,5 +312,7 @@ void vm_watch_stop(struct vm_watch *vm)
 	loop_want(&vm->watcher->loop, &vm->control_watch, 0);
 	loop_want(&vm->watcher->loop, &vm->log_watch, 0);
 	loop_timer_cancel(&vm->watcher->loop, &vm->kill_timer);
+	loop_timer_cancel(&vm->watcher->loop, &vm->free_timer);
+	disk_locks_close(&vm->locks);
 	vm->watcher = NULL;
 }

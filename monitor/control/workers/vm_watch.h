@@ -12,11 +12,13 @@
 #include "disco/config.h"
 #include "monitor/control/base/loop.h"
 #include "monitor/control/base/sink.h"
+#include "monitor/control/disks/disk_locks.h"
 #include "monitor/control/workers/outcome.h"
 #include "monitor/control/workers/spawn.h"
 
 #define STOP_GRACE_NS 2000000000ull  /* from "stop" to SIGKILL */
 #define END_GRACE_NS  10000000000ull /* from WORKER_STOPPED to SIGKILL */
+#define FREE_GRACE_NS 4000000000ull  /* from its end until its disks are free */
 #define LOG_MAX_LINES 1000u /* a guest may cause its worker endless messages */
 #define LOG_LINE_MAX  512u  /* bytes of a worker's own message */
 
@@ -48,6 +50,14 @@ struct vm_watch {
 	struct loop_watch pidfd_watch, control_watch, log_watch;
 	struct vm_end end;
 	struct loop_timer kill_timer; /* kills the worker */
+	/*
+	 * From the death of the worker until its disks are free: looks at their
+	 * locks, in intervals that grow.
+	 */
+	struct loop_timer free_timer;
+	struct disk_locks locks;
+	uint64_t free_look_ns, free_end_ns;
+	bool leaving; /* the worker is dead, and ended() was not called yet */
 	bool started;
 	uint64_t last_id;   /* last id of a request to the worker */
 	uint64_t paused_id; /* id of the last answered _PAUSE or _RESUME */
@@ -64,8 +74,9 @@ struct watcher {
 	struct loop loop;
 	struct sink err; /* where messages go */
 	/*
-	 * A worker is dead and reaped. Its figures and status are filled, and
-	 * all its descriptors are still open. Not NULL.
+	 * A worker is dead and reaped, and its disks are free, or were not
+	 * after FREE_GRACE_NS, which was reported. Its figures and status are
+	 * filled, and all its descriptors are still open. Not NULL.
 	 */
 	void (*ended)(struct watcher *w, struct vm_watch *vm);
 	/*

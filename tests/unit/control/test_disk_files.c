@@ -12,6 +12,7 @@
 #include "disco/clock.h"
 #include "monitor/control/disks/cow_files.h"
 #include "monitor/control/disks/disk_files.h"
+#include "monitor/control/disks/disk_locks.h"
 #include "monitor/ipc/fds.h"
 #include "tests/unit/support.h"
 
@@ -365,6 +366,41 @@ static void image_commands_wait_for_a_lock(void **state)
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
 }
 
+/* That of one reader, while another one goes on. */
+static void the_end_of_a_lock_is_seen(void **state)
+{
+	struct disk_locks l = DISK_LOCKS_NONE, none = DISK_LOCKS_NONE;
+	struct worker_disk out;
+	int first = -1, second = -1, copy;
+	struct diag d;
+
+	(void)state;
+	make_file(512);
+	assert_int_equal(open_disk(path, true, &first, &out, &d), 0);
+	assert_int_equal(open_disk(path, true, &second, &out, &d), 0);
+	assert_true(second > first);
+	disk_locks_open(&l, getpid(), second);
+	assert_int_equal(l.nr, 1);
+	copy = dup(second);
+	assert_true(disk_locks_held(&l));
+	(void)close(second);
+	assert_true(disk_locks_held(&l));
+	assert_false(disk_locks_wait(&l, 1));
+	(void)close(copy);
+	assert_false(disk_locks_held(&l));
+	assert_true(disk_locks_wait(&l, 1));
+	/* What it takes to find out is no lock itself. */
+	(void)close(first);
+	assert_int_equal(open_disk(path, false, &first, &out, &d), 0);
+	(void)close(first);
+	disk_locks_close(&l);
+	disk_locks_open(&none, 0, 3);
+	assert_int_equal(none.nr, 0);
+	assert_false(disk_locks_held(&none));
+	disk_locks_close(&none);
+	disk_locks_close(NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -377,6 +413,7 @@ int main(void)
 		cmocka_unit_test(sharing_follows_the_table),
 		cmocka_unit_test(a_lock_lives_in_any_copy),
 		cmocka_unit_test(image_commands_wait_for_a_lock),
+		cmocka_unit_test(the_end_of_a_lock_is_seen),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -15,6 +15,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <liburing.h>
+
 #include "disco/worker_spec.h"
 #include "monitor/ipc/figures.h"
 #include "monitor/ipc/worker_messages.h"
@@ -396,6 +398,33 @@ static void stop_for_a_reason(const char *name)
 		stop(STOP_FAILED, "no luck");
 }
 
+/*
+ * Nothing but the disks: control must see this worker's end. The process that
+ * keeps them ends by itself where the test has failed.
+ */
+static void keep_disks(void)
+{
+	const char *path = getenv("DISCO_TEST_HOLD");
+
+	if (!path || fork() != 0)
+		return;
+	(void)close_range(0, WORKER_FD_DISK0 - 1, 0);
+	for (unsigned i = 0; i < 60000 && access(path, F_OK) == 0; i++)
+		(void)usleep(1000);
+	_exit(0);
+}
+
+/* A disk that is registered is closed by the kernel when it likes. */
+static void open_ring(void)
+{
+	static struct io_uring ring;
+	const int disk = WORKER_FD_DISK0;
+
+	if (io_uring_queue_init(8, &ring, 0) ||
+	    io_uring_register_files(&ring, &disk, 1))
+		fake_worker_fail("no ring");
+}
+
 static void misbehave(const char *name)
 {
 	if (is(name, "sig9"))
@@ -435,8 +464,13 @@ void fake_worker_hook(int argc, char **argv)
 		echo(is(name, "copy"));
 	if (is(name, "flood"))
 		flood();
+	if (is(name, "lock"))
+		keep_disks();
+	if (is(name, "ring"))
+		open_ring();
 	if (is(name, "obey") || is(name, "unbound") || is(name, "stale") ||
-	    is(name, "liar") || is(name, "mixed"))
+	    is(name, "liar") || is(name, "mixed") || is(name, "lock") ||
+	    is(name, "ring"))
 		wait_for_stop();
 	if (is(name, "busy"))
 		spin();

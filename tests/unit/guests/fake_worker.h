@@ -23,6 +23,10 @@
  *   mixed      as obey, and answers a step of a move twice: first an earlier
  *              request, with an error
  *   log        write to standard error, then power off
+ *   ring       as obey, and has its first disk registered in an io_uring
+ *   lock       as obey, and a process that outlives it keeps its disks open
+ *              (as the kernel does while requests are under way), until the
+ *              file DISCO_TEST_HOLD of the environment is removed
  */
 #ifndef TESTS_FAKE_WORKER_H
 #define TESTS_FAKE_WORKER_H

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the monitor says of guests that have ended, and when: not before their
+ * disks are free.
+ */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tests/unit/guests/monitor_calls.h"
+
+static char disk[256], hold[256];
+
+static void make_file(char path[256], const char *name, off_t bytes)
+{
+	int fd;
+
+	(void)snprintf(path, 256, "%s/%s", getenv("DISCO_STATE_DIR"), name);
+	fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, bytes), 0);
+	(void)close(fd);
+}
+
+static int set_up_disk(void **state)
+{
+	make_file(disk, "disk.raw", MIB(1));
+	make_file(hold, "hold", 0);
+	(void)setenv("DISCO_TEST_HOLD", hold, 1);
+	return set_up(state);
+}
+
+static void start_with_disk(const char *name, const char *how)
+{
+	start_vm_with(name, "/kernel", ",\"disks\":[{\"path\":\"%s\"%s}]", disk,
+		      how);
+}
+
+/* --- disks --- */
+
+/* The kernel still has the disk; so a next guest could not have it. */
+static void an_end_waits_for_the_disks(void **state)
+{
+	char body[512];
+
+	(void)state;
+	start_with_disk("lock.a", "");
+	vm_call("lock.a", "pause"); /* what holds the disk is there */
+	assert_int_equal(kill(pid_of("lock.a"), SIGKILL), 0);
+	expect("lock.a", "stopping", 0);
+	(void)snprintf(body, sizeof(body),
+		       "{\"name\":\"obey.b\",\"kernel\":\"/kernel\","
+		       "\"memory\":\"16M\",\"disks\":[{\"path\":\"%s\"}]}",
+		       disk);
+	refused("POST", "/v1/vms", body, ST_DISK, "in use");
+	assert_int_equal(unlink(hold), 0);
+	expect("lock.a", "ended", ST_WORKER_SIGNAL);
+	start_with_disk("obey.b", "");
+	vm_call("obey.b", "kill");
+}
+
+/* A reader that goes on is not what the end of another one waits for. */
+static void other_readers_are_not_waited_for(void **state)
+{
+	(void)state;
+	start_with_disk("obey.r", ",\"ro\":true");
+	start_with_disk("lock.r", ",\"ro\":true");
+	vm_call("lock.r", "pause");
+	assert_int_equal(kill(pid_of("lock.r"), SIGKILL), 0);
+	expect("lock.r", "stopping", 0);
+	assert_int_equal(unlink(hold), 0);
+	expect("lock.r", "ended", ST_WORKER_SIGNAL);
+	expect("obey.r", "running", 0);
+	vm_call("obey.r", "kill");
+}
+
+/* What it was handed over by an earlier monitor makes no difference. */
+static void an_adopted_end_waits_as_well(void **state)
+{
+	(void)state;
+	start_with_disk("lock.k", "");
+	end_monitor(SIGKILL);
+	(void)close(log_fd);
+	start_monitor();
+	vm_call("lock.k", "pause");
+	assert_int_equal(kill(pid_of("lock.k"), SIGKILL), 0);
+	expect("lock.k", "stopping", 0);
+	assert_int_equal(unlink(hold), 0);
+	expect("lock.k", "ended", ST_WORKER_FAIL);
+}
+
+static void a_disk_is_free_after_each_end(void **state)
+{
+	char name[32];
+
+	(void)state;
+	for (unsigned i = 0; i < 24; i++) {
+		(void)snprintf(name, sizeof(name), "ring.%u", i);
+		start_with_disk(name, "");
+		vm_call(name, i % 2 ? "kill" : "stop");
+	}
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+#define WITH_DISK(f) cmocka_unit_test_setup_teardown(f, set_up_disk, tear_down)
+		WITH_DISK(an_end_waits_for_the_disks),
+		WITH_DISK(other_readers_are_not_waited_for),
+		WITH_DISK(an_adopted_end_waits_as_well),
+		WITH_DISK(a_disk_is_free_after_each_end),
+	};
+	int failed;
+
+	if (!monitor_calls_begin(argc, argv))
+		return 1;
+	failed = cmocka_run_group_tests_name("monitor's ends", tests, NULL,
+					     NULL);
+	monitor_calls_end();
+	return failed;
+}
