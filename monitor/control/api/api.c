@@ -23,10 +23,11 @@ struct conn {
 	/*
 	 * Closes a connection that had no answer for API_LIFE_NS. Otherwise a
 	 * client that sends a byte now and then would occupy one of
-	 * API_MAX_CONNECTIONS. Not armed while a call of it waits, nor after an
+	 * API_MAX_COMMANDS. Not armed while a call of it waits, nor after an
 	 * upgrade: then it lives as long as its client and the guest.
 	 */
 	struct loop_timer life;
+	bool console; /* counted in api->consoles */
 };
 
 struct api {
@@ -35,7 +36,8 @@ struct api {
 	struct loop_watch watch;
 	struct loop_timer timer; /* MHD's */
 	struct api_call *waiting;
-	bool closed; /* a connection, since MHD last began to run */
+	unsigned consoles;
+	bool closed; /* a connection, or has to be, since MHD began to run */
 };
 
 /* --- answers --- */
@@ -169,6 +171,17 @@ static void conn_stay(struct conn *k)
 	loop_timer_cancel(&k->api->m->watcher.loop, &k->life);
 }
 
+bool api_take_console(struct api_call *c)
+{
+	struct conn *k = conn_of(c->conn);
+
+	if (!k || (!k->console && k->api->consoles >= API_MAX_CONSOLES))
+		return false;
+	k->api->consoles += !k->console;
+	k->console = true;
+	return true;
+}
+
 static struct api_call *call_create(struct api *api,
 				    struct MHD_Connection *conn,
 				    const char *method, const char *url)
@@ -261,6 +274,8 @@ static void api_upgraded(void *cls, struct MHD_Connection *conn, void *req_cls,
 	}
 	if (extra_len)
 		tap_type(&g->tap, extra, extra_len);
+	/* The guest may have ended: MHD has to close what has just left. */
+	c->api->closed = true;
 }
 
 static struct MHD_Response *upgrade_response(void)
@@ -306,6 +321,15 @@ void api_wait(struct api_call *c, uint64_t ns)
 	loop_timer_set(&c->m->watcher.loop, &c->deadline, c->begun_ns + ns);
 }
 
+static bool api_has_room(const struct api_call *c)
+{
+	unsigned n = 0;
+
+	for (const struct api_call *w = c->api->waiting; w; w = w->next)
+		n += w->route->lasting;
+	return n < API_MAX_LASTING;
+}
+
 static void api_begin(struct api_call *c)
 {
 	struct conn *k = conn_of(c->conn);
@@ -316,6 +340,11 @@ static void api_begin(struct api_call *c)
 		api_fail(c, MHD_HTTP_CONTENT_TOO_LARGE, ST_CONFIG,
 			 "the request is larger than %u KiB",
 			 (unsigned)(API_MAX_BODY >> 10));
+	if (!c->answer && c->route->lasting && !api_has_room(c))
+		api_fail(c, MHD_HTTP_SERVICE_UNAVAILABLE, ST_HOST,
+			 "%u calls wait for starts and moves already; try "
+			 "again later",
+			 API_MAX_LASTING);
 	if (!c->answer)
 		c->route->begin(c);
 	if (c->answer)
@@ -400,8 +429,10 @@ static void on_connection(void *cls, struct MHD_Connection *conn, void **ctx,
 		conn_open(cls, conn, ctx);
 		return;
 	}
-	if (k)
+	if (k) {
 		conn_stay(k);
+		api->consoles -= k->console;
+	}
 	free(k);
 	*ctx = NULL;
 }

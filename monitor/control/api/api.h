@@ -14,13 +14,22 @@
 
 #include "monitor/control/guests/guests.h"
 
-#define API_MAX_CONNECTIONS 64u
-#define API_MAX_BODY	    MIB(1)
-#define API_IDLE_S	    5u		    /* a connection that says nothing */
-#define API_LIFE_NS	    30000000000ull  /* to send one request */
-#define API_WAIT_NS	    5000000000ull   /* for a worker to do something */
-#define API_STATS_NS	    500000000ull    /* for workers' figures */
-#define API_CONSOLE	    "disco-console" /* the protocol upgraded to */
+/*
+ * Connections. Consoles stay as long as their clients want, and calls that wait
+ * for a start or a move may wait for an hour: each kind has a number of its own,
+ * so that neither can keep the other calls out.
+ */
+#define API_MAX_COMMANDS 64u
+#define API_MAX_CONSOLES 256u
+#define API_MAX_LASTING	 64u
+#define API_MAX_CONNECTIONS                                                    \
+	(API_MAX_COMMANDS + API_MAX_CONSOLES + API_MAX_LASTING)
+#define API_MAX_BODY MIB(1)
+#define API_IDLE_S   5u		     /* a connection that says nothing */
+#define API_LIFE_NS  30000000000ull  /* to send one request */
+#define API_WAIT_NS  5000000000ull   /* for a worker to do something */
+#define API_STATS_NS 500000000ull    /* for workers' figures */
+#define API_CONSOLE  "disco-console" /* the protocol upgraded to */
 
 struct api_call;
 
@@ -40,6 +49,7 @@ struct api_route {
 	 * begin() answers, or another part of the program does.
 	 */
 	void (*poll)(struct api_call *c, bool late);
+	bool lasting; /* may wait long: at most API_MAX_LASTING do */
 };
 
 /* One request. Freed when its connection has finished with it. */
@@ -85,6 +95,12 @@ void api_destroy(struct api *api);
 void api_turn(struct api *api);
 
 /* --- for handlers --- */
+
+/*
+ * Make the connection of @c one of the consoles until it is closed. Return:
+ * false: there are API_MAX_CONSOLES already.
+ */
+MUST_CHECK bool api_take_console(struct api_call *c);
 
 /* begin() does not answer; after @ns poll() is called with *late set. */
 void api_wait(struct api_call *c, uint64_t ns);

@@ -3,21 +3,24 @@
 #include "monitor/control/api/api_handlers.h"
 
 static const struct api_route routes[] = {
-	{ "GET", "/v1/vms", api_vm_list, NULL },
-	{ "POST", "/v1/vms", api_vm_create, NULL },
-	{ "GET", "/v1/vms/{name}", api_vm_show, NULL },
-	{ "POST", "/v1/vms/{name}/stop", api_vm_stop_begin, api_vm_end_poll },
-	{ "POST", "/v1/vms/{name}/kill", api_vm_kill_begin, api_vm_end_poll },
-	{ "POST", "/v1/vms/{name}/pause", api_vm_pause_begin,
-	  api_vm_pause_poll },
+	{ "GET", "/v1/vms", api_vm_list, NULL, false },
+	{ "POST", "/v1/vms", api_vm_create, NULL, true },
+	{ "GET", "/v1/vms/{name}", api_vm_show, NULL, false },
+	{ "POST", "/v1/vms/{name}/stop", api_vm_stop_begin, api_vm_end_poll,
+	  false },
+	{ "POST", "/v1/vms/{name}/kill", api_vm_kill_begin, api_vm_end_poll,
+	  false },
+	{ "POST", "/v1/vms/{name}/pause", api_vm_pause_begin, api_vm_pause_poll,
+	  false },
 	{ "POST", "/v1/vms/{name}/resume", api_vm_resume_begin,
-	  api_vm_resume_poll },
-	{ "POST", "/v1/vms/{name}/move", api_vm_move_begin, api_vm_move_poll },
-	{ "GET", "/v1/vms/{name}/console", api_vm_console, NULL },
-	{ "GET", "/v1/stats", stats_begin, stats_poll },
-	{ "GET", "/v1/topology", topology_show, NULL },
-	{ "GET", "/metrics", stats_begin, metrics_poll },
-	{ NULL, NULL, NULL, NULL },
+	  api_vm_resume_poll, false },
+	{ "POST", "/v1/vms/{name}/move", api_vm_move_begin, api_vm_move_poll,
+	  true },
+	{ "GET", "/v1/vms/{name}/console", api_vm_console, NULL, false },
+	{ "GET", "/v1/stats", stats_begin, stats_poll, false },
+	{ "GET", "/v1/topology", topology_show, NULL, false },
+	{ "GET", "/metrics", stats_begin, metrics_poll, false },
+	{ .method = NULL },
 };
 
 const struct api_route *api_routes(void)

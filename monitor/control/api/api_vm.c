@@ -236,6 +236,12 @@ void api_vm_console(struct api_call *c)
 			 TAP_MAX_CLIENTS);
 		return;
 	}
+	if (!api_take_console(c)) {
+		api_fail(c, MHD_HTTP_SERVICE_UNAVAILABLE, ST_HOST,
+			 "%u consoles are attached already; detach one",
+			 API_MAX_CONSOLES);
+		return;
+	}
 	c->upgrade = true;
 	c->answer = MHD_HTTP_SWITCHING_PROTOCOLS;
 }

@@ -16,7 +16,7 @@
 
 #define HTTP_ANSWER_MAX MIB(4)
 #define HTTP_WAIT_S	10u   /* wait for an answer */
-#define HTTP_START_S	70u   /* wait for the answer to a start */
+#define HTTP_START_S	3600u /* wait for the answer to a start */
 #define HTTP_MOVE_S	3600u /* wait for the answer to a move */
 
 /**

@@ -31,7 +31,7 @@ struct starter {
 	struct starter *next;
 	struct run_config cfg;
 	struct loop_watch sock, pidfd;
-	pid_t pid;
+	pid_t pid; /* 0: it waits for its turn */
 	/*
 	 * Kills the child at its limit. Once the start is over, it expires at
 	 * the end of the turn, when no handler is left, and frees the start.
@@ -274,6 +274,18 @@ static void register_all(struct starter *st)
 	st->nr = 0;
 }
 
+/* It is freed at the end of this turn. */
+static void starter_finish(struct starter *st)
+{
+	st->over = true;
+	loop_timer_set(&st->m->watcher.loop, &st->timer, clock_now_ns());
+	if (st->done)
+		st->done(st->arg, &st->diag);
+	st->done = NULL;
+}
+
+static void starter_run_waiting(struct monitor *m);
+
 /* The child is dead, its workers are ours. */
 static void child_ended(struct loop_watch *w, uint32_t events)
 {
@@ -287,8 +299,6 @@ static void child_ended(struct loop_watch *w, uint32_t events)
 		;
 	loop_want(&st->m->watcher.loop, &st->sock, 0);
 	loop_want(&st->m->watcher.loop, &st->pidfd, 0);
-	st->over = true;
-	loop_timer_set(&st->m->watcher.loop, &st->timer, clock_now_ns());
 	if (st->diag.status == ST_OK &&
 	    (st->nr != st->cfg.nr_vms || !WIFEXITED(status) ||
 	     WEXITSTATUS(status) != 0))
@@ -299,9 +309,8 @@ static void child_ended(struct loop_watch *w, uint32_t events)
 		register_all(st);
 	else
 		kill_started(st);
-	if (st->done)
-		st->done(st->arg, &st->diag);
-	st->done = NULL;
+	starter_finish(st);
+	starter_run_waiting(st->m);
 }
 
 static void starter_free(struct starter *st)
@@ -348,17 +357,22 @@ static bool name_taken(const struct monitor *m, const char *name)
 static int starter_check(const struct monitor *m, const struct run_config *cfg,
 			 struct diag *d)
 {
-	unsigned running = m->nr_running + cfg->nr_vms, starts = 0;
+	unsigned running = m->nr_running + cfg->nr_vms, waiting = 0;
 
 	for (const struct starter *st = m->starters; st; st = st->next) {
 		running += st->over ? 0 : st->cfg.nr_vms;
-		starts++;
+		waiting += !st->over && !st->pid;
 	}
-	if (running > MONITOR_MAX_GUESTS || starts >= STARTERS_MAX)
+	if (running > MONITOR_MAX_GUESTS)
 		return diag_fail(d, ST_HOST, EAGAIN,
-				 "too many at a time: at most %u guests and %u "
-				 "starts",
-				 MONITOR_MAX_GUESTS, STARTERS_MAX);
+				 "too many guests: at most %u may run or be "
+				 "started",
+				 MONITOR_MAX_GUESTS);
+	if (waiting >= STARTERS_WAITING)
+		return diag_fail(d, ST_HOST, EAGAIN,
+				 "too many starts: %u wait for their turn "
+				 "already; try again later",
+				 STARTERS_WAITING);
 	for (unsigned i = 0; i < cfg->nr_vms; i++)
 		if (name_taken(m, cfg->vms[i].name))
 			return diag_fail(d, ST_CONFIG, EEXIST,
@@ -397,11 +411,57 @@ static int starter_fork_child(struct starter *st)
 	return 0;
 }
 
+/* Its time counts from now on. Return: 0; -errno. */
+static int starter_run(struct starter *st)
+{
+	int err = starter_fork_child(st);
+
+	if (err)
+		st->pid = 0;
+	else
+		loop_timer_set(&st->m->watcher.loop, &st->timer,
+			       clock_now_ns() + STARTER_LIMIT_NS);
+	return err;
+}
+
+static int starter_fail_run(int err, struct diag *d)
+{
+	return diag_fail(d, ST_HOST, -err, "cannot start a start: %s",
+			 strerror(-err));
+}
+
+static unsigned starters_running(const struct monitor *m)
+{
+	unsigned n = 0;
+
+	for (const struct starter *st = m->starters; st; st = st->next)
+		n += !st->over && st->pid;
+	return n;
+}
+
+/* The list is in the order in which they came. */
+static void starter_run_waiting(struct monitor *m)
+{
+	for (struct starter *st = m->starters; st; st = st->next) {
+		int err;
+
+		if (st->over || st->pid)
+			continue;
+		if (starters_running(m) >= STARTERS_MAX)
+			return;
+		err = starter_run(st);
+		if (!err)
+			continue;
+		(void)starter_fail_run(err, &st->diag);
+		starter_finish(st);
+	}
+}
+
 int starter_start(struct monitor *m, struct run_config *cfg,
 		  void (*done)(void *arg, const struct diag *d), void *arg,
 		  struct diag *d)
 {
-	struct starter *st;
+	struct starter *st, **at = &m->starters;
 	int err = starter_check(m, cfg, d);
 
 	if (err)
@@ -414,20 +474,20 @@ int starter_start(struct monitor *m, struct run_config *cfg,
 	st->timer.expired = starter_on_timer;
 	st->cfg = *cfg;
 	st->vms = calloc(cfg->nr_vms, sizeof(*st->vms));
-	err = st->vms ? starter_fork_child(st) : -ENOMEM;
+	err = st->vms ? 0 : -ENOMEM;
+	if (!err && starters_running(m) < STARTERS_MAX)
+		err = starter_run(st);
 	if (err) {
 		memset(&st->cfg, 0, sizeof(st->cfg));
 		starter_free(st);
-		return diag_fail(d, ST_HOST, -err, "cannot start a start: %s",
-				 strerror(-err));
+		return starter_fail_run(err, d);
 	}
 	memset(cfg, 0, sizeof(*cfg));
 	st->done = done;
 	st->arg = arg;
-	st->next = m->starters;
-	m->starters = st;
-	loop_timer_set(&m->watcher.loop, &st->timer,
-		       clock_now_ns() + STARTER_LIMIT_NS);
+	while (*at)
+		at = &(*at)->next;
+	*at = st;
 	return 0;
 }
 
@@ -459,7 +519,7 @@ void starter_destroy_all(struct monitor *m)
 		loop_want(&m->watcher.loop, &st->sock, 0);
 		loop_want(&m->watcher.loop, &st->pidfd, 0);
 		loop_timer_cancel(&m->watcher.loop, &st->timer);
-		if (!st->over) {
+		if (!st->over && st->pid) {
 			(void)kill(st->pid, SIGKILL);
 			(void)waitpid(st->pid, NULL, 0);
 		}

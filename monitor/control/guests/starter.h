@@ -22,18 +22,22 @@
 struct monitor;
 
 #define STARTER_LIMIT_NS 60000000000ull /* a child is killed after that */
-#define STARTERS_MAX	 4u		/* at the same time */
+#define STARTERS_MAX	 4u		/* at the same time; others wait */
+#define STARTERS_WAITING 256u		/* for their turn */
 
 /**
- * starter_start() - begin to start VMs
+ * starter_start() - start VMs, now or when it is their turn
  * @cfg:  checked; taken over on success
  * @done: called once, in the loop. If its @d->status is ST_OK, the guests are
  *        in the registry; else it has the reason
  * @arg:  passed to @done; see starter_forget()
  * @d:    out on error: the reason
  *
- * Return: 0; -EEXIST a name is in use (ST_CONFIG); -EAGAIN too many starts or
- * guests (ST_HOST); -ENOMEM; -errno of fork() and socketpair().
+ * STARTERS_MAX children run at the same time; later starts wait in the order in
+ * which they came, however long that takes, and have their names from now on.
+ *
+ * Return: 0; -EEXIST a name is in use (ST_CONFIG); -EAGAIN too many starts wait,
+ * or too many guests (ST_HOST); -ENOMEM; -errno of fork() and socketpair().
  */
 MUST_CHECK int starter_start(struct monitor *m, struct run_config *cfg,
 			     void (*done)(void *arg, const struct diag *d),
