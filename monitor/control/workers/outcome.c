@@ -36,7 +36,7 @@ enum exit_status outcome_status(const struct vm_end *e)
 		return ST_WORKER_FAIL;
 	if (e->stop)
 		return stop_status(e->stop);
-	/* One that was adopted: we see that it is dead, not by what. */
+	/* One that was adopted: it is dead, by what the kernel has not told. */
 	if (e->cut && e->unseen)
 		return ST_STOPPED;
 	if (e->asked && outcome_killed(e) && e->value == SIGKILL)
@@ -88,7 +88,10 @@ static void death_line(const struct vm_end *e, bool others, char *out,
 			       e->value, strsignal(e->value), after);
 	else if (e->unseen)
 		(void)snprintf(out, size,
-			       "worker is gone without saying why; %s", after);
+			       "worker is gone, and how it ended is not known, "
+			       "as an earlier monitor had started it and this "
+			       "kernel does not tell; %s",
+			       after);
 	else
 		(void)snprintf(out, size,
 			       "worker exited with status %d without saying "

@@ -71,8 +71,8 @@ void worker_signal(const struct worker *w, int sig);
  * @info: out, si_code CLD_* and si_status; untouched unless 0 is returned
  *
  * Context: does not block. Return: 0; -EAGAIN it still runs; -ECHILD it is not
- * a child of this process: when its pidfd is readable, it is dead, and how it
- * ended is unknown.
+ * a child of this process: when its pidfd is readable, it is dead, and
+ * exit_info_get() may know how it ended.
  */
 MUST_CHECK int worker_reap(struct worker *w, siginfo_t *info);
 

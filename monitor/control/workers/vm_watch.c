@@ -6,9 +6,11 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "disco/clock.h"
+#include "monitor/control/workers/exit_info.h"
 #include "monitor/ipc/text_clean.h"
 #include "monitor/ipc/worker_messages.h"
 
@@ -214,7 +216,29 @@ static void watch_finish(struct vm_watch *vm)
 {
 	vm->leaving = false;
 	disk_locks_close(&vm->locks);
+	vm->end.stuck = vm->end.stuck && vm->kill_sent &&
+			(vm->end.unseen || vm->end.value == SIGKILL);
+	vm->figures.status = outcome_status(&vm->end);
 	vm->watcher->ended(vm->watcher, vm);
+}
+
+/* Of one that is not our child. Return: true if it may be known later. */
+static bool watch_exit_info(struct vm_watch *vm)
+{
+	int status, err;
+
+	if (!vm->end.unseen)
+		return false;
+	err = exit_info_get(vm->pidfd_watch.fd, &status);
+	if (err)
+		return err == -EAGAIN;
+	vm->end.unseen = false;
+	vm->end.code = WIFEXITED(status)   ? CLD_EXITED
+		       : WCOREDUMP(status) ? CLD_DUMPED
+					   : CLD_KILLED;
+	vm->end.value = WIFEXITED(status) ? WEXITSTATUS(status)
+					  : WTERMSIG(status);
+	return false;
 }
 
 static void watch_look_in(struct vm_watch *vm, uint64_t now_ns)
@@ -229,24 +253,29 @@ static void watch_on_look(struct loop_timer *t)
 	struct vm_watch *vm = container_of(t, struct vm_watch, free_timer);
 	uint64_t now = clock_now_ns();
 
-	if (disk_locks_held(&vm->locks)) {
-		if (now < vm->free_end_ns) {
-			watch_look_in(vm, now);
-			return;
-		}
+	bool untold = watch_exit_info(vm), held = disk_locks_held(&vm->locks);
+
+	if ((untold || held) && now < vm->free_end_ns) {
+		watch_look_in(vm, now);
+		return;
+	}
+	if (held)
 		vm_watch_tell(vm, "a disk of it is still in use, as the kernel "
 				  "has not ended its last requests");
-	}
 	watch_finish(vm);
 }
 
-/* Its end is reported when the next guest can have its disks. */
+/*
+ * Its end is reported when the next guest can have its disks, and when its
+ * parent, where we are not that, has reaped it.
+ */
 static void watch_free(struct vm_watch *vm)
 {
 	uint64_t now = clock_now_ns();
+	bool untold = watch_exit_info(vm);
 
 	vm->leaving = true;
-	if (!disk_locks_held(&vm->locks)) {
+	if (!untold && !disk_locks_held(&vm->locks)) {
 		watch_finish(vm);
 		return;
 	}
@@ -273,14 +302,11 @@ static void watch_on_death(struct loop_watch *w, uint32_t events)
 	/* What it said before it died is still in its socket and pipe. */
 	for (unsigned i = 0; i < EVENTS_A_TURN && watch_receive(vm); i++)
 		;
-	vm->end.stuck = vm->end.stuck && vm->kill_sent &&
-			info.si_status == SIGKILL;
 	for (unsigned i = 0; i < EVENTS_A_TURN && read_log(vm); i++)
 		;
 	log_line(vm);
 	loop_want(&s->loop, &vm->control_watch, 0);
 	loop_want(&s->loop, &vm->log_watch, 0);
-	vm->figures.status = outcome_status(&vm->end);
 	loop_timer_cancel(&s->loop, &vm->kill_timer);
 	watch_free(vm);
 }

@@ -51,8 +51,8 @@ struct vm_watch {
 	struct vm_end end;
 	struct loop_timer kill_timer; /* kills the worker */
 	/*
-	 * From the death of the worker until its disks are free: looks at their
-	 * locks, in intervals that grow.
+	 * From the death of the worker until its disks are free, and it is
+	 * known how it ended: looks for both, in intervals that grow.
 	 */
 	struct loop_timer free_timer;
 	struct disk_locks locks;

@@ -73,7 +73,9 @@ static const struct end_case ends[] = {
 	/* Adopted: not our child, so only what it said is known. */
 	{ { .unseen = true },
 	  ST_WORKER_FAIL,
-	  "worker is gone without saying why" GONE },
+	  "worker is gone, and how it ended is not known, as an earlier "
+	  "monitor "
+	  "had started it and this kernel does not tell" GONE },
 	{ { .unseen = true, .stop = STOP_POWEROFF }, ST_OK, "" },
 	{ { .unseen = true, .asked = true, .cut = true },
 	  ST_STOPPED,

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -18,6 +19,7 @@
 #include "monitor/control/monitor.h"
 #include "monitor/control/notify.h"
 #include "monitor/control/run/run.h"
+#include "monitor/control/workers/exit_info.h"
 #include "tests/unit/guests/fake_worker.h"
 
 static char dir[] = "/tmp/disco-test-monitor.XXXXXX";
@@ -264,6 +266,24 @@ pid_t pid_of(const char *name)
 	json_decref(root);
 	assert_true(pid > 1);
 	return pid;
+}
+
+enum exit_status killed_after_adoption(void)
+{
+	int status, fd;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		(void)pause();
+		_exit(0);
+	}
+	fd = pidfd_open(pid, 0);
+	assert_true(fd >= 0);
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	pid = exit_info_get(fd, &status);
+	(void)close(fd);
+	return pid ? ST_WORKER_FAIL : ST_WORKER_SIGNAL;
 }
 
 /* --- figures --- */

@@ -58,6 +58,12 @@ void expect(const char *name, const char *want, int status); /* soon */
 pid_t pid_of(const char *name);
 
 /*
+ * What a worker that somebody has killed ends with after it was adopted: as any
+ * other, where this kernel tells who is not its parent.
+ */
+enum exit_status killed_after_adoption(void);
+
+/*
  * What the stats say of a VM, or of the agent of a node: of itself, or of its
  * cache; -1: nothing.
  */

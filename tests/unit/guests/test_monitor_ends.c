@@ -89,7 +89,7 @@ static void an_adopted_end_waits_as_well(void **state)
 	assert_int_equal(kill(pid_of("lock.k"), SIGKILL), 0);
 	expect("lock.k", "stopping", 0);
 	assert_int_equal(unlink(hold), 0);
-	expect("lock.k", "ended", ST_WORKER_FAIL);
+	expect("lock.k", "ended", (int)killed_after_adoption());
 }
 
 static void a_disk_is_free_after_each_end(void **state)
@@ -104,14 +104,63 @@ static void a_disk_is_free_after_each_end(void **state)
 	}
 }
 
+/* --- signals --- */
+
+/* Of one that is not a child of this monitor. */
+static void the_signal_of_an_adopted_worker_is_told(void **state)
+{
+	static const int sigs[] = { SIGKILL, SIGSEGV, SIGSYS };
+	char name[32], line[64];
+
+	(void)state;
+	if (killed_after_adoption() != ST_WORKER_SIGNAL)
+		SKIP("this kernel tells only the parent how a process ended");
+	for (unsigned i = 0; i < ARRAY_SIZE(sigs); i++) {
+		(void)snprintf(name, sizeof(name), "obey.s%u", i);
+		start_vm(name);
+	}
+	end_monitor(SIGKILL);
+	(void)close(log_fd);
+	start_monitor();
+	for (unsigned i = 0; i < ARRAY_SIZE(sigs); i++) {
+		(void)snprintf(name, sizeof(name), "obey.s%u", i);
+		assert_int_equal(kill(pid_of(name), sigs[i]), 0);
+		expect(name, "ended",
+		       sigs[i] == SIGSYS ? ST_WORKER_SECCOMP
+					 : ST_WORKER_SIGNAL);
+		(void)snprintf(line, sizeof(line),
+			       sigs[i] == SIGSYS
+				       ? "%s: worker killed by its system call"
+				       : "%s: worker killed by signal",
+			       name);
+		said(line);
+	}
+}
+
+/* What the operator did is no surprise. */
+static void an_adopted_worker_is_killed_on_request(void **state)
+{
+	(void)state;
+	start_vm("obey.k");
+	end_monitor(SIGKILL);
+	(void)close(log_fd);
+	start_monitor();
+	vm_call("obey.k", "kill");
+	expect("obey.k", "ended", ST_STOPPED);
+	said("obey.k: killed by the operator");
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-#define WITH_DISK(f) cmocka_unit_test_setup_teardown(f, set_up_disk, tear_down)
+#define WITH_MONITOR(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define WITH_DISK(f)	cmocka_unit_test_setup_teardown(f, set_up_disk, tear_down)
 		WITH_DISK(an_end_waits_for_the_disks),
 		WITH_DISK(other_readers_are_not_waited_for),
 		WITH_DISK(an_adopted_end_waits_as_well),
 		WITH_DISK(a_disk_is_free_after_each_end),
+		WITH_MONITOR(the_signal_of_an_adopted_worker_is_told),
+		WITH_MONITOR(an_adopted_worker_is_killed_on_request),
 	};
 	int failed;
 
