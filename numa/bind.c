@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <numaif.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -52,6 +53,8 @@ static const unsigned long *policy_mask(const struct policy *p)
  */
 static int policy_errno(int err)
 {
+	if (err == EACCES)
+		return -EPERM;
 	return err == EINVAL ? -ENODEV : -err;
 }
 
@@ -87,6 +90,35 @@ int node_bind_thread(nodeid_t node, bool strict)
 	if (set_mempolicy(p.mode, policy_mask(&p), policy_bits(&p)) == 0)
 		return 0;
 	return policy_errno(errno);
+}
+
+/* Set the policy that the thread has. */
+static int probe_thread(void)
+{
+	struct policy p;
+
+	if (get_mempolicy(&p.mode, p.mask, NODE_BITS + 1, NULL, 0))
+		return policy_errno(errno);
+	if (set_mempolicy(p.mode, policy_mask(&p), policy_bits(&p)))
+		return policy_errno(errno);
+	return 0;
+}
+
+int node_bind_probe(nodeid_t node)
+{
+	void *page = mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int err;
+
+	if (page == MAP_FAILED)
+		return -errno;
+	err = node_bind_memory(page, PAGE_BYTES, node, true);
+	if (!err)
+		err = node_bind_memory(page, PAGE_BYTES, node, false);
+	if (!err)
+		err = probe_thread();
+	(void)munmap(page, PAGE_BYTES);
+	return err;
 }
 
 int node_run_on(const uint16_t *cpus, unsigned nr)

@@ -6,12 +6,14 @@
  *
  * Errors mean the same in every function of this file:
  *   -ENOSYS  the kernel has no NUMA support (CONFIG_NUMA off)
- *   -EPERM   a container's filter or missing rights forbid it (also -EACCES)
+ *   -EPERM   a container's filter or missing rights forbid it
  *   -ENODEV  no such node, it has no memory, or the cgroup forbids it
  *   -EINVAL  address or size is not a multiple of PAGE_BYTES, or size is 0
  */
 #ifndef DISCO_NUMA_BIND_H
 #define DISCO_NUMA_BIND_H
+
+#include <errno.h>
 
 #include "disco/base.h"
 
@@ -47,6 +49,27 @@ MUST_CHECK int node_bind_memory(void *addr, size_t bytes, nodeid_t node,
  * Source:  set_mempolicy(2).
  */
 MUST_CHECK int node_bind_thread(nodeid_t node, bool strict);
+
+/**
+ * node_bind_probe() - find out whether this process may bind at all
+ * @node: a node that has memory
+ *
+ * Makes each system call by which this file binds, strictly and as a
+ * preference, on a page of its own; the thread's policy stays as it is. What
+ * `disco doctor` reports and what a start relies on is this function's result.
+ *
+ * Context: any thread. Return: 0; the errors above; -ENOMEM.
+ */
+MUST_CHECK int node_bind_probe(nodeid_t node);
+
+/*
+ * Does a VM start nonetheless, with its memory wherever the kernel takes it
+ * from? Unless it is strict. @err: what a function of this file has returned.
+ */
+static inline bool node_bind_optional(int err)
+{
+	return err == -ENOSYS || err == -EPERM;
+}
 
 /**
  * node_run_on() - restrict the calling thread to a set of CPUs

@@ -56,7 +56,7 @@ static int map_and_bind(struct region *r, nodeid_t node, unsigned flags)
 		return err;
 	if (node != NODE_AUTO) {
 		err = node_bind_memory(r->base, r->bytes, node, false);
-		if (err)
+		if (err && !node_bind_optional(err))
 			return err;
 	}
 	return region_seal(r->fd, flags);
@@ -81,7 +81,7 @@ static int size_and_bind(int fd, size_t bytes, nodeid_t node)
 		return -errno;
 	err = node_bind_memory(base, bytes, node, false);
 	(void)munmap(base, bytes);
-	return err;
+	return node_bind_optional(err) ? 0 : err;
 }
 
 int region_prepare(const char *name, size_t bytes, nodeid_t node, int *fd)

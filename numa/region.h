@@ -53,13 +53,14 @@ struct region_view {
  * @r:     out; empty on error; release with region_destroy()
  * @name:  shown in /proc/PID/maps as memfd:NAME; not owned
  * @bytes: multiple of PAGE_BYTES, not 0; all zeroes, no page is touched
- * @node:  a node's number, preferred, not strict; NODE_AUTO: the node of the
+ * @node:  a node's number, preferred, not strict; NODE_AUTO, and any node where
+ *         this host forbids binding (node_bind_optional()): the node of the
  *         thread that touches a page first
  * @flags: 0 or REGION_PUNCHED
  *
  * Context: any thread; takes mmap_lock.
- * Return:  0; -EINVAL size or flags; -ENOMEM; -EMFILE, -ENFILE; of
- *          node_bind_memory(): -ENOSYS, -EPERM, -ENODEV.
+ * Return:  0; -EINVAL size or flags; -ENOMEM; -EMFILE, -ENFILE; -ENODEV of
+ *          node_bind_memory().
  * Source:  memfd_create(2), F_ADD_SEALS in fcntl(2).
  */
 MUST_CHECK int region_create(struct region *r, const char *name, size_t bytes,
@@ -74,8 +75,8 @@ MUST_CHECK int region_create(struct region *r, const char *name, size_t bytes,
  * The caller never maps the region writable.
  *
  * Context: any thread; takes mmap_lock.
- * Return:  0; -EINVAL size; -ENOMEM; -EMFILE, -ENFILE; of node_bind_memory():
- *          -ENOSYS, -EPERM, -ENODEV.
+ * Return:  0; -EINVAL size; -ENOMEM; -EMFILE, -ENFILE; -ENODEV of
+ *          node_bind_memory().
  */
 MUST_CHECK int region_prepare(const char *name, size_t bytes, nodeid_t node,
 			      int *fd);

@@ -119,7 +119,7 @@ static int image_make(struct image_builder *b)
 		return 0;
 	/* Preferred: an image on another node is slower, not wrong. */
 	err = node_bind_memory(mem, BOOT_IMAGE_MAX, b->src->node, false);
-	return err == -ENOSYS || err == -EPERM ? 0 : err;
+	return node_bind_optional(err) ? 0 : err;
 }
 
 /*

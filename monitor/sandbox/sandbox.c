@@ -14,16 +14,21 @@
 /* Every file system right of Landlock ABI 1: handled, and none granted. */
 #define LANDLOCK_ALL_FS ((LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1)
 
-static int deny_files(void)
+bool sandbox_files_optional(int err)
+{
+	return err == -ENOSYS || err == -EOPNOTSUPP || err == -EPERM ||
+	       err == -EACCES;
+}
+
+int sandbox_deny_files(void)
 {
 	struct landlock_ruleset_attr attr = { .handled_access_fs =
 						      LANDLOCK_ALL_FS };
 	long fd = syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0);
 	int err = 0;
 
-	/* Not built in or switched off: seccomp alone keeps files away. */
 	if (fd < 0)
-		return errno == ENOSYS || errno == EOPNOTSUPP ? 0 : -errno;
+		return -errno;
 	if (syscall(SYS_landlock_restrict_self, fd, 0) < 0)
 		err = -errno;
 	(void)close((int)fd);
@@ -32,10 +37,14 @@ static int deny_files(void)
 
 int sandbox_drop(void)
 {
+	int err;
+
 	/* Inherited already; asked for once more, as the filters need it. */
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return -errno;
-	return deny_files();
+	err = sandbox_deny_files();
+	/* Seccomp alone keeps files away then. */
+	return sandbox_files_optional(err) ? 0 : err;
 }
 
 static int sandbox_install(const struct sock_filter *f, size_t n)

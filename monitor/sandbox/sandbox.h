@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What a worker gives up before a guest runs. First the whole process loses the
- * file system (Landlock, if the kernel has it). Then each thread loses every
+ * file system (Landlock, if the kernel has it and a container's filter lets us). Then each thread loses every
  * system call that its class does not need (seccomp; any other call kills the
  * process). gen_filters.c computes the filters at build time.
  *
@@ -20,6 +20,21 @@ enum sandbox_class {
 	SANDBOX_PAGER, /* serves faults of regions (cowdisk/dax/pager.h) */
 	SANDBOX_AGENT, /* disco-agent: its only thread */
 };
+
+/**
+ * sandbox_deny_files() - take the file system away from this process (Landlock)
+ *
+ * `disco doctor` tries it in a child, and a worker calls it as a part of
+ * sandbox_drop(). Context: PR_SET_NO_NEW_PRIVS is set; before threads are
+ * created. Return: 0; -errno: the process still has its files.
+ */
+MUST_CHECK int sandbox_deny_files(void);
+
+/*
+ * Does a worker go on without it? @err: of sandbox_deny_files(): Landlock is not
+ * built in or switched off, or a container's filter forbids it.
+ */
+bool sandbox_files_optional(int err);
 
 /**
  * sandbox_drop() - give up the file system and new privileges; whole process

@@ -13,8 +13,8 @@
 #include "numa/topology.h"
 
 #define CONTAINER                                                              \
-	"the container's system call filter forbids it; allow it "             \
-	"(Docker: --cap-add SYS_NICE)"
+	"the container's system call filter forbids it (Docker: --cap-add "    \
+	"SYS_NICE allows it)"
 
 /* Runs @with on the topology, or fills @c with why there is none. */
 static void with_topology(struct check *c,
@@ -112,7 +112,9 @@ static unsigned memory_nodes(nodeid_t *ids, unsigned max)
 	return nr;
 }
 
-static void doctor_numa_refused(struct check *c, const char *call, int err)
+/* @lost: what does not work then. */
+static void doctor_numa_refused(struct check *c, const char *call,
+				const char *lost, int err)
 {
 	if (err == -ENOSYS) {
 		check_value(c, VERDICT_ABSENT, "%s: not in this kernel", call);
@@ -122,16 +124,18 @@ static void doctor_numa_refused(struct check *c, const char *call, int err)
 	}
 	check_value(c, VERDICT_WARN, "%s: %s", call, strerror(-err));
 	if (err == -EPERM || err == -EACCES)
-		check_advice(c, CONTAINER);
+		check_advice(c, "%s: " CONTAINER, lost);
 	else
-		check_advice(c, "guests run, their memory is not placed");
+		check_advice(c, "%s", lost);
 }
 
 static int try_bind(char *page, nodeid_t node, bool *there)
 {
 	uint64_t touched = 0, local = 0;
-	int err = node_bind_memory(page, PAGE_BYTES, node, true);
+	int err = node_bind_probe(node);
 
+	if (!err)
+		err = node_bind_memory(page, PAGE_BYTES, node, true);
 	if (err)
 		return err;
 	*page = 1;
@@ -150,7 +154,10 @@ static void probe_bind(struct check *c)
 	int err = page ? try_bind(page, node, &there) : -ENOMEM;
 
 	if (err)
-		doctor_numa_refused(c, "mbind", err);
+		doctor_numa_refused(c, "mbind",
+				    "guests run, their memory is not placed, "
+				    "and 'strict' is refused",
+				    err);
 	else if (there)
 		check_value(c, VERDICT_OK, "mbind works (node %d)", node);
 	else
@@ -184,7 +191,10 @@ static void probe_move(struct check *c)
 	if (where >= 0 && nr > 1)
 		where = try_move(page, ids[nr - 1]);
 	if (where < 0)
-		doctor_numa_refused(c, "move_pages", where);
+		doctor_numa_refused(c, "move_pages",
+				    "guests run, and cannot be moved to "
+				    "another node",
+				    where);
 	else
 		check_value(c, VERDICT_OK, "move_pages works (%s)",
 			    nr > 1 ? "between nodes" : "one node");

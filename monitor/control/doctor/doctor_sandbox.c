@@ -2,7 +2,9 @@
 /* Probes: what the worker's sandbox and its I/O can be built of. */
 #include <errno.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <linux/io_uring.h>
@@ -10,6 +12,7 @@
 #include <linux/seccomp.h>
 
 #include "monitor/control/doctor/doctor.h"
+#include "monitor/sandbox/sandbox.h"
 
 static void probe_seccomp(struct check *c)
 {
@@ -24,18 +27,39 @@ static void probe_seccomp(struct check *c)
 			"CONFIG_SECCOMP_FILTER");
 }
 
+/* In a child, as it cannot be undone. Return: as sandbox_deny_files(). */
+static int try_landlock(void)
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	if (pid < 0)
+		return -errno;
+	if (pid == 0)
+		_exit(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+			      ? errno
+			      : -sandbox_deny_files());
+	if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+		return -ECHILD;
+	return -WEXITSTATUS(status);
+}
+
 static void probe_landlock(struct check *c)
 {
-	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0ul,
-			   LANDLOCK_CREATE_RULESET_VERSION);
+	int err = try_landlock();
 
-	if (abi > 0) {
-		check_value(c, VERDICT_OK, "ABI version %ld", abi);
-		return;
+	if (!err) {
+		check_value(c, VERDICT_OK, "ABI version %ld",
+			    syscall(SYS_landlock_create_ruleset, NULL, 0ul,
+				    LANDLOCK_CREATE_RULESET_VERSION));
+	} else if (sandbox_files_optional(err)) {
+		check_value(c, VERDICT_ABSENT, "%s", strerror(-err));
+		check_advice(c, "workers go without it; seccomp and empty "
+				"namespaces remain");
+	} else {
+		check_value(c, VERDICT_FAIL, "%s", strerror(-err));
+		check_advice(c, "workers cannot be confined, and do not start");
 	}
-	check_value(c, VERDICT_ABSENT, "%s", strerror(errno));
-	check_advice(c, "workers go without it; seccomp and empty namespaces "
-			"remain");
 }
 
 static void probe_io_uring(struct check *c)

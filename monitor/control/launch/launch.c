@@ -10,6 +10,7 @@
 #include "monitor/control/disks/disk_files.h"
 #include "monitor/control/workers/kvm_open.h"
 #include "monitor/control/launch/plan.h"
+#include "numa/bind.h"
 
 struct launch_vm {
 	struct worker_spec spec;
@@ -65,6 +66,32 @@ void launch_destroy(struct launch *l)
 	l->cfg = NULL;
 }
 
+/*
+ * Where a container forbids binding, guests run on their nodes' CPUs, so that
+ * most of their memory is there as well; what is promised to be there is not.
+ */
+static int launch_try_binding(struct launch *l, struct diag *d)
+{
+	int err = node_bind_probe(l->nodes[0]);
+
+	l->bind = !node_bind_optional(err);
+	if (l->bind)
+		return 0; /* another error shows where it happens */
+	for (unsigned i = 0; i < l->cfg->nr_vms; i++)
+		if (l->cfg->vms[i].strict)
+			return diag_fail(
+				d, ST_MEMORY, -err,
+				"vm '%s': this host refuses to bind memory to "
+				"a node: %s; see 'disco doctor', or leave out "
+				"'strict'",
+				l->cfg->vms[i].name, strerror(-err));
+	(void)fprintf(stderr,
+		      "disco: memory is not bound to nodes: %s; see 'disco "
+		      "doctor'\n",
+		      strerror(-err));
+	return 0;
+}
+
 static int launch_place(struct launch *l, struct diag *d)
 {
 	int err = topology_create(&l->topology, d);
@@ -74,11 +101,13 @@ static int launch_place(struct launch *l, struct diag *d)
 	err = plan_place(l->cfg, &l->topology, l->nodes, d);
 	if (err)
 		return err;
-	if (!l->topology.this_machine)
+	if (!l->topology.this_machine) {
 		(void)fprintf(stderr, "disco: the nodes are those of another "
 				      "machine (HWLOC_SYNTHETIC or "
 				      "HWLOC_XMLFILE): nothing is bound\n");
-	return 0;
+		return 0;
+	}
+	return launch_try_binding(l, d);
 }
 
 static void spec_cpus(const struct launch *l, nodeid_t node,
@@ -116,7 +145,7 @@ static void launch_make_spec(const struct launch *l, const struct vm_config *vm,
 	spec->node = NODE_AUTO;
 	if (!l->topology.this_machine)
 		return;
-	spec->node = node;
+	spec->node = l->bind ? node : NODE_AUTO;
 	spec->strict = vm->strict;
 	spec_cpus(l, node, spec);
 }

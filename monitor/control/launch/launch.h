@@ -26,6 +26,7 @@ struct launch {
 	struct worker_code own_code;
 	struct worker_code *code;	   /* own_code, or the caller's */
 	const struct boot_copies *running; /* not owned; NULL: none */
+	bool bind; /* this host lets us bind memory to nodes */
 	int kvm;
 };
 

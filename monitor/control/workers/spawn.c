@@ -79,12 +79,12 @@ close:
 	return err;
 }
 
-/* Where binding is refused it is wherever the worker touches it first. */
+/* On a node without memory it is wherever the worker touches it first. */
 static int spawn_make_figures(nodeid_t node, int *fd)
 {
 	int err = region_prepare(FIGURES_NAME, FIGURES_BYTES, node, fd);
 
-	if (err == -ENOSYS || err == -EPERM || err == -ENODEV)
+	if (err == -ENODEV)
 		err = region_prepare(FIGURES_NAME, FIGURES_BYTES, NODE_AUTO,
 				     fd);
 	return err;

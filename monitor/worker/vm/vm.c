@@ -17,6 +17,7 @@
 #include "memory/ram_bind.h"
 #include "monitor/dev/platform/layout.h"
 #include "monitor/worker/vm/vcpu.h"
+#include "numa/bind.h"
 
 #define IOAPIC_PINS 24u
 
@@ -229,7 +230,7 @@ static int make_memory(struct vm *vm)
 		return err;
 	if (s->node != NODE_AUTO) {
 		err = ram_bind(&vm->ram, s->node, s->strict);
-		if (err && (s->strict || err != -ENOSYS))
+		if (err && (s->strict || !node_bind_optional(err)))
 			return err;
 	}
 	err = pmap_create(&vm->ram, pmap_budget(), &vm->pmap);

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
-#include <cmocka.h>
 #include <jansson.h>
 
 #include "monitor/control/doctor/doctor.h"
+#include "monitor/sandbox/sandbox.h"
+#include "numa/bind.h"
+#include "numa/region.h"
+#include "tests/unit/deny_calls.h"
+#include "tests/unit/support.h"
 
 static const struct {
 	struct kvm_facts facts;
@@ -134,6 +136,75 @@ static void table_fits_the_terminal(void **state)
 	free(text);
 }
 
+/* --- doctor and a start agree --- */
+
+static const struct check *check_of(const struct doctor_report *r,
+				    const char *name)
+{
+	for (unsigned i = 0; i < r->nr; i++)
+		if (strcmp(r->checks[i].name, name) == 0)
+			return &r->checks[i];
+	_exit(100);
+}
+
+/* Return: the exit status of a child in which @nr is forbidden. */
+static int in_container(int nr, const char *name, enum verdict verdict,
+			int (*start)(void))
+{
+	static struct doctor_report r;
+	const struct check *c;
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		if (deny_call(nr))
+			_exit(101);
+		doctor_run(&r);
+		c = check_of(&r, name);
+		if (c->verdict != verdict || !c->advice[0])
+			_exit(102);
+		_exit(start() ? 103 : 0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+/* What else of a start binds memory. */
+static int start_binding(void)
+{
+	struct region r = { .base = NULL };
+	int fd = -1, err = region_create(&r, "test", PAGE_BYTES, 0, 0);
+
+	if (!err)
+		err = region_prepare("test", PAGE_BYTES, 0, &fd);
+	return err || !node_bind_optional(node_bind_probe(0));
+}
+
+static int start_sandbox(void)
+{
+	return sandbox_drop();
+}
+
+static void what_doctor_allows_starts(void **state)
+{
+	(void)state;
+	assert_int_equal(in_container(SYS_landlock_create_ruleset, "landlock",
+				      VERDICT_ABSENT, start_sandbox),
+			 0);
+	assert_int_equal(in_container(SYS_landlock_restrict_self, "landlock",
+				      VERDICT_ABSENT, start_sandbox),
+			 0);
+	if (node_bind_probe(0))
+		SKIP("memory cannot be bound here anyway");
+	assert_int_equal(in_container(SYS_mbind, "bind-memory", VERDICT_WARN,
+				      start_binding),
+			 0);
+	assert_int_equal(in_container(SYS_set_mempolicy, "bind-memory",
+				      VERDICT_WARN, start_binding),
+			 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -141,6 +212,7 @@ int main(void)
 		cmocka_unit_test(every_probe_finds_something),
 		cmocka_unit_test(json_can_be_read_back),
 		cmocka_unit_test(table_fits_the_terminal),
+		cmocka_unit_test(what_doctor_allows_starts),
 	};
 
 	return cmocka_run_group_tests_name("doctor", tests, NULL, NULL);

@@ -16,6 +16,8 @@
 #include <unistd.h>
 
 #include "monitor/control/run/run.h"
+#include "numa/bind.h"
+#include "tests/unit/deny_calls.h"
 #include "tests/unit/guests/fake_boot.h"
 #include "tests/unit/guests/fake_worker.h"
 #include "tests/unit/support.h"
@@ -644,6 +646,49 @@ static void a_report_that_fails_keeps_the_status(void **state)
 	free(r);
 }
 
+/* In a container whose filter forbids to bind memory. */
+static void run_without_binding(struct test_run *r)
+{
+	int out[2];
+
+	assert_int_equal(pipe2(out, O_CLOEXEC), 0);
+	(void)fflush(NULL);
+	r->pid = fork();
+	if (r->pid == 0) {
+		(void)dup2(out[1], 2);
+		if (deny_call(SYS_mbind))
+			_exit(99);
+		child(&r->cfg);
+	}
+	(void)close(out[1]);
+	r->err = out[0];
+	for (size_t n = 0, len = 1; len; n += len)
+		len = take(r->err, r->err_text, n, sizeof(r->err_text));
+	(void)close(r->err);
+	assert_int_equal(waitpid(r->pid, &r->status, 0), r->pid);
+}
+
+static void a_guest_runs_where_nothing_can_be_bound(void **state)
+{
+	struct test_run *r = make("check", NULL);
+
+	(void)state;
+	if (node_bind_probe(0))
+		SKIP("memory cannot be bound here anyway");
+	run_without_binding(r);
+	assert_int_equal(WEXITSTATUS(r->status), ST_OK);
+	assert_non_null(strstr(r->err_text, "disco: memory is not bound to "
+					    "nodes: Operation not permitted"));
+	free(r);
+	r = make("check", NULL);
+	r->vms[0].strict = true;
+	run_without_binding(r);
+	assert_int_equal(WEXITSTATUS(r->status), ST_MEMORY);
+	assert_non_null(strstr(r->err_text, "disco: vm 'check': this host "
+					    "refuses to bind memory"));
+	free(r);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -664,6 +709,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_crash_of_ours_restores_the_terminal),
 		cmocka_unit_test(bad_requests_are_one_line),
 		cmocka_unit_test(another_machines_nodes_bind_nothing),
+		cmocka_unit_test(a_guest_runs_where_nothing_can_be_bound),
 		cmocka_unit_test(summary_and_report_are_written),
 		cmocka_unit_test(the_table_starts_a_line_of_its_own),
 		cmocka_unit_test(a_report_that_fails_keeps_the_status),
