@@ -40,16 +40,21 @@ static int fail_strict(const struct topology *t, const struct room *rooms,
 		       struct diag *d)
 {
 	const struct topology_node *n = &t->nodes[i];
-	uint64_t taken = n->free_bytes - rooms[i].free_bytes;
+	uint64_t taken = topology_room(n) - rooms[i].free_bytes;
+	char promised[64] = "";
 
+	if (n->promised_bytes)
+		(void)snprintf(promised, sizeof(promised),
+			       ", %.0f MiB are promised to running ones",
+			       place_mib(n->promised_bytes));
 	return diag_fail(d, ST_MEMORY, ENOMEM,
 			 "vm '%s': %.0f MiB do not fit on node %d, which has "
 			 "%.0f MiB free of %.0f MiB (%.0f MiB go to other VMs "
-			 "of this run); give it less memory or another node, "
-			 "or leave out 'strict'",
+			 "of this run%s); give it less memory or another node, "
+			 "leave out 'strict', or insist with --overcommit",
 			 r->name, place_mib(r->bytes), n->id,
 			 place_mib(rooms[i].free_bytes),
-			 place_mib(n->total_bytes), place_mib(taken));
+			 place_mib(n->total_bytes), place_mib(taken), promised);
 }
 
 static int fail_unknown(const struct topology *t, const struct place_request *r,
@@ -222,7 +227,7 @@ int place_initial(const struct topology *t, const struct place_request *reqs,
 	if (!found)
 		return diag_fail(d, ST_HOST, ENOMEM, "out of memory");
 	for (unsigned i = 0; i < t->nr_nodes; i++)
-		rooms[i].free_bytes = t->nodes[i].free_bytes;
+		rooms[i].free_bytes = topology_room(&t->nodes[i]);
 	for (unsigned g = 0; g < NR_GROUPS && !err; g++)
 		err = place_group(t, rooms, reqs, nr, g, found, d);
 	if (!err && nr)

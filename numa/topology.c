@@ -32,7 +32,7 @@ static uint64_t free_line_bytes(const char *line)
 	return 0;
 }
 
-static uint64_t node_free_bytes(nodeid_t id, uint64_t total_bytes)
+uint64_t node_free_bytes(nodeid_t id, uint64_t total_bytes)
 {
 	char path[64], line[128];
 	uint64_t sum = 0;

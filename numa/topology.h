@@ -37,6 +37,11 @@ struct topology_node {
 	uint64_t free_bytes;
 	unsigned nr_cpus; /* entries of cpus; 0: CPU-less, as defined above */
 	uint16_t *cpus;	  /* OS numbers, ascending; owned */
+	/*
+	 * Memory of strict VMs that run on the node; set by whoever knows them
+	 * (the monitor), else 0. Part of it may still be free.
+	 */
+	uint64_t promised_bytes;
 };
 
 struct topology {
@@ -46,6 +51,28 @@ struct topology {
 	/* Indexed as nodes; values as in the ACPI SLIT, 10 is local. */
 	uint32_t distance[MAX_NODES][MAX_NODES];
 };
+
+/*
+ * What a further guest can be promised: free memory, as far as it was not
+ * promised before.
+ */
+static inline uint64_t topology_room(const struct topology_node *n)
+{
+	uint64_t left = n->total_bytes > n->promised_bytes
+				? n->total_bytes - n->promised_bytes
+				: 0;
+
+	return min_u64(n->free_bytes, left);
+}
+
+/**
+ * node_free_bytes() - read how much memory of a node is free
+ * @total_bytes: the result if that cannot be read, and its limit
+ *
+ * As struct topology_node's free_bytes. Context: any thread; reads one file of
+ * /sys.
+ */
+uint64_t node_free_bytes(nodeid_t id, uint64_t total_bytes);
 
 /**
  * topology_create() - find nodes, their CPUs, memory and distances

@@ -42,6 +42,7 @@ struct vm_config {
 	uint64_t memory_bytes; /* multiple of PAGE_BYTES */
 	nodeid_t node;	       /* NODE_AUTO or a node's number */
 	bool strict;	       /* all memory is on the node, or no start */
+	bool overcommit;       /* strict memory is not reserved at the start */
 	bool huge_thp;	       /* memory=...,huge=thp */
 	bool merge;	       /* share equal pages within the group */
 	struct disk_config disks[VM_MAX_DISKS];

@@ -81,6 +81,8 @@ struct worker_spec {
 	uint32_t nr_vcpus;
 	int32_t node; /* NODE_AUTO: not bound */
 	uint32_t strict;
+	/* All of RAM is there at the start, and stays: none is given back. */
+	uint32_t reserved;
 	uint32_t nr_cpus;    /* entries of cpus; 0: not pinned */
 	uint16_t cpus[1024]; /* host CPUs that the worker may run on */
 	uint64_t ram_bytes;

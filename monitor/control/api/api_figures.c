@@ -321,17 +321,19 @@ static json_t *node_json(const struct monitor *m, unsigned i)
 	for (unsigned k = 0; k < t->nr_nodes; k++)
 		(void)json_array_append_new(distance,
 					    json_integer(t->distance[i][k]));
-	return json_pack("{s:i, s:I, s:I, s:o, s:o, s:i}", "id", (int)n->id,
-			 "memory_bytes", (json_int_t)n->total_bytes,
-			 "free_bytes", (json_int_t)n->free_bytes, "cpus", cpus,
-			 "distance", distance, "vms", (int)guests_of(m, n->id));
+	return json_pack("{s:i, s:I, s:I, s:I, s:o, s:o, s:i}", "id",
+			 (int)n->id, "memory_bytes", (json_int_t)n->total_bytes,
+			 "free_bytes", (json_int_t)n->free_bytes,
+			 "promised_bytes", (json_int_t)n->promised_bytes,
+			 "cpus", cpus, "distance", distance, "vms",
+			 (int)guests_of(m, n->id));
 }
 
 void topology_show(struct api_call *c)
 {
 	json_t *list = json_array();
 
-	topology_refresh_free(&c->m->topology);
+	guests_count_promises(c->m);
 	for (unsigned i = 0; i < c->m->topology.nr_nodes; i++)
 		(void)json_array_append_new(list, node_json(c->m, i));
 	api_answer(c, MHD_HTTP_OK, json_pack("{s:o}", "nodes", list));

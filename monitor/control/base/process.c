@@ -55,6 +55,20 @@ uint64_t process_cpu_ns(pid_t pid)
 	       (1000000000u / (uint64_t)hz);
 }
 
+uint64_t process_oom_kills(void)
+{
+	FILE *f = fopen("/proc/vmstat", "re");
+	uint64_t kills = 0;
+	char line[128];
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "oom_kill %" SCNu64, &kills) == 1)
+			break;
+	if (f)
+		(void)fclose(f);
+	return kills;
+}
+
 uint64_t process_resident_pages(pid_t pid)
 {
 	char text[256];

@@ -27,6 +27,9 @@ uint64_t process_cpu_ns(pid_t pid);
  */
 uint64_t process_demand_ns(pid_t pid);
 
+/* Processes that the kernel has killed for memory since boot; 0: not known. */
+uint64_t process_oom_kills(void);
+
 /* Pages of @pid that are in memory, shared ones included; 0: unknown. */
 uint64_t process_resident_pages(pid_t pid);
 

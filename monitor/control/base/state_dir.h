@@ -41,8 +41,9 @@ struct vm_record {
 	pid_t pid;
 	uint64_t pid_start; /* of /proc/PID/stat: detects a reused pid */
 	nodeid_t node;
-	bool fixed; /* node=N or strict: moved on request only */
-	bool merge; /* shares equal pages with its group; not in the file */
+	bool fixed;  /* node=N or strict: moved on request only */
+	bool strict; /* its memory is promised to be on the node */
+	bool merge;  /* shares equal pages with its group; not in the file */
 	uint32_t protocol; /* of its worker (WORKER_PROTOCOL); 0: not said */
 	unsigned nr_vcpus;
 	uint64_t memory_bytes;

@@ -44,13 +44,13 @@ static json_t *state_vm_pack(const struct vm_record *r)
 
 	boot_id(boot, sizeof(boot));
 	return json_pack(
-		"{s:i, s:i, s:s, s:s, s:i, s:I, s:i, s:b, s:i, s:I, s:I, "
+		"{s:i, s:i, s:s, s:s, s:i, s:I, s:i, s:b, s:b, s:i, s:I, s:I, "
 		"s:s, s:s, s:o}",
 		"version", FORMAT, "protocol", (int)r->protocol, "boot", boot,
 		"name", r->name, "pid", (int)r->pid, "pid_start",
 		(json_int_t)r->pid_start, "node", (int)r->node, "fixed",
-		r->fixed, "vcpus", (int)r->nr_vcpus, "memory_bytes",
-		(json_int_t)r->memory_bytes, "start_ns",
+		r->fixed, "strict", r->strict, "vcpus", (int)r->nr_vcpus,
+		"memory_bytes", (json_int_t)r->memory_bytes, "start_ns",
 		(json_int_t)r->start_ns, "kernel", r->kernel, "group", r->group,
 		"cached", pack_cached(r));
 }
@@ -124,8 +124,8 @@ bool state_vm_sane(const struct vm_record *r)
 	if (!state_vm_text_ends(r->name, sizeof(r->name)) ||
 	    !state_vm_text_ends(r->kernel, sizeof(r->kernel)) ||
 	    !state_vm_text_ends(r->group, sizeof(r->group)) ||
-	    !state_vm_is_bool(&r->fixed) || !state_vm_is_bool(&r->merge) ||
-	    r->nr_cached > VM_MAX_DISKS)
+	    !state_vm_is_bool(&r->fixed) || !state_vm_is_bool(&r->strict) ||
+	    !state_vm_is_bool(&r->merge) || r->nr_cached > VM_MAX_DISKS)
 		return false;
 	for (unsigned i = 0; i < r->nr_cached; i++)
 		if (r->cached[i].disk >= VM_MAX_DISKS || r->cached[i].fd < 0)
@@ -165,23 +165,25 @@ static int state_vm_unpack(json_t *root, struct vm_record *r)
 	int version = 0, pid = 0, node = 0, vcpus = 0;
 	int protocol = 0; /* not said by older monitors */
 	int fixed = 1;	  /* not said by older monitors */
+	int strict = 0;	  /* the same */
 	char now[64];
 
 	if (json_unpack(root,
-			"{s:i, s?i, s:s, s:s, s:i, s:I, s:i, s?b, s:i, s:I, "
-			"s:I, s:s, s?s, s?o}",
+			"{s:i, s?i, s:s, s:s, s:i, s:I, s:i, s?b, s?b, s:i, "
+			"s:I, s:I, s:s, s?s, s?o}",
 			"version", &version, "protocol", &protocol, "boot",
 			&boot, "name", &name, "pid", &pid, "pid_start",
-			&pid_start, "node", &node, "fixed", &fixed, "vcpus",
-			&vcpus, "memory_bytes", &memory, "start_ns", &start,
-			"kernel", &kernel, "group", &group, "cached",
-			&cached) < 0 ||
+			&pid_start, "node", &node, "fixed", &fixed, "strict",
+			&strict, "vcpus", &vcpus, "memory_bytes", &memory,
+			"start_ns", &start, "kernel", &kernel, "group", &group,
+			"cached", &cached) < 0 ||
 	    version != FORMAT)
 		return -EBADMSG;
 	*r = (struct vm_record){ .pid = pid,
 				 .pid_start = (uint64_t)pid_start,
 				 .node = node,
 				 .fixed = fixed != 0,
+				 .strict = strict != 0,
 				 .protocol = (uint32_t)protocol,
 				 .nr_vcpus = (unsigned)vcpus,
 				 .memory_bytes = (uint64_t)memory,

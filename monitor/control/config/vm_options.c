@@ -41,6 +41,9 @@ const struct option_entry vm_options[] = {
 	{ .name = "merge", .type = OPTION_SWITCH, VM(merge), .of = "memory",
 	  .help = "share equal pages with other VMs of the group; "
 		  "requires --detach" },
+	{ .name = "overcommit", .type = OPTION_SWITCH, VM(overcommit),
+	  .help = "start a VM with memory=...,strict although its memory may "
+		  "not fit, and reserve none" },
 	{ .name = "disks", .flag = "disk", .type = OPTION_DISKS, VM(disks),
 	  .arg = "path=FILE[,KEY[=VALUE]]...", .most = VM_MAX_DISKS,
 	  .help = "disk; may be given up to 16 times" },

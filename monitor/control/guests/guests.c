@@ -44,6 +44,22 @@ bool guests_know(const struct monitor *m, pid_t pid)
 	return false;
 }
 
+void guests_count_promises(struct monitor *m)
+{
+	struct topology *t = &m->topology;
+
+	topology_refresh_free(t);
+	for (unsigned i = 0; i < t->nr_nodes; i++) {
+		struct topology_node *n = &t->nodes[i];
+
+		n->promised_bytes = 0;
+		for (const struct guest *g = m->guests; g; g = g->next)
+			if (!g->ended && g->record.strict &&
+			    g->record.node == n->id)
+				n->promised_bytes += g->record.memory_bytes;
+	}
+}
+
 /* --- coming and going --- */
 
 /* Out of the list; handlers of this turn may still have its pointer. */

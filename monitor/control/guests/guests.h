@@ -174,6 +174,13 @@ MUST_CHECK int guest_add(struct monitor *m, const struct vm_record *r,
 void guest_add_lost(struct monitor *m, const struct vm_record *r,
 		    const char *why);
 
+/*
+ * The ledger: set promised_bytes of m->topology by the strict guests that run,
+ * and read how much memory is free. Whoever is about to promise more calls this
+ * first.
+ */
+void guests_count_promises(struct monitor *m);
+
 /* Return: a word such as "starting", for people and JSON. */
 const char *guest_state(const struct guest *g);
 

@@ -410,6 +410,26 @@ void move_guest_ended(struct monitor *m, struct guest *g)
 
 /* --- the beginning --- */
 
+/* What a strict guest was promised holds on its new node as well. */
+static int move_check_room(const struct move *mv, const struct topology_node *n,
+			   struct diag *d)
+{
+	const struct vm_record *r = &mv->g->record;
+
+	if (!r->strict || r->node == n->id)
+		return 0;
+	guests_count_promises(mv->m);
+	if (topology_room(n) >= r->memory_bytes)
+		return 0;
+	return diag_fail(d, ST_MEMORY, ENOMEM,
+			 "%s: its memory is strict, and %llu MiB do not fit on "
+			 "node %d, which has %llu MiB free; %llu MiB of it are "
+			 "promised to running VMs",
+			 r->name, (unsigned long long)(r->memory_bytes >> 20),
+			 n->id, (unsigned long long)(n->free_bytes >> 20),
+			 (unsigned long long)(n->promised_bytes >> 20));
+}
+
 static int move_prepare(struct move *mv, struct diag *d)
 {
 	const struct topology *t = &mv->m->topology;
@@ -423,7 +443,9 @@ static int move_prepare(struct move *mv, struct diag *d)
 		return diag_fail(d, ST_CONFIG, EINVAL, "%s: node %d %s",
 				 mv->g->record.name, mv->result.node,
 				 n ? "has no memory" : "is not there");
-	err = agents_get(&mv->m->agents, n->id, &mv->agent, d);
+	err = move_check_room(mv, n, d);
+	if (!err)
+		err = agents_get(&mv->m->agents, n->id, &mv->agent, d);
 	if (err)
 		return err;
 	err = move_pin(mv, n->id);

@@ -72,7 +72,10 @@ static void make_record(const struct launch *l, unsigned i,
 				 .pid_start = process_start(w->pid),
 				 .node = l->nodes[i],
 				 .fixed = vm->node != NODE_AUTO || vm->strict,
-				 .merge = vm->merge,
+				 .strict = vm->strict,
+				 /* What is reserved is not given away. */
+				 .merge = vm->merge &&
+					  (!vm->strict || vm->overcommit),
 				 .protocol = WORKER_PROTOCOL,
 				 .nr_vcpus = vm->nr_vcpus,
 				 .memory_bytes = vm->memory_bytes,
@@ -178,7 +181,7 @@ _Noreturn static void child_run(struct starter *st)
 		(void)diag_fail(&msg.failed, ST_HOST, ENOMEM, "out of memory");
 	else
 		err = launch_prepare(&l, &st->cfg, &st->m->code, &st->m->boots,
-				     &msg.failed);
+				     &st->m->topology, &msg.failed);
 	for (unsigned i = 0; !err && i < st->cfg.nr_vms; i++)
 		err = start_one(&l, i, st, &msg.failed);
 	if (err)
@@ -411,16 +414,31 @@ static int starter_fork_child(struct starter *st)
 	return 0;
 }
 
+/* Memory that the start reserves, which takes its time. */
+static uint64_t starter_reserves(const struct starter *st)
+{
+	uint64_t bytes = 0;
+
+	for (unsigned i = 0; i < st->cfg.nr_vms; i++)
+		if (st->cfg.vms[i].strict && !st->cfg.vms[i].overcommit)
+			bytes += st->cfg.vms[i].memory_bytes;
+	return bytes;
+}
+
 /* Its time counts from now on. Return: 0; -errno. */
 static int starter_run(struct starter *st)
 {
-	int err = starter_fork_child(st);
+	uint64_t mib = starter_reserves(st) >> 20;
+	int err;
 
+	guests_count_promises(st->m);
+	err = starter_fork_child(st);
 	if (err)
 		st->pid = 0;
 	else
 		loop_timer_set(&st->m->watcher.loop, &st->timer,
-			       clock_now_ns() + STARTER_LIMIT_NS);
+			       clock_now_ns() + STARTER_LIMIT_NS +
+				       mib * STARTER_RESERVE_NS);
 	return err;
 }
 
@@ -430,25 +448,32 @@ static int starter_fail_run(int err, struct diag *d)
 			 strerror(-err));
 }
 
-static unsigned starters_running(const struct monitor *m)
+/*
+ * Is it the turn of @st? Only one start at a time reserves memory: the next one
+ * sees what is left then, in the ledger and on the nodes.
+ */
+static bool starter_may_run(const struct monitor *m, const struct starter *st)
 {
+	bool reserves = false;
 	unsigned n = 0;
 
-	for (const struct starter *st = m->starters; st; st = st->next)
-		n += !st->over && st->pid;
-	return n;
+	for (const struct starter *s = m->starters; s; s = s->next) {
+		if (s->over || !s->pid)
+			continue;
+		reserves = reserves || starter_reserves(s);
+		n++;
+	}
+	return n < STARTERS_MAX && !(reserves && starter_reserves(st));
 }
 
-/* The list is in the order in which they came. */
+/* The list is in the order in which they came, and may be passed by others. */
 static void starter_run_waiting(struct monitor *m)
 {
 	for (struct starter *st = m->starters; st; st = st->next) {
 		int err;
 
-		if (st->over || st->pid)
+		if (st->over || st->pid || !starter_may_run(m, st))
 			continue;
-		if (starters_running(m) >= STARTERS_MAX)
-			return;
 		err = starter_run(st);
 		if (!err)
 			continue;
@@ -475,7 +500,7 @@ int starter_start(struct monitor *m, struct run_config *cfg,
 	st->cfg = *cfg;
 	st->vms = calloc(cfg->nr_vms, sizeof(*st->vms));
 	err = st->vms ? 0 : -ENOMEM;
-	if (!err && starters_running(m) < STARTERS_MAX)
+	if (!err && starter_may_run(m, st))
 		err = starter_run(st);
 	if (err) {
 		memset(&st->cfg, 0, sizeof(st->cfg));

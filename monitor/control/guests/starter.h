@@ -21,9 +21,10 @@
 
 struct monitor;
 
-#define STARTER_LIMIT_NS 60000000000ull /* a child is killed after that */
-#define STARTERS_MAX	 4u		/* at the same time; others wait */
-#define STARTERS_WAITING 256u		/* for their turn */
+#define STARTER_LIMIT_NS   60000000000ull /* a child is killed after that */
+#define STARTER_RESERVE_NS 10000000ull	  /* and more, a MiB to reserve */
+#define STARTERS_MAX	   4u		  /* at the same time; others wait */
+#define STARTERS_WAITING   256u		  /* for their turn */
 
 /**
  * starter_start() - start VMs, now or when it is their turn
@@ -33,8 +34,9 @@ struct monitor;
  * @arg:  passed to @done; see starter_forget()
  * @d:    out on error: the reason
  *
- * STARTERS_MAX children run at the same time; later starts wait in the order in
- * which they came, however long that takes, and have their names from now on.
+ * STARTERS_MAX children run at the same time, and one of those that reserve
+ * memory; later starts wait in the order in which they came, however long that
+ * takes, and have their names from now on.
  *
  * Return: 0; -EEXIST a name is in use (ST_CONFIG); -EAGAIN too many starts wait,
  * or too many guests (ST_HOST); -ENOMEM; -errno of fork() and socketpair().

@@ -92,12 +92,24 @@ static int launch_try_binding(struct launch *l, struct diag *d)
 	return 0;
 }
 
+static void launch_take_ledger(struct launch *l)
+{
+	for (unsigned i = 0; l->ledger && i < l->topology.nr_nodes; i++) {
+		struct topology_node *n = &l->topology.nodes[i];
+		const struct topology_node *from =
+			topology_find(l->ledger, n->id);
+
+		n->promised_bytes = from ? from->promised_bytes : 0;
+	}
+}
+
 static int launch_place(struct launch *l, struct diag *d)
 {
 	int err = topology_create(&l->topology, d);
 
 	if (err)
 		return err;
+	launch_take_ledger(l);
 	err = plan_place(l->cfg, &l->topology, l->nodes, d);
 	if (err)
 		return err;
@@ -147,6 +159,7 @@ static void launch_make_spec(const struct launch *l, const struct vm_config *vm,
 		return;
 	spec->node = l->bind ? node : NODE_AUTO;
 	spec->strict = vm->strict;
+	spec->reserved = vm->strict && !vm->overcommit;
 	spec_cpus(l, node, spec);
 }
 
@@ -227,7 +240,7 @@ static int prepare_host(struct launch *l, struct diag *d)
 /* What the operator gave comes first: it is wrong on any host. */
 int launch_prepare(struct launch *l, const struct run_config *cfg,
 		   struct worker_code *code, const struct boot_copies *running,
-		   struct diag *d)
+		   const struct topology *ledger, struct diag *d)
 {
 	static int (*const steps[])(struct launch * l, struct diag * d) = {
 		launch_allocate, launch_place, prepare_boots, prepare_vms,
@@ -237,6 +250,7 @@ int launch_prepare(struct launch *l, const struct run_config *cfg,
 	*l = (struct launch){ .cfg = cfg,
 			      .code = code,
 			      .running = running,
+			      .ledger = ledger,
 			      .kvm = -1,
 			      .own_code.file = -1 };
 	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {

@@ -26,6 +26,7 @@ struct launch {
 	struct worker_code own_code;
 	struct worker_code *code;	   /* own_code, or the caller's */
 	const struct boot_copies *running; /* not owned; NULL: none */
+	const struct topology *ledger;	   /* the same */
 	bool bind; /* this host lets us bind memory to nodes */
 	int kvm;
 };
@@ -39,6 +40,7 @@ void launch_allow_descriptors(void);
  * @cfg:  checked; outlives @l
  * @code: existing copies of the worker program; NULL: makes its own
  * @running: boot images of running guests; NULL: none
+ * @ledger: nodes, of which promised_bytes count; NULL: nothing is promised
  * @d:    out on error: the reason; no worker was started
  *
  * Context: no other threads; blocks on files, unpacks kernels.
@@ -47,7 +49,7 @@ void launch_allow_descriptors(void);
 MUST_CHECK int launch_prepare(struct launch *l, const struct run_config *cfg,
 			      struct worker_code *code,
 			      const struct boot_copies *running,
-			      struct diag *d);
+			      const struct topology *ledger, struct diag *d);
 
 /**
  * launch_spawn() - start one of the prepared workers

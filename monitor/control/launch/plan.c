@@ -25,7 +25,7 @@ int plan_place(const struct run_config *cfg, const struct topology *t,
 			.bytes = vm->memory_bytes,
 			.nr_vcpus = vm->nr_vcpus,
 			.node = vm->node,
-			.strict = vm->strict,
+			.strict = vm->strict && !vm->overcommit,
 		};
 	}
 	err = place_initial(t, reqs, cfg->nr_vms, nodes, d);

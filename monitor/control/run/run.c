@@ -44,7 +44,7 @@ static int run_allocate(struct run *r, struct diag *d)
 
 static int run_prepare(struct run *r, struct diag *d)
 {
-	return launch_prepare(&r->launch, r->cfg, NULL, NULL, d);
+	return launch_prepare(&r->launch, r->cfg, NULL, NULL, NULL, d);
 }
 
 static void run_destroy(struct run *r)

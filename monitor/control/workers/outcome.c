@@ -83,6 +83,12 @@ static void death_line(const struct vm_end *e, bool others, char *out,
 		(void)snprintf(out, size,
 			       "worker killed by its system call filter; %s",
 			       after);
+	else if (outcome_killed(e) && e->value == SIGKILL && e->oom)
+		(void)snprintf(
+			out, size,
+			"worker killed by signal %d (%s), by all signs for "
+			"memory: the kernel's OOM killer was at work; %s",
+			e->value, strsignal(e->value), after);
 	else if (outcome_killed(e))
 		(void)snprintf(out, size, "worker killed by signal %d (%s); %s",
 			       e->value, strsignal(e->value), after);

@@ -19,6 +19,7 @@ struct vm_end {
 	bool cut;      /* the operator had the worker killed */
 	bool hostile;  /* killed by control: it sent an invalid message */
 	bool stuck;    /* killed by control: it hung after closing its socket */
+	bool oom;      /* the kernel has killed a process for memory then */
 	bool unseen;   /* not a child, and its end is not known: no code */
 	int code;      /* siginfo si_code: CLD_EXITED, CLD_KILLED, CLD_DUMPED */
 	int value;     /* siginfo si_status: exit status or signal */

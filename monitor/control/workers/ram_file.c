@@ -6,7 +6,19 @@
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <signal.h>
 #include <unistd.h>
+
+#include "numa/bind.h"
+#include "numa/topology.h"
+
+#define RESERVE_PIECE MIB(64) /* between two looks at the free memory */
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
+#endif
 
 static int sealed_memfd(uint64_t bytes)
 {
@@ -64,4 +76,67 @@ int ram_file_create(uint64_t bytes, bool huge)
 	int fd = huge ? huge_file(bytes) : -1;
 
 	return fd < 0 ? sealed_memfd(bytes) : fd;
+}
+
+/* --- reserving --- */
+
+/* Whoever is killed for memory now, it is this process. */
+static void reserve_volunteer(void)
+{
+	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (fd >= 0) {
+		(void)!write(fd, "1000", 4);
+		(void)close(fd);
+	}
+}
+
+static int reserve_piece(uint8_t *at, uint64_t bytes)
+{
+	if (madvise(at, bytes, MADV_POPULATE_WRITE) == 0)
+		return 0;
+	if (errno != EINVAL)
+		return errno == EFAULT ? -ENOMEM : -errno;
+	/* An older kernel: the pages are zero, and stay so. */
+	for (uint64_t i = 0; i < bytes; i += PAGE_BYTES)
+		((volatile uint8_t *)at)[i] = 0;
+	return 0;
+}
+
+static int reserve_all(int fd, uint64_t bytes, nodeid_t node)
+{
+	uint8_t *p =
+		mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	int err;
+
+	if (p == MAP_FAILED)
+		return -errno;
+	err = node_bind_memory(p, bytes, node, true);
+	for (uint64_t at = 0; !err && at < bytes; at += RESERVE_PIECE) {
+		uint64_t left = bytes - at;
+
+		if (node_free_bytes(node, left) < left)
+			return -ENOMEM;
+		err = reserve_piece(p + at, min_u64(left, RESERVE_PIECE));
+	}
+	return err;
+}
+
+int ram_file_reserve(int fd, uint64_t bytes, nodeid_t node)
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		reserve_volunteer();
+		_exit(-reserve_all(fd, bytes, node));
+	}
+	if (pid < 0)
+		return -errno;
+	while (waitpid(pid, &status, 0) != pid)
+		if (errno != EINTR)
+			return -errno;
+	/* Killed: for memory, as it had asked for. */
+	return WIFEXITED(status) ? -WEXITSTATUS(status) : -ENOMEM;
 }

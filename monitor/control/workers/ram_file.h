@@ -27,4 +27,22 @@
  */
 MUST_CHECK int ram_file_create(uint64_t bytes, bool huge);
 
+/**
+ * ram_file_reserve() - take all memory of a guest from a node now
+ * @fd:    of ram_file_create(), empty; its policy becomes strict
+ * @bytes: its length
+ * @node:  a node's number
+ *
+ * The node's free memory is looked at before each piece. As others may take it
+ * at the same time, a child does the work, which the kernel's OOM killer prefers
+ * to any other process. On error a part of the memory may have been taken;
+ * closing the file gives it back.
+ *
+ * Context: control process, no other threads; blocks for as long as the kernel
+ * needs to clear the memory (about 1 s for 1 to 4 GiB).
+ * Return:  0; -ENOMEM the node has not enough free memory; -errno of fork() and
+ *          mmap(); errors of node_bind_memory().
+ */
+MUST_CHECK int ram_file_reserve(int fd, uint64_t bytes, nodeid_t node);
+
 #endif

@@ -119,6 +119,28 @@ static int spawn_ends_fill(struct ends *e, const struct worker_spec *spec)
 	return make_sockets(e);
 }
 
+/* @ram: of the VM. Strict memory is there before the guest is. */
+static int spawn_reserve(const struct worker_spec *spec, int ram,
+			 struct diag *d)
+{
+	int err;
+
+	if (!spec->reserved || spec->node == NODE_AUTO)
+		return 0;
+	err = ram_file_reserve(ram, spec->ram_bytes, spec->node);
+	if (!err)
+		return 0;
+	return diag_fail(d, ST_MEMORY, -err,
+			 "%s: %llu MiB cannot be reserved on node %d: %s; give "
+			 "it less memory or another node, leave out 'strict', "
+			 "or insist with --overcommit",
+			 spec->name,
+			 (unsigned long long)(spec->ram_bytes >> 20),
+			 spec->node,
+			 err == -ENOMEM ? "it has not enough free memory"
+					: strerror(-err));
+}
+
 static int spawn_ends_make(struct ends *e, const struct worker_spec *spec,
 			   struct diag *d)
 {
@@ -131,6 +153,9 @@ static int spawn_ends_make(struct ends *e, const struct worker_spec *spec,
 			d, ST_HOST, -e->ram,
 			"%s: no memory object for %llu bytes: %s", spec->name,
 			(unsigned long long)spec->ram_bytes, strerror(-e->ram));
+	err = spawn_reserve(spec, e->ram, d);
+	if (err)
+		return err;
 	err = spawn_ends_fill(e, spec);
 	if (err < 0)
 		return diag_fail(d, ST_HOST, -err,

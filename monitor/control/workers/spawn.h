@@ -51,7 +51,8 @@ struct worker {
  * @d:     out on error: ST_HOST; ST_MEMORY if a strict binding is refused
  *
  * Guest RAM is made here, a memfd of spec->ram_bytes that can neither shrink
- * nor grow; only the worker keeps it. If the host refuses a binding that is not
+ * nor grow; only the worker keeps it. With spec->reserved all of it is taken
+ * from the node first (ST_MEMORY if it does not fit), which may take long. If the host refuses a binding that is not
  * strict, the guest starts without it, and the worker's report shows where its
  * memory is. Signal dispositions are default in the worker, and no signal is
  * blocked.

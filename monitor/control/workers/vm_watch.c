@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "disco/clock.h"
+#include "monitor/control/base/process.h"
 #include "monitor/control/workers/exit_info.h"
 #include "monitor/ipc/text_clean.h"
 #include "monitor/ipc/worker_messages.h"
@@ -212,8 +213,24 @@ static void on_control(struct loop_watch *w, uint32_t events)
 #define FREE_LOOK_NS	 1000000u  /* before the first look at the locks */
 #define FREE_LOOK_MAX_NS 64000000u /* and between later ones */
 
+/*
+ * Has the kernel killed a process for memory, since a VM last started or ended?
+ * It does not say which one to those who may not read its log.
+ */
+static bool watch_saw_oom(struct watcher *s)
+{
+	uint64_t kills = process_oom_kills();
+	bool more = kills > s->oom_kills;
+
+	s->oom_kills = kills;
+	return more;
+}
+
 static void watch_finish(struct vm_watch *vm)
 {
+	bool oom = watch_saw_oom(vm->watcher);
+
+	vm->end.oom = oom && !vm->kill_sent && !vm->end.cut;
 	vm->leaving = false;
 	disk_locks_close(&vm->locks);
 	vm->end.stuck = vm->end.stuck && vm->kill_sent &&
@@ -322,6 +339,7 @@ static void watch_fd(struct watcher *s, struct loop_watch *w, int fd,
 void vm_watch_start(struct watcher *s, struct vm_watch *vm)
 {
 	vm->watcher = s;
+	s->oom_kills = process_oom_kills();
 	vm->kill_timer.expired = watch_on_late;
 	vm->free_timer.expired = watch_on_look;
 	disk_locks_open(&vm->locks, vm->worker.pid, WORKER_FD_DISK0);

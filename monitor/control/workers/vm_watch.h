@@ -73,6 +73,8 @@ struct vm_watch {
 struct watcher {
 	struct loop loop;
 	struct sink err; /* where messages go */
+	/* process_oom_kills() when a VM was last started or had ended. */
+	uint64_t oom_kills;
 	/*
 	 * A worker is dead and reaped, and its disks are free, or were not
 	 * after FREE_GRACE_NS, which was reported. Its figures and status are

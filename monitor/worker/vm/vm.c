@@ -130,8 +130,12 @@ static void host_free_pages(struct dev_host *h, gfn_t first, uint64_t nr)
 {
 	struct vm *vm = from_host(h);
 
-	/* Not RAM, or could not be done: the guest loses nothing by it. */
-	if (pmap_free(vm->pmap, first, nr) == 0)
+	/*
+	 * Not RAM, or could not be done: the guest loses nothing by it. What
+	 * is reserved stays the guest's: its node may be full when it comes
+	 * back to it.
+	 */
+	if (!vm->spec->reserved && pmap_free(vm->pmap, first, nr) == 0)
 		figures_count(&vm->figures->io.freed_pages, nr);
 }
 
@@ -233,13 +237,15 @@ static int make_memory(struct vm *vm)
 		if (err && (s->strict || !node_bind_optional(err)))
 			return err;
 	}
-	err = pmap_create(&vm->ram, pmap_budget(), &vm->pmap);
+	/* Pages in place of reserved ones would cost memory once more. */
+	err = pmap_create(&vm->ram, s->reserved ? 0 : pmap_budget(), &vm->pmap);
 	if (err)
 		return err;
-	if (!s->huge_thp)
+	if (!s->huge_thp && !s->reserved)
 		return boot_pages_show(vm->pmap, &vm->ram, &s->boot,
 				       WORKER_FD_BOOT);
-	(void)madvise(vm->ram.hva, s->ram_bytes, MADV_HUGEPAGE);
+	if (s->huge_thp)
+		(void)madvise(vm->ram.hva, s->ram_bytes, MADV_HUGEPAGE);
 	return fill_boot_pages(vm);
 }
 

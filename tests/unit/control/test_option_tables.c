@@ -95,6 +95,8 @@ static void make_option(const struct option_entry *o, bool is_disk,
 	else if (of)
 		(void)snprintf(buf, TEXT_MAX, "--%s=%s,%s=%s", option_flag(of),
 			       sample(of, first), o->name, value);
+	else if (o->type == OPTION_SWITCH)
+		(void)snprintf(buf, TEXT_MAX, "--%s", option_flag(o));
 	else
 		(void)snprintf(buf, TEXT_MAX, "--%s=%s", option_flag(o), value);
 }

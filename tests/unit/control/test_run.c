@@ -689,6 +689,38 @@ static void a_guest_runs_where_nothing_can_be_bound(void **state)
 	free(r);
 }
 
+/* Not when the guest comes to touch it. */
+static void strict_memory_is_there_at_the_start(void **state)
+{
+	struct test_run *r = make("full", NULL);
+
+	(void)state;
+	if (node_bind_probe(0))
+		SKIP("memory cannot be bound here");
+	r->vms[0].strict = true;
+	start(r);
+	finish(r);
+	assert_int_equal(r->status, ST_OK);
+	free(r);
+	r = make("check", NULL);
+	r->vms[0].strict = true;
+	r->vms[0].memory_bytes = VM_MAX_MEMORY;
+	start(r);
+	finish(r);
+	assert_int_equal(r->status, ST_MEMORY);
+	assert_non_null(strstr(r->err_text, "insist with --overcommit"));
+	free(r);
+	/* It may be there, or not. */
+	r = make("check", NULL);
+	r->vms[0].strict = true;
+	r->vms[0].overcommit = true;
+	r->vms[0].memory_bytes = VM_MAX_MEMORY;
+	start(r);
+	finish(r);
+	assert_int_equal(r->status, ST_OK);
+	free(r);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -710,6 +742,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(bad_requests_are_one_line),
 		cmocka_unit_test(another_machines_nodes_bind_nothing),
 		cmocka_unit_test(a_guest_runs_where_nothing_can_be_bound),
+		cmocka_unit_test(strict_memory_is_there_at_the_start),
 		cmocka_unit_test(summary_and_report_are_written),
 		cmocka_unit_test(the_table_starts_a_line_of_its_own),
 		cmocka_unit_test(a_report_that_fails_keeps_the_status),

@@ -166,6 +166,16 @@ static void check_inherited(const char *name)
 	stop(STOP_POWEROFF, "");
 }
 
+static void check_reserved(void)
+{
+	struct stat st;
+
+	EXPECT(spec.reserved);
+	EXPECT(fstat(WORKER_FD_RAM, &st) == 0);
+	EXPECT((uint64_t)st.st_blocks * 512 == spec.ram_bytes);
+	stop(STOP_POWEROFF, "");
+}
+
 /* --- behaviours --- */
 
 /* Wait for the next control process; descriptors go to their places. */
@@ -456,6 +466,8 @@ void fake_worker_hook(int argc, char **argv)
 		_exit(97);
 	if (is(name, "check"))
 		check_inherited(name);
+	if (is(name, "full"))
+		check_reserved();
 	say(&(struct worker_event){ .kind = WORKER_STARTED });
 	stop_for_a_reason(name);
 	if (is(name, "talk"))

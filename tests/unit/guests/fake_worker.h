@@ -5,6 +5,7 @@
  * up to the first '.', says what it does.
  *
  *   check      look at everything inherited; power off, or say what is wrong
+ *   full       fail unless all of its memory is there; power off
  *   talk       two console lines, then power off
  *   echo       give console input back until asked to stop
  *   copy       the same until "end\n" came, then power off

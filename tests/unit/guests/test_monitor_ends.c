@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "monitor/control/base/process.h"
 #include "tests/unit/guests/monitor_calls.h"
 
 static char disk[256], hold[256];
@@ -137,6 +138,42 @@ static void the_signal_of_an_adopted_worker_is_told(void **state)
 	}
 }
 
+/* In place of the kernel's count: at each look as many more. */
+static uint64_t oom_more;
+
+uint64_t process_oom_kills(void)
+{
+	static uint64_t kills;
+
+	kills += oom_more;
+	return kills;
+}
+
+static int set_up_oom(void **state)
+{
+	oom_more = 1;
+	return set_up(state);
+}
+
+static int tear_down_oom(void **state)
+{
+	oom_more = 0;
+	return tear_down(state);
+}
+
+static void a_guest_that_is_killed_for_memory_says_so(void **state)
+{
+	(void)state;
+	start_vm("obey.oom");
+	assert_int_equal(kill(pid_of("obey.oom"), SIGKILL), 0);
+	expect("obey.oom", "ended", ST_WORKER_SIGNAL);
+	said("obey.oom: worker killed by signal 9 (Killed), by all signs for "
+	     "memory");
+	start_vm("obey.cut");
+	vm_call("obey.cut", "kill");
+	said("obey.cut: killed by the operator");
+}
+
 /* What the operator did is no surprise. */
 static void an_adopted_worker_is_killed_on_request(void **state)
 {
@@ -161,6 +198,9 @@ int main(int argc, char **argv)
 		WITH_DISK(a_disk_is_free_after_each_end),
 		WITH_MONITOR(the_signal_of_an_adopted_worker_is_told),
 		WITH_MONITOR(an_adopted_worker_is_killed_on_request),
+		cmocka_unit_test_setup_teardown(
+			a_guest_that_is_killed_for_memory_says_so, set_up_oom,
+			tear_down_oom),
 	};
 	int failed;
 

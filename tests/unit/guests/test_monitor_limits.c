@@ -14,6 +14,7 @@
 #include "monitor/control/api/api.h"
 #include "monitor/control/cli/http_client.h"
 #include "monitor/control/guests/starter.h"
+#include "numa/bind.h"
 #include "tests/unit/guests/monitor_calls.h"
 
 #define NR_VMS	   (API_MAX_CONSOLES / TAP_MAX_CLIENTS)
@@ -159,6 +160,60 @@ static void a_start_that_waits_ends_with_the_monitor(void **state)
 	refused("GET", "/v1/vms/obey.4", NULL, ST_NO_VM, "obey.4");
 }
 
+/* --- promises --- */
+
+static uint64_t figure_of_node(const char *key)
+{
+	json_t *root = call("GET", "/v1/topology", NULL);
+	json_t *node = json_array_get(json_object_get(root, "nodes"), 0);
+	json_int_t n = json_integer_value(json_object_get(node, key));
+
+	json_decref(root);
+	return (uint64_t)n;
+}
+
+/* Of a strict VM on node 0 that is started though it may not fit. */
+static void start_promised(const char *name, uint64_t mib)
+{
+	char body[256];
+
+	(void)snprintf(body, sizeof(body),
+		       "{\"name\":\"%s\",\"kernel\":\"/kernel\","
+		       "\"memory\":\"%lluM\",\"node\":0,\"strict\":true,"
+		       "\"overcommit\":true}",
+		       name, (unsigned long long)mib);
+	json_decref(call("POST", "/v1/vms", body));
+}
+
+/* What was promised is not promised again, although it is free. */
+static void a_promise_is_given_once(void **state)
+{
+	uint64_t mib = (figure_of_node("memory_bytes") >> 20) - 8;
+	const char strict[] = "{\"name\":\"obey.s\",\"kernel\":\"/kernel\","
+			      "\"memory\":\"16M\",\"node\":0,\"strict\":true}";
+
+	(void)state;
+	if (node_bind_probe(0) || mib > VM_MAX_MEMORY >> 20)
+		SKIP("memory cannot be bound here");
+	assert_int_equal(figure_of_node("promised_bytes"), 0);
+	start_promised("obey.p", mib);
+	assert_int_equal(figure_of_node("promised_bytes"), MIB(mib));
+	refused("POST", "/v1/vms", strict, ST_MEMORY,
+		"MiB are promised to running ones");
+	/* The next monitor knows it, too. */
+	end_monitor(SIGKILL);
+	(void)close(log_fd);
+	start_monitor();
+	refused("POST", "/v1/vms", strict, ST_MEMORY,
+		"MiB are promised to running ones");
+	start_promised("obey.more", mib);
+	vm_call("obey.more", "kill");
+	vm_call("obey.p", "kill");
+	assert_int_equal(figure_of_node("promised_bytes"), 0);
+	json_decref(call("POST", "/v1/vms", strict));
+	vm_call("obey.s", "kill");
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -167,6 +222,7 @@ int main(int argc, char **argv)
 		WITH_MONITOR(waiting_calls_keep_no_command_out),
 		WITH_MONITOR(starts_wait_for_their_turn),
 		WITH_MONITOR(a_start_that_waits_ends_with_the_monitor),
+		WITH_MONITOR(a_promise_is_given_once),
 	};
 	int failed;
 

@@ -148,6 +148,33 @@ static void too_large_takes_the_most_room(void **state)
 	assert_int_equal(node, 0);
 }
 
+/* It may be free as yet. */
+static void promised_memory_is_no_room(void **state)
+{
+	static struct topology t = {
+		.nr_nodes = 1,
+		.nodes = { { .id = 0,
+			     .total_bytes = GIB(4),
+			     .free_bytes = GIB(3),
+			     .nr_cpus = 1 } },
+	};
+	struct place_request r = vm(GIB(2), 1, 0, true);
+	nodeid_t node;
+
+	(void)state;
+	t.nodes[0].promised_bytes = GIB(2);
+	place(&t, &r, 1, &node);
+	t.nodes[0].promised_bytes = GIB(3);
+	refuse(&t, &r, 1, -ENOMEM, ST_MEMORY,
+	       "vm 'a': 2048 MiB do not fit on node 0, which has 1024 MiB free "
+	       "of 4096 MiB (0 MiB go to other VMs of this run, 3072 MiB are "
+	       "promised to running ones); give it less memory or another "
+	       "node, leave out 'strict', or insist with --overcommit");
+	t.nodes[0].promised_bytes = GIB(5);
+	r.strict = false;
+	place(&t, &r, 1, &node);
+}
+
 static void explicit_is_kept(void **state)
 {
 	struct place_request reqs[] = {
@@ -267,16 +294,19 @@ static void strict_must_fit(void **state)
 	refuse(&four, &big, 1, -ENOMEM, ST_MEMORY,
 	       "vm 'a': 2048 MiB do not fit on node 1, which has 1024 MiB free "
 	       "of 1024 MiB (0 MiB go to other VMs of this run); give it less "
-	       "memory or another node, or leave out 'strict'");
+	       "memory or another node, leave out 'strict', or insist with "
+	       "--overcommit");
 	refuse(&four, &any, 1, -ENOMEM, ST_MEMORY,
 	       "vm 'a': 2048 MiB do not fit on node 0, which has 1024 MiB free "
 	       "of 1024 MiB (0 MiB go to other VMs of this run); give it less "
-	       "memory or another node, or leave out 'strict'");
+	       "memory or another node, leave out 'strict', or insist with "
+	       "--overcommit");
 	two[1].name = "b";
 	refuse(&four, two, 2, -ENOMEM, ST_MEMORY,
 	       "vm 'b': 600 MiB do not fit on node 3, which has 424 MiB free "
 	       "of 1024 MiB (600 MiB go to other VMs of this run); give it "
-	       "less memory or another node, or leave out 'strict'");
+	       "less memory or another node, leave out 'strict', or insist "
+	       "with --overcommit");
 	place(&four, &exact, 1, &node);
 	assert_int_equal(node, 1);
 }
@@ -322,6 +352,7 @@ int main(void)
 		cmocka_unit_test(never_without_cpus_nor_room),
 		cmocka_unit_test(room_goes_before_load),
 		cmocka_unit_test(too_large_takes_the_most_room),
+		cmocka_unit_test(promised_memory_is_no_room),
 		cmocka_unit_test(explicit_is_kept),
 		cmocka_unit_test(nobody_lives_without_memory),
 		cmocka_unit_test(full_is_better_than_memory_less),
