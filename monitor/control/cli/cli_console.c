@@ -217,7 +217,7 @@ static void cli_console_pause(struct attached *a)
 	n = read(STDIN_FILENO, buf, sizeof(buf));
 	if (n > 0)
 		(void)take_keys(a, buf, (size_t)n);
-	else if (n == 0)
+	else if (n == 0 || errno != EINTR)
 		a->tty = a->input = false;
 }
 
