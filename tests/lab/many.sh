@@ -133,6 +133,22 @@ t_strict_memory_beyond_node()
 	want_status 9 "$WORK/o" && want_one_line "$WORK/o"
 }
 
+# The guest has touched a part of it only. Descriptor 7 is RAM (worker_spec.h).
+t_strict_memory_is_reserved()
+{
+	local blocks mib=640
+	start_disco "$WORK/o" --memory ${mib}M,node=3,strict --name w \
+		--disk "path=$ROOT_DISK,ro" --cmdline 'console=ttyS0 quiet'
+	wait_lines 1 'DISCO-GUEST userspace' "$WORK/o" 90 || return 1
+	blocks=$(stat -L -c %b "/proc/$(pgrep -f '^disco-vm w$')/fd/7")
+	kill -TERM "$(pgrep -P "$DISCO_PID")"
+	STATUS=0
+	wait "$DISCO_PID" || STATUS=$?
+	want_status 23 "$WORK/o" || return 1
+	((blocks / 2048 == mib)) ||
+		fail "$((blocks / 2048)) MiB of $mib are there"
+}
+
 t_doctor_in_lab()
 {
 	STATUS=0
