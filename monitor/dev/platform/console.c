@@ -13,7 +13,7 @@
 
 #include "disco/clock.h"
 
-#define FLUSH_BYTES 1024u
+#define FLUSH_BYTES 16384u
 #define FLUSH_NS    2000000
 #define INPUT_CHUNK 256u
 
@@ -25,15 +25,26 @@ static uint32_t console_dev_used(const struct console *c)
 	return c->head - c->tail;
 }
 
-/* Lock held: make sure the buffer will be sent. */
-static void console_dev_arm(struct console *c, bool now)
+/*
+ * Lock held: make sure the buffer will be sent. @line: it has a whole line now.
+ * A guest that writes many short lines wakes the I/O thread once for many.
+ */
+static void console_dev_arm(struct console *c, bool line)
 {
 	struct itimerspec t = { .it_value.tv_nsec = FLUSH_NS };
+	bool much = console_dev_used(c) >= FLUSH_BYTES;
+	uint64_t now;
 
-	if (now)
+	if (c->woken || (c->armed && !line && !much))
+		return;
+	now = clock_now_ns();
+	if (much || (line && now - c->woken_ns >= FLUSH_NS)) {
+		c->woken = true;
+		c->woken_ns = now;
 		(void)eventfd_write(c->wake.fd, 1);
-	else if (!c->armed)
+	} else if (!c->armed) {
 		(void)timerfd_settime(c->timer.fd, 0, &t, NULL);
+	}
 	c->armed = true;
 }
 
@@ -51,6 +62,7 @@ static void put_last(struct console *c, const uint8_t *buf, size_t len)
 size_t console_put(struct console *c, struct console_port *p,
 		   const uint8_t *buf, size_t len)
 {
+	uint32_t free_bytes;
 	size_t n;
 
 	(void)pthread_mutex_lock(&c->lock);
@@ -60,14 +72,14 @@ size_t console_put(struct console *c, struct console_port *p,
 		(void)pthread_mutex_unlock(&c->lock);
 		return len;
 	}
-	n = min_u64(len, CONSOLE_OUT_BYTES - console_dev_used(c));
+	free_bytes = CONSOLE_OUT_BYTES - console_dev_used(c);
+	n = min_u64(len, free_bytes > p->leaves ? free_bytes - p->leaves : 0);
 	for (size_t i = 0; i < n; i++)
 		c->out[c->head++ % CONSOLE_OUT_BYTES] = buf[i];
 	if (n < len)
 		c->refused = true;
 	if (n)
-		console_dev_arm(c, memchr(buf, '\n', n) ||
-					   console_dev_used(c) >= FLUSH_BYTES);
+		console_dev_arm(c, memchr(buf, '\n', n));
 	(void)pthread_mutex_unlock(&c->lock);
 	return n;
 }
@@ -109,7 +121,7 @@ static bool send_part(struct console *c)
 	(void)pthread_mutex_lock(&c->lock);
 	at = c->tail % CONSOLE_OUT_BYTES;
 	n = (uint32_t)min_u64(console_dev_used(c), CONSOLE_OUT_BYTES - at);
-	c->armed = false;
+	c->armed = c->woken = false;
 	if (c->away)
 		n = 0;
 	(void)pthread_mutex_unlock(&c->lock);

@@ -4,8 +4,9 @@
  * console) and the socket that the control process reads.
  *
  * Output: any thread of a device appends to one bounded buffer. The I/O thread
- * sends the buffer in batches (at a newline, at FLUSH_BYTES, or FLUSH_NS after
- * the first byte). Each device handles a full buffer itself: the serial port
+ * sends the buffer in batches: a line at once, unless one was sent less than
+ * FLUSH_NS ago; anything else FLUSH_NS after its first byte, or at FLUSH_BYTES.
+ * Each device handles a full buffer itself: the serial port
  * shows "transmitter busy", the virtio console leaves the chain in the queue.
  * So a slow reader slows down its own guest and loses nothing.
  *
@@ -25,7 +26,8 @@
 
 #include "monitor/dev/platform/dev_host.h"
 
-#define CONSOLE_OUT_BYTES 65536u
+#define CONSOLE_OUT_BYTES   65536u
+#define CONSOLE_BURST_BYTES 16u /* see leaves */
 
 /* A device on the console. Calls are made by the I/O thread without a lock. */
 struct console_port {
@@ -34,6 +36,12 @@ struct console_port {
 	void (*input)(struct console_port *p, const uint8_t *buf, size_t len);
 	/* Output that was refused may be tried again now. */
 	void (*drained)(struct console_port *p);
+	/*
+	 * Bytes of the buffer that this port leaves free: what the serial port
+	 * may send once it has said that there is room, whatever other ports
+	 * send meanwhile.
+	 */
+	uint32_t leaves; /* [I] */
 };
 
 #define CONSOLE_MAX_PORTS 2
@@ -48,8 +56,10 @@ struct console {
 	bool keep;	      /* I/O thread: another reader may come */
 	pthread_mutex_t lock; /* below */
 	struct console_port *focus;
-	bool armed;   /* timer or wake-up under way */
-	bool refused; /* output was refused: call drained() later */
+	bool armed;	   /* timer or wake-up under way */
+	bool woken;	   /* wake-up under way */
+	uint64_t woken_ns; /* the last one */
+	bool refused;	   /* output was refused: call drained() later */
 	/*
 	 * No reader: the buffer drops its oldest bytes. The I/O thread sets and
 	 * clears it.

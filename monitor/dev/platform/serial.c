@@ -3,7 +3,7 @@
 
 enum serial_reg { RBR_THR_DLL, IER_DLM, IIR_FCR, LCR, MCR, LSR, MSR, SCR };
 
-#define TX_FIFO_BYTES 16u
+#define TX_FIFO_BYTES CONSOLE_BURST_BYTES
 #define IER_RX	      0x01u
 #define IER_THR	      0x02u
 #define IIR_NONE      0x01u

@@ -7,38 +7,52 @@
 #define QUEUE_TX 1
 #define CHUNK	 512u
 
+/* What is sent before others have their turn: a vCPU may be waiting for it. */
+#define SERVE_BYTES 65536u
+
 static struct virtio_console *vcon_from_dev(struct virtio_dev *v)
 {
 	return container_of(v, struct virtio_console, v);
 }
 
-/* Send what is left of @c. Return: false when the console is full. */
-static bool send_chain(struct virtio_console *vc, const struct vq_chain *c)
+/*
+ * Send what is left of @c, but not much more than @most bytes; @most counts
+ * down. Return: SERVED_ALL of the chain, SERVED_SOME of it, or SERVED_WAIT: the
+ * console is full, vcon_port_drained() goes on.
+ */
+static enum virtio_served send_chain(struct virtio_console *vc,
+				     const struct vq_chain *c, size_t *most)
 {
 	uint8_t buf[CHUNK];
 	size_t n, taken;
 
-	for (;;) {
+	while (*most) {
 		n = iov_read(c->iov, c->nr_out, vc->sent, buf, sizeof(buf));
 		if (n == 0)
-			return true;
+			return SERVED_ALL;
 		taken = console_put(vc->console, &vc->port, buf, n);
 		vc->sent += taken;
+		*most -= min_u64(*most, taken);
 		if (taken < n)
-			return false;
+			return SERVED_WAIT;
 	}
+	return vc->sent < c->out_bytes ? SERVED_SOME : SERVED_ALL;
 }
 
 static enum virtio_served serve_tx(struct virtio_console *vc)
 {
+	size_t most = SERVE_BYTES;
 	struct vq_chain c;
 
 	for (unsigned budget = VQ_MAX_SIZE; budget; budget--) {
+		enum virtio_served sent;
+
 		if (!virtio_pop(&vc->v, QUEUE_TX, &c))
 			return SERVED_ALL;
-		if (!send_chain(vc, &c)) {
+		sent = send_chain(vc, &c, &most);
+		if (sent != SERVED_ALL) {
 			vq_unpop(&vc->v.queues[QUEUE_TX].vq);
-			return SERVED_WAIT; /* vcon_port_drained() goes on */
+			return sent;
 		}
 		vc->sent = 0;
 		virtio_push(&vc->v, QUEUE_TX, c.head, 0);
@@ -66,6 +80,8 @@ static const struct virtio_ops console_ops = {
 	.type = 3,
 	.class_code = 0x078000,
 	.nr_queues = 2,
+	/* Linux sends 16 bytes at a time and spins until they are taken. */
+	.in_exit = 1u << QUEUE_TX,
 	.serve = vcon_serve,
 	.reset = vcon_reset,
 };
@@ -128,7 +144,8 @@ int virtio_console_init(struct virtio_console *vc, struct dev_host *host,
 	vc->console = c;
 	vc->port = (struct console_port){ .room = vcon_port_room,
 					  .input = vcon_port_input,
-					  .drained = vcon_port_drained };
+					  .drained = vcon_port_drained,
+					  .leaves = CONSOLE_BURST_BYTES };
 	console_add_port(c, &vc->port);
 	return virtio_init(&vc->v, host, &console_ops, 0, config,
 			   sizeof(config));

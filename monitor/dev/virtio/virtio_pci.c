@@ -230,6 +230,38 @@ static void vpci_kicked(struct io_watch *w, uint32_t events)
 	virtio_serve(q->dev, (unsigned)(q - q->dev->queues));
 }
 
+static bool vpci_in_exit(const struct virtio_dev *v, unsigned queue)
+{
+	return v->ops->in_exit & 1u << queue;
+}
+
+/*
+ * A guest's write to the notify register, where no ioeventfd takes it: a queue
+ * that is served in the exit, or one whose ioeventfd could not be set.
+ */
+static void vpci_notified(struct virtio_dev *v, unsigned n)
+{
+	struct virtio_queue *q = &v->queues[n];
+	bool done = false;
+
+	if (vpci_in_exit(v, n) && pthread_mutex_trylock(&v->lock) == 0) {
+		if (vpci_running(v) && q->vq.enabled) {
+			enum virtio_served served;
+
+			q->vq.ram_only = true;
+			vq_disarm(&q->vq);
+			served = v->ops->serve(v, n);
+			q->vq.ram_only = false;
+			/* Armed: the next one is in the next notification. */
+			done = served == SERVED_WAIT ||
+			       (served == SERVED_ALL && !vq_arm(&q->vq));
+		}
+		vpci_unlock(v);
+	}
+	if (!done)
+		kick_self(q);
+}
+
 /* --- common configuration --- */
 
 static void set_status(struct virtio_dev *v, uint8_t s)
@@ -436,9 +468,9 @@ static void bar_write(struct pci_dev *d, uint64_t off, unsigned len,
 		common_write(v, (unsigned)in_region, len, value);
 		vpci_unlock(v);
 		break;
-	case BAR_NOTIFY: /* only where the ioeventfd could not be set */
+	case BAR_NOTIFY:
 		if (in_region / NOTIFY_STRIDE < v->ops->nr_queues)
-			kick_self(&v->queues[in_region / NOTIFY_STRIDE]);
+			vpci_notified(v, (unsigned)(in_region / NOTIFY_STRIDE));
 		break;
 	case BAR_MSIX:
 		msix_table_write(&d->msix, in_region, len, value);
@@ -457,6 +489,8 @@ static void bar_moved(struct pci_dev *d, uint64_t base)
 		uint64_t off = BAR_NOTIFY + NOTIFY_STRIDE * i;
 		int fd = v->queues[i].kick.fd;
 
+		if (vpci_in_exit(v, i))
+			continue;
 		if (*old)
 			(void)v->host->ops->ioeventfd(v->host, fd, *old + off,
 						      0, false);

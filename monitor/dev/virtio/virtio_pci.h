@@ -7,7 +7,17 @@
  *
  * Threads: vCPUs write registers. The I/O thread serves queues, woken by one
  * ioeventfd per queue. @lock covers all of a device's state. Nothing outside
- * this VM ever takes it, and queue notifications do not take it.
+ * this VM ever takes it, and queue notifications do not wait for it.
+ *
+ * Queues of virtio_ops.in_exit have no ioeventfd: the vCPU that notifies serves
+ * them before it goes back to the guest. That is for short requests whose
+ * driver busily waits for their completion. Three rules keep a guest from
+ * stopping its worker by that:
+ * 1. A vCPU serves at most once per notification, and serve() is bounded.
+ * 2. It does not wait for @lock: while another thread has it, the I/O thread
+ *    is woken instead.
+ * 3. It touches RAM only. A fault in a window (guest_ram.h) may need the I/O
+ *    thread, which may want @lock: such a chain is left to the I/O thread.
  *
  * Reset: a driver that writes 0 to the status reads 0 back only after every
  * request in flight has completed, so no buffer is written after that.
@@ -46,7 +56,12 @@ struct virtio_ops {
 	uint16_t type;	     /* virtio 1.2 section 5: 2 block, 3 console ... */
 	uint32_t class_code; /* PCI class */
 	unsigned nr_queues;
-	/* Handle the queue's chains, if any. I/O thread; bounded per call. */
+	/* Bit per queue: vCPUs serve it, see above; the I/O thread may, too. */
+	unsigned in_exit;
+	/*
+	 * Handle the queue's chains, if any. I/O thread, or the vCPU that
+	 * notified a queue of @in_exit; bounded per call.
+	 */
 	enum virtio_served (*serve)(struct virtio_dev *v, unsigned queue);
 	/* The driver reset the device; nothing is in flight. May be NULL. */
 	void (*reset)(struct virtio_dev *v);

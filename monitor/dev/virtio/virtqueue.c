@@ -123,7 +123,13 @@ static int add_piece(struct vq *q, struct vq_chain *c, const struct vq_desc *d)
 				 "readable piece after a writable one");
 	if (d->len == 0)
 		return 0;
-	at = ram_buffer(q->ram, gpa(d->addr), d->len, d->flags & DESC_F_WRITE);
+	if (q->ram_only)
+		at = ram_at(q->ram, gpa(d->addr), d->len);
+	else
+		at = ram_buffer(q->ram, gpa(d->addr), d->len,
+				d->flags & DESC_F_WRITE);
+	if (!at && q->ram_only)
+		return -EAGAIN; /* the I/O thread knows what it is */
 	if (!at)
 		return vq_refuse(q, EPROTO, "buffer is not in guest memory");
 	c->iov[n] = (struct iovec){ .iov_base = at, .iov_len = d->len };
@@ -208,6 +214,8 @@ int vq_pop(struct vq *q, struct vq_chain *c)
 	c->nr_out = c->nr_in = 0;
 	c->out_bytes = c->in_bytes = 0;
 	err = vq_walk(q, head, c);
+	if (err == -EAGAIN)
+		return 0;
 	if (err)
 		return err;
 	q->last_avail++;

@@ -51,6 +51,11 @@ struct vq {
 	uint16_t used_idx;   /* next used entry to fill */
 	uint16_t signalled;  /* used_idx at the last interrupt decision */
 	uint16_t in_flight;  /* handed out and not yet pushed */
+	/*
+	 * For now, leave a chain with a piece outside RAM where it is, and
+	 * report that there is none. The owner of the queue sets and clears it.
+	 */
+	bool ram_only;
 };
 
 /* One request. Pieces [0, nr_out) are readable, then nr_in writable ones. */
@@ -75,7 +80,8 @@ MUST_CHECK int vq_enable(struct vq *q);
  * vq_pop() - take the next chain
  * @c: out; valid only if 1 is returned
  *
- * Return: 1 a chain; 0 none (or queue not enabled); -EPROTO broken, see q->why.
+ * Return: 1 a chain; 0 none (or queue not enabled, or see ram_only); -EPROTO
+ * broken, see q->why.
  */
 MUST_CHECK int vq_pop(struct vq *q, struct vq_chain *c);
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -52,7 +53,10 @@ static void port_drained(struct console_port *p)
 
 static int setup(void **state)
 {
-	const struct console_port p = { port_room, port_input, port_drained };
+	const struct console_port p = { .room = port_room,
+					.input = port_input,
+					.drained = port_drained };
+
 	(void)state;
 	peer = console_peer_create(&h, MIB(1), &con);
 	a = (struct port){ .p = p, .room = 64 };
@@ -94,6 +98,42 @@ static void a_line_goes_out_at_once(void **state)
 	assert_int_equal(put(&a, "hello\n"), 6);
 	assert_true(fake_host_run(&h) > 0);
 	expect_peer("hello\n");
+}
+
+/* A guest that writes short lines must not cost a wake-up for each. */
+static void many_lines_wake_the_io_thread_once(void **state)
+{
+	static char buf[1 << 16];
+	char line[16];
+	unsigned turns;
+	ssize_t n;
+
+	(void)state;
+	for (unsigned i = 0; i < 1000; i++) {
+		(void)snprintf(line, sizeof(line), "%07u\n", i);
+		assert_int_equal(put(&a, line), 8);
+	}
+	/* One line at once, the others when their time has come. */
+	turns = fake_host_run(&h);
+	turns += fake_host_wait(&h, 1000);
+	assert_in_range(turns, 1, 4);
+	n = recv(peer, buf, sizeof(buf), MSG_DONTWAIT);
+	assert_int_equal(n, 8000);
+	assert_memory_equal(buf + n - 8, "0000999\n", 8);
+}
+
+/* The serial port was told that there is room: that room stays. */
+static void one_port_does_not_take_the_room_of_another(void **state)
+{
+	static uint8_t chunk[CONSOLE_OUT_BYTES];
+
+	(void)state;
+	b.p.leaves = CONSOLE_BURST_BYTES;
+	assert_true(console_has_room(&con, CONSOLE_BURST_BYTES));
+	assert_int_equal(console_put(&con, &b.p, chunk, sizeof(chunk)),
+			 sizeof(chunk) - CONSOLE_BURST_BYTES);
+	assert_int_equal(console_put(&con, &b.p, chunk, 1), 0);
+	assert_int_equal(put(&a, "0123456789abcdef"), CONSOLE_BURST_BYTES);
 }
 
 static void a_part_of_a_line_goes_out_soon(void **state)
@@ -188,7 +228,7 @@ static void reader_gone(void **state)
 	assert_in_range(fake_host_run(&h), 0, 20);
 	for (unsigned i = 0; i < 100; i++) {
 		assert_int_equal(put(&a, "nobody reads this line\n"), 23);
-		assert_in_range(fake_host_run(&h), 1, 20);
+		assert_in_range(fake_host_wait(&h, 1000), 1, 20);
 	}
 	assert_true(console_has_room(&con, CONSOLE_OUT_BYTES));
 	console_want_input(&con);
@@ -372,7 +412,7 @@ static void the_last_bytes_wait_for_the_next_reader(void **state)
 	assert_in_range(fake_host_run(&h), 1, 20);
 	assert_int_equal(a.got, 5);
 	assert_int_equal(put(&a, "and on\n"), 7);
-	(void)fake_host_run(&h);
+	(void)fake_host_wait(&h, 1000);
 	expect_peer("and on\n");
 }
 
@@ -396,6 +436,8 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(a_line_goes_out_at_once),
+		T(many_lines_wake_the_io_thread_once),
+		T(one_port_does_not_take_the_room_of_another),
 		T(a_part_of_a_line_goes_out_soon),
 		T(writers_are_not_mixed_up),
 		T(input_goes_to_the_first_port_at_first),

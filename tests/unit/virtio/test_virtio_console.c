@@ -76,6 +76,111 @@ static void output_of_two_pieces(void **state)
 	assert_int_equal(fake_host_msis(&h, MSG_QUEUE(TX)), 1);
 }
 
+/* The notification of a driver, without the I/O thread. */
+static void notify(unsigned queue)
+{
+	fake_mmio_write(&h, d.bar + R_NOTIFY + 4 * queue, 2, queue);
+}
+
+static void offer_line(unsigned i, const char *line)
+{
+	memcpy(fake_guest(&h, DATA_GPA + i * 64, 64), line, strlen(line));
+	ring_desc(&d.rings[TX], i, DATA_GPA + i * 64, (uint32_t)strlen(line), 0,
+		  0);
+	ring_offer(&d.rings[TX], (uint16_t)i);
+}
+
+/* A driver that spins until its line is taken spins for no turn at all. */
+static void output_is_complete_in_the_exit(void **state)
+{
+	uint32_t id, written;
+	char buf[64];
+
+	(void)state;
+	for (unsigned i = 0; i < SIZE; i++) {
+		offer_line(i, "line\n");
+		notify(TX);
+		assert_true(ring_used(&d.rings[TX], &id, &written));
+		assert_int_equal(id, i);
+	}
+	(void)fake_host_run(&h);
+	(void)fake_host_wait(&h, 1000);
+	assert_int_equal(recv(peer, buf, 5, MSG_DONTWAIT), 5);
+	assert_memory_equal(buf, "line\n", 5);
+}
+
+/* Whoever has the device's lock: the vCPU does not wait for it. */
+static void a_busy_device_is_left_to_the_io_thread(void **state)
+{
+	uint32_t id, written;
+
+	(void)state;
+	offer_line(0, "line\n");
+	(void)pthread_mutex_lock(&hvc.v.lock);
+	notify(TX);
+	(void)pthread_mutex_unlock(&hvc.v.lock);
+	assert_false(ring_used(&d.rings[TX], &id, &written));
+	assert_true(fake_host_run(&h) > 0);
+	assert_true(ring_used(&d.rings[TX], &id, &written));
+}
+
+/* A fault in a window may need the I/O thread: no vCPU causes it here. */
+static void output_outside_ram_is_left_to_the_io_thread(void **state)
+{
+	static uint8_t bytes[PAGE_BYTES] = "window\n";
+	struct ram_window w = { .gpa = GIB(8),
+				.bytes = sizeof(bytes),
+				.hva = bytes };
+	uint32_t id, written;
+	char buf[64];
+
+	(void)state;
+	h.ram.windows[h.ram.nr_windows++] = &w;
+	ring_desc(&d.rings[TX], 0, w.gpa, 7, 0, 0);
+	ring_offer(&d.rings[TX], 0);
+	notify(TX);
+	assert_false(ring_used(&d.rings[TX], &id, &written));
+	assert_true(fake_host_run(&h) > 0);
+	assert_true(ring_used(&d.rings[TX], &id, &written));
+	(void)fake_host_wait(&h, 1000);
+	assert_int_equal(recv(peer, buf, sizeof(buf), MSG_DONTWAIT), 7);
+	assert_memory_equal(buf, "window\n", 7);
+}
+
+static void what_breaks_the_rules_breaks_them_in_the_io_thread_too(void **state)
+{
+	(void)state;
+	ring_desc(&d.rings[TX], 0, GIB(9), 7, 0, 0);
+	ring_offer(&d.rings[TX], 0);
+	notify(TX);
+	assert_in_range(fake_host_run(&h), 1, 20);
+	assert_true(driver_status(&d) & VIRTIO_STATUS_NEEDS_RESET);
+	ring_offer(&d.rings[TX], 0);
+	notify(TX);
+	assert_in_range(fake_host_run(&h), 0, 20);
+}
+
+/* Without a reader everything is taken: not all of it by one exit. */
+static void an_exit_takes_a_bounded_piece(void **state)
+{
+	uint32_t id, written;
+	unsigned exits = 0;
+
+	(void)state;
+	console_keep(&con);
+	console_detach(&con);
+	for (unsigned i = 0; i < SIZE; i++)
+		ring_desc(&d.rings[TX], i, 0x100000, 2 << 20,
+			  i + 1 < SIZE ? D_NEXT : 0, i + 1);
+	ring_offer(&d.rings[TX], 0);
+	notify(TX);
+	assert_in_range(hvc.sent, 1, 1 << 20);
+	while (!ring_used(&d.rings[TX], &id, &written)) {
+		assert_true(fake_host_run(&h) > 0);
+		assert_in_range(++exits, 1, 1000);
+	}
+}
+
 static void input_fills_buffers(void **state)
 {
 	(void)state;
@@ -177,6 +282,7 @@ static void reset_forgets_half_a_chain(void **state)
 	ring_desc(&d.rings[TX], 0, DATA_GPA, 4, 0, 0);
 	ring_offer(&d.rings[TX], 0);
 	driver_kick(&d, TX);
+	(void)fake_host_wait(&h, 1000); /* a line was sent just now */
 	assert_int_equal(recv(peer, buf, sizeof(buf), MSG_DONTWAIT), 4);
 	assert_memory_equal(buf, "new\n", 4);
 }
@@ -210,6 +316,11 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(output_of_two_pieces),
+		T(output_is_complete_in_the_exit),
+		T(a_busy_device_is_left_to_the_io_thread),
+		T(output_outside_ram_is_left_to_the_io_thread),
+		T(what_breaks_the_rules_breaks_them_in_the_io_thread_too),
+		T(an_exit_takes_a_bounded_piece),
 		T(input_fills_buffers),
 		T(input_before_the_first_buffer_waits),
 		T(the_guest_is_asked_to_say_when_there_are_buffers),
