@@ -23,13 +23,15 @@ static int add_registers(struct machine *m)
 		{ &vm->pio, PORT_I8042, 1, &power_i8042_ops, &vm->host },
 		{ &vm->pio, PORT_SLEEP, 2, &power_sleep_ops, &vm->host },
 		{ &vm->pio, PORT_RESET, 1, &power_reset_ops, &vm->host },
-		{ &vm->pio, PORT_PCI_CONFIG, 8, &pci_port_ops, &vm->pci },
+		{ &vm->pio, PORT_PCI_CONFIG, 8, &power_cf9_ops, &m->resets },
+		{ &vm->pio, PORT_FAST_RESET, 1, &power_fast_ops, &m->resets },
 		{ &vm->mmio, LAYOUT_ECAM, LAYOUT_ECAM_BYTES, &pci_ecam_ops,
 		  &vm->pci },
 		{ &vm->mmio, LAYOUT_PCI_MMIO, LAYOUT_PCI_MMIO_BYTES,
 		  &pci_mmio_ops, &vm->pci },
 	};
 
+	reset_ports_init(&m->resets, &vm->host, &vm->pci);
 	for (size_t i = 0; i < ARRAY_SIZE(regs); i++) {
 		int err = io_bus_add(regs[i].bus, regs[i].base, regs[i].bytes,
 				     regs[i].ops, regs[i].ctx);

@@ -24,6 +24,7 @@ struct machine {
 	struct virtio_console hvc;
 	struct virtio_rng rng;
 	struct pvpanic pvpanic;
+	struct reset_ports resets;
 	struct virtio_balloon balloon;
 	struct disks disks;
 	struct buffers buffers;

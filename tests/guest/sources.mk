@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Tiny guests: NAME.c, with start.S and guest.c, is $(B)/guest/NAME.elf.
 
-GUESTS	:= pvh_entry poweroff reset triple_fault serial acpi pci_scan memory ticker \
+GUESTS	:= pvh_entry poweroff reset reset_cf9 reset_fast triple_fault serial \
+	   acpi pci_scan memory ticker \
 	   pmem busy
 GUEST_CC ?= gcc
 GUEST_CFLAGS := -std=gnu11 -g -O2 -m64 -ffreestanding -nostdlib -static \

@@ -20,6 +20,8 @@ tiny()
 t_tiny_pvh_entry() { tiny pvh_entry 0; }
 t_tiny_poweroff() { tiny poweroff 0; }
 t_tiny_reset() { tiny reset 20; }
+t_tiny_reset_cf9() { tiny reset_cf9 20; }
+t_tiny_reset_fast() { tiny reset_fast 20; }
 t_tiny_serial()
 {
 	tiny serial 0 && want_line '^(0123456789){200}' "$WORK/o"

@@ -32,11 +32,12 @@
 _Static_assert(LAYOUT_PCI_MMIO >= RAM_LOW_END, "RAM ends below the BARs");
 
 /* I/O ports. */
-#define PORT_I8042	0x64  /* reset only */
+#define PORT_I8042	0x64 /* reset only */
+#define PORT_FAST_RESET 0x92
 #define PORT_SERIAL	0x3f8 /* (A) */
 #define PORT_SLEEP	0x600 /* (A) control, status */
 #define PORT_RESET	0x604
-#define PORT_PCI_CONFIG 0xcf8 /* (A) address, data at + 4 */
+#define PORT_PCI_CONFIG 0xcf8 /* (A) address, reset at + 1, data at + 4 */
 
 /* Global system interrupts. */
 #define GSI_SERIAL    4 /* (A) */
