@@ -44,6 +44,7 @@ struct vm_config {
 	bool strict;	       /* all memory is on the node, or no start */
 	bool overcommit;       /* strict memory is not reserved at the start */
 	bool huge_thp;	       /* memory=...,huge=thp */
+	bool keep_panicked;    /* on-panic=keep */
 	bool merge;	       /* share equal pages within the group */
 	struct disk_config disks[VM_MAX_DISKS];
 	unsigned nr_disks;

@@ -87,6 +87,7 @@ struct worker_spec {
 	uint16_t cpus[1024]; /* host CPUs that the worker may run on */
 	uint64_t ram_bytes;
 	uint32_t huge_thp;
+	uint32_t keep_panicked; /* a panic does not end the guest */
 	uint32_t adoptable; /* WORKER_FD_LISTENER: SOCK_SEQPACKET, listening */
 	uint32_t nr_disks;
 	struct worker_disk disks[VM_MAX_DISKS];

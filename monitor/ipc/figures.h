@@ -29,7 +29,7 @@
 #include "disco/limits.h"
 
 #define FIGURES_NAME  "disco-figures"
-#define FIGURES_MAGIC 0x3453455255474946ull /* "FIGURES4" */
+#define FIGURES_MAGIC 0x3553455255474946ull /* "FIGURES5" */
 
 /* Reasons why KVM_RUN returned. */
 enum figures_exit {
@@ -44,6 +44,13 @@ enum figures_exit {
 	FIGURES_NR_EXITS
 };
 
+/* Whether the guest can go on (monitor/worker/vm/standstill.h). */
+enum figures_stand {
+	FIGURES_RUNS = 0,
+	FIGURES_HALTED,	  /* every vCPU, with interrupts off */
+	FIGURES_PANICKED, /* its kernel */
+};
+
 struct figures_vcpu {
 	/* [A: vCPU thread / control, I/O thread, relaxed] */
 	_Alignas(128) _Atomic(uint64_t) exits[FIGURES_NR_EXITS];
@@ -54,6 +61,7 @@ struct figures_io {
 	_Alignas(128) _Atomic(uint64_t) wakeups; /* of the loop */
 	_Atomic(uint64_t) events;      /* descriptors that were ready */
 	_Atomic(uint64_t) freed_pages; /* of guest RAM, returned to the host */
+	_Atomic(uint64_t) stand;       /* enum figures_stand, now */
 };
 
 /*

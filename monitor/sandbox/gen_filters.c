@@ -51,7 +51,8 @@ static const struct thread_class classes[] = {
 		     SCMP_SYS(tgkill), /* abort() */
 		     SCMP_SYS(restart_syscall) },
 	  .ioctls = { KVM_RUN, KVM_IRQ_LINE, KVM_SET_GSI_ROUTING, KVM_IRQFD,
-		      KVM_IOEVENTFD, KVM_GET_REGS, KVM_KVMCLOCK_CTRL } },
+		      KVM_IOEVENTFD, KVM_GET_REGS, KVM_GET_MP_STATE,
+		      KVM_KVMCLOCK_CTRL } },
 	{ .name = "io",
 	  .calls = { SCMP_SYS(write), SCMP_SYS(epoll_wait), SCMP_SYS(epoll_ctl),
 		     SCMP_SYS(poll), SCMP_SYS(timerfd_settime),

@@ -55,6 +55,27 @@ static int add_consoles(struct machine *m)
 	return pci_add(&m->vm.pci, &m->hvc.v.pci);
 }
 
+static void machine_panic_seen(void *arg, const char *text)
+{
+	struct machine *m = arg;
+
+	standstill_suspect(&m->vm.standstill, text);
+}
+
+static uint64_t machine_written(void *arg)
+{
+	struct machine *m = arg;
+
+	return console_written(&m->console);
+}
+
+static int watch_standstill(struct machine *m)
+{
+	m->console.panic_seen = machine_panic_seen;
+	m->console.panic_arg = m;
+	return standstill_create(&m->vm.standstill, &m->vm, machine_written, m);
+}
+
 static int add_small_devices(struct machine *m)
 {
 	int err = virtio_rng_init(&m->rng, &m->vm.host);
@@ -117,6 +138,7 @@ int machine_create(struct machine *m, const struct worker_spec *spec,
 		{ make_cache, "buffer cache" },
 		{ add_disks, "disks" },
 		{ add_balloon, "balloon" },
+		{ watch_standstill, "watch of the guest" },
 	};
 	int err = vm_create(&m->vm, WORKER_FD_KVM, spec, what);
 

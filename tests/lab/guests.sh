@@ -39,6 +39,23 @@ s_shell()
 	part stock_guest_reset shell_reset
 }
 
+# Nothing to mount, and no initial RAM disk that could load the panic device's
+# module: the kernel says so on its console, and spins.
+t_stock_guest_panics_early()
+{
+	run_disco "$WORK/o" --kernel "$KERNEL" --memory 256M --cpus 2 \
+		--cmdline 'console=ttyS0 quiet'
+	want_status 21 "$WORK/o" && want_line 'Kernel panic' "$WORK/o" &&
+		want_line 'kernel panicked: VFS: ' "$WORK/o.err"
+}
+
+t_stock_guest_resets_by_port_cf9()
+{
+	run_disco "$WORK/o" --kernel "$KERNEL" --memory 256M \
+		--cmdline 'console=ttyS0 quiet reboot=p panic=-1'
+	want_status 20 "$WORK/o" && want_line 'port 0xcf9' "$WORK/o.err"
+}
+
 t_stock_guest_pvh_elf()
 {
 	run_disco "$WORK/o" --kernel build/kernels/guest/vmlinux \

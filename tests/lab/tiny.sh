@@ -104,6 +104,40 @@ t_tiny_pmem_from_cache()
 	stop_monitor
 }
 
+# The guest "halt" halts for ever, after it has said what its command line tells
+# it to say. The first is listed as halted; the others have panicked.
+t_tiny_halt()
+{
+	local name kernel=$GUESTS/halt.elf
+	start_monitor || return 1
+	for name in halt 'sleep' 'panic keep' 'panic sleep'; do
+		local options=()
+		[[ $name != *keep ]] || options=(--on-panic keep)
+		"$DISCO" run -d --name "${name// /-}" --kernel "$kernel" \
+			--memory 64M --cmdline "tiny $name" "${options[@]}" \
+			>/dev/null || return 1
+	done
+	wait_state halt halted 30 && wait_state panic-keep panicked 30 ||
+		return 1
+	# Those that wait for an interrupt may get one.
+	wait_state sleep running 10 && wait_state panic-sleep running 10 &&
+		wait_state halt halted 10 && wait_state panic-keep panicked 10 &&
+		"$DISCO" stop halt panic-keep sleep panic-sleep || return 1
+	want_line 'halt: the guest has halted' "$WORK/monitor" &&
+		want_line 'panic-keep: .* panicked: no init' "$WORK/monitor" ||
+		return 1
+	stop_monitor
+}
+
+t_tiny_panic_halts() { tiny_panic panic; }
+t_tiny_panic_spins() { tiny_panic 'panic spin'; }
+
+tiny_panic()
+{
+	tiny halt 21 --cmdline "tiny $1" &&
+		want_line 'kernel panicked: no init' "$WORK/o.err"
+}
+
 t_tiny_triple_fault()
 {
 	tiny triple_fault 22 && want_line 'triple fault' "$WORK/o.err"

@@ -44,6 +44,9 @@ const struct option_entry vm_options[] = {
 	{ .name = "overcommit", .type = OPTION_SWITCH, VM(overcommit),
 	  .help = "start a VM with memory=...,strict although its memory may "
 		  "not fit, and reserve none" },
+	{ .name = "on-panic", .type = OPTION_CHOICE, VM(keep_panicked),
+	  .arg = "keep", .unset = "end",
+	  .help = "a guest whose kernel panicked stays" },
 	{ .name = "disks", .flag = "disk", .type = OPTION_DISKS, VM(disks),
 	  .arg = "path=FILE[,KEY[=VALUE]]...", .most = VM_MAX_DISKS,
 	  .help = "disk; may be given up to 16 times" },

@@ -16,6 +16,14 @@ const char *guest_state(const struct guest *g)
 		return "stopping";
 	if (g->vm.paused)
 		return "paused";
+	switch (figures_stand_now(&g->figures)) {
+	case FIGURES_HALTED:
+		return "halted";
+	case FIGURES_PANICKED:
+		return "panicked";
+	case FIGURES_RUNS:
+		break;
+	}
 	return g->vm.started || g->adopted ? "running" : "starting";
 }
 

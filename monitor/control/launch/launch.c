@@ -154,6 +154,7 @@ static void launch_make_spec(const struct launch *l, const struct vm_config *vm,
 	spec->nr_vcpus = vm->nr_vcpus;
 	spec->ram_bytes = vm->memory_bytes;
 	spec->huge_thp = vm->huge_thp;
+	spec->keep_panicked = vm->keep_panicked;
 	spec->node = NODE_AUTO;
 	if (!l->topology.this_machine)
 		return;

@@ -65,6 +65,20 @@ void figures_look(struct figures_view *f)
 		f->last.cache[i] = figures_word(&r->cache.words[i]);
 }
 
+enum figures_stand figures_stand_now(const struct figures_view *f)
+{
+	const struct figures *r = f->region.base;
+	uint64_t stand = FIGURES_RUNS;
+
+	if (r && atomic_load_explicit(&r->magic, memory_order_relaxed) ==
+			 FIGURES_MAGIC)
+		stand = atomic_load_explicit(&r->io.stand,
+					     memory_order_relaxed);
+	if (stand == FIGURES_HALTED)
+		return FIGURES_HALTED;
+	return stand == FIGURES_PANICKED ? FIGURES_PANICKED : FIGURES_RUNS;
+}
+
 void figures_leave(struct figures_view *f, nodeid_t node)
 {
 	void *base = (void *)(uintptr_t)f->region.base;

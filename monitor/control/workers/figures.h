@@ -51,6 +51,12 @@ MUST_CHECK int figures_open(struct figures_view *f, pid_t pid,
 /* Copy the current figures to @f->last. Does nothing if @f is not open. */
 void figures_look(struct figures_view *f);
 
+/*
+ * Whether the guest can go on: one word, read now. FIGURES_RUNS if it is not
+ * known.
+ */
+enum figures_stand figures_stand_now(const struct figures_view *f);
+
 /* figures_look(), and unmap; @f->last stays. */
 void figures_close(struct figures_view *f);
 

@@ -59,6 +59,18 @@ static void put_last(struct console *c, const uint8_t *buf, size_t len)
 		c->tail = c->head - CONSOLE_OUT_BYTES;
 }
 
+/* Lock held: @buf was taken. */
+static void console_dev_scan(struct console *c, struct console_port *p,
+			     const uint8_t *buf, size_t len)
+{
+	c->written += len;
+	if (!panic_line_feed(&p->panic, buf, len) || c->panicked)
+		return;
+	memcpy(c->panic_text, p->panic.text, sizeof(c->panic_text));
+	c->panicked = true;
+	(void)eventfd_write(c->wake.fd, 1);
+}
+
 size_t console_put(struct console *c, struct console_port *p,
 		   const uint8_t *buf, size_t len)
 {
@@ -69,6 +81,7 @@ size_t console_put(struct console *c, struct console_port *p,
 	c->focus = p;
 	if (c->away) {
 		put_last(c, buf, len);
+		console_dev_scan(c, p, buf, len);
 		(void)pthread_mutex_unlock(&c->lock);
 		return len;
 	}
@@ -78,6 +91,7 @@ size_t console_put(struct console *c, struct console_port *p,
 		c->out[c->head++ % CONSOLE_OUT_BYTES] = buf[i];
 	if (n < len)
 		c->refused = true;
+	console_dev_scan(c, p, buf, n);
 	if (n)
 		console_dev_arm(c, memchr(buf, '\n', n));
 	(void)pthread_mutex_unlock(&c->lock);
@@ -99,6 +113,16 @@ bool console_has_room(struct console *c, size_t bytes)
 void console_want_input(struct console *c)
 {
 	(void)eventfd_write(c->wake.fd, 1);
+}
+
+uint64_t console_written(struct console *c)
+{
+	uint64_t written;
+
+	(void)pthread_mutex_lock(&c->lock);
+	written = c->written;
+	(void)pthread_mutex_unlock(&c->lock);
+	return written;
 }
 
 static void set_away(struct console *c, bool away)
@@ -157,6 +181,20 @@ static void tell_drained(struct console *c)
 		c->ports[i]->drained(c->ports[i]);
 }
 
+static void tell_panic(struct console *c)
+{
+	char text[PANIC_TEXT_BYTES];
+	bool tell;
+
+	(void)pthread_mutex_lock(&c->lock);
+	tell = c->panicked;
+	c->panicked = false;
+	memcpy(text, c->panic_text, sizeof(text));
+	(void)pthread_mutex_unlock(&c->lock);
+	if (tell && c->panic_seen)
+		c->panic_seen(c->panic_arg, text);
+}
+
 static void take_input(struct console *c)
 {
 	uint8_t buf[INPUT_CHUNK];
@@ -203,6 +241,7 @@ static void console_dev_pump(struct console *c)
 	while (send_part(c))
 		;
 	tell_drained(c);
+	tell_panic(c);
 	take_input(c);
 	update_events(c);
 }

@@ -25,6 +25,7 @@
 #include <pthread.h>
 
 #include "monitor/dev/platform/dev_host.h"
+#include "monitor/dev/platform/panic_line.h"
 
 #define CONSOLE_OUT_BYTES   65536u
 #define CONSOLE_BURST_BYTES 16u /* see leaves */
@@ -41,7 +42,8 @@ struct console_port {
 	 * may send once it has said that there is room, whatever other ports
 	 * send meanwhile.
 	 */
-	uint32_t leaves; /* [I] */
+	uint32_t leaves;	 /* [I] */
+	struct panic_line panic; /* [L:console] what the guest writes here */
 };
 
 #define CONSOLE_MAX_PORTS 2
@@ -51,15 +53,24 @@ struct console {
 	struct io_watch sock, timer, wake;
 	struct console_port *ports[CONSOLE_MAX_PORTS]; /* [I after start] */
 	unsigned nr_ports;			       /* [I after start] */
-	uint32_t events;      /* I/O thread: epoll events that sock waits for */
-	bool eof;	      /* I/O thread: there will be no more input */
+	uint32_t events; /* I/O thread: epoll events that sock waits for */
+	bool eof;	 /* I/O thread: there will be no more input */
+	/*
+	 * [I after start] A port has written the line of a kernel's panic, with
+	 * this reason. May be NULL. Context: I/O thread.
+	 */
+	void (*panic_seen)(void *arg, const char *text);
+	void *panic_arg;
 	bool keep;	      /* I/O thread: another reader may come */
 	pthread_mutex_t lock; /* below */
 	struct console_port *focus;
 	bool armed;	   /* timer or wake-up under way */
 	bool woken;	   /* wake-up under way */
 	uint64_t woken_ns; /* the last one */
-	bool refused;	   /* output was refused: call drained() later */
+	uint64_t written;  /* bytes that devices wrote, in total */
+	bool panicked;	   /* panic_seen() is to be called */
+	char panic_text[PANIC_TEXT_BYTES];
+	bool refused; /* output was refused: call drained() later */
 	/*
 	 * No reader: the buffer drops its oldest bytes. The I/O thread sets and
 	 * clears it.
@@ -86,6 +97,9 @@ MUST_CHECK bool console_has_room(struct console *c, size_t bytes);
 
 /* The port with the focus can take input again. Context: any thread. */
 void console_want_input(struct console *c);
+
+/* Bytes that the guest has written so far. Context: any thread. */
+uint64_t console_written(struct console *c);
 
 /*
  * The reader may be followed by another one. From now on, when the reader goes,

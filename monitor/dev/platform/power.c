@@ -129,7 +129,7 @@ static void pvpanic_write(struct pci_dev *d, uint64_t off, unsigned len,
 
 	(void)len;
 	if (off == 0 && (v & PVPANIC_EVENTS))
-		power_stop(p->host, STOP_PANIC, "guest kernel panicked");
+		power_stop(p->host, STOP_PANIC, "its panic device says so");
 }
 
 void pvpanic_init(struct pvpanic *p, struct dev_host *host)

@@ -189,6 +189,36 @@ void vcpu_wait_parked(struct vcpu *c)
 		(void)ioctl(c->fd, KVM_KVMCLOCK_CTRL, 0);
 }
 
+/* Only this thread can ask KVM, and only outside KVM_RUN. */
+static enum vcpu_stand vcpu_stand_now(struct vcpu *c)
+{
+	struct kvm_mp_state mp;
+
+	if (ioctl(c->fd, KVM_GET_MP_STATE, &mp) < 0)
+		return VCPU_STAND_RUNS;
+	switch (mp.mp_state) {
+	case KVM_MP_STATE_RUNNABLE:
+		return VCPU_STAND_RUNS;
+	case KVM_MP_STATE_HALTED:
+		return c->run->if_flag ? VCPU_STAND_IDLE : VCPU_STAND_HALTED;
+	default:
+		return VCPU_STAND_ABSENT;
+	}
+}
+
+static void vcpu_answer_sample(struct vcpu *c)
+{
+	struct vcpu_sample *s = &c->sample;
+	uint32_t asked = atomic_load_explicit(&s->asked, memory_order_acquire);
+
+	if (asked == atomic_load_explicit(&s->answered, memory_order_relaxed))
+		return;
+	atomic_store_explicit(&s->seen, vcpu_stand_now(c),
+			      memory_order_relaxed);
+	/* Release: @seen before @answered; acquire in stand_collect(). */
+	atomic_store_explicit(&s->answered, asked, memory_order_release);
+}
+
 static void vcpu_run_loop(struct vcpu *c)
 {
 	while (!vm_stopping(c->vm)) {
@@ -202,6 +232,7 @@ static void vcpu_run_loop(struct vcpu *c)
 		if (errno == EINTR || errno == EAGAIN) {
 			count_exit(c, FIGURES_INTR);
 			vcpu_wait_parked(c);
+			vcpu_answer_sample(c);
 			continue;
 		}
 		count_exit(c, FIGURES_ERROR);

@@ -149,7 +149,13 @@ static void host_report(struct dev_host *h, const char *text)
 static void host_stop(struct dev_host *h, enum worker_stop why,
 		      const char *text)
 {
-	vm_stop(from_host(h), why, "%s", text);
+	struct vm *vm = from_host(h);
+
+	if (why == STOP_PANIC && vm->spec->keep_panicked) {
+		standstill_told(&vm->standstill);
+		return;
+	}
+	vm_stop(vm, why, "%s", text);
 }
 
 static const struct dev_host_ops host_ops = {

@@ -26,6 +26,7 @@
 #include "monitor/worker/vm/io_loop.h"
 #include "monitor/worker/vm/pause.h"
 #include "monitor/worker/vm/regions.h"
+#include "monitor/worker/vm/standstill.h"
 #include "numa/region.h"
 
 #define VM_MAX_MSI_ROUTES 256
@@ -46,6 +47,7 @@ struct vcpu {
 	pthread_t thread;
 	bool thread_made;
 	struct figures_vcpu *figures; /* [I] in the worker's region */
+	struct vcpu_sample sample;
 };
 
 struct vm {
@@ -75,6 +77,7 @@ struct vm {
 	unsigned nr_vcpus;	  /* [I] */
 	size_t run_bytes;	  /* [I] */
 	struct park park;	  /* vCPUs out of the guest */
+	struct standstill standstill;
 	/*
 	 * Interrupt routes. The lock is per VM and off the exit path: routes
 	 * change when a guest programs MSI-X.

@@ -51,10 +51,10 @@ static void dump_vm(const struct vm_config *vm, FILE *f)
 		fprintf(f, " initrd=%s", vm->initrd);
 	if (vm->cmdline)
 		fprintf(f, " cmdline=\"%s\"", vm->cmdline);
-	fprintf(f, " cpus=%u memory=%llu node=%d%s%s%s", vm->nr_vcpus,
+	fprintf(f, " cpus=%u memory=%llu node=%d%s%s%s%s", vm->nr_vcpus,
 		(unsigned long long)vm->memory_bytes, vm->node,
 		vm->strict ? " strict" : "", vm->huge_thp ? " thp" : "",
-		vm->merge ? " merge" : "");
+		vm->keep_panicked ? " keep" : "", vm->merge ? " merge" : "");
 	if (vm->group)
 		fprintf(f, " group=%s", vm->group);
 	for (unsigned i = 0; i < vm->nr_disks; i++) {

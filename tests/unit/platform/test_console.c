@@ -431,6 +431,49 @@ static void who_waits_for_room_goes_on_without_a_reader(void **state)
 	assert_in_range(fake_host_run(&h), 0, 20);
 }
 
+/* --- a kernel that panics --- */
+
+static char panic_text[PANIC_TEXT_BYTES];
+static unsigned panics;
+
+static void panic_seen(void *arg, const char *text)
+{
+	assert_ptr_equal(arg, &con);
+	(void)snprintf(panic_text, sizeof(panic_text), "%s", text);
+	panics++;
+}
+
+static void the_line_of_a_panic_is_seen(void **state)
+{
+	(void)state;
+	panics = 0;
+	con.panic_seen = panic_seen;
+	con.panic_arg = &con;
+	put(&a, "Kernel panic - not ");
+	put(&b, "this is another port\n");
+	put(&a, "syncing: no init\n");
+	(void)fake_host_run(&h);
+	assert_int_equal(panics, 1);
+	assert_string_equal(panic_text, "no init");
+	(void)fake_host_wait(&h, 1000);
+	assert_int_equal(panics, 1);
+	assert_int_equal(console_written(&con), 19 + 21 + 17);
+}
+
+static void the_line_of_a_panic_is_seen_without_a_reader(void **state)
+{
+	(void)state;
+	panics = 0;
+	con.panic_seen = panic_seen;
+	con.panic_arg = &con;
+	console_keep(&con);
+	console_detach(&con);
+	put(&a, "Kernel panic - not syncing: alone\n");
+	(void)fake_host_run(&h);
+	assert_int_equal(panics, 1);
+	assert_string_equal(panic_text, "alone");
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -453,6 +496,8 @@ int main(void)
 		T(flush_sends_everything),
 		T(the_last_bytes_wait_for_the_next_reader),
 		T(who_waits_for_room_goes_on_without_a_reader),
+		T(the_line_of_a_panic_is_seen),
+		T(the_line_of_a_panic_is_seen_without_a_reader),
 	};
 
 	return cmocka_run_group_tests_name("console", tests, NULL, NULL);
