@@ -17,6 +17,7 @@
 enum boot_entry {
 	BOOT_LINUX64, /* 64-bit boot protocol: long mode, rsi = boot_params */
 	BOOT_PVH,     /* 32-bit flat, ebx = hvm_start_info */
+	BOOT_LINUX32, /* 32-bit boot protocol: 32-bit flat, esi = boot_params */
 };
 
 /*
@@ -37,8 +38,9 @@ struct boot_layout {
 	uint64_t initrd_gpa;			      /* 0 when there is none */
 	uint64_t initrd_bytes;			      /* exact, not rounded */
 	uint64_t end; /* first gpa after kernel (.bss included) and initrd */
-	uint32_t hdr_bytes;	   /* BOOT_LINUX64: bytes valid in hdr */
+	uint32_t hdr_bytes;	   /* not BOOT_PVH: bytes valid in hdr */
 	uint8_t hdr[BOOT_HDR_MAX]; /* setup header, from file offset 0x1f1 */
+	uint32_t cmdline_max;	   /* characters that the kernel takes */
 };
 
 #endif

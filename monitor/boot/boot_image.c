@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "disco/limits.h"
 #include "monitor/boot/bzimage.h"
 #include "monitor/boot/elf_image.h"
 #include "monitor/boot/kernel_cache.h"
@@ -32,7 +33,8 @@ struct image_builder {
 	const struct boot_source *src;
 	struct boot_image *out;
 	struct diag *d;
-	uint8_t *mem; /* the image, mapped; offset == gpa */
+	uint8_t *mem;	       /* the image, mapped; offset == gpa */
+	uint64_t initrd_limit; /* gpa that the initrd may not reach beyond */
 };
 
 static void file_close(struct boot_file *f)
@@ -224,17 +226,20 @@ static int load_elf(struct image_builder *b, const struct boot_file *f)
 		return bad_kernel(b->d, f->path, -ENOTSUP,
 				  "ELF without a PVH note (CONFIG_PVH)");
 	b->out->layout.entry_kind = BOOT_PVH;
+	b->out->layout.cmdline_max = CMDLINE_MAX;
 	b->out->layout.entry = e.pvh_entry;
 	return load_segments(b, f, &e);
 }
 
-static void set_linux64(struct image_builder *b, const struct bzimage *z,
-			uint64_t entry)
+static void set_linux(struct image_builder *b, const struct bzimage *z,
+		      enum boot_entry kind, uint64_t entry)
 {
 	struct boot_layout *l = &b->out->layout;
 
-	l->entry_kind = BOOT_LINUX64;
+	l->entry_kind = kind;
 	l->entry = entry;
+	l->cmdline_max = z->cmdline_max;
+	b->initrd_limit = min_u64(b->initrd_limit, z->initrd_limit);
 	l->hdr_bytes = z->hdr_bytes;
 	memcpy(l->hdr, z->hdr, z->hdr_bytes);
 }
@@ -248,7 +253,11 @@ static int load_packed(struct image_builder *b, const struct boot_file *f,
 	if (err)
 		return diag_fail(b->d, ST_HOST, -err, "kernel %s: %s", f->path,
 				 strerror(-err));
-	set_linux64(b, z, z->pref_address + BZIMAGE_ENTRY64);
+	if (z->entry64)
+		set_linux(b, z, BOOT_LINUX64,
+			  z->pref_address + BZIMAGE_ENTRY64);
+	else
+		set_linux(b, z, BOOT_LINUX32, z->pref_address);
 	b->out->layout.end = z->pref_address + z->init_size;
 	return 0;
 }
@@ -324,7 +333,8 @@ static int load_bzimage(struct image_builder *b, const struct boot_file *f)
 
 	if (err)
 		return bad_kernel(b->d, f->path, err, why);
-	if (b->src->keep_packed)
+	/* No payload: no Linux. No 64-bit entry: no 64-bit ELF in it. */
+	if (b->src->keep_packed || !z.payload_bytes || !z.entry64)
 		return load_packed(b, f, &z);
 	err = get_unpacked(b, f, &z, &elf);
 	if (err == -ENOTSUP)
@@ -338,7 +348,7 @@ static int load_bzimage(struct image_builder *b, const struct boot_file *f)
 	if (err) {
 		err = bad_kernel(b->d, f->path, -EBADMSG, why);
 	} else {
-		set_linux64(b, &z, e.entry);
+		set_linux(b, &z, BOOT_LINUX64, e.entry);
 		err = load_segments(b, &elf, &e);
 	}
 	file_close(&elf);
@@ -376,11 +386,12 @@ static int load_initrd(struct image_builder *b)
 	err = file_open(&f, "initrd", b->src->initrd, b->d);
 	if (err)
 		goto close;
-	if (!range_fits(at, f.bytes, BOOT_IMAGE_MAX)) {
+	if (!range_fits(at, f.bytes, b->initrd_limit)) {
 		err = diag_fail(b->d, ST_FILE, EFBIG,
-				"initrd %s: does not fit below 1 GiB with this "
-				"kernel; make it smaller",
-				f.path);
+				"initrd %s: does not fit below %llu MiB with "
+				"this kernel; make it smaller",
+				f.path,
+				(unsigned long long)b->initrd_limit >> 20);
 		goto close;
 	}
 	err = copy_in(b, &f, 0, at, f.bytes);
@@ -409,7 +420,9 @@ int boot_image_create(const struct boot_source *src, struct boot_image *out,
 		      struct diag *d)
 {
 	struct boot_image img = { .fd = -1 };
-	struct image_builder b = { .src = src, .out = &img, .d = d };
+	struct image_builder b = {
+		.src = src, .out = &img, .d = d, .initrd_limit = BOOT_IMAGE_MAX
+	};
 	static int (*const steps[])(struct image_builder * b) = {
 		image_make, load_kernel, load_initrd, image_seal
 	};

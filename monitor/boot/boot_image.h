@@ -50,11 +50,14 @@ struct boot_image {
  * in @cache_dir, under a name made from a key of the bzImage
  * (kernel_cache_key()), and read from there the next time. A bzImage with an
  * unknown compression, or with @keep_packed, is loaded as it is and
- * decompresses itself in the guest.
+ * decompresses itself in the guest. So is an image with a bzImage's header and
+ * no payload, such as memtest86+. Whatever has no 64-bit entry is entered by
+ * the 32-bit boot protocol (>= 2.10).
  *
  * Context: control process; blocks on files.
  * Return:  0 or -errno.
- * Source:  Linux Documentation/arch/x86/boot.rst, "64-bit boot protocol";
+ * Source:  Linux Documentation/arch/x86/boot.rst, "32-bit boot protocol" and
+ *          "64-bit boot protocol";
  *          Xen docs/misc/pvh.pandoc.
  */
 MUST_CHECK int boot_image_create(const struct boot_source *src,

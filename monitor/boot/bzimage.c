@@ -13,15 +13,22 @@
 #define OFF_JUMP_LENGTH	   0x201u
 #define OFF_MAGIC	   0x202u
 #define OFF_VERSION	   0x206u
+#define OFF_LOADFLAGS	   0x211u
+#define OFF_INITRD_MAX	   0x22cu
 #define OFF_XLOADFLAGS	   0x236u
+#define OFF_CMDLINE_SIZE   0x238u
 #define OFF_PAYLOAD_OFFSET 0x248u
 #define OFF_PAYLOAD_LENGTH 0x24cu
 #define OFF_PREF_ADDRESS   0x258u
 #define OFF_INIT_SIZE	   0x260u
 #define HEADER_END	   0x268u
 #define BOOT_FLAG	   0xaa55u
-#define VERSION_MIN	   0x020cu
+#define VERSION_MIN	   0x020au /* pref_address and init_size */
+#define VERSION_XLOADFLAGS 0x020cu
+#define LOADED_HIGH	   1u
 #define XLF_KERNEL_64	   1u
+#define CMDLINE_DEFAULT	   255u
+#define INITRD_MAX_DEFAULT 0x37ffffffu
 #define SECTOR_BYTES	   512u
 #define DEFAULT_SECTS	   4u
 
@@ -56,11 +63,11 @@ static int find_kernel(const uint8_t *file, size_t bytes, struct bzimage *b,
 	if (declared > b->kernel_bytes + 15)
 		return bzimage_refuse(why, EBADMSG,
 				      "it is shorter than its headers say");
-	if (b->kernel_bytes <= BZIMAGE_ENTRY64)
+	if (b->kernel_bytes <= (b->entry64 ? BZIMAGE_ENTRY64 : 0))
 		return bzimage_refuse(why, EBADMSG, "it ends before its entry");
 	b->payload_offset = le32_load(file + OFF_PAYLOAD_OFFSET);
 	b->payload_bytes = le32_load(file + OFF_PAYLOAD_LENGTH);
-	if (b->payload_bytes == 0 ||
+	if (b->payload_bytes &&
 	    !range_fits(b->payload_offset, b->payload_bytes, b->kernel_bytes))
 		return bzimage_refuse(why, EBADMSG,
 				      "its payload lies outside it");
@@ -80,6 +87,28 @@ static int find_place(const uint8_t *file, struct bzimage *b, const char **why)
 	return 0;
 }
 
+/* Which entry there is, and what the kernel takes. */
+static int find_entry(const uint8_t *file, struct bzimage *b, const char **why)
+{
+	uint32_t version = le16_load(file + OFF_VERSION);
+
+	if (version < VERSION_MIN)
+		return bzimage_refuse(why, ENOTSUP, "boot protocol below 2.10");
+	b->entry64 = version >= VERSION_XLOADFLAGS &&
+		     (le16_load(file + OFF_XLOADFLAGS) & XLF_KERNEL_64);
+	if (!b->entry64 && !(file[OFF_LOADFLAGS] & LOADED_HIGH))
+		return bzimage_refuse(why, ENOTSUP,
+				      "it is loaded below 1 MiB (zImage)");
+	b->cmdline_max = le32_load(file + OFF_CMDLINE_SIZE);
+	if (b->cmdline_max == 0)
+		b->cmdline_max = CMDLINE_DEFAULT;
+	b->initrd_limit = le32_load(file + OFF_INITRD_MAX);
+	if (b->initrd_limit == 0)
+		b->initrd_limit = INITRD_MAX_DEFAULT;
+	b->initrd_limit++;
+	return 0;
+}
+
 int bzimage_parse(const uint8_t *file, size_t bytes, struct bzimage *out,
 		  const char **why)
 {
@@ -90,12 +119,9 @@ int bzimage_parse(const uint8_t *file, size_t bytes, struct bzimage *out,
 		return bzimage_refuse(why, ENOTSUP, "no bzImage header");
 	if (bytes < HEADER_END)
 		return bzimage_refuse(why, EBADMSG, "it ends in its header");
-	if (le16_load(file + OFF_VERSION) < VERSION_MIN ||
-	    !(le16_load(file + OFF_XLOADFLAGS) & XLF_KERNEL_64))
-		return bzimage_refuse(
-			why, ENOTSUP,
-			"no 64-bit entry (boot protocol below 2.12)");
-	err = find_kernel(file, bytes, &b, why);
+	err = find_entry(file, &b, why);
+	if (!err)
+		err = find_kernel(file, bytes, &b, why);
 	if (!err)
 		err = find_place(file, &b, why);
 	if (err)

@@ -14,7 +14,7 @@ static bool boot_sane(const struct boot_layout *b)
 {
 	if (b->nr_extents > BOOT_MAX_EXTENTS || b->hdr_bytes > BOOT_HDR_MAX)
 		return false;
-	return b->entry_kind == BOOT_LINUX64 || b->entry_kind == BOOT_PVH;
+	return (unsigned)b->entry_kind <= BOOT_LINUX32;
 }
 
 static bool disk_sane(const struct worker_disk *d)

@@ -39,13 +39,17 @@ static size_t make_file(struct bytes *b, uint8_t *file)
 static void check_accepted(const struct bzimage *z, const uint8_t *file,
 			   size_t bytes)
 {
-	uint64_t entry = z->pref_address + BZIMAGE_ENTRY64;
+	uint64_t entry = z->pref_address + (z->entry64 ? BZIMAGE_ENTRY64 : 0);
 
 	must(bzimage_is(file, bytes));
 	must(z->kernel_offset >= 2 * 512 && z->kernel_offset % 512 == 0);
 	must(z->kernel_offset + z->kernel_bytes == bytes);
-	must(z->payload_bytes > 0 && z->payload_offset >= z->kernel_offset);
-	must(range_fits(z->payload_offset, z->payload_bytes, bytes));
+	if (z->payload_bytes) {
+		must(z->payload_offset >= z->kernel_offset);
+		must(range_fits(z->payload_offset, z->payload_bytes, bytes));
+	}
+	must(z->cmdline_max > 0);
+	must(z->initrd_limit > 0 && z->initrd_limit <= 1ull << 32);
 	must(z->pref_address >= BOOT_LOW_END);
 	must(z->pref_address % PAGE_BYTES == 0);
 	must(z->init_size >= z->kernel_bytes);

@@ -39,6 +39,60 @@ s_shell()
 	part stock_guest_reset shell_reset
 }
 
+# memtest_screen NAME - it comes to the screen of its tests, and is ended there
+memtest_screen()
+{
+	local pid status=0
+	: >"$WORK/o"
+	"$DISCO" run --kernel "build/kernels/memtest/$1.bin" --memory 64M \
+		--cmdline 'console=ttyS0,115200' >"$WORK/o" 2>"$WORK/o.err" \
+		</dev/null &
+	pid=$!
+	wait_lines 1 'Memtest86\+.*' "$WORK/o" 120 &&
+		wait_lines 1 'Test #' "$WORK/o" 120 || status=1
+	kill "$pid"
+	wait "$pid"
+	return $status
+}
+
+t_memtest_64_bit() { memtest_screen x64; }
+t_memtest_32_bit() { memtest_screen ia32; }
+
+t_memtest_long_command_line()
+{
+	run_disco "$WORK/o" --kernel build/kernels/memtest/x64.bin \
+		--memory 64M --cmdline "$(printf '%0256d' 0)"
+	want_status 4 "$WORK/o" && want_one_line "$WORK/o" &&
+		want_line 'has 256 characters, and kernel .* takes 255' \
+			"$WORK/o.err"
+}
+
+# What the message names is enough: 160 MiB that do not compress, beside the
+# initial RAM disk of the tests.
+t_initrd_memory_hint()
+{
+	local hint
+	{
+		(
+			mkdir "$WORK/big" && cd "$WORK/big" &&
+				head -c 160M /dev/urandom >filling &&
+				echo filling | cpio -o -H newc --quiet
+		)
+		cat "$INITRD"
+	} >"$WORK/initrd"
+	rm -rf "$WORK/big"
+	run_disco "$WORK/o" --kernel "$KERNEL" --initrd "$WORK/initrd" \
+		--memory 128M
+	want_status 9 "$WORK/o" && want_one_line "$WORK/o" || return 1
+	hint=$(sed -n 's/.*give it \([0-9]*M\)$/\1/p' "$WORK/o.err")
+	[[ $hint ]] || fail "no hint: $(<"$WORK/o.err")" || return 1
+	run_disco "$WORK/o" --kernel "$KERNEL" --initrd "$WORK/initrd" \
+		--memory "$hint" \
+		--cmdline 'console=ttyS0 quiet disco.stop=early'
+	want_status 0 "$WORK/o" &&
+		want_line 'DISCO-GUEST userspace' "$WORK/o"
+}
+
 # Nothing to mount, and no initial RAM disk that could load the panic device's
 # module: the kernel says so on its console, and spins.
 t_stock_guest_panics_early()

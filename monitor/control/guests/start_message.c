@@ -28,7 +28,7 @@ int start_message_send(int sock, const struct start_message *msg,
 
 static bool start_boot_sane(const struct boot_layout *b)
 {
-	return (b->entry_kind == BOOT_LINUX64 || b->entry_kind == BOOT_PVH) &&
+	return (unsigned)b->entry_kind <= BOOT_LINUX32 &&
 	       b->nr_extents <= BOOT_MAX_EXTENTS &&
 	       b->hdr_bytes <= BOOT_HDR_MAX;
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "monitor/boot/initrd_size.h"
 #include "monitor/control/launch/cache_dir.h"
 
 #define ROOM_ABOVE MIB(1) /* what a kernel needs at the very least */
@@ -96,12 +97,43 @@ static int boot_set_add(struct boot_set *set, const struct vm_config *vm,
 	return 0;
 }
 
+/* With this much memory it boots, as far as that can be told. */
+static uint64_t boot_set_memory(const struct vm_config *vm, uint64_t end)
+{
+	uint64_t bytes = vm->initrd ? initrd_memory(vm->initrd, end) : 0;
+
+	return bytes > end ? bytes : align_up(end, MIB(1));
+}
+
+/* Can @vm have this image? */
+static int boot_set_check(const struct boot_set_entry *e,
+			  const struct vm_config *vm, struct diag *d)
+{
+	const struct boot_layout *l = &e->image.layout;
+	uint64_t end = l->end + ROOM_ABOVE;
+	size_t len = vm->cmdline ? strlen(vm->cmdline) : 0;
+
+	if (vm->memory_bytes < end)
+		return diag_fail(
+			d, ST_MEMORY, ENOMEM,
+			"%s: memory of %llu KiB does not hold its "
+			"kernel and initrd%s; give it %lluM",
+			vm->name, (unsigned long long)vm->memory_bytes >> 10,
+			vm->initrd ? ", which Linux unpacks beside it" : "",
+			(unsigned long long)boot_set_memory(vm, end) >> 20);
+	if (len > l->cmdline_max)
+		return diag_fail(d, ST_CONFIG, E2BIG,
+				 "%s: the command line has %zu characters, and "
+				 "kernel %s takes %u; shorten it",
+				 vm->name, len, vm->kernel, l->cmdline_max);
+	return 0;
+}
+
 int boot_set_get(struct boot_set *set, const struct vm_config *vm,
 		 nodeid_t node, const struct boot_set_entry **out,
 		 struct diag *d)
 {
 	const struct boot_set_entry *e = find(set, vm, node);
-	uint64_t end;
 	int err;
 
 	if (!e) {
@@ -110,14 +142,9 @@ int boot_set_get(struct boot_set *set, const struct vm_config *vm,
 			return err;
 		e = &set->entries[set->nr - 1];
 	}
-	end = e->image.layout.end + ROOM_ABOVE;
-	if (vm->memory_bytes < end)
-		return diag_fail(
-			d, ST_MEMORY, ENOMEM,
-			"%s: memory of %llu KiB does not hold its "
-			"kernel and initrd; give it at least %lluM",
-			vm->name, (unsigned long long)vm->memory_bytes >> 10,
-			(unsigned long long)align_up(end, MIB(1)) >> 20);
+	err = boot_set_check(e, vm, d);
+	if (err)
+		return err;
 	*out = e;
 	return 0;
 }

@@ -48,7 +48,8 @@ void boot_set_destroy(struct boot_set *set);
  *
  * Context: blocks on files if the image is the first of its kind.
  * Return:  0; errors of boot_image_create(), with @d filled by it; -ENOMEM
- *          (ST_MEMORY) the VM's memory cannot hold the image.
+ *          (ST_MEMORY) the VM's memory cannot hold the image; -E2BIG (ST_CONFIG)
+ *          its command line is longer than the kernel takes.
  */
 MUST_CHECK int boot_set_get(struct boot_set *set, const struct vm_config *vm,
 			    nodeid_t node, const struct boot_set_entry **out,

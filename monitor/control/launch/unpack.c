@@ -24,6 +24,11 @@ static int unpack_one(const char *kernel, const char *cache_dir, struct diag *d)
 		.cache_dir = cache_dir,
 		.node = NODE_AUTO,
 	};
+	static const char *const entry_names[] = {
+		[BOOT_LINUX64] = "Linux 64-bit",
+		[BOOT_LINUX32] = "Linux 32-bit",
+		[BOOT_PVH] = "PVH",
+	};
 	struct boot_image img;
 	int err;
 
@@ -32,8 +37,7 @@ static int unpack_one(const char *kernel, const char *cache_dir, struct diag *d)
 		return err;
 	printf("%s: %.1f MiB, %s entry, in %s\n", kernel,
 	       (double)loaded_bytes(&img.layout) / (double)MIB(1),
-	       img.layout.entry_kind == BOOT_PVH ? "PVH" : "Linux 64-bit",
-	       cache_dir);
+	       entry_names[img.layout.entry_kind], cache_dir);
 	boot_image_destroy(&img);
 	return 0;
 }

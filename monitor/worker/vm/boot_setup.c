@@ -77,6 +77,11 @@ static bool boot_is_linux64(const struct vm *vm)
 	return vm->spec->boot.entry_kind == BOOT_LINUX64;
 }
 
+static bool boot_is_pvh(const struct vm *vm)
+{
+	return vm->spec->boot.entry_kind == BOOT_PVH;
+}
+
 static int put_cmdline(const struct vm *vm)
 {
 	const char *s = vm->spec->cmdline;
@@ -127,6 +132,9 @@ static int put_boot_params(const struct vm *vm)
 	memcpy(&p.hdr, b->hdr, min_u64(b->hdr_bytes, sizeof(p.hdr)));
 	p.hdr.type_of_loader = LOADER_UNKNOWN;
 	p.hdr.cmd_line_ptr = LAYOUT_CMDLINE;
+	/* Where the 32-bit entry is now, if the kernel was moved. */
+	if (b->entry_kind == BOOT_LINUX32)
+		p.hdr.code32_start = (uint32_t)b->entry;
 	p.hdr.ramdisk_image = (uint32_t)b->initrd_gpa;
 	p.hdr.ramdisk_size = (uint32_t)b->initrd_bytes;
 	p.acpi_rsdp_addr = LAYOUT_ACPI;
@@ -248,8 +256,11 @@ static int set_regs(const struct vm *vm)
 {
 	struct kvm_regs r = { .rip = vm->spec->boot.entry,
 			      .rflags = 2,
-			      .rsi = LAYOUT_BOOT_PARAMS,
-			      .rbx = LAYOUT_START_INFO };
+			      .rsi = LAYOUT_BOOT_PARAMS };
+
+	/* boot.rst, "32-bit boot protocol": ebx, ebp and edi are 0. */
+	if (boot_is_pvh(vm))
+		r.rbx = LAYOUT_START_INFO;
 
 	return ioctl(vm->vcpus[0].fd, KVM_SET_REGS, &r) < 0 ? -errno : 0;
 }
@@ -258,23 +269,23 @@ int boot_setup(struct vm *vm)
 {
 	static const struct {
 		int (*step)(const struct vm *vm);
-		bool linux64, pvh; /* for which of them */
+		unsigned kinds; /* a bit per entry kind that has it */
 	} steps[] = {
-		{ put_cmdline, true, true },
-		{ put_acpi, true, true },
-		{ put_reset_code, true, true },
-		{ put_boot_params, true, false },
-		{ put_start_info, false, true },
-		{ put_page_tables, true, false },
-		{ set_sregs, true, true },
-		{ set_regs, true, true },
+		{ put_cmdline, ~0u },
+		{ put_acpi, ~0u },
+		{ put_reset_code, ~0u },
+		{ put_boot_params, 1u << BOOT_LINUX64 | 1u << BOOT_LINUX32 },
+		{ put_start_info, 1u << BOOT_PVH },
+		{ put_page_tables, 1u << BOOT_LINUX64 },
+		{ set_sregs, ~0u },
+		{ set_regs, ~0u },
 	};
-	bool linux64 = boot_is_linux64(vm);
+	unsigned kind = 1u << vm->spec->boot.entry_kind;
 
 	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
 		int err = 0;
 
-		if (linux64 ? steps[i].linux64 : steps[i].pvh)
+		if (steps[i].kinds & kind)
 			err = steps[i].step(vm);
 		if (err)
 			return err;

@@ -47,7 +47,10 @@
 #define BZ_JUMP_LENGTH	  0x201u
 #define BZ_MAGIC	  0x202u
 #define BZ_VERSION	  0x206u
+#define BZ_LOADFLAGS	  0x211u
+#define BZ_INITRD_MAX	  0x22cu
 #define BZ_XLOADFLAGS	  0x236u
+#define BZ_CMDLINE_SIZE	  0x238u
 #define BZ_PAYLOAD_OFFSET 0x248u
 #define BZ_PAYLOAD_LENGTH 0x24cu
 #define BZ_PREF_ADDRESS	  0x258u
@@ -117,7 +120,10 @@ static inline void bz_build(uint8_t *file, const void *payload, size_t bytes)
 	put(file, BZ_JUMP_LENGTH, BZ_HEADER_END - BZ_MAGIC, 1);
 	memcpy(file + BZ_MAGIC, "HdrS", 4);
 	put(file, BZ_VERSION, 0x020f, 2);
+	put(file, BZ_LOADFLAGS, 1, 1);
+	put(file, BZ_INITRD_MAX, 0x7fffffff, 4);
 	put(file, BZ_XLOADFLAGS, 1, 2);
+	put(file, BZ_CMDLINE_SIZE, 2047, 4);
 	put(file, BZ_PAYLOAD_OFFSET, BZ_STUB, 4);
 	put(file, BZ_PAYLOAD_LENGTH, bytes, 4);
 	put(file, BZ_PREF_ADDRESS, BZ_PREF, 8);

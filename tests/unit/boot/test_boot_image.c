@@ -436,11 +436,63 @@ static void old_bzimage(void **state)
 
 	(void)state;
 	bz_build(file, payload, sizeof(payload));
-	put(file, BZ_VERSION, 0x020a, 2);
+	put(file, BZ_VERSION, 0x0209, 2);
 	write_file("old", file, sizeof(file));
 	kernel_refused("old", ST_KERNEL_KIND, -ENOTSUP,
-		       "kernel old: cannot be booted: no 64-bit entry (boot "
-		       "protocol below 2.12); ...");
+		       "kernel old: cannot be booted: boot protocol below "
+		       "2.10; ...");
+}
+
+/* Loaded as it is, @entry bytes into it, with unpack=off or without. */
+static void loaded_as_it_is(const char *path, enum boot_entry kind,
+			    uint64_t entry)
+{
+	for (int packed = 0; packed < 2; packed++) {
+		const struct boot_source src = { .kernel = path,
+						 .keep_packed = packed,
+						 .node = NODE_AUTO };
+		struct boot_image img;
+
+		create(&src, &img);
+		check_layout(&img.layout);
+		assert_int_equal(img.layout.entry_kind, kind);
+		assert_int_equal(img.layout.entry, BZ_PREF + entry);
+		assert_int_equal(img.layout.end, BZ_PREF + BZ_INIT_SIZE);
+		assert_int_equal(img.layout.cmdline_max, 255);
+		check_bytes(&img, BZ_PREF, 'S', BZ_STUB);
+		boot_image_destroy(&img);
+	}
+}
+
+/* Such as memtest86+: a setup header, and no Linux to unpack. */
+static void image_without_payload(void **state)
+{
+	uint8_t file[BZ_AT(32)], rest[32] = { 0 };
+
+	(void)state;
+	bz_build(file, rest, sizeof(rest));
+	put(file, BZ_PAYLOAD_OFFSET, 0, 4);
+	put(file, BZ_PAYLOAD_LENGTH, 0, 4);
+	put(file, BZ_CMDLINE_SIZE, 255, 4);
+	write_file("memtest", file, sizeof(file));
+	loaded_as_it_is("memtest", BOOT_LINUX64, 0x200);
+	put(file, BZ_XLOADFLAGS, 4, 2);
+	write_file("memtest", file, sizeof(file));
+	loaded_as_it_is("memtest", BOOT_LINUX32, 0);
+}
+
+/* It has a payload, but no 64-bit ELF is in it. */
+static void kernel_of_32_bits(void **state)
+{
+	uint8_t file[BZ_AT(PACKED_MAX)], packed[PACKED_MAX];
+	size_t bytes = gzip("a 32-bit kernel", 15, packed);
+
+	(void)state;
+	bz_build(file, packed, bytes);
+	put(file, BZ_XLOADFLAGS, 0, 2);
+	put(file, BZ_CMDLINE_SIZE, 255, 4);
+	write_file("k32", file, BZ_AT(bytes));
+	loaded_as_it_is("k32", BOOT_LINUX32, 0);
 }
 
 static void garbage_elf(void **state)
@@ -525,6 +577,16 @@ static void cut_elf_in_bzimage(void **state)
 			"than its headers say; copy it again");
 }
 
+/* boot.rst, initrd_addr_max. */
+static void set_initrd_max(const char *path, uint32_t max)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	assert_int_equal(pwrite(fd, &max, sizeof(max), BZ_INITRD_MAX),
+			 sizeof(max));
+	(void)close(fd);
+}
+
 static void bad_initrd(void **state)
 {
 	struct boot_source src = { .kernel = "elf",
@@ -545,7 +607,14 @@ static void bad_initrd(void **state)
 		"initrd initrd: is larger than 1 GiB...");
 	write_hole("initrd", BOOT_IMAGE_MAX - MIB(20) + 1);
 	refused(&src, ST_FILE, -EFBIG,
-		"initrd initrd: does not fit below 1 GiB with this kernel; "
+		"initrd initrd: does not fit below 1024 MiB with this kernel; "
+		"make it smaller");
+	write_kernel("bz", 'T', ELF_BYTES);
+	set_initrd_max("bz", MIB(64) - 1);
+	src.kernel = "bz";
+	write_hole("initrd", MIB(44) + 1);
+	refused(&src, ST_FILE, -EFBIG,
+		"initrd initrd: does not fit below 64 MiB with this kernel; "
 		"make it smaller");
 }
 
@@ -670,6 +739,8 @@ int main(void)
 		cmocka_unit_test(garbage_elf),
 		cmocka_unit_test(truncated_bzimage),
 		cmocka_unit_test(bad_payload),
+		cmocka_unit_test(image_without_payload),
+		cmocka_unit_test(kernel_of_32_bits),
 		cmocka_unit_test(cut_elf_in_bzimage),
 		cmocka_unit_test(bad_initrd),
 		cmocka_unit_test(images_from_the_cache),

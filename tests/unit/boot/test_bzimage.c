@@ -13,7 +13,8 @@
 #define KERNEL_BYTES  (BZ_STUB + PAYLOAD_BYTES)
 
 static const char no_header[] = "no bzImage header";
-static const char no_entry[] = "no 64-bit entry (boot protocol below 2.12)";
+static const char too_old[] = "boot protocol below 2.10";
+static const char low[] = "it is loaded below 1 MiB (zImage)";
 static const char in_setup[] = "it ends in its setup sectors";
 static const char too_short[] = "it is shorter than its headers say";
 static const char payload_out[] = "its payload lies outside it";
@@ -77,23 +78,82 @@ static void wrong_magic(void **state)
 	}
 }
 
-static void no_64_bit_entry(void **state)
+static void wrong_protocol(void **state)
 {
 	static const struct wrong w[] = {
-		{ "2.11", BZ_VERSION, 2, 0x020b, -ENOTSUP, no_entry },
-		{ "2.00", BZ_VERSION, 2, 0x0200, -ENOTSUP, no_entry },
-		{ "0", BZ_VERSION, 2, 0, -ENOTSUP, no_entry },
-		{ "32-bit", BZ_XLOADFLAGS, 2, 0, -ENOTSUP, no_entry },
-		{ "other flags", BZ_XLOADFLAGS, 2, 0xfffe, -ENOTSUP, no_entry },
+		{ "2.09", BZ_VERSION, 2, 0x0209, -ENOTSUP, too_old },
+		{ "2.00", BZ_VERSION, 2, 0x0200, -ENOTSUP, too_old },
+		{ "0", BZ_VERSION, 2, 0, -ENOTSUP, too_old },
+	};
+	uint8_t file[FILE_BYTES];
+
+	(void)state;
+	check_all(w, ARRAY_SIZE(w));
+	build(file);
+	put(file, BZ_XLOADFLAGS, 0, 2);
+	put(file, BZ_LOADFLAGS, 0xfe, 1);
+	refused("low", file, sizeof(file), -ENOTSUP, low);
+}
+
+/* The 64-bit entry came with 2.12; every image has the 32-bit one. */
+static void entries(void **state)
+{
+	static const struct {
+		uint16_t version, xloadflags;
+		bool entry64;
+	} cases[] = {
+		{ 0x020f, 0x0001, true },  { 0x020c, 0x0009, true },
+		{ 0x020c, 0x0004, false }, { 0x020f, 0xfffe, false },
+		{ 0x020b, 0x0001, false }, { 0x020a, 0, false },
 	};
 	uint8_t file[FILE_BYTES];
 	struct bzimage b;
 
 	(void)state;
-	check_all(w, ARRAY_SIZE(w));
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		build(file);
+		put(file, BZ_VERSION, cases[i].version, 2);
+		put(file, BZ_XLOADFLAGS, cases[i].xloadflags, 2);
+		accepted(file, sizeof(file), &b);
+		assert_int_equal(b.entry64, cases[i].entry64);
+	}
+}
+
+/* memtest86+ has the header, and is no packed Linux. */
+static void no_payload(void **state)
+{
+	uint8_t file[FILE_BYTES];
+	struct bzimage b;
+
+	(void)state;
 	build(file);
-	put(file, BZ_VERSION, 0x020c, 2);
+	put(file, BZ_PAYLOAD_LENGTH, 0, 4);
 	accepted(file, sizeof(file), &b);
+	assert_int_equal(b.payload_bytes, 0);
+	put(file, BZ_PAYLOAD_OFFSET, UINT32_MAX, 4);
+	accepted(file, sizeof(file), &b);
+}
+
+static void what_the_kernel_takes(void **state)
+{
+	uint8_t file[FILE_BYTES];
+	struct bzimage b;
+
+	(void)state;
+	build(file);
+	accepted(file, sizeof(file), &b);
+	assert_int_equal(b.cmdline_max, 2047);
+	assert_int_equal(b.initrd_limit, 0x80000000);
+	put(file, BZ_CMDLINE_SIZE, 255, 4);
+	put(file, BZ_INITRD_MAX, UINT32_MAX, 4);
+	accepted(file, sizeof(file), &b);
+	assert_int_equal(b.cmdline_max, 255);
+	assert_true(b.initrd_limit == 1ull << 32);
+	put(file, BZ_CMDLINE_SIZE, 0, 4);
+	put(file, BZ_INITRD_MAX, 0, 4);
+	accepted(file, sizeof(file), &b);
+	assert_int_equal(b.cmdline_max, 255);
+	assert_int_equal(b.initrd_limit, 0x38000000);
 }
 
 /* 0 setup sectors means 4. */
@@ -148,7 +208,6 @@ static void longer_than_it_says(void **state)
 static void wrong_payload(void **state)
 {
 	static const struct wrong w[] = {
-		{ "empty", BZ_PAYLOAD_LENGTH, 4, 0, -EBADMSG, payload_out },
 		{ "a byte too long", BZ_PAYLOAD_LENGTH, 4, PAYLOAD_BYTES + 1,
 		  -EBADMSG, payload_out },
 		{ "a byte too far", BZ_PAYLOAD_OFFSET, 4, BZ_STUB + 1, -EBADMSG,
@@ -274,7 +333,10 @@ int main(void)
 		cmocka_unit_test(good),
 		cmocka_unit_test(is_bzimage_by_its_magic),
 		cmocka_unit_test(wrong_magic),
-		cmocka_unit_test(no_64_bit_entry),
+		cmocka_unit_test(wrong_protocol),
+		cmocka_unit_test(entries),
+		cmocka_unit_test(no_payload),
+		cmocka_unit_test(what_the_kernel_takes),
 		cmocka_unit_test(default_setup_sectors),
 		cmocka_unit_test(wrong_sizes),
 		cmocka_unit_test(longer_than_it_says),

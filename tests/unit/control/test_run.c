@@ -559,7 +559,12 @@ static void bad_requests_are_one_line(void **state)
 	r->vms[0].memory_bytes = MIB(9) - PAGE_BYTES;
 	refused(r, ST_MEMORY,
 		"disco: talk: memory of 9212 KiB does not hold its kernel and "
-		"initrd; give it at least 9M\n");
+		"initrd; give it 9M\n");
+	r = make("talk", NULL);
+	r->vms[0].cmdline = "twenty-one characters";
+	refused(r, ST_CONFIG,
+		"disco: talk: the command line has 21 characters, and kernel "
+		"/kernel takes 20; shorten it\n");
 	r = make("talk", NULL);
 	r->vms[0].disks[0].path = "/";
 	r->vms[0].nr_disks = 1;

@@ -24,6 +24,7 @@ int boot_image_create(const struct boot_source *src, struct boot_image *out,
 	memset(out, 0, sizeof(*out));
 	out->fd = memfd_create("boot", MFD_CLOEXEC);
 	out->layout.end = MIB(8);
+	out->layout.cmdline_max = 20;
 	return 0;
 }
 

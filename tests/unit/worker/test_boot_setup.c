@@ -168,6 +168,24 @@ static void linux_zero_page(void **state)
 	ram_end(&b.vm.ram);
 }
 
+/* The 32-bit entry: the same page, and the kernel is told where it is. */
+static void linux_zero_page_of_32_bits(void **state)
+{
+	uint64_t zp = LAYOUT_BOOT_PARAMS;
+
+	(void)state;
+	setup_vm(MIB(128), BOOT_LINUX32);
+	b.spec.boot.entry = MIB(16);
+	b.spec.boot.hdr_bytes = 0x7b;
+	assert_int_equal(boot_setup(&b.vm), -EBADF);
+	assert_string_equal(text(get(zp + 0x228, 4)), "console=ttyS0 quiet");
+	assert_int_equal(get(zp + 0x214, 4), MIB(16)); /* code32_start */
+	assert_int_equal(get(zp + 0x070, 8), LAYOUT_ACPI);
+	assert_int_equal(get(LAYOUT_START_INFO, 4), 0);
+	assert_int_equal(get(LAYOUT_PML4, 8), 0); /* no paging */
+	ram_end(&b.vm.ram);
+}
+
 /* f000:fff0, in the code that a CPU runs there: port, value, out. */
 static void bios_entry_resets(void **state)
 {
@@ -261,6 +279,7 @@ int main(void)
 		cmocka_unit_test(map_3_gib),
 		cmocka_unit_test(map_6_gib),
 		cmocka_unit_test(linux_zero_page),
+		cmocka_unit_test(linux_zero_page_of_32_bits),
 		cmocka_unit_test(bios_entry_resets),
 		cmocka_unit_test(identity_page_tables),
 		cmocka_unit_test(pvh_start_info),

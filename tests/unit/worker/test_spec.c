@@ -168,6 +168,7 @@ static void boot(void **state)
 	REFUSED(boot.nr_extents, UINT32_MAX);
 	REFUSED(boot.hdr_bytes, BOOT_HDR_MAX + 1);
 	TAKEN(boot.entry_kind, BOOT_LINUX64);
+	TAKEN(boot.entry_kind, BOOT_LINUX32);
 	REFUSED(boot.entry_kind, (enum boot_entry)7);
 }
 
