@@ -15,6 +15,7 @@
 
 #define FLUSH_BYTES 16384u
 #define FLUSH_NS    2000000
+#define PACE_NS	    20000000
 #define INPUT_CHUNK 256u
 
 _Static_assert((CONSOLE_OUT_BYTES & (CONSOLE_OUT_BYTES - 1)) == 0,
@@ -31,18 +32,19 @@ static uint32_t console_dev_used(const struct console *c)
  */
 static void console_dev_arm(struct console *c, bool line)
 {
-	struct itimerspec t = { .it_value.tv_nsec = FLUSH_NS };
 	bool much = console_dev_used(c) >= FLUSH_BYTES;
-	uint64_t now;
+	struct itimerspec t = { .it_value.tv_nsec = FLUSH_NS };
+	uint64_t since;
 
 	if (c->woken || (c->armed && !line && !much))
 		return;
-	now = clock_now_ns();
-	if (much || (line && now - c->woken_ns >= FLUSH_NS)) {
+	since = clock_now_ns() - c->sent_ns;
+	if (much || (line && since >= PACE_NS)) {
 		c->woken = true;
-		c->woken_ns = now;
 		(void)eventfd_write(c->wake.fd, 1);
 	} else if (!c->armed) {
+		if (since < PACE_NS - FLUSH_NS)
+			t.it_value.tv_nsec = (long)(PACE_NS - since);
 		(void)timerfd_settime(c->timer.fd, 0, &t, NULL);
 	}
 	c->armed = true;
@@ -148,6 +150,8 @@ static bool send_part(struct console *c)
 	c->armed = c->woken = false;
 	if (c->away)
 		n = 0;
+	if (n)
+		c->sent_ns = clock_now_ns();
 	(void)pthread_mutex_unlock(&c->lock);
 	if (n == 0)
 		return false;

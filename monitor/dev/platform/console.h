@@ -4,8 +4,10 @@
  * console) and the socket that the control process reads.
  *
  * Output: any thread of a device appends to one bounded buffer. The I/O thread
- * sends the buffer in batches: a line at once, unless one was sent less than
- * FLUSH_NS ago; anything else FLUSH_NS after its first byte, or at FLUSH_BYTES.
+ * sends the buffer in batches: a line at once, a part of one FLUSH_NS after its
+ * first byte, but neither less than PACE_NS after the last batch; FLUSH_BYTES at
+ * once. A reader cannot see the difference, and a guest that writes many short
+ * lines wakes the I/O thread 50 times a second, and not once per line.
  * Each device handles a full buffer itself: the serial port
  * shows "transmitter busy", the virtio console leaves the chain in the queue.
  * So a slow reader slows down its own guest and loses nothing.
@@ -64,11 +66,11 @@ struct console {
 	bool keep;	      /* I/O thread: another reader may come */
 	pthread_mutex_t lock; /* below */
 	struct console_port *focus;
-	bool armed;	   /* timer or wake-up under way */
-	bool woken;	   /* wake-up under way */
-	uint64_t woken_ns; /* the last one */
-	uint64_t written;  /* bytes that devices wrote, in total */
-	bool panicked;	   /* panic_seen() is to be called */
+	bool armed;	  /* timer or wake-up under way */
+	bool woken;	  /* wake-up under way */
+	uint64_t sent_ns; /* when bytes were sent last */
+	uint64_t written; /* bytes that devices wrote, in total */
+	bool panicked;	  /* panic_seen() is to be called */
 	char panic_text[PANIC_TEXT_BYTES];
 	bool refused; /* output was refused: call drained() later */
 	/*
