@@ -3,7 +3,7 @@
 
 GUESTS	:= pvh_entry poweroff reset reset_cf9 reset_fast triple_fault serial \
 	   acpi pci_scan memory ticker \
-	   pmem busy halt
+	   pmem busy halt hvc
 GUEST_CC ?= gcc
 GUEST_CFLAGS := -std=gnu11 -g -O2 -m64 -ffreestanding -nostdlib -static \
 	-mno-red-zone -mno-mmx -mno-sse -mno-80387 -fno-pic -no-pie \

@@ -26,6 +26,12 @@ t_tiny_serial()
 {
 	tiny serial 0 && want_line '^(0123456789){200}' "$WORK/o"
 }
+t_tiny_hvc()
+{
+	tiny hvc 0 --cmdline 'tiny lines=3000' || return 1
+	cmp <(tr -d '\r' <"$WORK/o" | head -n 3000) <(seq 1 3000) ||
+		fail 'lines were lost, or came in another order'
+}
 t_tiny_acpi() { tiny acpi 0; }
 t_tiny_pci_scan() { tiny pci_scan 0; }
 t_tiny_memory() { tiny memory 0 --memory 4G; }
