@@ -58,6 +58,29 @@ static void what_is_counted_is_seen(void **state)
 	region_destroy(&r);
 }
 
+/* Whatever a worker writes there: one of three, and "runs" if in doubt. */
+static void whether_the_guest_can_go_on(void **state)
+{
+	struct figures_view f = { .known = false };
+	struct figures *w;
+	struct region r;
+
+	(void)state;
+	assert_int_equal(figures_stand_now(&f), FIGURES_RUNS);
+	w = become_worker(&r);
+	figures_set(&w->io.stand, FIGURES_HALTED);
+	assert_int_equal(figures_open(&f, getpid(), 1), 0);
+	assert_int_equal(figures_stand_now(&f), FIGURES_RUNS); /* no magic */
+	atomic_store(&w->magic, FIGURES_MAGIC);
+	assert_int_equal(figures_stand_now(&f), FIGURES_HALTED);
+	figures_set(&w->io.stand, FIGURES_PANICKED);
+	assert_int_equal(figures_stand_now(&f), FIGURES_PANICKED);
+	figures_set(&w->io.stand, (1ull << 32) + FIGURES_HALTED);
+	assert_int_equal(figures_stand_now(&f), FIGURES_RUNS);
+	figures_close(&f);
+	region_destroy(&r);
+}
+
 /* move_pages(2) wants a page that one process has mapped. */
 static void pages_can_be_pulled_meanwhile(void **state)
 {
@@ -168,6 +191,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_counted_is_seen),
+		cmocka_unit_test(whether_the_guest_can_go_on),
 		cmocka_unit_test(pages_can_be_pulled_meanwhile),
 		cmocka_unit_test(counts_are_cut),
 		cmocka_unit_test(nobody_but_the_worker_writes),

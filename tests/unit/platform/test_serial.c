@@ -282,6 +282,48 @@ static void full_output_shows_busy(void **state)
 	assert_int_equal(get(LSR) & 0x60, 0x60);
 }
 
+/* As a driver that is woken by the interrupt; until there is no room. */
+static size_t transmit_all(size_t most)
+{
+	size_t n = 0;
+
+	while (n < most && (get(LSR) & 0x20)) {
+		for (unsigned i = 0; i < 16; i++)
+			set(THR, 'x');
+		n += 16;
+		(void)get(IIR);
+		(void)fake_host_run(&h);
+	}
+	return n;
+}
+
+/*
+ * The monitor is killed while a guest waits for room: it is woken, and goes on
+ * without anybody who reads.
+ */
+static void a_writer_goes_on_when_its_reader_has_gone(void **state)
+{
+	unsigned before;
+
+	(void)state;
+	console_keep(&con);
+	set(FCR, 0x01);
+	set(IER, 0x02);
+	(void)transmit_all(SIZE_MAX);
+	assert_int_equal(get(LSR) & 0x60, 0);
+	assert_false(irq());
+	before = h.edges[GSI_SERIAL];
+	(void)close(peer);
+	peer = -1;
+	(void)fake_host_run(&h); /* the socket says so, or control has gone */
+	console_detach(&con);
+	assert_true(h.edges[GSI_SERIAL] > before);
+	assert_true(irq());
+	assert_int_equal(get(IIR) & 0x0f, 0x02);
+	assert_int_equal(transmit_all(1 << 20), 1 << 20);
+	assert_int_equal(get(LSR) & 0x60, 0x60);
+}
+
 static void wide_accesses_are_nobodys(void **state)
 {
 	(void)state;
@@ -312,6 +354,7 @@ int main(void)
 		T(overrun_is_told_once),
 		T(clearing_the_fifo),
 		T(full_output_shows_busy),
+		T(a_writer_goes_on_when_its_reader_has_gone),
 		T(wide_accesses_are_nobodys),
 	};
 
