@@ -20,6 +20,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,10 +54,11 @@ struct source {
 
 struct pmap {
 	const struct ram_view *view;
-	uint64_t *e;	   /* one per page of the view, in its order */
-	uint64_t nr;	   /* entries */
-	uint64_t not_ram;  /* entries that are not RAM */
-	uint64_t overlaid; /* of them, those not known to be written */
+	uint64_t *e;		   /* one per page of the view, in its order */
+	uint64_t nr;		   /* entries */
+	_Atomic(uint32_t) *chunks; /* entries that are not RAM, per chunk */
+	uint64_t not_ram;	   /* the same of all chunks */
+	uint64_t overlaid;	   /* of them, those not known to be written */
 	uint64_t mappings, budget, refused;
 	uint64_t swept; /* page at which pmap_sweep() continues */
 	unsigned last_id;
@@ -155,6 +157,17 @@ static void pmap_forget(struct pmap *pm, uint64_t old)
 		s->s->gone(s->s, index_of(old));
 }
 
+/* One entry of the chunk of @page stopped, or began, to be RAM. */
+static void pmap_count(struct pmap *pm, uint64_t page, int more)
+{
+	_Atomic(uint32_t) *c = &pm->chunks[page / PMAP_CHUNK];
+	uint32_t now = atomic_load_explicit(c, memory_order_relaxed);
+
+	/* One writer. Readers (pmap_skip()) order nothing by it. */
+	atomic_store_explicit(c, now + (uint32_t)more, memory_order_relaxed);
+	pm->not_ram += (uint64_t)more;
+}
+
 static void pmap_change(struct pmap *pm, uint64_t at, uint64_t nr, uint64_t e,
 			const struct change *c)
 {
@@ -167,8 +180,8 @@ static void pmap_change(struct pmap *pm, uint64_t at, uint64_t nr, uint64_t e,
 		uint64_t old = pm->e[i];
 
 		pm->e[i] = e;
-		pm->not_ram += (e != 0);
-		pm->not_ram -= (old != 0);
+		if (!e != !old)
+			pmap_count(pm, i, e ? 1 : -1);
 		e += e != 0;
 		pmap_forget(pm, old);
 	}
@@ -221,6 +234,20 @@ static int map_source(struct pmap *pm, uint64_t at, uint64_t nr, unsigned id,
 
 /* --- the contract --- */
 
+static uint64_t nr_chunks(const struct pmap *pm)
+{
+	return (pm->nr + PMAP_CHUNK - 1) / PMAP_CHUNK;
+}
+
+/* Zeroes, which use memory from their first use on. NULL: none left. */
+static void *pmap_zeroes(uint64_t bytes)
+{
+	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
 int pmap_create(const struct ram_view *view, uint64_t budget, struct pmap **out)
 {
 	struct pmap *pm = calloc(1, sizeof(*pm));
@@ -230,10 +257,10 @@ int pmap_create(const struct ram_view *view, uint64_t budget, struct pmap **out)
 	pm->view = view;
 	pm->nr = view->bytes / PAGE_BYTES;
 	pm->budget = budget;
-	pm->e = mmap(NULL, pm->nr * sizeof(*pm->e), PROT_READ | PROT_WRITE,
-		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (pm->e == MAP_FAILED) {
-		free(pm);
+	pm->e = pmap_zeroes(pm->nr * sizeof(*pm->e));
+	pm->chunks = pmap_zeroes(nr_chunks(pm) * sizeof(*pm->chunks));
+	if (!pm->e || !pm->chunks) {
+		pmap_destroy(pm);
 		return -ENOMEM;
 	}
 	*out = pm;
@@ -244,8 +271,21 @@ void pmap_destroy(struct pmap *pm)
 {
 	if (!pm)
 		return;
-	(void)munmap(pm->e, pm->nr * sizeof(*pm->e));
+	if (pm->e)
+		(void)munmap(pm->e, pm->nr * sizeof(*pm->e));
+	if (pm->chunks)
+		(void)munmap((void *)pm->chunks,
+			     nr_chunks(pm) * sizeof(*pm->chunks));
 	free(pm);
+}
+
+uint64_t pmap_skip(const struct pmap *pm, uint64_t at)
+{
+	while (at < pm->nr &&
+	       !atomic_load_explicit(&pm->chunks[at / PMAP_CHUNK],
+				     memory_order_relaxed))
+		at = (at / PMAP_CHUNK + 1) * PMAP_CHUNK;
+	return min_u64(at, pm->nr);
 }
 
 uint64_t pmap_budget(void)
@@ -414,23 +454,40 @@ static int64_t sweep_batch(struct pmap *pm, int pagemap, uint64_t at,
 	return found;
 }
 
-int64_t pmap_sweep(struct pmap *pm, int pagemap, uint64_t budget)
+/*
+ * The next batch, at most @most pages. @left: in and out, pages until all were
+ * passed. Return: as pmap_sweep().
+ */
+static int64_t sweep_next(struct pmap *pm, int pagemap, uint64_t *most,
+			  uint64_t *left)
 {
-	uint64_t left = min_u64(budget, pm->nr);
-	int64_t found = 0;
+	uint64_t from = pm->swept, at = pmap_skip(pm, from), nr;
+	int64_t found;
 
-	while (left && pm->overlaid) {
-		uint64_t at = pm->swept;
-		uint64_t nr = min_u64(min_u64(left, BATCH), pm->nr - at);
-		int64_t one = sweep_batch(pm, pagemap, at, at + nr);
-
-		if (one < 0)
-			return one;
-		found += one;
-		left -= nr;
-		pm->swept = at + nr == pm->nr ? 0 : at + nr;
-	}
+	nr = min_u64(min_u64(*most, BATCH), pm->nr - at);
+	found = sweep_batch(pm, pagemap, at, at + nr);
+	if (found < 0)
+		return found;
+	*most -= nr;
+	*left -= min_u64(*left, at + nr - from);
+	pm->swept = at + nr == pm->nr ? 0 : at + nr;
 	return found;
+}
+
+int64_t pmap_sweep(struct pmap *pm, int pagemap, uint64_t budget,
+		   uint64_t *passed)
+{
+	uint64_t left = pm->nr;
+	int64_t found = 0, one = 0;
+
+	while (budget && left && pm->overlaid && one >= 0) {
+		one = sweep_next(pm, pagemap, &budget, &left);
+		found += one > 0 ? one : 0;
+	}
+	/* Without overlays there is nothing left to pass. */
+	if (passed)
+		*passed = pm->overlaid ? pm->nr - left : pm->nr;
+	return one < 0 ? one : found;
 }
 
 int pmap_own(const struct pmap *pm, int pagemap, uint64_t first, uint64_t nr,
@@ -560,7 +617,7 @@ static int pmap_rebase_range(struct pmap *pm, struct rebase *r, uint64_t at,
 		unsigned old = id_of(pm->e[at]), id;
 
 		if (nr == 0) {
-			at++;
+			at = pmap_skip(pm, at + 1);
 			continue;
 		}
 		id = r->to(r->arg, old, index_of(pm->e[at]), &nr);
@@ -580,7 +637,7 @@ int pmap_rebase(struct pmap *pm, int pagemap,
 		void *arg)
 {
 	struct rebase r = { .to = to, .arg = arg, .copy = true };
-	int64_t found = pmap_sweep(pm, pagemap, pm->nr);
+	int64_t found = pmap_sweep(pm, pagemap, pm->nr, NULL);
 
 	return found < 0 ? (int)found : pmap_rebase_range(pm, &r, 0, pm->nr);
 }
@@ -609,9 +666,12 @@ int pmap_bring(struct pmap *pm, int pagemap, uint64_t first, uint64_t nr,
 unsigned pmap_next_shown(const struct pmap *pm, uint64_t *at, uint64_t end,
 			 uint64_t *index)
 {
-	end = pm->overlaid ? min_u64(end, pm->nr) : 0;
-	while (*at < end && !is_overlay(pm->e[*at]))
-		++*at;
+	uint64_t page = *at;
+
+	end = min_u64(end, pm->nr);
+	while (page < end && !is_overlay(pm->e[page]))
+		page = pmap_skip(pm, page + 1);
+	*at = max_u64(*at, min_u64(page, end));
 	if (*at >= end)
 		return 0;
 	*index = index_of(pm->e[*at]);

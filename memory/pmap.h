@@ -31,7 +31,12 @@
  *     provided that nothing else changes the mappings or the memory policy of
  *     the view (bind the memfd by another mapping of it: ram_bind.h).
  *
- * Context of all functions: the worker's I/O thread. vCPUs keep running and see
+ * What goes over all pages skips chunks of PMAP_CHUNK pages that are all RAM. So
+ * its time depends on what is shown, and hardly on the size of the view: there
+ * is a counter of 4 bytes per chunk.
+ *
+ * Context of all functions: the worker's I/O thread, and for pmap_skip() any
+ * thread. vCPUs keep running and see
  * each change at once. Guest pages that are changed here must not be the target
  * of I/O that is under way.
  *
@@ -43,8 +48,9 @@
 #include "memory/guest_ram.h"
 
 #define PMAP_MAX_SOURCES 256u
-#define PMAP_RUN_MIN	 16u  /* pages; see pmap_rebase() */
-#define PMAP_OWN_MAX	 512u /* pages per call of pmap_own() */
+#define PMAP_RUN_MIN	 16u   /* pages; see pmap_rebase() */
+#define PMAP_OWN_MAX	 512u  /* pages per call of pmap_own() */
+#define PMAP_CHUNK	 4096u /* pages that pmap_skip() skips at a time */
 
 /* What can be shown. Owned by its creator; outlives its pages in the pmap. */
 struct pmap_source {
@@ -145,11 +151,25 @@ MUST_CHECK int pmap_free(struct pmap *pm, gfn_t gfn, uint64_t nr);
  * @pagemap: descriptor of /proc/self/pagemap
  * @budget:  number of guest pages, of any kind, to check; the check goes on
  *           where the last call stopped. It loads 8 bytes for each page, and
- *           reads pagemap only where there are overlays
+ *           reads pagemap only where there are overlays. Chunks that are all
+ *           RAM are skipped, and do not count
+ * @passed:  out, also on error: pages that were checked or skipped, at most
+ *           all; NULL: not wanted
  *
  * Return: number of pages that were found written; -errno of pread().
  */
-MUST_CHECK int64_t pmap_sweep(struct pmap *pm, int pagemap, uint64_t budget);
+MUST_CHECK int64_t pmap_sweep(struct pmap *pm, int pagemap, uint64_t budget,
+			      uint64_t *passed);
+
+/**
+ * pmap_skip() - skip chunks of pages that are all RAM
+ * @at: a page of the view
+ *
+ * Context: any thread; lock-free. A change that another thread makes meanwhile
+ * may be seen or not. Return: the first page, @at or later, of a chunk with a
+ * page that is not RAM; the number of pages of the view if there is none.
+ */
+uint64_t pmap_skip(const struct pmap *pm, uint64_t at);
 
 /**
  * pmap_own() - find the pages whose contents no source has

@@ -14,7 +14,7 @@
 #include "monitor/worker/vm/vm.h"
 
 #define SWEEP_MS      1000
-#define SWEEP_PAGES   65536u /* 256 MiB of guest memory at a time */
+#define SWEEP_PAGES   65536u /* at a time, where pages are shown */
 #define PREFETCH_MS   100
 #define PREFETCH_MOST 100u
 #define SEARCH_PAGES  16384u /* at a time, for what may come nearer */
@@ -31,12 +31,12 @@ static void buffers_arm(struct buffers *b, long ms)
 
 static void buffers_sweep(struct buffers *b)
 {
-	uint64_t n = min_u64(b->left, SWEEP_PAGES);
+	uint64_t passed;
 
-	b->left -= n;
 	/* In vain: those pages are given up when they are used anew. */
-	if (pmap_sweep(b->vm->pmap, b->pagemap, n) < 0)
-		b->left = 0;
+	if (pmap_sweep(b->vm->pmap, b->pagemap, SWEEP_PAGES, &passed) < 0)
+		passed = b->left;
+	b->left -= min_u64(b->left, passed);
 }
 
 /* --- pages that are shown from other nodes --- */
@@ -76,11 +76,13 @@ static uint64_t buffers_bring(struct buffers *b, uint64_t at)
 /* Some pages more. */
 static void bring_some(struct buffers *b)
 {
-	uint64_t end = b->bring_at + SEARCH_PAGES, index;
+	uint64_t index, end;
 	unsigned id;
 
 	if (!disks_idle(b->disks))
 		return;
+	b->bring_at = pmap_skip(b->vm->pmap, b->bring_at);
+	end = b->bring_at + SEARCH_PAGES;
 	while ((id = pmap_next_shown(b->vm->pmap, &b->bring_at, end, &index))) {
 		if (cache_is_nearer(b->cache, id, index)) {
 			b->bring_at = buffers_bring(b, b->bring_at);

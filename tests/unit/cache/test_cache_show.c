@@ -145,7 +145,7 @@ static void whole_pages_are_shown(void **state)
 	assert_int_equal(cache_lookup(b->c, AGENT_DISK, 10, 1, &page), 1);
 	assert_bytes(page, NEAR, BLK(10), PAGE_BYTES);
 	cache_put(b->c, AGENT_DISK, page, 1);
-	assert_int_equal(pmap_sweep(b->pm, b->pagemap, PAGES), 1);
+	assert_int_equal(pmap_sweep(b->pm, b->pagemap, PAGES, NULL), 1);
 	assert_true(agent_evict(&b->near, 10));
 	assert_false(agent_evict(&b->near, 11));
 	assert_int_equal(guest(b, 100)[5], 77);

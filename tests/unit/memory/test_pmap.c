@@ -108,7 +108,7 @@ static void freed_pages_are_zero(void **state)
 	assert_int_equal(world_show(&w, 10, 4, 0, 0), 0);
 	fill(10, 2, 'g');
 	/* One of two written pages is known to be. */
-	assert_int_equal(pmap_sweep(w.pm, w.pagemap, 11), 1);
+	assert_int_equal(pmap_sweep(w.pm, w.pagemap, 11, NULL), 1);
 	expect_gone(0, 1);
 	assert_int_equal(pmap_free(w.pm, (gfn_t){ 9 }, 6), 0);
 	expect_gone(0, 4);
@@ -151,7 +151,7 @@ static void whole_pages_are_overwritten(void **state)
 	pmap_overwrite(w.pm, &w, sizeof(w));
 	expect_gone(0, 3);
 	/* Pages that were written, found and are still mapped privately. */
-	assert_int_equal(pmap_sweep(w.pm, w.pagemap, PAGES), 2);
+	assert_int_equal(pmap_sweep(w.pm, w.pagemap, PAGES, NULL), 2);
 	expect_gone(0, 5);
 	pmap_overwrite(w.pm, world_page(&w, 10), PAGE_BYTES);
 	expect_gone(0, 5);
@@ -221,14 +221,14 @@ static void only_what_is_certain_is_written(void **state)
 	world_make(&w, NO_LIMIT);
 	fd = fake_pagemap(10, e, 6);
 	assert_int_equal(world_show(&w, 10, 6, 0, 0), 0);
-	assert_int_equal(pmap_sweep(w.pm, fd, PAGES), 3);
+	assert_int_equal(pmap_sweep(w.pm, fd, PAGES, NULL), 3);
 	for (unsigned i = 0; i < 6; i++)
 		assert_int_equal(w.src[0].held[i], !written[i]);
 	/* Once is enough. */
-	assert_int_equal(pmap_sweep(w.pm, fd, PAGES), 0);
+	assert_int_equal(pmap_sweep(w.pm, fd, PAGES, NULL), 0);
 	assert_int_equal(world_show(&w, 30, 1, 0, 0), 0);
-	assert_int_equal(pmap_sweep(w.pm, fd, PAGES), -EIO);
-	assert_int_equal(pmap_sweep(w.pm, -1, PAGES), -EBADF);
+	assert_int_equal(pmap_sweep(w.pm, fd, PAGES, NULL), -EIO);
+	assert_int_equal(pmap_sweep(w.pm, -1, PAGES, NULL), -EBADF);
 	assert_int_equal(pmap_rebase(w.pm, -1, NULL, NULL), -EBADF);
 	(void)close(fd);
 	world_end(&w);
@@ -238,15 +238,15 @@ static void a_sweep_goes_on_where_it_stopped(void **state)
 {
 	(void)state;
 	world_make(&w, NO_LIMIT);
-	assert_int_equal(pmap_sweep(w.pm, -1, PAGES), 0);
+	assert_int_equal(pmap_sweep(w.pm, -1, PAGES, NULL), 0);
 	assert_int_equal(world_show(&w, 0, PAGES, 0, 0), 0);
 	fill(0, PAGES, 'g');
 	for (unsigned i = 0; i < 3; i++) {
-		assert_int_equal(pmap_sweep(w.pm, w.pagemap, 100), 100);
+		assert_int_equal(pmap_sweep(w.pm, w.pagemap, 100, NULL), 100);
 		assert_int_equal(w.src[0].held[100 * i + 99], 0);
 		assert_int_equal(w.src[0].held[100 * i + 100], 1);
 	}
-	assert_int_equal(pmap_sweep(w.pm, w.pagemap, NO_LIMIT), 100);
+	assert_int_equal(pmap_sweep(w.pm, w.pagemap, NO_LIMIT, NULL), 100);
 	expect_gone(0, PAGES);
 	assert_int_equal(world_mappings(&w), 0);
 	world_end(&w);
@@ -508,7 +508,7 @@ static void a_source_may_go_with_its_last_page(void **state)
 	assert_int_equal(pmap_show(w.pm, world_page(&w, 10), 3, id, 0), 0);
 	assert_int_equal(pmap_free(w.pm, (gfn_t){ 11 }, 1), 0);
 	fill(12, 1, 'g');
-	assert_int_equal(pmap_sweep(w.pm, w.pagemap, PAGES), 1);
+	assert_int_equal(pmap_sweep(w.pm, w.pagemap, PAGES, NULL), 1);
 	assert_int_equal(world_show(&w, 10, 1, 0, 0), 0);
 	assert_int_equal(pmap_show(w.pm, world_page(&w, 10), 1, id, 0),
 			 -EINVAL);
@@ -528,7 +528,7 @@ static void a_new_source_does_not_continue_an_old_one(void **state)
 	assert_int_equal(pmap_add_source(w.pm, &s, &id), 0);
 	assert_int_equal(pmap_show(w.pm, world_page(&w, 10), 1, id, 20), 0);
 	fill(10, 1, 'g');
-	assert_int_equal(pmap_sweep(w.pm, w.pagemap, PAGES), 1);
+	assert_int_equal(pmap_sweep(w.pm, w.pagemap, PAGES, NULL), 1);
 	pmap_remove_source(w.pm, id);
 	s.fd = w.src[2].s.fd;
 	do {
@@ -592,6 +592,45 @@ static void frames_above_the_hole(void **state)
 	(void)close(fd);
 }
 
+/* What was swept of a large view does not depend on its size. */
+static void a_sweep_skips_what_is_all_ram(void **state)
+{
+	const uint64_t bytes = GIB(256), nr = bytes / PAGE_BYTES;
+	uint64_t at = 1, index, passed;
+	struct ram_view v;
+	struct pmap *pm;
+	unsigned id;
+	int fd = memfd_create("ram", MFD_CLOEXEC);
+
+	(void)state;
+	world_make(&w, NO_LIMIT);
+	assert_int_equal(ftruncate(fd, (off_t)bytes), 0);
+	assert_int_equal(ram_view_create(&v, fd, bytes), 0);
+	assert_int_equal(pmap_create(&v, NO_LIMIT, &pm), 0);
+	assert_int_equal(pmap_skip(pm, 0), nr);
+	assert_int_equal(pmap_add_source(pm, &w.src[0].s, &id), 0);
+	w.src[0].held[0] = w.src[0].held[1] = 1;
+	assert_int_equal(pmap_show(pm, v.hva, 1, id, 0), 0);
+	assert_int_equal(pmap_show(pm, v.hva + bytes - PAGE_BYTES, 1, id, 1),
+			 0);
+	assert_int_equal(pmap_skip(pm, PMAP_CHUNK), nr - PMAP_CHUNK);
+	assert_int_equal(pmap_next_shown(pm, &at, nr, &index), id);
+	assert_true(at == nr - 1 && index == 1);
+	v.hva[0] = v.hva[bytes - 1] = 'g';
+	/* One budget for a chunk finds the first, the next one the last. */
+	assert_int_equal(pmap_sweep(pm, w.pagemap, PMAP_CHUNK, &passed), 1);
+	assert_int_equal(passed, PMAP_CHUNK);
+	assert_int_equal(pmap_sweep(pm, w.pagemap, PMAP_CHUNK, &passed), 1);
+	assert_int_equal(passed, nr); /* no overlay is left */
+	assert_int_equal(pmap_rebase(pm, w.pagemap, NULL, NULL), 0);
+	assert_int_equal(pmap_free(pm, (gfn_t){ 0 }, 1), 0);
+	assert_int_equal(pmap_skip(pm, 0), nr - PMAP_CHUNK);
+	pmap_destroy(pm);
+	ram_view_destroy(&v);
+	(void)close(fd);
+	world_end(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -613,6 +652,7 @@ int main(void)
 		cmocka_unit_test(a_new_source_does_not_continue_an_old_one),
 		cmocka_unit_test(sources_are_as_many_as_said),
 		cmocka_unit_test(frames_above_the_hole),
+		cmocka_unit_test(a_sweep_skips_what_is_all_ram),
 	};
 
 	return cmocka_run_group_tests_name("pmap", tests, NULL, NULL);

@@ -91,7 +91,7 @@ static void step_guest(void)
 
 static void step_sweep(void)
 {
-	assert_true(pmap_sweep(w.pm, w.pagemap, dice(PAGES)) >= 0);
+	assert_true(pmap_sweep(w.pm, w.pagemap, dice(PAGES), NULL) >= 0);
 }
 
 /* Sources but the last one have the same bytes. */
@@ -134,7 +134,7 @@ static void check(uint64_t budget)
 	uint64_t held = 0;
 
 	/* Sources hear of written pages by a full sweep at the latest. */
-	assert_true(pmap_sweep(w.pm, w.pagemap, PAGES) >= 0);
+	assert_true(pmap_sweep(w.pm, w.pagemap, PAGES, NULL) >= 0);
 	world_look(&w);
 	for (unsigned i = 0; i < NR_SOURCES; i++)
 		for (unsigned at = 0; at < SOURCE_PAGES; at++) {

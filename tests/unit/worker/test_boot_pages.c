@@ -70,7 +70,7 @@ static void ends_with_its_last_page(void **state)
 	memset(world_page(&w, 129), 'g', PAGE_BYTES);
 	assert_int_equal(pmap_free(w.pm, (gfn_t){ 0 }, 129), 0);
 	assert_non_null(pmap_source(w.pm, FIRST_ID));
-	assert_int_equal(pmap_sweep(w.pm, w.pagemap, PAGES), 1);
+	assert_int_equal(pmap_sweep(w.pm, w.pagemap, PAGES, NULL), 1);
 	assert_null(pmap_source(w.pm, FIRST_ID));
 	world_end(&w);
 }

@@ -119,7 +119,7 @@ static void work(void)
 	cache_unlink(w.c);
 	read_blocks(&r, &v, 40, 1);
 	check(nr_done == 6, 19);
-	check(pmap_sweep(w.pm, w.pagemap, BLOCKS) >= 0, 21);
+	check(pmap_sweep(w.pm, w.pagemap, BLOCKS, NULL) >= 0, 21);
 	_exit(0);
 }
 
