@@ -63,13 +63,13 @@ static json_t *stats_json(const struct guest *g, uint64_t now)
 		(json_int_t)g->longest_stall_ns);
 }
 
-static json_t *agents_json(const struct monitor *m)
+static json_t *agents_json(struct monitor *m)
 {
-	const struct agents *all = &m->agents;
+	struct agents *all = &m->agents;
 	json_t *list = json_array();
 
 	for (unsigned i = 0; i < all->nr; i++) {
-		const struct agent *a = &all->list[i];
+		struct agent *a = &all->list[i];
 		uint64_t pages, local;
 
 		agent_text_pages(a, &pages, &local);
@@ -230,7 +230,7 @@ static const struct {
 			   "How often an agent of the node was started." },
 };
 
-static void print_agents(const struct agents *all, FILE *out)
+static void print_agents(struct agents *all, FILE *out)
 {
 	uint64_t v[MAX_NODES][NR_AGENT_METRICS];
 

@@ -18,6 +18,8 @@
 #include "monitor/control/workers/spawn_child.h"
 #include "monitor/ipc/agent_messages.h"
 
+#define TEXT_SETTLED_NS 10000000000ull /* since an agent's start */
+
 /* --- posts --- */
 
 struct agent_post {
@@ -231,12 +233,15 @@ static int agents_start(struct agent *a, struct diag *d)
 	return 0;
 }
 
-void agent_text_pages(const struct agent *a, uint64_t *pages, uint64_t *local)
+void agent_text_pages(struct agent *a, uint64_t *pages, uint64_t *local)
 {
 	*pages = *local = 0;
+	/* While it executes its program, not all of the text is mapped. */
+	if (clock_now_ns() - a->started_ns < TEXT_SETTLED_NS)
+		a->text = (struct move_map_text){ .pid = 0 };
 	if (a->pid)
-		move_map_text_pages(a->pid, a->all->code.program, a->node,
-				    pages, local);
+		move_map_text_pages(&a->text, a->pid, a->all->code.program,
+				    a->node, pages, local);
 }
 
 /* One that nobody asked for: when it cannot, another time. */

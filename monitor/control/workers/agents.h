@@ -16,6 +16,7 @@
 
 #include "disco/agent_proto.h"
 #include "monitor/control/base/loop.h"
+#include "monitor/control/workers/move_map.h"
 #include "monitor/control/workers/worker_code.h"
 #include "numa/topology.h"
 
@@ -45,6 +46,7 @@ struct agent {
 	uint64_t delay_ns;	 /* delay of the last start; 0: none */
 	struct loop_timer again; /* the next start */
 	struct loop_watch sock, pidfd;
+	struct move_map_text text;		    /* agent_text_pages() */
 	STAILQ_HEAD(agent_posts, agent_post) posts; /* oldest first */
 };
 
@@ -118,7 +120,7 @@ MUST_CHECK int agents_tell(struct agents *all, nodeid_t node,
 			   struct agent_request *r, const int *fds);
 
 /* Count mapped pages of its text, and those on its node; 0: not known. */
-void agent_text_pages(const struct agent *a, uint64_t *pages, uint64_t *local);
+void agent_text_pages(struct agent *a, uint64_t *pages, uint64_t *local);
 
 /* Return: true if process @pid is one of the agents. */
 bool agents_know(const struct agents *all, pid_t pid);

@@ -88,26 +88,41 @@ FILE *move_map_open(pid_t pid)
 	return fopen(path, "re");
 }
 
-void move_map_text_pages(pid_t pid, const char *program, nodeid_t node,
-			 uint64_t *pages, uint64_t *local)
+static void find_texts(struct move_map_text *known, pid_t pid,
+		       const char *program)
 {
 	FILE *maps = move_map_open(pid);
 	char line[LINE_MAX_BYTES];
-	struct agent_range r;
 
+	*known = (struct move_map_text){ .pid = pid };
+	while (maps && known->nr < MOVE_MAP_TEXTS &&
+	       fgets(line, sizeof(line), maps))
+		known->nr +=
+			move_map_text(line, program, &known->ranges[known->nr]);
+	if (maps)
+		(void)fclose(maps);
+}
+
+void move_map_text_pages(struct move_map_text *known, pid_t pid,
+			 const char *program, nodeid_t node, uint64_t *pages,
+			 uint64_t *local)
+{
 	*pages = *local = 0;
-	while (maps && fgets(line, sizeof(line), maps)) {
+	if (known->pid != pid || !known->nr)
+		find_texts(known, pid, program);
+	for (unsigned i = 0; i < known->nr; i++) {
+		const struct agent_range *r = &known->ranges[i];
 		uint64_t touched, here;
 
-		if (!move_map_text(line, program, &r) ||
-		    node_pages_of(pid, (void *)(uintptr_t)r.start, r.bytes,
+		if (node_pages_of(pid, (void *)(uintptr_t)r->start, r->bytes,
 				  node, &touched, &here))
 			continue;
 		*pages += touched;
 		*local += here;
 	}
-	if (maps)
-		(void)fclose(maps);
+	/* Another process with this number: its text is elsewhere. */
+	if (!*pages)
+		known->nr = 0;
 }
 
 bool move_map_add(struct agent_req_pull *r, const struct agent_range *range,

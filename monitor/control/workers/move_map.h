@@ -34,17 +34,31 @@ bool move_map_line(const char *line, uint32_t what, struct agent_range *out);
 bool move_map_text(const char *line, const char *program,
 		   struct agent_range *out);
 
+/*
+ * Where the text of one process was found. All-zero: not looked for. An agent
+ * has some mappings per VM, and its text does not move.
+ */
+#define MOVE_MAP_TEXTS 4u
+struct move_map_text {
+	pid_t pid;
+	unsigned nr;
+	struct agent_range ranges[MOVE_MAP_TEXTS];
+};
+
 /**
  * move_map_text_pages() - find where the text of a running program is
+ * @known:   in and out: what was found before
  * @pid:     a process of this user
  * @program: as for move_map_text()
  * @pages:   out, number of mapped pages; 0: not known, or not yet executed
  * @local:   out, how many of them are on @node
  *
- * Context: takes microseconds; does not stop @pid.
+ * Context: takes microseconds, the first time some per mapping of @pid; does not
+ * stop @pid.
  */
-void move_map_text_pages(pid_t pid, const char *program, nodeid_t node,
-			 uint64_t *pages, uint64_t *local);
+void move_map_text_pages(struct move_map_text *known, pid_t pid,
+			 const char *program, nodeid_t node, uint64_t *pages,
+			 uint64_t *local);
 
 /* Open the maps of a process. NULL: see errno, of open(). */
 FILE *move_map_open(pid_t pid);

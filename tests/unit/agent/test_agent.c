@@ -252,6 +252,41 @@ static void lines_of_text(void **state)
 	assert_int_equal(r.bytes, 3 * PAGE_BYTES);
 }
 
+/* The maps of an agent are long: once is enough. */
+static void text_is_looked_for_once(void **state)
+{
+	struct move_map_text known = { .pid = 0 }, other = { .pid = 0 };
+	int fd = memfd_create("disco-agent", MFD_CLOEXEC);
+	uint64_t pages, local;
+	char *p;
+
+	(void)state;
+	if (move_pages(0, 0, NULL, NULL, NULL, 0) < 0)
+		SKIP("no move_pages(2) here");
+	assert_int_equal(ftruncate(fd, 3 * PAGE_BYTES), 0);
+	p = mmap(NULL, 3 * PAGE_BYTES, PROT_READ, MAP_PRIVATE, fd, 0);
+	assert_true(p != MAP_FAILED);
+	move_map_text_pages(&known, getpid(), "disco-agent", 0, &pages, &local);
+	assert_int_equal(pages, 0); /* not touched: looked for again */
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(*(volatile char *)(p + i * PAGE_BYTES), 0);
+	move_map_text_pages(&known, getpid(), "disco-agent", 0, &pages, &local);
+	assert_int_equal(pages, 3);
+	/* It would not be found any more. */
+	assert_int_equal(mprotect(p, 3 * PAGE_BYTES, PROT_READ | PROT_WRITE),
+			 0);
+	move_map_text_pages(&other, getpid(), "disco-agent", 0, &pages, &local);
+	assert_int_equal(pages, 0);
+	move_map_text_pages(&known, getpid(), "disco-agent", 0, &pages, &local);
+	assert_int_equal(pages, 3);
+	/* Another process has other addresses. */
+	move_map_text_pages(&known, getppid(), "disco-agent", 0, &pages,
+			    &local);
+	assert_int_equal(pages, 0);
+	(void)munmap(p, 3 * PAGE_BYTES);
+	(void)close(fd);
+}
+
 static void neighbours_are_one_range(void **state)
 {
 	static struct agent_req_pull r;
@@ -501,6 +536,7 @@ int main(void)
 		cmocka_unit_test(cache_requests_are_checked),
 		cmocka_unit_test(lines_of_maps),
 		cmocka_unit_test(lines_of_text),
+		cmocka_unit_test(text_is_looked_for_once),
 		cmocka_unit_test(neighbours_are_one_range),
 		cmocka_unit_test(many_mappings_are_many_requests),
 		cmocka_unit_test_setup_teardown(pages_of_a_process, start, end),
