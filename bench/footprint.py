@@ -213,7 +213,7 @@ class Disco:
                        check=False)
 
     def figures(self):
-        s = json.loads(self.monitor.call("stats", "--json"))
+        s = json.loads(self.monitor.call("stats", "--exact", "--json"))
         cached = [x["cache"]["present_blocks"] / 256 for x in s["agents"]
                   if x["cache"]]
         return {"image": sum(cached),

@@ -12,7 +12,7 @@
 #define LONG_BITS (sizeof(unsigned long) * CHAR_BIT)
 #define NODE_BITS (NODE_ID_MAX + 1)
 #define CPU_BITS  (UINT16_MAX + 1)
-#define BATCH	  1024 /* pages per system call: 12 KiB of stack */
+#define BATCH	  NODE_PAGES_MAX /* per system call: 12 KiB of stack */
 
 struct policy {
 	int mode;
@@ -141,25 +141,50 @@ int node_run_task_on(int tid, const uint16_t *cpus, unsigned nr)
 }
 
 /*
- * Count one batch of at most BATCH pages. An entry that move_pages(2) does not
- * fill in stays -ENOENT and counts as absent.
+ * Count @nr pages, at most BATCH, and add to the counts. An entry that
+ * move_pages(2) does not fill in stays -ENOENT and counts as absent.
  */
+static int count_pages(int pid, void **pages, size_t nr, nodeid_t node,
+		       uint64_t *touched, uint64_t *local)
+{
+	int where[BATCH];
+
+	for (size_t i = 0; i < nr; i++)
+		where[i] = -ENOENT;
+	if (move_pages(pid, nr, pages, NULL, where, 0) < 0)
+		return -errno;
+	for (size_t i = 0; i < nr; i++) {
+		*touched += where[i] >= 0;
+		*local += where[i] == node;
+	}
+	return 0;
+}
+
 static int count_batch(int pid, char *addr, size_t nr_pages, nodeid_t node,
 		       uint64_t *touched, uint64_t *local)
 {
 	void *pages[BATCH];
-	int where[BATCH];
 
-	for (size_t i = 0; i < nr_pages; i++) {
+	for (size_t i = 0; i < nr_pages; i++)
 		pages[i] = addr + i * PAGE_BYTES;
-		where[i] = -ENOENT;
-	}
-	if (move_pages(pid, nr_pages, pages, NULL, where, 0) < 0)
-		return -errno;
-	for (size_t i = 0; i < nr_pages; i++) {
-		*touched += where[i] >= 0;
-		*local += where[i] == node;
-	}
+	return count_pages(pid, pages, nr_pages, node, touched, local);
+}
+
+int node_pages_at(void **pages, unsigned nr, nodeid_t node, uint64_t *touched,
+		  uint64_t *local)
+{
+	uint64_t nr_touched = 0, nr_local = 0;
+	int err;
+
+	if (nr > NODE_PAGES_MAX)
+		return -EINVAL;
+	if (node < 0 || node > NODE_ID_MAX)
+		return -ENODEV;
+	err = count_pages(0, pages, nr, node, &nr_touched, &nr_local);
+	if (err)
+		return err;
+	*touched = nr_touched;
+	*local = nr_local;
 	return 0;
 }
 

@@ -99,13 +99,23 @@ MUST_CHECK int node_run_task_on(int tid, const uint16_t *cpus, unsigned nr);
  * process touched. The result is a snapshot: pages may move meanwhile.
  *
  * Context: any thread; takes mmap_lock for reading and releases it between
- *          batches; needs 12 KiB of stack.
- *          of stack.
+ *          batches; needs 12 KiB of stack. Takes as long as there are pages:
+ *          guest RAM is looked at by ram_survey() (memory/ram_survey.h).
  * Return:  0; the errors above; -EFAULT. Outputs untouched on error.
  * Source:  move_pages(2) without a list of nodes.
  */
 MUST_CHECK int node_pages_local(void *addr, size_t bytes, nodeid_t node,
 				uint64_t *touched, uint64_t *local);
+
+/**
+ * node_pages_at() - node_pages_local() for a list of pages
+ * @pages: @nr page-aligned addresses of this process, at most NODE_PAGES_MAX
+ *
+ * One system call. Context, return: as above.
+ */
+#define NODE_PAGES_MAX 1024u
+MUST_CHECK int node_pages_at(void **pages, unsigned nr, nodeid_t node,
+			     uint64_t *touched, uint64_t *local);
 
 /**
  * node_pages_of() - node_pages_local() for another process of this user

@@ -10,9 +10,10 @@
 
 #include "disco/base.h"
 
-#define PM_FILE	   (1ull << 61) /* the page belongs to a file, or is shared */
-#define PM_SWAP	   (1ull << 62)
-#define PM_PRESENT (1ull << 63)
+#define PM_EXCLUSIVE (1ull << 56) /* no other mapping has the page */
+#define PM_FILE	     (1ull << 61) /* the page belongs to a file, or is shared */
+#define PM_SWAP	     (1ull << 62)
+#define PM_PRESENT   (1ull << 63)
 
 /*
  * For an entry of a private mapping of a file: is the page a private copy, not

@@ -18,13 +18,18 @@
 #include "disco/message.h"
 
 /* 0 stands for a worker that was built before protocols had numbers. */
-#define WORKER_PROTOCOL 1u
+#define WORKER_PROTOCOL 2u
 
 /* --- control to worker --- */
 
 enum worker_request_kind {
-	WORKER_REQ_STATS = 1, /* answer: WORKER_STATS */
-	WORKER_REQ_STOP = 2,  /* no answer; WORKER_STOPPED at the guest's end */
+	/*
+	 * Answer: WORKER_STATS, at once or after a survey of memory that takes
+	 * milliseconds. One answer may serve several requests; it has the id of
+	 * the last one.
+	 */
+	WORKER_REQ_STATS = 1,
+	WORKER_REQ_STOP = 2, /* no answer; WORKER_STOPPED at the guest's end */
 	/*
 	 * Take all vCPUs out of the guest, or let them run again. A repeated
 	 * request is no error. Answer: WORKER_PAUSED.
@@ -85,6 +90,11 @@ enum worker_request_kind {
 	WORKER_REQ_SUM = 13,
 	WORKER_REQ_GIVE = 14,
 	WORKER_REQ_SHARE = 15,
+	/*
+	 * As WORKER_REQ_STATS, but all of guest memory is looked at first, which
+	 * takes seconds for a large guest. The guest goes on meanwhile.
+	 */
+	WORKER_REQ_EXACT = 16,
 };
 
 struct worker_req_adopt {
@@ -156,7 +166,7 @@ struct worker_request {
 enum worker_event_kind {
 	WORKER_STARTED = 1, /* about to enter KVM_RUN for the first time */
 	WORKER_STOPPED = 2, /* .stopped: the last event; the worker exits */
-	WORKER_STATS = 3,   /* .stats: answers WORKER_REQ_STATS */
+	WORKER_STATS = 3,   /* .stats: answers _STATS and _EXACT */
 	WORKER_PAUSED = 4,  /* .paused: answers WORKER_REQ_PAUSE and _RESUME */
 	WORKER_BOUND = 5,   /* .bound: answers WORKER_REQ_BIND */
 	WORKER_REHOMED = 6, /* .rehomed: answers WORKER_REQ_REHOME */
@@ -179,6 +189,12 @@ struct worker_usage {
 	uint64_t cpu_ns;	   /* CPU time since exec */
 	uint64_t first_run_cpu_ns; /* CPU time before the first KVM_RUN */
 	uint64_t exits;		   /* KVM_RUN returns, all vCPUs */
+	/*
+	 * Guest memory and the figures below it, as they were when the last
+	 * survey of them began; private_bytes may be 10 s older.
+	 */
+	uint64_t ram_age_ns;	   /* since then; 0: there was no survey */
+	uint64_t ram_exact;	   /* 1: all pages were looked at; 0: some */
 	uint64_t ram_pages;	   /* touched pages of guest RAM */
 	uint64_t ram_pages_local;  /* those of them on the worker's node */
 	uint64_t private_bytes;	   /* worker memory that is not guest RAM */
@@ -239,8 +255,8 @@ struct worker_event {
 	};
 };
 
-_Static_assert(WORKER_PROTOCOL == 1 && sizeof(struct worker_request) == 32 &&
-		       sizeof(struct worker_event) == 344,
+_Static_assert(WORKER_PROTOCOL == 2 && sizeof(struct worker_request) == 32 &&
+		       sizeof(struct worker_event) == 360,
 	       "a control process of another build takes workers over: other "
 	       "messages are another WORKER_PROTOCOL");
 

@@ -37,6 +37,7 @@ static const struct message_kind requests[] = {
 			      .fds = { MESSAGE_MEMORY, MESSAGE_MEMORY } },
 	[WORKER_REQ_SHARE] = { REQUEST(share),
 			       .fds = { MESSAGE_MEMORY, MESSAGE_MEMORY } },
+	[WORKER_REQ_EXACT] = { HEAD_ALONE },
 };
 
 static const struct message_kind events[] = {
@@ -114,6 +115,7 @@ static bool worker_request_sane(const struct worker_request *r)
 	case WORKER_REQ_RESUME:
 	case WORKER_REQ_KEEP:
 	case WORKER_REQ_UNLINK:
+	case WORKER_REQ_EXACT:
 		return true;
 	}
 	return false;
@@ -157,6 +159,7 @@ static void worker_usage_clean(struct worker_usage *u)
 {
 	if (u->ram_pages_local > u->ram_pages)
 		u->ram_pages = u->ram_pages_local = 0;
+	u->ram_exact = u->ram_exact == 1;
 	if (u->text_pages_local > u->text_pages)
 		u->text_pages = u->text_pages_local = 0;
 }

@@ -65,7 +65,6 @@ static const struct thread_class classes[] = {
 		     SCMP_SYS(fdatasync), SCMP_SYS(fallocate),
 		     SCMP_SYS(pwrite64), /* overlays into RAM */
 		     SCMP_SYS(fadvise64), SCMP_SYS(close), SCMP_SYS(getrandom),
-		     SCMP_SYS(move_pages), /* where guest memory is */
 		     SCMP_SYS(futex), SCMP_SYS(rt_sigreturn),
 		     SCMP_SYS(rt_sigprocmask), SCMP_SYS(getpid),
 		     SCMP_SYS(gettid), SCMP_SYS(tgkill), /* kicks, abort() */
@@ -87,6 +86,18 @@ static const struct thread_class classes[] = {
 		     SCMP_SYS(clock_gettime), SCMP_SYS(futex), SCMP_SYS(exit),
 		     SCMP_SYS(exit_group), SCMP_SYS(restart_syscall) },
 	  .ioctls = { UFFDIO_COPY, UFFDIO_WAKE } },
+	/*
+	 * Only it asks where pages are: that takes time for each page, and a
+	 * guest waits for the I/O thread.
+	 */
+	{ .name = "survey",
+	  .calls = { SCMP_SYS(write),			    /* an eventfd */
+		     SCMP_SYS(move_pages), SCMP_SYS(lseek), /* holes of RAM */
+		     SCMP_SYS(pread64),			    /* pagemap */
+		     SCMP_SYS(clock_gettime), SCMP_SYS(futex),
+		     SCMP_SYS(madvise), SCMP_SYS(rt_sigprocmask),
+		     SCMP_SYS(exit), SCMP_SYS(exit_group),
+		     SCMP_SYS(restart_syscall) } },
 	{ .name = "agent",
 	  .calls = { SCMP_SYS(epoll_wait), SCMP_SYS(epoll_ctl), /* links */
 		     SCMP_SYS(recvmsg), SCMP_SYS(sendmsg),	/* control */

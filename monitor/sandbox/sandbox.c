@@ -70,6 +70,9 @@ int sandbox_enter(enum sandbox_class class)
 		return sandbox_install(filter_vcpu, ARRAY_SIZE(filter_vcpu));
 	if (class == SANDBOX_PAGER)
 		return sandbox_install(filter_pager, ARRAY_SIZE(filter_pager));
+	if (class == SANDBOX_SURVEY)
+		return sandbox_install(filter_survey,
+				       ARRAY_SIZE(filter_survey));
 	if (class == SANDBOX_AGENT)
 		return sandbox_install(filter_agent, ARRAY_SIZE(filter_agent));
 	return sandbox_install(filter_io, ARRAY_SIZE(filter_io));

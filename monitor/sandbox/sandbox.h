@@ -15,10 +15,11 @@
 #include "disco/base.h"
 
 enum sandbox_class {
-	SANDBOX_IO,    /* main thread: events, devices, disks */
-	SANDBOX_VCPU,  /* runs a guest CPU and its register accesses */
-	SANDBOX_PAGER, /* serves faults of regions (cowdisk/dax/pager.h) */
-	SANDBOX_AGENT, /* disco-agent: its only thread */
+	SANDBOX_IO,	/* main thread: events, devices, disks */
+	SANDBOX_VCPU,	/* runs a guest CPU and its register accesses */
+	SANDBOX_PAGER,	/* serves faults of regions (cowdisk/dax/pager.h) */
+	SANDBOX_SURVEY, /* looks where memory is (monitor/worker/stats.h) */
+	SANDBOX_AGENT,	/* disco-agent: its only thread */
 };
 
 /**

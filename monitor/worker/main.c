@@ -32,6 +32,7 @@ static struct worker_spec spec;
 static struct machine machine;
 static struct io_watch control_watch;
 static struct adopt adopt;
+static struct stats stats;
 
 static void worker_send(const struct worker_event *e)
 {
@@ -44,12 +45,13 @@ static uint32_t worker_is_paused(void)
 	return (vm_parked(&machine.vm) & PARK_PAUSE) != 0;
 }
 
-static void worker_send_stats(uint64_t id)
+static void worker_send_stats(void *arg, uint64_t id)
 {
 	struct worker_event e = { .kind = WORKER_STATS, .id = id };
 
+	(void)arg;
 	e.stats.paused = worker_is_paused();
-	stats_fill(&machine.vm, &e.stats.usage);
+	stats_fill(&stats, &e.stats.usage);
 	worker_send(&e);
 }
 
@@ -89,6 +91,7 @@ static void control_lost(void)
 	int err = -ENOTCONN;
 
 	merge_cancel(&machine.merge); /* said to nobody */
+	stats_forget(&stats);
 	if (adopt.keep) {
 		err = io_loop_watch(&machine.vm.loop, &control_watch, 0);
 		console_detach(&machine.console);
@@ -127,6 +130,7 @@ static void worker_move(const struct worker_request *r, const int *fds, int err)
 		if (!err)
 			err = rehome_now(r->rehome.node, fds,
 					 &e.rehomed.stall_ns);
+		stats_moved(&stats);
 		e.rehomed.error = (uint32_t)-err;
 	}
 	worker_send(&e);
@@ -167,7 +171,9 @@ static void worker_obey(const struct worker_request *r, const int fds[FDS_MAX])
 {
 	switch ((enum worker_request_kind)r->kind) {
 	case WORKER_REQ_STATS:
-		worker_send_stats(r->id);
+	case WORKER_REQ_EXACT:
+		if (stats_ask(&stats, r->id, r->kind == WORKER_REQ_EXACT))
+			worker_send_stats(NULL, r->id);
 		break;
 	case WORKER_REQ_STOP:
 		vm_stop(&machine.vm, STOP_ASKED, "stopped by the operator");
@@ -291,6 +297,11 @@ static int watch_control(void)
 	return io_loop_watch(&machine.vm.loop, &control_watch, EPOLLIN);
 }
 
+static int prepare_stats(void)
+{
+	return stats_create(&stats, &machine.vm, worker_send_stats, NULL);
+}
+
 static int prepare_merge(void)
 {
 	if (!machine.buffers.cache)
@@ -308,7 +319,7 @@ static int worker_prepare(void)
 	} steps[] = {
 		{ load_spec, "specification" },	   { make_machine, "machine" },
 		{ prepare_boot, "boot protocol" }, { watch_control, "start" },
-		{ vcpu_install_kick, "start" },	   { stats_init, "start" },
+		{ vcpu_install_kick, "start" },	   { prepare_stats, "start" },
 		{ rehome_init, "start" },	   { prepare_merge, "start" },
 		{ sandbox_drop, "sandbox" },
 	};
@@ -332,6 +343,9 @@ static int worker_serve(void)
 {
 	int err = paging_start(&machine.paging);
 
+	if (err)
+		return err;
+	err = stats_start(&stats);
 	if (err)
 		return err;
 	err = vm_start(&machine.vm);
@@ -367,11 +381,12 @@ static void worker_report(void)
 {
 	struct worker_event e = { .kind = WORKER_STOPPED };
 
+	stats_end(&stats);
 	/* Acquire in vm_stopping(): pairs with the release in vm_stop(). */
 	(void)vm_stopping(&machine.vm);
 	e.stopped.stop = atomic_load(&machine.vm.stop_why);
 	memcpy(e.stopped.text, machine.vm.stop_text, sizeof(e.stopped.text));
-	stats_fill(&machine.vm, &e.stopped.usage);
+	stats_fill(&stats, &e.stopped.usage);
 	worker_send(&e);
 }
 

@@ -174,7 +174,8 @@ wait_ram()
 
 has_ram()
 {
-	RAM=$(stats_of "$1" ram_pages)
+	RAM=$("$DISCO" stats --exact --json | fields vms name ram_pages |
+		sed -n "s/^$1 //p")
 	((${RAM:-0} >= $2 && ${RAM:-0} <= $3))
 }
 

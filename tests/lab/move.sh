@@ -61,7 +61,7 @@ has_moved()
 {
 	local pid node ram ram_here text text_here strange away cpus
 	IFS=, read -r _ _ node _ _ _ ram ram_here _ text text_here _ \
-		< <("$DISCO" stats --csv | grep "^$1,")
+		< <("$DISCO" stats --exact --csv | grep "^$1,")
 	[[ $node == "$2" ]] || fail "$1 is on node $node, not $2" || return 1
 	((ram > 1000 && text > 10)) || fail "$ram, $text pages" || return 1
 	((ram == ram_here)) || fail "node $2: $ram_here of $ram pages" ||
@@ -96,7 +96,7 @@ text_is_local()
 text_is_known()
 {
 	local all
-	all=$("$DISCO" stats --json) || return 1
+	all=$("$DISCO" stats --exact --json) || return 1
 	TEXT=$({
 		fields vms name node text_pages text_pages_local <<<"$all"
 		fields agents pid node text_pages text_pages_local <<<"$all" |

@@ -29,6 +29,7 @@
 #define API_LIFE_NS  30000000000ull  /* to send one request */
 #define API_WAIT_NS  5000000000ull   /* for a worker to do something */
 #define API_STATS_NS 500000000ull    /* for workers' figures */
+#define API_EXACT_NS 600000000000ull /* for exact ones */
 #define API_CONSOLE  "disco-console" /* the protocol upgraded to */
 
 struct api_call;
@@ -67,6 +68,7 @@ struct api_call {
 		bool begun;
 	} move;		     /* api_move.c */
 	uint64_t request_id; /* to the worker: api_vm.c */
+	bool exact;	     /* api_figures.c */
 	uint64_t begun_ns;
 	struct loop_timer deadline; /* of api_wait() */
 	bool begun, waits, late, too_large, upgrade;

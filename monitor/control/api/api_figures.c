@@ -3,6 +3,7 @@
 #include <microhttpd.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "disco/clock.h"
 #include "monitor/control/api/api_handlers.h"
@@ -13,10 +14,41 @@
 
 /* --- statistics: asked for, then waited for a little --- */
 
+/* A walk over all of its memory: one at a time, whoever waits for it. */
+static void ask_exact(struct guest *g)
+{
+	if (g->exact_id && !g->exact_ns)
+		return;
+	if (!vm_watch_request(&g->vm, WORKER_REQ_EXACT))
+		return;
+	g->exact_id = g->vm.last_id;
+	g->exact_ns = 0;
+}
+
+static void exact_begin(struct api_call *c)
+{
+	c->exact = true;
+	api_wait(c, API_EXACT_NS);
+	for (struct guest *g = c->m->guests; g; g = g->next)
+		if (!g->ended)
+			ask_exact(g);
+}
+
 void stats_begin(struct api_call *c)
 {
+	const char *exact = MHD_lookup_connection_value(
+		c->conn, MHD_GET_ARGUMENT_KIND, "exact");
 	uint64_t now = c->begun_ns;
 
+	if (exact && strcmp(exact, "1") != 0) {
+		api_fail(c, MHD_HTTP_BAD_REQUEST, ST_USAGE,
+			 "exact=%.16s: it can be exact=1", exact);
+		return;
+	}
+	if (exact) {
+		exact_begin(c);
+		return;
+	}
 	api_wait(c, API_STATS_NS);
 	for (struct guest *g = c->m->guests; g; g = g->next) {
 		/* One request at a time: many clients cost no more than one. */
@@ -32,9 +64,26 @@ void stats_begin(struct api_call *c)
 static bool all_heard(const struct api_call *c)
 {
 	for (const struct guest *g = c->m->guests; g; g = g->next)
-		if (!g->ended && g->stats_ns < c->begun_ns)
+		if (!g->ended &&
+		    (c->exact ? g->exact_ns : g->stats_ns) < c->begun_ns)
 			return false;
 	return true;
+}
+
+/* An ended guest's: how old they were at its end. */
+static uint64_t ram_age_ns(const struct guest *g, uint64_t now)
+{
+	uint64_t then = g->ended ? g->vm.worker.start_ns + g->vm.figures.wall_ns
+				 : now;
+
+	return then - min_u64(then, g->vm.figures.ram_ns);
+}
+
+json_t *ram_age_json(const struct guest *g, uint64_t now)
+{
+	if (!g->vm.figures.ram_ns)
+		return json_null();
+	return json_integer((json_int_t)(ram_age_ns(g, now) / 1000000u));
 }
 
 static json_t *stats_json(const struct guest *g, uint64_t now)
@@ -43,8 +92,8 @@ static json_t *stats_json(const struct guest *g, uint64_t now)
 	bool known = g->stats_ns || g->ended;
 
 	return json_pack(
-		"{s:s, s:s, s:i, s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
-		"s:I, s:I, s:I}",
+		"{s:s, s:s, s:i, s:I, s:o, s:I, s:I, s:I, s:I, s:o, s:b, s:I, "
+		"s:I, s:I, s:I, s:I, s:I}",
 		"name", g->record.name, "state", guest_state(g), "node",
 		(int)g->record.node, "uptime_ms",
 		(json_int_t)guest_uptime_ms(g, now), "age_ms",
@@ -55,8 +104,9 @@ static json_t *stats_json(const struct guest *g, uint64_t now)
 		      : json_null(),
 		"cpu_ns", (json_int_t)f->cpu_ns, "exits", (json_int_t)f->exits,
 		"ram_pages", (json_int_t)f->ram_pages, "ram_pages_local",
-		(json_int_t)f->ram_pages_local, "private_bytes",
-		(json_int_t)f->private_bytes, "text_pages",
+		(json_int_t)f->ram_pages_local, "ram_age_ms",
+		ram_age_json(g, now), "ram_exact", (int)f->ram_exact,
+		"private_bytes", (json_int_t)f->private_bytes, "text_pages",
 		(json_int_t)f->text_pages, "text_pages_local",
 		(json_int_t)f->text_pages_local, "moves", (json_int_t)g->moves,
 		"moved_pages", (json_int_t)g->moved_pages, "longest_stall_ns",
@@ -128,6 +178,16 @@ static double remote_pages(const struct guest *g)
 			g->vm.figures.ram_pages_local);
 }
 
+static double ram_age(const struct guest *g)
+{
+	return (double)ram_age_ns(g, clock_now_ns()) / 1e9;
+}
+
+static double ram_exact(const struct guest *g)
+{
+	return g->vm.figures.ram_exact;
+}
+
 static double local_text(const struct guest *g)
 {
 	return (double)g->vm.figures.text_pages_local;
@@ -182,6 +242,11 @@ static const struct metric {
 	  "Touched pages of guest memory on the VM's node.", local_pages },
 	{ "disco_vm_remote_pages", "gauge",
 	  "Touched pages of guest memory on other nodes.", remote_pages },
+	{ "disco_vm_pages_age_seconds", "gauge",
+	  "Time since the pages were counted.", ram_age },
+	{ "disco_vm_pages_exact", "gauge",
+	  "1 when all pages were looked at, 0 when it is an estimate.",
+	  ram_exact },
 	{ "disco_vm_text_local_pages", "gauge",
 	  "Mapped pages of the worker's text on the VM's node.", local_text },
 	{ "disco_vm_text_remote_pages", "gauge",

@@ -31,6 +31,12 @@ void metrics_poll(struct api_call *c, bool late);
 void topology_show(struct api_call *c);
 
 /*
+ * How old the figures of a VM's memory are, in ms; null: there are none.
+ * @now: clock_now_ns().
+ */
+json_t *ram_age_json(const struct guest *g, uint64_t now);
+
+/*
  * api_exits.c. exits_json() adds the exits of a VM to its figures @stats and
  * returns @stats. exits_metrics() prints the metrics of all VMs.
  */

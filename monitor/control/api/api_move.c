@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <microhttpd.h>
 
+#include "disco/clock.h"
 #include "monitor/control/api/api_handlers.h"
 #include "monitor/control/guests/move.h"
 
@@ -13,7 +14,7 @@ static json_t *moved_json(const struct guest *g, const struct move_result *r,
 
 	return json_pack(
 		"{s:s, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
-		"s:I, s:I}",
+		"s:I, s:I, s:o, s:b}",
 		"name", g->record.name, "node", (int)r->node, "pages",
 		(json_int_t)r->pages, "pages_failed", (json_int_t)r->failed,
 		"batches", (json_int_t)r->batches, "stall_bound_ns",
@@ -24,7 +25,9 @@ static json_t *moved_json(const struct guest *g, const struct move_result *r,
 		(json_int_t)f->ram_pages, "ram_pages_local",
 		(json_int_t)f->ram_pages_local, "text_pages",
 		(json_int_t)f->text_pages, "text_pages_local",
-		(json_int_t)f->text_pages_local);
+		(json_int_t)f->text_pages_local, "ram_age_ms",
+		ram_age_json(g, clock_now_ns()), "ram_exact",
+		(int)f->ram_exact);
 }
 
 static void api_move_done(void *arg, const struct move_result *r)

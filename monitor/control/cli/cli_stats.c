@@ -6,13 +6,15 @@
 #include "monitor/control/cli/http_client.h"
 #include "monitor/control/run/report.h"
 
-enum { STATS_JSON, STATS_CSV, STATS_WATCH, STATS_COUNT };
+enum { STATS_JSON, STATS_CSV, STATS_EXACT, STATS_WATCH, STATS_COUNT };
 enum { TOPOLOGY_JSON };
 
 static const struct option_entry stats_options[] = {
 	[STATS_JSON] = { .name = "json", .help = "print what the API says" },
 	[STATS_CSV] = { .name = "csv",
 			.help = "one line of names, one line per VM" },
+	[STATS_EXACT] = { .name = "exact",
+			  .help = "look at all memory, however long it takes" },
 	[STATS_WATCH] = { .name = "watch",
 			  .arg = "SECONDS",
 			  .help = "again and again" },
@@ -40,7 +42,9 @@ static const char *const csv_keys[] = { "name",
 					"text_pages_local",
 					"moves",
 					"moved_pages",
-					"longest_stall_ns" };
+					"longest_stall_ns",
+					"ram_age_ms",
+					"ram_exact" };
 
 static void print_csv(json_t *list)
 {
@@ -58,6 +62,10 @@ static void print_csv(json_t *list)
 			if (json_is_string(v))
 				printf("%s%s", k ? "," : "",
 				       json_string_value(v));
+			else if (json_is_boolean(v))
+				printf("%s%d", k ? "," : "", json_is_true(v));
+			else if (json_is_null(v))
+				printf("%s", k ? "," : "");
 			else
 				printf("%s%lld", k ? "," : "",
 				       (long long)json_integer_value(v));
@@ -66,19 +74,35 @@ static void print_csv(json_t *list)
 	}
 }
 
+/* How old the figures of memory are: "~" stands for estimates. */
+static void print_age(json_t *vm, char *out, size_t size)
+{
+	json_t *age = json_object_get(vm, "ram_age_ms");
+
+	if (json_is_integer(age))
+		(void)snprintf(out, size, "%s%.1f s",
+			       json_is_true(json_object_get(vm, "ram_exact"))
+				       ? ""
+				       : "~",
+			       (double)json_integer_value(age) / 1e3);
+	else
+		(void)snprintf(out, size, "-");
+}
+
 static void stats_print_table(json_t *list)
 {
 	size_t i;
 	json_t *vm;
 
-	printf("%-16s  %-8s  %4s  %9s  %10s  %8s  %8s  %9s\n", "NAME", "STATE",
-	       "NODE", "CPU s", "EXITS", "MEMORY", "LOCAL", "PRIVATE");
+	printf("%-16s  %-8s  %4s  %9s  %10s  %8s  %8s  %9s  %9s\n", "NAME",
+	       "STATE", "NODE", "CPU s", "EXITS", "MEMORY", "LOCAL", "PRIVATE",
+	       "AGE");
 	json_array_foreach(list, i, vm)
 	{
 		const char *name = "", *state = "";
 		json_int_t node = 0, cpu = 0, exits = 0, pages = 0, local = 0,
 			   own = 0;
-		char share[16];
+		char share[16], age[32];
 
 		if (json_unpack(vm, "{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I}",
 				"name", &name, "state", &state, "node", &node,
@@ -88,18 +112,21 @@ static void stats_print_table(json_t *list)
 			continue;
 		report_share((uint64_t)local, (uint64_t)pages, share,
 			     sizeof(share));
+		print_age(vm, age, sizeof(age));
 		printf("%-16s  %-8s  %4lld  %9.2f  %10lld  %7lldM  %8s  "
-		       "%8lldK\n",
+		       "%8lldK  %9s\n",
 		       name, state, (long long)node, (double)cpu / 1e9,
 		       (long long)exits, (long long)pages >> 8, share,
-		       (long long)own >> 10);
+		       (long long)own >> 10, age);
 	}
 }
 
 static int stats_once(const struct command_args *a, struct diag *d)
 {
 	json_t *root = NULL, *list;
-	int err = http_json("GET", "/v1/stats", NULL, &root, d);
+	const char *path = a->given[STATS_EXACT] ? "/v1/stats?exact=1"
+						 : "/v1/stats";
+	int err = http_json("GET", path, NULL, &root, d);
 
 	if (err)
 		return err;

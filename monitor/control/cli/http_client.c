@@ -172,9 +172,11 @@ static void limit_wait(int fd, const char *method, const char *path)
 		     strcmp(path, "/v1/vms") == 0;
 	const char *last = strrchr(path, '/');
 	bool move = last && strcmp(last, "/move") == 0;
-	struct timeval t = { .tv_sec = start  ? HTTP_START_S
-				       : move ? HTTP_MOVE_S
-					      : HTTP_WAIT_S };
+	bool exact = strstr(path, "?exact=1");
+	struct timeval t = { .tv_sec = start   ? HTTP_START_S
+				       : move  ? HTTP_MOVE_S
+				       : exact ? HTTP_EXACT_S
+					       : HTTP_WAIT_S };
 
 	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof(t));
 	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &t, sizeof(t));

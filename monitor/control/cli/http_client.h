@@ -5,7 +5,7 @@
  * for these few functions, and because it cannot upgrade to a console.
  *
  * Context of all functions: any thread; they block for at most HTTP_WAIT_S,
- * HTTP_START_S (a start) or HTTP_MOVE_S (a move).
+ * HTTP_START_S (a start), HTTP_MOVE_S (a move) or HTTP_EXACT_S (exact figures).
  */
 #ifndef DISCO_MONITOR_HTTP_CLIENT_H
 #define DISCO_MONITOR_HTTP_CLIENT_H
@@ -18,6 +18,7 @@
 #define HTTP_WAIT_S	10u   /* wait for an answer */
 #define HTTP_START_S	3600u /* wait for the answer to a start */
 #define HTTP_MOVE_S	3600u /* wait for the answer to a move */
+#define HTTP_EXACT_S	610u  /* wait for exact figures */
 
 /**
  * http_call() - send one request and receive its answer

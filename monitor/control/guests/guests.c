@@ -234,8 +234,11 @@ static void guest_on_heard(struct watcher *w, struct vm_watch *vm,
 	struct guest *g = container_of(vm, struct guest, vm);
 
 	(void)w;
-	if (ev->kind == WORKER_STATS)
+	if (ev->kind == WORKER_STATS) {
 		g->stats_ns = clock_now_ns();
+		if (ev->id == g->exact_id)
+			g->exact_ns = g->stats_ns;
+	}
 	g->m->ops->heard(g->m, g, ev);
 }
 

@@ -62,6 +62,8 @@ struct guest {
 	uint64_t id;	      /* used once, unlike a name */
 	uint64_t asked_ns;    /* last request of statistics; 0: none */
 	uint64_t stats_ns;    /* last statistics received; 0: none */
+	uint64_t exact_id;    /* last request of exact ones; 0: none */
+	uint64_t exact_ns;    /* when it was answered; 0: it was not */
 	uint64_t boot_origin; /* see boot_copies.h; 0: not known */
 	uint64_t moves, moved_pages;
 	uint64_t longest_stall_ns;		   /* of all its moves */

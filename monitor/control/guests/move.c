@@ -158,6 +158,11 @@ static void move_on_timer(struct loop_timer *t)
 {
 	struct move *mv = container_of(t, struct move, timer);
 
+	/* All is done, and memory is large: figures of it are older. */
+	if (mv->step == STATS) {
+		move_finish(mv, 0);
+		return;
+	}
 	/* An agent that hangs has a new one after it. */
 	if (mv->step == RAM || mv->step == COPY || mv->step == REST)
 		agent_kill(mv->agent);
@@ -268,7 +273,7 @@ static void move_next(struct move *mv, enum step step)
 		break;
 	case STATS:
 		err = move_tell_worker(
-			mv, (struct worker_request){ .kind = WORKER_REQ_STATS },
+			mv, (struct worker_request){ .kind = WORKER_REQ_EXACT },
 			NULL);
 		break;
 	}

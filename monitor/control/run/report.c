@@ -65,19 +65,31 @@ static json_t *make_mark(const struct vm_figures *f)
 			  : json_null();
 }
 
+/* How old the figures of memory were when the VM ended. */
+static json_t *report_age(const struct vm_watch *vm)
+{
+	const struct vm_figures *f = &vm->figures;
+	uint64_t end = vm->worker.start_ns + f->wall_ns;
+
+	if (!f->ram_ns)
+		return json_null();
+	return json_real((double)(end - min_u64(end, f->ram_ns)) / NS_A_MS);
+}
+
 static json_t *make_vm(const struct vm_watch *vm)
 {
 	const struct vm_figures *f = &vm->figures;
 
 	return json_pack(
-		"{s:s, s:i, s:i, s:s, s:s, s:o, s:f, s:I, s:I, s:I, s:I, s:I,"
-		" s:I}",
+		"{s:s, s:i, s:i, s:s, s:s, s:o, s:f, s:I, s:I, s:o, s:b, s:I, "
+		"s:I, s:I, s:I}",
 		"name", vm->name, "node", vm->node, "status", (int)f->status,
 		"status_word", status_word(f->status), "status_text",
 		status_meaning(f->status), "mark_ms", make_mark(f), "wall_ms",
 		(double)f->wall_ns / NS_A_MS, "ram_pages",
 		(json_int_t)f->ram_pages, "ram_pages_local",
-		(json_int_t)f->ram_pages_local, "private_bytes",
+		(json_int_t)f->ram_pages_local, "ram_age_ms", report_age(vm),
+		"ram_exact", (int)f->ram_exact, "private_bytes",
 		(json_int_t)f->private_bytes, "exits", (json_int_t)f->exits,
 		"cpu_ns_before_first_run",
 		(json_int_t)f->cpu_ns_before_first_run, "cpu_ns",

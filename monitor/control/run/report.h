@@ -29,8 +29,9 @@ void report_summary(const struct vm_watch *vms, unsigned nr, FILE *out);
  *
  * {"version", "disco", "host_kernel", "vms": [{"name", "node", "status",
  * "status_word", "status_text", "mark_ms", "wall_ms", "ram_pages",
- * "ram_pages_local", "private_bytes", "exits", "cpu_ns_before_first_run",
- * "cpu_ns"}]}. mark_ms is null when the mark was not seen.
+ * "ram_pages_local", "ram_age_ms", "ram_exact", "private_bytes", "exits", "cpu_ns_before_first_run",
+ * "cpu_ns"}]}. mark_ms is null when the mark was not seen. ram_age_ms
+ * is how old the figures of memory were at the VM's end; null: there are none.
  *
  * Context: blocks on the file. Return: 0; -ENOMEM; -errno of mkstemp(),
  * write, fchmod() or rename().

@@ -132,10 +132,14 @@ void vm_watch_ask_stop(struct vm_watch *vm)
 static void note_figures(struct vm_watch *vm, const struct worker_usage *u)
 {
 	struct vm_figures *f = &vm->figures;
+	uint64_t now = clock_now_ns();
 
 	f->cpu_ns = u->cpu_ns;
 	f->ram_pages = u->ram_pages;
 	f->ram_pages_local = u->ram_pages_local;
+	f->ram_ns = u->ram_age_ns && u->ram_age_ns < now ? now - u->ram_age_ns
+							 : 0;
+	f->ram_exact = u->ram_exact;
 	f->private_bytes = u->private_bytes;
 	f->exits = u->exits;
 	f->text_pages = u->text_pages;

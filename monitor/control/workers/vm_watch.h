@@ -22,15 +22,17 @@
 #define LOG_MAX_LINES 1000u /* a guest may cause its worker endless messages */
 #define LOG_LINE_MAX  512u  /* bytes of a worker's own message */
 
-/* Figures of a VM that has ended; 0: not reported. */
+/* Figures of a VM, as its worker reported them last; 0: not reported. */
 struct vm_figures {
 	enum exit_status status;
 	uint64_t mark_ns; /* from spawn to the mark on the console */
 	uint64_t wall_ns; /* from spawn to the worker's end */
 	uint64_t cpu_ns_before_first_run;
 	uint64_t cpu_ns;
-	uint64_t ram_pages;
+	uint64_t ram_pages; /* and the figures below: as old as ram_ns says */
 	uint64_t ram_pages_local;
+	uint64_t ram_ns; /* when they were true (clock_now_ns()); 0: never */
+	bool ram_exact;	 /* all pages were looked at */
 	uint64_t private_bytes;
 	uint64_t exits;
 	uint64_t text_pages;

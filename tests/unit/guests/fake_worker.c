@@ -33,6 +33,7 @@ static const struct worker_usage usage = { .cpu_ns = 2000,
 					   .first_run_cpu_ns = 1000,
 					   .ram_pages = 200,
 					   .ram_pages_local = 199,
+					   .ram_age_ns = 3000000000,
 					   .private_bytes = 4096,
 					   .exits = 7 };
 
@@ -230,13 +231,14 @@ static void moved(const struct worker_request *req)
 	say(&ev);
 }
 
-static void answer_stats(uint64_t id)
+void fake_worker_stats(uint64_t id, bool exact)
 {
-	const struct worker_event ev = { .kind = WORKER_STATS,
-					 .id = id,
-					 .stats = { .usage = usage,
-						    .paused = paused } };
+	struct worker_event ev = { .kind = WORKER_STATS,
+				   .id = id,
+				   .stats = { .usage = usage,
+					      .paused = paused } };
 
+	ev.stats.usage.ram_exact = exact;
 	say(&ev);
 }
 
@@ -257,8 +259,8 @@ void fake_worker_obey(const struct worker_request *req)
 		keep = true;
 	if (req->kind == WORKER_REQ_BIND || req->kind == WORKER_REQ_REHOME)
 		moved(req);
-	if (req->kind == WORKER_REQ_STATS)
-		answer_stats(req->id);
+	if (req->kind == WORKER_REQ_STATS || req->kind == WORKER_REQ_EXACT)
+		fake_worker_stats(req->id, req->kind == WORKER_REQ_EXACT);
 	if (req->kind == WORKER_REQ_PAUSE || req->kind == WORKER_REQ_RESUME) {
 		paused = req->kind == WORKER_REQ_PAUSE;
 		answer_paused(req->id);
@@ -446,7 +448,7 @@ static void misbehave(const char *name)
 	if (is(name, "forged"))
 		send_nonsense(true);
 	if (is(name, "unasked")) {
-		answer_stats(1);
+		fake_worker_stats(1, false);
 		(void)pause();
 	}
 	while (is(name, "deaf"))

@@ -39,8 +39,9 @@
 extern void (*fake_worker_other)(const struct worker_spec *spec,
 				 struct figures *f);
 
-/* For it: what is asked of any worker; its end. */
+/* For it: what is asked of any worker; an answer; its end. */
 void fake_worker_obey(const struct worker_request *req);
+void fake_worker_stats(uint64_t id, bool exact);
 _Noreturn void fake_worker_fail(const char *text);
 
 /* First thing in main(): does not return when this is the worker. */

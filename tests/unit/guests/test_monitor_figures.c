@@ -6,9 +6,13 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
+#include "disco/worker_spec.h"
 #include "monitor/control/cli/http_client.h"
+#include "monitor/ipc/worker_messages.h"
+#include "tests/unit/guests/fake_worker.h"
 #include "tests/unit/guests/monitor_calls.h"
 
 #define COUNT_MAX (1ll << 53)
@@ -98,15 +102,137 @@ static void figures_outlive_a_killed_monitor(void **state)
 	assert_true(first_exits("mmio") > before); /* the last ones */
 }
 
+/* --- where memory is --- */
+
+static bool vm_exact(const char *path)
+{
+	json_t *root = call("GET", path, NULL), *doc = description();
+	json_t *vm = json_array_get(json_object_get(root, "vms"), 0);
+	bool exact = json_is_true(json_object_get(vm, "ram_exact"));
+
+	has_keys_of(doc, "Stats", vm);
+	json_decref(root);
+	json_decref(doc);
+	return exact;
+}
+
+static void the_age_of_figures_is_shown(void **state)
+{
+	(void)state;
+	start_vm("obey.a");
+	/* The worker says 3 s. */
+	assert_in_range(vm_figure("obey.a", "ram_age_ms"), 3000,
+			3000 + wait_limit_ms(HANG_MS));
+	assert_false(vm_exact("/v1/stats"));
+	assert_true(vm_exact("/v1/stats?exact=1"));
+	refused("GET", "/v1/stats?exact=2", NULL, ST_USAGE,
+		"exact=2: it can be exact=1");
+	metrics_are_well_formed("disco_vm_pages_exact{vm=\"obey.a\",node=\"0"
+				"\"} 0\n");
+	metrics_are_well_formed("disco_vm_pages_age_seconds{vm=\"obey.a\"");
+	vm_call("obey.a", "kill");
+	assert_in_range(vm_figure("obey.a", "ram_age_ms"), 3000,
+			3000 + wait_limit_ms(HANG_MS));
+}
+
+/*
+ * A worker whose memory takes long: until it is asked to pause. What it was
+ * asked is counted: exact figures as HLT.
+ */
+static void slow_worker(const struct worker_spec *spec, struct figures *f)
+{
+	struct worker_request r;
+	uint64_t exact = 0;
+	int fds[FDS_MAX];
+
+	(void)spec;
+	for (;;) {
+		if (!wait_readable(WORKER_FD_CONTROL) ||
+		    worker_request_receive(WORKER_FD_CONTROL, &r, fds))
+			_exit(0); /* control is gone */
+		if (r.kind == WORKER_REQ_EXACT) {
+			exact = r.id;
+			figures_count(&f->vcpus[0].exits[FIGURES_HLT], 1);
+			continue;
+		}
+		fake_worker_obey(&r);
+		if (r.kind == WORKER_REQ_PAUSE && exact)
+			fake_worker_stats(exact, true);
+	}
+}
+
+/* Ask for exact figures, and do not wait for them. Return: the connection. */
+static int ask_exact(void)
+{
+	static const char request[] = "GET /v1/stats?exact=1 HTTP/1.1\r\n"
+				      "Host: disco\r\n"
+				      "Connection: close\r\n\r\n";
+	struct diag d = { .status = ST_OK };
+	struct state_dir dir;
+	int fd;
+
+	assert_int_equal(state_dir_open(&dir, false, &d), 0);
+	fd = state_api_connect(&dir);
+	state_dir_close(&dir);
+	assert_true(fd >= 0);
+	assert_int_equal(send(fd, request, sizeof(request) - 1, MSG_NOSIGNAL),
+			 sizeof(request) - 1);
+	return fd;
+}
+
+/* All of an answer. */
+static void expect_exact(int fd)
+{
+	static char text[1 << 16];
+	size_t n = 0;
+	ssize_t got;
+
+	do {
+		assert_true(wait_readable(fd));
+		got = recv(fd, text + n, sizeof(text) - 1 - n, 0);
+		assert_true(got >= 0);
+		n += (size_t)got;
+	} while (got > 0);
+	text[n] = '\0';
+	if (!strstr(text, "\"ram_exact\":true"))
+		fail_msg("not exact: %s", text);
+	(void)close(fd);
+}
+
+static void exact_figures_are_waited_for(void **state)
+{
+	struct pollfd p = { .events = POLLIN };
+	int second;
+
+	(void)state;
+	start_vm("slow");
+	p.fd = ask_exact();
+	WAIT_UNTIL(first_exits("hlt") == 1);
+	second = ask_exact();
+	/* Others get what there is meanwhile, and come after the second. */
+	for (unsigned i = 0; i < 3; i++)
+		assert_false(vm_exact("/v1/stats"));
+	assert_int_equal(poll(&p, 1, 0), 0);
+	vm_call("slow", "pause");
+	expect_exact(p.fd);
+	expect_exact(second);
+	/* It was one walk for both. */
+	assert_int_equal(first_exits("hlt"), 1);
+	vm_call("slow", "kill");
+}
+
 int main(int argc, char **argv)
 {
 #define WITH_MONITOR(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		WITH_MONITOR(garbage_in_figures_hurts_nobody),
 		WITH_MONITOR(figures_outlive_a_killed_monitor),
+		WITH_MONITOR(the_age_of_figures_is_shown),
+		WITH_MONITOR(exact_figures_are_waited_for),
 	};
 	int failed;
 
+	fake_worker_other = slow_worker;
 	if (!monitor_calls_begin(argc, argv))
 		return 1;
 	failed = cmocka_run_group_tests_name("monitor figures", tests, NULL,

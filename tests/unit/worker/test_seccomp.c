@@ -283,8 +283,8 @@ static void do_fstatfs(void)
 static void vcpu_thread_has_no_files_and_sockets(void **state)
 {
 	void (*const calls[])(void) = {
-		do_send,  do_move_pages,  do_pread,	do_accept4,   do_dup3,
-		do_mbind, do_memory_slot, do_move_code, do_get_seals, do_fstatfs
+		do_send,	do_pread,     do_accept4,   do_dup3,   do_mbind,
+		do_memory_slot, do_move_code, do_get_seals, do_fstatfs
 	};
 
 	(void)state;
@@ -392,6 +392,44 @@ static void pager_is_killed(void **state)
 	assert_int_equal(in_child(SANDBOX_PAGER, do_poll), 0);
 	assert_int_equal(in_child(SANDBOX_IO, do_uffd_register), 0);
 	assert_int_equal(WTERMSIG(in_child(SANDBOX_VCPU, do_uffd_register)),
+			 SIGSYS);
+}
+
+static void do_lseek(void)
+{
+	(void)syscall(SYS_lseek, -1, 0, SEEK_DATA);
+}
+
+static void do_write_event(void)
+{
+	(void)syscall(SYS_write, -1, "x", 1);
+}
+
+/*
+ * Where pages are takes time for each page: the threads that a guest waits for
+ * cannot even ask.
+ */
+static void only_the_surveyor_asks_where_pages_are(void **state)
+{
+	void (*const calls[])(void) = {
+		do_send,	 do_accept4,	  do_dup3,
+		do_mbind,	 do_memory_slot,  do_move_code,
+		do_get_seals,	 do_fstatfs,	  do_allocate,
+		do_truncate,	 do_set_flags,	  do_io_uring_register,
+		do_epoll_create, do_memfd_create, do_uffd_register,
+	};
+	void (*const needed[])(void) = { do_move_pages, do_pread, do_lseek,
+					 do_write_event };
+
+	(void)state;
+	expect_all_killed(SANDBOX_SURVEY);
+	for (size_t i = 0; i < ARRAY_SIZE(calls); i++)
+		assert_int_equal(WTERMSIG(in_child(SANDBOX_SURVEY, calls[i])),
+				 SIGSYS);
+	for (size_t i = 0; i < ARRAY_SIZE(needed); i++)
+		assert_int_equal(in_child(SANDBOX_SURVEY, needed[i]), 0);
+	assert_int_equal(WTERMSIG(in_child(SANDBOX_IO, do_move_pages)), SIGSYS);
+	assert_int_equal(WTERMSIG(in_child(SANDBOX_VCPU, do_move_pages)),
 			 SIGSYS);
 }
 
@@ -597,6 +635,7 @@ int main(void)
 		cmocka_unit_test(vcpu_thread_has_no_files_and_sockets),
 		cmocka_unit_test(agent_is_killed),
 		cmocka_unit_test(pager_is_killed),
+		cmocka_unit_test(only_the_surveyor_asks_where_pages_are),
 		cmocka_unit_test(needed_calls_work),
 		cmocka_unit_test(agent_calls_work),
 		cmocka_unit_test(io_calls_work),
