@@ -2,7 +2,7 @@
 # Benchmarks: ratios against a peer in the same run; never part of `check`.
 
 BENCH_OUT	:= build/lab-out
-BENCHES		:= boot channel cache cow move scale footprint
+BENCHES		:= boot channel cache cow move scale footprint figures
 
 .PHONY: bench
 bench: $(BENCHES:%=bench-%)
@@ -73,6 +73,12 @@ do-bench-cow: all $(B)/bench/cow_io
 do-bench-move: all images kernel-cache $(B)/bench/move_loop
 	$(Q)lab/auto --timeout 3000 -- bench/move.py $(call bench_args,move) \
 		--disco $(B)/disco --loop $(B)/bench/move_loop
+
+# On the machine itself, if it has any KVM: the guest is a tiny one.
+do-bench-figures: all guests
+	$(Q)$$(test -w /dev/kvm || echo lab/auto --timeout 3000 --) \
+		bench/figures.py $(call bench_args,figures) \
+		--disco $(B)/disco --guest $(B)/guest/echo.elf
 
 # Built by every check, so that they go on being built.
 BENCH_BINS := $(patsubst %,$(B)/bench/%,channel cache cow_io move_loop)

@@ -114,6 +114,16 @@ def local_after_moves(kind):
     return figure
 
 
+def ratio_of_sizes(what):
+    """Of 1 to 256 GiB; NotMeasured: of fewer."""
+    def figure(out):
+        sizes = [r["gib"] for r in out["rows"]]
+        if min(sizes) > 1 or max(sizes) < 256:
+            raise NotMeasured(f"{min(sizes)} to {max(sizes)} GiB")
+        return out["ratio"][what]
+    return figure
+
+
 def boot(guests, vmm):
     noun = "guest" if guests == 1 else "guests"
     return {f"{guests} {noun}, {vmm}": row("ratio_to_better_qemu",
@@ -162,6 +172,12 @@ TARGETS = {
         Target("move-local", "exactly", 100, "%", {
             "memory": local_after_moves("ram"),
             "text": local_after_moves("text")}),
+    ),
+    "figures": (
+        Target("figures-stall", "at most", 2, "times", {
+            "256 GiB to 1 GiB": ratio_of_sizes("stall")}),
+        Target("figures-end", "at most", 2, "times", {
+            "256 GiB to 1 GiB": ratio_of_sizes("end")}),
     ),
     "scale": (
         Target("scale-eight", "at most", 1.1, "times", {

@@ -17,6 +17,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../../bench"))
 # pylint: disable=wrong-import-position # from there
 import boot
 import cow
+import figures
 import footprint
 import move
 import rounds
@@ -83,10 +84,18 @@ def footprint_result():
     return footprint.summarise(a, STATE, rows)
 
 
+def figures_result():
+    a = arguments(gib=[1, 16, 256])
+    rows = [{"gib": gib, "stall_ms": 12.0 + n, "end_ms": 10.0 * (n + 1),
+             "asked_ms": 0.5, "exact_ms": 6.0}
+            for n, gib in enumerate(a.gib) for _ in range(a.rounds)]
+    return figures.summarise(a, rows)
+
+
 def main():
     os.environ["DISCO_LAB"] = "1"
     for make in (boot_result, move_result, scale_result, cow_result,
-                 footprint_result):
+                 footprint_result, figures_result):
         out = make()
         rounds.write_json(f"{sys.argv[1]}/{out['bench']}.json", out)
 

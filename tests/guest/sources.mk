@@ -2,8 +2,7 @@
 # Tiny guests: NAME.c, with start.S and guest.c, is $(B)/guest/NAME.elf.
 
 GUESTS	:= pvh_entry poweroff reset reset_cf9 reset_fast triple_fault serial \
-	   acpi pci_scan memory ticker \
-	   pmem busy halt hvc
+	   acpi pci_scan memory ticker pmem busy halt hvc echo
 GUEST_CC ?= gcc
 GUEST_CFLAGS := -std=gnu11 -g -O2 -m64 -ffreestanding -nostdlib -static \
 	-mno-red-zone -mno-mmx -mno-sse -mno-80387 -fno-pic -no-pie \
