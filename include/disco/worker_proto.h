@@ -191,7 +191,7 @@ struct worker_usage {
 	uint64_t exits;		   /* KVM_RUN returns, all vCPUs */
 	/*
 	 * Guest memory and the figures below it, as they were when the last
-	 * survey of them began; private_bytes may be 10 s older.
+	 * survey of them began.
 	 */
 	uint64_t ram_age_ns;	   /* since then; 0: there was no survey */
 	uint64_t ram_exact;	   /* 1: all pages were looked at; 0: some */

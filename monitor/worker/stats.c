@@ -37,10 +37,7 @@ static bool stats_is_over(void *arg)
 	return over;
 }
 
-/*
- * @r: in: the survey before; out: this one. Return: 0; -ECANCELED. What the
- * kernel refuses is not known, and reported as zero.
- */
+/* Return: 0; -ECANCELED. What the kernel refuses is reported as zero. */
 static int stats_survey(struct stats *s, const struct stats_task *t,
 			struct stats_survey *r)
 {
@@ -59,7 +56,9 @@ static int stats_survey(struct stats *s, const struct stats_task *t,
 	if (err)
 		r->ram = (struct ram_survey){ .pages = 0 };
 	text_pages(t->node, &r->text_pages, &r->text_pages_local);
+	r->private_bytes = private_count(s->maps, s->pagemap, &s->vm->ram);
 	r->begun_ns = begun;
+	r->ended_ns = clock_now_ns();
 	return 0;
 }
 
@@ -118,24 +117,19 @@ static void stats_publish(struct stats *s, const struct stats_survey *r)
 
 static void stats_survey_loop(struct stats *s)
 {
-	uint64_t now = clock_now_ns(), rest = STATS_FIRST_NS, counted = 0;
+	uint64_t now = clock_now_ns(), rest = STATS_FIRST_NS;
 	uint64_t due = now + rest, asked = due;
-	struct stats_survey r = { .begun_ns = 0 };
+	struct stats_survey r;
 	struct stats_task t;
 
 	while (stats_next(s, due, asked, &t) && stats_survey(s, &t, &r) == 0) {
-		now = clock_now_ns();
-		if (!counted || now - counted >= STATS_PRIVATE_NS) {
-			r.private_bytes =
-				private_count(s->maps, s->pagemap, &s->vm->ram);
-			counted = now;
-			now = clock_now_ns();
-		}
-		r.ended_ns = now;
+		uint64_t took;
+
+		now = r.ended_ns;
+		took = now - r.begun_ns;
 		rest = min_u64(2 * rest, STATS_REST_NS);
-		due = now + max_u64(rest, STATS_DUTY * (now - r.begun_ns));
-		asked = now + max_u64(STATS_ASKED_NS,
-				      STATS_DUTY_ASKED * (now - r.begun_ns));
+		due = now + max_u64(rest, STATS_DUTY * took);
+		asked = now + max_u64(STATS_ASKED_NS, STATS_DUTY_ASKED * took);
 		stats_publish(s, &r);
 	}
 }

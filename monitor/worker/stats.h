@@ -38,7 +38,6 @@
 #define STATS_REST_NS	 60000000000ull /* longest wait when nobody asks */
 #define STATS_ASKED_NS	 1000000000ull	/* shortest wait when somebody asks */
 #define STATS_FRESH_NS	 10000000000ull /* an older result waits for a new one */
-#define STATS_PRIVATE_NS 10000000000ull /* how old private memory may be */
 #define STATS_DUTY	 200u
 #define STATS_DUTY_ASKED 20u
 

@@ -64,6 +64,18 @@ void cli_print_json(const json_t *root)
 	printf("\n");
 }
 
+void cli_memory_age(const json_t *vm, char *out, size_t size)
+{
+	const json_t *age = json_object_get(vm, "ram_age_ms");
+	bool exact = json_is_true(json_object_get(vm, "ram_exact"));
+
+	if (json_is_integer(age))
+		(void)snprintf(out, size, "%s%.1f s", exact ? "" : "~",
+			       (double)json_integer_value(age) / 1e3);
+	else
+		(void)snprintf(out, size, "-");
+}
+
 void cli_duration(uint64_t ms, char *out, size_t size)
 {
 	unsigned long long s = ms / 1000, tenths = ms / 100 % 10;

@@ -67,6 +67,12 @@ void cli_print_json(const json_t *root);
  */
 int cli_run_detached(const struct run_config *cfg, struct diag *d);
 
+/*
+ * Format how old the figures of memory of @vm are, an element of "vms" of
+ * GET /v1/stats: "1.5 s", "~1.5 s" if they are estimates, "-" if there are none.
+ */
+void cli_memory_age(const json_t *vm, char *out, size_t size);
+
 /* Format a duration as "1h02m", "3m20s" or "12.3s". */
 void cli_duration(uint64_t ms, char *out, size_t size);
 

@@ -74,21 +74,6 @@ static void print_csv(json_t *list)
 	}
 }
 
-/* How old the figures of memory are: "~" stands for estimates. */
-static void print_age(json_t *vm, char *out, size_t size)
-{
-	json_t *age = json_object_get(vm, "ram_age_ms");
-
-	if (json_is_integer(age))
-		(void)snprintf(out, size, "%s%.1f s",
-			       json_is_true(json_object_get(vm, "ram_exact"))
-				       ? ""
-				       : "~",
-			       (double)json_integer_value(age) / 1e3);
-	else
-		(void)snprintf(out, size, "-");
-}
-
 static void stats_print_table(json_t *list)
 {
 	size_t i;
@@ -112,7 +97,7 @@ static void stats_print_table(json_t *list)
 			continue;
 		report_share((uint64_t)local, (uint64_t)pages, share,
 			     sizeof(share));
-		print_age(vm, age, sizeof(age));
+		cli_memory_age(vm, age, sizeof(age));
 		printf("%-16s  %-8s  %4lld  %9.2f  %10lld  %7lldM  %8s  "
 		       "%8lldK  %9s\n",
 		       name, state, (long long)node, (double)cpu / 1e9,

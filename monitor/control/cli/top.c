@@ -40,7 +40,7 @@ static void draw_vm(struct top *t, int row, json_t *vm, uint64_t now)
 	json_int_t node = 0, cpu = 0, exits = 0, pages = 0, local = 0;
 	const struct sample *was;
 	double seconds = 0.0, percent = 0.0, rate = 0.0;
-	char share[16];
+	char share[16], age[32];
 
 	if (json_unpack(vm, "{s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "name",
 			&name, "state", &state, "node", &node, "cpu_ns", &cpu,
@@ -55,11 +55,12 @@ static void draw_vm(struct top *t, int row, json_t *vm, uint64_t now)
 		rate = (double)(exits - was->exits) / seconds;
 	}
 	report_share((uint64_t)local, (uint64_t)pages, share, sizeof(share));
+	cli_memory_age(vm, age, sizeof(age));
 	(void)mvprintw(row, 0,
-		       "%-16.40s  %-8s  %4lld  %6.1f  %8s  %7lldM  "
-		       "%9.0f",
+		       "%-16.40s  %-8s  %4lld  %6.1f  %8s  %7lldM  %7s  "
+		       "%8.0f",
 		       name, state, (long long)node, percent, share,
-		       (long long)pages >> 8, rate);
+		       (long long)pages >> 8, age, rate);
 	if (t->nr_new < TOP_MAX) {
 		struct sample *s = &t->new[t->nr_new++];
 
@@ -83,8 +84,9 @@ static int top_draw(struct top *t, struct diag *d)
 	t->nr_new = 0;
 	(void)erase();
 	(void)attron(A_REVERSE);
-	(void)mvprintw(0, 0, "%-16s  %-8s  %4s  %6s  %8s  %8s  %9s", "VM",
-		       "STATE", "NODE", "CPU %", "LOCAL", "MEMORY", "EXITS/s");
+	(void)mvprintw(0, 0, "%-16s  %-8s  %4s  %6s  %8s  %8s  %7s  %8s", "VM",
+		       "STATE", "NODE", "CPU %", "LOCAL", "MEMORY", "AGE",
+		       "EXITS/s");
 	(void)attroff(A_REVERSE);
 	for (i = 0; i < json_array_size(list); i++)
 		draw_vm(t, (int)i + 1, json_array_get(list, i), now);
