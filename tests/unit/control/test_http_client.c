@@ -102,6 +102,26 @@ static void an_answer_before_the_body_is_read(void **state)
 	free(text);
 }
 
+/* As large as the figures of a thousand VMs with many virtual CPUs. */
+static void a_large_answer(void **state)
+{
+	const size_t bytes = MIB(24);
+	char *answer = NULL, *text = NULL;
+	struct diag d;
+	int head;
+
+	(void)state;
+	head = asprintf(&answer,
+			"HTTP/1.1 200 OK\r\nContent-Length:%zu\r\n\r\n%*s",
+			bytes, (int)bytes, "x");
+	assert_true(head > (int)bytes);
+	assert_int_equal(call(answer, &text, &d), 0);
+	assert_int_equal(strlen(text), bytes);
+	assert_int_equal(text[bytes - 1], 'x');
+	free(answer);
+	free(text);
+}
+
 static void half_an_answer(void **state)
 {
 	char *text = NULL;
@@ -134,6 +154,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_refusal_before_the_body_is_read),
 		cmocka_unit_test(an_answer_before_the_body_is_read),
+		cmocka_unit_test(a_large_answer),
 		cmocka_unit_test(half_an_answer),
 		cmocka_unit_test(not_an_answer),
 	};
