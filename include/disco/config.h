@@ -17,9 +17,10 @@ struct disk_config {
 	char *cow;    /* NULL: none; the disk's writes go here, not to path */
 	char *serial; /* NULL: "disk0", "disk1", ... */
 	bool read_only;
-	bool snapshot;	 /* as cow, in a file that ends with the VM */
-	bool no_cache;	 /* do not read path through the buffer cache */
-	bool pmem;	 /* memory of the guest, not a block device */
+	bool snapshot; /* as cow, in a file that ends with the VM */
+	bool raw;      /* path is a disk even if it looks like another format */
+	bool no_cache; /* do not read path through the buffer cache */
+	bool pmem;     /* memory of the guest, not a block device */
 	unsigned queues; /* 1 .. DISK_MAX_QUEUES; 0: one per vCPU */
 	uint64_t iops;	 /* limit on requests per second; 0: none */
 	uint64_t bps;	 /* limit on bytes per second; 0: none */

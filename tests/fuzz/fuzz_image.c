@@ -58,7 +58,7 @@ static void write_file(const char *path, const void *p, size_t n)
 
 static void write_bases(void)
 {
-	const struct disk_name name = { NULL, all[BASE], true };
+	const struct disk_name name = { .path = all[BASE], .read_only = true };
 	struct diag d = { .status = ST_OK };
 	struct cow_pair p = COW_PAIR_NONE;
 

@@ -201,8 +201,9 @@ static void man_keys(const struct option_entry *table, FILE *out)
 		if (o->type == OPTION_SWITCH)
 			(void)fputs(o->inverted ? "false: " : "true: ", out);
 		if (o->type == OPTION_CHOICE)
-			(void)fprintf(
-				out, "\\(dq%s\\(dq or \\(dqoff\\(dq: ", o->arg);
+			(void)fprintf(out,
+				      "\\(dq%s\\(dq or \\(dq%s\\(dq: ", o->arg,
+				      o->unset);
 		man_text(o->help, out);
 		if (*facts)
 			(void)fputs("; ", out);

@@ -261,8 +261,9 @@ void option_set_switch(const struct option_entry *o, void *obj, bool on)
 int option_set_choice(const struct option_entry *o, void *obj, const char *word,
 		      const struct config_at *at)
 {
-	if (strcmp(word, o->arg) != 0 && strcmp(word, "off") != 0)
-		return config_fail(at, EINVAL, "must be '%s' or 'off'", o->arg);
+	if (strcmp(word, o->arg) != 0 && strcmp(word, o->unset) != 0)
+		return config_fail(at, EINVAL, "must be '%s' or '%s'", o->arg,
+				   o->unset);
 	option_store(o, obj, strcmp(word, o->arg) == 0);
 	return 0;
 }

@@ -32,7 +32,7 @@ enum option_type {
 	OPTION_TEXT,	/* char *, owned: at most @most bytes; 0: any */
 	OPTION_TOKEN,	/* char *, owned: 1 to @most printable, no blanks */
 	OPTION_SWITCH,	/* bool */
-	OPTION_CHOICE,	/* bool: "off", or the word @arg */
+	OPTION_CHOICE,	/* bool: the word @arg, or the word @unset */
 	OPTION_NUMBER,	/* unsigned or uint64_t, @least to @most */
 	OPTION_SIZE,	/* uint64_t, bytes, @least to @most */
 	OPTION_NODE,	/* nodeid_t: "auto", or a node's number */

@@ -49,6 +49,16 @@ static int parse_size(const struct option_entry *o, void *obj, const char *text,
 	return option_set_size(o, obj, bytes, at);
 }
 
+/* In a list, @at names the option and not the key. */
+static int parse_choice(const struct option_entry *o, void *obj,
+			const char *text, const struct config_at *at)
+{
+	if (strcmp(text, o->arg) != 0 && strcmp(text, o->unset) != 0)
+		return config_fail(at, EINVAL, "%s must be %s or %s, not '%s'",
+				   o->name, o->arg, o->unset, text);
+	return option_set_choice(o, obj, text, at);
+}
+
 int option_parse(const struct option_entry *o, void *obj, const char *text,
 		 const struct config_at *at)
 {
@@ -56,7 +66,7 @@ int option_parse(const struct option_entry *o, void *obj, const char *text,
 	case OPTION_SWITCH:
 		return parse_switch(o, obj, text, at);
 	case OPTION_CHOICE:
-		return option_set_choice(o, obj, text, at);
+		return parse_choice(o, obj, text, at);
 	case OPTION_NUMBER:
 	case OPTION_NODE:
 		return parse_number(o, obj, text, at);
@@ -145,7 +155,7 @@ void option_print(const struct option_entry *o, const void *obj, FILE *out)
 	if (o->type == OPTION_SWITCH)
 		(void)fputs(v ? "on" : "off", out);
 	else if (o->type == OPTION_CHOICE)
-		(void)fputs(v ? o->arg : "off", out);
+		(void)fputs(v ? o->arg : o->unset, out);
 	else if (o->type == OPTION_NODE && v == NODE_AUTO)
 		(void)fputs("auto", out);
 	else

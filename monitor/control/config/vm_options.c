@@ -66,6 +66,10 @@ const struct option_entry vm_options[] = {
 const struct option_entry disk_options[] = {
 	{ .name = "path", .type = OPTION_PATH, DISK(path), .arg = "FILE",
 	  .help = "raw file or block device", .needed = true },
+	{ .name = "format", .type = OPTION_CHOICE, DISK(raw), .arg = "raw",
+	  .unset = "auto",
+	  .help = "auto refuses an image of another format (qcow2, vmdk, "
+		  "...); raw takes any file as it is" },
 	{ .name = "cow", .type = OPTION_PATH, DISK(cow), .arg = "FILE",
 	  .help = "writes go to this copy-on-write file, see 'disco image'" },
 	{ .name = "snapshot", .type = OPTION_SWITCH, DISK(snapshot),

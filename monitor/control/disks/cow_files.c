@@ -8,6 +8,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "monitor/control/base/new_file.h"
+#include "monitor/control/base/unnamed_file.h"
+
 enum exit_status cow_status_of(int err)
 {
 	return err == -ENOSPC || err == -EDQUOT || err == -EFBIG ? ST_NO_SPACE
@@ -123,8 +126,14 @@ static int cow_files_compare(const struct disk_name *cow,
 int cow_pair_open(const char *vm, const char *base, const char *cow,
 		  unsigned flags, struct cow_pair *p, struct diag *d)
 {
-	const struct disk_name b = { vm, base, !(flags & COW_PAIR_WRITE_BASE) };
-	const struct disk_name c = { vm, cow, flags & COW_PAIR_READ };
+	const struct disk_name b = { .vm = vm,
+				     .path = base,
+				     .read_only =
+					     !(flags & COW_PAIR_WRITE_BASE),
+				     .raw = flags & COW_PAIR_RAW_BASE };
+	const struct disk_name c = { .vm = vm,
+				     .path = cow,
+				     .read_only = flags & COW_PAIR_READ };
 	int err;
 
 	*p = COW_PAIR_NONE;
@@ -137,7 +146,7 @@ int cow_pair_open(const char *vm, const char *base, const char *cow,
 	return cow_files_compare(&c, p, d);
 }
 
-/* A file without a name. */
+/* A file without a name. Return: descriptor; -errno. */
 static int open_unnamed(void)
 {
 	const char *dir = getenv("TMPDIR");
@@ -146,17 +155,16 @@ static int open_unnamed(void)
 
 	if (!dir || !*dir)
 		dir = "/var/tmp";
-	fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC | O_EXCL, 0600);
-	if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR))
+	fd = unnamed_file_open(dir, O_EXCL, 0600);
+	if (fd != -EOPNOTSUPP)
 		return fd;
 	if (snprintf(path, sizeof(path), "%s/disco.XXXXXX", dir) >=
-	    (int)sizeof(path)) {
-		errno = ENAMETOOLONG;
-		return -1;
-	}
+	    (int)sizeof(path))
+		return -ENAMETOOLONG;
 	fd = mkostemp(path, O_CLOEXEC);
-	if (fd >= 0)
-		(void)unlink(path);
+	if (fd < 0)
+		return -errno;
+	(void)unlink(path);
 	return fd;
 }
 
@@ -180,23 +188,44 @@ static int cow_files_fill(struct cow_pair *p)
 	return cow_format(&p->io.io, &p->now);
 }
 
+static int make_named(const char *path, struct cow_pair *p)
+{
+	struct new_file f;
+	int err = new_file_create(&f, path);
+
+	p->cow = f.fd;
+	if (!err)
+		err = cow_files_fill(p);
+	if (!err)
+		err = new_file_publish(&f);
+	if (!err)
+		f.fd = -1; /* p->cow has it */
+	new_file_close(&f);
+	return err;
+}
+
+static int make_unnamed(struct cow_pair *p)
+{
+	int err, fd = open_unnamed();
+
+	if (fd < 0)
+		return fd;
+	p->cow = fd;
+	err = cow_files_fill(p);
+	if (err)
+		(void)close(fd);
+	return err;
+}
+
 int cow_file_make(const char *vm, const char *path, struct cow_pair *p,
 		  struct diag *d)
 {
-	const struct disk_name n = { vm, path ? path : "temporary file",
-				     false };
-	int err;
+	const struct disk_name n = { .vm = vm,
+				     .path = path ? path : "temporary file" };
+	int err = path ? make_named(path, p) : make_unnamed(p);
 
-	p->cow = path ? open(path, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0666)
-		      : open_unnamed();
-	if (p->cow < 0)
-		return fail_errno(&n, -errno, d);
-	err = cow_files_fill(p);
 	if (!err)
 		return 0;
-	(void)close(p->cow);
 	p->cow = -1;
-	if (path)
-		(void)unlink(path);
 	return fail_errno(&n, err, d);
 }

@@ -23,6 +23,7 @@ enum cow_pair_flags {
 	COW_PAIR_READ = 1,	 /* the COW file is only read */
 	COW_PAIR_WRITE_BASE = 2, /* the base is written, exclusively */
 	COW_PAIR_ANY_BASE = 4,	 /* do not compare base and header */
+	COW_PAIR_RAW_BASE = 8,	 /* the base may look like another format */
 };
 
 /**

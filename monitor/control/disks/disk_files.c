@@ -32,11 +32,15 @@ static void disk_files_describe(const struct disk_config *disk, unsigned nr,
 static int open_cow(const struct disk_config *disk, const char *vm,
 		    struct cow_pair *p, struct diag *d)
 {
-	const struct disk_name base = { vm, disk->path, true };
+	const struct disk_name base = { .vm = vm,
+					.path = disk->path,
+					.read_only = true,
+					.raw = disk->raw };
 	int err;
 
 	if (disk->cow)
-		return cow_pair_open(vm, disk->path, disk->cow, 0, p, d);
+		return cow_pair_open(vm, disk->path, disk->cow,
+				     disk->raw ? COW_PAIR_RAW_BASE : 0, p, d);
 	err = cow_base_open(&base, p, d);
 	return err ? err : cow_file_make(vm, NULL, p, d);
 }
@@ -87,8 +91,10 @@ int disk_file_open(const struct disk_config *disk, const char *vm, unsigned nr,
 {
 	/* What is written to memory needs no file to be forgotten in. */
 	bool forgets = disk->snapshot && disk->pmem;
-	const struct disk_name n = { vm, disk->path,
-				     disk->read_only || forgets };
+	const struct disk_name n = { .vm = vm,
+				     .path = disk->path,
+				     .read_only = disk->read_only || forgets,
+				     .raw = disk->raw };
 	struct cow_pair p = COW_PAIR_NONE;
 	uint64_t bytes = 0;
 	int err;

@@ -13,6 +13,7 @@
 #include <linux/fs.h>
 
 #include "disco/clock.h"
+#include "monitor/control/disks/disk_format.h"
 #include "monitor/control/disks/disk_locks.h"
 
 #define SECTOR_BYTES  512u
@@ -67,10 +68,61 @@ static int open_path(const struct disk_name *n, struct diag *d)
 	return disk_path_fail(n, EIO, "cannot set its flags", d);
 }
 
+/* A name that a shell takes as it is, and that is not too long for a line. */
+static bool is_plain(const char *path)
+{
+	size_t n = strspn(path, "abcdefghijklmnopqrstuvwxyz0123456789"
+				"ABCDEFGHIJKLMNOPQRSTUVWXYZ/._-+,:=@%");
+
+	return *path != '-' && !path[n] && n <= 100;
+}
+
+static int fail_format(const struct disk_name *n, enum disk_format f,
+		       struct diag *d)
+{
+	const char *path = is_plain(n->path) ? n->path : "FILE";
+	const char *insist = n->vm ? "add ',format=raw'" : "give --format=raw";
+	char text[400];
+
+	if (f == DISK_FORMAT_COW)
+		(void)snprintf(text, sizeof(text),
+			       "is a copy-on-write file, not raw; name its "
+			       "base%s, or make a raw file by 'disco image "
+			       "export BASE %s OUT'",
+			       n->vm ? ", and this one as 'cow=FILE'" : "",
+			       path);
+	else
+		(void)snprintf(text, sizeof(text),
+			       "is a %s image, not raw; make a raw file of it "
+			       "by 'disco image import %s OUT', or %s to use "
+			       "its bytes as they are",
+			       disk_format_name(f), path, insist);
+	return disk_path_fail(n, EMEDIUMTYPE, text, d);
+}
+
+/*
+ * The guest would see the image's header and tables as its disk, and what it
+ * writes there would destroy the image.
+ */
+static int check_format(const struct disk_name *n, int fd, uint64_t bytes,
+			struct diag *d)
+{
+	enum disk_format f = DISK_FORMAT_RAW;
+	int err;
+
+	if (n->raw)
+		return 0;
+	err = disk_format_probe(fd, bytes, &f);
+	if (err)
+		return disk_path_fail(n, -err, strerror(-err), d);
+	return f == DISK_FORMAT_RAW ? 0 : fail_format(n, f, d);
+}
+
 static int size_of(const struct disk_name *n, int fd, uint64_t *bytes,
 		   struct diag *d)
 {
 	struct stat st;
+	int err;
 
 	if (fstat(fd, &st) < 0)
 		return disk_path_fail(n, errno, strerror(errno), d);
@@ -88,6 +140,9 @@ static int size_of(const struct disk_name *n, int fd, uint64_t *bytes,
 	}
 	if (*bytes == 0)
 		return disk_path_fail(n, EINVAL, "is empty", d);
+	err = check_format(n, fd, *bytes, d);
+	if (err)
+		return err;
 	if (*bytes % SECTOR_BYTES)
 		return disk_path_fail(
 			n, EINVAL,

@@ -15,6 +15,7 @@ struct disk_name {
 	const char *vm; /* NULL: the disk of an image command */
 	const char *path;
 	bool read_only;
+	bool raw; /* a disk even if it looks like an image of another format */
 };
 
 /**
@@ -22,7 +23,8 @@ struct disk_name {
  * @bytes: out, a multiple of 512, not 0
  * @fd:    out, O_CLOEXEC, owned by the caller; untouched on error
  * @d:     out on error (ST_DISK): missing, unreadable, a directory or another
- *         kind of file, empty, not a multiple of 512 bytes, in use
+ *         kind of file, empty, an image of another format (unless n->raw), not
+ *         a multiple of 512 bytes, in use
  *
  * The lock (shared for read-only disks, exclusive for others) belongs to the
  * open file description: it goes with the descriptor into the worker, and ends
@@ -30,8 +32,8 @@ struct disk_name {
  * lock, 2 s at most.
  *
  * Context: control process; blocks on the file.
- * Return:  0; -errno of open(), fstat() or ioctl(); -EISDIR; -EINVAL; -EBUSY
- *          locked by another process, or by another VM of this run.
+ * Return:  0; -errno of open(), fstat() or ioctl(); -EISDIR; -EINVAL;
+ *          -EMEDIUMTYPE another format; -EBUSY locked by another process, or by another VM of this run.
  * Source:  fcntl(2), "Open file description locks".
  */
 MUST_CHECK int disk_path_open(const struct disk_name *n, uint64_t *bytes,

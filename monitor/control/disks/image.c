@@ -6,11 +6,33 @@ static const struct option_entry json_options[] = {
 	{ .name = NULL },
 };
 
+#define FORMAT_OPTION                                                          \
+	{                                                                      \
+		.name = "format", .arg = "raw",                                \
+		.help = "take BASE as it is, even if it looks like an image "  \
+			"of "                                                  \
+			"another format"                                       \
+	}
+
+static const struct option_entry create_options[] = {
+	[IMAGE_CREATE_FORMAT] = FORMAT_OPTION,
+	{ .name = NULL },
+};
+
+static const struct option_entry import_options[] = {
+	[IMAGE_BACKING] = { .name = "backing",
+			    .arg = "FILE",
+			    .help = "the image may refer to this file; may be "
+				    "given several times" },
+	{ .name = NULL },
+};
+
 static const struct option_entry rebase_options[] = {
 	[IMAGE_FROM] = { .name = "from",
 			 .arg = "OLD",
 			 .help = "copy what differs between this base and the "
 				 "new one, so that a guest sees no change" },
+	[IMAGE_REBASE_FORMAT] = FORMAT_OPTION,
 	{ .name = NULL },
 };
 
@@ -23,6 +45,7 @@ static const struct command create = {
 	FILES(2, "BASE COW"),
 	.brief = "make an empty copy-on-write file for a base",
 	.help = "Make an empty copy-on-write file for a base.",
+	.options = { create_options },
 	.run = image_create,
 };
 
@@ -70,7 +93,10 @@ static const struct command import = {
 	.name = "import",
 	FILES(2, "SOURCE OUT"),
 	.brief = "convert an image that qemu-img reads to a raw file",
-	.help = "Make a raw file of an image that qemu-img reads.",
+	.help = "Make a raw file of an image that qemu-img reads. Other files "
+		"that the image\nnames, such as its backing file, are only "
+		"read if --backing names them, too.",
+	.options = { import_options },
 	.run = image_import,
 };
 

@@ -11,8 +11,11 @@
 /* `disco image create|info|check|commit|export|import|rebase` */
 extern const struct command image_command;
 
-/* The index of the one option that a subcommand has. */
-enum { IMAGE_JSON = 0, IMAGE_FROM = 0 };
+/* The options of the subcommands, by their index. */
+enum { IMAGE_JSON }; /* info, check */
+enum { IMAGE_CREATE_FORMAT };
+enum { IMAGE_FROM, IMAGE_REBASE_FORMAT };
+enum { IMAGE_BACKING }; /* import; may be given several times */
 
 /*
  * One subcommand each. Context: control process; blocks on files. Return:

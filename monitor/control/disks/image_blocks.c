@@ -13,8 +13,11 @@ int image_open(const char *base, const char *cow, unsigned flags,
 	const char *why = "";
 	int err;
 
-	*img = (struct image){ .name = { NULL, cow, flags & COW_PAIR_READ } };
-	err = cow_pair_open(NULL, base, cow, flags, &img->pair, d);
+	*img = (struct image){ .name = { .path = cow,
+					 .read_only = flags & COW_PAIR_READ } };
+	/* The base that the header describes, whatever it looks like. */
+	err = cow_pair_open(NULL, base, cow, flags | COW_PAIR_RAW_BASE,
+			    &img->pair, d);
 	if (err)
 		return err;
 	img->buf = malloc(IMAGE_CHUNK);

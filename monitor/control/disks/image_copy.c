@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "monitor/control/disks/image.h"
+#include "monitor/control/base/new_file.h"
 #include "monitor/control/disks/image_blocks.h"
 
 struct target {
@@ -71,17 +72,23 @@ static int export_data(struct image *img, int fd, struct target *t)
 
 static int export_to(struct image *img, const char *path, struct diag *d)
 {
-	struct target t = { .name = { NULL, path, false }, .d = d };
-	int fd = open(path, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0666);
-	int err;
+	struct target t = { .name = { .path = path }, .d = d };
+	struct new_file f;
+	int err = new_file_create(&f, path);
 
-	if (fd < 0)
-		return image_copy_failed(&t.name, -errno, d);
-	io_fd_init(&t.io, fd, -1);
-	err = export_data(img, fd, &t);
-	(void)close(fd);
+	if (err) {
+		err = image_copy_failed(&t.name, err, d);
+		goto close;
+	}
+	io_fd_init(&t.io, f.fd, -1);
+	err = export_data(img, f.fd, &t);
 	if (err)
-		(void)unlink(path);
+		goto close;
+	err = new_file_publish(&f);
+	if (err)
+		err = image_copy_failed(&t.name, err, d);
+close:
+	new_file_close(&f);
 	return err;
 }
 
@@ -166,7 +173,7 @@ static int image_copy_empty(struct image *img, struct diag *d)
 static int image_copy_commit(struct image *img, const char *base,
 			     struct diag *d)
 {
-	struct target t = { .name = { NULL, base, false }, .d = d };
+	struct target t = { .name = { .path = base }, .d = d };
 	int err;
 
 	io_fd_init(&t.io, img->pair.base, -1);

@@ -7,13 +7,32 @@
 #include "monitor/control/disks/image.h"
 #include "monitor/control/disks/image_blocks.h"
 
+/* --format=raw: the base is taken as it is. Return: 0; -EINVAL. */
+static int name_base(const struct command_args *a, unsigned option,
+		     struct disk_name *base, struct diag *d)
+{
+	const char *format = a->value[option];
+
+	if (format && strcmp(format, "raw") != 0)
+		return diag_fail(d, ST_USAGE, EINVAL,
+				 "--format: must be 'raw', not '%.64s'; 'disco "
+				 "image import' reads other formats",
+				 format);
+	*base = (struct disk_name){ .path = a->words[0],
+				    .read_only = true,
+				    .raw = format };
+	return 0;
+}
+
 int image_create(const struct command_args *a, struct diag *d)
 {
-	const struct disk_name base = { NULL, a->words[0], true };
 	struct cow_pair p = COW_PAIR_NONE;
+	struct disk_name base;
 	int err;
 
-	err = cow_base_open(&base, &p, d);
+	err = name_base(a, IMAGE_CREATE_FORMAT, &base, d);
+	if (!err)
+		err = cow_base_open(&base, &p, d);
 	if (!err)
 		err = cow_file_make(NULL, a->words[1], &p, d);
 	cow_pair_close(&p);
@@ -72,11 +91,14 @@ static int set_base(struct image *img, const struct cow_base *base,
 /* The blocks first, then the new identity: until then the old base fits. */
 static int move_over(const struct command_args *a, struct diag *d)
 {
-	const struct disk_name base = { NULL, a->words[0], true };
 	struct image_new_base o = { .pair = COW_PAIR_NONE, .d = d };
+	struct disk_name base;
 	struct image img;
 	int err;
 
+	err = name_base(a, IMAGE_REBASE_FORMAT, &base, d);
+	if (err)
+		return err;
 	err = image_open(a->value[IMAGE_FROM], a->words[1], 0, &img, d);
 	if (err)
 		goto close;

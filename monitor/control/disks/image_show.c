@@ -82,7 +82,8 @@ static void info_text(const struct image *img)
 int image_info(const struct command_args *a, struct diag *d)
 {
 	struct image img = { .pair = COW_PAIR_NONE,
-			     .name = { NULL, a->words[0], true } };
+			     .name = { .path = a->words[0],
+				       .read_only = true } };
 	const char *why = "";
 	int err;
 

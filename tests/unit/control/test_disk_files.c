@@ -127,6 +127,84 @@ static void what_is_no_disk_is_refused(void **state)
 	refused(path, false, EINVAL, "not a multiple of 512");
 }
 
+/* A file of 2 MiB with @n bytes at @at. */
+static void make_image(const void *magic, size_t n, off_t at)
+{
+	int fd;
+
+	make_file(MIB(2));
+	fd = open(path, O_WRONLY);
+	assert_int_equal(pwrite(fd, magic, n, at), n);
+	(void)close(fd);
+}
+
+#define LAST (MIB(2) - 512)
+
+static void images_of_other_formats_are_refused(void **state)
+{
+	static const struct {
+		const char *magic;
+		size_t n;
+		off_t at;
+		const char *text;
+	} cases[] = {
+		{ "QFI\xfb\0\0\0\3", 8, 0, "a qcow2 image, not raw" },
+		{ "QFI\xfb\0\0\0\1", 8, 0, "a qcow image" },
+		{ "QED", 4, 0, "a qed image" },
+		{ "KDMV", 4, 0, "a vmdk image" },
+		{ "# Disk DescriptorFile\n", 22, 0, "a vmdk image" },
+		{ "vhdxfile", 8, 0, "a vhdx image" },
+		{ "conectix", 8, 0, "a vhd image" },
+		{ "conectix", 8, LAST, "a vhd image" },
+		{ "\x7f\x10\xda\xbe", 4, 64, "a vdi image" },
+		{ "WithouFreSpacExt", 16, 0, "a parallels image" },
+		{ "koly", 4, LAST, "a dmg image" },
+		{ "DISCOCOW", 8, 0, "as 'cow=FILE'" },
+	};
+	struct disk_config any = { .path = path, .raw = true };
+	struct disk_config temp = { .path = path, .snapshot = true };
+	struct worker_disk out;
+	int fds[DISK_FDS_MAX];
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct diag d = { .status = ST_OK };
+
+		make_image(cases[i].magic, cases[i].n, cases[i].at);
+		refused(path, false, EMEDIUMTYPE, cases[i].text);
+		refused(path, true, EMEDIUMTYPE, "disco image ");
+		assert_int_equal(disk_file_open(&temp, "vm", 0, &out, fds, &d),
+				 -EMEDIUMTYPE);
+		d.status = ST_OK;
+		assert_int_equal(disk_file_open(&any, "vm", 0, &out, fds, &d),
+				 1);
+		(void)close(fds[0]);
+	}
+	/* Elsewhere they are data. */
+	make_image("QFI\xfb\0\0\0\3", 8, 512);
+	any.raw = false;
+	assert_int_equal(disk_file_open(&any, "vm", 0, &out, fds,
+					&(struct diag){ .status = ST_OK }),
+			 1);
+	(void)close(fds[0]);
+}
+
+/* A line that can be given to a shell, whatever the file is called. */
+static void the_command_that_imports_is_named(void **state)
+{
+	char odd[128];
+
+	(void)state;
+	make_image("QFI\xfb\0\0\0\3", 8, 0);
+	(void)snprintf(odd, sizeof(odd), "disco image import %s OUT", path);
+	refused(path, false, EMEDIUMTYPE, odd);
+	refused(path, false, EMEDIUMTYPE, "add ',format=raw'");
+	(void)snprintf(odd, sizeof(odd), "%s $(x)", path);
+	assert_int_equal(rename(path, odd), 0);
+	refused(odd, false, EMEDIUMTYPE, "disco image import FILE OUT");
+	assert_int_equal(unlink(odd), 0);
+}
+
 static void a_pipe_does_not_hang(void **state)
 {
 	(void)state;
@@ -190,7 +268,7 @@ static void cow_files_share_a_base(void **state)
 {
 	struct disk_config cow = { .path = path }, temp = { .path = path };
 	struct cow_pair p = COW_PAIR_NONE;
-	const struct disk_name base = { NULL, path, true };
+	const struct disk_name base = { .path = path, .read_only = true };
 	struct diag d = { .status = ST_OK };
 	int fds[DISK_FDS_MAX], more[DISK_FDS_MAX], temps[DISK_FDS_MAX];
 	int n, nt;
@@ -333,7 +411,7 @@ static pid_t holder(unsigned ms)
 
 static int open_as_image_command(struct diag *d, uint64_t *waited_ns)
 {
-	const struct disk_name n = { NULL, path, true };
+	const struct disk_name n = { .path = path, .read_only = true };
 	uint64_t bytes, start = clock_now_ns();
 	int fd = -1, err;
 
@@ -406,6 +484,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_file_is_a_disk),
 		cmocka_unit_test(what_is_no_disk_is_refused),
+		cmocka_unit_test(images_of_other_formats_are_refused),
+		cmocka_unit_test(the_command_that_imports_is_named),
 		cmocka_unit_test(a_pipe_does_not_hang),
 		cmocka_unit_test(rights_are_explained),
 		cmocka_unit_test(cow_files_share_a_base),

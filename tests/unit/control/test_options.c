@@ -270,7 +270,7 @@ static void bad_values_name_the_option(void **state)
 	refuse("--kernel k --memory 1M,node=1024", ST_USAGE,
 	       "--memory: must be 'auto' or a node's number, 0 to 1023");
 	refuse("--kernel k --memory 1M,huge=hugetlb", ST_USAGE,
-	       "--memory: must be 'thp' or 'off'");
+	       "--memory: huge must be thp or off, not 'hugetlb'");
 	refuse("--kernel k --memory 1M,strict=maybe", ST_USAGE,
 	       "--memory: strict must be on or off, not 'maybe'");
 	refuse("--kernel k --memory 1M,foo", ST_USAGE,
@@ -288,8 +288,10 @@ static void bad_values_name_the_option(void **state)
 	refuse("--kernel k --disk ro", ST_USAGE,
 	       "--disk: 'ro' has no path=FILE");
 	refuse("--kernel k --disk file", ST_USAGE,
-	       "--disk: unknown key 'file'; known: path, cow, snapshot, ro, "
-	       "pmem, serial, cache, queues, iops, bps");
+	       "--disk: unknown key 'file'; known: path, format, cow, "
+	       "snapshot, ro, pmem, serial, cache, queues, iops, bps");
+	refuse("--kernel k --disk path=d,format=qcow2", ST_USAGE,
+	       "--disk: format must be raw or auto, not 'qcow2'");
 	refuse("--kernel k --disk path=d,pmem=1", ST_USAGE,
 	       "--disk: pmem must be on or off, not '1'");
 	refuse("--kernel k --disk path=d,iops=0", ST_USAGE,
