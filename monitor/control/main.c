@@ -4,8 +4,10 @@
  * what went wrong and turns it into the exit status; nothing else exits.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "disco/diag.h"
 #include "monitor/control/commands.h"
@@ -23,12 +25,28 @@ static void print_diag(const char *command, struct diag *d)
 		(void)fprintf(stderr, "disco: %s\n", d->text);
 }
 
+/*
+ * A file that we open must not get the number of a standard descriptor that is
+ * closed: what is printed would go into it, a disk for example. Reading gives
+ * nothing then, and writing fails as on the closed descriptor.
+ */
+static int hold_standard_fds(void)
+{
+	for (int fd = 0; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 &&
+		    open("/dev/null", O_RDONLY | O_NOCTTY) != fd)
+			return -EBADF;
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	const char *word = argc > 1 ? argv[1] : NULL; /* argv is permuted */
 	struct diag d = { 0 };
 	int ret;
 
+	if (hold_standard_fds())
+		return ST_HOST; /* and nowhere to say so */
 	/* hwloc reports by stderr and by value; the value is enough. */
 	(void)setenv("HWLOC_HIDE_ERRORS", "2", 0);
 	ret = command_run(&disco_command, argc, argv, &d);

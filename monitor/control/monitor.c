@@ -304,9 +304,6 @@ static int monitor_main(const struct command_args *a, struct diag *d)
 
 	if (err)
 		return err;
-	err = run_hold_standard_fds(d);
-	if (err)
-		return err;
 	p = calloc(1, sizeof(*p));
 	if (!p)
 		return diag_fail(d, ST_HOST, ENOMEM, "out of memory");

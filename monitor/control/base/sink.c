@@ -27,11 +27,14 @@ static int open_again(int fd)
 
 static void sink_choose(struct sink *s, int fd)
 {
+	int flags = fcntl(fd, F_GETFL);
 	struct stat st;
 
 	s->fd = fd;
-	if (fstat(fd, &st) < 0) {
+	if (flags < 0 || (flags & O_ACCMODE) == O_RDONLY ||
+	    fstat(fd, &st) < 0) {
 		s->broken = true;
+		s->err = EBADF;
 		return;
 	}
 	if (S_ISSOCK(st.st_mode)) {
@@ -128,6 +131,7 @@ static bool sink_drain(struct sink *s)
 		} else if (n < 0 && errno == EAGAIN) {
 			return false;
 		} else if (n == 0 || errno != EINTR) {
+			s->err = n == 0 ? EIO : errno;
 			s->broken = true;
 			break;
 		}

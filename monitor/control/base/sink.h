@@ -29,6 +29,7 @@ struct sink {
 	int fd; /* owned only with SINK_OWN */
 	enum sink_kind kind;
 	bool broken;
+	int err; /* errno of the write that broke it, EPIPE: the reader left */
 	size_t head, tail;    /* buf[head .. tail) is still to be written */
 	bool starved;	      /* a producer waits for room */
 	unsigned patience_ms; /* how long sink_line() waits for room */
@@ -49,7 +50,8 @@ struct sink {
  *        terminal would see O_NONBLOCK, so terminals and pipes are opened anew
  *        where that is possible
  *
- * Cannot fail: a descriptor that is not open gives a broken sink.
+ * Cannot fail: a descriptor that is not open, or not for writing, gives a broken
+ * sink.
  */
 void sink_create(struct sink *s, struct loop *loop, int fd);
 

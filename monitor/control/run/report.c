@@ -5,10 +5,9 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/utsname.h>
-#include <unistd.h>
 
+#include "monitor/control/base/replace_file.h"
 #include "version.h" /* generated */
 
 #define NS_A_MS 1000000.0
@@ -114,59 +113,25 @@ static json_t *make_report(const struct vm_watch *vms, unsigned nr)
 			 "vms", list);
 }
 
-/* mkstemp() makes it private; a report is for whoever the umask lets read. */
-static int share_file(int fd)
-{
-	mode_t mask = umask(0);
-
-	(void)umask(mask);
-	return fchmod(fd, 0666 & ~mask) < 0 ? -errno : 0;
-}
-
-static int report_dump(json_t *root, int fd)
-{
-	int err = 0;
-
-	errno = 0;
-	if (json_dumpfd(root, fd, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) < 0)
-		err = errno ? -errno : -EIO;
-	else if (write(fd, "\n", 1) != 1)
-		err = errno ? -errno : -EIO;
-	return err ? err : share_file(fd);
-}
-
-static int report_replace(json_t *root, const char *path, char *temp)
-{
-	int err, fd = mkstemp(temp);
-
-	if (fd < 0)
-		return -errno;
-	err = report_dump(root, fd);
-	if (close(fd) < 0 && !err)
-		err = -errno;
-	if (!err && rename(temp, path) < 0)
-		err = -errno;
-	if (err)
-		(void)unlink(temp);
-	return err;
-}
-
 int report_write(const struct vm_watch *vms, unsigned nr, const char *path,
 		 struct diag *d)
 {
 	json_t *root = make_report(vms, nr);
-	char *temp = NULL;
-	int err = -ENOMEM;
+	char *json =
+		root ? json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(9))
+		     : NULL;
+	char *text = NULL;
+	int err, n = json ? asprintf(&text, "%s\n", json) : -1;
 
-	if (root && asprintf(&temp, "%s.XXXXXX", path) >= 0)
-		err = report_replace(root, path, temp);
-	else
-		temp = NULL;
-	free(temp);
+	err = n < 0 ? -ENOMEM : replace_file_write(path, text, (size_t)n);
+	if (n >= 0)
+		free(text);
+	free(json);
 	json_decref(root);
 	if (err < 0)
 		return diag_fail(d, ST_HOST, -err,
 				 "report %.300s was not written: %s", path,
-				 strerror(-err));
+				 err == -ENXIO ? "nobody reads it"
+					       : strerror(-err));
 	return 0;
 }

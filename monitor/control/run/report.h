@@ -24,7 +24,8 @@ void report_summary(const struct vm_watch *vms, unsigned nr, FILE *out);
 
 /**
  * report_write() - write all figures as JSON
- * @path: replaced as a whole, through "PATH.XXXXXX" in the same directory
+ * @path: replaced as a whole if it is a regular file, else written to; see
+ *        replace_file_write()
  * @d:    out on error: the reason (ST_HOST), with the path
  *
  * {"version", "disco", "host_kernel", "vms": [{"name", "node", "status",
@@ -33,8 +34,7 @@ void report_summary(const struct vm_watch *vms, unsigned nr, FILE *out);
  * "cpu_ns"}]}. mark_ms is null when the mark was not seen. ram_age_ms
  * is how old the figures of memory were at the VM's end; null: there are none.
  *
- * Context: blocks on the file. Return: 0; -ENOMEM; -errno of mkstemp(),
- * write, fchmod() or rename().
+ * Context: blocks on the file. Return: 0; errors of replace_file_write().
  */
 MUST_CHECK int report_write(const struct vm_watch *vms, unsigned nr,
 			    const char *path, struct diag *d);

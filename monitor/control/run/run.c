@@ -15,21 +15,20 @@ struct run {
 	const struct run_config *cfg;
 	struct launch launch;
 	struct vm_watch *vms; /* cfg->nr_vms */
+	bool lost;	      /* output of a console, which was said */
 };
 
-/* A descriptor below 3 that we opened ourselves would end up in a guest. */
-int run_hold_standard_fds(struct diag *d)
+/* Guests would run for nothing; who wants that gives /dev/null. */
+static int run_check_output(struct diag *d)
 {
-	for (int fd = 0; fd <= STDERR_FILENO; fd++) {
-		if (fcntl(fd, F_GETFD) >= 0)
-			continue;
-		if (open("/dev/null", O_RDWR) != fd)
-			return diag_fail(d, ST_HOST, EBADF,
-					 "descriptor %d is closed and "
-					 "/dev/null cannot take its place",
-					 fd);
-	}
-	return 0;
+	int flags = fcntl(STDOUT_FILENO, F_GETFL);
+
+	if (flags >= 0 && (flags & O_ACCMODE) != O_RDONLY)
+		return 0;
+	return diag_fail(d, ST_HOST, EBADF,
+			 "standard output is closed or cannot be written to, "
+			 "so the guests' consoles would be lost; give one, or "
+			 "'>/dev/null' for none");
 }
 
 static int run_allocate(struct run *r, struct diag *d)
@@ -73,7 +72,8 @@ static int run_start(struct run *r, struct diag *d)
 static int run_supervise(struct run *r, struct diag *d)
 {
 	const struct supervise_options opts = { .mark = r->cfg->mark,
-						.end_line = r->cfg->summary };
+						.end_line = r->cfg->summary,
+						.lost = &r->lost };
 
 	return supervise(r->vms, r->cfg->nr_vms, &opts, d);
 }
@@ -87,15 +87,36 @@ static enum exit_status first_failure(const struct run *r)
 	return ST_OK;
 }
 
-static void run_report(const struct run *r)
+/* Return: 0; -errno with @d filled. */
+static int run_report(const struct run *r, struct diag *d)
 {
-	struct diag d = { .status = ST_OK };
 	unsigned nr = r->cfg->nr_vms;
 
-	if (r->cfg->summary)
+	if (r->cfg->summary) {
 		report_summary(r->vms, nr, stdout);
-	if (r->cfg->report && report_write(r->vms, nr, r->cfg->report, &d) < 0)
-		(void)fprintf(stderr, "disco: %s\n", d.text);
+		/* The report may go there, too. */
+		(void)fflush(stdout);
+	}
+	return r->cfg->report ? report_write(r->vms, nr, r->cfg->report, d) : 0;
+}
+
+/*
+ * A guest's status is worth more than one of ours, which is only printed then.
+ * Return: an exit status; -errno with @d filled.
+ */
+static int run_result(const struct run *r, struct diag *d)
+{
+	struct diag ours = { .status = ST_OK };
+	enum exit_status status = first_failure(r);
+	int err = run_report(r, &ours);
+
+	if (status == ST_OK && err) {
+		*d = ours;
+		return err;
+	}
+	if (err)
+		(void)fprintf(stderr, "disco: %s\n", ours.text);
+	return status == ST_OK && r->lost ? ST_HOST : (int)status;
 }
 
 int run_vms(const struct run_config *cfg, struct diag *d)
@@ -104,7 +125,7 @@ int run_vms(const struct run_config *cfg, struct diag *d)
 		run_allocate, run_prepare, run_start, run_supervise
 	};
 	struct run *r;
-	int err = run_hold_standard_fds(d);
+	int err = run_check_output(d);
 
 	if (err < 0)
 		return err;
@@ -115,10 +136,8 @@ int run_vms(const struct run_config *cfg, struct diag *d)
 	launch_allow_descriptors();
 	for (size_t i = 0; i < ARRAY_SIZE(steps) && !err; i++)
 		err = steps[i](r, d);
-	if (!err) {
-		run_report(r);
-		err = (int)first_failure(r);
-	}
+	if (!err)
+		err = run_result(r, d);
 	run_destroy(r);
 	free(r);
 	return err;

@@ -13,8 +13,8 @@
  *
  * Everything that can be refused is checked before the first worker is started:
  * placement, KVM, kernels, memory, disks. Summary and report are made at the
- * end. A report that cannot be written causes one line on standard error and
- * changes no status.
+ * end. If the report or the output of a console cannot be written, this causes
+ * one line on standard error, and ST_HOST in place of ST_OK.
  *
  * Environment: DISCO_VM names the worker program (worker_code.h);
  * DISCO_KVM_ANY=1 accepts a KVM without svm or vmx, on which only tiny guests
@@ -26,11 +26,5 @@
  *          0; -errno of the step that failed.
  */
 MUST_CHECK int run_vms(const struct run_config *cfg, struct diag *d);
-
-/*
- * Open /dev/null in place of standard descriptors that are closed. Return: 0;
- * -EBADF (ST_HOST).
- */
-MUST_CHECK int run_hold_standard_fds(struct diag *d);
 
 #endif

@@ -31,6 +31,7 @@ struct supervisor {
 	 */
 	struct loop_timer leave_timer;
 	bool leave;
+	bool lost; /* standard output failed, and this was said */
 };
 
 static void supervise_on_leave(struct loop_timer *t)
@@ -214,6 +215,18 @@ static bool all_done(const struct supervisor *s)
 	return all_shown(s) || s->leave;
 }
 
+/* The guests go on: their work is worth more than what they print. */
+static void supervise_look_at_output(struct supervisor *s)
+{
+	if (s->lost || !s->out.broken || s->out.err == EPIPE)
+		return;
+	s->lost = true;
+	sink_line(&s->watcher.err,
+		  "disco: standard output: %s: what the guests print is lost "
+		  "from here on",
+		  strerror(s->out.err));
+}
+
 static int supervise_run_loop(struct supervisor *s)
 {
 	int err = 0;
@@ -222,6 +235,7 @@ static int supervise_run_loop(struct supervisor *s)
 		keyboard_update(&s->keyboard);
 		err = loop_turn(&s->watcher.loop, -1);
 		obey_keys(s);
+		supervise_look_at_output(s);
 	}
 	return err;
 }
@@ -248,6 +262,8 @@ int supervise(struct vm_watch *vms, unsigned nr,
 	for (unsigned i = 0; i < nr && err; i++)
 		worker_signal(&vms[i].worker, SIGKILL);
 	supervisor_destroy(s);
+	if (opts->lost)
+		*opts->lost = s->lost;
 	free(s->consoles);
 	free(s);
 	for (unsigned i = 0; i < nr && err; i++)

@@ -17,6 +17,12 @@ struct supervise_options {
 	const char *mark; /* record when it appears on a console; NULL: none */
 	bool no_input;	  /* do not read standard input */
 	bool end_line;	  /* more text follows on standard output */
+	/*
+	 * Out: standard output failed, which was said at once on standard
+	 * error, and the guests' output was discarded from then on. A reader
+	 * that left (EPIPE) has had what it wanted. NULL: not wanted.
+	 */
+	bool *lost;
 };
 
 /**

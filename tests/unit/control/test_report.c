@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Summary, report file, and reading cpuinfo. */
 #include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -124,6 +125,140 @@ static void the_report_has_every_figure(void **state)
 	assert_int_equal(rmdir(dir), 0);
 }
 
+/* --- where a report may go --- */
+
+static char where[] = "/tmp/disco-where.XXXXXX";
+
+static const char *in_where(const char *name)
+{
+	static char path[4][96];
+	static unsigned next;
+	char *out = path[next++ % ARRAY_SIZE(path)];
+
+	(void)snprintf(out, sizeof(path[0]), "%s/%s", where, name);
+	return out;
+}
+
+static int leave_where(void **state)
+{
+	char cmd[64];
+
+	(void)state;
+	(void)snprintf(cmd, sizeof(cmd), "rm -rf %s", where);
+	return system(cmd);
+}
+
+static void write_to(const char *path, int err)
+{
+	struct diag d = { .status = ST_OK };
+
+	assert_int_equal(report_write(vms, 2, path, &d), -err);
+	assert_int_equal(d.status, err ? ST_HOST : ST_OK);
+}
+
+static void is_report(const char *path)
+{
+	json_t *root = json_load_file(path, 0, NULL);
+
+	assert_int_equal(json_array_size(json_object_get(root, "vms")), 2);
+	json_decref(root);
+}
+
+static mode_t type_of(const char *path)
+{
+	struct stat st;
+
+	assert_int_equal(lstat(path, &st), 0);
+	return st.st_mode & S_IFMT;
+}
+
+static void links_stay_and_lead_to_the_report(void **state)
+{
+	const char *dir, *old, *link, *far;
+
+	(void)state;
+	assert_non_null(mkdtemp(where));
+	dir = in_where("dir");
+	assert_int_equal(mkdir(dir, 0700), 0);
+	link = in_where("link");
+	assert_int_equal(symlink("dir/file", link), 0);
+	write_to(link, 0); /* there was nothing yet */
+	old = in_where("dir/file");
+	is_report(old);
+	assert_int_equal(type_of(old), S_IFREG);
+	assert_int_equal(truncate(old, 3), 0);
+	far = in_where("dir/far");
+	assert_int_equal(symlink("../link", far), 0);
+	write_to(far, 0);
+	is_report(old);
+	assert_int_equal(type_of(far), S_IFLNK);
+	assert_int_equal(type_of(link), S_IFLNK);
+	assert_int_equal(unlink(link), 0);
+	assert_int_equal(symlink("link", link), 0);
+	write_to(link, ELOOP);
+	write_to(dir, EISDIR);
+}
+
+/* As root, a device would have been replaced, too. */
+static void devices_are_written_to(void **state)
+{
+	struct stat before, after;
+	const char *link = in_where("full");
+
+	(void)state;
+	assert_int_equal(symlink("/dev/full", link), 0);
+	write_to(link, ENOSPC);
+	assert_int_equal(type_of(link), S_IFLNK);
+	assert_int_equal(unlink(link), 0);
+	assert_int_equal(symlink("/dev/null", link), 0);
+	assert_int_equal(stat(link, &before), 0);
+	write_to(link, 0);
+	assert_int_equal(type_of(link), S_IFLNK);
+	assert_int_equal(stat(link, &after), 0);
+	assert_int_equal(before.st_ino, after.st_ino);
+	assert_int_equal(after.st_mode & S_IFMT, S_IFCHR);
+	assert_int_equal(unlink(link), 0);
+}
+
+static void a_fifo_gets_the_report_if_it_is_read(void **state)
+{
+	const char *fifo = in_where("fifo"), *copy = in_where("copy");
+	char text[8192];
+	ssize_t n;
+	int fd;
+
+	(void)state;
+	assert_int_equal(mkfifo(fifo, 0600), 0);
+	write_to(fifo, ENXIO);
+	fd = open(fifo, O_RDONLY | O_NONBLOCK);
+	assert_true(fd >= 0);
+	write_to(fifo, 0);
+	assert_int_equal(type_of(fifo), S_IFIFO);
+	n = read(fd, text, sizeof(text));
+	assert_true(n > 0);
+	(void)close(fd);
+	fd = open(copy, O_WRONLY | O_CREAT, 0600);
+	assert_int_equal(write(fd, text, (size_t)n), n);
+	(void)close(fd);
+	is_report(copy);
+}
+
+/* "disco run --report /dev/stdout >file": behind what was printed. */
+static void an_open_file_gets_the_report_at_its_end(void **state)
+{
+	const char *file = in_where("out");
+	char path[64], text[16];
+	int fd = open(file, O_RDWR | O_CREAT, 0600);
+
+	(void)state;
+	assert_int_equal(write(fd, "console\n", 8), 8);
+	(void)snprintf(path, sizeof(path), "/dev/fd/%d", fd);
+	write_to(path, 0);
+	assert_int_equal(pread(fd, text, 9, 0), 9);
+	assert_memory_equal(text, "console\n{", 9);
+	(void)close(fd);
+}
+
 static void a_directory_that_is_not_there_is_named(void **state)
 {
 	struct diag d = { .status = ST_OK };
@@ -159,9 +294,13 @@ int main(void)
 		cmocka_unit_test(shares_round_down),
 		cmocka_unit_test(the_summary_is_a_table),
 		cmocka_unit_test(the_report_has_every_figure),
+		cmocka_unit_test(links_stay_and_lead_to_the_report),
+		cmocka_unit_test(devices_are_written_to),
+		cmocka_unit_test(a_fifo_gets_the_report_if_it_is_read),
+		cmocka_unit_test(an_open_file_gets_the_report_at_its_end),
 		cmocka_unit_test(a_directory_that_is_not_there_is_named),
 		cmocka_unit_test(flags_are_whole_words),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, NULL);
+	return cmocka_run_group_tests(tests, set_up, leave_where);
 }

@@ -30,7 +30,8 @@ struct test_run {
 	struct run_config cfg;
 	struct vm_config vms[MAX_VMS];
 	pid_t pid;
-	int in, out, err; /* our ends */
+	int in, out, err;     /* our ends */
+	const char *out_path; /* in place of the pipe; "": closed; NULL */
 	int status;
 	char out_text[1 << 16], err_text[1 << 14];
 };
@@ -83,6 +84,10 @@ static void start(struct test_run *r)
 		(void)close(in[1]);
 		(void)close(out[0]);
 		(void)close(err[0]);
+		if (r->out_path) {
+			(void)close(1);
+			(void)open(r->out_path, O_WRONLY);
+		}
 		child(&r->cfg);
 	}
 	(void)close(in[0]);
@@ -637,17 +642,23 @@ static void the_table_starts_a_line_of_its_own(void **state)
 	free(r);
 }
 
-static void a_report_that_fails_keeps_the_status(void **state)
+#define NO_REPORT                                                              \
+	"disco: report /nowhere/report.json was not written: No such file or " \
+	"directory\n"
+
+static void a_report_that_fails_is_a_failure(void **state)
 {
 	struct test_run *r = make("talk", NULL);
 
 	(void)state;
 	r->cfg.report = "/nowhere/report.json";
+	refused(r, ST_HOST, NO_REPORT);
+	/* What a guest did is worth more. */
+	r = make("talk", "sig9", NULL);
+	r->cfg.report = "/nowhere/report.json";
 	run(r);
-	assert_int_equal(r->status, ST_OK);
-	assert_string_equal(r->err_text,
-			    "disco: report /nowhere/report.json was not "
-			    "written: No such file or directory\n");
+	assert_int_equal(r->status, ST_WORKER_SIGNAL);
+	has(r->err_text, NO_REPORT);
 	free(r);
 }
 
@@ -726,6 +737,40 @@ static void strict_memory_is_there_at_the_start(void **state)
 	free(r);
 }
 
+/* --- standard output that takes nothing --- */
+
+static void a_full_disk_is_a_failure(void **state)
+{
+	struct test_run *r = make("talk", NULL);
+
+	(void)state;
+	r->out_path = "/dev/full";
+	run(r);
+	has(r->err_text, "disco: standard output: No space left on device: "
+			 "what the guests print is lost");
+	assert_int_equal(r->status, ST_HOST);
+	free(r);
+	r = make("talk", "sig9", NULL);
+	r->out_path = "/dev/full";
+	run(r);
+	has(r->err_text, "standard output: No space left on device");
+	assert_int_equal(r->status, ST_WORKER_SIGNAL);
+	free(r);
+}
+
+static void a_closed_output_is_refused(void **state)
+{
+	static const char line[] =
+		"disco: standard output is closed or cannot be written to, so "
+		"the guests' consoles would be lost; give one, or "
+		"'>/dev/null' for none\n";
+	struct test_run *r = make("talk", NULL);
+
+	(void)state;
+	r->out_path = "";
+	refused(r, ST_HOST, line);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -750,7 +795,9 @@ int main(int argc, char **argv)
 		cmocka_unit_test(strict_memory_is_there_at_the_start),
 		cmocka_unit_test(summary_and_report_are_written),
 		cmocka_unit_test(the_table_starts_a_line_of_its_own),
-		cmocka_unit_test(a_report_that_fails_keeps_the_status),
+		cmocka_unit_test(a_report_that_fails_is_a_failure),
+		cmocka_unit_test(a_full_disk_is_a_failure),
+		cmocka_unit_test(a_closed_output_is_refused),
 	};
 
 	fake_worker_hook(argc, argv);

@@ -64,12 +64,6 @@ void notify_leaving(struct notify *n)
 	(void)n;
 }
 
-int run_hold_standard_fds(struct diag *d)
-{
-	(void)d;
-	return 0;
-}
-
 /* --- a monitor --- */
 
 _Noreturn void child(int err)
