@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "disco/clock.h"
+#include "monitor/control/api/api_front.h"
 #include "monitor/control/guests/move.h"
 #include "monitor/control/guests/starter.h"
 #include "monitor/ipc/text_clean.h"
@@ -33,6 +34,7 @@ struct conn {
 struct api {
 	struct monitor *m;
 	struct MHD_Daemon *daemon;
+	struct api_front *front;
 	struct loop_watch watch;
 	struct loop_timer timer; /* MHD's */
 	struct api_call *waiting;
@@ -305,6 +307,9 @@ static enum MHD_Result api_send_answer(struct api_call *c)
 	}
 	if (!r)
 		return MHD_NO;
+	/* The front has seen one head: there is no second one. */
+	if (!c->upgrade)
+		(void)MHD_add_response_header(r, "Connection", "close");
 	ret = MHD_queue_response(c->conn, c->answer, r);
 	MHD_destroy_response(r);
 	return ret;
@@ -469,10 +474,7 @@ static bool turn_waiting(struct api *api)
 	return answered;
 }
 
-/*
- * A full house: MHD listens again only when it begins to run with a place
- * free, and nothing would wake us for that.
- */
+/* MHD closes connections when it begins to run; nothing would wake us for it. */
 static void run_daemon(struct api *api)
 {
 	for (unsigned i = 0; i < API_MAX_CONNECTIONS; i++) {
@@ -503,6 +505,7 @@ void api_turn(struct api *api)
 	/* New calls included: what they wait for may be there already. */
 	if (turn_waiting(api))
 		run_daemon(api);
+	api_front_turn(api->front);
 	api_plan(api);
 }
 
@@ -514,16 +517,16 @@ static void no_log(void *cls, const char *fmt, va_list ap)
 	(void)ap;
 }
 
-static int start_daemon(struct api *api, int listener)
+static int start_daemon(struct api *api)
 {
 	const union MHD_DaemonInfo *info;
 
 	api->daemon = MHD_start_daemon(
-		MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_ALLOW_UPGRADE |
+		MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET |
+			MHD_ALLOW_SUSPEND_RESUME | MHD_ALLOW_UPGRADE |
 			MHD_USE_ERROR_LOG,
 		0, NULL, NULL, on_request, api, MHD_OPTION_EXTERNAL_LOGGER,
-		no_log, NULL, MHD_OPTION_LISTEN_SOCKET, listener,
-		MHD_OPTION_CONNECTION_LIMIT, API_MAX_CONNECTIONS,
+		no_log, NULL, MHD_OPTION_CONNECTION_LIMIT, API_MAX_CONNECTIONS,
 		MHD_OPTION_CONNECTION_TIMEOUT, API_IDLE_S,
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONN_MEMORY,
 		MHD_OPTION_NOTIFY_COMPLETED, on_completed, api,
@@ -551,8 +554,11 @@ int api_create(struct monitor *m, struct api **out, struct diag *d)
 	api->timer.expired = api_on_timer;
 	*out = api;
 	listener = state_api_listen(&m->state);
-	err = listener < 0 ? listener : start_daemon(api, listener);
-	if (err && listener >= 0 && !api->daemon)
+	err = listener < 0 ? listener : start_daemon(api);
+	if (!err)
+		err = api_front_create(&m->watcher.loop, listener, api->daemon,
+				       API_MAX_CONNECTIONS, &api->front);
+	else if (listener >= 0)
 		(void)close(listener);
 	if (err)
 		return diag_fail(d, ST_HOST, -err, "%.300s/api.sock: %s",
@@ -564,6 +570,7 @@ void api_destroy(struct api *api)
 {
 	if (!api)
 		return;
+	api_front_destroy(api->front);
 	if (api->daemon) {
 		loop_want(&api->m->watcher.loop, &api->watch, 0);
 		loop_timer_cancel(&api->m->watcher.loop, &api->timer);

@@ -52,7 +52,8 @@ void loop_destroy(struct loop *l);
 
 /**
  * loop_want() - set the events that a watch waits for
- * @events: EPOLLIN, EPOLLOUT, both, or 0 for none (no hang-ups either)
+ * @events: EPOLLIN, EPOLLOUT, both, or 0 for none (no hang-ups either); with
+ *          EPOLLET for a watch that leaves bytes unread
  *
  * Does nothing if @events is unchanged. A failure is kept, and the next
  * loop_turn() returns it: many callers change their events where they cannot

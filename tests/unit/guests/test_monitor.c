@@ -96,7 +96,7 @@ static void a_large_body_is_refused(void **state)
 	free(body);
 }
 
-static int raw(const char *bytes)
+static int raw_bytes(const char *bytes, size_t n)
 {
 	struct diag d = { .status = ST_OK };
 	struct state_dir s;
@@ -106,8 +106,120 @@ static int raw(const char *bytes)
 	fd = state_api_connect(&s);
 	state_dir_close(&s);
 	assert_true(fd >= 0);
-	(void)!send(fd, bytes, strlen(bytes), MSG_NOSIGNAL);
+	(void)!send(fd, bytes, n, MSG_NOSIGNAL);
 	return fd;
+}
+
+static int raw(const char *bytes)
+{
+	return raw_bytes(bytes, strlen(bytes));
+}
+
+/* One head, and an error in JSON. */
+static void is_json_error(char *text, unsigned http)
+{
+	char *body = strstr(text, "\r\n\r\n"), status[32];
+	const char *error = NULL;
+	json_t *root;
+	int code = 0;
+
+	(void)snprintf(status, sizeof(status), "HTTP/1.1 %u ", http);
+	if (strncmp(text, status, strlen(status)) != 0 || !body ||
+	    !strstr(text, "\r\nContent-Type: application/json\r\n") ||
+	    strstr(text, "\r\n\r\nHTTP/1.1 "))
+		fail_msg("not a JSON error %u: %s", http, text);
+	root = json_loads(body + 4, 0, NULL);
+	assert_int_equal(json_unpack(root, "{s:s, s:i}", "error", &error,
+				     "status", &code),
+			 0);
+	assert_int_equal(code, ST_USAGE);
+	json_decref(root);
+}
+
+static void read_all(int fd, char *text, size_t size)
+{
+	size_t n = 0;
+	ssize_t got;
+
+	do {
+		assert_true(wait_readable(fd));
+		got = recv(fd, text + n, size - 1 - n, 0);
+		assert_true(got >= 0);
+		n += (size_t)got;
+	} while (got > 0);
+	text[n] = '\0';
+	(void)close(fd);
+}
+
+#define HEAD " HTTP/1.1\r\nHost: x\r\n"
+
+static void malformed_requests_get_json(void **state)
+{
+	static const struct {
+		const char *bytes;
+		size_t n;
+		unsigned http;
+	} cases[] = {
+#define CASE(http, text) { text, sizeof(text) - 1, http }
+		CASE(400, "GET /v1/vms\r\n\r\n"),
+		CASE(505, "GET /v1/vms HTTP/9.9\r\n\r\n"),
+		CASE(400, "GET /v1/vms%00x" HEAD "\r\n"),
+		CASE(400, "GET /v1/vms\0x" HEAD "\r\n"),
+		CASE(400, "\x16\x03\x01\x02 garbage"),
+		CASE(400, "GET /v1/vms" HEAD "no colon\r\n\r\n"),
+		CASE(400, "POST /v1/vms" HEAD "Content-Length: abc\r\n\r\n"),
+		CASE(400, "POST /v1/vms" HEAD "Content-Length: -1\r\n\r\n"),
+		CASE(413, "POST /v1/vms" HEAD
+			  "Content-Length: 99999999999999999999\r\n\r\n"),
+		CASE(411, "POST /v1/vms" HEAD
+			  "Transfer-Encoding: chunked\r\n\r\nzz\r\n"),
+		CASE(405, "FLY /v1/vms" HEAD "\r\n"),
+		CASE(404, "GET /v2" HEAD "\r\n"),
+#undef CASE
+	};
+	static char large[20000], text[65536];
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+		read_all(raw_bytes(cases[i].bytes, cases[i].n), text,
+			 sizeof(text));
+		is_json_error(text, cases[i].http);
+	}
+	memset(large, 'x', sizeof(large));
+	memcpy(large, "GET /v1/vms HTTP/1.1\r\nA:", 24);
+	read_all(raw_bytes(large, sizeof(large)), text, sizeof(text));
+	is_json_error(text, 431);
+	memset(large, 'x', 24);
+	memcpy(large, "GET /", 5);
+	read_all(raw_bytes(large, sizeof(large)), text, sizeof(text));
+	is_json_error(text, 414);
+}
+
+/* Else the second head of a connection would be one that nobody has checked. */
+static void there_is_one_request_per_connection(void **state)
+{
+	char text[4096];
+
+	(void)state;
+	read_all(raw("GET /v1/vms" HEAD "\r\nGET /v1/vms%00" HEAD "\r\n"), text,
+		 sizeof(text));
+	assert_non_null(strstr(text, "HTTP/1.1 200 OK\r\n"));
+	assert_non_null(strstr(text, "Connection: close\r\n"));
+	assert_null(strstr(text + 1, "HTTP/1.1 "));
+}
+
+/* A byte at a time: it is looked at where it is, and read once. */
+static void a_request_may_come_in_parts(void **state)
+{
+	const char all[] = "GET /v1/vms" HEAD "\r\n";
+	char text[4096];
+	int fd = raw("");
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(all) - 1; i++)
+		assert_int_equal(send(fd, all + i, 1, MSG_NOSIGNAL), 1);
+	read_all(fd, text, sizeof(text));
+	assert_non_null(strstr(text, "HTTP/1.1 200 OK\r\n"));
 }
 
 static void others_are_served_meanwhile(void **state)
@@ -463,6 +575,9 @@ int main(int argc, char **argv)
 		WITH_MONITOR(a_deaf_worker_is_killed),
 		WITH_MONITOR(bad_requests_are_told),
 		WITH_MONITOR(a_large_body_is_refused),
+		WITH_MONITOR(malformed_requests_get_json),
+		WITH_MONITOR(there_is_one_request_per_connection),
+		WITH_MONITOR(a_request_may_come_in_parts),
 		WITH_MONITOR(others_are_served_meanwhile),
 		WITH_MONITOR(a_full_house_empties),
 		WITH_MONITOR(a_long_path_is_cut_between_characters),
