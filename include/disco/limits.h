@@ -19,7 +19,14 @@
 #define DISK_MAX_IOPS	1000000000u /* requests per second */
 #define DISK_MIN_BPS	512u	    /* bytes per second */
 #define DISK_MAX_BPS	GIB(1024)
-#define GROUP_DEFAULT	"default"
-#define CMDLINE_MAX	2047 /* bytes, x86 COMMAND_LINE_SIZE less the NUL */
+/*
+ * A disk that is memory of the guest: where it may begin, a section of Linux's
+ * memory map; and its largest size. KVM's slots have less than 2^31 pages, and
+ * regions a multiple of 2 MiB.
+ */
+#define PMEM_REGION_ALIGN MIB(128)
+#define PMEM_MAX_BYTES	  (GIB(8192) - MIB(2))
+#define GROUP_DEFAULT	  "default"
+#define CMDLINE_MAX	  2047 /* bytes, x86 COMMAND_LINE_SIZE less the NUL */
 
 #endif

@@ -10,6 +10,7 @@
 #include "monitor/control/disks/disk_files.h"
 #include "monitor/control/workers/kvm_open.h"
 #include "monitor/control/launch/plan.h"
+#include "monitor/control/launch/pmem_fit.h"
 #include "numa/bind.h"
 
 struct launch_vm {
@@ -194,6 +195,8 @@ static int prepare_vm(struct launch *l, unsigned i, struct diag *d)
 
 	launch_make_spec(l, vm, l->nodes[i], &p->spec);
 	err = open_disks(vm, p, d);
+	if (!err)
+		err = pmem_fit(vm, &p->spec, pmem_phys_bits(), d);
 	if (err)
 		return err;
 	err = boot_set_get(&l->boots, vm, p->spec.node, &p->boot, d);

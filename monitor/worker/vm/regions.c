@@ -26,7 +26,7 @@ int region_place(const struct ram_view *view, unsigned phys_bits,
 		 uint64_t bytes, uint64_t *out)
 {
 	uint64_t limit = 1ull << min_u64(phys_bits, PHYS_BITS_MAX);
-	uint64_t at = align_up(regions_end_of(view), REGION_ALIGN);
+	uint64_t at = align_up(regions_end_of(view), PMEM_REGION_ALIGN);
 
 	if (view->nr_windows == RAM_MAX_WINDOWS ||
 	    !range_fits(at, bytes, limit))

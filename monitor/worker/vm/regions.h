@@ -16,8 +16,7 @@
 #define DISCO_MONITOR_REGIONS_H
 
 #include "cowdisk/dax/dax.h"
-
-#define REGION_ALIGN MIB(128)
+#include "disco/limits.h"
 
 struct vm_region {
 	struct dax_log log;
@@ -56,7 +55,8 @@ void regions_init(struct vm_regions *all, int vm_fd, struct ram_view *ram,
  * @out:       untouched on error
  *
  * Pure. Return: 0; -EADDRNOTAVAIL it would end beyond the width, or there are
- * RAM_MAX_WINDOWS already.
+ * RAM_MAX_WINDOWS already. Control has checked the former
+ * (monitor/control/launch/pmem_fit.h).
  */
 MUST_CHECK int region_place(const struct ram_view *view, unsigned phys_bits,
 			    uint64_t bytes, uint64_t *out);
