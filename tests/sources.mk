@@ -110,7 +110,7 @@ LAB_TESTS := tests/lab/labs $(LAB_ENV:%=--env %)
 LAB_RUNS = tests/lab/lab-run.sh "$(LAB_TESTS)"
 CLI_TESTS := tests/cli/refusals tests/cli/images tests/cli/import \
 	     tests/cli/monitor tests/cli/topology tests/cli/bench-check \
-	     tests/cli/build tests/cli/kernels tests/cli/hardware-report
+	     tests/cli/build tests/cli/limits tests/cli/kernels tests/cli/hardware-report
 export VARIANT
 check-unit: all tests tsan-tests $$(BENCH_BINS) $$(LAB_TEST_DEPS)
 	$(Q)tests/run --unit $(CLI_TESTS) $(UNIT_RUNS)

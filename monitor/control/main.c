@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -47,6 +48,8 @@ int main(int argc, char **argv)
 
 	if (hold_standard_fds())
 		return ST_HOST; /* and nowhere to say so */
+	/* A file that becomes larger than ulimit -f is an error: EFBIG. */
+	(void)signal(SIGXFSZ, SIG_IGN);
 	/* hwloc reports by stderr and by value; the value is enough. */
 	(void)setenv("HWLOC_HIDE_ERRORS", "2", 0);
 	ret = command_run(&disco_command, argc, argv, &d);

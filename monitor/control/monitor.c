@@ -29,6 +29,7 @@
 #include "monitor/control/launch/launch.h"
 #include "monitor/control/notify.h"
 #include "monitor/control/run/run.h"
+#include "monitor/control/workers/descriptors.h"
 
 struct monitor_settings {
 	uint64_t balance_ns; /* see balancer_create() */
@@ -307,8 +308,10 @@ static int monitor_main(const struct command_args *a, struct diag *d)
 	p = calloc(1, sizeof(*p));
 	if (!p)
 		return diag_fail(d, ST_HOST, ENOMEM, "out of memory");
-	launch_allow_descriptors();
-	err = monitor_create(p, &settings, d);
+	descriptors_allow();
+	err = descriptors_for_monitor(d);
+	if (!err)
+		err = monitor_create(p, &settings, d);
 	/* Paths of requests are absolute; do not keep a file system busy. */
 	if (!err && chdir("/") == 0)
 		err = monitor_run(p);

@@ -17,11 +17,17 @@
 #include "monitor/control/api/api_head.h"
 
 #define DRAIN_BYTES KIB(256) /* of a request that was refused */
+#define AGAIN_NS    100000000u
 
 struct api_front {
 	struct loop *loop;
 	struct MHD_Daemon *daemon;
 	struct loop_watch listener;
+	/*
+	 * Armed while accept() fails for want of descriptors or memory: the
+	 * listener stays ready, and nothing would tell when there are some.
+	 */
+	struct loop_timer again;
 	unsigned most, nr; /* nr: not handed over yet */
 	struct front_conn *first;
 };
@@ -191,15 +197,27 @@ static void front_on_listener(struct loop_watch *w, uint32_t events)
 		int fd = accept4(w->fd, NULL, NULL,
 				 SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-		if (fd < 0)
-			return;
-		front_add(f, fd);
+		if (fd >= 0) {
+			front_add(f, fd);
+			continue;
+		}
+		if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+			loop_timer_set(f->loop, &f->again,
+				       clock_now_ns() + AGAIN_NS);
+		return;
 	}
+}
+
+static void front_on_again(struct loop_timer *t)
+{
+	(void)t; /* the turn's end looks whether there is room */
 }
 
 void api_front_turn(struct api_front *f)
 {
-	loop_want(f->loop, &f->listener, front_has_room(f) ? EPOLLIN : 0u);
+	bool listens = !f->again.at_ns && front_has_room(f);
+
+	loop_want(f->loop, &f->listener, listens ? EPOLLIN : 0u);
 }
 
 int api_front_create(struct loop *loop, int listener, struct MHD_Daemon *daemon,
@@ -216,6 +234,7 @@ int api_front_create(struct loop *loop, int listener, struct MHD_Daemon *daemon,
 	f->most = most;
 	f->listener.fd = listener;
 	f->listener.ready = front_on_listener;
+	f->again.expired = front_on_again;
 	*out = f;
 	api_front_turn(f);
 	return 0;
@@ -228,6 +247,7 @@ void api_front_destroy(struct api_front *f)
 	while (f->first)
 		front_conn_close(f->first);
 	loop_want(f->loop, &f->listener, 0);
+	loop_timer_cancel(f->loop, &f->again);
 	(void)close(f->listener.fd);
 	free(f);
 }

@@ -12,6 +12,7 @@
 #include "monitor/control/cli/cli.h"
 #include "monitor/control/cli/http_client.h"
 #include "monitor/control/config/config_write.h"
+#include "monitor/control/workers/descriptors.h"
 
 #define READY_NS 10000000000ull /* from its start to its first answer */
 
@@ -73,8 +74,11 @@ static int need_monitor(struct diag *d)
 	struct state_dir s;
 	int err = state_dir_open(&s, true, d);
 
-	if (!err && !monitor_answers(&s))
-		err = start_monitor(&s, d);
+	if (!err && !monitor_answers(&s)) {
+		err = descriptors_for_monitor(d);
+		if (!err)
+			err = start_monitor(&s, d);
+	}
 	state_dir_close(&s);
 	return err;
 }

@@ -97,6 +97,9 @@ int cow_file_open(const struct disk_name *cow, struct cow_pair *p,
 		return disk_fail(cow, ST_COW_FILE, EBADMSG,
 				 "not a copy-on-write file", d);
 	p->cow_bytes = (uint64_t)st.st_size;
+	err = disk_check_limit(cow, p->cow_bytes, d);
+	if (err)
+		return err;
 	cow_files_set_io(p);
 	err = cow_header_read(&p->io.io, p->cow_bytes, &p->header, &why);
 	return err ? disk_fail(cow, ST_COW_FILE, -err, why, d) : 0;

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -118,6 +119,16 @@ static int check_format(const struct disk_name *n, int fd, uint64_t bytes,
 	return f == DISK_FORMAT_RAW ? 0 : fail_format(n, f, d);
 }
 
+int disk_check_limit(const struct disk_name *n, uint64_t bytes, struct diag *d)
+{
+	struct rlimit lim;
+
+	if (n->read_only || getrlimit(RLIMIT_FSIZE, &lim) < 0 ||
+	    lim.rlim_cur == RLIM_INFINITY || bytes <= lim.rlim_cur)
+		return 0;
+	return disk_path_fail(n, EFBIG, "cannot be written to its end", d);
+}
+
 static int size_of(const struct disk_name *n, int fd, uint64_t *bytes,
 		   struct diag *d)
 {
@@ -141,6 +152,9 @@ static int size_of(const struct disk_name *n, int fd, uint64_t *bytes,
 	if (*bytes == 0)
 		return disk_path_fail(n, EINVAL, "is empty", d);
 	err = check_format(n, fd, *bytes, d);
+	if (err)
+		return err;
+	err = S_ISREG(st.st_mode) ? disk_check_limit(n, *bytes, d) : 0;
 	if (err)
 		return err;
 	if (*bytes % SECTOR_BYTES)

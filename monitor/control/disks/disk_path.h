@@ -42,6 +42,13 @@ MUST_CHECK int disk_path_open(const struct disk_name *n, uint64_t *bytes,
 /* Lock an open file as disk_path_open() does. Return: 0; -EBUSY; -errno. */
 MUST_CHECK int disk_lock(const struct disk_name *n, int fd, struct diag *d);
 
+/*
+ * May a file of @bytes be written to its end? Beyond ulimit -f the kernel would
+ * end the guest with SIGXFSZ. Return: 0; -EFBIG (ST_DISK).
+ */
+MUST_CHECK int disk_check_limit(const struct disk_name *n, uint64_t bytes,
+				struct diag *d);
+
 /* Set @d to "VM: disk PATH: TEXT". Return: always -@err. */
 int disk_fail(const struct disk_name *n, enum exit_status status, int err,
 	      const char *text, struct diag *d);

@@ -174,6 +174,7 @@ static int tool_failed(const char *name, int said, int status, struct diag *d)
 {
 	char buf[8192];
 	const char *text = first_line(said, buf, sizeof(buf));
+	int err;
 
 	if (WIFEXITED(status) && WEXITSTATUS(status) == NOT_FOUND)
 		return diag_fail(d, ST_TOOL, ENOENT,
@@ -185,7 +186,9 @@ static int tool_failed(const char *name, int said, int status, struct diag *d)
 	if (WIFSIGNALED(status))
 		return diag_fail(d, ST_TOOL, EIO, TOOL " was ended by: %s",
 				 strsignal(WTERMSIG(status)));
-	return diag_fail(d, ST_TOOL, EIO, TOOL ": %.200s: %.200s", name,
+	/* So that a limit of ours is named. */
+	err = strstr(text, "File too large") ? EFBIG : EIO;
+	return diag_fail(d, ST_TOOL, err, TOOL ": %.200s: %.200s", name,
 			 *text ? text : "failed without a word");
 }
 

@@ -4,10 +4,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "monitor/control/disks/disk_files.h"
+#include "monitor/control/workers/descriptors.h"
 #include "monitor/control/workers/kvm_open.h"
 #include "monitor/control/launch/plan.h"
 #include "monitor/control/launch/pmem_fit.h"
@@ -20,16 +20,9 @@ struct launch_vm {
 	unsigned nr_open; /* of files.disks */
 };
 
-/* Up to four descriptors a VM, and a disk; 1024 is not enough for all. */
-void launch_allow_descriptors(void)
+static int launch_count(struct launch *l, struct diag *d)
 {
-	struct rlimit lim;
-
-	if (getrlimit(RLIMIT_NOFILE, &lim) == 0 &&
-	    lim.rlim_cur < lim.rlim_max) {
-		lim.rlim_cur = lim.rlim_max;
-		(void)setrlimit(RLIMIT_NOFILE, &lim);
-	}
+	return descriptors_for_vms(l->cfg, d);
 }
 
 static int launch_allocate(struct launch *l, struct diag *d)
@@ -241,14 +234,17 @@ static int prepare_host(struct launch *l, struct diag *d)
 	return 0;
 }
 
-/* What the operator gave comes first: it is wrong on any host. */
+/*
+ * What the operator gave comes first: it is wrong on any host. But too few
+ * descriptors would be found by any step, and be its failure.
+ */
 int launch_prepare(struct launch *l, const struct run_config *cfg,
 		   struct worker_code *code, const struct boot_copies *running,
 		   const struct topology *ledger, struct diag *d)
 {
 	static int (*const steps[])(struct launch * l, struct diag * d) = {
-		launch_allocate, launch_place, prepare_boots, prepare_vms,
-		prepare_host
+		launch_count,  launch_allocate, launch_place,
+		prepare_boots, prepare_vms,	prepare_host
 	};
 
 	*l = (struct launch){ .cfg = cfg,

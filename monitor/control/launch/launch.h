@@ -31,9 +31,6 @@ struct launch {
 	int kvm;
 };
 
-/* Raise the limit of descriptors (usually 1024) to this process's maximum. */
-void launch_allow_descriptors(void);
-
 /**
  * launch_prepare() - prepare placement, disks, kernels, KVM, worker program
  * @l:    filled, also on error; release with launch_destroy()

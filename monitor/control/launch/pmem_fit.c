@@ -32,7 +32,7 @@ static int pmem_refuse(const struct vm_config *vm, unsigned i, uint64_t room,
 {
 	char most[SIZE_TEXT_MAX], has[SIZE_TEXT_MAX];
 
-	return diag_fail(d, ST_CONFIG, EFBIG,
+	return diag_fail(d, ST_CONFIG, ERANGE,
 			 "%s: disk %.200s: as memory (pmem) it can have at "
 			 "most %s here, not %s; leave 'pmem' out",
 			 vm->name, vm->disks[i].path, size_text(room, most),

@@ -18,7 +18,7 @@ unsigned pmem_phys_bits(void);
  *             the largest size that would
  *
  * As the worker places them: monitor/worker/vm/regions.h. Pure. Return: 0;
- * -EFBIG.
+ * -ERANGE.
  */
 MUST_CHECK int pmem_fit(const struct vm_config *vm,
 			const struct worker_spec *spec, unsigned phys_bits,

@@ -10,6 +10,7 @@
 #include "monitor/control/launch/launch.h"
 #include "monitor/control/run/report.h"
 #include "monitor/control/run/supervise.h"
+#include "monitor/control/workers/descriptors.h"
 
 struct run {
 	const struct run_config *cfg;
@@ -133,7 +134,7 @@ int run_vms(const struct run_config *cfg, struct diag *d)
 	if (!r)
 		return diag_fail(d, ST_HOST, ENOMEM, "out of memory");
 	r->cfg = cfg;
-	launch_allow_descriptors();
+	descriptors_allow();
 	for (size_t i = 0; i < ARRAY_SIZE(steps) && !err; i++)
 		err = steps[i](r, d);
 	if (!err)

@@ -14,10 +14,8 @@
 #include "monitor/sandbox/privileges.h"
 #include "numa/bind.h"
 
-/* Above every number in use by a worker: what moves there is not in the way. */
-#define HIGH_FD 128
-
-_Static_assert(SPAWN_MAX_FDS <= HIGH_FD, "moved descriptors do not overlap");
+_Static_assert(SPAWN_MAX_FDS <= SPAWN_HIGH_FD,
+	       "moved descriptors do not overlap");
 
 const char *spawn_step_text(int step)
 {
@@ -52,7 +50,7 @@ static int reset_signals(void)
 
 static int move_high(int *fd)
 {
-	int high = fcntl(*fd, F_DUPFD_CLOEXEC, HIGH_FD);
+	int high = fcntl(*fd, F_DUPFD_CLOEXEC, SPAWN_HIGH_FD);
 
 	if (high < 0)
 		return -errno;

@@ -10,6 +10,8 @@
 #include "disco/worker_spec.h"
 
 #define SPAWN_MAX_FDS (WORKER_FD_DISK0 + WORKER_MAX_DISK_FDS)
+/* Above every number in use by a worker: what moves there is not in the way. */
+#define SPAWN_HIGH_FD 128
 
 enum spawn_step {
 	SPAWN_SIGNALS = 1,

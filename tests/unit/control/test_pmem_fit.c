@@ -33,7 +33,7 @@ static void set_disks(unsigned nr, uint64_t bytes, bool pmem)
 
 static void refused(uint64_t ram, unsigned bits, const char *text)
 {
-	assert_int_equal(fit(ram, bits), -EFBIG);
+	assert_int_equal(fit(ram, bits), -ERANGE);
 	assert_int_equal(d.status, ST_CONFIG);
 	if (!strstr(d.text, text))
 		fail_msg("no '%s' in: %s", text, d.text);
