@@ -326,13 +326,19 @@ void api_wait(struct api_call *c, uint64_t ns)
 	loop_timer_set(&c->m->watcher.loop, &c->deadline, c->begun_ns + ns);
 }
 
-static bool api_has_room(const struct api_call *c)
+bool api_may_last(struct api_call *c)
 {
 	unsigned n = 0;
 
 	for (const struct api_call *w = c->api->waiting; w; w = w->next)
-		n += w->route->lasting;
-	return n < API_MAX_LASTING;
+		n += w->lasts;
+	c->lasts = n < API_MAX_LASTING;
+	if (!c->lasts)
+		api_fail(c, MHD_HTTP_SERVICE_UNAVAILABLE, ST_HOST,
+			 "%u calls wait for starts, moves and exact figures "
+			 "already; try again later",
+			 API_MAX_LASTING);
+	return c->lasts;
 }
 
 static void api_begin(struct api_call *c)
@@ -345,12 +351,7 @@ static void api_begin(struct api_call *c)
 		api_fail(c, MHD_HTTP_CONTENT_TOO_LARGE, ST_CONFIG,
 			 "the request is larger than %u KiB",
 			 (unsigned)(API_MAX_BODY >> 10));
-	if (!c->answer && c->route->lasting && !api_has_room(c))
-		api_fail(c, MHD_HTTP_SERVICE_UNAVAILABLE, ST_HOST,
-			 "%u calls wait for starts and moves already; try "
-			 "again later",
-			 API_MAX_LASTING);
-	if (!c->answer)
+	if (!c->answer && (!c->route->lasting || api_may_last(c)))
 		c->route->begin(c);
 	if (c->answer)
 		return;
@@ -394,7 +395,6 @@ static void on_completed(void *cls, struct MHD_Connection *conn, void **ctx,
 			 enum MHD_RequestTerminationCode why)
 {
 	struct conn *k = conn_of(conn);
-
 	const struct api_call *c = *ctx;
 
 	(void)cls;

@@ -16,7 +16,7 @@
 
 /*
  * Connections. Consoles stay as long as their clients want, and calls that wait
- * for a start or a move may wait for an hour: each kind has a number of its own,
+ * for a start, a move or exact figures may wait for an hour: each kind has a number of its own,
  * so that neither can keep the other calls out.
  */
 #define API_MAX_COMMANDS 64u
@@ -69,6 +69,7 @@ struct api_call {
 	} move;		     /* api_move.c */
 	uint64_t request_id; /* to the worker: api_vm.c */
 	bool exact;	     /* api_figures.c */
+	bool lasts;	     /* counted against API_MAX_LASTING */
 	uint64_t begun_ns;
 	struct loop_timer deadline; /* of api_wait() */
 	bool begun, waits, late, too_large, upgrade;
@@ -103,6 +104,13 @@ void api_turn(struct api *api);
  * false: there are API_MAX_CONSOLES already.
  */
 MUST_CHECK bool api_take_console(struct api_call *c);
+
+/*
+ * The call may wait long; begin() asks so before it waits, unless the route says
+ * it of all its calls. Return: false: there are API_MAX_LASTING already, and @c
+ * is answered.
+ */
+MUST_CHECK bool api_may_last(struct api_call *c);
 
 /* begin() does not answer; after @ns poll() is called with *late set. */
 void api_wait(struct api_call *c, uint64_t ns);

@@ -27,6 +27,8 @@ static void ask_exact(struct guest *g)
 
 static void exact_begin(struct api_call *c)
 {
+	if (!api_may_last(c))
+		return;
 	c->exact = true;
 	api_wait(c, API_EXACT_NS);
 	for (struct guest *g = c->m->guests; g; g = g->next)

@@ -11,7 +11,7 @@
 
 #include "disco/clock.h"
 #include "monitor/control/base/process.h"
-#include "monitor/control/workers/exit_info.h"
+#include "monitor/control/base/exit_info.h"
 #include "monitor/ipc/text_clean.h"
 #include "monitor/ipc/worker_messages.h"
 

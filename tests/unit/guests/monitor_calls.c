@@ -19,7 +19,7 @@
 #include "monitor/control/monitor.h"
 #include "monitor/control/notify.h"
 #include "monitor/control/run/run.h"
-#include "monitor/control/workers/exit_info.h"
+#include "monitor/control/base/exit_info.h"
 #include "tests/unit/guests/fake_worker.h"
 
 static char dir[] = "/tmp/disco-test-monitor.XXXXXX";

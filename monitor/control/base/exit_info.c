@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "monitor/control/workers/exit_info.h"
+#include "monitor/control/base/exit_info.h"
 
 #include <errno.h>
 #include <stddef.h>
