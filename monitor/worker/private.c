@@ -8,8 +8,10 @@
 
 #include "disco/pagemap.h"
 
-#define ENTRIES	 512u
-#define USER_END (1ull << 47) /* [vsyscall] is above: it is the kernel's */
+#define ENTRIES 512u
+/* What is larger is address space that a sanitizer has reserved. */
+#define MAPPING_MAX GIB(16)
+#define USER_END    (1ull << 47) /* [vsyscall] is above: it is the kernel's */
 
 struct private
 {
@@ -62,7 +64,7 @@ static void private_line(struct private *p, const char *line)
 	uint64_t start, end;
 
 	if (sscanf(line, "%" SCNx64 "-%" SCNx64 " ", &start, &end) == 2 &&
-	    start < end && end <= USER_END &&
+	    start < end && end <= USER_END && end - start <= MAPPING_MAX &&
 	    !private_is_guests(p->ram, start, end))
 		private_mapping(p, start, end);
 }

@@ -23,7 +23,7 @@ static struct worker_usage usage;
 /* --- surveys --- */
 
 static sem_t begun, go_on; /* each survey: it has; it may */
-static bool held;	   /* surveys wait for go_on */
+static _Atomic bool held;  /* surveys wait for go_on */
 static _Atomic unsigned nr_surveys, nr_exact;
 static _Atomic nodeid_t node_asked;
 
@@ -46,6 +46,9 @@ int ram_survey(const struct ram_view *view, const struct pmap *pm,
 	nr_exact += exact;
 	nr_surveys++;
 	(void)sem_post(&begun);
+	/* So the next one that nobody asks for is STATS_DUTY times as far. */
+	if (nr_surveys == 1)
+		(void)usleep(500000);
 	while (held && sem_trywait(&go_on) != 0) {
 		if (ask->stop(ask->arg))
 			return -ECANCELED;
