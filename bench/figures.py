@@ -143,6 +143,11 @@ def one_round(a, gib):
         with subprocess.Popen([a.disco, "monitor"], env=env,
                               stderr=subprocess.DEVNULL) as monitor:
             try:
+                # Else "run -d" starts another one, which would stay.
+                while not os.path.exists(f"{state}/api.sock"):
+                    if monitor.poll() is not None:
+                        raise Failed("the monitor has ended")
+                    time.sleep(0.01)
                 p = subprocess.run(
                     [a.disco, "run", "-d", "--name", "b", "--kernel", a.guest,
                      "--memory", f"{gib}G"], env=env, capture_output=True,
