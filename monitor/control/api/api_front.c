@@ -242,10 +242,14 @@ int api_front_create(struct loop *loop, int listener, struct MHD_Daemon *daemon,
 
 void api_front_destroy(struct api_front *f)
 {
+	struct front_conn *next;
+
 	if (!f)
 		return;
-	while (f->first)
-		front_conn_close(f->first);
+	for (struct front_conn *k = f->first; k; k = next) {
+		next = k->next;
+		front_conn_close(k);
+	}
 	loop_want(f->loop, &f->listener, 0);
 	loop_timer_cancel(f->loop, &f->again);
 	(void)close(f->listener.fd);

@@ -9,9 +9,9 @@
 
 struct format {
 	enum disk_format format;
+	bool at_end; /* in the last 512 bytes, not in the first ones */
 	const char *magic;
 	size_t len, at;
-	bool at_end; /* of the last 512 bytes, not of the first ones */
 };
 
 #define MAGIC(text) .magic = (text), .len = sizeof(text) - 1
@@ -21,22 +21,22 @@ struct format {
  * fixed one has only at its end, and a disk image of macOS has only a trailer.
  */
 static const struct format formats[] = {
-	{ DISK_FORMAT_COW, MAGIC("DISCOCOW") },
-	{ DISK_FORMAT_QCOW, MAGIC("QFI\xfb\0\0\0\1") },
-	{ DISK_FORMAT_QCOW2, MAGIC("QFI\xfb") },
-	{ DISK_FORMAT_QED, MAGIC("QED\0") },
-	{ DISK_FORMAT_VMDK, MAGIC("KDMV") },
-	{ DISK_FORMAT_VMDK, MAGIC("COWD") },
-	{ DISK_FORMAT_VMDK_TEXT, MAGIC("# Disk DescriptorFile") },
-	{ DISK_FORMAT_VHDX, MAGIC("vhdxfile") },
-	{ DISK_FORMAT_VHD, MAGIC("conectix") },
-	{ DISK_FORMAT_VDI, MAGIC("\x7f\x10\xda\xbe"), .at = 64 },
-	{ DISK_FORMAT_PARALLELS, MAGIC("WithoutFreeSpace") },
-	{ DISK_FORMAT_PARALLELS, MAGIC("WithouFreSpacExt") },
-	{ DISK_FORMAT_BOCHS, MAGIC("Bochs Virtual HD Image") },
-	{ DISK_FORMAT_CLOOP, MAGIC("#!/bin/sh\n#V2.0 Format\n") },
-	{ DISK_FORMAT_VHD, MAGIC("conectix"), .at_end = true },
-	{ DISK_FORMAT_DMG, MAGIC("koly"), .at_end = true },
+	{ .format = DISK_FORMAT_COW, MAGIC("DISCOCOW") },
+	{ .format = DISK_FORMAT_QCOW, MAGIC("QFI\xfb\0\0\0\1") },
+	{ .format = DISK_FORMAT_QCOW2, MAGIC("QFI\xfb") },
+	{ .format = DISK_FORMAT_QED, MAGIC("QED\0") },
+	{ .format = DISK_FORMAT_VMDK, MAGIC("KDMV") },
+	{ .format = DISK_FORMAT_VMDK, MAGIC("COWD") },
+	{ .format = DISK_FORMAT_VMDK_TEXT, MAGIC("# Disk DescriptorFile") },
+	{ .format = DISK_FORMAT_VHDX, MAGIC("vhdxfile") },
+	{ .format = DISK_FORMAT_VHD, MAGIC("conectix") },
+	{ .format = DISK_FORMAT_VDI, MAGIC("\x7f\x10\xda\xbe"), .at = 64 },
+	{ .format = DISK_FORMAT_PARALLELS, MAGIC("WithoutFreeSpace") },
+	{ .format = DISK_FORMAT_PARALLELS, MAGIC("WithouFreSpacExt") },
+	{ .format = DISK_FORMAT_BOCHS, MAGIC("Bochs Virtual HD Image") },
+	{ .format = DISK_FORMAT_CLOOP, MAGIC("#!/bin/sh\n#V2.0 Format\n") },
+	{ .format = DISK_FORMAT_VHD, MAGIC("conectix"), .at_end = true },
+	{ .format = DISK_FORMAT_DMG, MAGIC("koly"), .at_end = true },
 };
 
 static const struct {

@@ -334,14 +334,16 @@ int image_import(const struct command_args *a, struct diag *d)
 
 	im.files = calloc(most, sizeof(*im.files));
 	im.fds = calloc(most, sizeof(*im.fds));
-	if (im.files && im.fds)
-		err = open_all(&im, a);
-	else
+	if (!im.files || !im.fds) {
 		err = diag_fail(d, ST_HOST, ENOMEM, "out of memory");
+		goto free;
+	}
+	err = open_all(&im, a);
 	if (!err)
 		err = import_to(&im, a->words[1]);
 	while (im.nr)
 		(void)close(im.fds[--im.nr]);
+free:
 	free(im.files);
 	free(im.fds);
 	return err;
