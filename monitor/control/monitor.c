@@ -29,7 +29,7 @@
 #include "monitor/control/launch/launch.h"
 #include "monitor/control/notify.h"
 #include "monitor/control/run/run.h"
-#include "monitor/control/workers/descriptors.h"
+#include "monitor/control/launch/descriptors.h"
 
 struct monitor_settings {
 	uint64_t balance_ns; /* see balancer_create() */

@@ -12,7 +12,7 @@
 #include "monitor/control/cli/cli.h"
 #include "monitor/control/cli/http_client.h"
 #include "monitor/control/config/config_write.h"
-#include "monitor/control/workers/descriptors.h"
+#include "monitor/control/launch/descriptors.h"
 
 #define READY_NS 10000000000ull /* from its start to its first answer */
 

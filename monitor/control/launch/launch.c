@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "monitor/control/disks/disk_files.h"
-#include "monitor/control/workers/descriptors.h"
+#include "monitor/control/launch/descriptors.h"
 #include "monitor/control/workers/kvm_open.h"
 #include "monitor/control/launch/plan.h"
 #include "monitor/control/launch/pmem_fit.h"

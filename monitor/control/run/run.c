@@ -10,7 +10,7 @@
 #include "monitor/control/launch/launch.h"
 #include "monitor/control/run/report.h"
 #include "monitor/control/run/supervise.h"
-#include "monitor/control/workers/descriptors.h"
+#include "monitor/control/launch/descriptors.h"
 
 struct run {
 	const struct run_config *cfg;

@@ -654,8 +654,7 @@ static void a_report_that_fails_is_a_failure(void **state)
 	(void)state;
 	r->cfg.report = "/nowhere/report.json";
 	refused(r, ST_HOST, NO_REPORT);
-	/* What a guest did is worth more. */
-	r = make("talk", "sig9", NULL);
+	r = make("talk", "sig9", NULL); /* what a guest did is worth more */
 	r->cfg.report = "/nowhere/report.json";
 	run(r);
 	assert_int_equal(r->status, ST_WORKER_SIGNAL);
@@ -751,25 +750,18 @@ static void a_full_disk_is_a_failure(void **state)
 			 "what the guests print is lost");
 	assert_int_equal(r->status, ST_HOST);
 	free(r);
-	r = make("talk", "sig9", NULL);
-	r->out_path = "/dev/full";
-	run(r);
-	has(r->err_text, "standard output: No space left on device");
-	assert_int_equal(r->status, ST_WORKER_SIGNAL);
-	free(r);
 }
 
 static void a_closed_output_is_refused(void **state)
 {
-	static const char line[] =
-		"disco: standard output is closed or cannot be written to, so "
-		"the guests' consoles would be lost; give one, or "
-		"'>/dev/null' for none\n";
 	struct test_run *r = make("talk", NULL);
 
 	(void)state;
 	r->out_path = "";
-	refused(r, ST_HOST, line);
+	run(r);
+	has(r->err_text, "disco: standard output is closed or cannot be");
+	assert_int_equal(r->status, ST_HOST);
+	free(r);
 }
 
 int main(int argc, char **argv)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "monitor/control/workers/descriptors.h"
+#include "monitor/control/launch/descriptors.h"
 
 #include <dirent.h>
 #include <errno.h>
