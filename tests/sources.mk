@@ -105,7 +105,8 @@ do-check-tsan: tests
 # LAB_ENV: sizes of the lab's tests, see the heads of tests/lab/*.sh.
 LAB_ENV := QUEUE_MIB HVC_LINES SERIAL_LINES FIO_MIB FIO_SECONDS MERGE_FILES \
 	   MOVE_ROUNDS MOVE_MIB BALANCE_STOCK CACHE_MIB HOT_MIB PRIVATE_MIB \
-	   CACHE_WRITES CACHE_ROUNDS KILLS KILL_SEED KILL_GUESTS LAB_JOBS
+	   CACHE_WRITES CACHE_ROUNDS KILLS KILL_SEED KILL_GUESTS FREE_MIB \
+	   HINT_MIB LAB_JOBS
 LAB_TESTS := tests/lab/labs $(LAB_ENV:%=--env %)
 LAB_RUNS = tests/lab/lab-run.sh "$(LAB_TESTS)"
 CLI_TESTS := tests/cli/refusals tests/cli/images tests/cli/import \
@@ -137,7 +138,8 @@ do-check: all tests tsan-tests images kernel-cache $$(BENCH_BINS) \
 # check, with the sizes that are too long for every one, and what else is.
 CHECK_ALL := QUEUE_MIB=32 HVC_LINES=20000 SERIAL_LINES=3000 FIO_MIB=24 \
 	     FIO_SECONDS=10 MERGE_FILES=100000 BALANCE_STOCK=1 CACHE_ROUNDS=3 \
-	     HOT_MIB=16 PRIVATE_MIB=32 MOVE_ROUNDS=2 MOVE_MIB=24 KILLS=12
+	     HOT_MIB=16 PRIVATE_MIB=32 MOVE_ROUNDS=2 MOVE_MIB=24 KILLS=12 \
+	     FREE_MIB=100 HINT_MIB=160
 .PHONY: check-all
 check-all:
 	$(Q)$(CHECK_ALL) LAB_SECONDS=7200 LAB_TIMEOUT=14400 \

@@ -2,7 +2,9 @@
 # shellcheck shell=bash
 #
 # How stock Debian guests begin and end, one boot each.
-# Needs runner.sh and many.sh.
+# HINT_MIB: the size of an initial RAM disk (56). Needs runner.sh and many.sh.
+
+HINT_MIB=${HINT_MIB:-56}
 
 t_stock_guest_powers_off()
 {
@@ -34,7 +36,7 @@ s_shell()
 		--cmdline 'console=ttyS0 quiet' <&"${RUNNER_IN[sh]}" \
 		>"$WORK/console-sh" 2>"$WORK/console-sh.err" &
 	RUNNER_PID[sh]=$!
-	wait_lines 1 'disco:.*# ' "$WORK/console-sh" 90 || return 1
+	wait_text 'disco:.*# ' "$WORK/console-sh" 90 || return 1
 	part console_input shell_input
 	part stock_guest_reset shell_reset
 }
@@ -52,8 +54,9 @@ memtest_screen()
 		--cmdline "console=ttyS0,115200 $MEMTEST_QUICK" >"$WORK/o" 2>"$WORK/o.err" \
 		</dev/null &
 	pid=$!
-	wait_lines 1 'Memtest86\+.*' "$WORK/o" 120 &&
-		wait_lines 1 'Test #' "$WORK/o" 120 || status=1
+	# It moves the cursor, and ends no line.
+	wait_text 'Memtest86' "$WORK/o" 120 &&
+		wait_text 'Status: Testing' "$WORK/o" 120 || status=1
 	kill "$pid"
 	wait "$pid"
 	return $status
@@ -71,7 +74,7 @@ t_memtest_long_command_line()
 			"$WORK/o.err"
 }
 
-# What the message names is enough: 160 MiB that do not compress, beside the
+# What the message names is enough: HINT_MIB that do not compress, beside the
 # initial RAM disk of the tests.
 t_initrd_memory_hint()
 {
@@ -79,14 +82,14 @@ t_initrd_memory_hint()
 	{
 		(
 			mkdir "$WORK/big" && cd "$WORK/big" &&
-				head -c 160M /dev/urandom >filling &&
+				head -c "${HINT_MIB}M" /dev/urandom >filling &&
 				echo filling | cpio -o -H newc --quiet
 		)
 		cat "$INITRD"
 	} >"$WORK/initrd"
 	rm -rf "$WORK/big"
 	run_disco "$WORK/o" --kernel "$KERNEL" --initrd "$WORK/initrd" \
-		--memory 128M
+		--memory 64M
 	want_status 9 "$WORK/o" && want_one_line "$WORK/o" || return 1
 	hint=$(sed -n 's/.*give it \([0-9]*M\)$/\1/p' "$WORK/o.err")
 	[[ $hint ]] || fail "no hint: $(<"$WORK/o.err")" || return 1

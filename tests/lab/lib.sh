@@ -148,7 +148,14 @@ follow_lines()
 	return $status
 }
 
-# wait_lines COUNT PATTERN FILE SECONDS
+# wait_text PATTERN FILE SECONDS - also in a line that has not ended
+wait_text()
+{
+	until_true "$3" grep -qaE -e "$1" "$2" ||
+		fail "no '$1' in $(($3 * SCALE)) s: $(tail -n 3 "$2")"
+}
+
+# wait_lines COUNT PATTERN FILE SECONDS - lines that have ended
 wait_lines()
 {
 	has_lines "$1" "$2" "$3" ||
