@@ -13,7 +13,7 @@ CACHE_MIB=${CACHE_MIB:-16}
 HOT_MIB=${HOT_MIB:-8}
 PRIVATE_MIB=${PRIVATE_MIB:-8}
 CACHE_WRITES=${CACHE_WRITES:-2}
-CACHE_ROUNDS=${CACHE_ROUNDS:-2}
+CACHE_ROUNDS=${CACHE_ROUNDS:-1}
 
 # --- a, b and c of one group, c on another node; d of another; one for fio ---
 scenario cache two_guests_cause_one_read writes_stay_private \
@@ -103,7 +103,8 @@ cache_hot()
 	sum_is a 100 /dev/vdc "$WORK/hot" &&
 		sum_is c 100 /dev/vdb "$WORK/hot" || return 1
 	# What stays in its page cache is used, without a request.
-	wait_figure 60 $((HOT_MIB * 250)) agent_figure 1 replicated_blocks || return 1
+	wait_figure 60 $((HOT_MIB * 256 - 256)) \
+		agent_figure 1 replicated_blocks || return 1
 	wait_figure 60 $((HOT_MIB * 32)) cache_figure c brought_pages || return 1
 	remote=$(cache_figure c remote_blocks)
 	for i in 1 2; do

@@ -4,7 +4,8 @@
 # Persistent disks under SIGKILL and under fio. KILLS: how often something is
 # killed at a random moment (4): all agents and a guest's worker, in turn.
 # KILL_GUESTS: how many run at once (2). FIO_SECONDS: how long fio writes and
-# verifies (5). KILL_SEED: of the moments. Needs cow.sh, cache.sh, move.sh.
+# verifies (5), in a file of four times FIO_MIB. KILL_SEED: of the moments. Needs
+# cow.sh, cache.sh, features.sh, move.sh.
 
 KILLS=${KILLS:-4}
 FIO_SECONDS=${FIO_SECONDS:-5}
@@ -128,7 +129,7 @@ fio_in()
 	runner_do "$1" $((FIO_SECONDS * 4 + 150)) <<-G || return 1
 	fio --name=v --filename=$2 --rw=randwrite --bsrange=512-64k \
 		--bs_unaligned=0 --blockalign=512 --direct=1 --iodepth=16 \
-		--ioengine=libaio --size=64M --time_based \
+		--ioengine=libaio --size=$((FIO_MIB * 4))M --time_based \
 		--runtime=$FIO_SECONDS --fsync=32 --verify=crc32c \
 		--do_verify=1 --verify_fatal=1 --randseed=7 --minimal \
 		>/tmp/fio.log 2>&1

@@ -186,7 +186,7 @@ has_ram()
 free_pages()
 {
 	local full freed all=$((FREE_MIB << 8)) # pages
-	local most=$((all / 5 * 4))
+	local most=$((all - (16 << 8))) # but for what is in pieces
 	runner_do m 100 <<<"head -c ${FREE_MIB}M /dev/urandom >/dev/shm/a" ||
 		return 1
 	wait_ram m $all $((256 << 8)) 10 || return 1
