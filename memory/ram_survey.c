@@ -75,10 +75,10 @@ static int survey_add(struct survey *s, uint64_t page)
 	return s->in_batch < BATCH ? 0 : survey_flush(s);
 }
 
-/* @of pages, of which @part were counted of @looked. Rounded. */
+/* @of pages, of which @part were counted of @looked, 0 of none. Rounded. */
 static uint64_t survey_scale(uint64_t part, uint64_t looked, uint64_t of)
 {
-	return (part * of + looked / 2) / looked;
+	return looked ? (part * of + looked / 2) / looked : 0;
 }
 
 /* Look at a chunk, at s->share of its pages or at all. */

@@ -4,7 +4,7 @@
 #include <string.h>
 
 /* Its first character comes once: a mismatch starts anew, or not at all. */
-static const char BEGIN[] = "Kernel panic - not syncing: ";
+static const uint8_t BEGIN[] = "Kernel panic - not syncing: ";
 
 #define BEGIN_LEN (sizeof(BEGIN) - 1)
 
