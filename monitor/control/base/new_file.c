@@ -43,25 +43,38 @@ static void new_file_guard(char *temp)
 	}
 }
 
-static int open_named(struct new_file *f)
+int new_file_temp(const char *path, char **temp)
+{
+	int fd;
+
+	if (asprintf(temp, "%s.XXXXXX", path) < 0) {
+		*temp = NULL;
+		return -ENOMEM;
+	}
+	fd = mkostemp(*temp, O_CLOEXEC);
+	if (fd < 0) {
+		fd = -errno;
+		free(*temp);
+		*temp = NULL;
+	}
+	return fd;
+}
+
+int new_file_share(int fd)
 {
 	mode_t mask = umask(0);
 
 	(void)umask(mask);
-	if (asprintf(&f->temp, "%s.XXXXXX", f->path) < 0) {
-		f->temp = NULL;
-		return -ENOMEM;
-	}
-	f->fd = mkostemp(f->temp, O_CLOEXEC);
-	if (f->fd < 0) {
-		int err = -errno;
+	return fchmod(fd, 0666 & ~mask) < 0 ? -errno : 0;
+}
 
-		free(f->temp);
-		f->temp = NULL;
-		return err;
-	}
+static int open_named(struct new_file *f)
+{
+	f->fd = new_file_temp(f->path, &f->temp);
+	if (f->fd < 0)
+		return f->fd;
 	new_file_guard(f->temp);
-	return fchmod(f->fd, 0666 & ~mask) < 0 ? -errno : 0;
+	return new_file_share(f->fd);
 }
 
 /* The directory of @path, for open(). Return: malloc'ed; NULL. */

@@ -42,6 +42,17 @@ MUST_CHECK int new_file_create(struct new_file *f, const char *path);
  */
 MUST_CHECK int new_file_publish(struct new_file *f);
 
+/**
+ * new_file_temp() - create a private "@path.XXXXXX"
+ * @temp: out: its name, malloc'ed; NULL on error
+ *
+ * Return: a descriptor (>= 0), read and write; -ENOMEM; -errno of mkstemp().
+ */
+MUST_CHECK int new_file_temp(const char *path, char **temp);
+
+/* Make a private file one for whoever the umask lets read it. -errno. */
+MUST_CHECK int new_file_share(int fd);
+
 /* Close, and remove what was not published. Accepts NEW_FILE_NONE. */
 void new_file_close(struct new_file *f);
 

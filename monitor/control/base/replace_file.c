@@ -13,6 +13,8 @@
 
 #include <linux/magic.h>
 
+#include "monitor/control/base/new_file.h"
+
 #define LINKS_MAX 40u /* as many as Linux follows */
 
 static int replace_file_put(int fd, const char *text, size_t bytes)
@@ -56,36 +58,21 @@ static int write_through(const char *path, const char *text, size_t bytes)
 
 /* --- a regular file --- */
 
-/* mkstemp() makes it private; it is for whoever the umask lets read. */
-static int share_file(int fd)
-{
-	mode_t mask = umask(0);
-
-	(void)umask(mask);
-	return fchmod(fd, 0666 & ~mask) < 0 ? -errno : 0;
-}
-
 static int replace_regular(const char *path, const char *text, size_t bytes)
 {
 	char *temp;
-	int fd, err;
+	int err, fd = new_file_temp(path, &temp);
 
-	if (asprintf(&temp, "%s.XXXXXX", path) < 0)
-		return -ENOMEM;
-	fd = mkostemp(temp, O_CLOEXEC);
-	if (fd < 0) {
-		err = -errno;
-		goto free;
-	}
+	if (fd < 0)
+		return fd;
 	err = replace_file_put(fd, text, bytes);
 	if (!err)
-		err = share_file(fd);
+		err = new_file_share(fd);
 	err = close_after(fd, err);
 	if (!err && rename(temp, path) < 0)
 		err = -errno;
 	if (err)
 		(void)unlink(temp);
-free:
 	free(temp);
 	return err;
 }

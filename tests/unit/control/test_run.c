@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Whole runs, from configuration to exit status, with the fake worker. The
- * run is a child process with its own standard descriptors. 809 lines because
- * every test uses this set-up of a run.
+ * run is a child process with its own standard descriptors.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -142,14 +142,20 @@ static void start_known(void)
 	WAIT_UNTIL((stats_fill(&stats, &usage), usage.ram_pages == 101));
 }
 
-/* A survey is held, and those who ask are answered by the last one. */
-static void who_asks_does_not_wait(void **state)
+/* Then an exact survey has begun, and does not end. */
+static void start_held(void)
 {
-	(void)state;
 	start_known();
 	held = true;
 	assert_false(stats_ask(&stats, 1, true));
 	wait_begun();
+}
+
+/* A survey is held, and those who ask are answered by the last one. */
+static void who_asks_does_not_wait(void **state)
+{
+	(void)state;
+	start_held();
 	for (uint64_t id = 2; id < 100; id++)
 		assert_true(stats_ask(&stats, id, false));
 	stats_fill(&stats, &usage);
@@ -168,10 +174,7 @@ static void who_asks_does_not_wait(void **state)
 static void the_end_does_not_wait(void **state)
 {
 	(void)state;
-	start_known();
-	held = true;
-	assert_false(stats_ask(&stats, 1, true));
-	wait_begun();
+	start_held();
 	stats_end(&stats);
 	stats_fill(&stats, &usage);
 	assert_int_equal(usage.ram_pages, 101);
@@ -227,10 +230,7 @@ static void figures_of_another_node_are_over(void **state)
 static void a_survey_of_another_node_is_repeated(void **state)
 {
 	(void)state;
-	start_known();
-	held = true;
-	assert_false(stats_ask(&stats, 1, true));
-	wait_begun();
+	start_held();
 	vm.node = 2;
 	stats_moved(&stats);
 	(void)sem_post(&go_on);
@@ -245,10 +245,7 @@ static void a_survey_of_another_node_is_repeated(void **state)
 static void nobody_is_answered_who_has_gone(void **state)
 {
 	(void)state;
-	start_known();
-	held = true;
-	assert_false(stats_ask(&stats, 1, true));
-	wait_begun();
+	start_held();
 	stats_forget(&stats);
 	held = false;
 	WAIT_UNTIL((stats_fill(&stats, &usage), usage.ram_pages == 102));
@@ -259,10 +256,7 @@ static void nobody_is_answered_who_has_gone(void **state)
 static void an_exact_one_begins_when_it_is_asked_for(void **state)
 {
 	(void)state;
-	start_known();
-	held = true;
-	assert_false(stats_ask(&stats, 1, true));
-	wait_begun();
+	start_held();
 	assert_false(stats_ask(&stats, 2, true)); /* too late for this one */
 	(void)sem_post(&go_on);
 	wait_begun();
