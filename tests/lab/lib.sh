@@ -26,7 +26,6 @@ MEMORY=256M,huge=thp
 GUEST_LIMIT=${GUEST_LIMIT:-120} # seconds for any one command
 LAB_JOBS=${LAB_JOBS:-2}
 SCALE=1 # see lab_scale
-SKIPPED=''
 FAILED=0 # whether a test of this scenario has
 declare -A PARTS REPORTED
 exec {NEVER}<> <(:)
@@ -51,12 +50,6 @@ fail()
 {
 	echo "$*" >>"$WORK/why"
 	return 1
-}
-
-# skip WHY - the test that runs, which then ends well
-skip()
-{
-	SKIPPED=$*
 }
 
 # nap SECONDS - without a process
@@ -253,10 +246,6 @@ keep_logs()
 report()
 {
 	REPORTED[$1]=1
-	if (($2 == 0)) && [[ $SKIPPED ]]; then
-		echo "skip $1 $SKIPPED"
-		return
-	fi
 	if (($2 == 0)); then
 		echo "ok $1 ($3 s)"
 		return
@@ -273,7 +262,6 @@ part()
 	local name=$1 start=$SECONDS status=0
 	shift
 	: >"$WORK/why"
-	SKIPPED=''
 	"$@" || status=$?
 	report "$name" $status $((SECONDS - start))
 }
