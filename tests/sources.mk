@@ -101,14 +101,15 @@ do-check-tsan: tests
 
 # LAB_TEST_DEPS: what tests/lab/all needs built besides, see tests/guest.
 # A lab ends by itself when its tests hang; CI has 90 minutes for all of them.
-# The lab itself comes first: of guests in a broken one nothing can be said.
+# The lab itself comes first, beside the unit tests: of guests in a broken one
+# nothing can be said.
 # LAB_ENV: sizes of the lab's tests, see the heads of tests/lab/*.sh.
 LAB_ENV := QUEUE_MIB HVC_LINES SERIAL_LINES FIO_MIB FIO_SECONDS MERGE_FILES \
 	   MOVE_ROUNDS MOVE_MIB BALANCE_STOCK CACHE_MIB HOT_MIB PRIVATE_MIB \
 	   CACHE_WRITES CACHE_ROUNDS KILLS KILL_SEED KILL_GUESTS FREE_MIB \
 	   HINT_MIB LAB_JOBS
 LAB_TESTS := tests/lab/labs $(LAB_ENV:%=--env %)
-LAB_RUNS = tests/lab/lab-run.sh "$(LAB_TESTS)"
+LAB_ITSELF := tests/lab/lab-run.sh
 CLI_TESTS := tests/cli/refusals tests/cli/images tests/cli/import \
 	     tests/cli/monitor tests/cli/topology tests/cli/bench-check \
 	     tests/cli/build tests/cli/limits tests/cli/kernels tests/cli/hardware-report
@@ -129,11 +130,11 @@ check-lab check:
 	$(Q)scripts/deps check
 	$(Q)$(MAKE) --no-print-directory $(ALL_CPUS) do-$@
 do-check-lab: all images kernel-cache $$(LAB_TEST_DEPS)
-	$(Q)tests/run --lab $(LAB_RUNS)
+	$(Q)tests/run --lab $(LAB_ITSELF) "$(LAB_TESTS)"
 do-check: all tests tsan-tests images kernel-cache $$(BENCH_BINS) \
 	  $$(LAB_TEST_DEPS)
-	$(Q)tests/run --unit $(CLI_TESTS) $(UNIT_RUNS) \
-		--lab $(LAB_RUNS)
+	$(Q)tests/run --long $(LAB_ITSELF) --unit $(CLI_TESTS) $(UNIT_RUNS) \
+		--lab "$(LAB_TESTS)"
 
 # check, with the sizes that are too long for every one, and what else is.
 CHECK_ALL := QUEUE_MIB=32 HVC_LINES=20000 SERIAL_LINES=3000 FIO_MIB=24 \

@@ -104,7 +104,7 @@ t_initrd_memory_hint()
 # module: the kernel says so on its console, and spins.
 t_stock_guest_panics_early()
 {
-	run_disco "$WORK/o" --kernel "$KERNEL" --memory 256M --cpus 2 \
+	run_disco "$WORK/o" --kernel "$KERNEL" --memory "$MEMORY" --cpus 2 \
 		--cmdline 'console=ttyS0 quiet'
 	want_status 21 "$WORK/o" && want_line 'Kernel panic' "$WORK/o" &&
 		want_line 'kernel panicked: VFS: ' "$WORK/o.err"
@@ -112,7 +112,7 @@ t_stock_guest_panics_early()
 
 t_stock_guest_resets_by_port_cf9()
 {
-	run_disco "$WORK/o" --kernel "$KERNEL" --memory 256M \
+	run_disco "$WORK/o" --kernel "$KERNEL" --memory "$MEMORY" \
 		--cmdline 'console=ttyS0 quiet reboot=p panic=-1'
 	want_status 20 "$WORK/o" && want_line 'port 0xcf9' "$WORK/o.err"
 }
@@ -120,7 +120,7 @@ t_stock_guest_resets_by_port_cf9()
 t_stock_guest_pvh_elf()
 {
 	run_disco "$WORK/o" --kernel build/kernels/guest/vmlinux \
-		--initrd "$INITRD" --memory 256M \
+		--initrd "$INITRD" --memory "$MEMORY" \
 		--cmdline 'console=ttyS0 quiet disco.stop=early'
 	want_status 0 "$WORK/o" &&
 		want_line 'DISCO-GUEST userspace' "$WORK/o"

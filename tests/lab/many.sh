@@ -6,7 +6,7 @@
 t_four_guests_on_four_nodes()
 {
 	local i name node pages local_pages nodes=''
-	boot "$WORK/o" disco.run=checksum -n 4 --name n --memory 256M \
+	boot "$WORK/o" disco.run=checksum -n 4 --name n \
 		--disk "path=$ROOT_DISK,ro" --mark 'DISCO-GUEST userspace' \
 		--summary --report "$WORK/r.json"
 	want_status 0 "$WORK/o" || return 1
