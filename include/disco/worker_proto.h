@@ -18,7 +18,7 @@
 #include "disco/message.h"
 
 /* 0 stands for a worker that was built before protocols had numbers. */
-#define WORKER_PROTOCOL 2u
+#define WORKER_PROTOCOL 3u
 
 /* --- control to worker --- */
 
@@ -29,7 +29,10 @@ enum worker_request_kind {
 	 * the last one.
 	 */
 	WORKER_REQ_STATS = 1,
-	WORKER_REQ_STOP = 2, /* no answer; WORKER_STOPPED at the guest's end */
+	/*
+	 * End the guest, whatever it does. No answer; WORKER_STOPPED at its end.
+	 */
+	WORKER_REQ_STOP = 2,
 	/*
 	 * Take all vCPUs out of the guest, or let them run again. A repeated
 	 * request is no error. Answer: WORKER_PAUSED.
@@ -95,6 +98,11 @@ enum worker_request_kind {
 	 * takes seconds for a large guest. The guest goes on meanwhile.
 	 */
 	WORKER_REQ_EXACT = 16,
+	/*
+	 * Press the guest's power button. No answer: whether the guest does
+	 * something about it is its own affair.
+	 */
+	WORKER_REQ_BUTTON = 17,
 };
 
 struct worker_req_adopt {
@@ -255,7 +263,7 @@ struct worker_event {
 	};
 };
 
-_Static_assert(WORKER_PROTOCOL == 2 && sizeof(struct worker_request) == 32 &&
+_Static_assert(WORKER_PROTOCOL == 3 && sizeof(struct worker_request) == 32 &&
 		       sizeof(struct worker_event) == 360,
 	       "a control process of another build takes workers over: other "
 	       "messages are another WORKER_PROTOCOL");

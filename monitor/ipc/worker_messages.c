@@ -38,6 +38,7 @@ static const struct message_kind requests[] = {
 	[WORKER_REQ_SHARE] = { REQUEST(share),
 			       .fds = { MESSAGE_MEMORY, MESSAGE_MEMORY } },
 	[WORKER_REQ_EXACT] = { HEAD_ALONE },
+	[WORKER_REQ_BUTTON] = { HEAD_ALONE },
 };
 
 static const struct message_kind events[] = {
@@ -116,6 +117,7 @@ static bool worker_request_sane(const struct worker_request *r)
 	case WORKER_REQ_KEEP:
 	case WORKER_REQ_UNLINK:
 	case WORKER_REQ_EXACT:
+	case WORKER_REQ_BUTTON:
 		return true;
 	}
 	return false;

@@ -178,6 +178,9 @@ static void worker_obey(const struct worker_request *r, const int fds[FDS_MAX])
 	case WORKER_REQ_STOP:
 		vm_stop(&machine.vm, STOP_ASKED, "stopped by the operator");
 		break;
+	case WORKER_REQ_BUTTON:
+		power_button_press(&machine.vm.host);
+		break;
 	case WORKER_REQ_PAUSE:
 	case WORKER_REQ_RESUME:
 		worker_pause(r);

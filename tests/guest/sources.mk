@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# Tiny guests: NAME.c, with start.S and guest.c, is $(B)/guest/NAME.elf.
+# Tiny guests: NAME.c, with start.S and guest.c, is $(B)/guest/NAME.elf. NAME may
+# be in a folder.
 
 GUESTS	:= pvh_entry poweroff reset reset_cf9 reset_fast triple_fault serial \
-	   acpi pci_scan memory ticker pmem busy halt hvc echo
+	   acpi pci_scan memory ticker pmem busy halt hvc echo \
+	   power/button
 GUEST_CC ?= gcc
 GUEST_CFLAGS := -std=gnu11 -g -O2 -m64 -ffreestanding -nostdlib -static \
 	-mno-red-zone -mno-mmx -mno-sse -mno-80387 -fno-pic -no-pie \
@@ -38,5 +40,6 @@ $(B)/guest/hvc.elf $(B)/guest/pmem.elf: $(B)/guest/obj/virtio.o
 $(GUEST_BINS): $(B)/guest/%.elf: $(B)/guest/obj/%.o $(GUEST_COMMON) \
 		tests/guest/link.ld
 	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D)
 	$(Q)$(GUEST_CC) $(GUEST_CFLAGS) $(GUEST_LDFLAGS) \
 		-T tests/guest/link.ld -o $@ $(filter %.o,$^)

@@ -41,6 +41,7 @@ _Static_assert(LAYOUT_PCI_MMIO >= RAM_LOW_END, "RAM ends below the BARs");
 
 /* Global system interrupts. */
 #define GSI_SERIAL    4 /* (A) */
+#define GSI_BUTTON    5 /* (A) */
 #define GSI_MSI_FIRST 24
 
 #define SLEEP_TYPE_S5 5 /* (A) \_S5 */

@@ -115,6 +115,12 @@ void reset_ports_init(struct reset_ports *r, struct dev_host *host,
 	*r = (struct reset_ports){ .host = host, .pci = pci };
 }
 
+void power_button_press(struct dev_host *host)
+{
+	host->ops->irq_line(host, GSI_BUTTON, true);
+	host->ops->irq_line(host, GSI_BUTTON, false);
+}
+
 static uint64_t pvpanic_read(struct pci_dev *d, uint64_t off, unsigned len)
 {
 	(void)d;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Registers by which a guest ends itself: ACPI sleep control (power-off), the
+ * Registers by which a guest ends itself, and the button by which it is asked
+ * to: ACPI sleep control (power-off), the
  * ACPI reset register, the keyboard controller's reset line, the reset control
  * register at 0xcf9, the fast reset at 0x92, and pvpanic.
  * Source: ACPI 6.4, 4.8.3.7 (sleep control), 4.8.3.6 (reset register); Intel
@@ -33,6 +34,13 @@ struct reset_ports {
 
 void reset_ports_init(struct reset_ports *r, struct dev_host *host,
 		      struct pci_bus *pci);
+
+/*
+ * Press the power button: an edge of GSI_BUTTON, which the guest's ACPI turns
+ * into a notification (dsdt.asl). A guest without a driver does not notice.
+ * Context: any thread.
+ */
+void power_button_press(struct dev_host *host);
 
 /* ctx: struct reset_ports */
 extern const struct io_ops power_cf9_ops;  /* PORT_PCI_CONFIG, 8 ports */

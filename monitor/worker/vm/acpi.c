@@ -7,6 +7,8 @@
 #include "dsdt.hex" /* dsdt_aml_code[], made by iasl from dsdt.asl */
 #include "monitor/dev/platform/layout.h"
 
+#define FADT_POWER_BUTTON    (1u << 4) /* a device, not fixed hardware */
+#define FADT_SLEEP_BUTTON    (1u << 5) /* the same, or none */
 #define FADT_RESET_SUPPORTED (1u << 10)
 #define FADT_HW_REDUCED	     (1u << 20)
 #define BOOT_NO_VGA	     (1u << 2)
@@ -152,7 +154,8 @@ static uint64_t add_fadt(struct acpi_builder *b, uint64_t dsdt)
 	f->dsdt = (uint32_t)dsdt;
 	f->x_dsdt = dsdt;
 	f->boot_arch = BOOT_NO_VGA | BOOT_NO_CMOS; /* and no 8042 */
-	f->flags = FADT_HW_REDUCED | FADT_RESET_SUPPORTED;
+	f->flags = FADT_HW_REDUCED | FADT_RESET_SUPPORTED | FADT_POWER_BUTTON |
+		   FADT_SLEEP_BUTTON;
 	f->reset_reg = io_byte(PORT_RESET);
 	f->reset_value = RESET_VALUE;
 	f->minor = 4;

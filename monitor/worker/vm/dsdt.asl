@@ -52,5 +52,32 @@ DefinitionBlock ("", "DSDT", 2, "DISCO", "DISCODST", 1)
 					Exclusive) { 4 }
 			})
 		}
+
+		/*
+		 * The power button. Without fixed hardware (FADT) it is a
+		 * device, and a generic event device passes its interrupt on:
+		 * ACPI 6.4, 4.8.3.1.2 and 5.6.9. The interrupt has no other
+		 * source, so no register has to say which one it was.
+		 */
+		Device (PWRB)
+		{
+			Name (_HID, EisaId ("PNP0C0C"))
+			Name (_UID, 0)
+		}
+
+		Device (GED)
+		{
+			Name (_HID, "ACPI0013")
+			Name (_UID, 0)
+			Name (_CRS, ResourceTemplate ()
+			{
+				Interrupt (ResourceConsumer, Edge, ActiveHigh,
+					Exclusive) { 5 }
+			})
+			Method (_EVT, 1, Serialized)
+			{
+				Notify (\_SB.PWRB, 0x80)
+			}
+		}
 	}
 }

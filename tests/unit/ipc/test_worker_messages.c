@@ -174,7 +174,7 @@ static void what_is_wrong_is_not_sent(void **state)
 	assert_int_equal(worker_request_send(-1, &r, NULL, 0), -EINVAL);
 	r.kind = WORKER_REQ_STOP;
 	assert_int_equal(worker_request_send(-1, &r, fds, 0), -EINVAL);
-	r.kind = WORKER_REQ_EXACT + 1;
+	r.kind = WORKER_REQ_BUTTON + 1;
 	assert_int_equal(worker_request_send(-1, &r, NULL, 0), -EINVAL);
 	assert_int_equal(worker_event_send(-1, &e), -EINVAL);
 }

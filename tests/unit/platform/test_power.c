@@ -48,6 +48,17 @@ static void only_s5_with_enable_powers_off(void **state)
 	assert_int_equal(io_bus_read(&h.pio, PORT_SLEEP + 1, 1), 0);
 }
 
+static void the_button_is_an_edge(void **state)
+{
+	(void)state;
+	power_button_press(&h.host);
+	assert_int_equal(h.edges[GSI_BUTTON], 1);
+	assert_false(h.line[GSI_BUTTON]);
+	power_button_press(&h.host);
+	assert_int_equal(h.edges[GSI_BUTTON], 2);
+	assert_int_equal(h.stops, 0);
+}
+
 static void reset_register(void **state)
 {
 	(void)state;
@@ -138,6 +149,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(only_s5_with_enable_powers_off),
+		T(the_button_is_an_edge),
 		T(reset_register),
 		T(keyboard_controller),
 		T(reset_control),

@@ -96,6 +96,7 @@ static void power_registers(void **state)
 	assert_int_equal(f[131], 4);
 	assert_true(get(f + 112, 4) & 1u << 20); /* hardware reduced */
 	assert_true(get(f + 112, 4) & 1u << 10); /* reset register */
+	assert_true(get(f + 112, 4) & 1u << 4);	 /* the button is a device */
 	assert_int_equal(f[116], 1);		 /* in I/O space */
 	assert_int_equal(get(f + 120, 8), PORT_RESET);
 	assert_int_equal(f[128], 1);
@@ -124,6 +125,34 @@ static void dsdt(void **state)
 			return;
 		}
 	fail_msg("no _S5");
+}
+
+/* Is @name, @n bytes, in the DSDT? Return: what comes after it. */
+static const uint8_t *dsdt_after(const void *name, size_t n)
+{
+	const uint8_t *d = table(get(find("FACP") + 140, 8), "DSDT");
+	const uint8_t *at = memmem(d, get(d + 4, 4), name, n);
+
+	return at ? at + n : NULL;
+}
+
+/* A PNP0C0C button, and the generic event device that notifies it. */
+static void power_button(void **state)
+{
+	/* EISAID("PNP0C0C"); extended interrupt: edge, one, of 4 bytes */
+	static const uint8_t button[] = { 0x0c, 0x41, 0xd0, 0x0c, 0x0c };
+	static const uint8_t irq[] = { 0x89,	   0x06, 0x00, 0x03, 0x01,
+				       GSI_BUTTON, 0,	 0,    0 };
+	/* Notify(PWRB, 0x80), however iasl writes the path */
+	static const uint8_t notify[] = { 'P', 'W', 'R', 'B', 0x0a, 0x80 };
+
+	(void)state;
+	build(1);
+	assert_non_null(dsdt_after(button, sizeof(button)));
+	assert_non_null(dsdt_after("ACPI0013", 9));
+	assert_non_null(dsdt_after(irq, sizeof(irq)));
+	assert_non_null(dsdt_after("_EVT", 4));
+	assert_non_null(dsdt_after(notify, sizeof(notify)));
 }
 
 static void check_madt(unsigned nr)
@@ -217,6 +246,7 @@ int main(void)
 		cmocka_unit_test(rsdp),
 		cmocka_unit_test(power_registers),
 		cmocka_unit_test(dsdt),
+		cmocka_unit_test(power_button),
 		cmocka_unit_test(processors),
 		cmocka_unit_test(mcfg),
 		cmocka_unit_test(tables_do_not_touch),
