@@ -32,6 +32,13 @@ static inline bool disk_writes_path(const struct disk_config *d)
 	return !d->read_only && !d->cow && !d->snapshot;
 }
 
+/* After which ends the monitor starts a VM again; see restart_rule.h. */
+enum restart_policy {
+	RESTART_NO = 0, /* the order of the words of --restart */
+	RESTART_ON_FAILURE,
+	RESTART_ALWAYS,
+};
+
 struct vm_config {
 	char *name;
 	char *kernel;	   /* bzImage, or ELF with a PVH note */
@@ -46,6 +53,7 @@ struct vm_config {
 	bool overcommit;       /* strict memory is not reserved at the start */
 	bool huge_thp;	       /* memory=...,huge=thp */
 	bool keep_panicked;    /* on-panic=keep */
+	unsigned restart;      /* enum restart_policy */
 	bool merge;	       /* share equal pages within the group */
 	struct disk_config disks[VM_MAX_DISKS];
 	unsigned nr_disks;

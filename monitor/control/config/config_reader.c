@@ -175,7 +175,7 @@ int reader_option(struct reader *r, const struct option_entry *o, json_t *v,
 	err = reader_text(r, v, &text);
 	if (err)
 		return err;
-	if (o->type == OPTION_CHOICE)
+	if (o->type == OPTION_CHOICE || o->type == OPTION_WORD)
 		return option_set_choice(o, obj, text, reader_at(r));
 	return option_set_text(o, obj, r->dir, text, reader_at(r));
 }

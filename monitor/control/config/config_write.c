@@ -18,12 +18,14 @@ static json_t *write_text(const struct option_entry *o, const char *text,
 static json_t *write_option(const struct option_entry *o, const void *obj,
 			    const char *dir)
 {
+	char word[OPTION_ARG_MAX];
+
 	if (option_is_text(o))
 		return write_text(o, option_text(o, obj), dir);
 	if (o->type == OPTION_SWITCH)
 		return json_boolean(option_value(o, obj));
-	if (o->type == OPTION_CHOICE)
-		return json_string(o->arg); /* the other one is the default */
+	if (o->type == OPTION_CHOICE || o->type == OPTION_WORD)
+		return json_string(option_word(o, obj, word));
 	return json_integer(option_value(o, obj));
 }
 

@@ -204,6 +204,8 @@ static void man_keys(const struct option_entry *table, FILE *out)
 			(void)fprintf(out,
 				      "\\(dq%s\\(dq or \\(dq%s\\(dq: ", o->arg,
 				      o->unset);
+		if (o->type == OPTION_WORD)
+			(void)fprintf(out, "one of %s: ", o->arg);
 		man_text(o->help, out);
 		if (*facts)
 			(void)fputs("; ", out);

@@ -258,9 +258,56 @@ void option_set_switch(const struct option_entry *o, void *obj, bool on)
 	option_store(o, obj, on != o->inverted);
 }
 
+/* Return: its number among the words of @o, or -1. */
+static int64_t option_find_word(const struct option_entry *o, const char *word)
+{
+	const char *at = o->arg;
+	size_t len = strlen(word);
+
+	for (int64_t i = 0;; i++) {
+		size_t n = strcspn(at, "|");
+
+		if (n == len && memcmp(at, word, n) == 0)
+			return i;
+		if (!at[n])
+			return -1;
+		at += n + 1;
+	}
+}
+
+static int option_set_word(const struct option_entry *o, void *obj,
+			   const char *word, const struct config_at *at)
+{
+	int64_t i = option_find_word(o, word);
+
+	if (i < 0)
+		return config_fail(at, EINVAL, "must be one of %s, not '%s'",
+				   o->arg, word);
+	option_store(o, obj, i);
+	return 0;
+}
+
+const char *option_word(const struct option_entry *o, const void *obj,
+			char buf[OPTION_ARG_MAX])
+{
+	int64_t i = option_value(o, obj);
+	const char *at = o->arg;
+
+	if (o->type == OPTION_CHOICE) {
+		(void)snprintf(buf, OPTION_ARG_MAX, "%s", i ? at : o->unset);
+		return buf;
+	}
+	while (i-- > 0 && at[strcspn(at, "|")])
+		at += strcspn(at, "|") + 1;
+	(void)snprintf(buf, OPTION_ARG_MAX, "%.*s", (int)strcspn(at, "|"), at);
+	return buf;
+}
+
 int option_set_choice(const struct option_entry *o, void *obj, const char *word,
 		      const struct config_at *at)
 {
+	if (o->type == OPTION_WORD)
+		return option_set_word(o, obj, word, at);
 	if (strcmp(word, o->arg) != 0 && strcmp(word, o->unset) != 0)
 		return config_fail(at, EINVAL, "must be '%s' or '%s'", o->arg,
 				   o->unset);

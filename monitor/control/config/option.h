@@ -33,6 +33,7 @@ enum option_type {
 	OPTION_TOKEN,	/* char *, owned: 1 to @most printable, no blanks */
 	OPTION_SWITCH,	/* bool */
 	OPTION_CHOICE,	/* bool: the word @arg, or the word @unset */
+	OPTION_WORD,	/* unsigned: the number of a word of @arg, from 0 */
 	OPTION_NUMBER,	/* unsigned or uint64_t, @least to @most */
 	OPTION_SIZE,	/* uint64_t, bytes, @least to @most */
 	OPTION_NODE,	/* nodeid_t: "auto", or a node's number */
@@ -122,13 +123,17 @@ bool option_is_given(const struct option_entry *o, const void *obj);
 /* Return: the value of a string, owned by @obj; NULL: none. */
 const char *option_text(const struct option_entry *o, const void *obj);
 
-/* Return: the value of a number, size, node or switch (1: on). */
+/* Return: the value of a number, size, node, word or switch (1: on). */
 int64_t option_value(const struct option_entry *o, const void *obj);
 
+/* Format the word of a CHOICE or WORD. Return: @buf. */
+const char *option_word(const struct option_entry *o, const void *obj,
+			char buf[OPTION_ARG_MAX]);
+
 /*
- * Setters, by type: string types; NUMBER and NODE; SIZE; SWITCH; CHOICE. Strings
- * are copied. @dir is put before a relative path; NULL: the path stays
- * unchanged. Return: 0; -EINVAL with at->d filled; -ENOMEM (ST_HOST). The old
+ * Setters, by type: string types; NUMBER and NODE; SIZE; SWITCH; CHOICE and
+ * WORD. Strings are copied. @dir is put before a relative path; NULL: the path
+ * stays unchanged. Return: 0; -EINVAL with at->d filled; -ENOMEM (ST_HOST). The old
  * value stays on error.
  */
 MUST_CHECK int option_set_text(const struct option_entry *o, void *obj,

@@ -67,6 +67,8 @@ int option_parse(const struct option_entry *o, void *obj, const char *text,
 		return parse_switch(o, obj, text, at);
 	case OPTION_CHOICE:
 		return parse_choice(o, obj, text, at);
+	case OPTION_WORD:
+		return option_set_choice(o, obj, text, at);
 	case OPTION_NUMBER:
 	case OPTION_NODE:
 		return parse_number(o, obj, text, at);
@@ -145,6 +147,7 @@ static void print_escaped(const char *text, FILE *out)
 
 void option_print(const struct option_entry *o, const void *obj, FILE *out)
 {
+	char word[OPTION_ARG_MAX];
 	int64_t v;
 
 	if (option_is_text(o)) {
@@ -154,8 +157,8 @@ void option_print(const struct option_entry *o, const void *obj, FILE *out)
 	v = option_value(o, obj);
 	if (o->type == OPTION_SWITCH)
 		(void)fputs(v ? "on" : "off", out);
-	else if (o->type == OPTION_CHOICE)
-		(void)fputs(v ? o->arg : o->unset, out);
+	else if (o->type == OPTION_CHOICE || o->type == OPTION_WORD)
+		(void)fputs(option_word(o, obj, word), out);
 	else if (o->type == OPTION_NODE && v == NODE_AUTO)
 		(void)fputs("auto", out);
 	else

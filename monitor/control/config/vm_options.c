@@ -47,6 +47,10 @@ const struct option_entry vm_options[] = {
 	{ .name = "on-panic", .type = OPTION_CHOICE, VM(keep_panicked),
 	  .arg = "keep", .unset = "end",
 	  .help = "a guest whose kernel panicked stays" },
+	{ .name = "restart", .type = OPTION_WORD, VM(restart),
+	  .arg = "no|on-failure|always", .unset = "no",
+	  .help = "start a VM of the monitor again when it has ended; a reset "
+		  "is a failure; requires --detach" },
 	{ .name = "disks", .flag = "disk", .type = OPTION_DISKS, VM(disks),
 	  .arg = "path=FILE[,KEY[=VALUE]]...", .most = VM_MAX_DISKS,
 	  .help = "disk; may be given up to 16 times" },

@@ -47,6 +47,8 @@ static const char *sample(const struct option_entry *o, char buf[TEXT_MAX])
 		return o->inverted ? "off" : "on";
 	case OPTION_CHOICE:
 		return o->arg;
+	case OPTION_WORD:
+		return strrchr(o->arg, '|') + 1;
 	case OPTION_NODE:
 		return "3";
 	case OPTION_NUMBER:
@@ -380,7 +382,8 @@ static void check_range(const struct option_entry *o, bool is_disk)
 		check_number(o, is_disk);
 	else if ((o->type == OPTION_TEXT || o->type == OPTION_TOKEN) && o->most)
 		check_length(o, is_disk);
-	else if (o->type == OPTION_CHOICE || o->type == OPTION_NODE)
+	else if (o->type == OPTION_CHOICE || o->type == OPTION_WORD ||
+		 o->type == OPTION_NODE)
 		check_value(o, is_disk, "other", true, false);
 }
 
