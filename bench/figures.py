@@ -7,7 +7,7 @@ sparse, so that 256 GiB need no machine that has them. One connection to the
 monitor asks for the figures of all VMs again and again, as `disco top` does,
 and once in a while for exact ones. Meanwhile bytes go to the guest's console
 and come back, one at a time: through the monitor, the worker's I/O thread and
-the guest. Then the guest is stopped while exact figures are under way.
+the guest. Then the guest is killed while exact figures are under way.
 
 Of each size and round: the longest time from a byte to its echo, and the time
 from the request to stop to the answer that the guest has ended, its process
@@ -121,7 +121,7 @@ def measure(a, api):
             t.start()
         stall, nr = echoes(console, a.seconds)
     start = time.monotonic()
-    api.call("POST", "/v1/vms/b/stop")
+    api.call("POST", "/v1/vms/b/kill")
     end = (time.monotonic() - start) * 1000
     for t in askers:
         t.end.set()

@@ -79,8 +79,11 @@ install: all
 	install -D -m 755 $(B)/disco-vm $(DESTDIR)$(PREFIX)/bin/disco-vm
 	install -D -m 755 $(B)/disco-agent $(DESTDIR)$(PREFIX)/bin/disco-agent
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
-	sed 's|@PREFIX@|$(PREFIX)|' dist/disco.service \
-		>$(DESTDIR)$(PREFIX)/lib/systemd/system/disco.service
+	for unit in disco disco-guests; do \
+		sed 's|@PREFIX@|$(PREFIX)|' dist/$$unit.service \
+			>$(DESTDIR)$(PREFIX)/lib/systemd/system/$$unit.service \
+			|| exit; \
+	done
 	install -D -m 644 docs/openapi.json \
 		$(DESTDIR)$(PREFIX)/share/doc/disco/openapi.json
 	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions \

@@ -30,7 +30,7 @@
 	X(ST_GUEST_RESET, 20, "guest asked for a reset")                       \
 	X(ST_GUEST_PANIC, 21, "guest kernel panicked")                         \
 	X(ST_GUEST_CRASH, 22, "guest CPU stopped: triple fault, KVM error")    \
-	X(ST_STOPPED, 23, "stopped by the operator (Ctrl-A x, signal)")        \
+	X(ST_STOPPED, 23, "ended by the operator without having shut down")    \
 	X(ST_WORKER_SECCOMP, 30, "worker killed by its system call filter")    \
 	X(ST_WORKER_SIGNAL, 31, "worker killed by a signal")                   \
 	X(ST_WORKER_FAIL, 32, "worker failed; its last line says why")

@@ -28,6 +28,7 @@
 #include "monitor/control/guests/starter.h"
 #include "monitor/control/launch/launch.h"
 #include "monitor/control/notify.h"
+#include "monitor/control/restart/restart.h"
 #include "monitor/control/run/run.h"
 #include "monitor/control/launch/descriptors.h"
 
@@ -84,6 +85,7 @@ static void monitor_guest_ended(struct monitor *m, struct guest *g)
 	layers_guest_remove(m, g);
 	caches_guest_remove(m, g);
 	balancer_guest_remove(g);
+	restart_guest_ended(m, g);
 }
 
 static void monitor_guest_heard(struct monitor *m, struct guest *g,
@@ -96,6 +98,7 @@ static void monitor_guest_heard(struct monitor *m, struct guest *g,
 static const struct guests_ops guests_ops = {
 	.added = monitor_guest_added,
 	.ended = monitor_guest_ended,
+	.lost = restart_guest_lost,
 	.heard = monitor_guest_heard,
 };
 

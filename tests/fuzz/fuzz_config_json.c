@@ -19,9 +19,9 @@ static const char *const words[] = {
 };
 
 static const char *const keys[] = {
-	"name",	  "kernel", "unpack", "initrd", "cmdline", "cpus",
-	"memory", "node",   "strict", "huge",	"count",   "path",
-	"ro",	  "serial", "disks",  "vms",	"other",   "a\\nb",
+	"name",	 "kernel", "unpack", "initrd", "cmdline", "cpus", "memory",
+	"node",	 "strict", "huge",   "count",  "path",	  "ro",	  "serial",
+	"disks", "vms",	   "other",  "a\\nb",  "restart",
 };
 
 static const char *const values[] = {
@@ -50,6 +50,7 @@ static const char *const values[] = {
 	"\"auto\"",
 	"\"thp\"",
 	"\"off\"",
+	"\"always\"",
 	"\"256M\"",
 	"\"1T\"",
 	"\"0x100000\"",

@@ -57,7 +57,7 @@ memtest_screen()
 	# It moves the cursor, and ends no line.
 	wait_text 'Memtest86' "$WORK/o" 120 &&
 		wait_text 'Status: Testing' "$WORK/o" 120 || status=1
-	kill "$pid"
+	insist "$pid"
 	wait "$pid"
 	return $status
 }

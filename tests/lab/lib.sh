@@ -104,6 +104,22 @@ boot()
 		--cmdline "console=ttyS0 quiet $cmdline" "${MEMORY_ARGS[@]}" "$@"
 }
 
+# has_ended PID - whether or not it was waited for
+has_ended()
+{
+	! grep -q '^State:[[:space:]]*[^ZX]' "/proc/$1/status" 2>/dev/null
+}
+
+# insist PID - ask "disco run" to end until it has: a guest without a driver for
+# its power button does nothing about the first request, the second one ends it
+insist()
+{
+	until has_ended "$1"; do
+		kill -TERM "$1" 2>/dev/null
+		nap 0.5
+	done
+}
+
 # want_status STATUS OUT - of the command before; else what its guests' kernels
 # have complained of, and what it has said at last
 want_status()

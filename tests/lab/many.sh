@@ -61,7 +61,7 @@ scenario ends sigterm_stops_guests control_killed_ends_workers
 
 ends_sigterm()
 {
-	kill -TERM "$(pgrep -P "$1")"
+	insist "$(pgrep -P "$1")"
 	STATUS=0
 	wait "$1" || STATUS=$?
 	want_status 23 "$WORK/s" || return 1
@@ -120,7 +120,7 @@ four_killed()
 		wait_lines $((ticks + 3)) "^k-$i\\| tick" "$WORK/k" 20 ||
 			return 1
 	done
-	kill -TERM "$(pgrep -P "$DISCO_PID")"
+	insist "$(pgrep -P "$DISCO_PID")"
 	STATUS=0
 	wait "$DISCO_PID" || STATUS=$?
 	want_status 23 "$WORK/k"
@@ -147,7 +147,7 @@ t_strict_memory_is_reserved()
 		--kernel "$KERNEL" --initrd "$INITRD" --disk "path=$ROOT_DISK,ro" --cmdline 'console=ttyS0 quiet'
 	wait_lines 1 'DISCO-GUEST userspace' "$WORK/o" 90 || return 1
 	blocks=$(stat -L -c %b "/proc/$(pgrep -f '^disco-vm w$')/fd/7")
-	kill -TERM "$(pgrep -P "$DISCO_PID")"
+	insist "$(pgrep -P "$DISCO_PID")"
 	STATUS=0
 	wait "$DISCO_PID" || STATUS=$?
 	want_status 23 "$WORK/o" || return 1

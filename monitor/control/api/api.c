@@ -335,8 +335,8 @@ bool api_may_last(struct api_call *c)
 	c->lasts = n < API_MAX_LASTING;
 	if (!c->lasts)
 		api_fail(c, MHD_HTTP_SERVICE_UNAVAILABLE, ST_HOST,
-			 "%u calls wait for starts, moves and exact figures "
-			 "already; try again later",
+			 "%u calls wait for starts, stops, moves and exact "
+			 "figures already; try again later",
 			 API_MAX_LASTING);
 	return c->lasts;
 }

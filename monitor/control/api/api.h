@@ -16,8 +16,8 @@
 
 /*
  * Connections. Consoles stay as long as their clients want, and calls that wait
- * for a start, a move or exact figures may wait for an hour: each kind has a number of its own,
- * so that neither can keep the other calls out.
+ * for a start, a stop, a move or exact figures may wait for an hour: each kind
+ * has a number of its own, so that neither can keep the other calls out.
  */
 #define API_MAX_COMMANDS 64u
 #define API_MAX_CONSOLES 256u
@@ -28,6 +28,7 @@
 #define API_IDLE_S   5u		     /* a connection that says nothing */
 #define API_LIFE_NS  30000000000ull  /* to send one request */
 #define API_WAIT_NS  5000000000ull   /* for a worker to do something */
+#define API_START_NS 600000000000ull /* and for a start, which may queue */
 #define API_STATS_NS 500000000ull    /* for workers' figures */
 #define API_EXACT_NS 600000000000ull /* for exact ones */
 #define API_CONSOLE  "disco-console" /* the protocol upgraded to */

@@ -11,14 +11,18 @@
 void api_vm_list(struct api_call *c);
 void api_vm_create(struct api_call *c);
 void api_vm_show(struct api_call *c);
-void api_vm_stop_begin(struct api_call *c);
-void api_vm_kill_begin(struct api_call *c);
-void api_vm_end_poll(struct api_call *c, bool late);
 void api_vm_pause_begin(struct api_call *c);
 void api_vm_pause_poll(struct api_call *c, bool late);
 void api_vm_resume_begin(struct api_call *c);
 void api_vm_resume_poll(struct api_call *c, bool late);
 void api_vm_console(struct api_call *c);
+
+/* api_stop.c */
+void api_vm_stop_begin(struct api_call *c);
+void api_vm_kill_begin(struct api_call *c);
+void api_vm_end_poll(struct api_call *c, bool late);
+void api_vm_restart_begin(struct api_call *c);
+void api_vm_restart_poll(struct api_call *c, bool late);
 
 /* api_move.c */
 void api_vm_move_begin(struct api_call *c);
@@ -54,6 +58,15 @@ void stalls_metrics(const struct monitor *m, FILE *out);
 json_t *cache_json(const struct guest *g, json_t *stats);
 json_t *agent_cache_json(const struct caches *c, nodeid_t node);
 void cache_metrics(const struct monitor *m, FILE *out);
+
+/*
+ * The guest of a call, which has the id that it had in begin(). NULL: there is
+ * none, and the call was answered.
+ */
+struct guest *api_the_guest(struct api_call *c);
+
+/* Answer as GET /v1/vms/{name} does. */
+void api_answer_guest(struct api_call *c, const struct guest *g);
 
 /* One VM as GET /v1/vms/{name} shows it; NULL: out of memory. */
 json_t *guest_json(const struct guest *g, uint64_t now_ns);

@@ -10,6 +10,8 @@ static const struct api_route routes[] = {
 	  false },
 	{ "POST", "/v1/vms/{name}/kill", api_vm_kill_begin, api_vm_end_poll,
 	  false },
+	{ "POST", "/v1/vms/{name}/restart", api_vm_restart_begin,
+	  api_vm_restart_poll, false },
 	{ "POST", "/v1/vms/{name}/pause", api_vm_pause_begin, api_vm_pause_poll,
 	  false },
 	{ "POST", "/v1/vms/{name}/resume", api_vm_resume_begin,

@@ -8,6 +8,8 @@
 #include "monitor/control/api/api_handlers.h"
 #include "monitor/control/config/config_json.h"
 #include "monitor/control/guests/starter.h"
+#include "monitor/control/restart/restart.h"
+#include "monitor/control/workers/shutdown.h"
 
 uint64_t guest_uptime_ms(const struct guest *g, uint64_t now_ns)
 {
@@ -18,12 +20,21 @@ uint64_t guest_uptime_ms(const struct guest *g, uint64_t now_ns)
 	return ns / 1000000u;
 }
 
+/* null: it was not asked to end. */
+static json_t *stop_left_json(const struct guest *g, uint64_t now_ns)
+{
+	int64_t ms = g->ended ? -1 : shutdown_left_ms(&g->vm, now_ns);
+
+	return ms < 0 ? json_null() : json_integer(ms);
+}
+
 json_t *guest_json(const struct guest *g, uint64_t now_ns)
 {
 	enum exit_status status = g->vm.figures.status;
 
 	return json_pack(
-		"{s:s, s:s, s:o, s:i, s:i, s:I, s:s, s:b, s:I, s:o, s:o, s:s}",
+		"{s:s, s:s, s:o, s:i, s:i, s:I, s:s, s:b, s:I, s:o, s:o, s:s, "
+		"s:s, s:i, s:o}",
 		"name", g->record.name, "state", guest_state(g), "pid",
 		g->ended ? json_null() : json_integer(g->record.pid), "node",
 		(int)g->record.node, "vcpus", (int)g->record.nr_vcpus,
@@ -33,16 +44,18 @@ json_t *guest_json(const struct guest *g, uint64_t now_ns)
 		g->ended ? json_integer((int)status) : json_null(),
 		"status_word",
 		g->ended ? json_string(status_word(status)) : json_null(),
-		"message", g->message);
+		"message", g->message, "restart",
+		restart_policy_word(g->restart.policy), "restarts",
+		(int)g->record.restarts, "stop_left_ms",
+		stop_left_json(g, now_ns));
 }
 
-static void answer_guest(struct api_call *c, const struct guest *g)
+void api_answer_guest(struct api_call *c, const struct guest *g)
 {
 	api_answer(c, MHD_HTTP_OK, guest_json(g, clock_now_ns()));
 }
 
-/* The guest that begin() found, or NULL: the call was answered. */
-static struct guest *the_guest(struct api_call *c)
+struct guest *api_the_guest(struct api_call *c)
 {
 	struct guest *g = guest_find(c->m, c->name);
 
@@ -67,10 +80,10 @@ void api_vm_list(struct api_call *c)
 
 void api_vm_show(struct api_call *c)
 {
-	struct guest *g = the_guest(c);
+	struct guest *g = api_the_guest(c);
 
 	if (g)
-		answer_guest(c, g);
+		api_answer_guest(c, g);
 }
 
 /* --- starting --- */
@@ -120,53 +133,11 @@ void api_vm_create(struct api_call *c)
 	run_config_destroy(&cfg);
 }
 
-/* --- ending --- */
-
-void api_vm_stop_begin(struct api_call *c)
-{
-	struct guest *g = the_guest(c);
-
-	if (!g)
-		return;
-	if (!g->ended)
-		vm_watch_ask_stop(&g->vm);
-	api_wait(c, API_WAIT_NS);
-	api_vm_end_poll(c, false);
-}
-
-void api_vm_kill_begin(struct api_call *c)
-{
-	struct guest *g = the_guest(c);
-
-	if (!g)
-		return;
-	if (!g->ended) {
-		g->vm.end.asked = true;
-		g->vm.end.cut = true;
-		worker_signal(&g->vm.worker, SIGKILL);
-	}
-	api_wait(c, API_WAIT_NS);
-	api_vm_end_poll(c, false);
-}
-
-void api_vm_end_poll(struct api_call *c, bool late)
-{
-	struct guest *g = the_guest(c);
-
-	if (!g)
-		return;
-	if (g->ended)
-		answer_guest(c, g);
-	else if (late)
-		api_fail(c, MHD_HTTP_GATEWAY_TIMEOUT, ST_WORKER_FAIL,
-			 "%s: its worker did not end in time", c->name);
-}
-
 /* --- pausing --- */
 
 static void api_vm_ask(struct api_call *c, enum worker_request_kind kind)
 {
-	struct guest *g = the_guest(c);
+	struct guest *g = api_the_guest(c);
 
 	if (!g)
 		return;
@@ -181,7 +152,7 @@ static void api_vm_ask(struct api_call *c, enum worker_request_kind kind)
 /* Answers come in the order of their ids: a later one stands for ours. */
 static void await_paused(struct api_call *c, bool late)
 {
-	struct guest *g = the_guest(c);
+	struct guest *g = api_the_guest(c);
 
 	if (!g)
 		return;
@@ -189,7 +160,7 @@ static void await_paused(struct api_call *c, bool late)
 		api_fail(c, MHD_HTTP_CONFLICT, ST_NO_VM, "%s: has ended",
 			 c->name);
 	else if (g->vm.paused_id >= c->request_id)
-		answer_guest(c, g);
+		api_answer_guest(c, g);
 	else if (late)
 		api_fail(c, MHD_HTTP_GATEWAY_TIMEOUT, ST_WORKER_FAIL,
 			 "%s: its worker does not answer", c->name);
@@ -221,7 +192,7 @@ void api_vm_console(struct api_call *c)
 {
 	const char *to = MHD_lookup_connection_value(c->conn, MHD_HEADER_KIND,
 						     "Upgrade");
-	struct guest *g = the_guest(c);
+	struct guest *g = api_the_guest(c);
 
 	if (!g)
 		return;

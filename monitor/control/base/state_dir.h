@@ -7,6 +7,7 @@
  *	api.sock	the socket of its API
  *	monitor.log	messages of a monitor that `disco run -d` started
  *	vms/NAME.json	one per VM, struct vm_record
+ *	vms/NAME.conf	its configuration, as disco.json(5) has it
  *	vms/NAME.sock	where the VM's worker waits for the next monitor
  *
  * Sockets are reached through /proc/self/fd, so that the directory's name may
@@ -48,6 +49,7 @@ struct vm_record {
 	unsigned nr_vcpus;
 	uint64_t memory_bytes;
 	uint64_t start_ns;	     /* CLOCK_MONOTONIC */
+	unsigned restarts;	     /* how often it was started again */
 	char kernel[256];	     /* for display; cut if longer */
 	char group[VM_NAME_MAX + 1]; /* shares cached blocks with it */
 	unsigned nr_cached;
@@ -109,7 +111,17 @@ bool state_vm_sane(const struct vm_record *r);
 MUST_CHECK int state_vm_save(const struct state_dir *s,
 			     const struct vm_record *r);
 
-/* Remove the record and the socket of a VM. */
+/*
+ * Write or replace the configuration of a VM, or read it: *@text is malloc'ed,
+ * at most STATE_CONFIG_MAX bytes. Return: 0; -ENOENT; -E2BIG; -ENOMEM; -errno.
+ */
+#define STATE_CONFIG_MAX MIB(1)
+MUST_CHECK int state_vm_save_config(const struct state_dir *s, const char *name,
+				    const char *text);
+MUST_CHECK int state_vm_load_config(const struct state_dir *s, const char *name,
+				    char **text);
+
+/* Remove the record, the configuration and the socket of a VM. */
 void state_vm_remove(const struct state_dir *s, const char *name);
 
 /**

@@ -6,6 +6,7 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "monitor/control/base/state_dir.h"
@@ -13,6 +14,7 @@
 #define FORMAT	   1
 #define RECORD_MAX 8192
 #define SUFFIX	   ".json"
+#define CONFIG	   ".conf"
 
 /* Which boot of this machine: start times are counted from it. */
 static void boot_id(char *out, size_t size)
@@ -45,14 +47,14 @@ static json_t *state_vm_pack(const struct vm_record *r)
 	boot_id(boot, sizeof(boot));
 	return json_pack(
 		"{s:i, s:i, s:s, s:s, s:i, s:I, s:i, s:b, s:b, s:i, s:I, s:I, "
-		"s:s, s:s, s:o}",
+		"s:s, s:s, s:o, s:i}",
 		"version", FORMAT, "protocol", (int)r->protocol, "boot", boot,
 		"name", r->name, "pid", (int)r->pid, "pid_start",
 		(json_int_t)r->pid_start, "node", (int)r->node, "fixed",
 		r->fixed, "strict", r->strict, "vcpus", (int)r->nr_vcpus,
 		"memory_bytes", (json_int_t)r->memory_bytes, "start_ns",
 		(json_int_t)r->start_ns, "kernel", r->kernel, "group", r->group,
-		"cached", pack_cached(r));
+		"cached", pack_cached(r), "restarts", (int)r->restarts);
 }
 
 static int write_new(const struct state_dir *s, const char *name,
@@ -73,25 +75,81 @@ static int write_new(const struct state_dir *s, const char *name,
 	return err;
 }
 
-int state_vm_save(const struct state_dir *s, const struct vm_record *r)
+/* The file @vm with @suffix, as a whole. */
+static int state_vm_replace(const struct state_dir *s, const char *vm,
+			    const char *suffix, const char *text)
 {
 	char name[VM_NAME_MAX + 16], temp[VM_NAME_MAX + 16];
+	int err;
+
+	(void)snprintf(name, sizeof(name), "%s%s", vm, suffix);
+	/* A name never begins with a point: this is no record. */
+	(void)snprintf(temp, sizeof(temp), ".%s", vm);
+	err = write_new(s, temp, text);
+	if (!err && renameat(s->vms, temp, s->vms, name) < 0)
+		err = -errno;
+	if (err)
+		(void)unlinkat(s->vms, temp, 0);
+	return err;
+}
+
+int state_vm_save(const struct state_dir *s, const struct vm_record *r)
+{
 	json_t *root = state_vm_pack(r);
 	char *text = root ? json_dumps(root, JSON_INDENT(1)) : NULL;
 	int err = -ENOMEM;
 
 	json_decref(root);
-	if (!text)
-		return err;
-	(void)snprintf(name, sizeof(name), "%s" SUFFIX, r->name);
-	/* A name never begins with a point: this is no record. */
-	(void)snprintf(temp, sizeof(temp), ".%s", r->name);
-	err = write_new(s, temp, text);
+	if (text)
+		err = state_vm_replace(s, r->name, SUFFIX, text);
 	free(text);
-	if (!err && renameat(s->vms, temp, s->vms, name) < 0)
-		err = -errno;
-	if (err)
-		(void)unlinkat(s->vms, temp, 0);
+	return err;
+}
+
+int state_vm_save_config(const struct state_dir *s, const char *name,
+			 const char *text)
+{
+	return state_vm_replace(s, name, CONFIG, text);
+}
+
+static int read_whole(int fd, char **text)
+{
+	struct stat st;
+	ssize_t n;
+	char *buf;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode) || st.st_size > (off_t)STATE_CONFIG_MAX)
+		return -E2BIG;
+	buf = malloc((size_t)st.st_size + 1);
+	if (!buf)
+		return -ENOMEM;
+	n = read(fd, buf, (size_t)st.st_size);
+	if (n < 0) {
+		int err = -errno;
+
+		free(buf);
+		return err;
+	}
+	buf[n] = '\0';
+	*text = buf;
+	return 0;
+}
+
+int state_vm_load_config(const struct state_dir *s, const char *name,
+			 char **text)
+{
+	char file[VM_NAME_MAX + 16];
+	int fd, err;
+
+	(void)snprintf(file, sizeof(file), "%s" CONFIG, name);
+	fd = openat(s->vms, file,
+		    O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (fd < 0)
+		return -errno;
+	err = read_whole(fd, text);
+	(void)close(fd);
 	return err;
 }
 
@@ -100,6 +158,8 @@ void state_vm_remove(const struct state_dir *s, const char *name)
 	char file[VM_NAME_MAX + 16];
 
 	(void)snprintf(file, sizeof(file), "%s" SUFFIX, name);
+	(void)unlinkat(s->vms, file, 0);
+	(void)snprintf(file, sizeof(file), "%s" CONFIG, name);
 	(void)unlinkat(s->vms, file, 0);
 	(void)snprintf(file, sizeof(file), "%s.sock", name);
 	(void)unlinkat(s->vms, file, 0);
@@ -166,17 +226,18 @@ static int state_vm_unpack(json_t *root, struct vm_record *r)
 	int protocol = 0; /* not said by older monitors */
 	int fixed = 1;	  /* not said by older monitors */
 	int strict = 0;	  /* the same */
+	int restarts = 0; /* the same */
 	char now[64];
 
 	if (json_unpack(root,
 			"{s:i, s?i, s:s, s:s, s:i, s:I, s:i, s?b, s?b, s:i, "
-			"s:I, s:I, s:s, s?s, s?o}",
+			"s:I, s:I, s:s, s?s, s?o, s?i}",
 			"version", &version, "protocol", &protocol, "boot",
 			&boot, "name", &name, "pid", &pid, "pid_start",
 			&pid_start, "node", &node, "fixed", &fixed, "strict",
 			&strict, "vcpus", &vcpus, "memory_bytes", &memory,
 			"start_ns", &start, "kernel", &kernel, "group", &group,
-			"cached", &cached) < 0 ||
+			"cached", &cached, "restarts", &restarts) < 0 ||
 	    version != FORMAT)
 		return -EBADMSG;
 	*r = (struct vm_record){ .pid = pid,
@@ -187,7 +248,9 @@ static int state_vm_unpack(json_t *root, struct vm_record *r)
 				 .protocol = (uint32_t)protocol,
 				 .nr_vcpus = (unsigned)vcpus,
 				 .memory_bytes = (uint64_t)memory,
-				 .start_ns = (uint64_t)start };
+				 .start_ns = (uint64_t)start,
+				 .restarts = restarts > 0 ? (unsigned)restarts
+							  : 0 };
 	(void)snprintf(r->name, sizeof(r->name), "%s", name);
 	(void)snprintf(r->kernel, sizeof(r->kernel), "%s", kernel);
 	(void)snprintf(r->group, sizeof(r->group), "%s", group);

@@ -16,8 +16,8 @@
 
 #define CLI_PATH_MAX (VM_NAME_MAX + 32)
 
-extern const struct command cli_ls, cli_stats, cli_stop, cli_kill, cli_pause,
-	cli_resume, cli_console, cli_move, cli_topology, cli_top,
+extern const struct command cli_ls, cli_stats, cli_stop, cli_restart, cli_kill,
+	cli_pause, cli_resume, cli_console, cli_move, cli_topology, cli_top,
 	cli_completion;
 
 /**

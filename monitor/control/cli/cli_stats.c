@@ -79,7 +79,7 @@ static void stats_print_table(json_t *list)
 	size_t i;
 	json_t *vm;
 
-	printf("%-16s  %-8s  %4s  %9s  %10s  %8s  %8s  %9s  %9s\n", "NAME",
+	printf("%-16s  %-10s  %4s  %9s  %10s  %8s  %8s  %9s  %9s\n", "NAME",
 	       "STATE", "NODE", "CPU s", "EXITS", "MEMORY", "LOCAL", "PRIVATE",
 	       "AGE");
 	json_array_foreach(list, i, vm)
@@ -98,7 +98,7 @@ static void stats_print_table(json_t *list)
 		report_share((uint64_t)local, (uint64_t)pages, share,
 			     sizeof(share));
 		cli_memory_age(vm, age, sizeof(age));
-		printf("%-16s  %-8s  %4lld  %9.2f  %10lld  %7lldM  %8s  "
+		printf("%-16s  %-10s  %4lld  %9.2f  %10lld  %7lldM  %8s  "
 		       "%8lldK  %9s\n",
 		       name, state, (long long)node, (double)cpu / 1e9,
 		       (long long)exits, (long long)pages >> 8, share,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* disco ls, stop, kill, pause, resume. */
+/* disco ls, kill, pause, resume. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,10 +37,10 @@ static void print_vm(json_t *vm, int width)
 	if (*word)
 		(void)snprintf(end, sizeof(end), "%lld %s",
 			       number_of(vm, "status"), word);
-	printf("%-*s  %-8s  %4lld  %4lld  %7lldM  %8s  %s\n", width,
+	printf("%-*s  %-10s  %4lld  %4lld  %7lldM  %8s  %8lld  %s\n", width,
 	       text_of(vm, "name"), text_of(vm, "state"), number_of(vm, "node"),
 	       number_of(vm, "vcpus"), number_of(vm, "memory_bytes") >> 20, up,
-	       *end ? end : "-");
+	       number_of(vm, "restarts"), *end ? end : "-");
 }
 
 static void cli_vm_print_table(json_t *list)
@@ -55,8 +55,9 @@ static void cli_vm_print_table(json_t *list)
 
 		width = n > width ? n : width;
 	}
-	printf("%-*s  %-8s  %4s  %4s  %8s  %8s  %s\n", width, "NAME", "STATE",
-	       "NODE", "CPUS", "MEMORY", "UP", "EXIT STATUS");
+	printf("%-*s  %-10s  %4s  %4s  %8s  %8s  %8s  %s\n", width, "NAME",
+	       "STATE", "NODE", "CPUS", "MEMORY", "UP", "RESTARTS",
+	       "EXIT STATUS");
 	for (i = 0; i < json_array_size(list); i++)
 		print_vm(json_array_get(list, i), width);
 }
@@ -125,17 +126,10 @@ const struct command cli_ls = {
 	.words = "VM...", .min_words = 1, .max_words = COMMAND_MAX_WORDS,      \
 	.run = cli_vm_act_all
 
-const struct command cli_stop = {
-	.name = "stop",
-	.brief = "ask VMs to stop",
-	.help = "Ask virtual machines to stop, and wait until they have.",
-	ACTS_ON_VMS,
-};
-
 const struct command cli_kill = {
 	.name = "kill",
 	.brief = "end VMs at once",
-	.help = "End virtual machines at once.",
+	.help = "End virtual machines at once, as if their power was cut.",
 	ACTS_ON_VMS,
 };
 

@@ -70,7 +70,8 @@ bool mark_feed(const struct mark *m, size_t *matched, const uint8_t *bytes,
 
 #define KEY_ESCAPE 0x01 /* Ctrl-A */
 #define KEY_HELP_LINE                                                          \
-	"Ctrl-A x: stop the guest and leave; Ctrl-A Ctrl-A: send Ctrl-A; "     \
+	"Ctrl-A x: shut the guest down and leave; Ctrl-A Ctrl-A: send "        \
+	"Ctrl-A; "                                                             \
 	"Ctrl-A h: this line"
 
 enum key_action {

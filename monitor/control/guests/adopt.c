@@ -93,7 +93,6 @@ static void give_up(struct monitor *m, const struct vm_record *r,
 		w->pid = 0; /* only our descriptors are closed */
 	worker_destroy(w);
 	if (dead) {
-		state_vm_remove(&m->state, r->name);
 		guest_add_lost(m, r, why);
 	} else {
 		sink_line(&m->watcher.err, "disco: %s: %s", r->name, why);
@@ -116,6 +115,15 @@ static void adopt_refuse(struct monitor *m, const struct vm_record *r,
 		  r->name, (int)r->pid, r->protocol, WORKER_PROTOCOL);
 }
 
+static void adopt_finish(struct monitor *m, struct guest *g)
+{
+	char *config = NULL;
+
+	if (state_vm_load_config(&m->state, g->record.name, &config) == 0)
+		guest_set_config(g, config);
+	(void)vm_watch_request(&g->vm, WORKER_REQ_STATS);
+}
+
 static void adopt_one(void *arg, const char *name)
 {
 	struct monitor *m = arg;
@@ -135,7 +143,6 @@ static void adopt_one(void *arg, const char *name)
 	if (find_process(&r, &w)) {
 		w.pid = 0;
 		worker_destroy(&w);
-		state_vm_remove(&m->state, name);
 		guest_add_lost(m, &r, LOST);
 		return;
 	}
@@ -147,7 +154,7 @@ static void adopt_one(void *arg, const char *name)
 	if (err)
 		give_up(m, &r, &w, err);
 	else if (guest_add(m, &r, &w, true, &g) == 0)
-		(void)vm_watch_request(&g->vm, WORKER_REQ_STATS);
+		adopt_finish(m, g);
 }
 
 void adopt_all(struct monitor *m)

@@ -7,12 +7,14 @@
 #include <unistd.h>
 
 #include "disco/clock.h"
+#include "monitor/control/config/config_json.h"
+#include "monitor/control/workers/shutdown.h"
 
 const char *guest_state(const struct guest *g)
 {
 	if (g->ended)
-		return "ended";
-	if (g->vm.end.asked || g->vm.leaving)
+		return g->restarting ? "restarting" : "ended";
+	if (g->vm.end.asked || g->vm.shutdown.asked || g->vm.leaving)
 		return "stopping";
 	if (g->vm.paused)
 		return "paused";
@@ -82,6 +84,7 @@ static void guest_bury(struct monitor *m, struct guest *g)
 		m->nr_ended--;
 	else
 		m->nr_running--;
+	loop_timer_cancel(&m->watcher.loop, &g->restart.timer);
 	tap_close(&g->tap);
 	g->next = m->dead;
 	m->dead = g;
@@ -91,7 +94,7 @@ static void guests_forget_oldest(struct monitor *m)
 {
 	struct guest *g = m->guests;
 
-	while (g && !g->ended)
+	while (g && (!g->ended || g->restarting))
 		g = g->next;
 	if (g)
 		guest_bury(m, g);
@@ -105,6 +108,7 @@ static void guest_free(struct guest *g)
 	figures_close(&g->figures);
 	g->vm.worker.pid = 0;
 	worker_destroy(&g->vm.worker);
+	free(g->config);
 	free(g);
 }
 
@@ -127,10 +131,14 @@ static struct guest *guest_create(struct monitor *m, const struct vm_record *r)
 
 	if (!g)
 		return NULL;
-	if (old && old->ended)
-		guest_bury(m, old);
 	g->m = m;
 	g->record = *r;
+	if (old && old->restart.starting) {
+		g->record.restarts = old->record.restarts + 1;
+		g->restart.delay_ns = old->restart.delay_ns;
+	}
+	if (old && old->ended)
+		guest_bury(m, old);
 	g->id = ++m->last_id;
 	g->vm.name = g->record.name;
 	g->vm.node = r->node;
@@ -181,10 +189,16 @@ void guest_add_lost(struct monitor *m, const struct vm_record *r,
 		    const char *why)
 {
 	struct guest *g = guest_create(m, r);
+	char *config = NULL;
 
 	sink_line(&m->watcher.err, "disco: %s: %s", r->name, why);
-	if (!g)
+	if (!g || state_vm_load_config(&m->state, r->name, &config))
+		config = NULL;
+	if (!g) {
+		state_vm_remove(&m->state, r->name);
 		return;
+	}
+	guest_set_config(g, config);
 	g->adopted = true;
 	g->ended = true;
 	m->nr_ended++;
@@ -192,6 +206,36 @@ void guest_add_lost(struct monitor *m, const struct vm_record *r,
 	g->tap.loop = &m->watcher.loop;
 	g->vm.figures.status = ST_WORKER_FAIL;
 	(void)snprintf(g->message, sizeof(g->message), "%s", why);
+	m->ops->lost(m, g);
+	if (!g->restarting)
+		state_vm_remove(&m->state, r->name);
+}
+
+void guest_set_config(struct guest *g, char *text)
+{
+	struct run_config cfg = { .nr_vms = 0 };
+	struct diag d;
+
+	free(g->config);
+	g->config = text;
+	if (!text || config_json_load_buffer(text, strlen(text), g->record.name,
+					     &cfg, &d))
+		return;
+	g->restart.policy = (enum restart_policy)cfg.vms[0].restart;
+	run_config_destroy(&cfg);
+}
+
+void guest_stop(struct guest *g, unsigned limit_s)
+{
+	enum figures_stand stand;
+
+	if (g->ended)
+		return;
+	stand = figures_stand_now(&g->figures);
+	/* No interrupt reaches it. */
+	if (stand == FIGURES_HALTED || stand == FIGURES_PANICKED)
+		limit_s = 0;
+	shutdown_begin(&g->vm, limit_s);
 }
 
 /* --- what workers do --- */
@@ -219,7 +263,9 @@ static void guest_on_ended(struct watcher *w, struct vm_watch *vm)
 	boot_copies_sweep(&m->boots, guests_have_origin, m);
 	m->nr_running--;
 	m->nr_ended++;
-	state_vm_remove(&m->state, g->record.name);
+	/* If this monitor ends before the start, the next one sees to it. */
+	if (!g->restarting)
+		state_vm_remove(&m->state, g->record.name);
 	outcome_line(&vm->end, vm->text, m->nr_running > 0, g->message,
 		     sizeof(g->message));
 	vm_watch_tell(vm, g->message[0] ? g->message

@@ -20,6 +20,7 @@
 #ifndef DISCO_MONITOR_GUESTS_H
 #define DISCO_MONITOR_GUESTS_H
 
+#include "disco/config.h"
 #include "monitor/control/base/state_dir.h"
 #include "monitor/control/console/tap.h"
 #include "monitor/control/launch/boot_copies.h"
@@ -71,9 +72,23 @@ struct guest {
 	struct balancer_guest *balance;		   /* NULL: not measured yet */
 	struct guest_cache *cache;		   /* NULL: has none */
 	struct guest_layers *layers;		   /* NULL: not merged */
+	/*
+	 * Its configuration: disco.json(5) of this VM alone; owned. NULL: not
+	 * known, as an earlier version of disco has started it.
+	 */
+	char *config;
+	/* Written by restart.c, and handed on to the next guest of its name. */
+	struct {
+		enum restart_policy policy; /* by @config */
+		bool wanted;	   /* by the operator, when it has ended */
+		uint64_t delay_ns; /* before the last start */
+		struct loop_timer timer; /* before the next one */
+		bool starting;		 /* the start is under way */
+	} restart;
 	bool adopted;
 	bool moving; /* a move to another node is under way */
 	bool ended;
+	bool restarting;   /* it has ended, and is started again */
 	char message[512]; /* how it ended, one line; "": powered off */
 };
 
@@ -86,6 +101,11 @@ struct guests_ops {
 	void (*added)(struct monitor *m, struct guest *g);
 	/* The guest's worker is dead, and g->ended is set. */
 	void (*ended)(struct monitor *m, struct guest *g);
+	/*
+	 * The guest was added by guest_add_lost(): it had ended when no monitor
+	 * ran, and nothing else was called for it.
+	 */
+	void (*lost)(struct monitor *m, struct guest *g);
 	/*
 	 * The guest's worker has sent @ev, which was checked; vm_watch.c has
 	 * handled its own part of it.
@@ -172,9 +192,24 @@ MUST_CHECK int guest_add(struct monitor *m, const struct vm_record *r,
 			 const struct worker *w, bool adopted,
 			 struct guest **out);
 
-/* Add a guest that ended while no monitor ran, and report @why it did. */
+/*
+ * Add a guest that ended while no monitor ran, and report @why it did. Its files
+ * in the state directory are removed, unless it is started again.
+ */
 void guest_add_lost(struct monitor *m, const struct vm_record *r,
 		    const char *why);
+
+/* Read the configuration of a guest from @text, which it owns from now on. */
+void guest_set_config(struct guest *g, char *text);
+
+/**
+ * guest_stop() - ask a guest to shut down, and end it if it does not
+ * @limit_s: as of shutdown_begin()
+ *
+ * A guest that has halted for ever, or has panicked, is ended at once. No effect
+ * on one that has ended.
+ */
+void guest_stop(struct guest *g, unsigned limit_s);
 
 /*
  * The ledger: set promised_bytes of m->topology by the strict guests that run,

@@ -14,6 +14,7 @@
 
 #include "disco/clock.h"
 #include "monitor/control/config/config_draft.h"
+#include "monitor/control/config/config_write.h"
 #include "monitor/control/guests/guests.h"
 #include "monitor/control/launch/launch.h"
 #include "monitor/control/base/process.h"
@@ -237,8 +238,12 @@ static void starter_sock_ready(struct loop_watch *w, uint32_t events)
 /* From here on the guest outlives us. */
 static void starter_keep(struct monitor *m, struct guest *g)
 {
-	int err = state_vm_save(&m->state, &g->record);
+	int err = g->config ? state_vm_save_config(&m->state, g->record.name,
+						   g->config)
+			    : -ENOMEM;
 
+	if (!err)
+		err = state_vm_save(&m->state, &g->record);
 	if (!err && !vm_watch_request(&g->vm, WORKER_REQ_KEEP))
 		err = -EPIPE;
 	if (err)
@@ -258,6 +263,18 @@ static void kill_started(struct starter *st)
 	st->nr = 0;
 }
 
+/* Of one VM alone; NULL: no memory. Its paths are absolute: see api_vm.c. */
+static char *starter_config(const struct starter *st, const char *name)
+{
+	for (unsigned i = 0; i < st->cfg.nr_vms; i++)
+		if (strcmp(st->cfg.vms[i].name, name) == 0)
+			return config_json_write(
+				&(struct run_config){ .vms = &st->cfg.vms[i],
+						      .nr_vms = 1 },
+				NULL);
+	return NULL;
+}
+
 static void register_all(struct starter *st)
 {
 	for (unsigned i = 0; i < st->nr; i++) {
@@ -270,6 +287,7 @@ static void register_all(struct starter *st)
 			boot_image_destroy(&s->boot);
 			continue;
 		}
+		guest_set_config(g, starter_config(st, g->record.name));
 		g->boot_origin = boot_copies_started(
 			&st->m->boots, &s->boot_key, s->record.node, &s->boot);
 		starter_keep(st->m, g);

@@ -32,6 +32,19 @@ static int run_check_output(struct diag *d)
 			 "'>/dev/null' for none");
 }
 
+/* Who started it in the foreground waits for its end. */
+static int run_check_restart(const struct run_config *cfg, struct diag *d)
+{
+	for (unsigned i = 0; i < cfg->nr_vms; i++)
+		if (cfg->vms[i].restart != RESTART_NO)
+			return diag_fail(d, ST_CONFIG, EINVAL,
+					 "%s: only the monitor starts a VM "
+					 "again: add --detach, or leave out "
+					 "'restart'",
+					 cfg->vms[i].name);
+	return 0;
+}
+
 static int run_allocate(struct run *r, struct diag *d)
 {
 	r->vms = calloc(r->cfg->nr_vms, sizeof(*r->vms));
@@ -128,6 +141,8 @@ int run_vms(const struct run_config *cfg, struct diag *d)
 	struct run *r;
 	int err = run_check_output(d);
 
+	if (!err)
+		err = run_check_restart(cfg, d);
 	if (err < 0)
 		return err;
 	r = calloc(1, sizeof(*r));

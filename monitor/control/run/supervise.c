@@ -12,6 +12,8 @@
 
 #include "disco/clock.h"
 #include "monitor/control/console/keyboard.h"
+#include "monitor/control/run/stop_requests.h"
+#include "monitor/control/workers/shutdown.h"
 
 /* A run. One thread; lives inside supervise(). */
 struct supervisor {
@@ -19,7 +21,7 @@ struct supervisor {
 	struct vm_watch *vms;
 	struct vm_console *consoles; /* nr, in the order of vms */
 	unsigned nr, nr_left;
-	unsigned stops; /* how often the operator wanted an end */
+	struct stop_requests stops;
 	struct sink out;
 	struct console_hub hub;
 	struct keyboard keyboard;
@@ -39,22 +41,52 @@ static void supervise_on_leave(struct loop_timer *t)
 	container_of(t, struct supervisor, leave_timer)->leave = true;
 }
 
-static void stop_all(struct supervisor *s)
+static void stop_one(struct vm_watch *vm, enum stop_step step)
 {
-	uint64_t leave_ns = clock_now_ns();
-
-	s->stops++;
-	for (unsigned i = 0; i < s->nr; i++) {
-		struct vm_watch *vm = &s->vms[i];
-
-		if (s->stops == 1)
-			vm_watch_ask_stop(vm);
-		else if (vm->worker.pid)
+	switch (step) {
+	case STOP_STEP_ASK:
+		shutdown_begin(vm, SHUTDOWN_LIMIT_S);
+		break;
+	case STOP_STEP_END:
+		vm_watch_ask_stop(vm);
+		break;
+	case STOP_STEP_KILL:
+		if (vm->worker.pid)
 			vm_watch_kill(vm);
+		break;
+	case STOP_STEP_NONE:
+		break;
 	}
-	if (s->stops == 1 && s->nr_left)
-		leave_ns += 2 * STOP_GRACE_NS;
-	loop_timer_set(&s->watcher.loop, &s->leave_timer, leave_ns);
+}
+
+/* How long standard output is waited for when no VM is left. */
+static void supervise_leave_in(struct supervisor *s, uint64_t ns)
+{
+	loop_timer_set(&s->watcher.loop, &s->leave_timer, clock_now_ns() + ns);
+}
+
+/* @typed: by a key of the terminal; else by a signal. */
+static void stop_all(struct supervisor *s, bool typed)
+{
+	enum stop_step step =
+		stop_requests_add(&s->stops, typed, clock_now_ns());
+
+	if (step == STOP_STEP_NONE)
+		return;
+	for (unsigned i = 0; i < s->nr; i++)
+		stop_one(&s->vms[i], step);
+	if (step == STOP_STEP_ASK && s->nr_left) {
+		console_hub_break_line(&s->hub);
+		sink_kick(&s->out);
+		sink_line(&s->watcher.err,
+			  "disco: power button pressed; waiting for %s to shut "
+			  "down; %s killed after %u s, or on the next request",
+			  s->nr == 1 ? s->vms[0].name : "the guests",
+			  s->nr == 1 ? "it is" : "they are", SHUTDOWN_LIMIT_S);
+		return;
+	}
+	supervise_leave_in(
+		s, step == STOP_STEP_END && s->nr_left ? 2 * STOP_GRACE_NS : 0);
 }
 
 static void signal_all(struct supervisor *s, int sig)
@@ -86,7 +118,7 @@ static void supervise_on_signal(struct loop_watch *w, uint32_t events)
 	else if (si.ssi_signo == SIGCONT)
 		keyboard_resume(&s->keyboard);
 	else
-		stop_all(s);
+		stop_all(s, false);
 }
 
 static void obey_keys(struct supervisor *s)
@@ -94,7 +126,7 @@ static void obey_keys(struct supervisor *s)
 	if (s->keyboard.help)
 		sink_line(&s->watcher.err, "disco: " KEY_HELP_LINE);
 	if (s->keyboard.leave)
-		stop_all(s);
+		stop_all(s, true);
 	s->keyboard.help = false;
 	s->keyboard.leave = false;
 }
@@ -115,6 +147,8 @@ static void vm_ended(struct watcher *w, struct vm_watch *vm)
 
 	console_gone(&s->consoles[vm - s->vms]);
 	s->nr_left--;
+	if (!s->nr_left && s->stops.nr && !s->leave_timer.at_ns)
+		supervise_leave_in(s, 2 * STOP_GRACE_NS);
 	outcome_line(&vm->end, vm->text, s->nr_left > 0, line, sizeof(line));
 	if (!line[0])
 		return;

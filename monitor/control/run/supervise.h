@@ -33,7 +33,9 @@ struct supervise_options {
  * @d:    out on error: the reason (ST_HOST)
  *
  * Uses standard input (one VM only), output and error. SIGINT, SIGTERM, SIGHUP
- * and SIGQUIT request the guests to stop; a second one kills the workers.
+ * and SIGQUIT are requests to stop, see stop_requests.h: the first one asks the
+ * guests to shut down (shutdown.h), the next one ends them, a third one kills
+ * their workers.
  * SIGPIPE is ignored from here on.
  *
  * Context: main thread, no others. Blocks for as long as the guests run.

@@ -37,7 +37,7 @@ enum exit_status outcome_status(const struct vm_end *e)
 	if (e->stop)
 		return stop_status(e->stop);
 	/* One that was adopted: it is dead, by what the kernel has not told. */
-	if (e->cut && e->unseen)
+	if ((e->cut || e->late_s) && e->unseen)
 		return ST_STOPPED;
 	if (e->asked && outcome_killed(e) && e->value == SIGKILL)
 		return ST_STOPPED;
@@ -108,19 +108,26 @@ static void death_line(const struct vm_end *e, bool others, char *out,
 void outcome_line(const struct vm_end *e, const char *text, bool others,
 		  char *out, size_t size)
 {
+	bool stopped = outcome_status(e) == ST_STOPPED;
 	size_t len;
 
-	if (e->stop && !e->hostile)
-		stop_line(e, out, size);
-	else if (e->cut && outcome_status(e) == ST_STOPPED)
+	if (e->late_s && stopped)
+		(void)snprintf(out, size,
+			       "guest did not shut down within %u s and was "
+			       "killed",
+			       e->late_s);
+	else if (e->cut && stopped)
 		(void)snprintf(out, size, "killed by the operator");
-	else if (outcome_status(e) == ST_STOPPED)
+	else if (e->stop && !e->hostile)
+		stop_line(e, out, size);
+	else if (stopped)
 		(void)snprintf(out, size, "%s",
 			       "worker did not stop in time and was killed");
 	else
 		death_line(e, others, out, size);
 	len = strlen(out);
-	if (len && *text)
+	/* What a worker says of an end that it was asked for is no news. */
+	if (len && *text && e->stop != STOP_ASKED)
 		(void)snprintf(out + len, size - len, ": %s", text);
 }
 

@@ -15,14 +15,19 @@
 /* How a worker ended. */
 struct vm_end {
 	uint32_t stop; /* enum worker_stop of WORKER_STOPPED; 0: none came */
-	bool asked;    /* the operator requested the stop */
-	bool cut;      /* the operator had the worker killed */
-	bool hostile;  /* killed by control: it sent an invalid message */
-	bool stuck;    /* killed by control: it hung after closing its socket */
-	bool oom;      /* the kernel has killed a process for memory then */
-	bool unseen;   /* not a child, and its end is not known: no code */
-	int code;      /* siginfo si_code: CLD_EXITED, CLD_KILLED, CLD_DUMPED */
-	int value;     /* siginfo si_status: exit status or signal */
+	bool asked;    /* the worker was requested to end the guest */
+	bool cut;      /* by an operator who did not want to wait */
+	/*
+	 * The guest had this many seconds to shut down, and was ended then; 0:
+	 * it was not late.
+	 */
+	unsigned late_s;
+	bool hostile; /* killed by control: it sent an invalid message */
+	bool stuck;   /* killed by control: it hung after closing its socket */
+	bool oom;     /* the kernel has killed a process for memory then */
+	bool unseen;  /* not a child, and its end is not known: no code */
+	int code;     /* siginfo si_code: CLD_EXITED, CLD_KILLED, CLD_DUMPED */
+	int value;    /* siginfo si_status: exit status or signal */
 };
 
 /* The exit status of `disco run` for it. @e may have any values. */

@@ -329,6 +329,7 @@ static void watch_on_death(struct loop_watch *w, uint32_t events)
 	loop_want(&s->loop, &vm->control_watch, 0);
 	loop_want(&s->loop, &vm->log_watch, 0);
 	loop_timer_cancel(&s->loop, &vm->kill_timer);
+	loop_timer_cancel(&s->loop, &vm->shutdown.timer);
 	watch_free(vm);
 }
 
@@ -361,6 +362,7 @@ void vm_watch_stop(struct vm_watch *vm)
 	loop_want(&vm->watcher->loop, &vm->log_watch, 0);
 	loop_timer_cancel(&vm->watcher->loop, &vm->kill_timer);
 	loop_timer_cancel(&vm->watcher->loop, &vm->free_timer);
+	loop_timer_cancel(&vm->watcher->loop, &vm->shutdown.timer);
 	disk_locks_close(&vm->locks);
 	vm->watcher = NULL;
 }

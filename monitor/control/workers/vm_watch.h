@@ -16,7 +16,7 @@
 #include "monitor/control/workers/outcome.h"
 #include "monitor/control/workers/spawn.h"
 
-#define STOP_GRACE_NS 2000000000ull  /* from "stop" to SIGKILL */
+#define STOP_GRACE_NS 2000000000ull  /* from WORKER_REQ_STOP to SIGKILL */
 #define END_GRACE_NS  10000000000ull /* from WORKER_STOPPED to SIGKILL */
 #define FREE_GRACE_NS 4000000000ull  /* from its end until its disks are free */
 #define LOG_MAX_LINES 1000u /* a guest may cause its worker endless messages */
@@ -46,6 +46,14 @@ struct vm_watch {
 	nodeid_t node;
 	struct worker worker; /* runs before vm_watch_start() */
 	struct vm_figures figures;
+
+	/* Written by shutdown.c only. */
+	struct {
+		bool asked;	  /* the guest was, by button or agent */
+		unsigned limit_s; /* as the operator gave it */
+		uint64_t end_ns;  /* when the guest is ended */
+		struct loop_timer timer;
+	} shutdown;
 
 	/* Private to vm_watch.c, except ids, paused and end. */
 	struct watcher *watcher;
@@ -89,6 +97,13 @@ struct watcher {
 	 */
 	void (*heard)(struct watcher *w, struct vm_watch *vm,
 		      const struct worker_event *ev);
+	/*
+	 * Where a guest agent is asked to shut its guest down, before the power
+	 * button is pressed (shutdown.h). Return: false: none answers, so press
+	 * the button now. If true, it is pressed SHUTDOWN_AGAIN_NS later. NULL:
+	 * there are no agents.
+	 */
+	bool (*ask_agent)(struct watcher *w, struct vm_watch *vm);
 };
 
 /**
@@ -121,7 +136,10 @@ MUST_CHECK int vm_watch_send(struct vm_watch *vm, struct worker_request *r,
 /* Send a request that has only a kind. Return: true if it was sent. */
 bool vm_watch_request(struct vm_watch *vm, enum worker_request_kind kind);
 
-/* Request the guest to stop; its worker is killed after STOP_GRACE_NS. */
+/*
+ * End the guest, whatever it does: the worker ends it, and is killed after
+ * STOP_GRACE_NS. See shutdown.h for asking the guest.
+ */
 void vm_watch_ask_stop(struct vm_watch *vm);
 
 /* Kill the worker if it still runs then; an earlier deadline stays. */

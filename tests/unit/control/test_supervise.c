@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <string.h>
 
+#include "monitor/control/run/stop_requests.h"
 #include "monitor/control/workers/outcome.h"
 #include "monitor/ipc/text_clean.h"
 #include "monitor/ipc/worker_messages.h"
@@ -34,6 +35,20 @@ static const struct end_case ends[] = {
 	  ST_WORKER_FAIL,
 	  "worker failed: why" },
 	{ { .stop = STOP_ASKED, DIED(CLD_EXITED, 0) }, ST_STOPPED, "" },
+	{ { .stop = STOP_ASKED, .asked = true, .cut = true },
+	  ST_STOPPED,
+	  "killed by the operator" },
+	/* It had a minute to shut down, and did so, or did not. */
+	{ { .stop = STOP_ASKED, .asked = true, .late_s = 60 },
+	  ST_STOPPED,
+	  "guest did not shut down within 60 s and was killed" },
+	{ { .asked = true, .late_s = 5, DIED(CLD_KILLED, SIGKILL) },
+	  ST_STOPPED,
+	  "guest did not shut down within 5 s and was killed: why" },
+	{ { .unseen = true, .asked = true, .late_s = 5 },
+	  ST_STOPPED,
+	  "guest did not shut down within 5 s and was killed: why" },
+	{ { .stop = STOP_POWEROFF, .asked = true, .late_s = 60 }, ST_OK, "" },
 	/* It said how it went: dying on the way out changes nothing. */
 	{ { .stop = STOP_POWEROFF, DIED(CLD_KILLED, SIGSEGV) }, ST_OK, "" },
 	{ { DIED(CLD_KILLED, SIGSYS) },
@@ -242,6 +257,39 @@ static void statuses_have_words(void **state)
 	assert_string_equal(status_meaning((enum exit_status)250), "unknown");
 }
 
+/* --- requests to stop --- */
+
+#define AT(ms) ((ms)*1000000ull + 5000000000ull)
+
+static void signals_of_one_decision_are_one_request(void **state)
+{
+	struct stop_requests r = { .nr = 0 };
+
+	(void)state;
+	assert_int_equal(stop_requests_add(&r, false, AT(0)), STOP_STEP_ASK);
+	assert_int_equal(stop_requests_add(&r, false, AT(0)), STOP_STEP_NONE);
+	assert_int_equal(stop_requests_add(&r, false, AT(3)), STOP_STEP_NONE);
+	assert_int_equal(stop_requests_add(&r, false, AT(999)), STOP_STEP_NONE);
+	/* A repetition does not begin another second. */
+	assert_int_equal(stop_requests_add(&r, false, AT(1000)), STOP_STEP_END);
+	assert_int_equal(stop_requests_add(&r, false, AT(1001)),
+			 STOP_STEP_NONE);
+	for (unsigned i = 2; i < 6; i++)
+		assert_int_equal(stop_requests_add(&r, false, AT(i * 1000)),
+				 STOP_STEP_KILL);
+}
+
+static void each_key_is_a_request(void **state)
+{
+	struct stop_requests r = { .nr = 0 };
+
+	(void)state;
+	assert_int_equal(stop_requests_add(&r, true, AT(0)), STOP_STEP_ASK);
+	assert_int_equal(stop_requests_add(&r, true, AT(1)), STOP_STEP_END);
+	assert_int_equal(stop_requests_add(&r, false, AT(2)), STOP_STEP_NONE);
+	assert_int_equal(stop_requests_add(&r, true, AT(3)), STOP_STEP_KILL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -255,6 +303,8 @@ int main(void)
 		cmocka_unit_test(text_is_one_clean_line),
 		cmocka_unit_test(nothing_leaks_behind_the_text),
 		cmocka_unit_test(statuses_have_words),
+		cmocka_unit_test(signals_of_one_decision_are_one_request),
+		cmocka_unit_test(each_key_is_a_request),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -254,7 +254,9 @@ static void answer_paused(uint64_t id)
 void fake_worker_obey(const struct worker_request *req)
 {
 	if (req->kind == WORKER_REQ_STOP)
-		stop(STOP_ASKED, "");
+		stop(STOP_ASKED, "stopped by the operator");
+	if (req->kind == WORKER_REQ_BUTTON && !is(spec.name, "stay"))
+		stop(STOP_POWEROFF, "");
 	if (req->kind == WORKER_REQ_KEEP)
 		keep = true;
 	if (req->kind == WORKER_REQ_BIND || req->kind == WORKER_REQ_REHOME)
@@ -484,7 +486,7 @@ void fake_worker_hook(int argc, char **argv)
 		open_ring();
 	if (is(name, "obey") || is(name, "unbound") || is(name, "stale") ||
 	    is(name, "liar") || is(name, "mixed") || is(name, "lock") ||
-	    is(name, "ring"))
+	    is(name, "ring") || is(name, "stay"))
 		wait_for_stop();
 	if (is(name, "busy"))
 		spin();

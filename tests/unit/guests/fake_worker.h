@@ -7,12 +7,14 @@
  *   check      look at everything inherited; power off, or say what is wrong
  *   full       fail unless all of its memory is there; power off
  *   talk       two console lines, then power off
- *   echo       give console input back until asked to stop
+ *   echo       give console input back until it is ended, or its power button
+ *              is pressed, which powers it off
  *   copy       the same until "end\n" came, then power off
  *   flood      1 MiB of console lines, then power off
  *   panic reset crash failed   stop for that reason
- *   obey       wait to be asked to stop, and stop; may be adopted, as echo;
- *              counts what it is asked as exits of vCPU 0 for MMIO
+ *   obey       wait for the same; may be adopted, as echo; counts what it is
+ *              asked as exits of vCPU 0 for MMIO
+ *   stay       as obey, and does nothing about its power button
  *   busy       the same, and uses a CPU meanwhile
  *   unbound stale liar   the same, but a move fails: cannot bind; has another
  *              program; says nonsense

@@ -46,7 +46,16 @@ static void on_heard(struct monitor *mon, struct guest *g,
 	last = g;
 }
 
-static const struct guests_ops ops = { on_added, on_ended, on_heard };
+static void on_lost(struct monitor *mon, struct guest *g)
+{
+	assert_ptr_equal(mon, &m);
+	assert_true(g->ended);
+	last = g;
+}
+
+static const struct guests_ops ops = {
+	.added = on_added, .ended = on_ended, .lost = on_lost, .heard = on_heard
+};
 
 static int set_up(void **state)
 {
