@@ -57,7 +57,7 @@ static void draw_vm(struct top *t, int row, json_t *vm, uint64_t now)
 	report_share((uint64_t)local, (uint64_t)pages, share, sizeof(share));
 	cli_memory_age(vm, age, sizeof(age));
 	(void)mvprintw(row, 0,
-		       "%-16.40s  %-8s  %4lld  %6.1f  %8s  %7lldM  %7s  "
+		       "%-16.40s  %-10s  %4lld  %6.1f  %8s  %7lldM  %7s  "
 		       "%8.0f",
 		       name, state, (long long)node, percent, share,
 		       (long long)pages >> 8, age, rate);
@@ -84,7 +84,7 @@ static int top_draw(struct top *t, struct diag *d)
 	t->nr_new = 0;
 	(void)erase();
 	(void)attron(A_REVERSE);
-	(void)mvprintw(0, 0, "%-16s  %-8s  %4s  %6s  %8s  %8s  %7s  %8s", "VM",
+	(void)mvprintw(0, 0, "%-16s  %-10s  %4s  %6s  %8s  %8s  %7s  %8s", "VM",
 		       "STATE", "NODE", "CPU %", "LOCAL", "MEMORY", "AGE",
 		       "EXITS/s");
 	(void)attroff(A_REVERSE);

@@ -80,6 +80,7 @@ struct guest {
 	/* Written by restart.c, and handed on to the next guest of its name. */
 	struct {
 		enum restart_policy policy; /* by @config */
+		bool off;	   /* stopped or killed: never by @policy */
 		bool wanted;	   /* by the operator, when it has ended */
 		uint64_t delay_ns; /* before the last start */
 		struct loop_timer timer; /* before the next one */

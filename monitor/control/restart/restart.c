@@ -34,7 +34,7 @@ static void restart_give_up(struct guest *g)
 
 static void restart_failed(struct guest *g, const struct diag *d)
 {
-	bool again = !g->restart.wanted &&
+	bool again = !g->restart.wanted && !g->restart.off &&
 		     restart_is_due(g->restart.policy, d->status);
 	uint64_t delay_ns = restart_delay(g->restart.delay_ns, 0);
 
@@ -97,7 +97,7 @@ void restart_guest_ended(struct monitor *m, struct guest *g)
 	(void)m;
 	if (g->restart.wanted)
 		restart_in(g, 0);
-	else if (!g->vm.end.asked && !g->vm.shutdown.asked)
+	else if (!g->restart.off)
 		restart_by_policy(g, g->vm.figures.wall_ns);
 }
 
@@ -127,6 +127,8 @@ int restart_begin(struct guest *g, unsigned limit_s, struct diag *d)
 int restart_cancel(struct guest *g)
 {
 	g->restart.wanted = false;
+	/* Its end may have come, and be handled only later. */
+	g->restart.off = true;
 	if (!g->restarting)
 		return 0;
 	if (g->restart.starting)

@@ -93,6 +93,21 @@ static void an_adopted_end_waits_as_well(void **state)
 	expect("lock.k", "ended", (int)killed_after_adoption());
 }
 
+/* One that is stopped while it dies is not started again by its policy. */
+static void a_stop_counts_to_the_end(void **state)
+{
+	(void)state;
+	start_vm_with("lock.s", "/kernel",
+		      ",\"restart\":\"always\",\"disks\":[{\"path\":\"%s\"}]",
+		      disk);
+	vm_call("lock.s", "pause"); /* what holds the disk is there */
+	assert_int_equal(kill(pid_of("lock.s"), SIGKILL), 0);
+	expect("lock.s", "stopping", 0);
+	json_decref(call("POST", "/v1/vms/lock.s/stop", "{\"wait\":false}"));
+	assert_int_equal(unlink(hold), 0);
+	expect("lock.s", "ended", ST_WORKER_SIGNAL);
+}
+
 static void a_disk_is_free_after_each_end(void **state)
 {
 	char name[32];
@@ -195,6 +210,7 @@ int main(int argc, char **argv)
 		WITH_DISK(an_end_waits_for_the_disks),
 		WITH_DISK(other_readers_are_not_waited_for),
 		WITH_DISK(an_adopted_end_waits_as_well),
+		WITH_DISK(a_stop_counts_to_the_end),
 		WITH_DISK(a_disk_is_free_after_each_end),
 		WITH_MONITOR(the_signal_of_an_adopted_worker_is_told),
 		WITH_MONITOR(an_adopted_worker_is_killed_on_request),
