@@ -6,8 +6,9 @@ WORKER_ROOMS	:= monitor/worker monitor/worker/vm monitor/dev/virtio \
 		   $(filter cowdisk/%,$(ROOMS)) memory numa
 AGENT_ROOMS	:= monitor/agent monitor/sandbox monitor/ipc cowdisk/store \
 		   cowdisk/base memory numa
-CONTROL_ROOMS	:= $(filter monitor/control%,$(ROOMS)) monitor/boot monitor/ipc \
-		   monitor/sandbox cowdisk/disk cowdisk/base memory numa
+CONTROL_ROOMS	:= $(filter monitor/control%,$(ROOMS)) monitor/bootdisk \
+		   monitor/boot monitor/ipc monitor/sandbox cowdisk/disk \
+		   cowdisk/base memory numa
 
 # What systemd hears of the monitor: where libsystemd is.
 ifeq ($(shell pkg-config --exists libsystemd 2>/dev/null && echo yes),yes)

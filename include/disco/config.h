@@ -41,9 +41,9 @@ enum restart_policy {
 
 struct vm_config {
 	char *name;
-	char *kernel;	   /* bzImage, or ELF with a PVH note */
+	char *kernel;	   /* NULL: of the boot entry of the first disk */
 	char *initrd;	   /* NULL: none */
-	char *cmdline;	   /* NULL: "console=ttyS0" */
+	char *cmdline;	   /* NULL: the entry's, or "console=ttyS0" */
 	char *group;	   /* VMs that may share pages; NULL: "default" */
 	bool keep_packed;  /* kernel=...,unpack=off: the guest decompresses */
 	unsigned nr_vcpus; /* 1 .. VM_MAX_VCPUS */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Unpacked kernels, kept on the host.
+ * Unpacked kernels, kept on the host; and kernels and initrds that were read
+ * from disks, as they were, in files <dir>/disk-<hash> (kernel_cache_keep()).
  *
  * A file <dir>/vmlinux-<key> holds the ELF, followed by a trailer {magic, key,
  * ELF bytes}. It is written under another name and then renamed, so a file with
@@ -35,5 +36,24 @@ MUST_CHECK int kernel_cache_open(const char *dir, uint64_t key,
  */
 void kernel_cache_store(const char *dir, uint64_t key, const uint8_t *elf,
 			uint64_t bytes);
+
+#define KERNEL_CACHE_NAME_MAX 64u
+
+/**
+ * kernel_cache_keep() - keep a file that came from a disk, by its contents
+ * @fd:   a file that nobody writes to any more
+ * @name: out: its name in @dir, "disk-<hash>". What is there by that name has
+ *        these very bytes
+ *
+ * The oldest files of the cache are removed as long as it has more than
+ * KERNEL_CACHE_FILES, or KERNEL_CACHE_BYTES: guests choose what is on disks.
+ *
+ * Return: 0; -ENODATA an empty file; -EEXIST other bytes have that hash; -errno.
+ */
+MUST_CHECK int kernel_cache_keep(const char *dir, int fd,
+				 char name[KERNEL_CACHE_NAME_MAX]);
+
+#define KERNEL_CACHE_FILES 64u
+#define KERNEL_CACHE_BYTES GIB(4)
 
 #endif

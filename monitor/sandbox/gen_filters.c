@@ -121,6 +121,15 @@ static const struct thread_class classes[] = {
 		       /* what was evicted */
 		       { SCMP_SYS(fallocate),
 			 FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE } } },
+	/* Reads a disk, and writes what it has found. */
+	{ .name = "reader",
+	  .calls = { SCMP_SYS(write), SCMP_SYS(pread64), SCMP_SYS(preadv),
+		     /* malloc, and its larger pieces; abort() */
+		     SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(mremap),
+		     SCMP_SYS(madvise), SCMP_SYS(futex), SCMP_SYS(getpid),
+		     SCMP_SYS(gettid), SCMP_SYS(tgkill),
+		     SCMP_SYS(rt_sigprocmask), SCMP_SYS(clock_gettime),
+		     SCMP_SYS(exit_group), SCMP_SYS(restart_syscall) } },
 };
 
 /* What descriptors that control sends may take the places of. */

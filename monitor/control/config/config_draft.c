@@ -123,20 +123,39 @@ static int draft_expand(struct config_draft *c, struct run_config *cfg,
 
 /* --- checks --- */
 
+/* "vms[2].", where a file has several VMs. */
+static const char *draft_path(const struct config_draft *c, unsigned i,
+			      char buf[32])
+{
+	buf[0] = '\0';
+	if (c->is_array)
+		(void)snprintf(buf, 32, "vms[%u].", i);
+	return buf;
+}
+
+/* What is booted without a kernel is on a disk, with its own initrd. */
 static int check_kernels(const struct config_draft *c, struct diag *d)
 {
 	for (unsigned i = 0; i < c->nr; i++) {
-		if (c->vms[i].kernel)
+		const struct vm_config *vm = &c->vms[i];
+		bool lacks_disk = !vm->kernel && !vm->nr_disks;
+		char path[32];
+
+		if (vm->kernel || (vm->nr_disks && !vm->initrd))
 			continue;
-		if (!c->file)
+		if (!c->file && lacks_disk)
 			return diag_fail(d, ST_USAGE, EINVAL,
 					 "no kernel: give --kernel PATH, or a "
-					 "--config FILE that names one");
-		if (!c->is_array)
-			return diag_fail(d, ST_CONFIG, EINVAL,
-					 "%s: kernel: missing", c->file);
-		return diag_fail(d, ST_CONFIG, EINVAL,
-				 "%s: vms[%u].kernel: missing", c->file, i);
+					 "--disk that has one");
+		if (!c->file)
+			return diag_fail(d, ST_USAGE, EINVAL,
+					 "--initrd: needs --kernel; without "
+					 "it the disk's initrd is used");
+		return diag_fail(d, ST_CONFIG, EINVAL, "%s: %s%s", c->file,
+				 draft_path(c, i, path),
+				 lacks_disk ? "kernel: missing, and no disk "
+					      "that may have one"
+					    : "initrd: needs 'kernel'");
 	}
 	return 0;
 }

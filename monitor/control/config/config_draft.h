@@ -35,7 +35,7 @@ void config_draft_destroy(struct config_draft *c);
  * config_draft_finish() - make the final checks, and expand -n
  * @c:   emptied, success or not; the caller still destroys it
  * @cfg: vms and nr_vms are set on success; untouched on error
- * @d:   out on error: ST_USAGE no kernel on the command line; ST_CONFIG no
+ * @d:   out on error: ST_USAGE neither kernel nor disk; ST_CONFIG no
  *       kernel in the file, errors of config_check()
  *
  * Return: 0; -EINVAL; -ENOMEM.

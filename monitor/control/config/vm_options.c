@@ -13,14 +13,15 @@
 /* clang-format off */
 const struct option_entry vm_options[] = {
 	{ .name = "kernel", .type = OPTION_PATH, VM(kernel), .arg = "PATH",
-	  .help = "a bzImage, or an ELF file with a PVH note", .needed = true },
+	  .unset = "what the first disk boots",
+	  .help = "a bzImage, or an ELF file with a PVH note" },
 	{ .name = "unpack", .type = OPTION_SWITCH, VM(keep_packed),
 	  .of = "kernel", .inverted = true,
 	  .help = "the guest decompresses the kernel itself" },
 	{ .name = "initrd", .type = OPTION_PATH, VM(initrd), .arg = "PATH",
 	  .help = "initial RAM disk" },
 	{ .name = "cmdline", .type = OPTION_TEXT, VM(cmdline), .arg = "TEXT",
-	  .most = CMDLINE_MAX, .unset = "console=ttyS0",
+	  .most = CMDLINE_MAX, .unset = "the disk's, or console=ttyS0",
 	  .help = "kernel command line" },
 	{ .name = "cpus", .type = OPTION_NUMBER, VM(nr_vcpus), .arg = "N",
 	  .init = 1, .least = 1, .most = VM_MAX_VCPUS,

@@ -39,6 +39,20 @@ static const struct option_entry rebase_options[] = {
 /* As many files as @nr, none of them optional. */
 #define FILES(nr, text) .words = (text), .min_words = (nr), .max_words = (nr)
 
+static const struct command boot = {
+	.group = "image",
+	.name = "boot",
+	.words = "IMAGE [COW]",
+	.min_words = 1,
+	.max_words = 2,
+	.brief = "print what 'disco run' would boot from a disk",
+	.help = "Print the boot entry of a raw disk, or of a base under its "
+		"copy-on-write file:\nwhat 'disco run' boots without "
+		"--kernel.",
+	.options = { json_options },
+	.run = image_boot,
+};
+
 static const struct command create = {
 	.group = "image",
 	.name = "create",
@@ -111,7 +125,8 @@ static const struct command rebase = {
 };
 
 static const struct command *const image_commands[] = {
-	&create, &info, &check, &commit, &export, &import, &rebase, NULL,
+	&boot,	 &create, &info,   &check, &commit,
+	&export, &import, &rebase, NULL,
 };
 
 const struct command image_command = {

@@ -8,11 +8,11 @@
 
 #include "monitor/control/config/command.h"
 
-/* `disco image create|info|check|commit|export|import|rebase` */
+/* `disco image boot|create|info|check|commit|export|import|rebase` */
 extern const struct command image_command;
 
 /* The options of the subcommands, by their index. */
-enum { IMAGE_JSON }; /* info, check */
+enum { IMAGE_JSON }; /* boot, info, check */
 enum { IMAGE_CREATE_FORMAT };
 enum { IMAGE_FROM, IMAGE_REBASE_FORMAT };
 enum { IMAGE_BACKING }; /* import; may be given several times */
@@ -21,6 +21,7 @@ enum { IMAGE_BACKING }; /* import; may be given several times */
  * One subcommand each. Context: control process; blocks on files. Return:
  * ST_OK, or the status that `check --json` has printed; -errno with @d filled.
  */
+MUST_CHECK int image_boot(const struct command_args *a, struct diag *d);
 MUST_CHECK int image_create(const struct command_args *a, struct diag *d);
 MUST_CHECK int image_info(const struct command_args *a, struct diag *d);
 MUST_CHECK int image_check(const struct command_args *a, struct diag *d);

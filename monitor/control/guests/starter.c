@@ -82,7 +82,7 @@ static void make_record(const struct launch *l, unsigned i,
 				 .memory_bytes = vm->memory_bytes,
 				 .start_ns = w->start_ns };
 	(void)snprintf(r->name, sizeof(r->name), "%s", vm->name);
-	starter_cut(r->kernel, sizeof(r->kernel), vm->kernel);
+	starter_cut(r->kernel, sizeof(r->kernel), launch_kernel(l, i));
 	(void)snprintf(r->group, sizeof(r->group), "%s",
 		       vm->group ? vm->group : GROUP_DEFAULT);
 	r->nr_cached = launch_cached(l, i, r->cached);

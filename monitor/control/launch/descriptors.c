@@ -14,6 +14,8 @@
  * socket, console and log.
  */
 #define VM_FDS 6u
+/* A kernel and an initrd from a disk, where no cache can keep them. */
+#define DISK_BOOT_FDS 2u
 /* A worker's and ours, until it is started. */
 #define SPAWN_FDS_MORE 12u
 /* A monitor's: state directory, API and a few clients, agents of a few nodes. */
@@ -88,6 +90,8 @@ static uint64_t need_of(const struct run_config *cfg, unsigned direct)
 		unsigned n = disk_fds(&cfg->vms[i], direct);
 
 		held += VM_FDS + n;
+		if (!cfg->vms[i].kernel)
+			held += DISK_BOOT_FDS;
 		most = n > most ? n : most;
 	}
 	return with_child(held, most);

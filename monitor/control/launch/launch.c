@@ -8,6 +8,7 @@
 
 #include "monitor/control/disks/disk_files.h"
 #include "monitor/control/launch/descriptors.h"
+#include "monitor/control/launch/disk_boot.h"
 #include "monitor/control/workers/kvm_open.h"
 #include "monitor/control/launch/plan.h"
 #include "monitor/control/launch/pmem_fit.h"
@@ -16,6 +17,7 @@
 struct launch_vm {
 	struct worker_spec spec;
 	struct spawn_files files;
+	struct disk_boot disk_boot; /* of a VM without a kernel */
 	const struct boot_set_entry *boot;
 	unsigned nr_open; /* of files.disks */
 };
@@ -54,6 +56,8 @@ void launch_destroy(struct launch *l)
 	if (!l || !l->cfg)
 		return;
 	launch_release(l);
+	for (unsigned i = 0; l->ready && i < l->cfg->nr_vms; i++)
+		disk_boot_destroy(&l->ready[i].disk_boot);
 	topology_destroy(&l->topology);
 	free(l->nodes);
 	free(l->ready);
@@ -180,16 +184,35 @@ static int prepare_boots(struct launch *l, struct diag *d)
 	return boot_set_create(&l->boots, l->cfg->nr_vms, l->running, d);
 }
 
+/* @vm: replaced by one with a kernel, unless it has one. */
+static int find_kernel(const struct launch *l, struct launch_vm *p,
+		       const struct vm_config **vm, struct diag *d)
+{
+	int err;
+
+	if ((*vm)->kernel)
+		return 0;
+	p->disk_boot = DISK_BOOT_NONE;
+	err = disk_boot_find(*vm, &p->spec.disks[0], p->files.disks,
+			     l->boots.cache_dir, &p->disk_boot, d);
+	if (!err)
+		*vm = &p->disk_boot.vm;
+	return err;
+}
+
 static int prepare_vm(struct launch *l, unsigned i, struct diag *d)
 {
 	const struct vm_config *vm = &l->cfg->vms[i];
 	struct launch_vm *p = &l->ready[i];
 	int err;
 
-	launch_make_spec(l, vm, l->nodes[i], &p->spec);
 	err = open_disks(vm, p, d);
 	if (!err)
-		err = pmem_fit(vm, &p->spec, pmem_phys_bits(), d);
+		err = find_kernel(l, p, &vm, d);
+	if (err)
+		return err;
+	launch_make_spec(l, vm, l->nodes[i], &p->spec);
+	err = pmem_fit(vm, &p->spec, pmem_phys_bits(), d);
 	if (err)
 		return err;
 	err = boot_set_get(&l->boots, vm, p->spec.node, &p->boot, d);
@@ -284,6 +307,13 @@ unsigned launch_cached(const struct launch *l, unsigned i,
 const struct boot_set_entry *launch_boot(const struct launch *l, unsigned i)
 {
 	return l->ready[i].boot;
+}
+
+const char *launch_kernel(const struct launch *l, unsigned i)
+{
+	const char *kernel = l->cfg->vms[i].kernel;
+
+	return kernel ? kernel : l->ready[i].disk_boot.from;
 }
 
 int launch_spawn(struct launch *l, unsigned i, int listener, struct worker *out,

@@ -73,6 +73,9 @@ unsigned launch_cached(const struct launch *l, unsigned i,
 /* The boot image of a prepared VM. */
 const struct boot_set_entry *launch_boot(const struct launch *l, unsigned i);
 
+/* Where its kernel is from: a path, or "DISK:PATH" of one on its first disk. */
+const char *launch_kernel(const struct launch *l, unsigned i);
+
 /*
  * Close the descriptors of which workers have duplicates: locks, kernels and
  * code live as long as the workers do.

@@ -33,6 +33,12 @@ int plan_place(const struct run_config *cfg, const struct topology *t,
 	return err;
 }
 
+/* A plan opens no disk, and so does not know what is on it. */
+static const char *kernel_text(const struct vm_config *vm)
+{
+	return vm->kernel ? vm->kernel : "on disk";
+}
+
 static int plan_widest(int width, const char *text)
 {
 	int len = (int)strlen(text);
@@ -67,7 +73,8 @@ void plan_print(const struct run_config *cfg, const nodeid_t *nodes, FILE *out)
 
 	for (unsigned i = 0; i < cfg->nr_vms; i++) {
 		name_width = plan_widest(name_width, cfg->vms[i].name);
-		kernel_width = plan_widest(kernel_width, cfg->vms[i].kernel);
+		kernel_width = plan_widest(kernel_width,
+					   kernel_text(&cfg->vms[i]));
 	}
 	(void)fprintf(out, "%-*s  %-14s  %4s  %10s  %-*s  %s\n", name_width,
 		      "VM", "NODE", "CPUS", "MEMORY", kernel_width, "KERNEL",
@@ -79,7 +86,7 @@ void plan_print(const struct run_config *cfg, const nodeid_t *nodes, FILE *out)
 		(void)fprintf(out, "%-*s  %-14s  %4u  %10s  %-*s  ", name_width,
 			      vm->name, node_text(vm, nodes[i], node),
 			      vm->nr_vcpus, size_text(vm->memory_bytes, memory),
-			      kernel_width, vm->kernel);
+			      kernel_width, kernel_text(vm));
 		print_disks(vm, out);
 	}
 }
