@@ -21,6 +21,8 @@ ROOMS_virtio	:= $(WORKER_ROOMS)
 ROOMS_worker	:= $(WORKER_ROOMS)
 ROOMS_agent	:= $(AGENT_ROOMS) monitor/control/workers monitor/control/base
 ROOMS_boot	:= monitor/boot monitor/ipc numa
+ROOMS_bootdisk	:= monitor/bootdisk monitor/boot monitor/ipc monitor/sandbox \
+		   cowdisk/disk cowdisk/base memory numa
 ROOMS_control	:= $(CONTROL_ROOMS)
 ROOMS_guests	:= $(CONTROL_ROOMS) $(AGENT_ROOMS) $(WORKER_ROOMS)
 ROOMS_fuzz	:= $(CONTROL_ROOMS) $(WORKER_ROOMS)
@@ -107,10 +109,11 @@ do-check-tsan: tests
 LAB_ENV := QUEUE_MIB HVC_LINES SERIAL_LINES FIO_MIB FIO_SECONDS MERGE_FILES \
 	   MOVE_ROUNDS MOVE_MIB BALANCE_STOCK CACHE_MIB HOT_MIB PRIVATE_MIB \
 	   CACHE_WRITES CACHE_ROUNDS KILLS KILL_SEED KILL_GUESTS FREE_MIB \
-	   HINT_MIB BUTTON_ROUNDS LAB_JOBS
+	   HINT_MIB BUTTON_ROUNDS LAB_JOBS DEBIAN_IMAGES
 LAB_TESTS := tests/lab/labs $(LAB_ENV:%=--env %)
 LAB_ITSELF := tests/lab/lab-run.sh
 CLI_TESTS := tests/cli/refusals tests/cli/images tests/cli/import \
+	     tests/cli/boot \
 	     tests/cli/monitor tests/cli/topology tests/cli/bench-check \
 	     tests/cli/build tests/cli/limits tests/cli/kernels tests/cli/hardware-report
 export VARIANT

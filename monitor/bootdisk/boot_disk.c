@@ -58,6 +58,10 @@ static int boot_disk_fail(const struct boot_volume *v, const char *path,
 	case -EIO:
 		return diag_fail(d, ST_DISK, EIO, "%s: %s", place,
 				 strerror(-err));
+	case -EFBIG:
+		return diag_fail(d, ST_BOOT, E2BIG,
+				 "%s: %s: is too large to be loaded; " HINT,
+				 place, path);
 	case -EUCLEAN:
 		return diag_fail(d, ST_BOOT, EUCLEAN,
 				 "the ext4 of %s is damaged at %s; " HINT,

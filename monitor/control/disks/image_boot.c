@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "monitor/bootdisk/boot_reader.h"
-#include "monitor/control/base/size.h"
 #include "monitor/control/disks/cow_files.h"
 #include "monitor/control/disks/image.h"
 
@@ -30,7 +29,7 @@ static const char *partition_text(unsigned nr, char buf[32])
 static void image_boot_print(const struct boot_found *f)
 {
 	const struct boot_item *item = &f->item;
-	char size[SIZE_TEXT_MAX], where[32];
+	char where[32];
 
 	if (*f->entry)
 		printf("entry      %s%s: %s\n",
@@ -39,9 +38,9 @@ static void image_boot_print(const struct boot_found *f)
 	else
 		printf("entry      %slinks\n",
 		       partition_text(f->entry_partition, where));
-	printf("kernel     %s%s, %s\n",
+	printf("kernel     %s%s, %.1f MiB\n",
 	       partition_text(f->file_partition, where), item->kernel,
-	       size_text(f->kernel_bytes, size));
+	       (double)f->kernel_bytes / (double)MIB(1));
 	for (unsigned i = 0; i < item->nr_initrds; i++)
 		printf("initrd     %s%s\n", where, item->initrds[i]);
 	printf("cmdline    %s\n", item->cmdline);

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=bash
+#
+# Tests with whole systems, booted from what is on their disks (make
+# images-debian): Debian 12 and 13 with systemd, their own kernels and initrds.
+# Only with DEBIAN_IMAGES (make check-all): each takes minutes. Needs runner.sh
+# and monitor.sh.
+
+DEBIAN=build/debian
+
+# debian_run NAME IMAGE OPTION... - in the foreground, without --kernel
+debian_run()
+{
+	local name=$1 image=$2
+	shift 2
+	[[ -s $image ]] || fail "no $image; make images-debian" || return 1
+	rm -f "$WORK/$name.cow"
+	"$DISCO" image create "$image" "$WORK/$name.cow" >"$WORK/o" 2>&1 ||
+		fail "image create: $(cat "$WORK/o")" || return 1
+	runner_open "$name"
+	timeout -k 5 $((900 * SCALE)) "$DISCO" run --name "$name" \
+		--memory 768M,huge=thp --cpus 2 \
+		--disk "path=$image,cow=$WORK/$name.cow" "$@" \
+		<&"${RUNNER_IN[$name]}" >"$WORK/console-$name" \
+		2>"$WORK/console-$name.err" &
+	RUNNER_PID[$name]=$!
+}
+
+# debian_login NAME - as root, whose shell then says READY
+debian_login()
+{
+	wait_text ' login: ' "$WORK/console-$1" 400 || return 1
+	runner_type "$1" root
+	wait_text 'root@[a-z0-9-]*:~# ' "$WORK/console-$1" 120 || return 1
+	runner_type "$1" 'PS1=; stty -echo; echo READ''Y'
+	wait_text '^READY' "$WORK/console-$1" 60
+}
+
+# debian_do NAME SECONDS COMMAND - in that shell; what it prints is in $WORK/o
+debian_do()
+{
+	RUNNER_NR+=1
+	runner_type "$1" "echo BEGIN-$RUNNER_NR; $3; echo END-$RUNNER_NR \$?"
+	wait_text "^END-$RUNNER_NR [0-9]+" "$WORK/console-$1" "$2" || return 1
+	sed -n "/^BEGIN-$RUNNER_NR/,/^END-$RUNNER_NR/p" "$WORK/console-$1" |
+		tr -d '\r' | sed '1d;$d' >"$WORK/o"
+}
+
+# debian_boots VERSION - to its login prompt, then a clean end
+debian_boots()
+{
+	local image=$DEBIAN/debian-$1.img
+	debian_run "deb$1" "$image" && debian_login "deb$1" &&
+		debian_do "deb$1" 60 'cat /etc/debian_version /proc/cmdline' &&
+		want_line "^$1" "$WORK/o" &&
+		want_line 'root=UUID=.* console=ttyS0' "$WORK/o" || return 1
+	debian_do "deb$1" 200 'systemctl is-system-running --wait' &&
+		want_line '^running' "$WORK/o" || return 1
+	runner_type "deb$1" 'systemctl poweroff'
+	runner_gone "deb$1" 0
+}
+
+t_debian_12() { debian_boots 12; }
