@@ -13,6 +13,19 @@ images: kernels
 	$(Q)scripts/deps images
 	$(Q)lab/images
 
+# Whole systems, booted from their disks; made once, and anew when their maker
+# changes. Root, or user namespaces; a few minutes and 1 GB each.
+DEBIAN_IMAGES	:= build/debian/debian-12.img build/debian/debian-13.img
+SUITE_12	:= bookworm
+SUITE_13	:= trixie
+.PHONY: images-debian
+images-debian: $(DEBIAN_IMAGES)
+
+build/debian/debian-%.img: lab/guest/build-debian
+	$(Q)scripts/deps debian
+	$(Q)mkdir -p $(@D)
+	$(Q)lab/guest/build-debian $(SUITE_$*) $@
+
 $(LAB_KERNELS): lab/kernels
 	$(Q)scripts/deps lab
 	$(Q)lab/kernels

@@ -143,9 +143,9 @@ do-check: all tests tsan-tests images kernel-cache $$(BENCH_BINS) \
 CHECK_ALL := QUEUE_MIB=32 HVC_LINES=20000 SERIAL_LINES=3000 FIO_MIB=24 \
 	     FIO_SECONDS=10 MERGE_FILES=100000 BALANCE_STOCK=1 CACHE_ROUNDS=3 \
 	     HOT_MIB=16 PRIVATE_MIB=32 MOVE_ROUNDS=2 MOVE_MIB=24 KILLS=12 \
-	     FREE_MIB=100 HINT_MIB=160 BUTTON_ROUNDS=4
+	     FREE_MIB=100 HINT_MIB=160 BUTTON_ROUNDS=4 DEBIAN_IMAGES=1
 .PHONY: check-all
-check-all:
+check-all: images-debian
 	$(Q)$(CHECK_ALL) LAB_SECONDS=7200 LAB_TIMEOUT=14400 \
 		$(MAKE) --no-print-directory check
 	$(Q)$(MAKE) --no-print-directory crash

@@ -175,7 +175,7 @@ static void check_disk(const struct disk_config *d)
 static void check_vm(const struct vm_config *vm)
 {
 	check_name(vm->name);
-	must(vm->kernel && *vm->kernel);
+	must(vm->kernel ? *vm->kernel != 0 : vm->nr_disks && !vm->initrd);
 	must(!vm->initrd || *vm->initrd);
 	must(!vm->cmdline || strlen(vm->cmdline) <= CMDLINE_MAX);
 	must(vm->nr_vcpus >= 1 && vm->nr_vcpus <= VM_MAX_VCPUS);

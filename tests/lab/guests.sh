@@ -13,6 +13,46 @@ t_stock_guest_powers_off()
 		want_line 'DISCO-GUEST userspace' "$WORK/o"
 }
 
+# boot_disk FILE CMDLINE - a disk with an MBR, and on its second partition an
+# ext4 with the tests' kernel, its initrd, and a menu as update-grub writes it
+boot_disk()
+{
+	local tree=$WORK/tree
+	mkdir -p "$tree/boot/grub" && cp "$KERNEL" "$tree/boot/vmlinuz" &&
+		cp "$INITRD" "$tree/boot/initrd.img" || return 1
+	cat >"$tree/boot/grub/grub.cfg" <<-END
+	set default="0"
+	menuentry 'Test' --class os \$menuentry_id_option 'test' {
+		set root='hd0,msdos2'
+		linux	/boot/vmlinuz root=/dev/none $2
+		initrd	/boot/initrd.img
+	}
+	END
+	rm -f "$1" && truncate -s 48M "$1" &&
+		sfdisk -q --no-reread --no-tell-kernel "$1" <<-'END' &&
+		label: dos
+		start=1MiB, size=1MiB, type=82
+		start=2MiB, size=46MiB
+		END
+		mke2fs -q -F -t ext4 -O ^has_journal -d "$tree" \
+			-E offset=2097152 "$1" 46M
+}
+
+# Without --kernel; what its COW file says is what counts.
+t_boots_what_is_on_its_disk()
+{
+	boot_disk "$WORK/disk" 'quiet disco.stop=early' >"$WORK/o" 2>&1 ||
+		fail "no disk: $(tail -n 1 "$WORK/o")" || return 1
+	"$DISCO" image create "$WORK/disk" "$WORK/cow" &&
+		"$DISCO" image boot "$WORK/disk" "$WORK/cow" >"$WORK/o" &&
+		want_line 'cmdline .* disco.stop=early console=ttyS0' \
+			"$WORK/o" || return 1
+	run_disco "$WORK/o" --memory "$MEMORY" \
+		--disk "path=$WORK/disk,cow=$WORK/cow"
+	want_status 0 "$WORK/o" &&
+		want_line 'DISCO-GUEST userspace' "$WORK/o"
+}
+
 # --- a shell, where somebody types -------------------------------------------
 scenario shell console_input stock_guest_reset
 

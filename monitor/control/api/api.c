@@ -87,6 +87,7 @@ void api_fail_diag(struct api_call *c, const struct diag *d)
 	case ST_KERNEL_CUT:
 	case ST_KERNEL_KIND:
 	case ST_DISK:
+	case ST_BOOT:
 		http = MHD_HTTP_UNPROCESSABLE_CONTENT;
 		break;
 	case ST_MEMORY:

@@ -135,6 +135,28 @@ static int check_disks(const struct run_config *cfg, struct diag *d)
 	return err;
 }
 
+/* A seed is a disk of its own. */
+static int check_seeds(const struct run_config *cfg, struct diag *d)
+{
+	for (unsigned i = 0; i < cfg->nr_vms; i++) {
+		const struct vm_config *vm = &cfg->vms[i];
+
+		if (!vm->cloud_init && (vm->meta_data || vm->network_config))
+			return diag_fail(d, ST_CONFIG, EINVAL,
+					 "vm '%s': '%s' needs 'cloud-init', "
+					 "the user-data",
+					 vm->name,
+					 vm->meta_data ? "meta-data"
+						       : "network-config");
+		if (vm->cloud_init && vm->nr_disks == VM_MAX_DISKS)
+			return diag_fail(d, ST_CONFIG, EINVAL,
+					 "vm '%s': the seed for cloud-init is "
+					 "a disk, too: give at most %d others",
+					 vm->name, VM_MAX_DISKS - 1);
+	}
+	return 0;
+}
+
 int config_check(const struct run_config *cfg, struct diag *d)
 {
 	int err = check_names(cfg, d);
@@ -143,5 +165,7 @@ int config_check(const struct run_config *cfg, struct diag *d)
 		err = check_merge(cfg, d);
 	if (!err)
 		err = check_disks(cfg, d);
+	if (!err)
+		err = check_seeds(cfg, d);
 	return err;
 }

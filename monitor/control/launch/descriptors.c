@@ -77,7 +77,7 @@ static unsigned disk_fds(const struct vm_config *vm, unsigned direct)
 
 		n += two ? COW_FDS + (disk->pmem ? 0 : direct) : 1;
 	}
-	return n;
+	return n + (vm->cloud_init ? 1 : 0);
 }
 
 /* @direct: descriptors for O_DIRECT, which COW disks can do without. */

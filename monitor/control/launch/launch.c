@@ -12,6 +12,7 @@
 #include "monitor/control/workers/kvm_open.h"
 #include "monitor/control/launch/plan.h"
 #include "monitor/control/launch/pmem_fit.h"
+#include "monitor/control/launch/seed_disk.h"
 #include "numa/bind.h"
 
 struct launch_vm {
@@ -179,6 +180,24 @@ static int open_disks(const struct vm_config *vm, struct launch_vm *p,
 	return 0;
 }
 
+/* Behind the disks that have names. */
+static int make_seed(const struct vm_config *vm, struct launch_vm *p,
+		     struct diag *d)
+{
+	int err;
+
+	if (!vm->cloud_init)
+		return 0;
+	err = seed_disk_make(vm, &p->spec.disks[p->spec.nr_disks],
+			     &p->files.disks[p->nr_open], d);
+	if (err)
+		return err;
+	p->spec.nr_disks++;
+	p->nr_open++;
+	p->files.nr_disk_fds = p->nr_open;
+	return 0;
+}
+
 static int prepare_boots(struct launch *l, struct diag *d)
 {
 	return boot_set_create(&l->boots, l->cfg->nr_vms, l->running, d);
@@ -207,6 +226,8 @@ static int prepare_vm(struct launch *l, unsigned i, struct diag *d)
 	int err;
 
 	err = open_disks(vm, p, d);
+	if (!err)
+		err = make_seed(vm, p, d);
 	if (!err)
 		err = find_kernel(l, p, &vm, d);
 	if (err)
@@ -293,7 +314,8 @@ unsigned launch_cached(const struct launch *l, unsigned i,
 	int fd = WORKER_FD_DISK0;
 	unsigned n = 0;
 
-	for (unsigned k = 0; k < spec->nr_disks; k++) {
+	/* A seed is memory already, and comes last. */
+	for (unsigned k = 0; k < vm->nr_disks; k++) {
 		bool raw = spec->disks[k].kind == WORKER_DISK_RAW;
 
 		if (!vm->disks[k].no_cache &&

@@ -572,7 +572,7 @@ static void completion_names_each(void **state)
 	(void)state;
 	check_completion(bash, "bash", &disco_command);
 	names_keys(bash, "bash", "");
-	names(bash, "bash", "'image') words='create ", "", "");
+	names(bash, "bash", "'image') words='boot ", "", "");
 	names(bash, "bash", "'image check') opts='--json --help'", "", "");
 	check_completion(zsh, "zsh", &disco_command);
 	names_keys(zsh, "zsh", "");

@@ -253,8 +253,10 @@ static void bad_options_are_one_line(void **state)
 	refuse("--kernel k stray", ST_USAGE,
 	       "unexpected argument 'stray'; see 'disco run --help'");
 	refuse("", ST_USAGE,
-	       "no kernel: give --kernel PATH, or a --config FILE that names "
-	       "one");
+	       "no kernel: give --kernel PATH, or a --disk that has one");
+	refuse("--initrd i --disk path=d", ST_USAGE,
+	       "--initrd: needs --kernel; without it the disk's initrd is "
+	       "used");
 }
 
 static void bad_values_name_the_option(void **state)
@@ -335,7 +337,8 @@ static void file_errors_keep_their_status(void **state)
 	       FIXTURES
 	       "fail/vm/cpus-zero.json: cpus: a VM has 1 to 64 CPUs, not 0");
 	refuse("--config " FIXTURES "fail/vm/no-kernel.json", ST_CONFIG,
-	       FIXTURES "fail/vm/no-kernel.json: kernel: missing");
+	       FIXTURES "fail/vm/no-kernel.json: kernel: missing, and no disk "
+			"that may have one");
 }
 
 static void help_stops_there(void **state)
