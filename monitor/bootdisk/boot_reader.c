@@ -8,23 +8,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "disco/clock.h"
 #include "monitor/ipc/text_clean.h"
-#include "monitor/sandbox/privileges.h"
-#include "monitor/sandbox/sandbox.h"
+#include "monitor/sandbox/confined.h"
 
 #define READ_MAX   GIB(4) /* of the disk, in all */
 #define MEMORY_MAX MIB(512)
 #define CPU_MAX_S  25u
 
-/* The child's descriptors; what is beyond them is closed. */
+/* The child's descriptors. */
 enum { CHILD_REPLY, CHILD_KERNEL, CHILD_INITRD, CHILD_BASE, CHILD_COW, CHILD_FDS };
-#define CHILD_HIGH_FD 16
 
 struct boot_reply {
 	struct diag d; /* status ST_OK: @found is valid */
@@ -41,19 +37,8 @@ struct fd_sink {
 static int fd_sink_put(struct boot_sink *s, const void *data, size_t bytes)
 {
 	const struct fd_sink *f = container_of(s, struct fd_sink, sink);
-	const char *from = data;
 
-	while (bytes) {
-		ssize_t n = write(f->fd, from, bytes);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n < 0 ? -errno : -EIO;
-		from += n;
-		bytes -= (size_t)n;
-	}
-	return 0;
+	return confined_write(f->fd, data, bytes);
 }
 
 static int child_read(const struct disk_volume_files *files, bool copy,
@@ -85,63 +70,14 @@ static int child_read(const struct disk_volume_files *files, bool copy,
 	return err;
 }
 
-/* Every source goes up first, so that none sits at another's place. */
-static int child_place_fds(int fds[CHILD_FDS])
-{
-	for (int i = 0; i < CHILD_FDS; i++) {
-		if (fds[i] < 0)
-			continue;
-		fds[i] = fcntl(fds[i], F_DUPFD, CHILD_HIGH_FD);
-		if (fds[i] < 0)
-			return -errno;
-	}
-	for (int i = 0; i < CHILD_FDS; i++) {
-		if (fds[i] < 0)
-			(void)close(i);
-		else if (dup2(fds[i], i) < 0)
-			return -errno;
-	}
-	return close_range(CHILD_FDS, ~0u, 0) < 0 ? -errno : 0;
-}
-
-static int child_limit(int what, rlim_t most)
-{
-	const struct rlimit lim = { most, most };
-
-	return setrlimit((__rlimit_resource_t)what, &lim) < 0 ? -errno : 0;
-}
-
-static int child_confine(int fds[CHILD_FDS])
-{
-	int err;
-
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	err = child_place_fds(fds);
-	if (!err)
-		err = child_limit(RLIMIT_CORE, 0);
-	if (!err)
-		err = child_limit(RLIMIT_CPU, CPU_MAX_S);
-	if (!err)
-		err = child_limit(RLIMIT_FSIZE, BOOT_INITRD_MAX);
-#ifndef DISCO_SANITIZED /* whose shadow memory is larger */
-	if (!err)
-		err = child_limit(RLIMIT_DATA, MEMORY_MAX);
-#endif
-	if (!err)
-		err = child_limit(RLIMIT_NOFILE, CHILD_FDS);
-	if (!err)
-		err = privileges_drop();
-	if (!err)
-		err = sandbox_drop();
-	return err ? err : sandbox_enter(SANDBOX_READER);
-}
-
 _Noreturn static void child_run(const struct disk_volume_files *files,
 				bool copy, int fds[CHILD_FDS])
 {
+	const struct confined_limits limits = { .memory_bytes = MEMORY_MAX,
+						.file_bytes = BOOT_INITRD_MAX,
+						.cpu_s = CPU_MAX_S };
 	struct boot_reply r = { .d.status = ST_OK };
-	struct fd_sink reply = { { fd_sink_put }, CHILD_REPLY };
-	int err = child_confine(fds);
+	int err = confined_enter(fds, CHILD_FDS, &limits);
 
 	if (err)
 		(void)diag_fail(&r.d, ST_HOST, -err,
@@ -149,7 +85,7 @@ _Noreturn static void child_run(const struct disk_volume_files *files,
 				strerror(-err));
 	else
 		(void)child_read(files, copy, &r);
-	err = fd_sink_put(&reply.sink, &r, sizeof(r));
+	err = confined_write(CHILD_REPLY, &r, sizeof(r));
 	_exit(err ? EXIT_FAILURE : EXIT_SUCCESS);
 }
 

@@ -121,9 +121,10 @@ static const struct thread_class classes[] = {
 		       /* what was evicted */
 		       { SCMP_SYS(fallocate),
 			 FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE } } },
-	/* Reads a disk, and writes what it has found. */
+	/* Takes hostile data apart, and writes what it has found. */
 	{ .name = "reader",
 	  .calls = { SCMP_SYS(write), SCMP_SYS(pread64), SCMP_SYS(preadv),
+		     SCMP_SYS(lseek), /* holes of what is written */
 		     /* malloc, and its larger pieces; abort() */
 		     SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(mremap),
 		     SCMP_SYS(madvise), SCMP_SYS(futex), SCMP_SYS(getpid),

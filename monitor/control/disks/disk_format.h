@@ -24,6 +24,9 @@ enum disk_format {
 	DISK_FORMAT_BOCHS,
 	DISK_FORMAT_CLOOP,
 	DISK_FORMAT_DMG,
+	DISK_FORMAT_GZIP, /* compressed, whatever it is */
+	DISK_FORMAT_XZ,
+	DISK_FORMAT_ZSTD,
 };
 
 /**

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * disco image import: qemu-img converts. An image may name other files of the
- * host: its backing file, a file with its data, extents. Its owner could so
- * read every file that we can read; so only those are given to qemu-img that
- * the operator has named, too. qemu-img gets open files and, in a tree of JSON
- * (qemu's "block device options"), the role of each: no name is left to it, to
- * interpret or to follow, but for the extents of a vmdk descriptor.
+ * disco image import: what is compressed is decompressed (image_packed.h), and
+ * qemu-img converts all else. An image may name other files of the host: its
+ * backing file, a file with its data, extents. Its owner could so read every
+ * file that we can read; so only those are given to qemu-img that the operator
+ * has named, too. qemu-img gets open files and, in a tree of JSON (qemu's "block
+ * device options"), the role of each: no name is left to it, to interpret or to
+ * follow, but for the extents of a vmdk descriptor.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -21,6 +22,7 @@
 #include "monitor/control/base/new_file.h"
 #include "monitor/control/disks/image.h"
 #include "monitor/control/disks/image_names.h"
+#include "monitor/control/disks/image_packed.h"
 #include "monitor/control/disks/image_tool.h"
 
 #define CHAIN_MAX 64u /* images, each the backing file of the one before */
@@ -239,6 +241,10 @@ static int find_format(struct import *im, unsigned i, enum disk_format *out)
 
 	if (err)
 		return import_failed(f->path, err, im->d);
+	if (image_packed_is(*out))
+		return diag_fail(im->d, ST_DISK, EMEDIUMTYPE,
+				 "%.200s: is compressed; decompress it",
+				 f->path);
 	if (!disk_format_driver(*out))
 		return diag_fail(im->d, ST_DISK, EMEDIUMTYPE,
 				 "%.200s: is a copy-on-write file; 'disco "
@@ -289,10 +295,18 @@ static char *source_of(json_t *node)
 
 static int import_convert(struct import *im, int out)
 {
+	enum disk_format format = DISK_FORMAT_RAW;
 	json_t *node = NULL;
 	char *source;
-	int err = image_node(im, 0, false, 0, &node);
+	int err = disk_format_probe(im->fds[0], im->files[0].bytes, &format);
 
+	if (err)
+		return import_failed(im->files[0].path, err, im->d);
+	if (image_packed_is(format))
+		return image_packed_unpack(im->files[0].path, im->fds[0],
+					   im->files[0].bytes, format, out,
+					   im->d);
+	err = image_node(im, 0, false, 0, &node);
 	if (err)
 		return err;
 	source = source_of(node);
