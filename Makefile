@@ -79,7 +79,8 @@ all:
 # by this order and by scripts/lint.
 ROOMS := numa memory \
 	 $(addprefix cowdisk/,base store cache disk dax) \
-	 monitor/ipc monitor/sandbox monitor/boot monitor/bootdisk \
+	 monitor/ipc monitor/sandbox monitor/boot \
+	 monitor/bootentry monitor/bootdisk \
 	 $(addprefix monitor/dev/,platform virtio) \
 	 monitor/worker/vm monitor/worker monitor/agent \
 	 $(addprefix monitor/control/,base console config disks doctor workers \

@@ -7,8 +7,8 @@ WORKER_ROOMS	:= monitor/worker monitor/worker/vm monitor/dev/virtio \
 AGENT_ROOMS	:= monitor/agent monitor/sandbox monitor/ipc cowdisk/store \
 		   cowdisk/base memory numa
 CONTROL_ROOMS	:= $(filter monitor/control%,$(ROOMS)) monitor/bootdisk \
-		   monitor/boot monitor/ipc monitor/sandbox cowdisk/disk \
-		   cowdisk/base memory numa
+		   monitor/bootentry monitor/boot monitor/ipc \
+		   monitor/sandbox cowdisk/disk cowdisk/base memory numa
 
 # What systemd hears of the monitor: where libsystemd is.
 ifeq ($(shell pkg-config --exists libsystemd 2>/dev/null && echo yes),yes)

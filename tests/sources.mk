@@ -21,7 +21,7 @@ ROOMS_virtio	:= $(WORKER_ROOMS)
 ROOMS_worker	:= $(WORKER_ROOMS)
 ROOMS_agent	:= $(AGENT_ROOMS) monitor/control/workers monitor/control/base
 ROOMS_boot	:= monitor/boot monitor/ipc numa
-ROOMS_bootdisk	:= monitor/bootdisk monitor/boot monitor/ipc monitor/sandbox \
+ROOMS_bootdisk	:= monitor/bootdisk monitor/bootentry monitor/boot monitor/ipc monitor/sandbox \
 		   cowdisk/disk cowdisk/base memory numa
 ROOMS_control	:= $(CONTROL_ROOMS)
 ROOMS_guests	:= $(CONTROL_ROOMS) $(AGENT_ROOMS) $(WORKER_ROOMS)

@@ -41,13 +41,13 @@ enum restart_policy {
 
 struct vm_config {
 	char *name;
-	char *kernel;	   /* NULL: of the boot entry of the first disk */
-	char *initrd;	   /* NULL: none */
-	char *cmdline;	   /* NULL: the entry's, or "console=ttyS0" */
-	char *cloud_init;  /* user-data of a seed for cloud-init; NULL: none */
-	char *meta_data;   /* of the seed; NULL: it is made */
+	char *kernel;	  /* NULL: of the boot entry of the first disk */
+	char *initrd;	  /* NULL: none */
+	char *cmdline;	  /* NULL: the entry's, or "console=ttyS0" */
+	char *cloud_init; /* user-data of a seed for cloud-init; NULL: none */
+	char *meta_data;  /* of the seed; NULL: it is made */
 	char *network_config; /* of the seed; NULL: none */
-	char *group;	   /* VMs that may share pages; NULL: "default" */
+	char *group;	      /* VMs that may share pages; NULL: "default" */
 	bool keep_packed;  /* kernel=...,unpack=off: the guest decompresses */
 	unsigned nr_vcpus; /* 1 .. VM_MAX_VCPUS */
 	uint64_t memory_bytes; /* multiple of PAGE_BYTES */

@@ -59,8 +59,8 @@ static bool kept_is_trusted(int fd)
  */
 static int kept_find(int dir, const char *name, const struct kept_file *f)
 {
-	int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW |
-					   O_NONBLOCK);
+	int fd = openat(dir, name,
+			O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	struct kept_file old;
 	int found = -EEXIST;
 

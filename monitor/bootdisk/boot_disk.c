@@ -6,11 +6,11 @@
 #include <string.h>
 #include <strings.h>
 
-#include "monitor/bootdisk/bls.h"
+#include "monitor/bootentry/bls.h"
 #include "monitor/bootdisk/ext_fs.h"
 #include "monitor/bootdisk/fs_kind.h"
-#include "monitor/bootdisk/grub_cfg.h"
-#include "monitor/bootdisk/grub_env.h"
+#include "monitor/bootentry/grub_cfg.h"
+#include "monitor/bootentry/grub_env.h"
 #include "monitor/bootdisk/part_table.h"
 
 #define INITRD_ALIGN 4u
@@ -51,8 +51,9 @@ static int boot_disk_fail(const struct boot_volume *v, const char *path,
 	(void)place_text(v->number, place);
 	switch (err) {
 	case -EDQUOT:
-		return diag_fail(d, ST_BOOT, EDQUOT,
-				 "reading its boot files takes too much; " HINT);
+		return diag_fail(
+			d, ST_BOOT, EDQUOT,
+			"reading its boot files takes too much; " HINT);
 	case -ENOMEM:
 		return diag_fail(d, ST_HOST, ENOMEM, "out of memory");
 	case -EIO:
@@ -224,9 +225,10 @@ static int boot_disk_resolve(struct boot_disk *b, struct boot_volume *from,
 	int err;
 
 	if (!v)
-		return diag_fail(d, ST_BOOT, ENODEV,
-				 "its boot entry %s is for another disk (%s); " HINT,
-				 f->entry, item->device);
+		return diag_fail(
+			d, ST_BOOT, ENODEV,
+			"its boot entry %s is for another disk (%s); " HINT,
+			f->entry, item->device);
 	f->entry_partition = from->number;
 	f->file_partition = v->number;
 	memcpy(f->fs_uuid, v->fs->uuid, sizeof(f->fs_uuid));
@@ -237,8 +239,8 @@ static int boot_disk_resolve(struct boot_disk *b, struct boot_volume *from,
 		err = boot_disk_measure(v, item->initrds[i],
 					BOOT_INITRD_MAX - f->initrd_bytes,
 					&bytes, d);
-		f->initrd_bytes = align_up(f->initrd_bytes, INITRD_ALIGN) +
-				  bytes;
+		f->initrd_bytes =
+			align_up(f->initrd_bytes, INITRD_ALIGN) + bytes;
 	}
 	if (!err && boot_cmdline_add_console(item->cmdline))
 		err = diag_fail(d, ST_BOOT, E2BIG,
@@ -432,16 +434,15 @@ static int links_search(struct boot_disk *b, struct boot_volume *v,
 struct boot_place {
 	const char *path;
 	int (*search)(struct boot_disk *b, struct boot_volume *v,
-		      const char *path, struct boot_found *out,
-		      struct diag *d);
+		      const char *path, struct boot_found *out, struct diag *d);
 };
 
 /* One after another, each on all volumes; those made for it first. */
 static const struct boot_place boot_places[] = {
-	{ "", bls_search },	       { "/boot", bls_search },
-	{ "/grub", grub_search },      { "/boot/grub", grub_search },
-	{ "/grub2", grub_search },     { "/boot/grub2", grub_search },
-	{ "", links_search },	       { "/boot", links_search },
+	{ "", bls_search },	   { "/boot", bls_search },
+	{ "/grub", grub_search },  { "/boot/grub", grub_search },
+	{ "/grub2", grub_search }, { "/boot/grub2", grub_search },
+	{ "", links_search },	   { "/boot", links_search },
 };
 
 static int boot_place_search(struct boot_disk *b, const struct boot_place *p,
@@ -475,7 +476,8 @@ static int boot_disk_none(const struct boot_disk *b, struct diag *d)
 			read = v;
 		else if (*v->why)
 			bad = bad ? bad : v;
-		else if (v->kind && (!other || strcmp(other->kind, "vfat") == 0))
+		else if (v->kind &&
+			 (!other || strcmp(other->kind, "vfat") == 0))
 			other = v;
 	}
 	if (bad)
@@ -492,8 +494,7 @@ static int boot_disk_none(const struct boot_disk *b, struct diag *d)
 		return diag_fail(d, ST_BOOT, ENOENT,
 				 "no boot entry on its ext4 (loader/entries, "
 				 "grub.cfg or /vmlinuz); " HINT);
-	return diag_fail(d, ST_BOOT, ENOENT,
-			 "%s; " HINT,
+	return diag_fail(d, ST_BOOT, ENOENT, "%s; " HINT,
 			 b->has_table ? "none of its partitions has a file "
 					"system that is known here"
 				      : "has neither partitions nor a file "
@@ -532,8 +533,8 @@ int boot_disk_copy(struct boot_disk *b, const struct boot_found *f,
 	int err;
 
 	for (unsigned i = 0; i < b->nr && !v; i++)
-		if (b->volumes[i].fs && b->volumes[i].number ==
-						f->file_partition)
+		if (b->volumes[i].fs &&
+		    b->volumes[i].number == f->file_partition)
 			v = &b->volumes[i];
 	if (!v)
 		return diag_fail(d, ST_INTERNAL, ENODEV, "no such partition");

@@ -12,7 +12,7 @@
 #define DISCO_BOOTDISK_BOOT_DISK_H
 
 #include "disco/diag.h"
-#include "monitor/bootdisk/boot_entry.h"
+#include "monitor/bootentry/boot_entry.h"
 #include "monitor/bootdisk/boot_fs.h"
 
 #define BOOT_KERNEL_MAX MIB(512)
@@ -23,10 +23,10 @@ enum boot_source_kind { BOOT_FROM_BLS, BOOT_FROM_GRUB, BOOT_FROM_LINKS };
 /* What was found. No pointers: it goes from one process to another. */
 struct boot_found {
 	enum boot_source_kind kind;
-	char entry[BOOT_PATH_MAX];     /* file that has it; "": links */
+	char entry[BOOT_PATH_MAX];	/* file that has it; "": links */
 	char fs_uuid[BOOT_FS_UUID_MAX]; /* of the files' file system */
 	unsigned entry_partition, file_partition; /* 0: the whole disk */
-	uint64_t kernel_bytes, initrd_bytes; /* of all initrds, padded */
+	uint64_t kernel_bytes, initrd_bytes;	  /* of all initrds, padded */
 	/* Its command line has a console; its device is resolved. */
 	struct boot_item item;
 };

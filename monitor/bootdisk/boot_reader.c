@@ -20,7 +20,14 @@
 #define CPU_MAX_S  25u
 
 /* The child's descriptors. */
-enum { CHILD_REPLY, CHILD_KERNEL, CHILD_INITRD, CHILD_BASE, CHILD_COW, CHILD_FDS };
+enum {
+	CHILD_REPLY,
+	CHILD_KERNEL,
+	CHILD_INITRD,
+	CHILD_BASE,
+	CHILD_COW,
+	CHILD_FDS
+};
 
 struct boot_reply {
 	struct diag d; /* status ST_OK: @found is valid */
@@ -91,7 +98,7 @@ _Noreturn static void child_run(const struct disk_volume_files *files,
 
 /* --- its reply --- */
 
-static bool ends(const char *text, size_t size)
+static bool reply_ends(const char *text, size_t size)
 {
 	return memchr(text, '\0', size);
 }
@@ -112,15 +119,15 @@ static bool reply_is_valid(const struct boot_found *f)
 	if (f->kind > BOOT_FROM_LINKS || item->nr_initrds > BOOT_MAX_INITRDS ||
 	    f->kernel_bytes > BOOT_KERNEL_MAX ||
 	    f->initrd_bytes > BOOT_INITRD_MAX ||
-	    !ends(f->entry, sizeof(f->entry)) ||
-	    !ends(f->fs_uuid, sizeof(f->fs_uuid)) ||
-	    !ends(item->title, sizeof(item->title)) ||
-	    !ends(item->device, sizeof(item->device)) ||
-	    !ends(item->kernel, sizeof(item->kernel)) ||
-	    !ends(item->cmdline, sizeof(item->cmdline)))
+	    !reply_ends(f->entry, sizeof(f->entry)) ||
+	    !reply_ends(f->fs_uuid, sizeof(f->fs_uuid)) ||
+	    !reply_ends(item->title, sizeof(item->title)) ||
+	    !reply_ends(item->device, sizeof(item->device)) ||
+	    !reply_ends(item->kernel, sizeof(item->kernel)) ||
+	    !reply_ends(item->cmdline, sizeof(item->cmdline)))
 		return false;
 	for (unsigned i = 0; i < item->nr_initrds; i++)
-		if (!ends(item->initrds[i], BOOT_PATH_MAX))
+		if (!reply_ends(item->initrds[i], BOOT_PATH_MAX))
 			return false;
 	return is_line(item->cmdline);
 }
@@ -241,13 +248,13 @@ int boot_reader_run(const struct disk_volume_files *files,
 		[CHILD_BASE] = base,
 		[CHILD_COW] = cow,
 	};
-	int ends_of[2] = { -1, -1 }, err = 0;
+	int ends[2] = { -1, -1 }, err = 0;
 	pid_t pid = -1;
 
 	if (base < 0 || (files->cow >= 0 && cow < 0) ||
-	    pipe2(ends_of, O_CLOEXEC) < 0)
+	    pipe2(ends, O_CLOEXEC) < 0)
 		err = -errno;
-	fds[CHILD_REPLY] = ends_of[1];
+	fds[CHILD_REPLY] = ends[1];
 	if (!err)
 		pid = fork();
 	if (pid == 0)
@@ -259,8 +266,8 @@ int boot_reader_run(const struct disk_volume_files *files,
 			(void)close(fds[i]);
 	err = err ? diag_fail(d, ST_HOST, -err, "cannot start its reader: %s",
 			      strerror(-err))
-		  : reader_wait(pid, ends_of[0], out, d);
-	if (ends_of[0] >= 0)
-		(void)close(ends_of[0]);
+		  : reader_wait(pid, ends[0], out, d);
+	if (ends[0] >= 0)
+		(void)close(ends[0]);
 	return err;
 }

@@ -69,7 +69,7 @@ static errcode_t ext_io_set_blksize(io_channel c, int bytes)
 static errcode_t ext_io_read64(io_channel c, unsigned long long block,
 			       int count, void *data)
 {
-	uint64_t bytes = count < 0 ? (uint64_t)-(int64_t)count
+	uint64_t bytes = count < 0 ? (uint64_t) - (int64_t)count
 				   : (uint64_t)count * (uint64_t)c->block_size;
 	struct volume *v = c->private_data;
 	int err;
@@ -163,8 +163,8 @@ static int ext_fs_find(struct ext_fs *x, const char *path, ext2_ino_t *ino,
 }
 
 /* Return: 0; -EISDIR; -EINVAL neither a file nor a directory. */
-static int ext_fs_find_file(struct ext_fs *x, const char *path,
-			    ext2_ino_t *ino, struct ext2_inode *inode)
+static int ext_fs_find_file(struct ext_fs *x, const char *path, ext2_ino_t *ino,
+			    struct ext2_inode *inode)
 {
 	int err = ext_fs_find(x, path, ino, inode);
 
@@ -214,8 +214,8 @@ static int ext_fs_put_blocks(struct ext_fs *x, uint64_t block, uint64_t bytes,
 		size_t n = min_u64(bytes, CHUNK);
 		int nr = (int)((n + size - 1) / size);
 
-		err = ext_errno(io_channel_read_blk64(x->ext->io, block, nr,
-						      x->buf));
+		err = ext_errno(
+			io_channel_read_blk64(x->ext->io, block, nr, x->buf));
 		if (!err)
 			err = to->put(to, x->buf, n);
 		block += (uint64_t)nr;
@@ -261,7 +261,8 @@ static int ext_fs_read_extents(struct ext_fs *x, ext2_ino_t ino,
 		return err;
 	for (unsigned i = 0; !err && at < size; i++) {
 		got = ext2fs_extent_get(handle, op, &e);
-		if (got == EXT2_ET_EXTENT_NO_NEXT || got == EXT2_ET_NO_CURRENT_NODE)
+		if (got == EXT2_ET_EXTENT_NO_NEXT ||
+		    got == EXT2_ET_NO_CURRENT_NODE)
 			break;
 		err = got ? ext_errno(got) : i == EXTENTS_MAX ? -EUCLEAN : 0;
 		if (!err && e.e_flags & EXT2_EXTENT_FLAGS_LEAF)
@@ -321,8 +322,8 @@ static int ext_fs_on_name(struct ext2_dir_entry *entry, int offset,
 {
 	struct ext_fs *x = arg;
 	char name[EXT2_NAME_LEN + 1];
-	size_t n = min_u64((uint64_t)ext2fs_dirent_name_len(entry),
-			   EXT2_NAME_LEN);
+	size_t n =
+		min_u64((uint64_t)ext2fs_dirent_name_len(entry), EXT2_NAME_LEN);
 
 	(void)offset;
 	(void)blocksize;

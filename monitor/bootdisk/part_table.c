@@ -32,7 +32,7 @@ struct gpt_header {
 
 /* Too many are left out: Linux would number them, nobody boots from them. */
 static int part_table_add(struct part_table *t, const struct volume *disk,
-			  struct part p, const char **why)
+			  struct disk_part p, const char **why)
 {
 	*why = "a partition is not inside the disk; is the image complete?";
 	if (p.bytes == 0 || !range_fits(p.start, p.bytes, disk->bytes))
@@ -78,7 +78,7 @@ static int gpt_add(struct part_table *t, const struct volume *disk,
 {
 	static const uint8_t unused[16];
 	uint64_t first = le64_load(e + 32), last = le64_load(e + 40);
-	struct part p = { .number = number };
+	struct disk_part p = { .number = number };
 
 	if (memcmp(e, unused, sizeof(unused)) == 0)
 		return 0;
@@ -159,7 +159,7 @@ static int mbr_read_logical(struct volume *disk, uint64_t extended,
 	for (unsigned i = 0; i < LOGICAL_MAX; i++) {
 		uint8_t s[SECTOR];
 		const uint8_t *e = s + MBR_ENTRIES;
-		struct part p = { .number = 5 + i };
+		struct disk_part p = { .number = 5 + i };
 		int err;
 
 		*why = "its chain of logical partitions is broken";
@@ -213,10 +213,10 @@ static int mbr_read(struct volume *disk, const uint8_t *s,
 	for (unsigned i = 0; i < 4 && !err; i++) {
 		const uint8_t *e = s + MBR_ENTRIES + i * MBR_ENTRY_BYTES;
 		uint64_t start = le32_load(e + 8);
-		struct part p = { .number = i + 1,
-				  .start = start * SECTOR,
-				  .bytes = (uint64_t)le32_load(e + 12) *
-					   SECTOR };
+		struct disk_part p = { .number = i + 1,
+				       .start = start * SECTOR,
+				       .bytes = (uint64_t)le32_load(e + 12) *
+						SECTOR };
 
 		if (!e[4])
 			continue;

@@ -12,14 +12,14 @@
 
 enum part_use { PART_OTHER, PART_ESP, PART_XBOOTLDR };
 
-struct part {
+struct disk_part {
 	unsigned number; /* as Linux counts: vda3 is 3 */
 	uint64_t start, bytes;
 	enum part_use use;
 };
 
 struct part_table {
-	struct part parts[PART_TABLE_MAX];
+	struct disk_part parts[PART_TABLE_MAX];
 	unsigned nr;
 };
 

@@ -12,9 +12,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "monitor/bootdisk/bls.h"
+#include "monitor/bootentry/bls.h"
 #include "monitor/bootdisk/boot_disk.h"
-#include "monitor/bootdisk/grub_cfg.h"
+#include "monitor/bootentry/grub_cfg.h"
 #include "tests/fuzz/bytes.h"
 #include "tests/must.h"
 #include "tests/unit/bootdisk/disk_in_memory.h"
@@ -33,7 +33,8 @@ static const char make_disk[] =
 	"printf 'title T\\nversion 6.1\\nlinux /boot/vmlinuz-6.1\\ninitrd "
 	"/boot/initrd-6.1\\noptions ro\\n' >t/loader/entries/a.conf; "
 	"printf 'menuentry x {\\nlinux /boot/vmlinuz-6.1 ro\\n}\\n' "
-	">t/boot/grub/grub.cfg; truncate -s 640K disk; mke2fs -q -t ext4 -b 1024 "
+	">t/boot/grub/grub.cfg; truncate -s 640K disk; mke2fs -q -t ext4 -b "
+	"1024 "
 	"-I 128 -N 32 -O ^has_journal,^resize_inode -d t -E offset=65536 disk "
 	"512k; printf 'label: dos\\nstart=128, size=1024\\n' | sfdisk -q "
 	"--no-reread --no-tell-kernel disk; cat disk";
@@ -167,7 +168,7 @@ static void fuzz_changes(struct bytes *b)
 		uint64_t value = take(b, width % 8 + 1);
 
 		/* Most of it are zeroes; the first KiBs count. */
-		at = width & 0x80 ? at % 512
+		at = width & 0x80   ? at % 512
 		     : width & 0x40 ? FS_AT + at % (40u << 10)
 				    : at % DISK_BYTES;
 		for (unsigned i = 0; i <= width % 8; i++)

@@ -36,7 +36,9 @@ static const struct format formats[] = {
 	{ .format = DISK_FORMAT_BOCHS, MAGIC("Bochs Virtual HD Image") },
 	{ .format = DISK_FORMAT_CLOOP, MAGIC("#!/bin/sh\n#V2.0 Format\n") },
 	{ .format = DISK_FORMAT_GZIP, MAGIC("\x1f\x8b\x08") },
-	{ .format = DISK_FORMAT_XZ, MAGIC("\xfd" "7zXZ\0") },
+	{ .format = DISK_FORMAT_XZ,
+	  MAGIC("\xfd"
+		"7zXZ\0") },
 	{ .format = DISK_FORMAT_ZSTD, MAGIC("\x28\xb5\x2f\xfd") },
 	{ .format = DISK_FORMAT_VHD, MAGIC("conectix"), .at_end = true },
 	{ .format = DISK_FORMAT_DMG, MAGIC("koly"), .at_end = true },

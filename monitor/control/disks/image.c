@@ -125,8 +125,7 @@ static const struct command rebase = {
 };
 
 static const struct command *const image_commands[] = {
-	&boot,	 &create, &info,   &check, &commit,
-	&export, &import, &rebase, NULL,
+	&boot, &create, &info, &check, &commit, &export, &import, &rebase, NULL,
 };
 
 const struct command image_command = {

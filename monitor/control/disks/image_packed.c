@@ -194,7 +194,7 @@ static int unpacker_run(struct unpacker *u)
 	return err;
 }
 
-_Noreturn static void unpack_child(enum disk_format f, int fds[CHILD_FDS])
+_Noreturn static void packed_child(enum disk_format f, int fds[CHILD_FDS])
 {
 	const struct confined_limits limits = { .memory_bytes = MEMORY_MAX };
 	struct unpacker u;
@@ -210,7 +210,7 @@ _Noreturn static void unpack_child(enum disk_format f, int fds[CHILD_FDS])
 
 /* --- the parent --- */
 
-static void unpack_follow(pid_t pid, int fd, uint64_t bytes)
+static void packed_follow(pid_t pid, int fd, uint64_t bytes)
 {
 	int pidfd = pidfd_open(pid, 0);
 	struct pollfd p = { .fd = pidfd, .events = POLLIN };
@@ -228,7 +228,7 @@ static void unpack_follow(pid_t pid, int fd, uint64_t bytes)
 		(void)close(pidfd);
 }
 
-static int unpack_failed(const char *name, int err, struct diag *d)
+static int packed_failed(const char *name, int err, struct diag *d)
 {
 	if (err == -EBADMSG)
 		return diag_fail(d, ST_DISK, EBADMSG,
@@ -242,7 +242,7 @@ static int unpack_failed(const char *name, int err, struct diag *d)
 }
 
 /* What the child says; -EIO: it said nothing. */
-static int unpack_result(pid_t pid, int reply)
+static int packed_result(pid_t pid, int reply)
 {
 	int err = -EIO, status;
 
@@ -253,7 +253,7 @@ static int unpack_result(pid_t pid, int reply)
 	return err;
 }
 
-static int unpack_run(int fd, uint64_t bytes, enum disk_format f, int out)
+static int packed_run(int fd, uint64_t bytes, enum disk_format f, int out)
 {
 	int reply[2], err;
 	pid_t pid;
@@ -264,13 +264,13 @@ static int unpack_run(int fd, uint64_t bytes, enum disk_format f, int out)
 	if (pid == 0) {
 		int fds[CHILD_FDS] = { fd, out, reply[1] };
 
-		unpack_child(f, fds);
+		packed_child(f, fds);
 	}
 	err = pid < 0 ? -errno : 0;
 	(void)close(reply[1]);
 	if (!err) {
-		unpack_follow(pid, fd, bytes);
-		err = unpack_result(pid, reply[0]);
+		packed_follow(pid, fd, bytes);
+		err = packed_result(pid, reply[0]);
 	}
 	(void)close(reply[0]);
 	return err;
@@ -290,15 +290,15 @@ int image_packed_unpack(const char *name, int fd, uint64_t bytes,
 	int err;
 
 	if (lseek(fd, 0, SEEK_SET) < 0)
-		return unpack_failed(name, -errno, d);
-	err = unpack_run(fd, bytes, f, out);
+		return packed_failed(name, -errno, d);
+	err = packed_run(fd, bytes, f, out);
 	end = err ? 0 : lseek(out, 0, SEEK_CUR);
 	if (!err && (end < 0 || ftruncate(out, end) < 0))
 		err = -errno;
 	if (!err)
 		err = disk_format_probe(out, (uint64_t)end, &inner);
 	if (err)
-		return unpack_failed(name, err, d);
+		return packed_failed(name, err, d);
 	if (inner == DISK_FORMAT_RAW)
 		return 0;
 	return diag_fail(d, ST_DISK, EMEDIUMTYPE,

@@ -15,8 +15,9 @@ struct disk_boot {
 	struct vm_config vm;
 	/* For people: "disk.img:/boot/vmlinuz-6.1.0-18-amd64" */
 	char *from;
-	char *kernel, *initrd, *cmdline; /* what vm points to; NULL: not found */
-	int fds[2]; /* of files that could not be kept; -1 */
+	char *kernel, *initrd,
+		*cmdline; /* what vm points to; NULL: not found */
+	int fds[2];	  /* of files that could not be kept; -1 */
 };
 
 #define DISK_BOOT_NONE ((struct disk_boot){ .fds = { -1, -1 } })

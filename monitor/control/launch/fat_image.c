@@ -49,8 +49,8 @@ static int fat_lay_out(const struct fat_file *files, unsigned nr,
 		used += fat_clusters_of(files[i].bytes);
 	}
 	l->clusters = used < CLUSTERS_MIN ? CLUSTERS_MIN : used;
-	l->fat_sectors = ((l->clusters + FIRST_CLUSTER) * 2 + SECTOR - 1) /
-			 SECTOR;
+	l->fat_sectors =
+		((l->clusters + FIRST_CLUSTER) * 2 + SECTOR - 1) / SECTOR;
 	l->total = 1 + 2 * l->fat_sectors + ROOT_SECTORS + l->clusters;
 	return 0;
 }
@@ -60,9 +60,9 @@ static void fat_boot_sector(const struct fat_layout *l, const char *label,
 {
 	memcpy(s, "\xeb\x3c\x90MSWIN4.1", 11);
 	le16_store(s + 11, SECTOR);
-	s[13] = 1;		/* sectors per cluster */
-	le16_store(s + 14, 1);	/* sectors before the tables */
-	s[16] = 2;		/* tables */
+	s[13] = 1;	       /* sectors per cluster */
+	le16_store(s + 14, 1); /* sectors before the tables */
+	s[16] = 2;	       /* tables */
 	le16_store(s + 17, ROOT_ENTRIES);
 	if (l->total < 0x10000)
 		le16_store(s + 19, (uint16_t)l->total);
@@ -129,8 +129,8 @@ static void fat_long_entry(uint8_t *e, const char *name, unsigned part,
 static uint8_t *fat_dir_entry(uint8_t *e, const struct fat_file *f,
 			      uint32_t cluster)
 {
-	unsigned parts = (unsigned)(strlen(f->name) + LFN_CHARS - 1) /
-			 LFN_CHARS;
+	unsigned parts =
+		(unsigned)(strlen(f->name) + LFN_CHARS - 1) / LFN_CHARS;
 	char name[11];
 	uint8_t sum;
 

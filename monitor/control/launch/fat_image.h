@@ -5,9 +5,9 @@
 
 #include "disco/base.h"
 
-#define FAT_FILES_MAX	  8u
-#define FAT_NAME_MAX	  26u	  /* two entries of a long name */
-#define FAT_CONTENT_MAX	  MIB(24) /* of all files */
+#define FAT_FILES_MAX	8u
+#define FAT_NAME_MAX	26u	/* two entries of a long name */
+#define FAT_CONTENT_MAX MIB(24) /* of all files */
 
 struct fat_file {
 	const char *name; /* printable ASCII, lower case; not NULL */

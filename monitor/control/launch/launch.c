@@ -204,8 +204,8 @@ static int prepare_boots(struct launch *l, struct diag *d)
 }
 
 /* @vm: replaced by one with a kernel, unless it has one. */
-static int find_kernel(const struct launch *l, struct launch_vm *p,
-		       const struct vm_config **vm, struct diag *d)
+static int launch_find_kernel(const struct launch *l, struct launch_vm *p,
+			      const struct vm_config **vm, struct diag *d)
 {
 	int err;
 
@@ -229,7 +229,7 @@ static int prepare_vm(struct launch *l, unsigned i, struct diag *d)
 	if (!err)
 		err = make_seed(vm, p, d);
 	if (!err)
-		err = find_kernel(l, p, &vm, d);
+		err = launch_find_kernel(l, p, &vm, d);
 	if (err)
 		return err;
 	launch_make_spec(l, vm, l->nodes[i], &p->spec);

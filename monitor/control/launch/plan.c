@@ -73,8 +73,8 @@ void plan_print(const struct run_config *cfg, const nodeid_t *nodes, FILE *out)
 
 	for (unsigned i = 0; i < cfg->nr_vms; i++) {
 		name_width = plan_widest(name_width, cfg->vms[i].name);
-		kernel_width = plan_widest(kernel_width,
-					   kernel_text(&cfg->vms[i]));
+		kernel_width =
+			plan_widest(kernel_width, kernel_text(&cfg->vms[i]));
 	}
 	(void)fprintf(out, "%-*s  %-14s  %4s  %10s  %-*s  %s\n", name_width,
 		      "VM", "NODE", "CPUS", "MEMORY", kernel_width, "KERNEL",

@@ -84,8 +84,7 @@ static int seed_add_file(struct seed_files *s, const char *name,
 		return err;
 	}
 	less = realloc(buf, bytes + 1);
-	s->files[s->nr++] = (struct fat_file){ name, less ? less : buf,
-					       bytes };
+	s->files[s->nr++] = (struct fat_file){ name, less ? less : buf, bytes };
 	return 0;
 }
 

@@ -25,7 +25,6 @@
  * "NoCloud".
  */
 MUST_CHECK int seed_disk_make(const struct vm_config *vm,
-			      struct worker_disk *out, int *fd,
-			      struct diag *d);
+			      struct worker_disk *out, int *fd, struct diag *d);
 
 #endif

@@ -8,19 +8,26 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "monitor/bootdisk/bls.h"
-#include "monitor/bootdisk/grub_cfg.h"
-#include "monitor/bootdisk/grub_words.h"
-#include "monitor/bootdisk/version_order.h"
+#include "monitor/bootentry/bls.h"
+#include "monitor/bootentry/grub_cfg.h"
+#include "monitor/bootentry/grub_words.h"
+#include "monitor/bootentry/version_order.h"
 #include "tests/unit/support.h"
 
 static void versions(void **state)
 {
 	/* Ascending. */
 	static const char *const order[] = {
-		"6.1~rc1", "6.1",	"6.1-1",    "6.1.0-9",
-		"6.1.0-9a", "6.1.0-18", "6.1.0-180", "6.12",
-		"10",	    "99999999999999999999999998",
+		"6.1~rc1",
+		"6.1",
+		"6.1-1",
+		"6.1.0-9",
+		"6.1.0-9a",
+		"6.1.0-18",
+		"6.1.0-180",
+		"6.12",
+		"10",
+		"99999999999999999999999998",
 		"99999999999999999999999999",
 	};
 
@@ -103,9 +110,9 @@ static void bls_bad(void **state)
 			 -ENOENT);
 	memset(text + strlen(text), 'x', CMDLINE_MAX + 1);
 	assert_int_equal(parse_bls("a.conf", text, &e), -E2BIG);
-	assert_int_equal(parse_bls("a.conf",
-				   "linux v\ninitrd 1 2 3 4 5 6 7 8 9", &e),
-			 -E2BIG);
+	assert_int_equal(
+		parse_bls("a.conf", "linux v\ninitrd 1 2 3 4 5 6 7 8 9", &e),
+		-E2BIG);
 	assert_false(bls_is_name(".conf"));
 	assert_false(bls_is_name("a.confx"));
 	assert_false(bls_is_name(".a.conf"));
@@ -165,7 +172,8 @@ static void grub_flow(void **state)
 	boots("if false; then " ENTRY("a") "fi\n" ENTRY("b"), "/b");
 	boots("menuentry a { if true; then linux /x; fi }", "/x");
 	boots("menuentry a { linux (hd0,gpt2)/x }", "/x");
-	boots("# menuentry a { linux /a }\nmenuentry b { linux /b # x\n}", "/b");
+	boots("# menuentry a { linux /a }\nmenuentry b { linux /b # x\n}",
+	      "/b");
 	boots("submenu s { " ENTRY("a") ENTRY("b") "}\n" ENTRY("c"), "/a");
 	boots("default='s>b'\nsubmenu s { " ENTRY("a") ENTRY("b") "}", "/b");
 }
@@ -209,10 +217,14 @@ static void repeat(char *to, const char *what, unsigned n)
 static void grub_bad(void **state)
 {
 	static const char *const broken[] = {
-		"menuentry 'a { linux /x }",   "menuentry a { linux /x",
-		"menuentry { linux /x }",      "if true; then x",
-		"if true; x",		       "while true; do x",
-		"if true; then x; else y; done", "menuentry a\n{ linux /x }",
+		"menuentry 'a { linux /x }",
+		"menuentry a { linux /x",
+		"menuentry { linux /x }",
+		"if true; then x",
+		"if true; x",
+		"while true; do x",
+		"if true; then x; else y; done",
+		"menuentry a\n{ linux /x }",
 	};
 	char *text = malloc(MIB(2));
 	struct boot_item item;
@@ -223,9 +235,9 @@ static void grub_bad(void **state)
 		if (parse_grub(broken[i], NULL, &item) != -EBADMSG)
 			fail_msg("%s", broken[i]);
 	assert_int_equal(parse_grub("", NULL, &item), -ENOENT);
-	assert_int_equal(parse_grub("menuentry a { chainloader /x }", NULL,
-				    &item),
-			 -ENOENT);
+	assert_int_equal(
+		parse_grub("menuentry a { chainloader /x }", NULL, &item),
+		-ENOENT);
 	/* One more than each bound. */
 	repeat(text, "if true; then\n", 20);
 	assert_int_equal(parse_grub(text, NULL, &item), -EBADMSG);
@@ -246,9 +258,9 @@ static void grub_bad(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(versions),   cmocka_unit_test(consoles),
-		cmocka_unit_test(bls_good),   cmocka_unit_test(bls_bad),
-		cmocka_unit_test(grub_flow),  cmocka_unit_test(grub_words),
+		cmocka_unit_test(versions),  cmocka_unit_test(consoles),
+		cmocka_unit_test(bls_good),  cmocka_unit_test(bls_bad),
+		cmocka_unit_test(grub_flow), cmocka_unit_test(grub_words),
 		cmocka_unit_test(grub_bad),
 	};
 

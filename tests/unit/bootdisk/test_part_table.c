@@ -144,8 +144,8 @@ static void gpt_seal(uint64_t lba, uint64_t entries)
 		le32_store(h + 80, ENTRIES);
 	if (!le32_load(h + 84))
 		le32_store(h + 84, 128);
-	le32_store(h + 88, (uint32_t)crc32(0, disk + entries * SECTOR,
-					   ENTRIES * 128));
+	le32_store(h + 88,
+		   (uint32_t)crc32(0, disk + entries * SECTOR, ENTRIES * 128));
 	le32_store(h + 16, 0);
 	le32_store(h + 16, (uint32_t)crc32(0, h, 92));
 }

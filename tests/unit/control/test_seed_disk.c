@@ -50,12 +50,13 @@ static void make(const struct vm_config *vm)
 	free(buf);
 	assert_int_equal(close(fd), 0);
 	runs("fsck.vfat -n seed >fsck.log 2>&1");
-	runs("test \"$(mlabel -s -i seed ::)\" = ' Volume label is CIDATA     '");
+	runs("test \"$(mlabel -s -i seed ::)\" = ' Volume label is CIDATA     "
+	     "'");
 }
 
 static struct vm_config vm_of(char *user)
 {
-	return (struct vm_config){ .name = (char *)(uintptr_t)"web-1",
+	return (struct vm_config){ .name = (char *)(uintptr_t) "web-1",
 				   .cloud_init = user };
 }
 
@@ -101,8 +102,7 @@ static void instance_changes(void **state)
 
 static void sizes(void **state)
 {
-	static const size_t bytes[] = { 0, 1, 511, 512, 513, 1048577,
-					8388608 };
+	static const size_t bytes[] = { 0, 1, 511, 512, 513, 1048577, 8388608 };
 	char user[] = "user";
 	struct vm_config vm = vm_of(user);
 	char *text = malloc(8388609);

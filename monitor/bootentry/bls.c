@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "monitor/bootdisk/bls.h"
+#include "monitor/bootentry/bls.h"
 
 #include <errno.h>
 #include <fnmatch.h>
@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "monitor/bootdisk/grub_env.h"
-#include "monitor/bootdisk/version_order.h"
+#include "monitor/bootentry/grub_env.h"
+#include "monitor/bootentry/version_order.h"
 
 #define SUFFIX	  ".conf"
 #define STARS_MAX 3u

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "monitor/bootdisk/version_order.h"
+#include "monitor/bootentry/version_order.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -5,8 +5,8 @@
  * of the script. Source: GRUB manual, "Writing full configuration files
  * directly", "Shell-like scripting".
  */
-#ifndef DISCO_BOOTDISK_GRUB_WORDS_H
-#define DISCO_BOOTDISK_GRUB_WORDS_H
+#ifndef DISCO_BOOTENTRY_GRUB_WORDS_H
+#define DISCO_BOOTENTRY_GRUB_WORDS_H
 
 #include "disco/base.h"
 

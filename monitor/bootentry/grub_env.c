@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "monitor/bootdisk/grub_env.h"
+#include "monitor/bootentry/grub_env.h"
 
 #include <string.h>
 

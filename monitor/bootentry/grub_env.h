@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* GRUB's environment block: /boot/grub/grubenv. */
-#ifndef DISCO_BOOTDISK_GRUB_ENV_H
-#define DISCO_BOOTDISK_GRUB_ENV_H
+#ifndef DISCO_BOOTENTRY_GRUB_ENV_H
+#define DISCO_BOOTENTRY_GRUB_ENV_H
 
 #include "disco/base.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "monitor/bootdisk/boot_entry.h"
+#include "monitor/bootentry/boot_entry.h"
 
 #include <errno.h>
 #include <string.h>

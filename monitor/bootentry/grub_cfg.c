@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "monitor/bootdisk/grub_cfg.h"
+#include "monitor/bootentry/grub_cfg.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "monitor/bootdisk/grub_env.h"
-#include "monitor/bootdisk/grub_words.h"
+#include "monitor/bootentry/grub_env.h"
+#include "monitor/bootentry/grub_words.h"
 
 #define ENTRIES_MAX  512u
 #define DEPTH_MAX    16u
@@ -22,7 +22,14 @@ struct grub_menu_entry {
 };
 
 /* What ended a block. */
-enum grub_stop { STOP_CLOSE, STOP_ELIF, STOP_ELSE, STOP_FI, STOP_DONE, STOP_FILE };
+enum grub_stop {
+	STOP_CLOSE,
+	STOP_ELIF,
+	STOP_ELSE,
+	STOP_FI,
+	STOP_DONE,
+	STOP_FILE
+};
 
 struct grub {
 	const char *at, *stop;
@@ -30,9 +37,10 @@ struct grub {
 	struct grub_vars vars;
 	struct grub_menu_entry entries[ENTRIES_MAX];
 	unsigned nr_entries;
-	int menu;	       /* the submenu that is being read, or TOP */
-	struct boot_item *out; /* what an entry's commands fill; NULL: no entry */
-	unsigned left;	       /* commands that may still be read */
+	int menu; /* the submenu that is being read, or TOP */
+	struct boot_item
+		*out;  /* what an entry's commands fill; NULL: no entry */
+	unsigned left; /* commands that may still be read */
 	const char *why;
 };
 
@@ -66,8 +74,9 @@ static int grub_set(struct grub *g, const char *name, size_t len,
 {
 	int err = grub_vars_set(&g->vars, name, len, value);
 
-	return err == -E2BIG ? grub_fail(g, "has too many or too long variables")
-			     : err;
+	return err == -E2BIG
+		       ? grub_fail(g, "has too many or too long variables")
+		       : err;
 }
 
 static bool is_word(const struct grub_command *c, const char *word)
@@ -182,9 +191,8 @@ static int cmd_search(struct grub *g, const struct grub_command *c)
 
 		if (strcmp(w, "--fs-uuid") == 0 || strcmp(w, "-u") == 0)
 			kind = ".fs_uuid";
-		else if (strcmp(w, "--label") == 0 || strcmp(w, "--fs-label") ==
-							      0 ||
-			 strcmp(w, "-l") == 0)
+		else if (strcmp(w, "--label") == 0 ||
+			 strcmp(w, "--fs-label") == 0 || strcmp(w, "-l") == 0)
 			kind = ".label";
 		else if (strncmp(w, "--set=", 6) == 0)
 			var = w + 6;
@@ -263,15 +271,22 @@ static int grub_command(struct grub *g, const struct grub_command *c)
 		const char *name;
 		int (*run)(struct grub *g, const struct grub_command *c);
 	} commands[] = {
-		{ "set", cmd_set },	       { "unset", cmd_unset },
-		{ "export", cmd_true },	       { "true", cmd_true },
-		{ "load_env", cmd_load_env },  { "[", cmd_test },
-		{ "test", cmd_test },	       { "search", cmd_search },
+		{ "set", cmd_set },
+		{ "unset", cmd_unset },
+		{ "export", cmd_true },
+		{ "true", cmd_true },
+		{ "load_env", cmd_load_env },
+		{ "[", cmd_test },
+		{ "test", cmd_test },
+		{ "search", cmd_search },
 		{ "search.fs_uuid", cmd_search },
 		{ "search.fs_label", cmd_search },
-		{ "search.file", cmd_search }, { "linux", cmd_linux },
-		{ "linux16", cmd_linux },      { "linuxefi", cmd_linux },
-		{ "initrd", cmd_initrd },      { "initrd16", cmd_initrd },
+		{ "search.file", cmd_search },
+		{ "linux", cmd_linux },
+		{ "linux16", cmd_linux },
+		{ "linuxefi", cmd_linux },
+		{ "initrd", cmd_initrd },
+		{ "initrd16", cmd_initrd },
 		{ "initrdefi", cmd_initrd },
 	};
 
@@ -569,9 +584,9 @@ int grub_cfg_default(const char *text, const char *env, struct boot_item *out,
 		err = grub_block(g, true, 0, &stop);
 	chosen = err ? -1 : grub_choose(g);
 	if (!err)
-		err = chosen < 0 ? -ENOENT
-				 : grub_run_entry(g, &g->entries[chosen],
-						  &item);
+		err = chosen < 0
+			      ? -ENOENT
+			      : grub_run_entry(g, &g->entries[chosen], &item);
 	if (!err)
 		*out = item;
 	*why = g->why;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "monitor/bootdisk/grub_words.h"
+#include "monitor/bootentry/grub_words.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -219,16 +219,15 @@ static int lexer_gap(struct grub_lexer *l)
 		l->c->end = GRUB_END_OPEN;
 	if (ch == '}')
 		l->c->end = GRUB_END_CLOSE;
-	return ch == '\n' || ch == ';' || ch == '&' || ch == '|' ||
-	       ch == '{' || ch == '}';
+	return ch == '\n' || ch == ';' || ch == '&' || ch == '|' || ch == '{' ||
+	       ch == '}';
 }
 
 static int lexer_step(struct grub_lexer *l)
 {
 	char ch = *l->at;
 
-	if (strchr(" \t\r\n;&|", ch) ||
-	    (!l->in_word && strchr("#{}", ch)))
+	if (strchr(" \t\r\n;&|", ch) || (!l->in_word && strchr("#{}", ch)))
 		return ch ? lexer_gap(l) : (l->at++, 0);
 	switch (ch) {
 	case '\'':

@@ -3,10 +3,10 @@
  * Entries of the Boot Loader Specification: loader/entries/NAME.conf, one boot
  * entry each. Source: UAPI group, "Boot Loader Specification".
  */
-#ifndef DISCO_BOOTDISK_BLS_H
-#define DISCO_BOOTDISK_BLS_H
+#ifndef DISCO_BOOTENTRY_BLS_H
+#define DISCO_BOOTENTRY_BLS_H
 
-#include "monitor/bootdisk/boot_entry.h"
+#include "monitor/bootentry/boot_entry.h"
 
 #define BLS_TEXT_MAX KIB(64)
 

@@ -9,10 +9,10 @@
  * kernel and its initrds. Other commands do nothing, and are false.
  * "next_entry", which GRUB would clear, is ignored.
  */
-#ifndef DISCO_BOOTDISK_GRUB_CFG_H
-#define DISCO_BOOTDISK_GRUB_CFG_H
+#ifndef DISCO_BOOTENTRY_GRUB_CFG_H
+#define DISCO_BOOTENTRY_GRUB_CFG_H
 
-#include "monitor/bootdisk/boot_entry.h"
+#include "monitor/bootentry/boot_entry.h"
 
 #define GRUB_CFG_MAX MIB(1)
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef DISCO_BOOTDISK_VERSION_ORDER_H
-#define DISCO_BOOTDISK_VERSION_ORDER_H
+#ifndef DISCO_BOOTENTRY_VERSION_ORDER_H
+#define DISCO_BOOTENTRY_VERSION_ORDER_H
 
 /**
  * version_compare() - which of two versions is newer?

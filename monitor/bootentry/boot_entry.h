@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A boot entry: which files are loaded, and the kernel's command line. */
-#ifndef DISCO_BOOTDISK_BOOT_ENTRY_H
-#define DISCO_BOOTDISK_BOOT_ENTRY_H
+#ifndef DISCO_BOOTENTRY_BOOT_ENTRY_H
+#define DISCO_BOOTENTRY_BOOT_ENTRY_H
 
 #include "disco/base.h"
 #include "disco/limits.h"
@@ -19,7 +19,8 @@ struct boot_item {
 	 */
 	char device[BOOT_DEVICE_MAX];
 	char kernel[BOOT_PATH_MAX];
-	char initrds[BOOT_MAX_INITRDS][BOOT_PATH_MAX]; /* read one after another */
+	char initrds[BOOT_MAX_INITRDS]
+		    [BOOT_PATH_MAX]; /* read one after another */
 	unsigned nr_initrds;
 	char cmdline[CMDLINE_MAX + 1];
 };
