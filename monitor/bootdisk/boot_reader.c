@@ -3,17 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include "disco/clock.h"
+#include "monitor/bootdisk/confined_child.h"
 #include "monitor/ipc/text_clean.h"
-#include "monitor/sandbox/confined.h"
 
 #define READ_MAX   GIB(4) /* of the disk, in all */
 #define MEMORY_MAX MIB(512)
@@ -77,23 +72,16 @@ static int child_read(const struct disk_volume_files *files, bool copy,
 	return err;
 }
 
-_Noreturn static void child_run(const struct disk_volume_files *files,
-				bool copy, int fds[CHILD_FDS])
-{
-	const struct confined_limits limits = { .memory_bytes = MEMORY_MAX,
-						.file_bytes = BOOT_INITRD_MAX,
-						.cpu_s = CPU_MAX_S };
-	struct boot_reply r = { .d.status = ST_OK };
-	int err = confined_enter(fds, CHILD_FDS, &limits);
+struct reader_job {
+	const struct disk_volume_files *files;
+	bool copy;
+};
 
-	if (err)
-		(void)diag_fail(&r.d, ST_HOST, -err,
-				"its reader cannot be confined: %s",
-				strerror(-err));
-	else
-		(void)child_read(files, copy, &r);
-	err = confined_write(CHILD_REPLY, &r, sizeof(r));
-	_exit(err ? EXIT_FAILURE : EXIT_SUCCESS);
+static void reader_work(void *arg, void *reply)
+{
+	const struct reader_job *job = arg;
+
+	(void)child_read(job->files, job->copy, reply);
 }
 
 /* --- its reply --- */
@@ -173,59 +161,6 @@ static int reply_take(struct boot_reply *r, struct boot_found *out,
 
 /* --- the parent --- */
 
-/* Return: bytes read; fewer than it has: the child has ended, or is late. */
-static size_t reader_receive(int fd, struct boot_reply *r)
-{
-	uint64_t end = clock_now_ns() + BOOT_READER_LIMIT_NS;
-	size_t have = 0;
-
-	while (have < sizeof(*r)) {
-		struct pollfd p = { .fd = fd, .events = POLLIN };
-		uint64_t now = clock_now_ns();
-		ssize_t n;
-
-		if (now >= end)
-			break;
-		if (poll(&p, 1, (int)((end - now) / 1000000 + 1)) <= 0)
-			continue;
-		n = read(fd, (char *)r + have, sizeof(*r) - have);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			break;
-		have += (size_t)n;
-	}
-	return have;
-}
-
-static int reader_died(int status, struct diag *d)
-{
-	int sig = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-
-	if (sig == SIGXCPU || sig == SIGKILL)
-		return diag_fail(d, ST_BOOT, ETIME,
-				 "reading its boot files takes too long; give "
-				 "--kernel");
-	return diag_fail(d, ST_BOOT, EIO,
-			 "the reader of its boot files was ended by: %s; give "
-			 "--kernel",
-			 sig ? strsignal(sig) : "itself");
-}
-
-static int reader_wait(pid_t pid, int fd, struct boot_found *out,
-		       struct diag *d)
-{
-	struct boot_reply r;
-	bool whole = reader_receive(fd, &r) == sizeof(r);
-	int status = 0;
-
-	/* Whatever it still does, it is of no use. */
-	(void)kill(pid, SIGKILL);
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	return whole ? reply_take(&r, out, d) : reader_died(status, d);
-}
-
 /* A worker's descriptors can be written to; the child's cannot. */
 static int reader_reopen(int fd)
 {
@@ -241,33 +176,37 @@ int boot_reader_run(const struct disk_volume_files *files,
 		    const struct boot_files_out *to, struct boot_found *out,
 		    struct diag *d)
 {
-	int base = reader_reopen(files->base), cow = reader_reopen(files->cow);
-	int fds[CHILD_FDS] = {
-		[CHILD_KERNEL] = to ? to->kernel : -1,
-		[CHILD_INITRD] = to ? to->initrd : -1,
-		[CHILD_BASE] = base,
-		[CHILD_COW] = cow,
+	struct reader_job mine = { .files = files, .copy = to };
+	const int fds[CHILD_FDS - 1] = {
+		[CHILD_KERNEL - 1] = to ? to->kernel : -1,
+		[CHILD_INITRD - 1] = to ? to->initrd : -1,
+		[CHILD_BASE - 1] = reader_reopen(files->base),
+		[CHILD_COW - 1] = reader_reopen(files->cow),
 	};
-	int ends[2] = { -1, -1 }, err = 0;
-	pid_t pid = -1;
+	const struct confined_job job = {
+		.limits = { .memory_bytes = MEMORY_MAX,
+			    .file_bytes = BOOT_INITRD_MAX,
+			    .cpu_s = CPU_MAX_S },
+		.limit_ns = BOOT_READER_LIMIT_NS,
+		.work = reader_work,
+		.arg = &mine,
+		.fds = fds,
+		.nr_fds = ARRAY_SIZE(fds),
+		.what = "its boot files",
+	};
+	int base = fds[CHILD_BASE - 1], cow = fds[CHILD_COW - 1], err;
+	struct boot_reply r;
 
-	if (base < 0 || (files->cow >= 0 && cow < 0) ||
-	    pipe2(ends, O_CLOEXEC) < 0)
-		err = -errno;
-	fds[CHILD_REPLY] = ends[1];
-	if (!err)
-		pid = fork();
-	if (pid == 0)
-		child_run(files, to, fds);
-	if (!err && pid < 0)
-		err = -errno;
-	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
-		if (i != CHILD_KERNEL && i != CHILD_INITRD && fds[i] >= 0)
-			(void)close(fds[i]);
-	err = err ? diag_fail(d, ST_HOST, -err, "cannot start its reader: %s",
-			      strerror(-err))
-		  : reader_wait(pid, ends[0], out, d);
-	if (ends[0] >= 0)
-		(void)close(ends[0]);
-	return err;
+	memset(&r, 0, sizeof(r));
+	if (base < 0 || (files->cow >= 0 && cow < 0))
+		err = diag_fail(d, ST_HOST, EIO,
+				"cannot be opened by the "
+				"reader of its boot files");
+	else
+		err = confined_child_run(&job, &r, sizeof(r), d);
+	if (base >= 0)
+		(void)close(base);
+	if (cow >= 0)
+		(void)close(cow);
+	return err ? err : reply_take(&r, out, d);
 }

@@ -30,6 +30,18 @@ static int confined_place_fds(int *fds, unsigned nr)
 	return close_range(nr, ~0u, 0) < 0 ? -errno : 0;
 }
 
+/* Handlers of the parent's would do what is forbidden here. */
+static void confined_reset_signals(void)
+{
+	const struct sigaction sa = { .sa_handler = SIG_DFL };
+	sigset_t none;
+
+	for (int sig = 1; sig < NSIG; sig++)
+		(void)sigaction(sig, &sa, NULL); /* KILL, STOP: refused */
+	(void)sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
 static int confined_limit(int what, uint64_t most)
 {
 	const struct rlimit lim = { most, most };
@@ -57,6 +69,7 @@ int confined_enter(int *fds, unsigned nr, const struct confined_limits *limits)
 	int err;
 
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	confined_reset_signals();
 	err = confined_place_fds(fds, nr);
 	if (!err)
 		err = confined_set_limits(limits);

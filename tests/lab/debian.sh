@@ -61,3 +61,32 @@ debian_boots()
 }
 
 t_debian_12() { debian_boots 12; }
+
+# Debian 13 has cloud-init: the seed is applied before the prompt has its name,
+# and on the next boot, through the same COW file, not again.
+t_debian_13()
+{
+	cat >"$WORK/user-data" <<-'END'
+	#cloud-config
+	write_files:
+	  - path: /etc/seeded
+	    content: "by the seed\n"
+	runcmd:
+	  - echo once >>/etc/ran
+	END
+	debian_run seed "$DEBIAN/debian-13.img" \
+		--cloud-init "$WORK/user-data" &&
+		debian_login seed &&
+		debian_do seed 400 'cloud-init status --wait' &&
+		want_line 'status: done' "$WORK/o" || return 1
+	debian_do seed 60 'cat /etc/debian_version /etc/hostname /etc/seeded \
+		/etc/ran; lsblk -no LABEL' &&
+		want_line '^13' "$WORK/o" && want_line '^seed$' "$WORK/o" &&
+		want_line '^by the seed$' "$WORK/o" &&
+		want_line '^once$' "$WORK/o" &&
+		want_line '^CIDATA$' "$WORK/o" || return 1
+	debian_do seed 200 'systemctl is-system-running --wait' &&
+		want_line '^running' "$WORK/o" || return 1
+	runner_type seed 'systemctl poweroff'
+	runner_gone seed 0
+}

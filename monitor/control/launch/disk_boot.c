@@ -10,6 +10,7 @@
 
 #include "monitor/boot/kernel_cache.h"
 #include "monitor/bootdisk/boot_reader.h"
+#include "monitor/bootdisk/kernel_unpacker.h"
 #include "monitor/control/disks/disk_path.h"
 
 enum { BOOT_KERNEL, BOOT_INITRD, BOOT_FILES };
@@ -67,6 +68,27 @@ static char *disk_boot_keep(const char *dir, int *fd)
 	return asprintf(&path, "/proc/self/fd/%d", *fd) < 0 ? NULL : path;
 }
 
+/*
+ * A kernel of a disk is not unpacked here: what the child could not put into the
+ * cache, the guest unpacks itself.
+ */
+static int disk_boot_unpack(const struct vm_config *vm, const char *dir,
+			    struct disk_boot *b, struct diag *d)
+{
+	const struct disk_name n = { .vm = vm->name,
+				     .path = vm->disks[0].path };
+	bool is_kept = b->fds[BOOT_KERNEL] < 0;
+	struct diag inner = { .status = ST_OK };
+	int got = 0;
+
+	if (!vm->keep_packed && is_kept)
+		got = kernel_unpacker_run(dir, b->kernel, &inner);
+	if (got < 0)
+		return disk_fail(&n, inner.status, -got, inner.text, d);
+	b->vm.keep_packed = got == 0;
+	return 0;
+}
+
 static int disk_boot_set(const struct vm_config *vm,
 			 const struct boot_found *found, const char *dir,
 			 struct disk_boot *b, struct diag *d)
@@ -86,7 +108,7 @@ static int disk_boot_set(const struct vm_config *vm,
 	b->vm.kernel = b->kernel;
 	b->vm.initrd = b->initrd;
 	b->vm.cmdline = b->cmdline;
-	return 0;
+	return disk_boot_unpack(vm, dir, b, d);
 }
 
 int disk_boot_find(const struct vm_config *vm, const struct worker_disk *disk,
