@@ -8,6 +8,7 @@
 
 #include "monitor/bootentry/bls.h"
 #include "monitor/bootdisk/ext_fs.h"
+#include "monitor/bootdisk/fat_fs.h"
 #include "monitor/bootdisk/fs_kind.h"
 #include "monitor/bootentry/grub_cfg.h"
 #include "monitor/bootentry/grub_env.h"
@@ -65,8 +66,8 @@ static int boot_disk_fail(const struct boot_volume *v, const char *path,
 				 place, path);
 	case -EUCLEAN:
 		return diag_fail(d, ST_BOOT, EUCLEAN,
-				 "the ext4 of %s is damaged at %s; " HINT,
-				 place, path);
+				 "the %s of %s is damaged at %s; " HINT,
+				 v->kind, place, path);
 	default:
 		return diag_fail(d, ST_BOOT, -err, "%s: %s: %s; " HINT, place,
 				 path, strerror(-err));
@@ -74,6 +75,11 @@ static int boot_disk_fail(const struct boot_volume *v, const char *path,
 }
 
 /* --- open --- */
+
+static bool boot_volume_has(const struct boot_volume *v, const char *kind)
+{
+	return v->kind && strcmp(v->kind, kind) == 0;
+}
 
 /* A volume that cannot be read is only remembered: another may do. */
 static int boot_volume_open(struct boot_volume *v, struct diag *d)
@@ -83,9 +89,10 @@ static int boot_volume_open(struct boot_volume *v, struct diag *d)
 
 	if (err)
 		return boot_disk_fail(v, "", err, d);
-	if (!v->kind || strcmp(v->kind, "ext4") != 0)
-		return 0;
-	err = ext_fs_open(&v->part.v, &v->fs, &why);
+	if (boot_volume_has(v, "ext4"))
+		err = ext_fs_open(&v->part.v, &v->fs, &why);
+	else if (boot_volume_has(v, "vfat"))
+		err = fat_fs_open(&v->part.v, &v->fs, &why);
 	if (err != -EUCLEAN)
 		return err ? boot_disk_fail(v, "", err, d) : 0;
 	(void)snprintf(v->why, sizeof(v->why), "%s", why);
@@ -403,6 +410,9 @@ static int links_search(struct boot_disk *b, struct boot_volume *v,
 	uint64_t bytes;
 	int err;
 
+	/* A root file system has them, which is no vfat. */
+	if (!boot_volume_has(v, "ext4"))
+		return 0;
 	memset(item, 0, sizeof(*item));
 	(void)snprintf(item->kernel, BOOT_PATH_MAX, "%s/vmlinuz", top);
 	(void)snprintf(initrd, sizeof(initrd), "%s/initrd.img", top);
@@ -476,23 +486,23 @@ static int boot_disk_none(const struct boot_disk *b, struct diag *d)
 			read = v;
 		else if (*v->why)
 			bad = bad ? bad : v;
-		else if (v->kind &&
-			 (!other || strcmp(other->kind, "vfat") == 0))
+		else if (v->kind && (!other || boot_volume_has(other, "swap")))
 			other = v;
 	}
 	if (bad)
 		return diag_fail(d, ST_BOOT, EUCLEAN,
-				 "the ext4 of %s cannot be read (%s); " HINT,
-				 place_text(bad->number, place), bad->why);
-	if (other && (!read || strcmp(other->kind, "swap") != 0))
+				 "the %s of %s cannot be read (%s); " HINT,
+				 bad->kind, place_text(bad->number, place),
+				 bad->why);
+	if (other && (!read || !boot_volume_has(other, "swap")))
 		return diag_fail(d, ST_BOOT, ENOTSUP,
-				 "no boot entry on an ext4, and %s has %s, "
-				 "which is not read here; copy the kernel out "
-				 "of it, and " HINT,
+				 "no boot entry on an ext4 or vfat, and %s has "
+				 "%s, which is not read here; copy the kernel "
+				 "out of it, and " HINT,
 				 place_text(other->number, place), other->kind);
 	if (read)
 		return diag_fail(d, ST_BOOT, ENOENT,
-				 "no boot entry on its ext4 (loader/entries, "
+				 "no boot entry on it (loader/entries, "
 				 "grub.cfg or /vmlinuz); " HINT);
 	return diag_fail(d, ST_BOOT, ENOENT, "%s; " HINT,
 			 b->has_table ? "none of its partitions has a file "

@@ -4,9 +4,9 @@
  * what a boot loader would start by itself, and reads those files.
  *
  * In this order, of all partitions: entries of the Boot Loader Specification;
- * GRUB's configuration; Debian's links /vmlinuz and /initrd.img. Only ext2, ext3
- * and ext4 are read. What has another file system is named if there is no entry
- * elsewhere.
+ * GRUB's configuration; Debian's links /vmlinuz and /initrd.img. ext2, ext3,
+ * ext4 and vfat are read. What has another file system is named if there is no
+ * entry elsewhere.
  */
 #ifndef DISCO_BOOTDISK_BOOT_DISK_H
 #define DISCO_BOOTDISK_BOOT_DISK_H

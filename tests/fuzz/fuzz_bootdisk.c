@@ -2,7 +2,8 @@
 /*
  * Disks with boot entries. The first byte says what the input is: a script of
  * GRUB; an entry of the Boot Loader Specification; a disk, as it is; or changes
- * to a disk with a partition table and an ext4 that has entries of all kinds.
+ * to a vfat with an entry, or to a disk with a partition table and an ext4 that
+ * has entries of all kinds.
  * Checked: what is found is inside its bounds and its texts end; what is not has
  * a reason of one line; not more is read than the budget allows.
  */
@@ -23,7 +24,17 @@
 #define FS_AT	   (64u << 10)
 #define BUDGET	   (16u << 20)
 
-static uint8_t good[DISK_BYTES];
+#define FAT_BYTES (128u << 10)
+
+static uint8_t good[DISK_BYTES], good_fat[FAT_BYTES];
+
+static const char make_fat[] =
+	"set -e; d=$(mktemp -d); trap 'rm -rf $d' EXIT; cd $d; mkdir -p "
+	"loader/entries; head -c 3000 /dev/zero >linux; printf 'linux /linux\n"
+	"initrd /a-long-name-of-an-initrd\n' >loader/entries/a.conf; truncate "
+	"-s 128K disk; mkfs.vfat -F 12 -s 1 -i 12345678 --invariant disk "
+	">/dev/null; mcopy -i disk linux ::; mcopy -i disk linux "
+	"::/a-long-name-of-an-initrd; mcopy -s -i disk loader ::; cat disk";
 
 static const char make_disk[] =
 	"set -e; d=$(mktemp -d); trap 'rm -rf $d' EXIT; cd $d; mkdir -p "
@@ -41,14 +52,20 @@ static const char make_disk[] =
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 
+static void make_good(const char *command, uint8_t *to, size_t bytes)
+{
+	FILE *f = popen(command, "r");
+
+	must(f && fread(to, 1, bytes, f) == bytes);
+	must(pclose(f) == 0);
+}
+
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
-	FILE *f = popen(make_disk, "r");
-
 	(void)argc;
 	(void)argv;
-	must(f && fread(good, 1, sizeof(good), f) == sizeof(good));
-	must(pclose(f) == 0);
+	make_good(make_disk, good, sizeof(good));
+	make_good(make_fat, good_fat, sizeof(good_fat));
 	return 0;
 }
 
@@ -157,25 +174,26 @@ static void fuzz_disk(const uint8_t *data, size_t bytes)
 	boot_disk_close(b);
 }
 
-static void fuzz_changes(struct bytes *b)
+/* Most of a disk is zeroes; the first KiBs of a file system count. */
+static void fuzz_changes(struct bytes *b, const uint8_t *of, size_t bytes,
+			 size_t fs_at)
 {
-	uint8_t *disk = malloc(DISK_BYTES);
+	uint8_t *disk = malloc(bytes);
 
 	must(disk);
-	memcpy(disk, good, DISK_BYTES);
+	memcpy(disk, of, bytes);
 	while (b->n) {
 		uint64_t at = take(b, 3), width = take(b, 1);
 		uint64_t value = take(b, width % 8 + 1);
 
-		/* Most of it are zeroes; the first KiBs count. */
 		at = width & 0x80   ? at % 512
-		     : width & 0x40 ? FS_AT + at % (40u << 10)
-				    : at % DISK_BYTES;
+		     : width & 0x40 ? fs_at + at % (40u << 10)
+				    : at % bytes;
 		for (unsigned i = 0; i <= width % 8; i++)
-			if (at + i < DISK_BYTES)
+			if (at + i < bytes)
 				disk[at + i] = (uint8_t)(value >> 8 * i);
 	}
-	fuzz_disk(disk, DISK_BYTES);
+	fuzz_disk(disk, bytes);
 	free(disk);
 }
 
@@ -183,7 +201,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct bytes b = { data, size };
 
-	switch (take(&b, 1) % 4) {
+	switch (take(&b, 1) % 5) {
 	case 0:
 		fuzz_text(&b, fuzz_grub);
 		break;
@@ -193,8 +211,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	case 2:
 		fuzz_disk(b.p, b.n);
 		break;
+	case 3:
+		fuzz_changes(&b, good_fat, sizeof(good_fat), 0);
+		break;
 	default:
-		fuzz_changes(&b);
+		fuzz_changes(&b, good, sizeof(good), FS_AT);
 		break;
 	}
 	return 0;
