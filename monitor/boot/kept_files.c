@@ -181,7 +181,7 @@ static void kept_trim(DIR *d)
 
 int kernel_cache_keep(const char *dir, int fd, char name[KERNEL_CACHE_NAME_MAX])
 {
-	struct kept_file f;
+	struct kept_file f = { .at = NULL };
 	XXH128_hash_t hash;
 	DIR *d = NULL;
 	int err = kept_map(fd, &f);

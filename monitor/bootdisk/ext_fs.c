@@ -180,7 +180,7 @@ static int ext_fs_find_file(struct ext_fs *x, const char *path, ext2_ino_t *ino,
 static int ext_fs_size(struct boot_fs *fs, const char *path, uint64_t *bytes)
 {
 	struct ext_fs *x = container_of(fs, struct ext_fs, fs);
-	struct ext2_inode inode;
+	struct ext2_inode inode = { .i_mode = 0 };
 	ext2_ino_t ino;
 	int err = ext_fs_find_file(x, path, &ino, &inode);
 
@@ -302,7 +302,7 @@ static int ext_fs_read(struct boot_fs *fs, const char *path, uint64_t max,
 		       struct boot_sink *to)
 {
 	struct ext_fs *x = container_of(fs, struct ext_fs, fs);
-	struct ext2_inode inode;
+	struct ext2_inode inode = { .i_mode = 0 };
 	ext2_ino_t ino;
 	int err = ext_fs_find_file(x, path, &ino, &inode);
 
@@ -341,7 +341,7 @@ static int ext_fs_list(struct boot_fs *fs, const char *dir,
 		       void (*each)(void *arg, const char *name), void *arg)
 {
 	struct ext_fs *x = container_of(fs, struct ext_fs, fs);
-	struct ext2_inode inode;
+	struct ext2_inode inode = { .i_mode = 0 };
 	ext2_ino_t ino;
 	int err = ext_fs_find(x, dir, &ino, &inode);
 

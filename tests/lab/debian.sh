@@ -26,14 +26,31 @@ debian_run()
 	RUNNER_PID[$name]=$!
 }
 
+# debian_said NAME PATTERN - it has, or it has ended
+debian_said()
+{
+	grep -qaE -e "$2" "$WORK/console-$1" ||
+		! kill -0 "${RUNNER_PID[$1]}" 2>/dev/null
+}
+
+# debian_wait NAME PATTERN SECONDS - until it says so
+debian_wait()
+{
+	until_true "$3" debian_said "$1" "$2"
+	grep -qaE -e "$2" "$WORK/console-$1" ||
+		fail "no '$2' in $(($3 * SCALE)) s: $(tail -n 3 \
+			"$WORK/console-$1" "$WORK/console-$1.err")"
+}
+
 # debian_login NAME - as root, whose shell then says READY
 debian_login()
 {
-	wait_text ' login: ' "$WORK/console-$1" 400 || return 1
+	debian_wait "$1" ' login: ' 400 || return 1
 	runner_type "$1" root
-	wait_text 'root@[a-z0-9-]*:~# ' "$WORK/console-$1" 120 || return 1
-	runner_type "$1" 'PS1=; stty -echo; echo READ''Y'
-	wait_text '^READY' "$WORK/console-$1" 60
+	debian_wait "$1" 'root@[a-z0-9-]*:~# ' 120 || return 1
+	# Not bash, which edits lines.
+	runner_type "$1" 'stty -echo; echo READ""Y; PS1= exec dash'
+	debian_wait "$1" 'READY' 60
 }
 
 # debian_do NAME SECONDS COMMAND - in that shell; what it prints is in $WORK/o
@@ -41,7 +58,7 @@ debian_do()
 {
 	RUNNER_NR+=1
 	runner_type "$1" "echo BEGIN-$RUNNER_NR; $3; echo END-$RUNNER_NR \$?"
-	wait_text "^END-$RUNNER_NR [0-9]+" "$WORK/console-$1" "$2" || return 1
+	debian_wait "$1" "^END-$RUNNER_NR [0-9]+" "$2" || return 1
 	sed -n "/^BEGIN-$RUNNER_NR/,/^END-$RUNNER_NR/p" "$WORK/console-$1" |
 		tr -d '\r' | sed '1d;$d' >"$WORK/o"
 }

@@ -61,7 +61,7 @@ static int seed_add_file(struct seed_files *s, const char *name,
 			 const char *path, struct diag *d)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	char *buf = malloc(FILE_MAX + 1), *less;
+	char *buf = malloc(FILE_MAX + 1);
 	struct stat st;
 	size_t bytes = 0;
 	int err = 0;
@@ -83,8 +83,8 @@ static int seed_add_file(struct seed_files *s, const char *name,
 		free(buf);
 		return err;
 	}
-	less = realloc(buf, bytes + 1);
-	s->files[s->nr++] = (struct fat_file){ name, less ? less : buf, bytes };
+	/* Its room is not touched beyond what was read. */
+	s->files[s->nr++] = (struct fat_file){ name, buf, bytes };
 	return 0;
 }
 
