@@ -12,7 +12,7 @@
 
 #define READ_MAX   GIB(4) /* of the disk, in all */
 #define MEMORY_MAX MIB(512)
-#define CPU_MAX_S  25u
+#define CPU_MAX_S  60u
 
 /* The child's descriptors. */
 enum {

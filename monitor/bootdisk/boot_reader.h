@@ -14,7 +14,7 @@
 #include "monitor/bootdisk/boot_disk.h"
 #include "monitor/bootdisk/disk_volume.h"
 
-#define BOOT_READER_LIMIT_NS 30000000000ull /* the child is killed after that */
+#define BOOT_READER_LIMIT_NS 90000000000ull /* the child is killed after that */
 
 /* memfds that the files are written to. */
 struct boot_files_out {

@@ -9,7 +9,7 @@
 
 #include "disco/diag.h"
 
-#define KERNEL_UNPACKER_LIMIT_NS 30000000000ull
+#define KERNEL_UNPACKER_LIMIT_NS 300000000000ull
 
 /**
  * kernel_unpacker_run() - unpack a kernel into the cache

@@ -443,10 +443,20 @@ static uint64_t starter_reserves(const struct starter *st)
 	return bytes;
 }
 
+/* Its kernel may have to be read and unpacked; boot_reader.h has the limits. */
+static bool starter_boots_disk(const struct starter *st)
+{
+	for (unsigned i = 0; i < st->cfg.nr_vms; i++)
+		if (!st->cfg.vms[i].kernel)
+			return true;
+	return false;
+}
+
 /* Its time counts from now on. Return: 0; -errno. */
 static int starter_run(struct starter *st)
 {
 	uint64_t mib = starter_reserves(st) >> 20;
+	uint64_t more = starter_boots_disk(st) ? STARTER_DISK_NS : 0;
 	int err;
 
 	guests_count_promises(st->m);
@@ -455,7 +465,7 @@ static int starter_run(struct starter *st)
 		st->pid = 0;
 	else
 		loop_timer_set(&st->m->watcher.loop, &st->timer,
-			       clock_now_ns() + STARTER_LIMIT_NS +
+			       clock_now_ns() + STARTER_LIMIT_NS + more +
 				       mib * STARTER_RESERVE_NS);
 	return err;
 }

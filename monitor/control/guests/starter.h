@@ -21,10 +21,11 @@
 
 struct monitor;
 
-#define STARTER_LIMIT_NS   60000000000ull /* a child is killed after that */
-#define STARTER_RESERVE_NS 10000000ull	  /* and more, a MiB to reserve */
-#define STARTERS_MAX	   4u		  /* at the same time; others wait */
-#define STARTERS_WAITING   256u		  /* for their turn */
+#define STARTER_LIMIT_NS   60000000000ull  /* a child is killed after that */
+#define STARTER_RESERVE_NS 10000000ull	   /* and more, a MiB to reserve */
+#define STARTER_DISK_NS	   300000000000ull /* and more, to boot from a disk */
+#define STARTERS_MAX	   4u		   /* at the same time; others wait */
+#define STARTERS_WAITING   256u		   /* for their turn */
 
 /**
  * starter_start() - start VMs, now or when it is their turn
