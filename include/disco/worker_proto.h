@@ -18,7 +18,7 @@
 #include "disco/message.h"
 
 /* 0 stands for a worker that was built before protocols had numbers. */
-#define WORKER_PROTOCOL 3u
+#define WORKER_PROTOCOL 4u
 
 /* --- control to worker --- */
 
@@ -103,6 +103,12 @@ enum worker_request_kind {
 	 * something about it is its own affair.
 	 */
 	WORKER_REQ_BUTTON = 17,
+	/*
+	 * .port: connect a port of the virtio console (guest_ports.h).
+	 * Descriptor: a stream socket, which takes the place of an earlier one
+	 * (monitor/dev/virtio/console_ports.h). No answer.
+	 */
+	WORKER_REQ_PORT = 18,
 };
 
 struct worker_req_adopt {
@@ -152,6 +158,11 @@ struct worker_req_share {
 	uint32_t layer;	    /* its number, the same whenever it is sent */
 };
 
+struct worker_req_port {
+	uint32_t port; /* GUEST_PORT_AGENT .. GUEST_NR_PORTS - 1 */
+	uint32_t zero;
+};
+
 struct worker_request {
 	uint32_t kind; /* enum worker_request_kind */
 	uint32_t zero;
@@ -166,6 +177,7 @@ struct worker_request {
 		struct worker_req_sum sum;
 		struct worker_req_give give;
 		struct worker_req_share share;
+		struct worker_req_port port;
 	};
 };
 
@@ -263,7 +275,7 @@ struct worker_event {
 	};
 };
 
-_Static_assert(WORKER_PROTOCOL == 3 && sizeof(struct worker_request) == 32 &&
+_Static_assert(WORKER_PROTOCOL == 4 && sizeof(struct worker_request) == 32 &&
 		       sizeof(struct worker_event) == 360,
 	       "a control process of another build takes workers over: other "
 	       "messages are another WORKER_PROTOCOL");

@@ -8,6 +8,7 @@
  *	part		only writer			readers
  *	magic		main thread, before vCPUs run	control
  *	io		I/O thread			control
+ *	ports		whoever has the console's lock	control
  *	cache		I/O thread			control
  *	vcpus[n]	thread of vCPU n		control, I/O thread
  *
@@ -29,7 +30,7 @@
 #include "disco/limits.h"
 
 #define FIGURES_NAME  "disco-figures"
-#define FIGURES_MAGIC 0x3553455255474946ull /* "FIGURES5" */
+#define FIGURES_MAGIC 0x3653455255474946ull /* "FIGURES6" */
 
 /* Reasons why KVM_RUN returned. */
 enum figures_exit {
@@ -62,6 +63,11 @@ struct figures_io {
 	_Atomic(uint64_t) events;      /* descriptors that were ready */
 	_Atomic(uint64_t) freed_pages; /* of guest RAM, returned to the host */
 	_Atomic(uint64_t) stand;       /* enum figures_stand, now */
+	/*
+	 * Ports of the virtio console that the guest has open: bit n is port
+	 * n of disco/guest_ports.h. [A: under the console's lock / control]
+	 */
+	_Atomic(uint64_t) ports;
 };
 
 /*

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "disco/config.h"
+#include "disco/guest_ports.h"
 #include "monitor/ipc/merge_maps.h"
 #include "monitor/ipc/text_clean.h"
 #include "numa/bind.h"
@@ -39,6 +40,7 @@ static const struct message_kind requests[] = {
 			       .fds = { MESSAGE_MEMORY, MESSAGE_MEMORY } },
 	[WORKER_REQ_EXACT] = { HEAD_ALONE },
 	[WORKER_REQ_BUTTON] = { HEAD_ALONE },
+	[WORKER_REQ_PORT] = { REQUEST(port), .fds = { MESSAGE_SOCKET } },
 };
 
 static const struct message_kind events[] = {
@@ -109,6 +111,9 @@ static bool worker_request_sane(const struct worker_request *r)
 		return worker_merge_sane(r->share.ram_bytes,
 					 r->share.entries) &&
 		       r->share.layer < MERGE_LAYERS;
+	case WORKER_REQ_PORT:
+		return r->port.port >= GUEST_PORT_AGENT &&
+		       r->port.port < GUEST_NR_PORTS;
 	case WORKER_REQ_ADOPT: /* which protocol is the worker's to judge */
 	case WORKER_REQ_STATS:
 	case WORKER_REQ_STOP:

@@ -42,6 +42,14 @@ static int add_registers(struct machine *m)
 	return 0;
 }
 
+static void machine_ports_changed(void *arg, uint64_t ports)
+{
+	struct machine *m = arg;
+
+	if (m->vm.loop.figures)
+		figures_set(&m->vm.loop.figures->ports, ports);
+}
+
 static int add_consoles(struct machine *m)
 {
 	int err = console_init(&m->console, &m->vm.host, WORKER_FD_CONSOLE);
@@ -52,6 +60,8 @@ static int add_consoles(struct machine *m)
 	err = virtio_console_init(&m->hvc, &m->vm.host, &m->console);
 	if (err)
 		return err;
+	m->hvc.ports.changed = machine_ports_changed;
+	m->hvc.ports.changed_arg = m;
 	return pci_add(&m->vm.pci, &m->hvc.v.pci);
 }
 

@@ -195,6 +195,9 @@ static void worker_obey(const struct worker_request *r, const int fds[FDS_MAX])
 	case WORKER_REQ_ADOPT: /* the first on its connection, and never here */
 		fds_close(fds, FDS_MAX);
 		break;
+	case WORKER_REQ_PORT:
+		console_ports_attach(&machine.hvc.ports, r->port.port, fds[0]);
+		break;
 	case WORKER_REQ_SUM:
 	case WORKER_REQ_GIVE:
 	case WORKER_REQ_SHARE:

@@ -61,6 +61,7 @@ void figures_look(struct figures_view *f)
 	f->last.io_wakeups = figures_word(&r->io.wakeups);
 	f->last.io_events = figures_word(&r->io.events);
 	f->last.freed_pages = figures_word(&r->io.freed_pages);
+	f->last.ports = figures_word(&r->io.ports);
 	for (unsigned i = 0; i < FIGURES_NR_CACHE; i++)
 		f->last.cache[i] = figures_word(&r->cache.words[i]);
 }
@@ -77,6 +78,18 @@ enum figures_stand figures_stand_now(const struct figures_view *f)
 	if (stand == FIGURES_HALTED)
 		return FIGURES_HALTED;
 	return stand == FIGURES_PANICKED ? FIGURES_PANICKED : FIGURES_RUNS;
+}
+
+uint64_t figures_ports_now(const struct figures_view *f)
+{
+	const struct figures *r = f->region.base;
+
+	if (!r)
+		return f->last.ports;
+	if (atomic_load_explicit(&r->magic, memory_order_relaxed) !=
+	    FIGURES_MAGIC)
+		return 0;
+	return figures_word(&r->io.ports);
 }
 
 void figures_leave(struct figures_view *f, nodeid_t node)

@@ -21,7 +21,7 @@
 
 struct figures_copy {
 	uint64_t exits[VM_MAX_VCPUS][FIGURES_NR_EXITS];
-	uint64_t io_wakeups, io_events, freed_pages;
+	uint64_t io_wakeups, io_events, freed_pages, ports;
 	uint64_t cache[FIGURES_NR_CACHE]; /* enum figures_cache_word */
 };
 
@@ -56,6 +56,13 @@ void figures_look(struct figures_view *f);
  * known.
  */
 enum figures_stand figures_stand_now(const struct figures_view *f);
+
+/*
+ * Ports of the virtio console that the guest has open, bit n is port n: one
+ * word, read now; as read last while the region is not mapped. 0 if it is not
+ * known.
+ */
+uint64_t figures_ports_now(const struct figures_view *f);
 
 /* figures_look(), and unmap; @f->last stays. */
 void figures_close(struct figures_view *f);

@@ -7,6 +7,8 @@
 #define QUEUE_TX 1
 #define CHUNK	 512u
 
+#define F_MULTIPORT (1ull << 1)
+
 /* What is sent before others have their turn: a vCPU may be waiting for it. */
 #define SERVE_BYTES 65536u
 
@@ -66,6 +68,8 @@ static enum virtio_served vcon_serve(struct virtio_dev *v, unsigned queue)
 
 	if (queue == QUEUE_TX)
 		return serve_tx(vc);
+	if (queue != QUEUE_RX)
+		return console_ports_serve(&vc->ports, queue);
 	/* New receive buffers: whoever waits to type may go on. */
 	console_want_input(vc->console);
 	return SERVED_WAIT;
@@ -73,15 +77,35 @@ static enum virtio_served vcon_serve(struct virtio_dev *v, unsigned queue)
 
 static void vcon_reset(struct virtio_dev *v)
 {
-	vcon_from_dev(v)->sent = 0;
+	struct virtio_console *vc = vcon_from_dev(v);
+
+	vc->sent = 0;
+	console_ports_reset(&vc->ports);
 }
+
+/* All but the console's own. */
+#define OTHER_QUEUES                                                           \
+	(((1u << PORT_QUEUES) - 1) & ~(1u << QUEUE_RX | 1u << QUEUE_TX))
+
+_Static_assert(PORT_QUEUES <= VIRTIO_MAX_QUEUES, "a place a queue");
 
 static const struct virtio_ops console_ops = {
 	.type = 3,
 	.class_code = 0x078000,
-	.nr_queues = 2,
-	/* Linux sends 16 bytes at a time and spins until they are taken. */
-	.in_exit = 1u << QUEUE_TX,
+	.nr_queues = PORT_QUEUES,
+	/*
+	 * Linux sends 16 bytes at a time and spins until they are taken, and
+	 * does so with messages on the control queue.
+	 */
+	.in_exit = 1u << QUEUE_TX | 1u << PORT_QUEUE_CONTROL_RX |
+		   1u << PORT_QUEUE_CONTROL_TX,
+	.seldom = OTHER_QUEUES,
+	.few = OTHER_QUEUES,
+	/*
+	 * Linux takes one per queue, or else two: the console's ports share
+	 * one, as they do with other hypervisors.
+	 */
+	.nr_vectors = 3,
 	.serve = vcon_serve,
 	.reset = vcon_reset,
 };
@@ -139,7 +163,9 @@ static void vcon_port_drained(struct console_port *p)
 int virtio_console_init(struct virtio_console *vc, struct dev_host *host,
 			struct console *c)
 {
-	static const uint8_t config[12]; /* no SIZE, no MULTIPORT: zeroes */
+	/* 5.3.4: no SIZE; max_nr_ports at 4; no EMERG_WRITE. */
+	static const uint8_t config[12] = { [4] = GUEST_NR_PORTS };
+	int err;
 
 	vc->console = c;
 	vc->port = (struct console_port){ .room = vcon_port_room,
@@ -147,11 +173,13 @@ int virtio_console_init(struct virtio_console *vc, struct dev_host *host,
 					  .drained = vcon_port_drained,
 					  .leaves = CONSOLE_BURST_BYTES };
 	console_add_port(c, &vc->port);
-	return virtio_init(&vc->v, host, &console_ops, 0, config,
-			   sizeof(config));
+	err = virtio_init(&vc->v, host, &console_ops, F_MULTIPORT, config,
+			  sizeof(config));
+	return err ? err : console_ports_init(&vc->ports, &vc->v);
 }
 
 void virtio_console_destroy(struct virtio_console *vc)
 {
+	console_ports_destroy(&vc->ports);
 	virtio_destroy(&vc->v);
 }

@@ -151,12 +151,18 @@ void virtio_set_config(struct virtio_dev *v, unsigned off, const void *from,
 
 /* --- reset --- */
 
+static uint16_t vpci_queue_size(const struct virtio_dev *v, unsigned queue)
+{
+	return v->ops->few & 1u << queue ? VIRTIO_FEW : VQ_MAX_SIZE;
+}
+
 static void finish_reset(struct virtio_dev *v)
 {
 	if (v->ops->reset)
 		v->ops->reset(v);
 	for (unsigned i = 0; i < v->ops->nr_queues; i++) {
 		vq_reset(&v->queues[i].vq, v->host->ram);
+		v->queues[i].vq.size = vpci_queue_size(v, i);
 		v->queues[i].vector = NO_VECTOR;
 		v->queues[i].enable_asked = false;
 	}
@@ -489,7 +495,7 @@ static void bar_moved(struct pci_dev *d, uint64_t base)
 		uint64_t off = BAR_NOTIFY + NOTIFY_STRIDE * i;
 		int fd = v->queues[i].kick.fd;
 
-		if (vpci_in_exit(v, i))
+		if (vpci_in_exit(v, i) || v->ops->seldom & 1u << i)
 			continue;
 		if (*old)
 			(void)v->host->ops->ioeventfd(v->host, fd, *old + off,
@@ -629,8 +635,10 @@ int virtio_init(struct virtio_dev *v, struct dev_host *host,
 		v->queues[i].kick.fd = -1;
 	err = add_caps(v);
 	if (!err)
-		err = pci_add_msix(&v->pci, host, ops->nr_queues + 1, BAR_MSIX,
-				   BAR_PBA);
+		err = pci_add_msix(&v->pci, host,
+				   ops->nr_vectors ? ops->nr_vectors
+						   : ops->nr_queues + 1,
+				   BAR_MSIX, BAR_PBA);
 	for (unsigned i = 0; !err && i < ops->nr_queues; i++)
 		err = init_queue(v, i);
 	finish_reset(v);

@@ -29,7 +29,8 @@
 #include "monitor/dev/platform/pci.h"
 #include "monitor/dev/virtio/virtqueue.h"
 
-#define VIRTIO_MAX_QUEUES 8
+#define VIRTIO_MAX_QUEUES 18
+#define VIRTIO_FEW	  32 /* descriptors of a queue of virtio_ops.few */
 #define VIRTIO_CONFIG_MAX 64 /* bytes of device configuration */
 
 #define VIRTIO_F_INDIRECT  (1ull << 28)
@@ -58,6 +59,17 @@ struct virtio_ops {
 	unsigned nr_queues;
 	/* Bit per queue: vCPUs serve it, see above; the I/O thread may, too. */
 	unsigned in_exit;
+	/*
+	 * Bit per queue: it has no ioeventfd, because it is used seldom; a
+	 * notification is an exit, which wakes the I/O thread.
+	 */
+	unsigned seldom;
+	/*
+	 * Bit per queue: VIRTIO_FEW descriptors, because drivers fill it with
+	 * buffers that are used seldom.
+	 */
+	unsigned few;
+	unsigned nr_vectors; /* of MSI-X; 0: one per queue, and one more */
 	/*
 	 * Handle the queue's chains, if any. I/O thread, or the vCPU that
 	 * notified a queue of @in_exit; bounded per call.

@@ -274,6 +274,27 @@ bool vq_arm(struct vq *q)
 	return vq_load16(avail_idx(q)) != q->last_avail;
 }
 
+uint16_t vq_offered(const struct vq *q)
+{
+	if (!q->enabled || q->why)
+		return 0;
+	return (uint16_t)(vq_load16(avail_idx(q)) - q->used_idx);
+}
+
+bool vq_arm_next(struct vq *q, uint16_t offered)
+{
+	if (!q->enabled || q->why)
+		return false;
+	if (q->event_idx)
+		vq_store16(used_avail_event(q),
+			   (uint16_t)(offered + q->used_idx));
+	else
+		vq_store16(q->used, 0);
+	/* Full: our wish is visible before the driver's index is read. */
+	atomic_thread_fence(memory_order_seq_cst);
+	return vq_offered(q) != offered;
+}
+
 void vq_disarm(struct vq *q)
 {
 	if (q->enabled && !q->event_idx)

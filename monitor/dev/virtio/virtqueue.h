@@ -100,6 +100,20 @@ MUST_CHECK bool vq_wants_interrupt(struct vq *q);
  */
 MUST_CHECK bool vq_arm(struct vq *q);
 
+/*
+ * Number of chains that the driver has offered and not got back, as it says; the
+ * device may have taken some of them.
+ */
+MUST_CHECK uint16_t vq_offered(const struct vq *q);
+
+/**
+ * vq_arm_next() - request a notification about a chain after those offered now
+ * @offered: what vq_offered() returned
+ *
+ * Return: true: there is another number of them now, so look again.
+ */
+MUST_CHECK bool vq_arm_next(struct vq *q, uint16_t offered);
+
 /* Notifications are not needed for now: suppress them. */
 void vq_disarm(struct vq *q);
 

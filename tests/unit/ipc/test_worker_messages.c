@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "disco/config.h"
+#include "disco/guest_ports.h"
 #include "monitor/ipc/merge_maps.h"
 #include "monitor/ipc/worker_messages.h"
 #include "numa/bind.h"
@@ -26,6 +27,8 @@ static size_t fill_request(void *bytes)
 		r->share = (struct worker_req_share){ .ram_bytes = MIB(1),
 						      .entries = 1,
 						      .layer = 7 };
+	if (r->kind == WORKER_REQ_PORT)
+		r->port.port = GUEST_NR_PORTS - 1;
 	return message_find(&worker_request_table, r->kind)->bytes;
 }
 
@@ -121,6 +124,8 @@ static void numbers_out_of_range_are_refused(void **state)
 		R(GIVE, .give = { .ram_bytes = MIB(1), .entries = 257 }),
 		R(SHARE, .share = { MIB(1), UINT32_MAX, 0 }),
 		R(SHARE, .share = { MIB(1), 1, MERGE_LAYERS }),
+		R(PORT, .port.port = GUEST_PORT_CONSOLE),
+		R(PORT, .port.port = GUEST_NR_PORTS),
 	};
 
 	(void)state;
