@@ -105,7 +105,7 @@ lib = $(foreach r,$(1),$(B)/lib/$(subst /,-,$(r)).a)
 # function of the rest, by what is not called here; were it resolved, the rest
 # would come with it, and with it a constructor that reads sysfs at each start.
 NUMAIF := -Wl,--defsym=numa_bitmask_nbytes=0 -l:libnuma.a
-LIBS := -Wl,--as-needed -lext2fs -lcom_err -lhwloc -ljansson -llzma -lzstd -llz4 -lz -lmicrohttpd \
+LIBS := -Wl,--as-needed -lext2fs -lcom_err -lhwloc -ljansson -llzma -lzstd -llz4 -lz \
 	-lncursesw -ltinfo -l:liburing.a $(NUMAIF)
 STATIC_LIBS := -l:liburing.a $(NUMAIF)
 in_group = -Wl,--start-group $(1) -Wl,--end-group

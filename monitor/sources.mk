@@ -12,7 +12,6 @@ CONTROL_ROOMS	:= $(filter monitor/control%,$(ROOMS)) monitor/bootdisk \
 
 # What systemd hears of the monitor: where libsystemd is.
 ifeq ($(shell pkg-config --exists libsystemd 2>/dev/null && echo yes),yes)
-LIBS		+= -lsystemd
 $(B)/obj/monitor/control/notify.o: CPPFLAGS += -DDISCO_SYSTEMD
 endif
 

@@ -4,18 +4,37 @@
 #include "disco/clock.h"
 
 #ifdef DISCO_SYSTEMD
+#include <dlfcn.h>
 #include <systemd/sd-daemon.h>
+
+/*
+ * The monitor alone loads libsystemd: every command would take longer to start.
+ * Return: NULL: it is not there.
+ */
+static void *notify_call(const char *name)
+{
+	static void *lib;
+
+	if (!lib)
+		lib = dlopen("libsystemd.so.0", RTLD_NOW);
+	return lib ? dlsym(lib, name) : NULL;
+}
 
 static void notify_say(const char *state)
 {
-	(void)sd_notify(0, state);
+	__typeof__(&sd_notify) call = notify_call("sd_notify");
+
+	if (call)
+		(void)call(0, state);
 }
 
 static uint64_t watchdog_us(void)
 {
+	__typeof__(&sd_watchdog_enabled) call =
+		notify_call("sd_watchdog_enabled");
 	uint64_t us = 0;
 
-	return sd_watchdog_enabled(0, &us) > 0 ? us : 0;
+	return call && call(0, &us) > 0 ? us : 0;
 }
 #else
 static void notify_say(const char *state)

@@ -2,7 +2,6 @@
 #include "monitor/control/api/api.h"
 
 #include <errno.h>
-#include <microhttpd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -11,6 +10,7 @@
 
 #include "disco/clock.h"
 #include "monitor/control/api/api_front.h"
+#include "monitor/control/api/mhd.h"
 #include "monitor/control/guests/move.h"
 #include "monitor/control/guests/starter.h"
 #include "monitor/ipc/text_clean.h"
@@ -152,7 +152,7 @@ static void find_route(struct api_call *c, const char *method, const char *url)
 
 static struct conn *conn_of(struct MHD_Connection *conn)
 {
-	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+	const union MHD_ConnectionInfo *info = mhd.get_connection_info(
 		conn, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
 
 	return info ? info->socket_context : NULL;
@@ -198,7 +198,7 @@ static struct api_call *call_create(struct api *api,
 	c->m = api->m;
 	c->conn = conn;
 	find_route(c, method, url);
-	length = MHD_lookup_connection_value(conn, MHD_HEADER_KIND,
+	length = mhd.lookup_connection_value(conn, MHD_HEADER_KIND,
 					     "Content-Length");
 	if (length && strtoull(length, NULL, 10) > API_MAX_BODY)
 		c->too_large = true;
@@ -257,7 +257,7 @@ static void take_body(struct api_call *c, const char *bytes, size_t n)
 
 static void console_left(void *urh)
 {
-	(void)MHD_upgrade_action(urh, MHD_UPGRADE_ACTION_CLOSE);
+	(void)mhd.upgrade_action(urh, MHD_UPGRADE_ACTION_CLOSE);
 }
 
 static void api_upgraded(void *cls, struct MHD_Connection *conn, void *req_cls,
@@ -284,10 +284,10 @@ static void api_upgraded(void *cls, struct MHD_Connection *conn, void *req_cls,
 static struct MHD_Response *upgrade_response(void)
 {
 	struct MHD_Response *r =
-		MHD_create_response_for_upgrade(api_upgraded, NULL);
+		mhd.create_response_for_upgrade(api_upgraded, NULL);
 
 	if (r)
-		(void)MHD_add_response_header(r, "Upgrade", API_CONSOLE);
+		(void)mhd.add_response_header(r, "Upgrade", API_CONSOLE);
 	return r;
 }
 
@@ -299,20 +299,20 @@ static enum MHD_Result api_send_answer(struct api_call *c)
 	if (c->upgrade) {
 		r = upgrade_response();
 	} else {
-		r = MHD_create_response_from_buffer(
+		r = mhd.create_response_from_buffer(
 			c->text ? strlen(c->text) : 0, c->text,
 			MHD_RESPMEM_MUST_COPY);
 		if (r && c->type)
-			(void)MHD_add_response_header(r, "Content-Type",
+			(void)mhd.add_response_header(r, "Content-Type",
 						      c->type);
 	}
 	if (!r)
 		return MHD_NO;
 	/* The front has seen one head: there is no second one. */
 	if (!c->upgrade)
-		(void)MHD_add_response_header(r, "Connection", "close");
-	ret = MHD_queue_response(c->conn, c->answer, r);
-	MHD_destroy_response(r);
+		(void)mhd.add_response_header(r, "Connection", "close");
+	ret = mhd.queue_response(c->conn, c->answer, r);
+	mhd.destroy_response(r);
 	return ret;
 }
 
@@ -361,7 +361,7 @@ static void api_begin(struct api_call *c)
 	c->api->waiting = c;
 	if (k)
 		conn_stay(k);
-	MHD_suspend_connection(c->conn);
+	mhd.suspend_connection(c->conn);
 }
 
 static enum MHD_Result on_request(void *cls, struct MHD_Connection *conn,
@@ -411,7 +411,7 @@ static void on_completed(void *cls, struct MHD_Connection *conn, void **ctx,
 
 static void conn_open(struct api *api, struct MHD_Connection *conn, void **ctx)
 {
-	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+	const union MHD_ConnectionInfo *info = mhd.get_connection_info(
 		conn, MHD_CONNECTION_INFO_CONNECTION_FD);
 	struct conn *k = calloc(1, sizeof(*k));
 
@@ -469,7 +469,7 @@ static bool turn_waiting(struct api *api)
 		if (!c->answer)
 			continue;
 		unlink_waiting(c);
-		MHD_resume_connection(c->conn);
+		mhd.resume_connection(c->conn);
 		answered = true;
 	}
 	return answered;
@@ -480,7 +480,7 @@ static void run_daemon(struct api *api)
 {
 	for (unsigned i = 0; i < API_MAX_CONNECTIONS; i++) {
 		api->closed = false;
-		(void)MHD_run(api->daemon);
+		(void)mhd.run(api->daemon);
 		if (!api->closed)
 			return;
 	}
@@ -492,7 +492,7 @@ static void api_plan(struct api *api)
 	struct loop *loop = &api->m->watcher.loop;
 	MHD_UNSIGNED_LONG_LONG ms;
 
-	if (MHD_get_timeout(api->daemon, &ms) == MHD_YES)
+	if (mhd.get_timeout(api->daemon, &ms) == MHD_YES)
 		loop_timer_set(loop, &api->timer,
 			       clock_now_ns() +
 				       min_u64(ms, INT32_MAX) * 1000000u);
@@ -522,7 +522,7 @@ static int start_daemon(struct api *api)
 {
 	const union MHD_DaemonInfo *info;
 
-	api->daemon = MHD_start_daemon(
+	api->daemon = mhd.start_daemon(
 		MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET |
 			MHD_ALLOW_SUSPEND_RESUME | MHD_ALLOW_UPGRADE |
 			MHD_USE_ERROR_LOG,
@@ -535,7 +535,7 @@ static int start_daemon(struct api *api)
 		MHD_OPTION_END);
 	if (!api->daemon)
 		return -EIO;
-	info = MHD_get_daemon_info(api->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+	info = mhd.get_daemon_info(api->daemon, MHD_DAEMON_INFO_EPOLL_FD);
 	if (!info || info->epoll_fd < 0)
 		return -EIO;
 	api->watch.fd = info->epoll_fd;
@@ -546,9 +546,12 @@ static int start_daemon(struct api *api)
 
 int api_create(struct monitor *m, struct api **out, struct diag *d)
 {
-	struct api *api = calloc(1, sizeof(*api));
-	int err, listener;
+	struct api *api;
+	int err = mhd_load(d), listener;
 
+	if (err)
+		return err;
+	api = calloc(1, sizeof(*api));
 	if (!api)
 		return diag_fail(d, ST_HOST, ENOMEM, "out of memory");
 	api->m = m;
@@ -581,10 +584,10 @@ void api_destroy(struct api *api)
 			unlink_waiting(c);
 			api_fail(c, MHD_HTTP_SERVICE_UNAVAILABLE, ST_NO_MONITOR,
 				 "the monitor is leaving");
-			MHD_resume_connection(c->conn);
+			mhd.resume_connection(c->conn);
 		}
-		(void)MHD_run(api->daemon);
-		MHD_stop_daemon(api->daemon);
+		(void)mhd.run(api->daemon);
+		mhd.stop_daemon(api->daemon);
 	}
 	free(api);
 }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <errno.h>
-#include <microhttpd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "disco/clock.h"
 #include "monitor/control/api/api_handlers.h"
+#include "monitor/control/api/mhd.h"
 #include "monitor/control/guests/balancer.h"
 #include "numa/topology.h"
 
@@ -38,7 +38,7 @@ static void exact_begin(struct api_call *c)
 
 void stats_begin(struct api_call *c)
 {
-	const char *exact = MHD_lookup_connection_value(
+	const char *exact = mhd.lookup_connection_value(
 		c->conn, MHD_GET_ARGUMENT_KIND, "exact");
 	uint64_t now = c->begun_ns;
 

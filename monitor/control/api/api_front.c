@@ -2,7 +2,6 @@
 #include "monitor/control/api/api_front.h"
 
 #include <errno.h>
-#include <microhttpd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +14,7 @@
 #include "disco/exit_status.h"
 #include "monitor/control/api/api.h"
 #include "monitor/control/api/api_head.h"
+#include "monitor/control/api/mhd.h"
 
 #define DRAIN_BYTES KIB(256) /* of a request that was refused */
 #define AGAIN_NS    100000000u
@@ -82,7 +82,7 @@ static void front_conn_refuse(struct front_conn *k,
 		     "HTTP/1.1 %u %s\r\nConnection: close\r\n"
 		     "Content-Type: application/json\r\n"
 		     "Content-Length: %d\r\n\r\n%s",
-		     e->http, MHD_get_reason_phrase_for(e->http), len, body);
+		     e->http, mhd.get_reason_phrase_for(e->http), len, body);
 	(void)send(k->watch.fd, text, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL);
 	front_conn_close(k);
 }
@@ -96,7 +96,7 @@ static void front_conn_hand_over(struct front_conn *k)
 
 	loop_want(k->front->loop, &k->watch, 0);
 	front_conn_free(k);
-	(void)MHD_add_connection(daemon, fd, (struct sockaddr *)&addr,
+	(void)mhd.add_connection(daemon, fd, (struct sockaddr *)&addr,
 				 sizeof(addr.sun_family));
 }
 
@@ -182,7 +182,7 @@ static void front_add(struct api_front *f, int fd)
 
 static bool front_has_room(const struct api_front *f)
 {
-	const union MHD_DaemonInfo *info = MHD_get_daemon_info(
+	const union MHD_DaemonInfo *info = mhd.get_daemon_info(
 		f->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
 
 	return f->nr + (info ? info->num_connections : 0) < f->most;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <errno.h>
-#include <microhttpd.h>
 #include <string.h>
 #include <strings.h>
 
 #include "disco/clock.h"
 #include "monitor/control/api/api_handlers.h"
+#include "monitor/control/api/mhd.h"
 #include "monitor/control/config/config_json.h"
 #include "monitor/control/guests/starter.h"
 #include "monitor/control/restart/restart.h"
@@ -190,7 +190,7 @@ void api_vm_resume_poll(struct api_call *c, bool late)
 
 void api_vm_console(struct api_call *c)
 {
-	const char *to = MHD_lookup_connection_value(c->conn, MHD_HEADER_KIND,
+	const char *to = mhd.lookup_connection_value(c->conn, MHD_HEADER_KIND,
 						     "Upgrade");
 	struct guest *g = api_the_guest(c);
 
