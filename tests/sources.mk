@@ -24,6 +24,7 @@ ROOMS_boot	:= monitor/boot monitor/ipc numa
 ROOMS_bootdisk	:= monitor/bootdisk monitor/bootentry monitor/boot monitor/ipc monitor/sandbox \
 		   cowdisk/disk cowdisk/base memory numa
 ROOMS_control	:= $(CONTROL_ROOMS)
+ROOMS_exec	:= $(CONTROL_ROOMS)
 ROOMS_guests	:= $(CONTROL_ROOMS) $(AGENT_ROOMS) $(WORKER_ROOMS)
 ROOMS_fuzz	:= $(CONTROL_ROOMS) $(WORKER_ROOMS)
 

@@ -27,6 +27,7 @@
 	X(ST_TOOL, 15, "a program this needs is missing or failed (qemu-img)") \
 	X(ST_NO_MONITOR, 16, "no monitor is running, or it does not answer")   \
 	X(ST_NO_VM, 17, "no VM of that name, or not one this can be done to")  \
+	X(ST_NO_AGENT, 18, "no guest agent answers in the VM, or it refuses")  \
 	X(ST_BOOT, 19, "no boot entry on a disk that can be used")             \
 	X(ST_GUEST_RESET, 20, "guest asked for a reset")                       \
 	X(ST_GUEST_PANIC, 21, "guest kernel panicked")                         \

@@ -18,6 +18,8 @@
 #include "disco/clock.h"
 #include "monitor/control/api/api.h"
 #include "monitor/control/cli/cli.h"
+#include "monitor/control/exec/ga.h"
+#include "monitor/control/exec/ga_session.h"
 #include "monitor/control/guests/adopt.h"
 #include "monitor/control/guests/balancer.h"
 #include "monitor/control/guests/cache_limit.h"
@@ -85,6 +87,8 @@ static void monitor_guest_ended(struct monitor *m, struct guest *g)
 	layers_guest_remove(m, g);
 	caches_guest_remove(m, g);
 	balancer_guest_remove(g);
+	ga_guest_ended(g); /* clients of the API are answered first */
+	ga_sessions_guest_ended(g);
 	restart_guest_ended(m, g);
 }
 
@@ -234,6 +238,7 @@ static int monitor_turn(struct monitor_process *p)
 	monitor_reap_strangers(p);
 	api_turn(p->api);
 	guests_sweep(&p->m);
+	ga_sessions_sweep(&p->m);
 	return err;
 }
 
@@ -248,6 +253,9 @@ static void monitor_destroy(struct monitor_process *p)
 	move_destroy(m); /* what waits for it is told */
 	balancer_destroy(m);
 	agents_destroy(&m->agents);
+	ga_leave(m);
+	ga_sessions_leave(m);
+	ga_sessions_sweep(m);
 	guests_leave(m); /* the API may end when nobody is at a console */
 	api_destroy(p->api);
 	guests_destroy(m);

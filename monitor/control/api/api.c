@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -11,6 +12,8 @@
 #include "disco/clock.h"
 #include "monitor/control/api/api_front.h"
 #include "monitor/control/api/mhd.h"
+#include "monitor/control/exec/ga.h"
+#include "monitor/control/exec/ga_session.h"
 #include "monitor/control/guests/move.h"
 #include "monitor/control/guests/starter.h"
 #include "monitor/ipc/text_clean.h"
@@ -174,15 +177,27 @@ static void conn_stay(struct conn *k)
 	loop_timer_cancel(&k->api->m->watcher.loop, &k->life);
 }
 
-bool api_take_console(struct api_call *c)
+void api_upgrade(struct api_call *c, const char *protocol)
 {
+	const char *to = mhd.lookup_connection_value(c->conn, MHD_HEADER_KIND,
+						     "Upgrade");
 	struct conn *k = conn_of(c->conn);
 
-	if (!k || (!k->console && k->api->consoles >= API_MAX_CONSOLES))
-		return false;
+	if (!to || strcasecmp(to, protocol) != 0) {
+		api_fail(c, MHD_HTTP_UPGRADE_REQUIRED, ST_USAGE,
+			 "this call wants 'Upgrade: %s'", protocol);
+		return;
+	}
+	if (!k || (!k->console && k->api->consoles >= API_MAX_CONSOLES)) {
+		api_fail(c, MHD_HTTP_SERVICE_UNAVAILABLE, ST_HOST,
+			 "%u consoles are attached already; detach one",
+			 API_MAX_CONSOLES);
+		return;
+	}
 	k->api->consoles += !k->console;
 	k->console = true;
-	return true;
+	c->upgrade = protocol;
+	c->answer = MHD_HTTP_SWITCHING_PROTOCOLS;
 }
 
 static struct api_call *call_create(struct api *api,
@@ -223,6 +238,8 @@ static void call_free(struct api_call *c)
 	loop_timer_cancel(&c->m->watcher.loop, &c->deadline);
 	starter_forget(c->m, c);
 	move_forget(c->m, c);
+	if (c->ga)
+		ga_forget(c->ga);
 	free(c->body);
 	free(c->text);
 	free(c);
@@ -260,6 +277,21 @@ static void console_left(void *urh)
 	(void)mhd.upgrade_action(urh, MHD_UPGRADE_ACTION_CLOSE);
 }
 
+static int api_serve_upgraded(const struct api_call *c, struct guest *g,
+			      int sock, const char *extra, size_t extra_len,
+			      void *urh)
+{
+	int err;
+
+	if (strcmp(c->upgrade, API_AGENT) == 0)
+		return ga_session_open(g, sock, extra, extra_len, console_left,
+				       urh);
+	err = tap_attach(&g->tap, sock, console_left, urh);
+	if (!err && extra_len)
+		tap_type(&g->tap, extra, extra_len);
+	return err;
+}
+
 static void api_upgraded(void *cls, struct MHD_Connection *conn, void *req_cls,
 			 const char *extra, size_t extra_len, MHD_socket sock,
 			 struct MHD_UpgradeResponseHandle *urh)
@@ -271,23 +303,21 @@ static void api_upgraded(void *cls, struct MHD_Connection *conn, void *req_cls,
 	(void)cls;
 	if (k)
 		conn_stay(k);
-	if (!g || tap_attach(&g->tap, sock, console_left, urh)) {
+	if (!g || api_serve_upgraded(c, g, sock, extra, extra_len, urh)) {
 		console_left(urh);
 		return;
 	}
-	if (extra_len)
-		tap_type(&g->tap, extra, extra_len);
 	/* The guest may have ended: MHD has to close what has just left. */
 	c->api->closed = true;
 }
 
-static struct MHD_Response *upgrade_response(void)
+static struct MHD_Response *upgrade_response(const char *protocol)
 {
 	struct MHD_Response *r =
 		mhd.create_response_for_upgrade(api_upgraded, NULL);
 
 	if (r)
-		(void)mhd.add_response_header(r, "Upgrade", API_CONSOLE);
+		(void)mhd.add_response_header(r, "Upgrade", protocol);
 	return r;
 }
 
@@ -297,7 +327,7 @@ static enum MHD_Result api_send_answer(struct api_call *c)
 	enum MHD_Result ret;
 
 	if (c->upgrade) {
-		r = upgrade_response();
+		r = upgrade_response(c->upgrade);
 	} else {
 		r = mhd.create_response_from_buffer(
 			c->text ? strlen(c->text) : 0, c->text,

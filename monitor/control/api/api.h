@@ -15,9 +15,10 @@
 #include "monitor/control/guests/guests.h"
 
 /*
- * Connections. Consoles stay as long as their clients want, and calls that wait
- * for a start, a stop, a move or exact figures may wait for an hour: each kind
- * has a number of its own, so that neither can keep the other calls out.
+ * Connections. Consoles stay as long as their clients want, and so do clients of
+ * guest agents, which are counted with them. Calls that wait for a start, a stop,
+ * a move or exact figures may wait for an hour. Each kind has a number of its own,
+ * so that neither can keep the other calls out.
  */
 #define API_MAX_COMMANDS 64u
 #define API_MAX_CONSOLES 256u
@@ -73,8 +74,10 @@ struct api_call {
 	bool lasts;	     /* counted against API_MAX_LASTING */
 	uint64_t begun_ns;
 	struct loop_timer deadline; /* of api_wait() */
-	bool begun, waits, late, too_large, upgrade;
-	char *body; /* body_len bytes and a NUL; NULL: none */
+	bool begun, waits, late, too_large;
+	const char *upgrade;   /* protocol to change to; NULL: none */
+	struct ga_command *ga; /* with a guest agent: api_agent.c */
+	char *body;	       /* body_len bytes and a NUL; NULL: none */
 	size_t body_len, body_room;
 	unsigned answer; /* HTTP status; 0: none yet */
 	const char *type;
@@ -101,10 +104,11 @@ void api_turn(struct api *api);
 /* --- for handlers --- */
 
 /*
- * Make the connection of @c one of the consoles until it is closed. Return:
- * false: there are API_MAX_CONSOLES already.
+ * Answer with a change to @protocol, API_CONSOLE or API_AGENT, if the client
+ * asks for it. The connection is one of the API_MAX_CONSOLES until it is closed;
+ * if there are that many already, the answer is an error.
  */
-MUST_CHECK bool api_take_console(struct api_call *c);
+void api_upgrade(struct api_call *c, const char *protocol);
 
 /*
  * The call may wait long; begin() asks so before it waits, unless the route says

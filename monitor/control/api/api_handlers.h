@@ -28,6 +28,10 @@ void api_vm_restart_poll(struct api_call *c, bool late);
 void api_vm_move_begin(struct api_call *c);
 void api_vm_move_poll(struct api_call *c, bool late);
 
+/* The guest agent: api_agent.c */
+void api_vm_agent(struct api_call *c);
+void api_vm_agent_ask(struct api_call *c);
+
 /* Figures: api_figures.c */
 void stats_begin(struct api_call *c);
 void stats_poll(struct api_call *c, bool late);

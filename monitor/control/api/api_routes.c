@@ -19,6 +19,8 @@ static const struct api_route routes[] = {
 	{ "POST", "/v1/vms/{name}/move", api_vm_move_begin, api_vm_move_poll,
 	  true },
 	{ "GET", "/v1/vms/{name}/console", api_vm_console, NULL, false },
+	{ "GET", "/v1/vms/{name}/agent", api_vm_agent, NULL, false },
+	{ "POST", "/v1/vms/{name}/agent", api_vm_agent_ask, NULL, true },
 	{ "GET", "/v1/stats", stats_begin, stats_poll, false },
 	{ "GET", "/v1/topology", topology_show, NULL, false },
 	{ "GET", "/metrics", stats_begin, metrics_poll, false },

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <errno.h>
+#include <microhttpd.h>
 #include <string.h>
-#include <strings.h>
 
 #include "disco/clock.h"
 #include "monitor/control/api/api_handlers.h"
-#include "monitor/control/api/mhd.h"
 #include "monitor/control/config/config_json.h"
 #include "monitor/control/guests/starter.h"
 #include "monitor/control/restart/restart.h"
@@ -190,29 +189,15 @@ void api_vm_resume_poll(struct api_call *c, bool late)
 
 void api_vm_console(struct api_call *c)
 {
-	const char *to = mhd.lookup_connection_value(c->conn, MHD_HEADER_KIND,
-						     "Upgrade");
 	struct guest *g = api_the_guest(c);
 
 	if (!g)
 		return;
-	if (!to || strcasecmp(to, API_CONSOLE) != 0) {
-		api_fail(c, MHD_HTTP_UPGRADE_REQUIRED, ST_USAGE,
-			 "a console wants 'Upgrade: " API_CONSOLE "'");
-		return;
-	}
 	if (g->tap.nr_clients >= TAP_MAX_CLIENTS) {
 		api_fail(c, MHD_HTTP_CONFLICT, ST_NO_VM,
 			 "%s: %u are at its console already", c->name,
 			 TAP_MAX_CLIENTS);
 		return;
 	}
-	if (!api_take_console(c)) {
-		api_fail(c, MHD_HTTP_SERVICE_UNAVAILABLE, ST_HOST,
-			 "%u consoles are attached already; detach one",
-			 API_MAX_CONSOLES);
-		return;
-	}
-	c->upgrade = true;
-	c->answer = MHD_HTTP_SWITCHING_PROTOCOLS;
+	api_upgrade(c, API_CONSOLE);
 }

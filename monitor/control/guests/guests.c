@@ -109,6 +109,7 @@ static void guest_free(struct guest *g)
 	g->vm.worker.pid = 0;
 	worker_destroy(&g->vm.worker);
 	free(g->config);
+	free(g->ga);
 	free(g);
 }
 

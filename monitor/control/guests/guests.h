@@ -44,6 +44,8 @@ struct starter;
 struct balancer_guest;
 struct guest_cache;
 struct guest_layers;
+struct ga;
+struct ga_session;
 
 /* What has held a VM up. */
 enum guest_stall {
@@ -86,6 +88,9 @@ struct guest {
 		struct loop_timer timer; /* before the next one */
 		bool starting;		 /* the start is under way */
 	} restart;
+	struct ga *ga;		     /* exec/ga.h; NULL: not used; owned */
+	struct ga_session *sessions; /* exec/ga_session.h: of clients */
+	unsigned stream_sets;	     /* those in use by sessions */
 	bool adopted;
 	bool moving; /* a move to another node is under way */
 	bool ended;
@@ -131,6 +136,7 @@ struct monitor {
 	struct guest *guests, *dead; /* dead: freed by guests_sweep() */
 	unsigned nr_running, nr_ended;
 	uint64_t last_id;
+	struct ga_session *dead_sessions; /* see ga_sessions_sweep() */
 
 	/*
 	 * Created and destroyed by functions of their own headers; NULL before
