@@ -27,12 +27,14 @@ static void new_file_on_signal(int sig)
 	(void)raise(sig);
 }
 
-static void new_file_guard(char *temp)
+void new_file_guard(char *temp)
 {
 	struct sigaction on = { .sa_handler = new_file_on_signal,
 				.sa_flags = (int)SA_RESETHAND };
 
 	half_made = temp;
+	if (!temp)
+		return;
 	for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
 		struct sigaction old;
 

@@ -50,6 +50,12 @@ MUST_CHECK int new_file_publish(struct new_file *f);
  */
 MUST_CHECK int new_file_temp(const char *path, char **temp);
 
+/*
+ * Remove @temp if SIGINT, SIGTERM or SIGHUP ends the process; NULL: nothing.
+ * @temp is the caller's, and valid until the next call.
+ */
+void new_file_guard(char *temp);
+
 /* Make a private file one for whoever the umask lets read it. -errno. */
 MUST_CHECK int new_file_share(int fd);
 
