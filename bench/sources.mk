@@ -2,7 +2,7 @@
 # Benchmarks: ratios against a peer in the same run; never part of `check`.
 
 BENCH_OUT	:= build/lab-out
-BENCHES		:= boot channel cache cow move scale footprint figures
+BENCHES		:= boot channel cache cow move scale footprint figures exec
 
 .PHONY: bench
 bench: $(BENCHES:%=bench-%)
@@ -43,6 +43,9 @@ do-bench-boot: all images kernel-cache guests
 		--guest $(B)/guest/serial.elf --out $(BENCH_OUT)/start.json
 	$(call in_labs,boot,--native $(BENCH_OUT)/start.json)
 
+do-bench-exec: all images kernel-cache $(B)/bench/qga_exec
+	$(call in_labs,exec,--client $(B)/bench/qga_exec)
+
 do-bench-scale do-bench-footprint: do-bench-%: all images kernel-cache
 	$(call in_labs,$*)
 
@@ -57,6 +60,7 @@ $(eval $(call bench_rule,channel,numa))
 $(eval $(call bench_rule,cache,cowdisk/cache cowdisk/base memory numa))
 $(eval $(call bench_rule,cow_io,$(filter cowdisk/%,$(ROOMS)) monitor/ipc memory \
 	numa))
+$(eval $(call bench_rule,qga_exec,))
 $(eval $(call bench_rule,move_loop,monitor/control/workers \
 	monitor/control/base monitor/ipc numa))
 
@@ -81,4 +85,4 @@ do-bench-figures: all guests
 		--disco $(B)/disco --guest $(B)/guest/echo.elf
 
 # Built by every check, so that they go on being built.
-BENCH_BINS := $(patsubst %,$(B)/bench/%,channel cache cow_io move_loop)
+BENCH_BINS := $(patsubst %,$(B)/bench/%,channel cache cow_io move_loop qga_exec)

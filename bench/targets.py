@@ -173,6 +173,10 @@ TARGETS = {
             "memory": local_after_moves("ram"),
             "text": local_after_moves("text")}),
     ),
+    "exec": (
+        Target("exec-time", "at most", 3, "times", {
+            "true, median": member("median", "ratio")}),
+    ),
     "figures": (
         Target("figures-stall", "at most", 2, "times", {
             "256 GiB to 1 GiB": ratio_of_sizes("stall")}),

@@ -17,6 +17,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../../bench"))
 # pylint: disable=wrong-import-position # from there
 import boot
 import cow
+import exec as bench_exec
 import figures
 import footprint
 import move
@@ -84,6 +85,11 @@ def footprint_result():
     return footprint.summarise(a, STATE, rows)
 
 
+def exec_result():
+    return bench_exec.summarise(arguments(), STATE, {
+        "disco": [90.0, 100.0, 95.0], "qemu": [50.0, 48.0, 60.0]})
+
+
 def figures_result():
     a = arguments(gib=[1, 16, 256])
     rows = [{"gib": gib, "stall_ms": 12.0 + n, "end_ms": 10.0 * (n + 1),
@@ -95,7 +101,7 @@ def figures_result():
 def main():
     os.environ["DISCO_LAB"] = "1"
     for make in (boot_result, move_result, scale_result, cow_result,
-                 footprint_result, figures_result):
+                 footprint_result, figures_result, exec_result):
         out = make()
         rounds.write_json(f"{sys.argv[1]}/{out['bench']}.json", out)
 
