@@ -32,6 +32,7 @@
 #include "monitor/control/notify.h"
 #include "monitor/control/restart/restart.h"
 #include "monitor/control/run/run.h"
+#include "monitor/control/workers/shutdown.h"
 #include "monitor/control/launch/descriptors.h"
 
 struct monitor_settings {
@@ -99,11 +100,21 @@ static void monitor_guest_heard(struct monitor *m, struct guest *g,
 	layers_heard(m, g, ev);
 }
 
+/* One that does not shut its guest down is followed by the power button. */
+static bool monitor_ask_agent(struct guest *g)
+{
+	struct diag d;
+
+	return !guest_agent_shutdown(g, SHUTDOWN_AGAIN_NS, NULL, NULL, NULL,
+				     &d);
+}
+
 static const struct guests_ops guests_ops = {
 	.added = monitor_guest_added,
 	.ended = monitor_guest_ended,
 	.lost = restart_guest_lost,
 	.heard = monitor_guest_heard,
+	.ask_agent = monitor_ask_agent,
 };
 
 static void monitor_agent_heard(void *monitor, struct agent *agent,

@@ -289,6 +289,14 @@ static void guest_on_heard(struct watcher *w, struct vm_watch *vm,
 	g->m->ops->heard(g->m, g, ev);
 }
 
+static bool guest_on_shutdown(struct watcher *w, struct vm_watch *vm)
+{
+	struct guest *g = container_of(vm, struct guest, vm);
+
+	(void)w;
+	return g->m->ops->ask_agent && g->m->ops->ask_agent(g);
+}
+
 /* --- what is shared --- */
 
 /* Standard error takes bytes again. */
@@ -344,6 +352,7 @@ int guests_create(struct monitor *m, const struct guests_ops *ops,
 	out->patience_ms = 0;
 	m->watcher.ended = guest_on_ended;
 	m->watcher.heard = guest_on_heard;
+	m->watcher.ask_agent = guest_on_shutdown;
 	return 0;
 }
 

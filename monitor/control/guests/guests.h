@@ -118,6 +118,11 @@ struct guests_ops {
 	 */
 	void (*heard)(struct monitor *m, struct guest *g,
 		      const struct worker_event *ev);
+	/*
+	 * Ask the agent in the guest to shut it down. Return: false: none
+	 * answers. May be NULL.
+	 */
+	bool (*ask_agent)(struct guest *g);
 };
 
 /* What the parts of the monitor share. guests_create() initialises it. */

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "monitor/control/guests/guests.h"
+#include "monitor/control/workers/shutdown.h"
 #include "tests/unit/support.h"
 
 static struct monitor m;
@@ -53,9 +54,21 @@ static void on_lost(struct monitor *mon, struct guest *g)
 	last = g;
 }
 
-static const struct guests_ops ops = {
-	.added = on_added, .ended = on_ended, .lost = on_lost, .heard = on_heard
-};
+static bool agent_answers;
+static unsigned nr_asked;
+
+static bool on_ask_agent(struct guest *g)
+{
+	assert_ptr_equal(g->m, &m);
+	nr_asked++;
+	return agent_answers;
+}
+
+static const struct guests_ops ops = { .added = on_added,
+				       .ended = on_ended,
+				       .lost = on_lost,
+				       .heard = on_heard,
+				       .ask_agent = on_ask_agent };
 
 static int set_up(void **state)
 {
@@ -227,6 +240,40 @@ static void only_some_ends_are_remembered(void **state)
 }
 
 /* The monitor ends: workers go on, and parts are not told of an end. */
+/* Kind of the request that a worker got last; 0: none has come. */
+static uint32_t requested(unsigned worker)
+{
+	struct worker_request r = { .kind = 0 };
+
+	(void)recv(ends[worker], &r, sizeof(r), MSG_DONTWAIT);
+	return r.kind;
+}
+
+static void an_agent_is_asked_before_the_button_is_pressed(void **state)
+{
+	struct guest *with, *without;
+
+	(void)state;
+	with = add("with", 1);
+	without = add("without", 2);
+	nr_asked = 0;
+	agent_answers = true;
+	shutdown_begin(&with->vm, 60);
+	assert_int_equal(nr_asked, 1);
+	assert_int_equal(requested(0), 0);
+	agent_answers = false;
+	shutdown_begin(&without->vm, 60);
+	assert_int_equal(nr_asked, 2);
+	assert_int_equal(requested(1), WORKER_REQ_BUTTON);
+	/* It was asked, and did not shut the guest down. */
+	agent_answers = true;
+	shutdown_begin(&with->vm, 60);
+	assert_int_equal(nr_asked, 2);
+	assert_int_equal(requested(0), WORKER_REQ_BUTTON);
+	kill_and_wait(with);
+	kill_and_wait(without);
+}
+
 static void workers_outlive_the_registry(void **state)
 {
 	struct guest *g = add("vm", 1000);
@@ -252,6 +299,7 @@ int main(void)
 		REGISTRY(an_end_is_remembered_until_its_name_is_used),
 		REGISTRY(a_silent_worker_is_killed_in_the_end),
 		REGISTRY(only_some_ends_are_remembered),
+		REGISTRY(an_agent_is_asked_before_the_button_is_pressed),
 		REGISTRY(workers_outlive_the_registry),
 	};
 
