@@ -107,3 +107,73 @@ t_debian_13()
 	runner_type seed 'systemctl poweroff'
 	runner_gone seed 0
 }
+
+# --- what an operator does: the monitor's VM is started, asked, and stopped ------
+DEBIAN_STOPS=${DEBIAN_STOPS:-2}
+
+# debian_clean IMAGE COW - no journal is left to replay, no file system is wrong
+debian_clean()
+{
+	local start type disk=$WORK/exported nr=0
+	rm -f "$disk"
+	"$DISCO" image export "$1" "$2" "$disk" >"$WORK/check.log" 2>&1 ||
+		fail "image export: $(<"$WORK/check.log")" || return 1
+	for start in $(sfdisk -d "$disk" | sed -n \
+		's/.*start= *\([0-9]*\),.*/\1/p'); do
+		type=$(blkid -p -O $((start * 512)) -s TYPE -o value "$disk")
+		[[ $type == ext4 ]] || continue
+		nr=$((nr + 1))
+		e2fsck -fn "$disk?offset=$((start * 512))" \
+			>"$WORK/check.log" 2>&1 &&
+			! grep -q 'journal recovery' "$WORK/check.log" ||
+			fail "e2fsck: $(tail -n 5 "$WORK/check.log")" ||
+			return 1
+	done
+	((nr > 0)) || fail 'no ext4 on the disk'
+}
+
+# debian_asks COMMAND... - by the guest agent; what it prints is in $WORK/o
+debian_asks()
+{
+	STATUS=0
+	"$DISCO" exec --wait $((400 * SCALE)) deb -- "$@" >"$WORK/o" \
+		2>"$WORK/o.err" || STATUS=$?
+	want_status 0 "$WORK/o"
+}
+
+# debian_round NR IMAGE - the boot before has ended by a shutdown, as this does
+debian_round()
+{
+	local start=$SECONDS
+	"$DISCO" run -d --name deb --memory 768M,huge=thp --cpus 2 \
+		--disk "path=$2,cow=$WORK/deb.cow" >"$WORK/o" 2>&1 ||
+		fail "run -d: $(<"$WORK/o")" || return 1
+	debian_asks systemctl is-system-running --wait &&
+		want_line '^running' "$WORK/o" || return 1
+	if (($1 > 1)); then
+		debian_asks journalctl -b -1 -o cat -u systemd-logind &&
+			want_line 'System is powering down|Power key pressed' \
+				"$WORK/o" || return 1
+	fi
+	STATUS=0
+	"$DISCO" stop --timeout $((200 * SCALE)) deb >"$WORK/o" \
+		2>"$WORK/o.err" || STATUS=$?
+	want_status 0 "$WORK/o" && debian_clean "$2" "$WORK/deb.cow" || return 1
+	echo "# shut down $1 times of $DEBIAN_STOPS, $((SECONDS - start)) s"
+}
+
+debian_stops()
+{
+	local i image=$DEBIAN/debian-$1.img
+	[[ -s $image ]] || fail "no $image; make images-debian" || return 1
+	"$DISCO" image create "$image" "$WORK/deb.cow" >"$WORK/o" 2>&1 ||
+		fail "image create: $(<"$WORK/o")" || return 1
+	start_monitor --balance=off || return 1
+	for ((i = 1; i <= DEBIAN_STOPS; i++)); do
+		debian_round $i "$image" || return 1
+	done
+	stop_monitor
+}
+
+t_debian_12_stops() { debian_stops 12; }
+t_debian_13_stops() { debian_stops 13; }

@@ -110,8 +110,13 @@ void end_monitor(int sig)
 
 	assert_int_equal(kill(monitor_pid, sig), 0);
 	assert_int_equal(waitpid(monitor_pid, &status, 0), monitor_pid);
-	if (sig == SIGTERM)
+	if (sig == SIGTERM && status) {
+		char said[4096];
+		ssize_t n = read(log_fd, said, sizeof(said) - 1);
+
+		print_message("# %.*s\n", n > 0 ? (int)n : 0, said);
 		assert_int_equal(status, 0);
+	}
 }
 
 int set_up(void **state)
