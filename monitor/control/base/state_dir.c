@@ -105,6 +105,9 @@ void state_dir_close(struct state_dir *s)
 		return;
 	fds_drop(&s->fd);
 	fds_drop(&s->vms);
+	/* A child that has not executed its program yet has the lock, too. */
+	if (s->lock >= 0)
+		(void)flock(s->lock, LOCK_UN);
 	fds_drop(&s->lock);
 	free(s->path);
 	s->path = NULL;
