@@ -35,6 +35,29 @@ $(LAB_KERNELS): lab/kernels
 $(LAB_QEMU_PKG): lab/qemu | $(LAB_KERNELS)
 	$(Q)if lab/qemu; then touch $@; fi
 
+# The lab's counters: a plugin of QEMU, without what the variant adds, and the
+# command that reads them in the lab.
+all: $(B)/lab/flash.so $(B)/lab/counters
+
+$(B)/lab/flash.so: lab/flash.c include/abi/flash.h
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)gcc -I. -Iinclude -D_GNU_SOURCE -std=gnu11 -g -O2 -Wall -Wextra \
+		$(ERROR) -fvisibility=hidden -fPIC -shared -pthread -o $@ $<
+
+$(B)/lab/counters: $(call obj,lab/counters.c) $(call lib,numa)
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $(call in_group,$^) $(LIBS)
+
+# What lab/counters' test counts: see tests/lab/counters.
+LAB_TEST_DEPS += $(B)/lab/touch
+
+$(B)/lab/touch: $(call obj,tests/lab/touch.c) $(call lib,numa)
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $(call in_group,$^) $(LIBS)
+
 # The guest kernel, unpacked once. Read by every run; see unpack in disco(1).
 export DISCO_CACHE_DIR ?= $(CURDIR)/build/cache
 .PHONY: kernel-cache

@@ -12,7 +12,7 @@ do-lint: $$(G)/dsdt.hex $$(G)/seccomp_filters.h $$(G)/version.h $$(MAN_PAGES)
 
 # What scripts/lint compiles, in a variant of its own, for gcc's warnings: all
 # that is C here, but for the fuzz tests, which are for clang.
-C_DIRS := $(ROOMS) bench lab tests/crash tests/model \
+C_DIRS := $(ROOMS) bench lab tests/lab tests/crash tests/model \
 	  $(sort $(dir $(wildcard tests/unit/*/*.c)))
 warnings: $(call obj,$(wildcard $(C_DIRS:%=%/*.c))) guests
 

@@ -12,8 +12,10 @@ FUZZ_SECONDS	?= 60
 
 COWDISK_ROOMS	:= $(filter cowdisk/%,$(ROOMS))
 ROOMS_numa	:= numa
+ROOMS_lab	:= numa
 ROOMS_ipc	:= monitor/ipc numa
 ROOMS_memory	:= memory numa
+ROOMS_placement	:= memory/placement memory numa
 ROOMS_cowdisk	:= $(COWDISK_ROOMS) monitor/ipc memory numa
 ROOMS_cache	:= $(ROOMS_cowdisk)
 ROOMS_platform	:= $(WORKER_ROOMS)
@@ -151,6 +153,7 @@ CHECK_ALL := QUEUE_MIB=32 HVC_LINES=20000 SERIAL_LINES=3000 FIO_MIB=24 \
 check-all: images-debian
 	$(Q)$(CHECK_ALL) LAB_SECONDS=7200 LAB_TIMEOUT=14400 \
 		$(MAKE) --no-print-directory check
+	$(Q)tests/run --lab tests/lab/counters
 	$(Q)$(MAKE) --no-print-directory crash
 	$(Q)$(MAKE) --no-print-directory check-tsan
 

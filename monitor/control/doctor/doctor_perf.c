@@ -8,6 +8,7 @@
 #include <linux/perf_event.h>
 
 #include "monitor/control/doctor/doctor.h"
+#include "numa/flash.h"
 
 #define SOURCES "/sys/bus/event_source/devices/"
 
@@ -99,7 +100,28 @@ static void probe_software(struct check *c)
 		     try_event(PERF_TYPE_SOFTWARE, PERF_COUNT_SW_PAGE_FAULTS));
 }
 
+/* Of a lab that counts (lab/run --flash): there alone is it worth a line. */
+static void probe_flash(struct check *c)
+{
+	struct diag d = { 0 };
+	struct flash f;
+	int err = flash_open(&f, NULL, &d);
+
+	if (err == -ENOENT) {
+		check_value(c, VERDICT_ABSENT, "not a lab that counts misses");
+		return;
+	}
+	if (err) {
+		check_value(c, VERDICT_WARN, "%s", d.text);
+		return;
+	}
+	check_value(c, VERDICT_OK, "a lab's counters, %u CPUs, %u nodes",
+		    f.nr_cpus, f.nr_nodes);
+	flash_close(&f);
+}
+
 const struct probe doctor_perf_probes[] = {
+	{ "flash", probe_flash },
 	{ "perf-ibs", probe_ibs },
 	{ "perf-pebs", probe_pebs },
 	{ "perf-hardware", probe_hardware },
