@@ -77,7 +77,7 @@ all:
 # Rooms: folders with sources, lower ones first. Each becomes one archive, of
 # which a program or a test takes what it uses. Who may include whom is decided
 # by this order and by scripts/lint.
-ROOMS := numa memory \
+ROOMS := numa memory memory/placement \
 	 $(addprefix cowdisk/,base store cache disk dax) \
 	 monitor/ipc monitor/sandbox monitor/boot \
 	 monitor/bootentry monitor/bootdisk \

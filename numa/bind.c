@@ -14,12 +14,12 @@
 #define CPU_BITS  (UINT16_MAX + 1)
 #define BATCH	  NODE_PAGES_MAX /* per system call: 12 KiB of stack */
 
-struct policy {
+struct bind_policy {
 	int mode;
 	unsigned long mask[NODE_BITS / LONG_BITS];
 };
 
-static int policy_make(struct policy *p, nodeid_t node, bool strict)
+static int policy_make(struct bind_policy *p, nodeid_t node, bool strict)
 {
 	memset(p, 0, sizeof(*p));
 	p->mode = MPOL_DEFAULT;
@@ -36,12 +36,12 @@ static int policy_make(struct policy *p, nodeid_t node, bool strict)
  * The default policy requires an empty mask. Linux subtracts one from the given
  * number of bits, hence the + 1.
  */
-static unsigned long policy_bits(const struct policy *p)
+static unsigned long policy_bits(const struct bind_policy *p)
 {
 	return p->mode == MPOL_DEFAULT ? 0 : NODE_BITS + 1;
 }
 
-static const unsigned long *policy_mask(const struct policy *p)
+static const unsigned long *policy_mask(const struct bind_policy *p)
 {
 	return p->mode == MPOL_DEFAULT ? NULL : p->mask;
 }
@@ -65,7 +65,7 @@ static bool page_range(const void *addr, size_t bytes)
 
 int node_bind_memory(void *addr, size_t bytes, nodeid_t node, bool strict)
 {
-	struct policy p;
+	struct bind_policy p;
 	int err;
 
 	if (!page_range(addr, bytes) || bytes == 0)
@@ -81,7 +81,7 @@ int node_bind_memory(void *addr, size_t bytes, nodeid_t node, bool strict)
 
 int node_bind_thread(nodeid_t node, bool strict)
 {
-	struct policy p;
+	struct bind_policy p;
 	int err;
 
 	err = policy_make(&p, node, strict);
@@ -95,7 +95,7 @@ int node_bind_thread(nodeid_t node, bool strict)
 /* Set the policy that the thread has. */
 static int probe_thread(void)
 {
-	struct policy p;
+	struct bind_policy p;
 
 	if (get_mempolicy(&p.mode, p.mask, NODE_BITS + 1, NULL, 0))
 		return policy_errno(errno);
