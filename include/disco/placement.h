@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the placement engine of a VM says of itself: counts, and a log of its
+ * decisions. The engine writes them, in a region or in memory of its own; others
+ * read them while it does. Each word is stored and loaded relaxed.
+ */
+#ifndef DISCO_PLACEMENT_H
+#define DISCO_PLACEMENT_H
+
+#include <stdatomic.h>
+
+#include "disco/base.h"
+#include "disco/policy.h"
+
+#define PLACEMENT_MAGIC	  0x31434c5044474944ull /* "DIGDPLC1" */
+#define PLACEMENT_LOG	  1024u			/* decisions; a power of two */
+#define PLACEMENT_OUTCOME 4u
+
+/* What became of a decision. */
+enum placement_outcome {
+	PLACEMENT_DECIDED, /* not carried out yet */
+	PLACEMENT_STAYED,
+	PLACEMENT_DONE,
+	PLACEMENT_FAILED, /* the page is where it was */
+};
+
+/*
+ * A decision. [A: engine / others, relaxed]: stamp is i + 1 of the i-th one, and
+ * 0 while its entry is written; a reader that finds the same stamp before and
+ * after has read one decision.
+ */
+struct placement_entry {
+	_Atomic(uint64_t) stamp; /* release, acquire */
+	_Atomic(uint64_t) time_ns;
+	_Atomic(uint64_t) page;
+	/* from, to, action, reason, outcome: a byte each, lowest first. */
+	_Atomic(uint64_t) what;
+	_Atomic(uint64_t) gain_ns, cost_ns; /* predicted */
+	_Atomic(uint64_t) spent_ns;	    /* measured */
+	_Atomic(uint64_t) zero;
+};
+
+_Static_assert(sizeof(struct placement_entry) == 64, "one per cache line");
+
+struct placement_figures {
+	_Alignas(128) _Atomic(uint64_t) magic;
+	_Atomic(uint64_t) records;	 /* taken from the source */
+	_Atomic(uint64_t) local, remote; /* misses, by weight */
+	_Atomic(uint64_t) moves, failed; /* pages */
+	_Atomic(uint64_t) bounced;	 /* moved again within POLICY_REST_NS */
+	_Atomic(uint64_t) dropped;	 /* decisions that found no place */
+	_Atomic(uint64_t)
+		replicas_refused;   /* nobody replicates guest RAM yet */
+	_Atomic(uint64_t) spent_ns; /* by moves */
+	_Atomic(uint64_t) cpu_ns;   /* of the engine itself */
+	_Atomic(uint64_t) counter_bytes;
+	_Atomic(uint64_t) lost, strange; /* of the source */
+	_Atomic(uint64_t) reasons[POLICY_NR_REASONS];
+	_Atomic(uint64_t) logged; /* decisions, in total */
+	struct placement_entry log[PLACEMENT_LOG];
+};
+
+#define PLACEMENT_BYTES                                                        \
+	((sizeof(struct placement_figures) + PAGE_BYTES - 1) / PAGE_BYTES *    \
+	 PAGE_BYTES)
+
+#endif

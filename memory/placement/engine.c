@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "memory/placement/engine.h"
+
+#include <stdlib.h>
+
+#include "memory/placement/counters.h"
+
+#define MOVE_SHIFT 3 /* a measured move counts 1/8 of the running mean */
+
+struct placement {
+	struct page_counters *counters;
+	struct policy_choice choice;
+	struct placement_figures *figures, *own; /* own: to be freed */
+	uint64_t pages;
+	bool begun;		 /* a record has come: the next three are set */
+	uint64_t first_ns;	 /* of the first record */
+	uint64_t now_ns;	 /* of the latest one; does not go back */
+	uint64_t period;	 /* number */
+	struct policy_sums sums; /* of this period */
+
+	struct policy_machine machine;
+	struct policy_node nodes[POLICY_MAX_NODES];
+	uint32_t *latency_ns, *move_ns; /* [nr_nodes * nr_nodes] */
+
+	struct placement_action pending[PLACEMENT_PENDING];
+	unsigned nr_pending;
+	uint8_t *is_pending; /* a bit per page: decided, and not done */
+
+	uint64_t state[POLICY_STATE_MAX / sizeof(uint64_t)]; /* the policy's */
+};
+
+#define LOAD(p)	    atomic_load_explicit((p), memory_order_relaxed)
+#define STORE(p, v) atomic_store_explicit((p), (v), memory_order_relaxed)
+
+static void placement_count(_Atomic(uint64_t) *figure, uint64_t n)
+{
+	STORE(figure, LOAD(figure) + n);
+}
+
+static bool placement_config_is_sound(const struct placement_config *c)
+{
+	return c->pages && c->pages <= COUNTERS_MAX_PAGE && c->nr_nodes &&
+	       c->nr_nodes <= POLICY_MAX_NODES && c->choice.policy &&
+	       c->latency_ns;
+}
+
+int placement_create(struct placement **out, const struct placement_config *c)
+{
+	struct placement *e;
+	size_t pairs;
+
+	if (!placement_config_is_sound(c))
+		return -EINVAL;
+	pairs = (size_t)c->nr_nodes * c->nr_nodes;
+	e = calloc(1, sizeof(*e));
+	if (!e)
+		return -ENOMEM;
+	e->pages = c->pages;
+	e->choice = c->choice;
+	e->latency_ns = malloc(pairs * sizeof(uint32_t));
+	e->move_ns = malloc(pairs * sizeof(uint32_t));
+	e->is_pending = calloc(1, c->pages / 8 + 1);
+	e->own = c->figures ? NULL : aligned_alloc(128, PLACEMENT_BYTES);
+	e->figures = c->figures ? c->figures : e->own;
+	if (!e->latency_ns || !e->move_ns || !e->is_pending || !e->figures ||
+	    page_counters_create(&e->counters, c->pages,
+				 (enum policy_age)c->choice.policy->age)) {
+		placement_destroy(e);
+		return -ENOMEM;
+	}
+	if (e->own)
+		memset(e->own, 0, PLACEMENT_BYTES);
+	memcpy(e->latency_ns, c->latency_ns, pairs * sizeof(uint32_t));
+	for (size_t i = 0; i < pairs; i++)
+		e->move_ns[i] = c->move_ns;
+	for (unsigned i = 0; i < c->nr_nodes; i++)
+		e->nodes[i] = (struct policy_node){ .free_pages = UINT64_MAX,
+						    .has_memory = 1 };
+	e->machine = (struct policy_machine){ .nr_nodes = c->nr_nodes,
+					      .nodes = e->nodes,
+					      .latency_ns = e->latency_ns,
+					      .move_ns = e->move_ns };
+	STORE(&e->figures->magic, PLACEMENT_MAGIC);
+	*out = e;
+	return 0;
+}
+
+void placement_destroy(struct placement *e)
+{
+	if (!e)
+		return;
+	page_counters_destroy(e->counters);
+	free(e->latency_ns);
+	free(e->move_ns);
+	free(e->is_pending);
+	free(e->own);
+	free(e);
+}
+
+int placement_set_policy(struct placement *e,
+			 const struct policy_choice *choice)
+{
+	struct page_counters *counters;
+
+	if (page_counters_create(&counters, e->pages,
+				 (enum policy_age)choice->policy->age))
+		return -ENOMEM;
+	page_counters_destroy(e->counters);
+	e->counters = counters;
+	e->choice = *choice;
+	e->begun = false;
+	e->sums = (struct policy_sums){ 0 };
+	memset(e->state, 0, sizeof(e->state));
+	return 0;
+}
+
+void placement_set_node(struct placement *e, unsigned node,
+			const struct policy_node *n)
+{
+	if (node < e->machine.nr_nodes)
+		e->nodes[node] = *n;
+}
+
+static struct policy_now placement_now(const struct placement *e)
+{
+	uint64_t period_ns = policy_period_ns(&e->choice);
+
+	return (struct policy_now){
+		.time_ns = e->now_ns,
+		.period_ns = period_ns,
+		.elapsed_ns = (e->now_ns - e->first_ns) % period_ns,
+		.params = e->choice.params,
+		.machine = &e->machine,
+	};
+}
+
+/* Periods without an access are one, with sums of nothing: they are not told. */
+static void placement_advance(struct placement *e, uint64_t time_ns)
+{
+	struct policy_now now;
+	uint64_t period;
+
+	if (!e->begun)
+		e->first_ns = e->now_ns = time_ns;
+	e->begun = true;
+	e->now_ns = max_u64(e->now_ns, time_ns);
+	now = placement_now(e);
+	period = (e->now_ns - e->first_ns) / now.period_ns;
+	if (period == e->period)
+		return;
+	if (e->choice.policy->period)
+		e->choice.policy->period(e->state, &now, &e->sums);
+	e->period = period;
+	e->sums = (struct policy_sums){ 0 };
+}
+
+static void placement_sum(struct placement *e, const struct access_record *r)
+{
+	struct policy_sums *s = &e->sums;
+
+	placement_count(&e->figures->records, 1);
+	if (r->node == r->home) {
+		s->local += r->weight;
+		placement_count(&e->figures->local, r->weight);
+	} else {
+		s->remote += r->weight;
+		placement_count(&e->figures->remote, r->weight);
+	}
+	if (r->kind == POLICY_WRITE)
+		s->writes += r->weight;
+	if (r->kind == POLICY_READ)
+		s->reads += r->weight;
+	s->at[r->home] += r->weight;
+}
+
+/* --- the log -------------------------------------------------------------- */
+
+static uint64_t placement_what(const struct policy_page *p,
+			       const struct policy_decision *d,
+			       enum placement_outcome outcome)
+{
+	return (uint64_t)p->home | (uint64_t)d->to << 8 |
+	       (uint64_t)d->action << 16 | (uint64_t)d->reason << 24 |
+	       (uint64_t)outcome << 32;
+}
+
+/* Return: its number. */
+static uint64_t placement_log(struct placement *e, const struct policy_page *p,
+			      const struct policy_decision *d,
+			      enum placement_outcome outcome)
+{
+	uint64_t nr = LOAD(&e->figures->logged);
+	struct placement_entry *t = &e->figures->log[nr % PLACEMENT_LOG];
+
+	STORE(&t->stamp, 0);
+	atomic_thread_fence(memory_order_release);
+	STORE(&t->time_ns, e->now_ns);
+	STORE(&t->page, p->page);
+	STORE(&t->what, placement_what(p, d, outcome));
+	STORE(&t->gain_ns, d->gain_ns);
+	STORE(&t->cost_ns, d->cost_ns);
+	STORE(&t->spent_ns, 0);
+	atomic_store_explicit(&t->stamp, nr + 1, memory_order_release);
+	STORE(&e->figures->logged, nr + 1);
+	return nr;
+}
+
+/* Of an entry that may have been overwritten since. */
+static void placement_log_outcome(struct placement *e, uint64_t nr,
+				  enum placement_outcome outcome,
+				  uint64_t spent_ns)
+{
+	struct placement_entry *t = &e->figures->log[nr % PLACEMENT_LOG];
+
+	if (LOAD(&t->stamp) != nr + 1)
+		return;
+	STORE(&t->spent_ns, spent_ns);
+	STORE(&t->what,
+	      (LOAD(&t->what) & 0xffffffffull) | (uint64_t)outcome << 32);
+}
+
+/* --- decisions ------------------------------------------------------------ */
+
+static bool placement_is_pending(const struct placement *e, uint64_t page)
+{
+	return e->is_pending[page / 8] & 1u << page % 8;
+}
+
+/* What a policy may not say is taken for "stay": a plug-in may be wrong. */
+static bool placement_decision_is_sound(const struct placement *e,
+					const struct policy_page *p,
+					const struct policy_decision *d)
+{
+	return d->action <= POLICY_REPLICATE && d->reason < POLICY_NR_REASONS &&
+	       (d->action == POLICY_STAY ||
+		(d->to < e->machine.nr_nodes && d->to != p->home));
+}
+
+static void placement_act(struct placement *e, const struct policy_page *p,
+			  const struct policy_decision *d)
+{
+	struct placement_action *a = &e->pending[e->nr_pending];
+
+	if (d->action == POLICY_REPLICATE) {
+		placement_count(&e->figures->replicas_refused, 1);
+		(void)placement_log(e, p, d, PLACEMENT_FAILED);
+		return;
+	}
+	if (e->nr_pending == PLACEMENT_PENDING) {
+		placement_count(&e->figures->dropped, 1);
+		return;
+	}
+	*a = (struct placement_action){
+		.page = p->page,
+		.entry = placement_log(e, p, d, PLACEMENT_DECIDED),
+		.from = p->home,
+		.to = d->to,
+	};
+	e->nr_pending++;
+	e->is_pending[p->page / 8] |= (uint8_t)(1u << p->page % 8);
+}
+
+void placement_record(struct placement *e, const struct access_record *r)
+{
+	const struct policy *policy = e->choice.policy;
+	struct policy_decision d = { 0 };
+	struct page_access access = { .page = r->page,
+				      .weight = r->weight,
+				      .node = r->node,
+				      .kind = r->kind };
+	struct policy_page p;
+	struct policy_now now;
+
+	if (r->page >= e->pages || r->node >= e->machine.nr_nodes ||
+	    r->home >= e->machine.nr_nodes) {
+		placement_count(&e->figures->strange, 1);
+		return;
+	}
+	placement_advance(e, r->time_ns);
+	placement_sum(e, r);
+	if (page_counters_add(e->counters, &access, (uint32_t)e->period,
+			      (uint32_t)(e->now_ns / POLICY_REST_NS), &p)) {
+		placement_count(&e->figures->dropped, 1);
+		return;
+	}
+	if (placement_is_pending(e, r->page))
+		return;
+	p.home = r->home;
+	now = placement_now(e);
+	policy->page(e->state, &now, &p, &d);
+	if (!placement_decision_is_sound(e, &p, &d))
+		d = (struct policy_decision){ .reason = POLICY_OTHER };
+	placement_count(&e->figures->reasons[d.reason], 1);
+	if (d.action != POLICY_STAY)
+		placement_act(e, &p, &d);
+	else if (d.reason != POLICY_NOTHING)
+		(void)placement_log(e, &p, &d, PLACEMENT_STAYED);
+}
+
+static int placement_order(const void *a, const void *b)
+{
+	const struct placement_action *x = a, *y = b;
+
+	if (x->to != y->to)
+		return x->to < y->to ? -1 : 1;
+	return x->page < y->page ? -1 : x->page > y->page;
+}
+
+unsigned placement_take(struct placement *e, struct placement_action *out,
+			unsigned max)
+{
+	unsigned nr = (unsigned)min_u64(max, e->nr_pending);
+
+	memcpy(out, e->pending, nr * sizeof(*out));
+	e->nr_pending -= nr;
+	memmove(e->pending, e->pending + nr,
+		e->nr_pending * sizeof(e->pending[0]));
+	qsort(out, nr, sizeof(*out), placement_order);
+	return nr;
+}
+
+void placement_done(struct placement *e, const struct placement_action *a,
+		    bool moved, uint64_t spent_ns)
+{
+	uint32_t *mean = &e->move_ns[a->from * e->machine.nr_nodes + a->to];
+	uint64_t weighted = (uint64_t)*mean * ((1u << MOVE_SHIFT) - 1);
+
+	e->is_pending[a->page / 8] &= (uint8_t) ~(1u << a->page % 8);
+	placement_log_outcome(e, a->entry,
+			      moved ? PLACEMENT_DONE : PLACEMENT_FAILED,
+			      spent_ns);
+	placement_count(&e->figures->spent_ns, spent_ns);
+	placement_count(moved ? &e->figures->moves : &e->figures->failed, 1);
+	if (!moved)
+		return;
+	*mean = (uint32_t)min_u64((weighted + spent_ns) >> MOVE_SHIFT,
+				  UINT32_MAX);
+	if (page_counters_moved(e->counters, a->page))
+		placement_count(&e->figures->bounced, 1);
+	STORE(&e->figures->counter_bytes, page_counters_bytes(e->counters));
+}
+
+uint8_t placement_place(struct placement *e, uint64_t time_ns, uint64_t page,
+			uint8_t node)
+{
+	struct policy_now now;
+	uint8_t to;
+
+	placement_advance(e, time_ns);
+	now = placement_now(e);
+	to = e->choice.policy->place(e->state, &now, page, node);
+	return to < e->machine.nr_nodes ? to : node;
+}
+
+const struct placement_figures *placement_figures(const struct placement *e)
+{
+	return e->figures;
+}
+
+void placement_count_owner(struct placement *e, uint64_t cpu_ns, uint64_t lost,
+			   uint64_t strange)
+{
+	placement_count(&e->figures->cpu_ns, cpu_ns);
+	placement_count(&e->figures->lost, lost);
+	placement_count(&e->figures->strange, strange);
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The placement engine of one VM: accesses go in, are counted per page, a policy
+ * decides, and moves come out. Who owns an engine carries them out and says what
+ * they took; that is what the next decision reckons with.
+ *
+ * The engine has no clock and no thread, and makes no system call: the times of
+ * records are its time. So a recorded run gives the same decisions again.
+ *
+ *	accesses -> counters -> policy -> actions -> (owner moves pages)
+ *		       ^	  ^		       |
+ *		       +----------+--- placement_done() +
+ */
+#ifndef DISCO_MEMORY_PLACEMENT_ENGINE_H
+#define DISCO_MEMORY_PLACEMENT_ENGINE_H
+
+#include "disco/placement.h"
+#include "memory/placement/access.h"
+#include "memory/placement/policies.h"
+
+#define PLACEMENT_PENDING 4096u /* actions that wait for their owner */
+
+struct placement;
+
+struct placement_config {
+	uint64_t pages; /* of the VM */
+	struct policy_choice choice;
+	uint32_t nr_nodes;
+	/* [nr_nodes * nr_nodes]: by who accesses, then by home; copied */
+	const uint32_t *latency_ns;
+	uint32_t move_ns; /* of a page, until moves have been measured */
+	/* Of PLACEMENT_BYTES, zero; not owned. NULL: of the engine's own. */
+	struct placement_figures *figures;
+};
+
+/* A page to move. */
+struct placement_action {
+	uint64_t page;
+	uint64_t entry; /* in the log */
+	uint8_t from, to;
+	uint8_t zero[6];
+};
+
+/**
+ * placement_create() - an engine
+ * @out: released with placement_destroy()
+ *
+ * Context: any thread. Return: 0; -EINVAL a value of @c is out of range;
+ * -ENOMEM.
+ */
+MUST_CHECK int placement_create(struct placement **out,
+				const struct placement_config *c);
+
+/* NULL is accepted. */
+void placement_destroy(struct placement *e);
+
+/* Another policy from now on; counts begin anew. Return: 0; -ENOMEM. */
+MUST_CHECK int placement_set_policy(struct placement *e,
+				    const struct policy_choice *choice);
+
+/* How a node is now: free pages, load, memory. Out of range: ignored. */
+void placement_set_node(struct placement *e, unsigned node,
+			const struct policy_node *n);
+
+/**
+ * placement_record() - one access
+ *
+ * A record of a page or node that there is not is counted as strange. Records
+ * whose node is unknown count as accesses of no node and decide nothing.
+ *
+ * Context: the owner's thread; microseconds.
+ */
+void placement_record(struct placement *e, const struct access_record *r);
+
+/**
+ * placement_take() - take actions to carry out
+ * @out: @max entries; sorted by destination, then by page: neighbours are runs
+ *
+ * Each is to be answered by placement_done(). Context: the owner's thread.
+ * Return: how many.
+ */
+unsigned placement_take(struct placement *e, struct placement_action *out,
+			unsigned max);
+
+/**
+ * placement_done() - what became of an action
+ * @moved:    whether the page is on its new node
+ * @spent_ns: time that it took; of a batch, its share
+ */
+void placement_done(struct placement *e, const struct placement_action *a,
+		    bool moved, uint64_t spent_ns);
+
+/* Where a new page of the VM should be. Return: a node's index. */
+uint8_t placement_place(struct placement *e, uint64_t time_ns, uint64_t page,
+			uint8_t node);
+
+/* The engine's, or those that it was given. */
+const struct placement_figures *placement_figures(const struct placement *e);
+
+/* Count what its owner has measured of itself and of its source. */
+void placement_count_owner(struct placement *e, uint64_t cpu_ns, uint64_t lost,
+			   uint64_t strange);
+
+#endif
