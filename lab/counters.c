@@ -144,11 +144,6 @@ static int show(const struct flash *f, const struct options *o)
 	if (sum.counts.unknown)
 		printf("and %" PRIu64 " misses in memory of no node\n",
 		       sum.counts.unknown);
-	for (unsigned n = 0; n < f->nr_nodes; n++)
-		if (flash_lost_hots(f, n))
-			printf("node %u: %" PRIu64 " hot pages did not fit the "
-			       "queue\n",
-			       n, flash_lost_hots(f, n));
 	for (unsigned i = 0; flash_mark_name(f, i, mark); i++)
 		printf("mark %s\n", mark);
 	return 0;

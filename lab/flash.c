@@ -277,21 +277,30 @@ static void tlb_access(struct model_cpu *c, unsigned cpu, uint64_t frame)
 	set[0] = tag;
 }
 
-static void queue_push(uint32_t node, const struct flash_hot *hot)
+static void queue_push(struct model_cpu *c, unsigned cpu, uint64_t frame,
+		       bool write)
 {
-	struct flash_queue *q = &model.queues[node];
-	uint64_t head, tail;
+	struct flash_queue *q = &model.queues[c->node];
+	_Atomic(uint32_t) *page =
+		&model.pages[(frame * model.nr_nodes + c->node) * FLASH_NR_RW];
+	struct flash_hot *hot;
+	uint64_t head;
 
-	pthread_mutex_lock(&model.queue_locks[node]);
+	pthread_mutex_lock(&model.queue_locks[c->node]);
 	head = LOAD(&q->head);
-	tail = atomic_load_explicit(&q->tail, memory_order_acquire);
-	if (head - tail < FLASH_QUEUE_HOTS) {
-		q->hots[head % FLASH_QUEUE_HOTS] = *hot;
-		atomic_store_explicit(&q->head, head + 1, memory_order_release);
-	} else {
-		count_one(&q->lost);
-	}
-	pthread_mutex_unlock(&model.queue_locks[node]);
+	hot = &q->hots[head % FLASH_QUEUE_HOTS];
+	STORE(&hot->stamp, 0);
+	/* Before the rest is: whoever reads some of it does not find a stamp. */
+	atomic_thread_fence(memory_order_release);
+	STORE(&hot->frame, frame);
+	STORE(&hot->instructions, c->instructions);
+	STORE(&hot->reads, LOAD(&page[FLASH_READ]));
+	STORE(&hot->writes, LOAD(&page[FLASH_WRITE]));
+	STORE(&hot->cpu, cpu);
+	STORE(&hot->kind, write);
+	atomic_store_explicit(&hot->stamp, head + 1, memory_order_release);
+	atomic_store_explicit(&q->head, head + 1, memory_order_release);
+	pthread_mutex_unlock(&model.queue_locks[c->node]);
 }
 
 static void count_miss(struct model_cpu *c, unsigned cpu, uint64_t frame,
@@ -313,13 +322,7 @@ static void count_miss(struct model_cpu *c, unsigned cpu, uint64_t frame,
 	if (!model.trigger || sum % model.trigger)
 		return;
 	publish_instructions(c, cpu);
-	queue_push(c->node,
-		   &(struct flash_hot){ .frame = frame,
-					.cpu = cpu,
-					.node = c->node,
-					.reads = LOAD(&page[FLASH_READ]),
-					.writes = LOAD(&page[FLASH_WRITE]),
-					.instructions = c->instructions });
+	queue_push(c, cpu, frame, write);
 }
 
 /* Whether it misses. Enters what it changes into the directory. */

@@ -48,7 +48,7 @@ static bool flash_file_says(const char *dir, const char *name, unsigned value)
 }
 
 /* Descriptor of the first ivshmem device's memory. */
-static int flash_open_device(void)
+static int flash_open_device(int flags)
 {
 	char path[PATH_MAX];
 	int fd = -ENOENT;
@@ -63,7 +63,7 @@ static int flash_open_device(void)
 			continue;
 		(void)snprintf(path, sizeof(path), "%s/resource2",
 			       g.gl_pathv[i]);
-		fd = open(path, O_RDWR | O_CLOEXEC);
+		fd = open(path, flags | O_CLOEXEC);
 		if (fd < 0)
 			fd = -errno;
 	}
@@ -115,12 +115,24 @@ static int flash_map_fd(struct flash *f, int fd, bool writable)
 	return -EPROTO;
 }
 
+int flash_open_fd(void)
+{
+	return flash_open_device(O_RDONLY);
+}
+
+int flash_attach(struct flash *f, int fd)
+{
+	*f = (struct flash){ 0 };
+	return flash_map_fd(f, fd, false);
+}
+
 int flash_open(struct flash *f, const char *path, struct diag *d)
 {
 	int fd, err;
 
 	*f = (struct flash){ 0 };
-	fd = path ? open(path, O_RDONLY | O_CLOEXEC) : flash_open_device();
+	fd = path ? open(path, O_RDONLY | O_CLOEXEC)
+		  : flash_open_device(O_RDWR);
 	if (path && fd < 0)
 		fd = -errno;
 	if (fd == -ENOENT && !path)
@@ -348,7 +360,6 @@ static bool flash_any_cpu_is_at(const struct flash *f, uint32_t generation)
 int flash_reset(struct flash *f)
 {
 	struct flash_control *c = flash_control_of(f);
-	struct flash_queue *queues = flash_at(f, FLASH_QUEUES_OFFSET);
 	const struct timespec pause = { .tv_nsec = 100000 };
 	uint32_t generation = LOAD(&c->generation) + 1;
 
@@ -359,12 +370,6 @@ int flash_reset(struct flash *f)
 		(void)nanosleep(&pause, NULL);
 	}
 	c->nr_marks = 0;
-	for (unsigned n = 0; n < FLASH_MAX_NODES; n++)
-		atomic_store_explicit(
-			&queues[n].tail,
-			atomic_load_explicit(&queues[n].head,
-					     memory_order_acquire),
-			memory_order_release);
 	return 0;
 }
 
@@ -515,31 +520,62 @@ void flash_model_time(const struct flash *f, const struct flash_counts *c,
 
 /* --- hot pages ------------------------------------------------------------ */
 
-bool flash_take_hot(struct flash *f, unsigned node, struct flash_hot *out)
+/* Copies entry @i. Return: false: it is overwritten, or was meanwhile. */
+static bool flash_read_hot(const struct flash_queue *q, uint64_t i,
+			   struct flash_page_hot *out)
 {
-	struct flash_queue *q = flash_at(f, FLASH_QUEUES_OFFSET);
-	uint64_t tail;
+	const struct flash_hot *h = &q->hots[i % FLASH_QUEUE_HOTS];
+
+	if (atomic_load_explicit(&h->stamp, memory_order_acquire) != i + 1)
+		return false;
+	out->frame = LOAD(&h->frame);
+	out->instructions = LOAD(&h->instructions);
+	out->reads = LOAD(&h->reads);
+	out->writes = LOAD(&h->writes);
+	out->cpu = LOAD(&h->cpu);
+	out->write = LOAD(&h->kind) == FLASH_WRITE;
+	/* The stamp is loaded again after all of it. */
+	atomic_thread_fence(memory_order_acquire);
+	return LOAD(&h->stamp) == i + 1;
+}
+
+bool flash_take_hot(const struct flash *f, struct flash_cursor *at,
+		    unsigned node, struct flash_page_hot *out)
+{
+	const struct flash_queue *q = flash_at(f, FLASH_QUEUES_OFFSET);
+	struct flash_page_hot hot;
+	uint64_t head, *next;
 
 	if (node >= f->nr_nodes)
 		return false;
 	q += node;
-	for (tail = LOAD(&q->tail);
-	     atomic_load_explicit(&q->head, memory_order_acquire) != tail;) {
-		struct flash_hot hot = q->hots[tail++ % FLASH_QUEUE_HOTS];
+	next = &at->next[node];
+	head = atomic_load_explicit(&q->head, memory_order_acquire);
+	/* A head that goes back is another window's, or hostile. */
+	if (*next > head)
+		*next = head;
+	if (head - *next > FLASH_QUEUE_HOTS) {
+		at->lost += head - *next - FLASH_QUEUE_HOTS;
+		*next = head - FLASH_QUEUE_HOTS;
+	}
+	while (*next < head) {
+		bool whole = flash_read_hot(q, (*next)++, &hot);
 
-		atomic_store_explicit(&q->tail, tail, memory_order_release);
-		if (hot.frame >= f->nr_pages || hot.cpu >= f->nr_cpus ||
-		    hot.node != node)
-			continue;
-		*out = hot;
-		return true;
+		if (!whole)
+			at->lost++;
+		else if (hot.frame < f->nr_pages && hot.cpu < f->nr_cpus) {
+			*out = hot;
+			return true;
+		}
 	}
 	return false;
 }
 
-uint64_t flash_lost_hots(const struct flash *f, unsigned node)
+void flash_skip_hots(const struct flash *f, struct flash_cursor *at)
 {
-	struct flash_queue *q = flash_at(f, FLASH_QUEUES_OFFSET);
+	const struct flash_queue *q = flash_at(f, FLASH_QUEUES_OFFSET);
 
-	return node < f->nr_nodes ? LOAD(&q[node].lost) : 0;
+	for (unsigned n = 0; n < f->nr_nodes; n++)
+		at->next[n] =
+			atomic_load_explicit(&q[n].head, memory_order_acquire);
 }

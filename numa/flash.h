@@ -68,6 +68,15 @@ struct flash_time {
  */
 MUST_CHECK int flash_open(struct flash *f, const char *path, struct diag *d);
 
+/*
+ * The window of this machine for reading, for flash_attach() of another process.
+ * Return: a descriptor, owned by the caller; -ENOENT; -errno of open().
+ */
+MUST_CHECK int flash_open_fd(void);
+
+/* As flash_open(), of a descriptor, which is not owned; to be read. */
+MUST_CHECK int flash_attach(struct flash *f, int fd);
+
 /* Unmap. A closed one is accepted. */
 void flash_close(struct flash *f);
 
@@ -92,8 +101,8 @@ void flash_on(struct flash *f, bool on);
 /**
  * flash_reset() - set all counts to zero, those of pages too
  *
- * Drops the queues' hot pages and the marks as well. The modelled caches keep
- * their contents.
+ * Drops the marks as well. Hot pages of before stay in the queues. The
+ * modelled caches keep their contents.
  *
  * Context: as flash_on(); waits until a CPU has cleared the pages, which the
  * caller's own does at once. Return: 0; -ETIMEDOUT nobody did: QEMU runs no
@@ -157,18 +166,30 @@ void flash_model_time(const struct flash *f, const struct flash_counts *c,
 		      unsigned node, const struct flash_cost *cost,
 		      struct flash_time *out);
 
-/**
- * flash_take_hot() - take the oldest entry of a node's queue
- * @f:    writable
- * @node: whose CPUs have missed
- * @out:  a copy; its frame and CPU are in range
- *
- * Context: one consumer per node. Return: whether there was one.
- */
-MUST_CHECK bool flash_take_hot(struct flash *f, unsigned node,
-			       struct flash_hot *out);
+/* Where a reader of the hot pages is, per node. All-zero: at the oldest ones. */
+struct flash_cursor {
+	uint64_t next[FLASH_MAX_NODES];
+	uint64_t lost; /* entries that were overwritten before they were read */
+};
 
-/* Entries of a node's queue that did not fit, since the lab was started. */
-uint64_t flash_lost_hots(const struct flash *f, unsigned node);
+/* A hot page, copied, and checked to be in range. */
+struct flash_page_hot {
+	uint64_t frame, instructions;
+	uint32_t reads, writes; /* of the page by that node, modulo 2^32 */
+	uint32_t cpu;
+	bool write; /* the last of its misses was one */
+};
+
+/**
+ * flash_take_hot() - take the next hot page of a node
+ * @node: whose CPUs have missed
+ *
+ * Context: any thread, @at private to it. Return: whether there was one.
+ */
+MUST_CHECK bool flash_take_hot(const struct flash *f, struct flash_cursor *at,
+			       unsigned node, struct flash_page_hot *out);
+
+/* Leave out all that there are now. */
+void flash_skip_hots(const struct flash *f, struct flash_cursor *at);
 
 #endif

@@ -15,7 +15,7 @@
  *	FLASH_CONTROL_OFFSET	struct flash_control	lab
  *	FLASH_CPUS_OFFSET	struct flash_cpu [64]	plugin: that CPU
  *	FLASH_MARKS_OFFSET	struct flash_mark [16]	lab
- *	FLASH_QUEUES_OFFSET	struct flash_queue [16]	plugin; tail: lab
+ *	FLASH_QUEUES_OFFSET	struct flash_queue [16]	plugin
  *	FLASH_PAGES_OFFSET	uint32_t [pages][nodes][2]	plugin
  *
  * Order: the plugin writes the head before the machine has a CPU, magic last.
@@ -52,7 +52,7 @@
 #define FLASH_CPUS_OFFSET    0x4000ull
 #define FLASH_MARKS_OFFSET   0x10000ull
 #define FLASH_QUEUES_OFFSET  0x100000ull
-#define FLASH_PAGES_OFFSET   0x400000ull
+#define FLASH_PAGES_OFFSET   0x800000ull
 
 enum flash_rw { FLASH_READ, FLASH_WRITE, FLASH_NR_RW };
 
@@ -130,24 +130,26 @@ struct flash_mark {
 
 /*
  * A page that a node's CPUs have missed in trigger times more. Counts are those
- * of the page and node, modulo 2^32.
+ * of the page and node, modulo 2^32. [A: plugin / lab, relaxed but for stamp]
  */
 struct flash_hot {
-	uint64_t frame;
-	uint32_t cpu; /* of the last miss */
-	uint32_t node;
-	uint32_t reads, writes;
-	uint64_t instructions; /* of that CPU, so far: a clock */
+	_Atomic(uint64_t) stamp; /* i + 1 of the i-th one; 0: being written */
+	_Atomic(uint64_t) frame;
+	_Atomic(uint64_t) instructions; /* of that CPU, so far: a clock */
+	_Atomic(uint32_t) reads, writes;
+	_Atomic(uint32_t) cpu;	/* of the last miss */
+	_Atomic(uint32_t) kind; /* of the last miss: enum flash_rw */
+	uint64_t zero[3];
 };
 
 /*
- * Hot pages by the node that accesses them, a ring each: head and tail grow,
- * entry i is at i % FLASH_QUEUE_HOTS. The plugin drops what does not fit.
+ * Hot pages by the node that accesses them, a ring each: entry i is at i %
+ * FLASH_QUEUE_HOTS. The plugin overwrites the oldest ones. There may be any
+ * number of readers: each keeps its own place. One that finds the same stamp
+ * before and after it has read an entry has read a whole one.
  */
 struct flash_queue {
-	_Alignas(128) _Atomic(uint64_t) head; /* [A: plugin / lab, release] */
-	_Atomic(uint64_t) lost;		      /* [A: plugin / lab, relaxed] */
-	_Alignas(128) _Atomic(uint64_t) tail; /* [A: lab / plugin, release] */
+	_Alignas(128) _Atomic(uint64_t) head; /* grows; release, acquire */
 	_Alignas(128) struct flash_hot hots[FLASH_QUEUE_HOTS];
 };
 
@@ -173,9 +175,9 @@ _Static_assert(FLASH_MARKS_OFFSET +
 			       FLASH_MAX_MARKS * sizeof(struct flash_mark) <=
 		       FLASH_QUEUES_OFFSET,
 	       "fits");
-_Static_assert(sizeof(struct flash_hot) == 32, "layout");
-_Static_assert(offsetof(struct flash_queue, hots) == 256, "layout");
-_Static_assert(sizeof(struct flash_queue) == 131328, "layout");
+_Static_assert(sizeof(struct flash_hot) == 64, "layout");
+_Static_assert(offsetof(struct flash_queue, hots) == 128, "layout");
+_Static_assert(sizeof(struct flash_queue) == 262272, "layout");
 _Static_assert(FLASH_QUEUES_OFFSET +
 			       FLASH_MAX_NODES * sizeof(struct flash_queue) <=
 		       FLASH_PAGES_OFFSET,

@@ -15,7 +15,7 @@
 
 #define LINE	   64u
 #define PAGES	   32u /* 16 per node */
-#define WINDOW_MIB 8u
+#define WINDOW_MIB 16u
 
 /* --- QEMU ----------------------------------------------------------------- */
 
@@ -111,6 +111,7 @@ bool qemu_plugin_mem_is_store(uint32_t info)
 static char path[] = "/tmp/test_flash.XXXXXX";
 static char window_arg[64];
 static struct flash reader; /* writable: as the lab's */
+static struct flash_cursor cursor;
 
 static int install(const char *const *args, int nr)
 {
@@ -192,8 +193,7 @@ static int start(void **state)
 	model.control->generation++;
 	model.control->nr_marks = 0;
 	model.control->on = 1;
-	for (unsigned n = 0; n < 2; n++)
-		model.queues[n].tail = model.queues[n].head;
+	flash_skip_hots(&reader, &cursor);
 	hwaddr.io = false;
 	for (unsigned i = 0; i < 4; i++) {
 		hwaddr.io = true;
@@ -349,63 +349,84 @@ static void a_reset_clears_pages_and_cpus(void **state)
 
 static void a_hot_page_is_queued_at_each_trigger(void **state)
 {
-	struct flash_hot hot;
+	struct flash_page_hot hot;
 
 	(void)state;
 	for (unsigned i = 0; i < 9; i++)
 		load(2, in_page(3, i));
-	assert_true(flash_take_hot(&reader, 1, &hot));
+	assert_true(flash_take_hot(&reader, &cursor, 1, &hot));
 	assert_int_equal(hot.frame, 3);
-	assert_int_equal(hot.node, 1);
+	assert_false(hot.write);
 	assert_int_equal(hot.cpu, 2);
 	assert_int_equal(hot.reads, 4);
 	store(3, in_page(3, 20)); /* the node's other CPU */
 	store(3, in_page(3, 21));
 	store(3, in_page(3, 22));
-	assert_true(flash_take_hot(&reader, 1, &hot));
+	assert_true(flash_take_hot(&reader, &cursor, 1, &hot));
 	assert_int_equal(hot.reads, 8);
-	assert_true(flash_take_hot(&reader, 1, &hot));
+	assert_true(flash_take_hot(&reader, &cursor, 1, &hot));
 	assert_int_equal(hot.reads, 9);
 	assert_int_equal(hot.writes, 3);
 	assert_int_equal(hot.cpu, 3);
-	assert_false(flash_take_hot(&reader, 1, &hot));
-	assert_false(flash_take_hot(&reader, 0, &hot));
-	assert_false(flash_take_hot(&reader, 2, &hot));
+	assert_true(hot.write);
+	assert_false(flash_take_hot(&reader, &cursor, 1, &hot));
+	assert_false(flash_take_hot(&reader, &cursor, 0, &hot));
+	assert_false(flash_take_hot(&reader, &cursor, 2, &hot));
 }
 
-static void a_full_queue_loses_and_says_so(void **state)
+/* Its own place is each reader's own; who is too late loses the oldest. */
+static void a_slow_reader_loses_and_knows(void **state)
 {
-	uint64_t lost = flash_lost_hots(&reader, 0), taken = 0;
-	struct flash_hot hot;
+	struct flash_cursor other = cursor;
+	struct flash_page_hot hot;
+	uint64_t taken = 0;
 
 	(void)state;
-	/* Lines of three pages, in turn: each access misses. */
-	for (unsigned i = 0; i < (FLASH_QUEUE_HOTS + 10) * 4; i++)
+	/* Lines of three, in turn, in a set of two: each access misses. */
+	for (unsigned i = 0; i < (FLASH_QUEUE_HOTS + 10) * 4; i++) {
 		load(0, in_page(4, 2 * (i % 3)));
-	assert_int_equal(flash_lost_hots(&reader, 0) - lost, 10);
-	while (flash_take_hot(&reader, 0, &hot))
+		if (i % 4 == 3)
+			assert_true(flash_take_hot(&reader, &other, 0, &hot));
+	}
+	assert_int_equal(other.lost, 0);
+	assert_int_equal(cursor.lost, 0);
+	while (flash_take_hot(&reader, &cursor, 0, &hot))
 		taken++;
 	assert_int_equal(taken, FLASH_QUEUE_HOTS);
+	assert_int_equal(cursor.lost, 10);
+	assert_int_equal(hot.reads, (FLASH_QUEUE_HOTS + 10) * 4);
+	cursor.lost = 0;
+}
+
+static void put(uint64_t stamp, uint64_t frame, uint32_t cpu)
+{
+	struct flash_queue *q = &model.queues[0];
+	struct flash_hot *h = &q->hots[q->head++ % FLASH_QUEUE_HOTS];
+
+	h->stamp = stamp ? stamp : q->head;
+	h->frame = frame;
+	h->cpu = cpu;
 }
 
 /* An entry that the window's other end cannot have meant is left out. */
 static void hostile_entries_are_skipped(void **state)
 {
-	struct flash_queue *q = &model.queues[0];
-	struct flash_hot hot;
+	struct flash_page_hot hot;
 
 	(void)state;
-	q->hots[q->head++ % FLASH_QUEUE_HOTS] =
-		(struct flash_hot){ .frame = UINT64_MAX };
-	q->hots[q->head++ % FLASH_QUEUE_HOTS] =
-		(struct flash_hot){ .frame = 1, .cpu = 64 };
-	q->hots[q->head++ % FLASH_QUEUE_HOTS] =
-		(struct flash_hot){ .frame = 1, .node = 1 };
-	q->hots[q->head++ % FLASH_QUEUE_HOTS] =
-		(struct flash_hot){ .frame = 7 };
-	assert_true(flash_take_hot(&reader, 0, &hot));
+	put(0, UINT64_MAX, 0);
+	put(0, 1, 64);
+	put(UINT64_MAX, 1, 0); /* half written */
+	put(0, 7, 0);
+	assert_true(flash_take_hot(&reader, &cursor, 0, &hot));
 	assert_int_equal(hot.frame, 7);
-	assert_false(flash_take_hot(&reader, 0, &hot));
+	assert_false(flash_take_hot(&reader, &cursor, 0, &hot));
+	assert_int_equal(cursor.lost, 1);
+	cursor.lost = 0;
+	cursor.next[0] = UINT64_MAX;
+	assert_false(flash_take_hot(&reader, &cursor, 0, &hot));
+	put(0, 7, 0);
+	assert_true(flash_take_hot(&reader, &cursor, 0, &hot));
 	assert_int_equal(flash_page(&reader, UINT64_MAX, 0, FLASH_READ), 0);
 	assert_int_equal(flash_page(&reader, 0, 16, FLASH_READ), 0);
 }
@@ -585,7 +606,7 @@ int main(void)
 		cmocka_unit_test_setup(a_reset_clears_pages_and_cpus, start),
 		cmocka_unit_test_setup(a_hot_page_is_queued_at_each_trigger,
 				       start),
-		cmocka_unit_test_setup(a_full_queue_loses_and_says_so, start),
+		cmocka_unit_test_setup(a_slow_reader_loses_and_knows, start),
 		cmocka_unit_test_setup(hostile_entries_are_skipped, start),
 		cmocka_unit_test_setup(what_no_node_has_is_not_counted, start),
 		cmocka_unit_test_setup(a_new_map_is_taken, start),
