@@ -5,10 +5,11 @@ WORKER_ROOMS	:= monitor/worker monitor/worker/vm monitor/dev/virtio \
 		   monitor/dev/platform monitor/sandbox monitor/ipc \
 		   $(filter cowdisk/%,$(ROOMS)) memory numa
 AGENT_ROOMS	:= monitor/agent monitor/sandbox monitor/ipc cowdisk/store \
-		   cowdisk/base memory numa
+		   cowdisk/base memory/placement memory numa
 CONTROL_ROOMS	:= $(filter monitor/control%,$(ROOMS)) monitor/bootdisk \
 		   monitor/bootentry monitor/boot monitor/ipc \
-		   monitor/sandbox cowdisk/disk cowdisk/base memory numa
+		   monitor/sandbox cowdisk/disk cowdisk/base \
+		   memory/placement memory numa
 
 # What systemd hears of the monitor: where libsystemd is.
 ifeq ($(shell pkg-config --exists libsystemd 2>/dev/null && echo yes),yes)

@@ -17,12 +17,14 @@
 
 #include <stdatomic.h>
 
+#include "disco/limits.h"
 #include "disco/message.h"
 #include "disco/stall_hist.h"
 
 #define AGENT_FD_CONTROL 3 /* 0 to 2 are /dev/null */
 #define AGENT_MAX_RANGES 256u
 #define AGENT_MAX_PIECES (1ull << 47) /* bytes: end of user addresses */
+#define AGENT_RAM_NAME	 "disco-ram"  /* of the memfds that are guest RAM */
 #define AGENT_MAX_IMAGE	 (1ull << 40) /* bytes: what a lease map can cover */
 
 /* --- control to agent --- */
@@ -39,7 +41,7 @@ enum agent_request_kind {
 	 */
 	AGENT_COPY = 2,
 	/*
-	 * The requests from here to AGENT_PEER_END concern the buffer cache.
+	 * The requests from here to AGENT_LEASES concern the buffer cache.
 	 * They have no answers; what cannot be made is reported as lost.
 	 *
 	 * .store: make a store over an image. Descriptors: image, memory,
@@ -83,7 +85,27 @@ enum agent_request_kind {
 	 * and only has leases. AGENT_LINK_END ends it.
 	 */
 	AGENT_LEASES = 13,
+	/*
+	 * The requests from here on concern the placement of pages. They have
+	 * no answers either: what an engine does is in its figures.
+	 *
+	 * .machine: the nodes; before any AGENT_PLACE. Descriptor: the window
+	 * of a lab's counters (abi/flash.h), for reading.
+	 */
+	AGENT_MACHINE = 14,
+	AGENT_NODES = 15, /* .nodes: how the nodes are now */
+	/*
+	 * .place: place the pages of a VM from now on; again, if it is placed
+	 * already. Descriptors: /proc/PID/pagemap and /proc/PID/maps of its
+	 * worker; a prepared region of PLACEMENT_BYTES, which the agent takes
+	 * (disco/placement.h). Ends by itself when the worker has ended.
+	 */
+	AGENT_PLACE = 16,
+	AGENT_POLICY = 17,    /* .policy: by another policy from now on */
+	AGENT_PLACE_END = 18, /* .place_end */
 };
+
+#define AGENT_POLICY_MAX VM_POLICY_MAX
 
 /* Which pages AGENT_PULL moves. */
 enum agent_what {
@@ -137,6 +159,43 @@ struct agent_req_peer_end {
 	uint64_t peer;
 };
 
+/* All of them by index, as the topology has them. */
+struct agent_req_machine {
+	uint32_t nr_nodes;
+	/*
+	 * How many times as long moves take here as on the machine that the
+	 * latencies are of: 1, but for an emulated one.
+	 */
+	uint32_t slowdown;
+	int32_t nodes[MAX_NODES]; /* numbers */
+	/* ACPI SLIT's: 10 is local; 255 and more as 255. */
+	uint8_t distance[MAX_NODES][MAX_NODES];
+};
+
+struct agent_req_nodes {
+	uint32_t nr_nodes;
+	uint32_t zero;
+	uint64_t free_pages[MAX_NODES];
+};
+
+struct agent_req_place {
+	uint64_t vm;	    /* control's number of it */
+	uint64_t ram_pages; /* size of its RAM's memfd */
+	uint64_t bound_ns;  /* longest time to hold the guest up at once */
+	int32_t pid;
+	uint32_t zero;
+	char policy[AGENT_POLICY_MAX];
+};
+
+struct agent_req_policy {
+	uint64_t vm;
+	char policy[AGENT_POLICY_MAX];
+};
+
+struct agent_req_place_end {
+	uint64_t vm;
+};
+
 struct agent_request {
 	uint32_t kind; /* enum agent_request_kind */
 	uint32_t zero;
@@ -150,6 +209,11 @@ struct agent_request {
 		struct agent_req_limit limit;
 		struct agent_req_peer peer;
 		struct agent_req_peer_end peer_end;
+		struct agent_req_machine machine;
+		struct agent_req_nodes nodes;
+		struct agent_req_place place;
+		struct agent_req_policy policy;
+		struct agent_req_place_end place_end;
 	};
 };
 

@@ -48,6 +48,7 @@ struct vm_config {
 	char *meta_data;  /* of the seed; NULL: it is made */
 	char *network_config; /* of the seed; NULL: none */
 	char *group;	      /* VMs that may share pages; NULL: "default" */
+	char *policy;	      /* of placement of its pages; NULL: standard */
 	bool keep_packed;  /* kernel=...,unpack=off: the guest decompresses */
 	unsigned nr_vcpus; /* 1 .. VM_MAX_VCPUS */
 	uint64_t memory_bytes; /* multiple of PAGE_BYTES */

@@ -27,6 +27,7 @@
 #define PMEM_REGION_ALIGN MIB(128)
 #define PMEM_MAX_BYTES	  (GIB(8192) - MIB(2))
 #define GROUP_DEFAULT	  "default"
+#define VM_POLICY_MAX	  256u /* bytes of a policy of its pages, with NUL */
 #define CMDLINE_MAX	  2047 /* bytes, x86 COMMAND_LINE_SIZE less the NUL */
 
 #endif

@@ -432,6 +432,11 @@ int links_obey(struct links *l, const struct agent_request *r, const int *fds)
 		break;
 	case AGENT_PULL:
 	case AGENT_COPY:
+	case AGENT_MACHINE:
+	case AGENT_NODES:
+	case AGENT_PLACE:
+	case AGENT_POLICY:
+	case AGENT_PLACE_END:
 		fds_close(fds, FDS_MAX);
 		return -EINVAL;
 	}

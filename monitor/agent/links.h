@@ -33,7 +33,7 @@ void links_destroy(struct links *l);
 
 /**
  * links_obey() - handle a request of control about the cache
- * @r:   checked; of kind AGENT_STORE or a later one
+ * @r:   checked; of kind AGENT_STORE to AGENT_LEASES
  * @fds: FDS_MAX descriptors, owned by the links: those of the request's kind,
  *       then -1; all -1 if they did not arrive
  *

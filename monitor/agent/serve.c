@@ -8,6 +8,7 @@
 
 #include "disco/clock.h"
 #include "monitor/agent/links.h"
+#include "monitor/agent/placing.h"
 #include "monitor/agent/pull.h"
 #include "monitor/ipc/agent_messages.h"
 
@@ -17,6 +18,7 @@
 struct agent_server {
 	int sock, epoll_fd;
 	struct links *links;
+	struct placing *placing;
 	struct agent_request request; /* the one that is served */
 	struct agent_request between; /* one that comes meanwhile */
 	bool pulling;
@@ -89,7 +91,10 @@ static int serve_one(struct agent_server *a)
 	/* -EBADF: it is answered as what cannot be done. */
 	if (err && err != -EBADF)
 		return err;
-	if (r->kind >= AGENT_STORE) {
+	if (r->kind >= AGENT_MACHINE) {
+		placing_obey(a->placing, r, fds);
+		err = 0;
+	} else if (r->kind >= AGENT_STORE) {
 		err = links_obey(a->links, r, fds);
 	} else if (!a->pulling) {
 		err = agent_serve_work(a, r, fds);
@@ -120,8 +125,9 @@ static int agent_serve_turn(struct agent_server *a)
 {
 	struct epoll_event e[EVENTS];
 	bool control = false;
+	bool hurry = a->busy || a->pulling;
 	int ret = 1, n = epoll_wait(a->epoll_fd, e, EVENTS,
-				    a->busy || a->pulling ? 0 : -1);
+				    hurry ? 0 : placing_wait_ms(a->placing));
 
 	if (n < 0 && errno != EINTR)
 		return -errno;
@@ -134,6 +140,9 @@ static int agent_serve_turn(struct agent_server *a)
 	if (control || links_in_doubt(a->links))
 		ret = serve_control(a);
 	a->busy = links_turn(a->links);
+	/* A pull of its own would come into the one that is under way. */
+	if (!a->pulling)
+		placing_turn(a->placing);
 	return a->error ? a->error : ret;
 }
 
@@ -152,7 +161,9 @@ int agent_create(int sock, struct agent_server **out)
 		err = -errno;
 		goto undo;
 	}
-	err = links_create(a->epoll_fd, agent_serve_send, a, &a->links);
+	err = placing_create(&a->placing);
+	if (!err)
+		err = links_create(a->epoll_fd, agent_serve_send, a, &a->links);
 	if (err)
 		goto undo;
 	*out = a;
@@ -167,6 +178,7 @@ void agent_destroy(struct agent_server *a)
 	if (!a)
 		return;
 	links_destroy(a->links);
+	placing_destroy(a->placing);
 	if (a->epoll_fd >= 0)
 		(void)close(a->epoll_fd);
 	free(a);

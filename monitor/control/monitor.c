@@ -80,11 +80,13 @@ static void monitor_guest_added(struct monitor *m, struct guest *g)
 {
 	caches_guest_add(m, g);
 	layers_guest_add(m, g);
+	guest_place(g);
 }
 
 static void monitor_guest_ended(struct monitor *m, struct guest *g)
 {
 	move_guest_ended(m, g);
+	placer_stop(m->placer, g->id);
 	layers_guest_remove(m, g);
 	caches_guest_remove(m, g);
 	balancer_guest_remove(g);
@@ -133,7 +135,10 @@ static void monitor_agent_heard(void *monitor, struct agent *agent,
 
 static void monitor_agent_started(void *monitor, struct agent *agent)
 {
-	caches_agent_started(monitor, agent);
+	struct monitor *m = monitor;
+
+	caches_agent_started(m, agent);
+	placer_agent_started(m->placer, agent);
 }
 
 static const struct agents_ops agents_ops = {
@@ -185,6 +190,9 @@ static int monitor_create_parts(struct monitor *m,
 	m->stall_ns = s->stall_ns;
 	if (!err)
 		err = layers_create(m, s->merge_ns);
+	if (!err)
+		err = placer_create(&m->watcher.loop, &m->agents, &m->topology,
+				    &m->watcher.err, &m->placer);
 	if (err)
 		return err;
 	agents_create(&m->agents, &m->watcher.loop, &m->watcher.err,
@@ -263,6 +271,8 @@ static void monitor_destroy(struct monitor_process *p)
 	caches_destroy(m);
 	move_destroy(m); /* what waits for it is told */
 	balancer_destroy(m);
+	placer_destroy(m->placer);
+	m->placer = NULL;
 	agents_destroy(&m->agents);
 	ga_leave(m);
 	ga_sessions_leave(m);

@@ -35,6 +35,12 @@ static const struct message_kind requests[] = {
 	[AGENT_PEER_END] = { REQUEST(peer_end) },
 	[AGENT_SYNC] = { HEAD_ALONE },
 	[AGENT_LEASES] = { REQUEST(link) },
+	[AGENT_MACHINE] = { REQUEST(machine), .fds = { MESSAGE_FILE } },
+	[AGENT_NODES] = { REQUEST(nodes) },
+	[AGENT_PLACE] = { REQUEST(place), .fds = { MESSAGE_FILE, MESSAGE_FILE,
+						   MESSAGE_MEMORY } },
+	[AGENT_POLICY] = { REQUEST(policy) },
+	[AGENT_PLACE_END] = { REQUEST(place_end) },
 };
 
 static const struct message_kind answers[] = {
@@ -96,6 +102,26 @@ static bool agent_pull_sane(const struct agent_req_pull *p)
 	       agent_ranges_sane(p);
 }
 
+static bool agent_text_ends(const char text[AGENT_POLICY_MAX])
+{
+	return memchr(text, '\0', AGENT_POLICY_MAX);
+}
+
+static bool agent_place_sane(const struct agent_req_place *p)
+{
+	return p->pid > 0 && p->ram_pages != 0 &&
+	       p->ram_pages <= VM_MAX_MEMORY / PAGE_BYTES && p->bound_ns != 0 &&
+	       p->bound_ns <= MAX_BOUND_NS && agent_text_ends(p->policy);
+}
+
+static bool agent_machine_sane(const struct agent_req_machine *m)
+{
+	for (uint32_t i = 0; i < m->nr_nodes && i < MAX_NODES; i++)
+		if (m->nodes[i] < 0 || m->nodes[i] > NODE_ID_MAX)
+			return false;
+	return m->nr_nodes != 0 && m->nr_nodes <= MAX_NODES && m->slowdown != 0;
+}
+
 static bool agent_request_sane(const struct agent_request *r)
 {
 	switch ((enum agent_request_kind)r->kind) {
@@ -119,6 +145,16 @@ static bool agent_request_sane(const struct agent_request *r)
 		return true;
 	case AGENT_SYNC:
 		return r->id != 0;
+	case AGENT_MACHINE:
+		return agent_machine_sane(&r->machine);
+	case AGENT_NODES:
+		return r->nodes.nr_nodes <= MAX_NODES;
+	case AGENT_PLACE:
+		return agent_place_sane(&r->place);
+	case AGENT_POLICY:
+		return agent_text_ends(r->policy.policy);
+	case AGENT_PLACE_END:
+		return true;
 	}
 	return false;
 }

@@ -154,13 +154,12 @@ void stats_poll(struct api_call *c, bool late)
 	if (!late && !all_heard(c))
 		return;
 	list = json_array();
-	for (struct guest *g = c->m->guests; g; g = g->next)
-		(void)json_array_append_new(
-			list,
-			cache_json(
-				g,
-				stalls_json(
-					g, exits_json(g, stats_json(g, now)))));
+	for (struct guest *g = c->m->guests; g; g = g->next) {
+		json_t *stats = exits_json(g, stats_json(g, now));
+
+		stats = cache_json(g, stalls_json(g, stats));
+		(void)json_array_append_new(list, placement_json(g, stats));
+	}
 	api_answer(c, MHD_HTTP_OK,
 		   json_pack("{s:o, s:o, s:o}", "vms", list, "agents",
 			     agents_json(c->m), "balance",
@@ -355,6 +354,7 @@ void metrics_poll(struct api_call *c, bool late)
 		exits_metrics(c->m, out);
 		stalls_metrics(c->m, out);
 		cache_metrics(c->m, out);
+		placement_metrics(c->m, out);
 		print_agents(&c->m->agents, out);
 		print_balance(c->m->balancer, out);
 		if (fclose(out) == 0 && text) {

@@ -31,6 +31,9 @@ void api_vm_move_poll(struct api_call *c, bool late);
 /* The guest agent: api_agent.c */
 void api_vm_agent(struct api_call *c);
 void api_vm_agent_ask(struct api_call *c);
+/* api_policy.c */
+void api_policy_show(struct api_call *c);
+void api_policy_change(struct api_call *c);
 
 /* Figures: api_figures.c */
 void stats_begin(struct api_call *c);
@@ -62,6 +65,10 @@ void stalls_metrics(const struct monitor *m, FILE *out);
 json_t *cache_json(const struct guest *g, json_t *stats);
 json_t *agent_cache_json(const struct caches *c, nodeid_t node);
 void cache_metrics(const struct monitor *m, FILE *out);
+
+/* api_policy.c: the same for the placement of pages. */
+json_t *placement_json(const struct guest *g, json_t *stats);
+void placement_metrics(const struct monitor *m, FILE *out);
 
 /*
  * The guest of a call, which has the id that it had in begin(). NULL: there is

@@ -18,6 +18,8 @@ static const struct api_route routes[] = {
 	  api_vm_resume_poll, false },
 	{ "POST", "/v1/vms/{name}/move", api_vm_move_begin, api_vm_move_poll,
 	  true },
+	{ "GET", "/v1/vms/{name}/policy", api_policy_show, NULL, false },
+	{ "POST", "/v1/vms/{name}/policy", api_policy_change, NULL, false },
 	{ "GET", "/v1/vms/{name}/console", api_vm_console, NULL, false },
 	{ "GET", "/v1/vms/{name}/agent", api_vm_agent, NULL, false },
 	{ "POST", "/v1/vms/{name}/agent", api_vm_agent_ask, NULL, true },

@@ -52,6 +52,7 @@ struct vm_record {
 	unsigned restarts;	     /* how often it was started again */
 	char kernel[256];	     /* for display; cut if longer */
 	char group[VM_NAME_MAX + 1]; /* shares cached blocks with it */
+	char policy[VM_POLICY_MAX];  /* of its pages; "": the standard one */
 	unsigned nr_cached;
 	struct vm_cached cached[VM_MAX_DISKS];
 };

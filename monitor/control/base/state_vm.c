@@ -47,14 +47,15 @@ static json_t *state_vm_pack(const struct vm_record *r)
 	boot_id(boot, sizeof(boot));
 	return json_pack(
 		"{s:i, s:i, s:s, s:s, s:i, s:I, s:i, s:b, s:b, s:i, s:I, s:I, "
-		"s:s, s:s, s:o, s:i}",
+		"s:s, s:s, s:s, s:o, s:i}",
 		"version", FORMAT, "protocol", (int)r->protocol, "boot", boot,
 		"name", r->name, "pid", (int)r->pid, "pid_start",
 		(json_int_t)r->pid_start, "node", (int)r->node, "fixed",
 		r->fixed, "strict", r->strict, "vcpus", (int)r->nr_vcpus,
 		"memory_bytes", (json_int_t)r->memory_bytes, "start_ns",
 		(json_int_t)r->start_ns, "kernel", r->kernel, "group", r->group,
-		"cached", pack_cached(r), "restarts", (int)r->restarts);
+		"policy", r->policy, "cached", pack_cached(r), "restarts",
+		(int)r->restarts);
 }
 
 static int write_new(const struct state_dir *s, const char *name,
@@ -184,6 +185,7 @@ bool state_vm_sane(const struct vm_record *r)
 	if (!state_vm_text_ends(r->name, sizeof(r->name)) ||
 	    !state_vm_text_ends(r->kernel, sizeof(r->kernel)) ||
 	    !state_vm_text_ends(r->group, sizeof(r->group)) ||
+	    !state_vm_text_ends(r->policy, sizeof(r->policy)) ||
 	    !state_vm_is_bool(&r->fixed) || !state_vm_is_bool(&r->strict) ||
 	    !state_vm_is_bool(&r->merge) || r->nr_cached > VM_MAX_DISKS)
 		return false;
@@ -220,6 +222,7 @@ static int state_vm_unpack(json_t *root, struct vm_record *r)
 {
 	const char *name = "", *kernel = "", *boot = "";
 	const char *group = GROUP_DEFAULT;
+	const char *policy = ""; /* not said by older monitors */
 	json_t *cached = NULL;
 	json_int_t pid_start = 0, memory = 0, start = 0;
 	int version = 0, pid = 0, node = 0, vcpus = 0;
@@ -231,13 +234,14 @@ static int state_vm_unpack(json_t *root, struct vm_record *r)
 
 	if (json_unpack(root,
 			"{s:i, s?i, s:s, s:s, s:i, s:I, s:i, s?b, s?b, s:i, "
-			"s:I, s:I, s:s, s?s, s?o, s?i}",
+			"s:I, s:I, s:s, s?s, s?s, s?o, s?i}",
 			"version", &version, "protocol", &protocol, "boot",
 			&boot, "name", &name, "pid", &pid, "pid_start",
 			&pid_start, "node", &node, "fixed", &fixed, "strict",
 			&strict, "vcpus", &vcpus, "memory_bytes", &memory,
 			"start_ns", &start, "kernel", &kernel, "group", &group,
-			"cached", &cached, "restarts", &restarts) < 0 ||
+			"policy", &policy, "cached", &cached, "restarts",
+			&restarts) < 0 ||
 	    version != FORMAT)
 		return -EBADMSG;
 	*r = (struct vm_record){ .pid = pid,
@@ -254,6 +258,7 @@ static int state_vm_unpack(json_t *root, struct vm_record *r)
 	(void)snprintf(r->name, sizeof(r->name), "%s", name);
 	(void)snprintf(r->kernel, sizeof(r->kernel), "%s", kernel);
 	(void)snprintf(r->group, sizeof(r->group), "%s", group);
+	(void)snprintf(r->policy, sizeof(r->policy), "%s", policy);
 	boot_id(now, sizeof(now));
 	if (unpack_cached(cached, r) || !state_vm_sane(r))
 		return -EBADMSG;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "disco/limits.h"
+#include "memory/placement/policies.h"
 #include "monitor/control/base/size.h"
 #include "numa/bind.h"
 
@@ -179,6 +180,20 @@ static int option_check_token(const struct option_entry *o, const char *text,
 	return 0;
 }
 
+/* One that is built in, with parameters that it has. */
+static int option_check_policy(const char *text, const struct config_at *at)
+{
+	struct policy_choice choice;
+	struct diag d = { .status = ST_OK };
+
+	if (strlen(text) >= VM_POLICY_MAX)
+		return config_fail(at, EINVAL, "longer than %u bytes",
+				   VM_POLICY_MAX - 1);
+	if (policy_parse(text, NULL, &choice, &d))
+		return config_fail(at, EINVAL, "%s", d.text);
+	return 0;
+}
+
 static int option_check_text(const struct option_entry *o, const char *text,
 			     const struct config_at *at)
 {
@@ -189,6 +204,8 @@ static int option_check_text(const struct option_entry *o, const char *text,
 		return option_check_name(text, at);
 	case OPTION_TOKEN:
 		return option_check_token(o, text, at);
+	case OPTION_POLICY:
+		return option_check_policy(text, at);
 	default:
 		if (!o->most || strlen(text) <= o->most)
 			return 0;

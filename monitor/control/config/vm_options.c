@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "memory/placement/policies.h"
 #include "monitor/control/config/config_check.h"
 
 #define VM(member)   OPTION_AT(struct vm_config, member)
@@ -68,6 +69,11 @@ const struct option_entry vm_options[] = {
 	  .unset = GROUP_DEFAULT,
 	  .help = "share cached blocks and equal pages only with VMs of this "
 		  "group" },
+	{ .name = "policy", .type = OPTION_POLICY, VM(policy),
+	  .arg = "NAME[,KEY=N]...",
+	  .unset = POLICY_STANDARD,
+	  .help = "where pages of its memory are moved, see disco(1); "
+		  "requires --detach" },
 	{ .name = "name", .type = OPTION_NAME, VM(name), .arg = "NAME",
 	  .unset = "vm", .help = "name, unique among the VMs" },
 	{ .name = "count", .type = OPTION_NUMBER, VM(count), .arg = "COUNT",

@@ -239,6 +239,20 @@ void guest_stop(struct guest *g, unsigned limit_s)
 	shutdown_begin(&g->vm, limit_s);
 }
 
+void guest_place(struct guest *g)
+{
+	struct placer_vm vm = { .id = g->id,
+				.name = g->record.name,
+				.pid = g->record.pid,
+				.node = g->record.node,
+				.memory_bytes = g->record.memory_bytes,
+				.bound_ns = g->m->stall_ns };
+
+	memcpy(vm.policy, g->record.policy, sizeof(vm.policy));
+	if (!g->ended)
+		placer_start(g->m->placer, &vm);
+}
+
 /* --- what workers do --- */
 
 static bool guests_have_origin(void *monitor, uint64_t origin)

@@ -26,6 +26,7 @@
 #include "monitor/control/launch/boot_copies.h"
 #include "monitor/control/workers/agents.h"
 #include "monitor/control/workers/figures.h"
+#include "monitor/control/workers/placer.h"
 #include "monitor/control/workers/vm_watch.h"
 #include "monitor/control/workers/worker_code.h"
 #include "numa/topology.h"
@@ -152,6 +153,7 @@ struct monitor {
 	struct balancer *balancer;
 	struct caches *caches;
 	struct layers *layers;
+	struct placer *placer;
 };
 
 /**
@@ -229,6 +231,12 @@ void guest_stop(struct guest *g, unsigned limit_s);
  * first.
  */
 void guests_count_promises(struct monitor *m);
+
+/*
+ * Place the pages of a guest that runs, by the policy of its record, at the home
+ * that its record has now.
+ */
+void guest_place(struct guest *g);
 
 /* Return: a word such as "starting", for people and JSON. */
 const char *guest_state(const struct guest *g);

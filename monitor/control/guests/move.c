@@ -78,6 +78,7 @@ static void move_finish(struct move *mv, int err)
 	m->move = NULL;
 	loop_timer_cancel(&m->watcher.loop, &mv->timer);
 	mv->g->moving = false;
+	guest_place(mv->g);
 	layers_arrived(mv->g);
 	if (mv->copy >= 0)
 		(void)close(mv->copy);
@@ -491,6 +492,8 @@ int move_start(struct monitor *m, struct guest *g, nodeid_t node,
 	mv->arg = arg;
 	m->move = mv;
 	g->moving = true;
+	/* Two that move the same pages would work against each other. */
+	placer_stop(m->placer, g->id);
 	layers_leave(m, g);
 	move_next(mv, BIND);
 	return 0;

@@ -85,6 +85,8 @@ static void make_record(const struct launch *l, unsigned i,
 	starter_cut(r->kernel, sizeof(r->kernel), launch_kernel(l, i));
 	(void)snprintf(r->group, sizeof(r->group), "%s",
 		       vm->group ? vm->group : GROUP_DEFAULT);
+	(void)snprintf(r->policy, sizeof(r->policy), "%s",
+		       vm->policy ? vm->policy : "");
 	r->nr_cached = launch_cached(l, i, r->cached);
 }
 

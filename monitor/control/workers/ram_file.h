@@ -5,10 +5,11 @@
 #ifndef DISCO_MONITOR_RAM_FILE_H
 #define DISCO_MONITOR_RAM_FILE_H
 
+#include "disco/agent_proto.h"
 #include "disco/base.h"
 
 /* Its name in /proc/PID/maps, for both kinds, after a "/": see move_map.h. */
-#define RAM_NAME      "disco-ram"
+#define RAM_NAME      AGENT_RAM_NAME
 #define RAM_FILE_NAME "memfd:" RAM_NAME
 
 /**

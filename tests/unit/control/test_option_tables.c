@@ -56,6 +56,8 @@ static const char *sample(const struct option_entry *o, char buf[TEXT_MAX])
 		(void)snprintf(buf, TEXT_MAX, "%llu",
 			       (unsigned long long)o->most);
 		return buf;
+	case OPTION_POLICY:
+		return "disco";
 	case OPTION_PATH:
 		(void)snprintf(buf, TEXT_MAX, "/dir/%s", o->name);
 		return buf;
@@ -383,7 +385,7 @@ static void check_range(const struct option_entry *o, bool is_disk)
 	else if ((o->type == OPTION_TEXT || o->type == OPTION_TOKEN) && o->most)
 		check_length(o, is_disk);
 	else if (o->type == OPTION_CHOICE || o->type == OPTION_WORD ||
-		 o->type == OPTION_NODE)
+		 o->type == OPTION_NODE || o->type == OPTION_POLICY)
 		check_value(o, is_disk, "other", true, false);
 }
 

@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Frames are looked up by slices: all of the VM's, over and over, with a rest
+ * between two rounds; and those of pages that were moved, at once. What a record
+ * says of a page that changed its frame since is wrong for that long, and such a
+ * record is one of many.
+ *
+ * Moves are pulls (pull.c), of a few pages each, so that the agent's other work
+ * waits for a few milliseconds only. Nothing is served between the batches of
+ * one: control must not ask for a pull while one runs, and does not know of
+ * these.
+ */
+#include "monitor/agent/placed.h"
+
+#include <errno.h>
+#include <numaif.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "disco/clock.h"
+#include "disco/pagemap.h"
+#include "memory/placement/frames.h"
+#include "monitor/agent/pull.h"
+#include "monitor/agent/ram_spans.h"
+#include "monitor/ipc/fds.h"
+#include "numa/region.h"
+
+#define SCAN_ENTRIES 512u
+#define SCAN_SLICES  8u /* of that many, per turn */
+#define SCAN_REST_NS 2000000000ull
+#define SPANS_MAX    4096u
+#define MOVE_PAGES   128u   /* per turn; at most AGENT_MAX_RANGES */
+#define MOVE_NS	     10000u /* of a page, before the first was measured */
+#define FRAME_BITS   ((1ull << 55) - 1)
+
+struct placed {
+	uint64_t vm, bound_ns, ram_pages;
+	pid_t pid;
+	int pagemap, maps;
+	const struct placed_machine *machine; /* not owned */
+	struct region region;		      /* of the engine's figures */
+	struct placement *engine;
+	struct frame_map *frames;
+	struct ram_span *spans; /* SPANS_MAX */
+	unsigned nr_spans;
+	/* Of the round that is under way. */
+	bool scanning;
+	unsigned scan_span;
+	uint64_t scan_page;  /* of the span */
+	uint64_t scanned_ns; /* end of the last round; 0: none yet */
+	bool gone;
+};
+
+static int placed_parse(const char *text, struct policy_choice *out)
+{
+	struct diag d = { 0 };
+
+	/* Control has checked it; what it said is of no use here. */
+	return policy_parse(text, NULL, out, &d);
+}
+
+static int placed_create_engine(struct placed *p, const char *policy)
+{
+	struct placement_config c = {
+		.pages = p->ram_pages,
+		.nr_nodes = p->machine->nr_nodes,
+		.latency_ns = p->machine->latency_ns,
+		.move_ns = MOVE_NS,
+		.figures = p->region.base,
+	};
+	int err = placed_parse(policy, &c.choice);
+
+	return err ? err : placement_create(&p->engine, &c);
+}
+
+int placed_create(const struct agent_req_place *r,
+		  const struct placed_machine *m, const int *fds,
+		  struct placed **out)
+{
+	struct placed *p = calloc(1, sizeof(*p));
+	int region = fds[2], err;
+
+	if (!p) {
+		fds_close(fds, FDS_MAX);
+		return -ENOMEM;
+	}
+	*p = (struct placed){ .vm = r->vm,
+			      .bound_ns = r->bound_ns,
+			      .ram_pages = r->ram_pages,
+			      .pid = (pid_t)r->pid,
+			      .pagemap = fds[0],
+			      .maps = fds[1],
+			      .machine = m };
+	p->spans = calloc(SPANS_MAX, sizeof(*p->spans));
+	err = m->nr_nodes == 0 ? -EINVAL : p->spans ? 0 : -ENOMEM;
+	if (!err)
+		err = region_take(&p->region, region, PLACEMENT_BYTES);
+	if (!err)
+		region = -1; /* the region's now */
+	if (!err)
+		err = frame_map_create(&p->frames, p->ram_pages);
+	if (!err)
+		err = placed_create_engine(p, r->policy);
+	if (region >= 0)
+		(void)close(region);
+	if (err) {
+		placed_destroy(p);
+		return err;
+	}
+	placed_nodes_changed(p);
+	*out = p;
+	return 0;
+}
+
+void placed_destroy(struct placed *p)
+{
+	if (!p)
+		return;
+	placement_destroy(p->engine);
+	frame_map_destroy(p->frames);
+	region_destroy(&p->region);
+	free(p->spans);
+	fds_drop(&p->pagemap);
+	fds_drop(&p->maps);
+	free(p);
+}
+
+uint64_t placed_vm(const struct placed *p)
+{
+	return p->vm;
+}
+
+int placed_set_policy(struct placed *p, const char *policy)
+{
+	struct policy_choice choice;
+	int err = placed_parse(policy, &choice);
+
+	return err ? err : placement_set_policy(p->engine, &choice);
+}
+
+void placed_nodes_changed(struct placed *p)
+{
+	for (unsigned i = 0; i < p->machine->nr_nodes; i++)
+		placement_set_node(p->engine, i, &p->machine->nodes[i]);
+}
+
+bool placed_find(const struct placed *p, uint64_t frame, uint64_t *page)
+{
+	return frame_map_find(p->frames, frame, page);
+}
+
+void placed_record(struct placed *p, const struct access_record *r)
+{
+	placement_record(p->engine, r);
+}
+
+void placed_count(struct placed *p, uint64_t cpu_ns, uint64_t lost)
+{
+	placement_count_owner(p->engine, cpu_ns, lost, 0);
+}
+
+/* --- frames --------------------------------------------------------------- */
+
+static uint64_t placed_frame_of(uint64_t entry)
+{
+	return entry & PM_PRESENT ? entry & FRAME_BITS : 0;
+}
+
+/* Of @nr pages from an address on. Return: how many; 0: its memory is gone. */
+static uint64_t placed_look_up(struct placed *p, uint64_t address,
+			       uint64_t page, uint64_t nr)
+{
+	uint64_t entries[SCAN_ENTRIES], want = min_u64(nr, SCAN_ENTRIES);
+	ssize_t got = pread(p->pagemap, entries, want * sizeof(entries[0]),
+			    (off_t)(address / PAGE_BYTES * sizeof(entries[0])));
+
+	if (got <= 0) {
+		p->gone = true;
+		return 0;
+	}
+	nr = (uint64_t)got / sizeof(entries[0]);
+	for (uint64_t i = 0; i < nr; i++)
+		frame_map_set(p->frames, page + i, placed_frame_of(entries[i]));
+	return nr;
+}
+
+static void placed_begin_round(struct placed *p)
+{
+	int nr = ram_spans_read(p->maps, p->ram_pages, p->spans, SPANS_MAX);
+
+	/* A worker that has ended has no mappings. */
+	if (nr <= 0) {
+		p->gone = true;
+		return;
+	}
+	p->nr_spans = (unsigned)nr;
+	p->scanning = true;
+	p->scan_span = 0;
+	p->scan_page = 0;
+}
+
+static void placed_scan(struct placed *p, uint64_t now)
+{
+	if (!p->scanning && p->scanned_ns && now - p->scanned_ns < SCAN_REST_NS)
+		return;
+	if (!p->scanning)
+		placed_begin_round(p);
+	for (unsigned i = 0; i < SCAN_SLICES && p->scanning && !p->gone; i++) {
+		const struct ram_span *s = &p->spans[p->scan_span];
+
+		p->scan_page += placed_look_up(
+			p, s->start + p->scan_page * PAGE_BYTES,
+			s->page + p->scan_page, s->pages - p->scan_page);
+		if (p->scan_page < s->pages)
+			continue;
+		p->scan_page = 0;
+		if (++p->scan_span == p->nr_spans) {
+			p->scanning = false;
+			p->scanned_ns = now;
+		}
+	}
+}
+
+/* --- moves ---------------------------------------------------------------- */
+
+static int placed_go_on(void *arg, const struct agent_pulled *pulled)
+{
+	(void)arg;
+	(void)pulled;
+	return 0;
+}
+
+/* A run of neighbours is one range. Pages that are not mapped are left out. */
+static void placed_add_range(struct agent_req_pull *r, uint64_t address)
+{
+	struct agent_range *last = r->nr_ranges ? &r->ranges[r->nr_ranges - 1]
+						: NULL;
+
+	if (!address)
+		return;
+	if (last && last->start + last->bytes == address)
+		last->bytes += PAGE_BYTES;
+	else
+		r->ranges[r->nr_ranges++] =
+			(struct agent_range){ address, PAGE_BYTES };
+}
+
+/* Where the kernel says that each page is, whatever the pull has said. */
+static void placed_account(struct placed *p, const struct placement_action *a,
+			   unsigned nr, int32_t node, uint64_t each_ns)
+{
+	void *pages[MOVE_PAGES];
+	int status[MOVE_PAGES];
+	long ret;
+
+	for (unsigned i = 0; i < nr; i++) {
+		status[i] = -ENOENT;
+		pages[i] = (void *)(uintptr_t)ram_spans_address(
+			p->spans, p->nr_spans, a[i].page);
+	}
+	ret = move_pages(p->pid, nr, pages, NULL, status, 0);
+	for (unsigned i = 0; i < nr; i++) {
+		if (pages[i])
+			(void)placed_look_up(p, (uint64_t)(uintptr_t)pages[i],
+					     a[i].page, 1);
+		placement_done(p->engine, &a[i], !ret && status[i] == node,
+			       each_ns);
+	}
+}
+
+/* Actions with one destination, by page. */
+static void placed_move_to(struct placed *p, const struct placement_action *a,
+			   unsigned nr)
+{
+	static struct agent_req_pull r; /* 4 KiB that need not be on a stack */
+	int32_t node = p->machine->numbers[a[0].to];
+	struct agent_pulled pulled = { 0 };
+
+	r = (struct agent_req_pull){ .bound_ns = p->bound_ns,
+				     .what = AGENT_FILE,
+				     .pid = p->pid,
+				     .node = node };
+	for (unsigned i = 0; i < nr; i++)
+		placed_add_range(&r, ram_spans_address(p->spans, p->nr_spans,
+						       a[i].page));
+	if (r.nr_ranges &&
+	    pull(&r, p->pagemap, &pulled, placed_go_on, NULL) == -ESRCH)
+		p->gone = true;
+	placed_account(p, a, nr, node,
+		       pulled.total_ns / nr / p->machine->slowdown);
+}
+
+static void placed_move(struct placed *p)
+{
+	struct placement_action a[MOVE_PAGES];
+	unsigned nr = placement_take(p->engine, a, MOVE_PAGES), end;
+
+	for (unsigned i = 0; i < nr; i = end) {
+		for (end = i; end < nr && a[end].to == a[i].to; end++)
+			;
+		placed_move_to(p, a + i, end - i);
+	}
+}
+
+bool placed_turn(struct placed *p)
+{
+	placed_scan(p, clock_now_ns());
+	if (!p->gone)
+		placed_move(p);
+	return !p->gone;
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A VM whose pages an agent places: the engine, which page is in which frame,
+ * and the moves.
+ *
+ * Context of all functions: the agent's thread, in its sandbox.
+ */
+#ifndef DISCO_MONITOR_AGENT_PLACED_H
+#define DISCO_MONITOR_AGENT_PLACED_H
+
+#include "disco/agent_proto.h"
+#include "memory/placement/engine.h"
+
+/* Nodes by index, as engines have them. */
+struct placed_machine {
+	uint32_t nr_nodes; /* 0: control has not said yet */
+	uint32_t slowdown; /* see struct agent_req_machine */
+	int32_t numbers[MAX_NODES];
+	uint32_t latency_ns[MAX_NODES * MAX_NODES]; /* [nr_nodes * nr_nodes] */
+	struct policy_node nodes[MAX_NODES];
+};
+
+struct placed;
+
+/**
+ * placed_create() - begin
+ * @r:   checked
+ * @m:   outlives it
+ * @fds: of AGENT_PLACE; owned by it, success or not
+ * @out: released with placed_destroy()
+ *
+ * Return: 0; -EINVAL its policy cannot be; -ENOMEM; errors of region_take().
+ */
+MUST_CHECK int placed_create(const struct agent_req_place *r,
+			     const struct placed_machine *m, const int *fds,
+			     struct placed **out);
+
+/* NULL is accepted. */
+void placed_destroy(struct placed *p);
+
+uint64_t placed_vm(const struct placed *p);
+
+/* Return: 0; -EINVAL; -ENOMEM. */
+MUST_CHECK int placed_set_policy(struct placed *p, const char *policy);
+
+/* How the nodes are now has changed. */
+void placed_nodes_changed(struct placed *p);
+
+/* Return: whether a page of the VM was in that frame when it was looked up. */
+MUST_CHECK bool placed_find(const struct placed *p, uint64_t frame,
+			    uint64_t *page);
+
+void placed_record(struct placed *p, const struct access_record *r);
+
+/* Count what the agent has spent on it, and what its source has lost. */
+void placed_count(struct placed *p, uint64_t cpu_ns, uint64_t lost);
+
+/**
+ * placed_turn() - look up some frames, and move some pages
+ *
+ * Takes milliseconds, and longer where moves do.
+ * Return: whether its worker still runs.
+ */
+MUST_CHECK bool placed_turn(struct placed *p);
+
+#endif

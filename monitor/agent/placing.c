@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "monitor/agent/placing.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "disco/clock.h"
+#include "memory/placement/source_flash.h"
+#include "monitor/agent/placed.h"
+#include "monitor/ipc/fds.h"
+
+#define TURN_NS		50000000ull
+#define RECORDS		512u
+#define MAX_PLACED	1024u
+#define NS_PER_DISTANCE 30u /* of the ACPI SLIT, whose 10 is local: 300 ns */
+#define DISTANCE_MIN	10u
+
+struct placing {
+	struct placed_machine machine;
+	struct flash flash; /* closed: no source */
+	struct access_source *source;
+	struct placed *list[MAX_PLACED]; /* a record's vm is its place in it */
+	unsigned nr;
+	uint64_t turned_ns; /* CLOCK_MONOTONIC */
+	uint64_t lost;	    /* of the source, as it was counted last */
+};
+
+int placing_create(struct placing **out)
+{
+	*out = calloc(1, sizeof(**out));
+	return *out ? 0 : -ENOMEM;
+}
+
+static void placing_drop_source(struct placing *p)
+{
+	access_destroy(p->source);
+	p->source = NULL;
+	flash_close(&p->flash);
+}
+
+static void placing_remove(struct placing *p, unsigned i)
+{
+	placed_destroy(p->list[i]);
+	p->list[i] = p->list[--p->nr];
+}
+
+void placing_destroy(struct placing *p)
+{
+	if (!p)
+		return;
+	while (p->nr)
+		placing_remove(p, 0);
+	placing_drop_source(p);
+	free(p);
+}
+
+static bool placing_find_frame(void *arg, uint64_t frame, uint32_t *vm,
+			       uint64_t *page)
+{
+	struct placing *p = arg;
+
+	for (unsigned i = 0; i < p->nr; i++)
+		if (placed_find(p->list[i], frame, page)) {
+			*vm = i;
+			return true;
+		}
+	return false;
+}
+
+/* --- control -------------------------------------------------------------- */
+
+static void placing_open_source(struct placing *p, int fd)
+{
+	struct flash_source_config c = { .flash = &p->flash,
+					 .find = placing_find_frame,
+					 .arg = p };
+
+	placing_drop_source(p);
+	if (fd < 0 || flash_attach(&p->flash, fd))
+		return;
+	for (unsigned i = 0; i < FLASH_MAX_NODES; i++)
+		c.index_of[i] = ACCESS_NO_NODE;
+	for (unsigned i = 0; i < p->machine.nr_nodes; i++)
+		if ((uint32_t)p->machine.numbers[i] < FLASH_MAX_NODES)
+			c.index_of[p->machine.numbers[i]] = (uint8_t)i;
+	if (flash_source_create(&p->source, &c))
+		flash_close(&p->flash);
+}
+
+/* Engines have the nodes of when they were made: those that are there end. */
+static void placing_take_machine(struct placing *p,
+				 const struct agent_req_machine *r, int fd)
+{
+	struct placed_machine *m = &p->machine;
+
+	while (p->nr)
+		placing_remove(p, 0);
+	*m = (struct placed_machine){ .nr_nodes = r->nr_nodes,
+				      .slowdown = r->slowdown };
+	for (unsigned i = 0; i < m->nr_nodes; i++) {
+		m->numbers[i] = r->nodes[i];
+		m->nodes[i] = (struct policy_node){ .free_pages = UINT64_MAX,
+						    .has_memory = 1 };
+		for (unsigned j = 0; j < m->nr_nodes; j++)
+			m->latency_ns[i * m->nr_nodes + j] =
+				NS_PER_DISTANCE *
+				(uint32_t)max_u64(r->distance[i][j],
+						  DISTANCE_MIN);
+	}
+	placing_open_source(p, fd);
+}
+
+static void placing_take_nodes(struct placing *p,
+			       const struct agent_req_nodes *r)
+{
+	for (unsigned i = 0; i < r->nr_nodes && i < p->machine.nr_nodes; i++)
+		p->machine.nodes[i].free_pages = r->free_pages[i];
+	for (unsigned i = 0; i < p->nr; i++)
+		placed_nodes_changed(p->list[i]);
+}
+
+/* Its place in the list; nr: it is not there. */
+static unsigned placing_place_of(const struct placing *p, uint64_t vm)
+{
+	unsigned i = 0;
+
+	while (i < p->nr && placed_vm(p->list[i]) != vm)
+		i++;
+	return i;
+}
+
+static void placing_end(struct placing *p, uint64_t vm)
+{
+	unsigned i = placing_place_of(p, vm);
+
+	if (i < p->nr)
+		placing_remove(p, i);
+}
+
+static void placing_add(struct placing *p, const struct agent_req_place *r,
+			const int *fds)
+{
+	placing_end(p, r->vm);
+	if (fds[0] < 0 || p->nr == MAX_PLACED) {
+		fds_close(fds, FDS_MAX);
+		return;
+	}
+	if (placed_create(r, &p->machine, fds, &p->list[p->nr]) == 0)
+		p->nr++;
+}
+
+void placing_obey(struct placing *p, const struct agent_request *r,
+		  const int *fds)
+{
+	unsigned i;
+
+	switch ((enum agent_request_kind)r->kind) {
+	case AGENT_MACHINE:
+		placing_take_machine(p, &r->machine, fds[0]);
+		fds_close(fds, FDS_MAX);
+		break;
+	case AGENT_NODES:
+		placing_take_nodes(p, &r->nodes);
+		break;
+	case AGENT_PLACE:
+		placing_add(p, &r->place, fds);
+		break;
+	case AGENT_POLICY:
+		i = placing_place_of(p, r->policy.vm);
+		if (i < p->nr &&
+		    placed_set_policy(p->list[i], r->policy.policy))
+			placing_remove(p, i);
+		break;
+	case AGENT_PLACE_END:
+		placing_end(p, r->place_end.vm);
+		break;
+	default:
+		break;
+	}
+}
+
+/* --- turns ---------------------------------------------------------------- */
+
+int placing_wait_ms(const struct placing *p)
+{
+	uint64_t due = p->turned_ns + TURN_NS, now;
+
+	if (!p->nr || !p->source)
+		return -1;
+	now = clock_now_ns();
+	return now >= due ? 0 : (int)((due - now) / 1000000 + 1);
+}
+
+static uint64_t placing_cpu_ns(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static void placing_read(struct placing *p)
+{
+	static struct access_record records[RECORDS];
+	int nr = access_read(p->source, records, RECORDS);
+
+	if (nr < 0) {
+		placing_drop_source(p);
+		return;
+	}
+	for (int i = 0; i < nr; i++)
+		if (records[i].vm < p->nr)
+			placed_record(p->list[records[i].vm], &records[i]);
+}
+
+void placing_turn(struct placing *p)
+{
+	uint64_t cpu_ns, lost;
+
+	if (placing_wait_ms(p) != 0)
+		return;
+	cpu_ns = placing_cpu_ns();
+	placing_read(p);
+	for (unsigned i = p->nr; i-- > 0;)
+		if (!placed_turn(p->list[i]))
+			placing_remove(p, i);
+	p->turned_ns = clock_now_ns();
+	if (!p->nr || !p->source)
+		return;
+	/* Each of them has its share. */
+	cpu_ns = (placing_cpu_ns() - cpu_ns) / p->nr;
+	lost = p->source->lost - p->lost;
+	p->lost = p->source->lost;
+	for (unsigned i = 0; i < p->nr; i++)
+		placed_count(p->list[i], cpu_ns, lost);
+}

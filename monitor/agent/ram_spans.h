@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Where a worker has mapped its guest's RAM: from /proc/PID/maps. Pages that are
+ * shown over it, of a cache or a boot image, are no RAM, so there may be many
+ * spans.
+ */
+#ifndef DISCO_MONITOR_AGENT_RAM_SPANS_H
+#define DISCO_MONITOR_AGENT_RAM_SPANS_H
+
+#include "disco/base.h"
+
+struct ram_span {
+	uint64_t start; /* address in the worker */
+	uint64_t page;	/* of the memfd: number of the VM's page there */
+	uint64_t pages;
+};
+
+/**
+ * ram_spans_read() - find them
+ * @maps:      /proc/PID/maps, or any file like it; its offset moves
+ * @ram_pages: size of the memfd; what lies beyond is left out
+ * @max:       of @out: spans beyond are left out, at the highest addresses
+ *
+ * Context: one thread. Return: how many; -errno of lseek() or read().
+ * Source: proc(5).
+ */
+MUST_CHECK int ram_spans_read(int maps, uint64_t ram_pages,
+			      struct ram_span *out, unsigned max);
+
+/* Address of a page; 0: it is in none of them. */
+uint64_t ram_spans_address(const struct ram_span *spans, unsigned nr,
+			   uint64_t page);
+
+#endif

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "monitor/control/workers/placer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "disco/clock.h"
+#include "monitor/control/base/sink.h"
+#include "monitor/ipc/fds.h"
+#include "numa/flash.h"
+#include "numa/region.h"
+
+/*
+ * The counters are of a machine with 300 ns for a local miss; what the lab does
+ * itself, moves included, takes about 20 times as long as on a real machine.
+ */
+#define FLASH_SLOWDOWN 20u
+
+/* A VM that is placed. */
+struct placer_entry {
+	struct placer_entry *next;
+	struct placer_vm vm; /* its name is not used after the call */
+	struct region_view figures;
+};
+
+struct placer {
+	struct loop *loop;
+	struct agents *agents;
+	struct topology *t;
+	struct sink *err;
+	int window; /* of a lab's counters; -1: no source */
+	struct placer_entry *list;
+	struct loop_timer timer; /* while a VM is placed */
+};
+
+/* --- what agents are told ------------------------------------------------- */
+
+static uint32_t placer_nr_nodes(const struct placer *p)
+{
+	return (uint32_t)min_u64(p->t->nr_nodes, MAX_NODES);
+}
+
+static int placer_tell_machine(struct placer *p, struct agent *a)
+{
+	struct agent_request *r = calloc(1, sizeof(*r));
+	uint32_t nr = placer_nr_nodes(p);
+	int err;
+
+	if (!r)
+		return -ENOMEM;
+	r->kind = AGENT_MACHINE;
+	r->machine.nr_nodes = nr;
+	r->machine.slowdown = FLASH_SLOWDOWN;
+	for (uint32_t i = 0; i < nr; i++) {
+		r->machine.nodes[i] = p->t->nodes[i].id;
+		for (uint32_t j = 0; j < nr; j++)
+			r->machine.distance[i][j] = (uint8_t)min_u64(
+				p->t->distance[i][j], UINT8_MAX);
+	}
+	err = agent_ask(a, r, &p->window);
+	free(r);
+	return err;
+}
+
+static void placer_tell_nodes(struct placer *p)
+{
+	struct agent_request r = { .kind = AGENT_NODES };
+
+	topology_refresh_free(p->t);
+	r.nodes.nr_nodes = placer_nr_nodes(p);
+	for (uint32_t i = 0; i < r.nodes.nr_nodes; i++)
+		r.nodes.free_pages[i] =
+			topology_room(&p->t->nodes[i]) / PAGE_BYTES;
+	for (unsigned i = 0; i < p->agents->nr; i++) {
+		struct agent *a = &p->agents->list[i];
+
+		/* One that is dead hears it when it is there again. */
+		if (a->pid)
+			(void)!agent_ask(a, &r, NULL);
+	}
+}
+
+static int placer_open_proc(pid_t pid, const char *name)
+{
+	char path[64];
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+/* The region of its figures: the agent's end, and the one that is read here. */
+static int placer_make_figures(struct placer_entry *e, int *rw)
+{
+	int ro, err = region_prepare("disco-placement", PLACEMENT_BYTES,
+				     e->vm.node, rw);
+
+	if (err)
+		return err;
+	err = region_reader_fd(*rw, &ro);
+	if (!err) {
+		region_detach(&e->figures);
+		err = region_attach(&e->figures, ro, PLACEMENT_BYTES);
+		(void)close(ro);
+	}
+	if (err)
+		fds_drop(rw);
+	return err;
+}
+
+static int placer_tell_place(struct placer_entry *e, struct agent *a)
+{
+	struct agent_request r = { .kind = AGENT_PLACE };
+	int fds[3] = { -1, -1, -1 }, err;
+
+	r.place = (struct agent_req_place){
+		.vm = e->vm.id,
+		.ram_pages = e->vm.memory_bytes / PAGE_BYTES,
+		.bound_ns = e->vm.bound_ns,
+		.pid = e->vm.pid,
+	};
+	memcpy(r.place.policy, e->vm.policy, sizeof(r.place.policy));
+	fds[0] = placer_open_proc(e->vm.pid, "pagemap");
+	fds[1] = fds[0] < 0 ? fds[0] : placer_open_proc(e->vm.pid, "maps");
+	err = fds[1] < 0 ? fds[1] : placer_make_figures(e, &fds[2]);
+	if (!err)
+		err = agent_ask(a, &r, fds);
+	for (unsigned i = 0; i < ARRAY_SIZE(fds); i++)
+		if (fds[i] >= 0)
+			(void)close(fds[i]);
+	return err;
+}
+
+static void placer_place(struct placer *p, struct placer_entry *e)
+{
+	struct agent *a = agents_running(p->agents, e->vm.node);
+	/* Without one: as soon as it has started. */
+	int err = a ? placer_tell_place(e, a) : 0;
+
+	/* A worker that has ended meanwhile is reported elsewhere. */
+	if (err && err != -ENOENT && err != -ESRCH && err != -EPIPE)
+		sink_line(p->err, "disco: %s: its pages are not placed: %s",
+			  e->vm.name ? e->vm.name : "a VM", strerror(-err));
+}
+
+void placer_agent_started(struct placer *p, struct agent *a)
+{
+	int err;
+
+	if (!p || p->window < 0)
+		return;
+	err = placer_tell_machine(p, a);
+	if (err) {
+		sink_line(p->err,
+			  "disco: the agent of node %d places no pages: %s",
+			  a->node, strerror(-err));
+		return;
+	}
+	for (struct placer_entry *e = p->list; e; e = e->next)
+		if (e->vm.node == a->node)
+			placer_place(p, e);
+}
+
+/* --- the list ------------------------------------------------------------- */
+
+static struct placer_entry **placer_find(struct placer *p, uint64_t id)
+{
+	struct placer_entry **at = &p->list;
+
+	while (*at && (*at)->vm.id != id)
+		at = &(*at)->next;
+	return at;
+}
+
+static void placer_on_timer(struct loop_timer *t)
+{
+	struct placer *p = container_of(t, struct placer, timer);
+
+	if (!p->list)
+		return;
+	placer_tell_nodes(p);
+	loop_timer_set(p->loop, t, clock_now_ns() + PLACER_NODES_NS);
+}
+
+void placer_start(struct placer *p, const struct placer_vm *vm)
+{
+	struct placer_entry *e;
+
+	if (!p || p->window < 0)
+		return;
+	placer_stop(p, vm->id);
+	e = calloc(1, sizeof(*e));
+	if (!e) {
+		sink_line(p->err, "disco: %s: its pages are not placed: %s",
+			  vm->name, strerror(ENOMEM));
+		return;
+	}
+	e->vm = *vm;
+	if (!e->vm.policy[0])
+		(void)strcpy(e->vm.policy, POLICY_STANDARD);
+	if (!p->list)
+		loop_timer_set(p->loop, &p->timer, clock_now_ns());
+	e->next = p->list;
+	p->list = e;
+	placer_place(p, e);
+	e->vm.name = NULL;
+}
+
+void placer_stop(struct placer *p, uint64_t id)
+{
+	struct placer_entry **at = p ? placer_find(p, id) : NULL, *e;
+	struct agent_request r = { .kind = AGENT_PLACE_END,
+				   .place_end.vm = id };
+
+	if (!at || !*at)
+		return;
+	e = *at;
+	*at = e->next;
+	/* An agent that is not told finds it gone, or has died. */
+	(void)!agents_tell(p->agents, e->vm.node, &r, NULL);
+	region_detach(&e->figures);
+	free(e);
+}
+
+int placer_set_policy(struct placer *p, uint64_t id, const char *policy)
+{
+	struct placer_entry **at = p ? placer_find(p, id) : NULL;
+	struct agent_request r = { .kind = AGENT_POLICY, .policy.vm = id };
+
+	if (!at || !*at)
+		return -ENOENT;
+	(void)snprintf((*at)->vm.policy, sizeof((*at)->vm.policy), "%s",
+		       policy);
+	memcpy(r.policy.policy, (*at)->vm.policy, sizeof(r.policy.policy));
+	return agents_tell(p->agents, (*at)->vm.node, &r, NULL);
+}
+
+bool placer_look(const struct placer *p, uint64_t id, struct placer_view *out)
+{
+	const struct placer_entry *e = p ? p->list : NULL;
+
+	while (e && e->vm.id != id)
+		e = e->next;
+	if (!e || !e->figures.base)
+		return false;
+	*out = (struct placer_view){ .policy = e->vm.policy,
+				     .figures = e->figures.base };
+	return true;
+}
+
+const char *placer_source(const struct placer *p)
+{
+	return p && p->window >= 0 ? "flash" : NULL;
+}
+
+int placer_create(struct loop *loop, struct agents *agents, struct topology *t,
+		  struct sink *err, struct placer **out)
+{
+	struct placer *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return -ENOMEM;
+	*p = (struct placer){ .loop = loop,
+			      .agents = agents,
+			      .t = t,
+			      .err = err,
+			      .window = t->this_machine ? flash_open_fd() : -1,
+			      .timer = { .expired = placer_on_timer } };
+	*out = p;
+	return 0;
+}
+
+void placer_destroy(struct placer *p)
+{
+	if (!p)
+		return;
+	loop_timer_cancel(p->loop, &p->timer);
+	while (p->list) {
+		struct placer_entry *e = p->list;
+
+		p->list = e->next;
+		region_detach(&e->figures);
+		free(e);
+	}
+	if (p->window >= 0)
+		(void)close(p->window);
+	free(p);
+}

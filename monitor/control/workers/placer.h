@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Control's part in the placement of pages: it finds the source of accesses, and
+ * tells the agent of a VM's home to place the VM's pages by the VM's policy. The
+ * agent decides and moves (monitor/agent/placing.h); its figures of a VM are in
+ * a region that control reads.
+ *
+ * Where this machine has no source, nothing is placed and nobody is told.
+ *
+ * Context of all functions: the monitor's thread.
+ */
+#ifndef DISCO_MONITOR_CONTROL_PLACER_H
+#define DISCO_MONITOR_CONTROL_PLACER_H
+
+#include "disco/placement.h"
+#include "memory/placement/policies.h"
+#include "monitor/control/base/loop.h"
+#include "monitor/control/workers/agents.h"
+#include "numa/topology.h"
+
+#define PLACER_NODES_NS 2000000000ull /* between looks at the nodes' memory */
+
+struct placer;
+
+/* A VM, as the placer has to know it. */
+struct placer_vm {
+	uint64_t id;
+	const char *name; /* copied by nobody: of the call */
+	pid_t pid;
+	nodeid_t node; /* its home */
+	uint64_t memory_bytes;
+	uint64_t bound_ns;	       /* longest stall by a batch of moves */
+	char policy[AGENT_POLICY_MAX]; /* checked; "": the standard one */
+};
+
+/* What is known of a placed VM. Figures are the agent's: copy, check, use. */
+struct placer_view {
+	const char *policy;
+	const struct placement_figures *figures;
+};
+
+/**
+ * placer_create() - find the source
+ * @loop, @agents, @t, @err: outlive it; @agents may be created later
+ * @out: released with placer_destroy()
+ *
+ * Return: 0; -ENOMEM.
+ */
+MUST_CHECK int placer_create(struct loop *loop, struct agents *agents,
+			     struct topology *t, struct sink *err,
+			     struct placer **out);
+
+/* NULL is accepted. */
+void placer_destroy(struct placer *p);
+
+/* "flash"; NULL: there is none. */
+const char *placer_source(const struct placer *p);
+
+/* A new agent runs: it is told what it has to place. */
+void placer_agent_started(struct placer *p, struct agent *a);
+
+/*
+ * Place a VM from now on; one that is placed already, anew: it has another home.
+ * What cannot be is reported to @err of placer_create().
+ */
+void placer_start(struct placer *p, const struct placer_vm *vm);
+
+/* It has ended, or is about to move. */
+void placer_stop(struct placer *p, uint64_t id);
+
+/* Another policy, checked. Return: 0; -ENOENT it is not placed. */
+MUST_CHECK int placer_set_policy(struct placer *p, uint64_t id,
+				 const char *policy);
+
+/* Return: whether it is placed; else @out is untouched. */
+MUST_CHECK bool placer_look(const struct placer *p, uint64_t id,
+			    struct placer_view *out);
+
+#endif

@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The placement of pages in an agent, as far as a machine with one node shows:
+ * where a worker's RAM is mapped; and from a window of counters through records
+ * and decisions to a move, which fails where there is no second node. This
+ * program is the worker: its RAM is a memfd with the right name.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "abi/flash.h"
+#include "disco/agent_proto.h"
+#include "disco/pagemap.h"
+#include "disco/placement.h"
+#include "monitor/agent/placing.h"
+#include "monitor/agent/ram_spans.h"
+#include "monitor/ipc/fds.h"
+#include "numa/region.h"
+#include "tests/unit/support.h"
+
+#define PAGES 16u
+#define NODES 2u
+
+/* --- where RAM is ---------------------------------------------------------- */
+
+static int file_with(const char *text)
+{
+	int fd = memfd_create("maps", MFD_CLOEXEC);
+
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	return fd;
+}
+
+static void spans_are_shared_mappings_of_ram(void **state)
+{
+	struct ram_span s[8];
+	int fd = file_with(
+		"7f0000000000-7f0000004000 rw-s 00000000 00:01 99 "
+		"/memfd:disco-ram (deleted)\n"
+		"7f0000004000-7f0000005000 rw-p 00007000 00:01 98 "
+		"/memfd:disco-cache (deleted)\n"
+		"7f0000005000-7f0000008000 rw-s 00005000 00:01 99 "
+		"/memfd:disco-ram (deleted)\n"
+		"7f0000008000-7f0000009000 rw-p 00008000 00:01 99 "
+		"/memfd:disco-ram (deleted)\n"
+		"7f0000009000-7f000000a000 rw-s 00000000 00:01 97 "
+		"/memfd:disco-ram2 (deleted)\n"
+		"7f000000b000-7f000000a000 rw-s 00000000 00:01 97 "
+		"/memfd:disco-ram (deleted)\n"
+		"fffff00000000000-fffff00000001000 rw-s 00000000 00:01 9 "
+		"/memfd:disco-ram\n"
+		"7f000000c000-7f000000f000 rw-s 0000e000 00:01 99 "
+		"/memfd:disco-ram\n"
+		"7f0000010000-7f0000011000 rw-s 00010000 00:01 99 "
+		"/memfd:disco-ram\n"
+		"nonsense\n\n7f00-\n");
+
+	(void)state;
+	assert_int_equal(ram_spans_read(fd, PAGES, s, 8), 3);
+	assert_int_equal(s[0].start, 0x7f0000000000);
+	assert_int_equal(s[0].page, 0);
+	assert_int_equal(s[0].pages, 4);
+	assert_int_equal(s[1].page, 5);
+	assert_int_equal(s[1].pages, 3);
+	assert_int_equal(s[2].page, 14); /* what is beyond RAM is cut off */
+	assert_int_equal(s[2].pages, 2);
+	assert_int_equal(ram_spans_address(s, 3, 0), 0x7f0000000000);
+	assert_int_equal(ram_spans_address(s, 3, 4), 0);
+	assert_int_equal(ram_spans_address(s, 3, 6), 0x7f0000006000);
+	assert_int_equal(ram_spans_address(s, 3, 15), 0x7f000000d000);
+	assert_int_equal(ram_spans_address(s, 3, UINT64_MAX), 0);
+	assert_int_equal(ram_spans_read(fd, PAGES, s, 2), 2);
+	(void)close(fd);
+}
+
+/* Lines that no kernel has, longer than what is read at a time. */
+static void long_lines_are_left_out(void **state)
+{
+	size_t size = 200000;
+	char *text = malloc(size);
+	struct ram_span s;
+	int fd;
+
+	(void)state;
+	memset(text, 'x', size);
+	(void)strcpy(text + size - 120,
+		     "\n7f0000000000-7f0000004000 rw-s 00000000 00:01 99 "
+		     "/memfd:disco-ram (deleted)\n");
+	fd = file_with(text);
+	assert_int_equal(ram_spans_read(fd, PAGES, &s, 1), 1);
+	assert_int_equal(s.pages, 4);
+	assert_int_equal(ram_spans_read(-1, PAGES, &s, 1), -EBADF);
+	(void)close(fd);
+	free(text);
+}
+
+/* --- from counters to moves ------------------------------------------------ */
+
+static struct placing *placing;
+static struct region_view figures;
+static char *window, *ram;
+static uint64_t frames[PAGES];
+
+static bool find_frames(void)
+{
+	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+
+	for (unsigned i = 0; i < PAGES; i++) {
+		uint64_t at = (uint64_t)(uintptr_t)ram / PAGE_BYTES + i;
+
+		ram[i * PAGE_BYTES] = 1;
+		assert_int_equal(pread(fd, &frames[i], 8, (off_t)(at * 8)), 8);
+		frames[i] &= (1ull << 55) - 1;
+	}
+	(void)close(fd);
+	return frames[0] != 0;
+}
+
+/* All frames are of node 0; the counters are of two nodes. */
+static int make_window(void)
+{
+	uint64_t pages = 0, bytes;
+	struct flash_control *c;
+	struct flash_head *h;
+	int fd = memfd_create("window", MFD_CLOEXEC);
+
+	for (unsigned i = 0; i < PAGES; i++)
+		pages = max_u64(pages, frames[i] + 1);
+	bytes = FLASH_PAGES_OFFSET + pages * NODES * FLASH_NR_RW * 4;
+	assert_int_equal(ftruncate(fd, (off_t)bytes), 0);
+	window = mmap(NULL, FLASH_PAGES_OFFSET, PROT_READ | PROT_WRITE,
+		      MAP_SHARED, fd, 0);
+	h = (void *)window;
+	*h = (struct flash_head){ .magic = FLASH_MAGIC,
+				  .version = FLASH_VERSION,
+				  .nr_cpus = NODES,
+				  .nr_nodes = NODES,
+				  .page_shift = 12,
+				  .bytes = bytes,
+				  .nr_pages = pages,
+				  .trigger = 128,
+				  .cores = 1 };
+	c = (void *)(window + FLASH_CONTROL_OFFSET);
+	c->nr_ranges = 1;
+	c->ranges[0] = (struct flash_range){ .end = pages };
+	return fd;
+}
+
+static void hot(unsigned node, uint64_t frame)
+{
+	struct flash_queue *q = (void *)(window + FLASH_QUEUES_OFFSET);
+	struct flash_hot *h = &q[node].hots[q[node].head % FLASH_QUEUE_HOTS];
+
+	h->frame = frame;
+	h->stamp = ++q[node].head;
+}
+
+static void obey(const struct agent_request *r, int a, int b, int c)
+{
+	int fds[FDS_MAX];
+
+	for (unsigned i = 0; i < FDS_MAX; i++)
+		fds[i] = -1;
+	fds[0] = a;
+	fds[1] = b;
+	fds[2] = c;
+	placing_obey(placing, r, fds);
+}
+
+static void tell_machine(int fd)
+{
+	struct agent_request r = { .kind = AGENT_MACHINE };
+
+	r.machine = (struct agent_req_machine){ .nr_nodes = NODES,
+						.slowdown = 1,
+						.nodes = { 0, 1 },
+						.distance = { { 10, 20 },
+							      { 20, 10 } } };
+	obey(&r, fd, -1, -1);
+}
+
+static void tell_place(const char *policy)
+{
+	struct agent_request r = { .kind = AGENT_PLACE };
+	int rw, ro;
+
+	r.place = (struct agent_req_place){ .vm = 5,
+					    .ram_pages = PAGES,
+					    .bound_ns = 20000000,
+					    .pid = getpid() };
+	(void)strcpy(r.place.policy, policy);
+	assert_int_equal(
+		region_prepare("placement", PLACEMENT_BYTES, NODE_AUTO, &rw),
+		0);
+	assert_int_equal(region_reader_fd(rw, &ro), 0);
+	region_detach(&figures);
+	assert_int_equal(region_attach(&figures, ro, PLACEMENT_BYTES), 0);
+	(void)close(ro);
+	obey(&r, open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC),
+	     open("/proc/self/maps", O_RDONLY | O_CLOEXEC), rw);
+}
+
+static const struct placement_figures *said(void)
+{
+	return figures.base;
+}
+
+static void turn(void)
+{
+	(void)poll(NULL, 0, placing_wait_ms(placing));
+	placing_turn(placing);
+}
+
+/* Turns, until there are that many records. */
+static void turn_until(uint64_t records)
+{
+	uint64_t end = wait_end_ns();
+
+	while (atomic_load(&said()->records) < records) {
+		if (clock_now_ns() >= end)
+			fail_msg("%llu records, not %llu",
+				 (unsigned long long)said()->records,
+				 (unsigned long long)records);
+		turn();
+	}
+}
+
+static void pages_are_placed(void **state)
+{
+	struct agent_request r = { .kind = AGENT_NODES };
+	int fd = memfd_create("disco-ram", MFD_CLOEXEC);
+
+	(void)state;
+	assert_int_equal(ftruncate(fd, PAGES * PAGE_BYTES), 0);
+	ram = mmap(NULL, PAGES * PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED,
+		   fd, 0);
+	(void)close(fd);
+	if (!find_frames())
+		SKIP("frames are hidden from who is not root");
+	assert_int_equal(placing_create(&placing), 0);
+	tell_place("first-touch"); /* before it knows the nodes: nothing */
+	assert_int_equal(placing_wait_ms(placing), -1);
+	tell_machine(make_window());
+	assert_int_equal(placing_wait_ms(placing), -1);
+	tell_place("first-touch");
+	assert_int_equal(placing_wait_ms(placing), 0);
+	assert_int_equal(atomic_load(&said()->magic), PLACEMENT_MAGIC);
+	placing_turn(placing); /* it looks up the frames */
+	assert_true(placing_wait_ms(placing) > 0);
+	hot(0, frames[3]);
+	hot(1, frames[3]);
+	hot(1, 1); /* nobody's */
+	turn_until(2);
+	assert_int_equal(atomic_load(&said()->local), 128);
+	assert_int_equal(atomic_load(&said()->remote), 128);
+	assert_int_equal(atomic_load(&said()->logged), 0);
+
+	/* Another policy: page 3 is node 1's turn. */
+	r = (struct agent_request){ .kind = AGENT_POLICY, .policy.vm = 5 };
+	(void)strcpy(r.policy.policy, "interleave");
+	obey(&r, -1, -1, -1);
+	hot(1, frames[3]);
+	hot(1, frames[4]);
+	turn_until(4);
+	assert_int_equal(
+		atomic_load(&said()->moves) + atomic_load(&said()->failed), 1);
+	assert_int_equal(ram[3 * PAGE_BYTES], 1);
+	assert_true(atomic_load(&said()->cpu_ns) > 0);
+
+	/* A full node is full for balanced. */
+	r = (struct agent_request){ .kind = AGENT_NODES,
+				    .nodes = { .nr_nodes = NODES } };
+	obey(&r, -1, -1, -1);
+	tell_place("balanced");
+	turn(); /* it looks up the frames again */
+	hot(1, frames[6]);
+	hot(1, frames[6]);
+	hot(1, frames[6]);
+	turn_until(3);
+	assert_int_equal(atomic_load(&said()->reasons[POLICY_NODE_FULL]), 2);
+
+	r = (struct agent_request){ .kind = AGENT_PLACE_END,
+				    .place_end.vm = 6 };
+	obey(&r, -1, -1, -1); /* not there */
+	assert_true(placing_wait_ms(placing) >= 0);
+	r.place_end.vm = 5;
+	obey(&r, -1, -1, -1);
+	assert_int_equal(placing_wait_ms(placing), -1);
+	placing_destroy(placing);
+	placing_destroy(NULL);
+	region_detach(&figures);
+}
+
+/* What cannot be is left undone, and nothing leaks. */
+static void strange_requests_do_no_harm(void **state)
+{
+	struct agent_request r = { .kind = AGENT_POLICY };
+
+	(void)state;
+	assert_int_equal(placing_create(&placing), 0);
+	tell_machine(open("/dev/zero", O_RDONLY | O_CLOEXEC));
+	tell_place("nonsense");
+	assert_int_equal(placing_wait_ms(placing), -1);
+	tell_place("balanced,horizon=0");
+	(void)strcpy(r.policy.policy, "disco");
+	obey(&r, -1, -1, -1);
+	r = (struct agent_request){
+		.kind = AGENT_PLACE,
+		.place = { .vm = 1, .ram_pages = 1, .pid = 1, .bound_ns = 1 }
+	};
+	obey(&r, -1, -1, -1); /* its descriptors did not come */
+	tell_machine(-1);
+	placing_turn(placing);
+	placing_destroy(placing);
+	region_detach(&figures);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(spans_are_shared_mappings_of_ram),
+		cmocka_unit_test(long_lines_are_left_out),
+		cmocka_unit_test(pages_are_placed),
+		cmocka_unit_test(strange_requests_do_no_harm),
+	};
+
+	return cmocka_run_group_tests_name("placing", tests, NULL, NULL);
+}
