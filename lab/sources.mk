@@ -51,7 +51,7 @@ $(B)/lab/counters: $(call obj,lab/counters.c) $(call lib,numa)
 	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $(call in_group,$^) $(LIBS)
 
 # What lab/counters' test counts: see tests/lab/counters.
-LAB_TEST_DEPS += $(B)/lab/touch
+LAB_TEST_DEPS += $(B)/lab/touch $(B)/examples/policy_nearest.so
 
 $(B)/lab/touch: $(call obj,tests/lab/touch.c) $(call lib,numa)
 	$(call say,LINK,$@)

@@ -22,6 +22,7 @@
 #include "disco/stall_hist.h"
 
 #define AGENT_FD_CONTROL 3 /* 0 to 2 are /dev/null */
+#define AGENT_FD_PLUGIN	 4 /* a policy (memory/placement/plugin.h); /dev/null */
 #define AGENT_MAX_RANGES 256u
 #define AGENT_MAX_PIECES (1ull << 47) /* bytes: end of user addresses */
 #define AGENT_RAM_NAME	 "disco-ram"  /* of the memfds that are guest RAM */

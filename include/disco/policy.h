@@ -81,7 +81,7 @@ struct policy_page {
 	uint8_t node;	  /* that accessed it now */
 	uint8_t previous; /* that accessed it before; POLICY_NO_NODE */
 	uint8_t kind;	  /* enum policy_kind */
-	uint8_t moves;	  /* of late: one less for each POLICY_REST_NS */
+	uint8_t moves;	  /* tried of late: one less for each POLICY_REST_NS */
 	uint8_t moved;	  /* within this period; at most 3 are counted */
 	uint8_t flags;
 	uint8_t zero;

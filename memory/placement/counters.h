@@ -62,7 +62,7 @@ MUST_CHECK int page_counters_add(struct page_counters *c,
 				 uint32_t rest, struct policy_page *out);
 
 /*
- * The page has moved: it counts as moved, and its counts go on.
+ * The page has moved, or was tried: its counts go on.
  * Return: whether it had moved before, less than some POLICY_REST_NS ago.
  */
 bool page_counters_moved(struct page_counters *c, uint64_t page);

@@ -109,6 +109,7 @@ int placement_set_policy(struct placement *e,
 	e->counters = counters;
 	e->choice = *choice;
 	e->begun = false;
+	e->period = 0;
 	e->sums = (struct policy_sums){ 0 };
 	memset(e->state, 0, sizeof(e->state));
 	return 0;
@@ -324,6 +325,8 @@ void placement_done(struct placement *e, const struct placement_action *a,
 {
 	uint32_t *mean = &e->move_ns[a->from * e->machine.nr_nodes + a->to];
 	uint64_t weighted = (uint64_t)*mean * ((1u << MOVE_SHIFT) - 1);
+	/* A page that cannot move now is not to be tried at each access. */
+	bool before = page_counters_moved(e->counters, a->page);
 
 	e->is_pending[a->page / 8] &= (uint8_t) ~(1u << a->page % 8);
 	placement_log_outcome(e, a->entry,
@@ -335,7 +338,7 @@ void placement_done(struct placement *e, const struct placement_action *a,
 		return;
 	*mean = (uint32_t)min_u64((weighted + spent_ns) >> MOVE_SHIFT,
 				  UINT32_MAX);
-	if (page_counters_moved(e->counters, a->page))
+	if (before)
 		placement_count(&e->figures->bounced, 1);
 	STORE(&e->figures->counter_bytes, page_counters_bytes(e->counters));
 }

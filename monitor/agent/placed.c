@@ -51,12 +51,13 @@ struct placed {
 	bool gone;
 };
 
-static int placed_parse(const char *text, struct policy_choice *out)
+static int placed_parse(const struct placed *p, const char *text,
+			struct policy_choice *out)
 {
 	struct diag d = { 0 };
 
 	/* Control has checked it; what it said is of no use here. */
-	return policy_parse(text, NULL, out, &d);
+	return policy_parse(text, p->machine->plugin, out, &d);
 }
 
 static int placed_create_engine(struct placed *p, const char *policy)
@@ -68,7 +69,7 @@ static int placed_create_engine(struct placed *p, const char *policy)
 		.move_ns = MOVE_NS,
 		.figures = p->region.base,
 	};
-	int err = placed_parse(policy, &c.choice);
+	int err = placed_parse(p, policy, &c.choice);
 
 	return err ? err : placement_create(&p->engine, &c);
 }
@@ -133,7 +134,7 @@ uint64_t placed_vm(const struct placed *p)
 int placed_set_policy(struct placed *p, const char *policy)
 {
 	struct policy_choice choice;
-	int err = placed_parse(policy, &choice);
+	int err = placed_parse(p, policy, &choice);
 
 	return err ? err : placement_set_policy(p->engine, &choice);
 }

@@ -18,6 +18,7 @@ struct placed_machine {
 	int32_t numbers[MAX_NODES];
 	uint32_t latency_ns[MAX_NODES * MAX_NODES]; /* [nr_nodes * nr_nodes] */
 	struct policy_node nodes[MAX_NODES];
+	const struct policy *plugin; /* beside those built in; NULL */
 };
 
 struct placed;

@@ -32,6 +32,11 @@ int placing_create(struct placing **out)
 	return *out ? 0 : -ENOMEM;
 }
 
+void placing_set_plugin(struct placing *p, const struct policy *policy)
+{
+	p->machine.plugin = policy;
+}
+
 static void placing_drop_source(struct placing *p)
 {
 	access_destroy(p->source);
@@ -97,7 +102,8 @@ static void placing_take_machine(struct placing *p,
 	while (p->nr)
 		placing_remove(p, 0);
 	*m = (struct placed_machine){ .nr_nodes = r->nr_nodes,
-				      .slowdown = r->slowdown };
+				      .slowdown = r->slowdown,
+				      .plugin = m->plugin };
 	for (unsigned i = 0; i < m->nr_nodes; i++) {
 		m->numbers[i] = r->nodes[i];
 		m->nodes[i] = (struct policy_node){ .free_pages = UINT64_MAX,

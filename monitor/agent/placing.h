@@ -11,11 +11,15 @@
 #define DISCO_MONITOR_AGENT_PLACING_H
 
 #include "disco/agent_proto.h"
+#include "disco/policy.h"
 
 struct placing;
 
 /* @out: released with placing_destroy(). Return: 0; -ENOMEM. */
 MUST_CHECK int placing_create(struct placing **out);
+
+/* A policy beside those that are built in; outlives it. NULL: none. */
+void placing_set_plugin(struct placing *p, const struct policy *policy);
 
 /* NULL is accepted. */
 void placing_destroy(struct placing *p);

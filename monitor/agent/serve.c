@@ -173,6 +173,11 @@ undo:
 	return err;
 }
 
+void agent_set_plugin(struct agent_server *a, const struct policy *policy)
+{
+	placing_set_plugin(a->placing, policy);
+}
+
 void agent_destroy(struct agent_server *a)
 {
 	if (!a)

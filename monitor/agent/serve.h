@@ -8,6 +8,7 @@
 #define DISCO_MONITOR_AGENT_SERVE_H
 
 #include "disco/base.h"
+#include "disco/policy.h"
 
 struct agent_server;
 
@@ -19,6 +20,9 @@ struct agent_server;
  * Return: 0; -ENOMEM; -errno of epoll_create1() and epoll_ctl().
  */
 MUST_CHECK int agent_create(int sock, struct agent_server **out);
+
+/* A policy beside those that are built in; outlives the agent. NULL: none. */
+void agent_set_plugin(struct agent_server *a, const struct policy *policy);
 
 /* NULL is accepted. */
 void agent_destroy(struct agent_server *a);

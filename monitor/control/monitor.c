@@ -39,7 +39,8 @@ struct monitor_settings {
 	uint64_t balance_ns; /* see balancer_create() */
 	uint64_t stall_ns;   /* of moves that do not say, 1 .. _NS_MAX */
 	struct cache_limit cache;
-	uint64_t merge_ns; /* between looks for equal pages; 0: none */
+	uint64_t merge_ns;  /* between looks for equal pages; 0: none */
+	const char *plugin; /* a file with a policy; NULL: none */
 };
 
 /* The process. */
@@ -52,7 +53,13 @@ struct monitor_process {
 	bool reap; /* a child has died: perhaps one that nobody waits for */
 };
 
-enum { MONITOR_BALANCE, MONITOR_STALL, MONITOR_CACHE, MONITOR_MERGE };
+enum {
+	MONITOR_BALANCE,
+	MONITOR_STALL,
+	MONITOR_CACHE,
+	MONITOR_MERGE,
+	MONITOR_PLUGIN,
+};
 
 static const struct option_entry monitor_options[] = {
 	[MONITOR_BALANCE] = { .name = "balance",
@@ -71,6 +78,9 @@ static const struct option_entry monitor_options[] = {
 			    .arg = "SECONDS|off",
 			    .help = "how often to look for equal pages of VMs "
 				    "with memory=...,merge (default 30)" },
+	[MONITOR_PLUGIN] = { .name = "policy-plugin",
+			     .arg = "FILE",
+			     .help = "one more policy, for 'disco policy'" },
 	{ .name = NULL },
 };
 
@@ -183,7 +193,8 @@ static int monitor_open_signals(struct monitor_process *p)
 
 /* Parts before the agents, which ask for them as soon as they start. */
 static int monitor_create_parts(struct monitor *m,
-				const struct monitor_settings *s)
+				const struct monitor_settings *s,
+				struct diag *d)
 {
 	int err = caches_create(m, &s->cache);
 
@@ -193,10 +204,13 @@ static int monitor_create_parts(struct monitor *m,
 	if (!err)
 		err = placer_create(&m->watcher.loop, &m->agents, &m->topology,
 				    &m->watcher.err, &m->placer);
+	if (!err && s->plugin)
+		err = placer_load_plugin(m->placer, s->plugin, d);
 	if (err)
 		return err;
 	agents_create(&m->agents, &m->watcher.loop, &m->watcher.err,
-		      &m->topology, &agents_ops, m);
+		      &m->topology, placer_plugin_fd(m->placer), &agents_ops,
+		      m);
 	return balancer_create(m, s->balance_ns);
 }
 
@@ -216,7 +230,7 @@ static int monitor_create(struct monitor_process *p,
 	if (!err && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
 		err = -errno;
 	if (!err)
-		err = monitor_create_parts(&p->m, s);
+		err = monitor_create_parts(&p->m, s, d);
 	if (err)
 		return diag_fail(d, ST_HOST, -err, "monitor: %s",
 				 strerror(-err));
@@ -332,7 +346,8 @@ static int monitor_main(const struct command_args *a, struct diag *d)
 	struct monitor_settings settings = { BALANCER_PERIOD_NS,
 					     MOVE_STALL_NS,
 					     { .percent = CACHE_PERCENT },
-					     LAYERS_MERGE_NS };
+					     LAYERS_MERGE_NS,
+					     a->value[MONITOR_PLUGIN] };
 	int err = parse_settings(a, &settings, d);
 
 	if (err)

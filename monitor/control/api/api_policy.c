@@ -211,7 +211,7 @@ void api_policy_change(struct api_call *c)
 		api_fail(c, MHD_HTTP_BAD_REQUEST, ST_CONFIG,
 			 "a policy has at most %u characters",
 			 VM_POLICY_MAX - 1);
-	} else if (policy_parse(policy, NULL, &choice, &d)) {
+	} else if (placer_parse(c->m->placer, policy, &choice, &d)) {
 		d.status = ST_CONFIG;
 		api_fail_diag(c, &d);
 	} else {

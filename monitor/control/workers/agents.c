@@ -211,9 +211,10 @@ static int agents_start(struct agent *a, struct diag *d)
 				 .node = a->node,
 				 .error = -1,
 				 .log = -1,
-				 .nr_fds = AGENT_FD_CONTROL + 1 };
+				 .nr_fds = AGENT_FD_PLUGIN + 1 };
 	int err = worker_code_get(&a->all->code, a->node, &c.code, d);
 
+	c.fds[AGENT_FD_PLUGIN] = a->all->plugin;
 	a->started_ns = clock_now_ns();
 	loop_timer_cancel(a->all->loop, &a->again);
 	if (err)
@@ -298,13 +299,14 @@ static void start_all(struct agents *all)
 }
 
 void agents_create(struct agents *all, struct loop *loop, struct sink *err,
-		   const struct topology *t, const struct agents_ops *ops,
-		   void *arg)
+		   const struct topology *t, int plugin,
+		   const struct agents_ops *ops, void *arg)
 {
 	memset(all, 0, sizeof(*all));
 	all->loop = loop;
 	all->err = err;
 	all->t = t;
+	all->plugin = plugin;
 	all->ops = ops;
 	all->arg = arg;
 	if (worker_code_create(&all->code, AGENT_PROGRAM, &all->missing)) {

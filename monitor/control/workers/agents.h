@@ -55,6 +55,7 @@ struct agents {
 	struct sink *err;	  /* for messages */
 	const struct topology *t; /* not owned */
 	struct worker_code code;
+	int plugin;	     /* policy for all agents; not owned; -1: none */
 	struct diag missing; /* why there are no agents; else ST_OK */
 	struct agent list[MAX_NODES];
 	unsigned nr;
@@ -67,14 +68,16 @@ struct agents {
  * agents_create() - find the program, and start one agent per node
  * @err: where deaths are reported; outlives the agents
  * @t:   outlives the agents; if it describes another machine, nothing is started
+ * @plugin: a file with a policy (memory/placement/plugin.h), not owned, outlives
+ *       the agents; -1: none
  * @ops: called with @arg in the loop, by this function and by agents_get();
  *       outlives the agents
  *
  * A missing program causes one line on @err; agents_get() then returns an error.
  */
 void agents_create(struct agents *all, struct loop *loop, struct sink *err,
-		   const struct topology *t, const struct agents_ops *ops,
-		   void *arg);
+		   const struct topology *t, int plugin,
+		   const struct agents_ops *ops, void *arg);
 
 /* End all agents. All-zero is accepted. */
 void agents_destroy(struct agents *all);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "disco/clock.h"
+#include "memory/placement/plugin.h"
 #include "monitor/control/base/sink.h"
 #include "monitor/ipc/fds.h"
 #include "numa/flash.h"
@@ -31,7 +32,9 @@ struct placer {
 	struct agents *agents;
 	struct topology *t;
 	struct sink *err;
-	int window; /* of a lab's counters; -1: no source */
+	int window;		     /* of a lab's counters; -1: no source */
+	int plugin_fd;		     /* -1: none */
+	struct policy_plugin plugin; /* to check what users choose */
 	struct placer_entry *list;
 	struct loop_timer timer; /* while a VM is placed */
 };
@@ -257,6 +260,36 @@ const char *placer_source(const struct placer *p)
 	return p && p->window >= 0 ? "flash" : NULL;
 }
 
+int placer_load_plugin(struct placer *p, const char *path, struct diag *d)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC), err;
+
+	if (fd < 0)
+		return diag_fail(d, ST_CONFIG, errno, "%s: %s", path,
+				 strerror(errno));
+	err = policy_plugin_load(&p->plugin, fd, path, d);
+	if (!err && policy_find(p->plugin.policy->name))
+		err = diag_fail(d, ST_CONFIG, EEXIST,
+				"%s: a policy called '%s' is built in", path,
+				p->plugin.policy->name);
+	if (err)
+		(void)close(fd);
+	else
+		p->plugin_fd = fd;
+	return err;
+}
+
+int placer_plugin_fd(const struct placer *p)
+{
+	return p->plugin_fd;
+}
+
+int placer_parse(const struct placer *p, const char *text,
+		 struct policy_choice *out, struct diag *d)
+{
+	return policy_parse(text, p->plugin.policy, out, d);
+}
+
 int placer_create(struct loop *loop, struct agents *agents, struct topology *t,
 		  struct sink *err, struct placer **out)
 {
@@ -269,6 +302,7 @@ int placer_create(struct loop *loop, struct agents *agents, struct topology *t,
 			      .t = t,
 			      .err = err,
 			      .window = t->this_machine ? flash_open_fd() : -1,
+			      .plugin_fd = -1,
 			      .timer = { .expired = placer_on_timer } };
 	*out = p;
 	return 0;
@@ -288,5 +322,7 @@ void placer_destroy(struct placer *p)
 	}
 	if (p->window >= 0)
 		(void)close(p->window);
+	fds_drop(&p->plugin_fd);
+	policy_plugin_unload(&p->plugin);
 	free(p);
 }

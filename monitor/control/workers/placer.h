@@ -53,6 +53,24 @@ MUST_CHECK int placer_create(struct loop *loop, struct agents *agents,
 /* NULL is accepted. */
 void placer_destroy(struct placer *p);
 
+/**
+ * placer_load_plugin() - a policy beside those that are built in, for all VMs
+ * @path: the file
+ * @d:    out on error
+ *
+ * Before the agents are created. Return: 0; errors of open() and of
+ * policy_plugin_load().
+ */
+MUST_CHECK int placer_load_plugin(struct placer *p, const char *path,
+				  struct diag *d);
+
+/* The descriptor of that file, for agents; -1: none. Owned by the placer. */
+int placer_plugin_fd(const struct placer *p);
+
+/* policy_parse(), with the plug-in's policy among the others. */
+MUST_CHECK int placer_parse(const struct placer *p, const char *text,
+			    struct policy_choice *out, struct diag *d);
+
 /* "flash"; NULL: there is none. */
 const char *placer_source(const struct placer *p);
 

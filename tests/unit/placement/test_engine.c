@@ -231,14 +231,16 @@ static void what_was_measured_counts(void **state)
 	assert_int_equal(figure(&f->moves), 1);
 	assert_int_equal(figure(&f->spent_ns), 16000);
 	assert_int_equal(figure(&f->bounced), 0);
-	/* One that fails says nothing of costs, and was no move. */
+	/* One that fails says nothing of costs, and counts for the back-off. */
 	order = (struct policy_decision){ .action = POLICY_MOVE, .to = 0 };
 	record(2, 4, 0, 1, 1);
 	assert_int_equal(placement_take(engine, &a, 1), 1);
 	placement_done(engine, &a, false, 99000);
 	assert_int_equal(figure(&f->failed), 1);
 	record(3, 4, 0, 1, 1);
-	assert_int_equal(seen.moves, 1);
+	assert_int_equal(seen.moves, 2);
+	assert_int_equal(seen_cost, 9000);
+	assert_int_equal(figure(&f->bounced), 0);
 	assert_int_equal(placement_take(engine, &a, 1), 1);
 	placement_done(engine, &a, true, 1000);
 	assert_int_equal(figure(&f->bounced), 1);
