@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What control tells agents of the VMs that are placed. The agents and the
+ * source are fakes, which stand in for the product's functions: requests are
+ * noted, with the descriptors that came with them.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "monitor/control/base/sink.h"
+#include "monitor/control/workers/placer.h"
+#include "numa/bind.h"
+#include "numa/flash.h"
+#include "numa/region.h"
+#include "tests/unit/support.h"
+
+#define MAX_TOLD 32u
+
+/* --- fakes ---------------------------------------------------------------- */
+
+static struct {
+	nodeid_t node;
+	struct agent_request r;
+	int region; /* of AGENT_PLACE; -1 */
+} told[MAX_TOLD];
+static unsigned nr_told;
+static bool has_source, agent_refuses;
+static struct agents agents;
+
+int flash_open_fd(void)
+{
+	return has_source ? open("/dev/null", O_RDONLY | O_CLOEXEC) : -ENOENT;
+}
+
+/* Node 4 is not there. */
+int node_bind_memory(void *addr, size_t bytes, nodeid_t node, bool strict)
+{
+	(void)addr;
+	(void)bytes;
+	(void)node;
+	(void)strict;
+	return 0;
+}
+
+static bool is_name_of(int fd, const char *end)
+{
+	char path[64], name[256];
+	ssize_t len;
+
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	len = readlink(path, name, sizeof(name) - 1);
+	if (len < 0)
+		return false;
+	name[len] = '\0';
+	return strlen(name) >= strlen(end) &&
+	       strcmp(name + strlen(name) - strlen(end), end) == 0;
+}
+
+int agent_ask(struct agent *a, struct agent_request *r, const int *fds)
+{
+	if (agent_refuses)
+		return -EMFILE;
+	assert_true(nr_told < MAX_TOLD);
+	told[nr_told].node = a->node;
+	told[nr_told].region = -1;
+	if (r->kind == AGENT_MACHINE)
+		assert_true(is_name_of(fds[0], "/dev/null"));
+	if (r->kind == AGENT_PLACE) {
+		assert_true(is_name_of(fds[0], "/pagemap"));
+		assert_true(is_name_of(fds[1], "/maps"));
+		told[nr_told].region = dup(fds[2]);
+	}
+	told[nr_told++].r = *r;
+	return 0;
+}
+
+struct agent *agents_running(struct agents *all, nodeid_t node)
+{
+	for (unsigned i = 0; i < all->nr; i++)
+		if (all->list[i].node == node && all->list[i].pid)
+			return &all->list[i];
+	return NULL;
+}
+
+int agents_tell(struct agents *all, nodeid_t node, struct agent_request *r,
+		const int *fds)
+{
+	struct agent *a = agents_running(all, node);
+
+	return a ? agent_ask(a, r, fds) : 0;
+}
+
+/* --- a monitor with two nodes ---------------------------------------------- */
+
+static struct loop loop;
+static struct sink sink;
+static struct topology topology;
+static struct placer *placer;
+
+static int begin(void **state)
+{
+	(void)state;
+	nr_told = 0;
+	agent_refuses = false;
+	agents = (struct agents){ .nr = 2 };
+	topology = (struct topology){ .nr_nodes = 2, .this_machine = true };
+	for (unsigned i = 0; i < 2; i++) {
+		agents.list[i] =
+			(struct agent){ .node = (nodeid_t)(4 * i), .pid = 1 };
+		topology.nodes[i].id = (nodeid_t)(4 * i);
+		topology.nodes[i].total_bytes = GIB(1);
+		topology.distance[i][i] = 10;
+		topology.distance[i][1 - i] = 300;
+	}
+	if (loop_create(&loop))
+		return -1;
+	sink_create(&sink, &loop, STDERR_FILENO);
+	return placer_create(&loop, &agents, &topology, &sink, &placer);
+}
+
+static int begin_with_source(void **state)
+{
+	has_source = true;
+	return begin(state);
+}
+
+static int begin_without(void **state)
+{
+	has_source = false;
+	return begin(state);
+}
+
+static int end(void **state)
+{
+	(void)state;
+	placer_destroy(placer);
+	sink_destroy(&sink);
+	loop_destroy(&loop);
+	for (unsigned i = 0; i < nr_told; i++)
+		if (told[i].region >= 0)
+			(void)close(told[i].region);
+	return 0;
+}
+
+static void start(uint64_t id, nodeid_t node, const char *policy)
+{
+	struct placer_vm vm = { .id = id,
+				.name = "vm",
+				.pid = getpid(),
+				.node = node,
+				.memory_bytes = MIB(64),
+				.bound_ns = 20000000 };
+
+	(void)strcpy(vm.policy, policy);
+	placer_start(placer, &vm);
+}
+
+/* --- tests ---------------------------------------------------------------- */
+
+static void nothing_is_told_without_a_source(void **state)
+{
+	struct placer_view v;
+
+	(void)state;
+	assert_null(placer_source(placer));
+	placer_agent_started(placer, &agents.list[0]);
+	start(1, 0, "");
+	placer_stop(placer, 1);
+	assert_int_equal(placer_set_policy(placer, 1, "disco"), -ENOENT);
+	assert_false(placer_look(placer, 1, &v));
+	assert_int_equal(nr_told, 0);
+}
+
+static void the_machine_and_its_vms_are_told(void **state)
+{
+	const struct agent_req_machine *m = &told[0].r.machine;
+
+	(void)state;
+	assert_string_equal(placer_source(placer), "flash");
+	start(1, 0, "disco,trigger=9");
+	assert_int_equal(nr_told, 1);
+	assert_int_equal(told[0].r.kind, AGENT_PLACE);
+	assert_int_equal(told[0].r.place.vm, 1);
+	assert_int_equal(told[0].r.place.pid, getpid());
+	assert_int_equal(told[0].r.place.ram_pages, MIB(64) / PAGE_BYTES);
+	assert_int_equal(told[0].r.place.bound_ns, 20000000);
+	assert_string_equal(told[0].r.place.policy, "disco,trigger=9");
+	/* A new agent of its node gets it again, one of another does not. */
+	nr_told = 0;
+	placer_agent_started(placer, &agents.list[1]);
+	assert_int_equal(nr_told, 1);
+	assert_int_equal(told[0].r.kind, AGENT_MACHINE);
+	assert_int_equal(m->nr_nodes, 2);
+	assert_int_equal(m->nodes[1], 4);
+	assert_int_equal(m->distance[0][0], 10);
+	assert_int_equal(m->distance[0][1], 255);
+	assert_true(m->slowdown >= 1);
+	placer_agent_started(placer, &agents.list[0]);
+	assert_int_equal(nr_told, 3);
+	assert_int_equal(told[2].r.kind, AGENT_PLACE);
+	assert_int_equal(told[2].node, 0);
+}
+
+static void figures_are_the_agents_words(void **state)
+{
+	struct placement_figures *f;
+	struct placer_view v;
+	struct region region;
+
+	(void)state;
+	start(1, 4, "");
+	assert_string_equal(told[0].r.place.policy, POLICY_STANDARD);
+	assert_true(placer_look(placer, 1, &v));
+	assert_false(placer_look(placer, 2, &v));
+	assert_string_equal(v.policy, POLICY_STANDARD);
+	assert_int_equal(region_take(&region, told[0].region, PLACEMENT_BYTES),
+			 0);
+	told[0].region = -1;
+	f = region.base;
+	atomic_store(&f->moves, 17);
+	assert_int_equal(atomic_load(&v.figures->moves), 17);
+	region_destroy(&region);
+}
+
+static void another_home_and_another_policy(void **state)
+{
+	struct placer_view v;
+
+	(void)state;
+	start(1, 0, "");
+	assert_int_equal(placer_set_policy(placer, 1, "autonuma"), 0);
+	assert_int_equal(told[1].r.kind, AGENT_POLICY);
+	assert_string_equal(told[1].r.policy.policy, "autonuma");
+	assert_true(placer_look(placer, 1, &v));
+	assert_string_equal(v.policy, "autonuma");
+	start(1, 4, "autonuma");
+	assert_int_equal(nr_told, 4);
+	assert_int_equal(told[2].r.kind, AGENT_PLACE_END);
+	assert_int_equal(told[2].node, 0);
+	assert_int_equal(told[3].r.kind, AGENT_PLACE);
+	assert_int_equal(told[3].node, 4);
+	placer_stop(placer, 1);
+	assert_int_equal(told[4].r.kind, AGENT_PLACE_END);
+	assert_int_equal(told[4].node, 4);
+	placer_stop(placer, 1);
+	assert_int_equal(nr_told, 5);
+}
+
+/* An agent that is dead, and one that cannot be told, are no end of a VM. */
+static void agents_may_be_gone(void **state)
+{
+	struct placer_view v;
+
+	(void)state;
+	agents.list[0].pid = 0;
+	start(1, 0, "");
+	assert_int_equal(nr_told, 0);
+	assert_false(placer_look(placer, 1, &v));
+	agents.list[0].pid = 1;
+	placer_agent_started(placer, &agents.list[0]);
+	assert_int_equal(nr_told, 2);
+	assert_true(placer_look(placer, 1, &v));
+	agent_refuses = true;
+	placer_agent_started(placer, &agents.list[0]);
+	start(2, 0, "");
+	placer_stop(placer, 2);
+	placer_stop(placer, 1);
+}
+
+static void nodes_are_told_while_a_vm_is_placed(void **state)
+{
+	(void)state;
+	start(1, 0, "");
+	assert_int_equal(nr_told, 1);
+	assert_int_equal(loop_turn(&loop, 0), 0);
+	assert_int_equal(nr_told, 3); /* both agents */
+	assert_int_equal(told[1].r.kind, AGENT_NODES);
+	assert_int_equal(told[1].r.nodes.nr_nodes, 2);
+	placer_stop(placer, 1);
+	assert_int_equal(nr_told, 4);
+}
+
+static void plugins_are_checked(void **state)
+{
+	struct policy_choice c;
+	struct diag d = { .status = ST_OK };
+
+	(void)state;
+	assert_int_equal(placer_plugin_fd(placer), -1);
+	assert_int_equal(placer_load_plugin(placer, "/dev/null", &d), -EINVAL);
+	assert_int_equal(d.status, ST_CONFIG);
+	assert_int_equal(placer_plugin_fd(placer), -1);
+	d = (struct diag){ .status = ST_OK };
+	assert_int_equal(placer_parse(placer, "disco,trigger=5", &c, &d), 0);
+	assert_int_equal(c.params[0], 5);
+	assert_int_equal(placer_parse(placer, "nearest", &c, &d), -EINVAL);
+}
+
+#define PLACED(name)                                                           \
+	cmocka_unit_test_setup_teardown(name, begin_with_source, end)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+			nothing_is_told_without_a_source, begin_without, end),
+		PLACED(the_machine_and_its_vms_are_told),
+		PLACED(figures_are_the_agents_words),
+		PLACED(another_home_and_another_policy),
+		PLACED(agents_may_be_gone),
+		PLACED(nodes_are_told_while_a_vm_is_placed),
+		PLACED(plugins_are_checked),
+	};
+
+	return cmocka_run_group_tests_name("placer", tests, NULL, NULL);
+}
