@@ -385,7 +385,7 @@ int flash_mark(struct flash *f, const char *name)
 	if (mark >= FLASH_MAX_MARKS)
 		return -ENOSPC;
 	memset(m, 0, sizeof(*m));
-	(void)strcpy(m->name, name);
+	memcpy(m->name, name, strlen(name));
 	(void)clock_gettime(CLOCK_MONOTONIC, &now);
 	m->time_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 	m->generation = LOAD(&c->generation);

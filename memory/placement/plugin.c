@@ -44,7 +44,7 @@ static int plugin_read(int fd, uint8_t **out, size_t *bytes)
 	ssize_t got;
 
 	if (fstat(fd, &st))
-		return -errno;
+		return errno ? -errno : -EIO;
 	if (st.st_size < (off_t)sizeof(Elf64_Ehdr))
 		return -EINVAL;
 	if (st.st_size > (off_t)POLICY_PLUGIN_BYTES)

@@ -91,7 +91,7 @@ static int policy_set_param(struct policy_choice *c, const char *word,
 	const char *equals = memchr(word, '=', len);
 	size_t key = equals ? (size_t)(equals - word) : len;
 	uint64_t value;
-	char *end;
+	char *end = NULL;
 
 	for (uint32_t i = 0; i < p->nr_params; i++) {
 		const struct policy_param *q = &p->params[i];

@@ -45,7 +45,8 @@ static int flash_source_read(struct access_source *source,
 	uint64_t now = clock_now_ns();
 
 	for (unsigned i = 0; i < nr_nodes; i++) {
-		unsigned node = (s->next + i) % nr_nodes;
+		unsigned at = s->next + i;
+		unsigned node = at < nr_nodes ? at : at - nr_nodes;
 
 		while (nr < max &&
 		       flash_take_hot(s->c.flash, &s->cursor, node, &hot)) {
@@ -54,7 +55,7 @@ static int flash_source_read(struct access_source *source,
 			out[nr++].time_ns = now;
 		}
 	}
-	s->next = (s->next + 1) % nr_nodes;
+	s->next = s->next + 1 < nr_nodes ? s->next + 1 : 0;
 	s->source.lost = s->cursor.lost;
 	return (int)nr;
 }

@@ -175,10 +175,13 @@ static int ibs_source_read(struct access_source *source,
 	struct ibs_source *s = container_of(source, struct ibs_source, source);
 	unsigned nr = 0;
 
-	for (unsigned i = 0; i < s->c.nr_rings && nr < max; i++)
-		nr += ibs_read_ring(s, &s->rings[(s->next + i) % s->c.nr_rings],
-				    out + nr, max - nr);
-	s->next = (s->next + 1) % s->c.nr_rings;
+	for (unsigned i = 0; i < s->c.nr_rings && nr < max; i++) {
+		unsigned at = s->next + i;
+
+		at = at < s->c.nr_rings ? at : at - s->c.nr_rings;
+		nr += ibs_read_ring(s, &s->rings[at], out + nr, max - nr);
+	}
+	s->next = s->next + 1 < s->c.nr_rings ? s->next + 1 : 0;
 	return (int)nr;
 }
 

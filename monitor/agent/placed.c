@@ -28,6 +28,7 @@
 #define SCAN_ENTRIES 512u
 #define SCAN_SLICES  8u /* of that many, per turn */
 #define SCAN_REST_NS 2000000000ull
+#define SCAN_SOON_NS 100000000ull /* while there is no RAM yet */
 #define SPANS_MAX    4096u
 #define MOVE_PAGES   128u   /* per turn; at most AGENT_MAX_RANGES */
 #define MOVE_NS	     10000u /* of a page, before the first was measured */
@@ -185,27 +186,33 @@ static uint64_t placed_look_up(struct placed *p, uint64_t address,
 	return nr;
 }
 
-static void placed_begin_round(struct placed *p)
+static void placed_begin_round(struct placed *p, uint64_t now)
 {
 	int nr = ram_spans_read(p->maps, p->ram_pages, p->spans, SPANS_MAX);
 
-	/* A worker that has ended has no mappings. */
-	if (nr <= 0) {
+	if (nr < 0) {
 		p->gone = true;
 		return;
 	}
+	/*
+	 * A worker that has just begun may have mapped nothing yet; control
+	 * says so when one has ended.
+	 */
 	p->nr_spans = (unsigned)nr;
-	p->scanning = true;
+	p->scanned_ns = now;
+	p->scanning = nr > 0;
 	p->scan_span = 0;
 	p->scan_page = 0;
 }
 
 static void placed_scan(struct placed *p, uint64_t now)
 {
-	if (!p->scanning && p->scanned_ns && now - p->scanned_ns < SCAN_REST_NS)
+	uint64_t rest = p->nr_spans ? SCAN_REST_NS : SCAN_SOON_NS;
+
+	if (!p->scanning && p->scanned_ns && now - p->scanned_ns < rest)
 		return;
 	if (!p->scanning)
-		placed_begin_round(p);
+		placed_begin_round(p, now);
 	for (unsigned i = 0; i < SCAN_SLICES && p->scanning && !p->gone; i++) {
 		const struct ram_span *s = &p->spans[p->scan_span];
 
