@@ -84,7 +84,7 @@ ROOMS := numa memory memory/placement \
 	 $(addprefix monitor/dev/,platform virtio) \
 	 monitor/worker/vm monitor/worker monitor/agent \
 	 $(addprefix monitor/control/,base console config disks doctor workers \
-	 launch run guests exec restart api cli) monitor/control
+	 placer launch run guests exec restart api cli) monitor/control
 
 .PHONY: rooms
 rooms:

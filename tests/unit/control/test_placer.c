@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "monitor/control/base/sink.h"
-#include "monitor/control/workers/placer.h"
+#include "monitor/control/placer/placer.h"
 #include "numa/bind.h"
 #include "numa/flash.h"
 #include "numa/region.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "monitor/control/workers/placer.h"
+#include "monitor/control/placer/placer.h"
 
 #include <errno.h>
 #include <fcntl.h>
