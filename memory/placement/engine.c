@@ -5,7 +5,17 @@
 
 #include "memory/placement/counters.h"
 
-#define MOVE_SHIFT 3 /* a measured move counts 1/8 of the running mean */
+/*
+ * The cost of a move is a running mean, of which the last move is 1/8. One that
+ * was held up counts as MOVE_OUTLIER means at most, and with each period a mean
+ * comes 1/32 nearer to what it was before anything was measured. Otherwise a
+ * few unlucky moves would end all moves for good: none would be made that could
+ * show that they cost less.
+ */
+#define MOVE_SHIFT   3
+#define MOVE_OUTLIER 4u
+#define FORGET_SHIFT 5
+#define FORGET_MOST  256u /* periods: nothing is left then */
 
 struct placement {
 	struct page_counters *counters;
@@ -21,6 +31,7 @@ struct placement {
 	struct policy_machine machine;
 	struct policy_node nodes[POLICY_MAX_NODES];
 	uint32_t *latency_ns, *move_ns; /* [nr_nodes * nr_nodes] */
+	uint32_t first_move_ns;		/* until moves have been measured */
 
 	struct placement_action pending[PLACEMENT_PENDING];
 	unsigned nr_pending;
@@ -57,6 +68,7 @@ int placement_create(struct placement **out, const struct placement_config *c)
 		return -ENOMEM;
 	e->pages = c->pages;
 	e->choice = c->choice;
+	e->first_move_ns = c->move_ns;
 	e->latency_ns = malloc(pairs * sizeof(uint32_t));
 	e->move_ns = malloc(pairs * sizeof(uint32_t));
 	e->is_pending = calloc(1, c->pages / 8 + 1);
@@ -135,6 +147,19 @@ static struct policy_now placement_now(const struct placement *e)
 	};
 }
 
+static void placement_forget_costs(struct placement *e, uint64_t periods)
+{
+	uint32_t nr = e->machine.nr_nodes * e->machine.nr_nodes;
+
+	for (uint64_t n = min_u64(periods, FORGET_MOST); n; n--)
+		for (uint32_t i = 0; i < nr; i++)
+			if (e->move_ns[i] > e->first_move_ns)
+				e->move_ns[i] -=
+					(e->move_ns[i] - e->first_move_ns +
+					 (1u << FORGET_SHIFT) - 1) >>
+					FORGET_SHIFT;
+}
+
 /* Periods without an access are one, with sums of nothing: they are not told. */
 static void placement_advance(struct placement *e, uint64_t time_ns)
 {
@@ -151,6 +176,7 @@ static void placement_advance(struct placement *e, uint64_t time_ns)
 		return;
 	if (e->choice.policy->period)
 		e->choice.policy->period(e->state, &now, &e->sums);
+	placement_forget_costs(e, period - e->period);
 	e->period = period;
 	e->sums = (struct policy_sums){ 0 };
 }
@@ -336,6 +362,7 @@ void placement_done(struct placement *e, const struct placement_action *a,
 	placement_count(moved ? &e->figures->moves : &e->figures->failed, 1);
 	if (!moved)
 		return;
+	spent_ns = min_u64(spent_ns, (uint64_t)*mean * MOVE_OUTLIER);
 	*mean = (uint32_t)min_u64((weighted + spent_ns) >> MOVE_SHIFT,
 				  UINT32_MAX);
 	if (before)

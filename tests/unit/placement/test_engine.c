@@ -246,6 +246,25 @@ static void what_was_measured_counts(void **state)
 	assert_int_equal(figure(&f->bounced), 1);
 }
 
+/* One that was held up for long, at the worst time: the first one. */
+static void a_dear_move_is_forgotten(void **state)
+{
+	struct placement_action a;
+
+	(void)state;
+	order = (struct policy_decision){ .action = POLICY_MOVE, .to = 1 };
+	record(0, 4, 1, 0, 1);
+	assert_int_equal(placement_take(engine, &a, 1), 1);
+	placement_done(engine, &a, true, 11 * MS);
+	order = (struct policy_decision){ 0 };
+	record(0, 4, 1, 1, 1);
+	assert_int_equal(seen_cost, 11000); /* 7/8 of 8000, 1/8 of 32000 */
+	record(100, 4, 1, 1, 1);
+	assert_int_equal(seen_cost, 11000 - 94); /* 1/32 of 3000, upwards */
+	record(100 + 100 * 256, 4, 1, 1, 1);
+	assert_int_equal(seen_cost, 8000);
+}
+
 static void decisions_are_logged(void **state)
 {
 	const struct placement_figures *f = placement_figures(engine);
@@ -457,6 +476,7 @@ int main(void)
 		cmocka_unit_test_setup(actions_come_by_destination_and_page,
 				       start),
 		cmocka_unit_test_setup(what_was_measured_counts, start),
+		cmocka_unit_test_setup(a_dear_move_is_forgotten, start),
 		cmocka_unit_test_setup(decisions_are_logged, start),
 		cmocka_unit_test_setup(nonsense_is_taken_for_stay, start),
 		cmocka_unit_test_setup(too_many_actions_are_dropped, start),
