@@ -78,13 +78,13 @@ all:
 # which a program or a test takes what it uses. Who may include whom is decided
 # by this order and by scripts/lint.
 ROOMS := numa memory memory/placement \
-	 $(addprefix cowdisk/,base store cache disk dax) \
+	 $(addprefix cowdisk/,base store cache disk dax) vnet \
 	 monitor/ipc monitor/sandbox monitor/boot \
 	 monitor/bootentry monitor/bootdisk \
 	 $(addprefix monitor/dev/,platform virtio) \
-	 monitor/worker/vm monitor/worker monitor/agent \
+	 monitor/worker/vm monitor/worker/net monitor/worker monitor/agent \
 	 $(addprefix monitor/control/,base console config disks doctor workers \
-	 placer launch run guests exec restart api cli) monitor/control
+	 nets placer launch run guests exec restart api cli) monitor/control
 
 .PHONY: rooms
 rooms:

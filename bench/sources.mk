@@ -2,7 +2,7 @@
 # Benchmarks: ratios against a peer in the same run; never part of `check`.
 
 BENCH_OUT	:= build/lab-out
-BENCHES		:= boot channel cache cow move scale footprint figures exec
+BENCHES		:= boot channel ring cache cow move scale footprint figures exec
 
 .PHONY: bench
 bench: $(BENCHES:%=bench-%)
@@ -57,6 +57,7 @@ $(B)/bench/$(1): $(call obj,bench/$(1).c) $(call lib,$(2))
 	$$(Q)$$(CC) $$(LDFLAGS) -pie -o $$@ $$(call in_group,$$^) $$(LIBS)
 endef
 $(eval $(call bench_rule,channel,numa))
+$(eval $(call bench_rule,ring,vnet numa))
 $(eval $(call bench_rule,cache,cowdisk/cache cowdisk/base memory numa))
 $(eval $(call bench_rule,cow_io,$(filter cowdisk/%,$(ROOMS)) monitor/ipc memory \
 	numa))
@@ -65,8 +66,8 @@ $(eval $(call bench_rule,move_loop,monitor/control/workers \
 	monitor/control/base monitor/ipc numa))
 
 # On the machine itself, no guest: two processes and two CPUs are all that
-# channels need.
-do-bench-channel do-bench-cache: do-bench-%: $(B)/bench/%
+# channels and rings need.
+do-bench-channel do-bench-ring do-bench-cache: do-bench-%: $(B)/bench/%
 	$(Q)$< $(call bench_args,$*)
 
 # On the machine itself, no guest: copy-on-write back-end against qcow2.
@@ -85,4 +86,5 @@ do-bench-figures: all guests
 		--disco $(B)/disco --guest $(B)/guest/echo.elf
 
 # Built by every check, so that they go on being built.
-BENCH_BINS := $(patsubst %,$(B)/bench/%,channel cache cow_io move_loop qga_exec)
+BENCH_BINS := $(patsubst %,$(B)/bench/%,channel ring cache cow_io move_loop \
+	      qga_exec)

@@ -195,6 +195,13 @@ TARGETS = {
         Target("channel-calls", "exactly", 0, "system calls", {
             "a million messages": system_calls}),
     ),
+    "ring": (
+        Target("ring-rate", "at least", 20, "million frames", {
+            "64 bytes": row("per_second", 1e-6, peer="vnet", bytes=64)}),
+        Target("ring-socket", "at least", 3, "times", {
+            "64 bytes": quotient(row("ns", peer="socket", bytes=64),
+                                 row("ns", peer="vnet", bytes=64))}),
+    ),
     "cow": (
         Target("cow-hits", "at least", 3, "times",
                cow("4 KiB random reads, hits")),

@@ -16,6 +16,7 @@ ROOMS_lab	:= numa
 ROOMS_ipc	:= monitor/ipc numa
 ROOMS_memory	:= memory numa
 ROOMS_placement	:= memory/placement memory numa
+ROOMS_vnet	:= vnet numa
 ROOMS_cowdisk	:= $(COWDISK_ROOMS) monitor/ipc memory numa
 ROOMS_cache	:= $(ROOMS_cowdisk)
 ROOMS_platform	:= $(WORKER_ROOMS)
@@ -88,6 +89,7 @@ $(B)/tests/unit/$(3): $$(call obj,tests/model/model.c $$(MODEL_$(1)))
 endef
 $(eval $(call model_rules,channel,numa/channel.c,numa/test_channel_model))
 $(eval $(call model_rules,lease,memory/lease.c,memory/test_lease_model))
+$(eval $(call model_rules,vring,vnet/ring.c,vnet/test_ring_model))
 
 # ThreadSanitizer: tests with threads, in every check; check-tsan has all of
 # them. It sees one process: what two share by a region is seen where a test
@@ -127,8 +129,8 @@ do-check-tsan: tests
 LAB_ENV := QUEUE_MIB HVC_LINES SERIAL_LINES FIO_MIB FIO_SECONDS MERGE_FILES \
 	   MOVE_ROUNDS MOVE_MIB BALANCE_STOCK CACHE_MIB HOT_MIB PRIVATE_MIB \
 	   CACHE_WRITES CACHE_ROUNDS KILLS KILL_SEED KILL_GUESTS FREE_MIB \
-	   HINT_MIB BUTTON_ROUNDS LAB_JOBS EXECS EXEC_MIB EXEC_HOSTILE DEBIAN_IMAGES \
-	   DEBIAN_STOPS
+	   HINT_MIB BUTTON_ROUNDS NET_MIB LAB_JOBS EXECS EXEC_MIB EXEC_HOSTILE \
+	   DEBIAN_IMAGES DEBIAN_STOPS
 LAB_TESTS := tests/lab/labs $(LAB_ENV:%=--env %)
 LAB_ITSELF := tests/lab/lab-run.sh
 CLI_TESTS := tests/cli/refusals tests/cli/images tests/cli/import \

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "vnet/frame.h"
+
+#include <string.h>
+
+#include "vnet/packet.h"
+
+bool vnet_hdr_valid(const struct vnet_hdr *h, uint32_t bytes)
+{
+	unsigned type = h->gso_type & ~VNET_GSO_ECN;
+
+	if (h->flags & ~(VNET_HDR_NEEDS_CSUM | VNET_HDR_DATA_VALID))
+		return false;
+	if (type != VNET_GSO_NONE && type != VNET_GSO_TCPV4 &&
+	    type != VNET_GSO_TCPV6)
+		return false;
+	if (type == VNET_GSO_NONE && h->gso_type != VNET_GSO_NONE)
+		return false;
+	if (type != VNET_GSO_NONE &&
+	    (!(h->flags & VNET_HDR_NEEDS_CSUM) || h->gso_size == 0))
+		return false;
+	/* 5.1.6.2: hdr_len is a hint; Linux refuses one beyond the frame. */
+	if (type != VNET_GSO_NONE && h->hdr_len > bytes)
+		return false;
+	return !(h->flags & VNET_HDR_NEEDS_CSUM) ||
+	       (h->csum_start >= VNET_ETH_BYTES &&
+		h->csum_start + h->csum_offset + 2u <= bytes);
+}
+
+/* --- source filter --- */
+
+static bool ip4_is_own(const struct vnet_station *own, const uint8_t *ip)
+{
+	return memcmp(ip + IP4_SRC, own->ip, 4) == 0;
+}
+
+/* A UDP datagram that is not a later fragment; its header is in @len bytes. */
+static bool is_udp_to(const uint8_t *ip, uint32_t len, unsigned port)
+{
+	unsigned head = (ip[0] & 15u) * 4u;
+
+	return ip[IP4_PROTO] == PROTO_UDP &&
+	       (vnet_get16(ip + IP4_FRAG) & 0x1fff) == 0 &&
+	       head + UDP_BYTES <= len &&
+	       vnet_get16(ip + head + UDP_DPORT) == port;
+}
+
+static enum vnet_verdict filter_ip4(const struct vnet_station *own,
+				    const uint8_t *ip, uint32_t len)
+{
+	static const uint8_t none[4];
+
+	if (len < IP4_BYTES || ip[0] >> 4 != 4 || (ip[0] & 15) < 5)
+		return VNET_REFUSE;
+	if (is_udp_to(ip, len, PORT_DHCP_SERVER) &&
+	    (ip4_is_own(own, ip) || memcmp(ip + IP4_SRC, none, 4) == 0))
+		return VNET_LOCAL;
+	if (!ip4_is_own(own, ip))
+		return VNET_REFUSE;
+	if (memcmp(ip + IP4_DST, own->ip, VNET_SUBNET_BYTES) == 0 &&
+	    ip[IP4_DST + 3] == VNET_SERVER_HOST)
+		return VNET_LOCAL;
+	return VNET_FORWARD;
+}
+
+static enum vnet_verdict filter_arp(const struct vnet_station *own,
+				    const uint8_t *arp, uint32_t len)
+{
+	static const uint8_t none[4];
+
+	if (len < ARP_BYTES ||
+	    memcmp(arp + ARP_SHA, own->mac, VNET_MAC_BYTES) != 0)
+		return VNET_REFUSE;
+	if (memcmp(arp + ARP_SPA, own->ip, 4) != 0 &&
+	    memcmp(arp + ARP_SPA, none, 4) != 0)
+		return VNET_REFUSE;
+	return VNET_LOCAL;
+}
+
+static enum vnet_verdict filter_ip6(const struct vnet_station *own,
+				    const uint8_t *ip, uint32_t len)
+{
+	static const uint8_t any[16];
+	uint8_t own_ip[16] = { 0xfe, 0x80 };
+	const uint8_t *m = own->mac;
+	const uint8_t eui[8] = { m[0] ^ 2, m[1], m[2], 0xff,
+				 0xfe,	   m[3], m[4], m[5] };
+
+	memcpy(own_ip + 8, eui, sizeof(eui));
+	if (len < IP6_BYTES || ip[0] >> 4 != 6)
+		return VNET_REFUSE;
+	if (memcmp(ip + IP6_SRC, own_ip, 16) != 0 &&
+	    memcmp(ip + IP6_SRC, any, 16) != 0)
+		return VNET_REFUSE;
+	return VNET_FORWARD;
+}
+
+enum vnet_verdict vnet_filter(const struct vnet_station *own,
+			      const uint8_t *frame, uint32_t len)
+{
+	if (len < VNET_ETH_BYTES ||
+	    memcmp(frame + ETH_SRC, own->mac, VNET_MAC_BYTES) != 0)
+		return VNET_REFUSE;
+	frame += VNET_ETH_BYTES;
+	len -= VNET_ETH_BYTES;
+	switch (vnet_get16(frame - 2)) {
+	case ETHERTYPE_IP4:
+		return filter_ip4(own, frame, len);
+	case ETHERTYPE_ARP:
+		return filter_arp(own, frame, len);
+	case ETHERTYPE_IP6:
+		return filter_ip6(own, frame, len);
+	default:
+		return VNET_REFUSE;
+	}
+}
+
+/* --- checksums --- */
+
+uint32_t vnet_csum_add(uint32_t sum, const void *bytes, size_t len)
+{
+	const uint8_t *p = bytes;
+	uint64_t total = sum;
+
+	for (; len >= 2; len -= 2, p += 2)
+		total += vnet_get16(p);
+	if (len)
+		total += (uint32_t)*p << 8;
+	while (total >> 32)
+		total = (total & 0xffffffff) + (total >> 32);
+	return (uint32_t)total;
+}
+
+uint16_t vnet_csum_fold(uint32_t sum)
+{
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return (uint16_t)~sum;
+}
+
+void vnet_csum_complete(const struct vnet_hdr *h, uint8_t *frame,
+			uint32_t bytes)
+{
+	uint16_t sum;
+
+	if (!(h->flags & VNET_HDR_NEEDS_CSUM))
+		return;
+	/* The field holds the sum of the pseudo header already. */
+	sum = vnet_csum_fold(
+		vnet_csum_add(0, frame + h->csum_start, bytes - h->csum_start));
+	/* 0 would mean "no checksum" in UDP; both stand for the same sum. */
+	vnet_put16(frame + h->csum_start + h->csum_offset, sum ? sum : 0xffff);
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Ethernet frames as guests send them: the header of offloads that goes with a
+ * frame, what a port may send, and checksums.
+ *
+ * Context of all functions: any thread; no memory but their arguments.
+ */
+#ifndef DISCO_VNET_FRAME_H
+#define DISCO_VNET_FRAME_H
+
+#include "disco/base.h"
+
+#define VNET_MAC_BYTES	  6u
+#define VNET_ETH_BYTES	  14u	 /* of the Ethernet header */
+#define VNET_FRAME_MAX	  65550u /* bytes: the header and 64 KiB */
+#define VNET_MTU	  1500u
+#define VNET_LOOK_BYTES	  128u /* of a frame, that a filter looks at */
+#define VNET_NAME_MAX	  63u
+#define VNET_PORTS_MAX	  256u
+#define VNET_SUBNET_BYTES 3u /* of 4 of an address: a /24 */
+
+/* Values of struct vnet_hdr, as virtio 1.2, 5.1.6, has them. */
+#define VNET_HDR_NEEDS_CSUM 1u
+#define VNET_HDR_DATA_VALID 2u
+#define VNET_GSO_NONE	    0u
+#define VNET_GSO_TCPV4	    1u
+#define VNET_GSO_TCPV6	    4u
+#define VNET_GSO_ECN	    0x80u
+
+/* Of struct virtio_net_hdr, without num_buffers. Little-endian. */
+struct vnet_hdr {
+	uint8_t flags;
+	uint8_t gso_type;
+	uint16_t hdr_len;
+	uint16_t gso_size;
+	uint16_t csum_start;
+	uint16_t csum_offset;
+};
+
+_Static_assert(sizeof(struct vnet_hdr) == 10, "virtio 5.1.6 layout");
+
+/* What a station of a network is known by. */
+struct vnet_station {
+	uint8_t mac[VNET_MAC_BYTES];
+	uint8_t ip[4]; /* IPv4, in network order */
+	char name[VNET_NAME_MAX + 1];
+};
+
+/*
+ * Is the header one of a frame of @bytes? Flags and types are known, and what it
+ * points at is in the frame.
+ */
+MUST_CHECK bool vnet_hdr_valid(const struct vnet_hdr *h, uint32_t bytes);
+
+enum vnet_verdict {
+	VNET_FORWARD, /* to the port of its destination, or to all */
+	VNET_LOCAL,   /* a question that the network answers: vnet/reply.h */
+	VNET_REFUSE,  /* not from this station, or of a kind that is not sent */
+};
+
+/**
+ * vnet_filter() - decide what becomes of a frame that a station sends
+ * @frame: the first @len bytes of the frame, a private copy; @len is
+ *         VNET_LOOK_BYTES, or the whole frame if that is shorter
+ *
+ * A station sends from its own MAC address and IPv4 address (or 0.0.0.0, to
+ * DHCP), and from the IPv6 link-local address made of its MAC (or from ::).
+ * Frames that are neither IPv4, ARP nor IPv6 are refused.
+ */
+MUST_CHECK enum vnet_verdict vnet_filter(const struct vnet_station *own,
+					 const uint8_t *frame, uint32_t len);
+
+/* Is it a group address: broadcast or multicast? */
+static inline bool vnet_is_group(const uint8_t mac[VNET_MAC_BYTES])
+{
+	return mac[0] & 1;
+}
+
+/*
+ * One's complement sum of @len bytes, added to @sum (of an even number of
+ * bytes); vnet_csum_fold() makes a checksum of it, in network order.
+ */
+uint32_t vnet_csum_add(uint32_t sum, const void *bytes, size_t len);
+uint16_t vnet_csum_fold(uint32_t sum);
+
+/*
+ * Complete the checksum that @h (valid) leaves to be done in @frame, of @bytes.
+ */
+void vnet_csum_complete(const struct vnet_hdr *h, uint8_t *frame,
+			uint32_t bytes);
+
+static inline uint16_t vnet_get16(const uint8_t *p)
+{
+	return (uint16_t)(p[0] << 8 | p[1]);
+}
+
+static inline void vnet_put16(uint8_t *p, unsigned v)
+{
+	p[0] = (uint8_t)(v >> 8);
+	p[1] = (uint8_t)v;
+}
+
+#endif
