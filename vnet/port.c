@@ -489,7 +489,7 @@ void vnet_port_settle(struct vnet_port *p)
 	}
 }
 
-static void set_sleep(struct vnet_port *p)
+static void port_set_sleep(struct vnet_port *p)
 {
 	p->sleep++;
 	vnet_set_sleep(&p->shared->sleep, p->sleep);
@@ -500,11 +500,11 @@ bool vnet_port_sleep(struct vnet_port *p)
 	vnet_port_settle(p);
 	/* If it is asleep: a wake-up for this sleep is still in the socket. */
 	if (!(p->sleep & 1))
-		set_sleep(p);
+		port_set_sleep(p);
 	vnet_fence(); /* D */
 	for (unsigned i = 0; i < p->nr_peers; i++) {
 		if (vnet_rx_look(&p->peers[p->list[i]]->rx) > 0) {
-			set_sleep(p);
+			port_set_sleep(p);
 			return false;
 		}
 	}
@@ -515,5 +515,5 @@ void vnet_port_awake(struct vnet_port *p)
 {
 	shared_drain(p->wake_fd);
 	if (p->sleep & 1)
-		set_sleep(p);
+		port_set_sleep(p);
 }

@@ -248,7 +248,8 @@ static uint32_t reply_dhcp(const struct reply *r, const uint8_t *bootp,
 
 	if (len < BOOTP_OPTIONS || bootp[BOOTP_OP] != 1 ||
 	    memcmp(bootp + BOOTP_MAGIC, dhcp_magic, 4) != 0 ||
-	    memcmp(bootp + BOOTP_CHADDR, r->p->station.mac, VNET_MAC_BYTES))
+	    memcmp(bootp + BOOTP_CHADDR, r->p->station.mac, VNET_MAC_BYTES) !=
+		    0)
 		return 0;
 	kind = (uint8_t)dhcp_answer_type(r, bootp, len);
 	if (!kind)

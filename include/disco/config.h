@@ -39,6 +39,11 @@ enum restart_policy {
 	RESTART_ALWAYS,
 };
 
+struct net_config {
+	char *name; /* of the network */
+	char *mac;  /* "02:00:00:00:00:01"; NULL: made from its address */
+};
+
 struct vm_config {
 	char *name;
 	char *kernel;	  /* NULL: of the boot entry of the first disk */
@@ -61,6 +66,8 @@ struct vm_config {
 	bool merge;	       /* share equal pages within the group */
 	struct disk_config disks[VM_MAX_DISKS];
 	unsigned nr_disks;
+	struct net_config nets[VM_MAX_NETS];
+	unsigned nr_nets;
 	unsigned count; /* VMs like this one; 1 once they are expanded */
 };
 

@@ -15,10 +15,11 @@
 #ifndef DISCO_WORKER_PROTO_H
 #define DISCO_WORKER_PROTO_H
 
+#include "disco/limits.h"
 #include "disco/message.h"
 
 /* 0 stands for a worker that was built before protocols had numbers. */
-#define WORKER_PROTOCOL 4u
+#define WORKER_PROTOCOL 5u
 
 /* --- control to worker --- */
 
@@ -109,6 +110,15 @@ enum worker_request_kind {
 	 * (monitor/dev/virtio/console_ports.h). No answer.
 	 */
 	WORKER_REQ_PORT = 18,
+	/*
+	 * .net_port: another port of a network of the VM is there, or has taken the
+	 * place of an older one. Descriptors: its region, for reading, and the
+	 * sending end of its wake-ups (vnet/port.h). A repeated request is no
+	 * error. No answer.
+	 */
+	WORKER_REQ_NET_PORT = 19,
+	/* .net_port_end: a port has ended; the same. */
+	WORKER_REQ_NET_PORT_END = 20,
 };
 
 struct worker_req_adopt {
@@ -163,6 +173,21 @@ struct worker_req_port {
 	uint32_t zero;
 };
 
+struct worker_req_net_port {
+	uint32_t net; /* which of the VM's networks: 0 .. VM_MAX_NETS - 1 */
+	uint32_t slot, gen;
+	uint8_t mac[6];
+	uint8_t ip[4];
+	uint8_t zero[2];
+	char name[VM_NAME_MAX + 1]; /* of its VM */
+};
+
+struct worker_req_net_port_end {
+	uint32_t net, slot;
+	uint32_t gen; /* 0: whichever port has the slot */
+	uint32_t zero;
+};
+
 struct worker_request {
 	uint32_t kind; /* enum worker_request_kind */
 	uint32_t zero;
@@ -178,6 +203,8 @@ struct worker_request {
 		struct worker_req_give give;
 		struct worker_req_share share;
 		struct worker_req_port port;
+		struct worker_req_net_port net_port;
+		struct worker_req_net_port_end net_port_end;
 	};
 };
 
@@ -275,7 +302,7 @@ struct worker_event {
 	};
 };
 
-_Static_assert(WORKER_PROTOCOL == 4 && sizeof(struct worker_request) == 32 &&
+_Static_assert(WORKER_PROTOCOL == 5 && sizeof(struct worker_request) == 104 &&
 		       sizeof(struct worker_event) == 360,
 	       "a control process of another build takes workers over: other "
 	       "messages are another WORKER_PROTOCOL");

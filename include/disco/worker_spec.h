@@ -36,10 +36,29 @@ enum worker_fd {
 	WORKER_FD_CODE = 10,	/* the program; replaced by WORKER_REQ_REHOME */
 	/* a region that the worker writes: monitor/ipc/figures.h */
 	WORKER_FD_FIGURES = 11,
-	WORKER_FD_DISK0 = 12, /* disks follow, each with its descriptors */
+	/* disks follow, each with its descriptors; then networks */
+	WORKER_FD_DISK0 = 12,
 };
 
 #define WORKER_MAX_DISK_FDS (4 * VM_MAX_DISKS)
+
+/* Descriptors of a network; those of all networks follow those of the disks. */
+enum worker_net_fd {
+	WORKER_NET_REGION = 0, /* prepared, of the worker's port */
+	WORKER_NET_WAKE = 1,   /* the receiving end of its wake-ups */
+	WORKER_NET_WAKER = 2,  /* the sending end: for the next monitor only */
+	WORKER_NET_FDS = 3
+};
+
+#define WORKER_MAX_NET_FDS (WORKER_NET_FDS * VM_MAX_NETS)
+
+struct worker_net {
+	char net[VM_NAME_MAX + 1]; /* its name */
+	uint32_t slot, gen;	   /* vnet/port.h */
+	uint8_t mac[6];
+	uint8_t ip[4];
+	uint8_t zero[6];
+};
 
 enum worker_disk_kind {
 	WORKER_DISK_RAW = 0,  /* one descriptor */
@@ -91,8 +110,20 @@ struct worker_spec {
 	uint32_t adoptable; /* WORKER_FD_LISTENER: SOCK_SEQPACKET, listening */
 	uint32_t nr_disks;
 	struct worker_disk disks[VM_MAX_DISKS];
+	uint32_t nr_nets;
+	struct worker_net nets[VM_MAX_NETS];
 	struct boot_layout boot;
 	char cmdline[CMDLINE_MAX + 1];
 };
+
+/* The first descriptor of network @net, 0 .. nr_nets - 1. */
+static inline int worker_net_fd(const struct worker_spec *s, unsigned net)
+{
+	unsigned fd = WORKER_FD_DISK0;
+
+	for (uint32_t i = 0; i < s->nr_disks; i++)
+		fd += worker_disk_fds(&s->disks[i]);
+	return (int)(fd + WORKER_NET_FDS * net);
+}
 
 #endif

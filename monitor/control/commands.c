@@ -70,13 +70,13 @@ static const struct command version_command = {
 };
 
 static const struct command *const commands[] = {
-	&run_command,	&cli_ls,	  &cli_stats,	   &cli_top,
-	&cli_console,	&cli_exec,	  &cli_cp,	   &cli_freeze,
-	&cli_thaw,	&cli_stop,	  &cli_kill,	   &cli_restart,
-	&cli_pause,	&cli_resume,	  &cli_move,	   &cli_policy,
-	&cli_topology,	&monitor_command, &cli_completion, &doctor_command,
-	&image_command, &unpack_command,  &help_command,   &version_command,
-	NULL,
+	&run_command,	  &cli_ls,	  &cli_stats,	    &cli_top,
+	&cli_console,	  &cli_exec,	  &cli_cp,	    &cli_freeze,
+	&cli_thaw,	  &cli_stop,	  &cli_kill,	    &cli_restart,
+	&cli_pause,	  &cli_resume,	  &cli_move,	    &cli_policy,
+	&cli_net,	  &cli_topology,  &monitor_command, &cli_completion,
+	&doctor_command,  &image_command, &unpack_command,  &help_command,
+	&version_command, NULL,
 };
 
 const struct command disco_command = {

@@ -102,6 +102,7 @@ static void monitor_guest_ended(struct monitor *m, struct guest *g)
 	balancer_guest_remove(g);
 	ga_guest_ended(g); /* clients of the API are answered first */
 	ga_sessions_guest_ended(g);
+	nets_release(g->ports.of);
 	restart_guest_ended(m, g);
 }
 
@@ -204,6 +205,8 @@ static int monitor_create_parts(struct monitor *m,
 	if (!err)
 		err = placer_create(&m->watcher.loop, &m->agents, &m->topology,
 				    &m->watcher.err, &m->placer);
+	if (!err)
+		err = nets_create(&m->nets);
 	if (!err && s->plugin)
 		err = placer_load_plugin(m->placer, s->plugin, d);
 	if (err)
@@ -275,6 +278,16 @@ static int monitor_turn(struct monitor_process *p)
 	return err;
 }
 
+/* Workers keep what they know; the next monitor finds their ports. */
+static void monitor_leave_nets(struct monitor *m)
+{
+	nets_detach_all(m->nets);
+	for (struct guest *g = m->guests; g; g = g->next)
+		nets_release(g->ports.of);
+	nets_destroy(m->nets);
+	m->nets = NULL;
+}
+
 /* Guests go on. All-zero and half-built are fine. */
 static void monitor_destroy(struct monitor_process *p)
 {
@@ -291,6 +304,7 @@ static void monitor_destroy(struct monitor_process *p)
 	ga_leave(m);
 	ga_sessions_leave(m);
 	ga_sessions_sweep(m);
+	monitor_leave_nets(m);
 	guests_leave(m); /* the API may end when nobody is at a console */
 	api_destroy(p->api);
 	guests_destroy(m);

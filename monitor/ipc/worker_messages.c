@@ -41,6 +41,9 @@ static const struct message_kind requests[] = {
 	[WORKER_REQ_EXACT] = { HEAD_ALONE },
 	[WORKER_REQ_BUTTON] = { HEAD_ALONE },
 	[WORKER_REQ_PORT] = { REQUEST(port), .fds = { MESSAGE_SOCKET } },
+	[WORKER_REQ_NET_PORT] = { REQUEST(net_port),
+				  .fds = { MESSAGE_MEMORY, MESSAGE_SOCKET } },
+	[WORKER_REQ_NET_PORT_END] = { REQUEST(net_port_end) },
 };
 
 static const struct message_kind events[] = {
@@ -114,6 +117,11 @@ static bool worker_request_sane(const struct worker_request *r)
 	case WORKER_REQ_PORT:
 		return r->port.port >= GUEST_PORT_AGENT &&
 		       r->port.port < GUEST_NR_PORTS;
+	case WORKER_REQ_NET_PORT:
+		return r->net_port.net < VM_MAX_NETS && r->net_port.gen &&
+		       memchr(r->net_port.name, '\0', sizeof(r->net_port.name));
+	case WORKER_REQ_NET_PORT_END:
+		return r->net_port_end.net < VM_MAX_NETS;
 	case WORKER_REQ_ADOPT: /* which protocol is the worker's to judge */
 	case WORKER_REQ_STATS:
 	case WORKER_REQ_STOP:

@@ -128,6 +128,11 @@ static int add_disks(struct machine *m)
 	return disks_create(&m->disks, m->buffers.cache);
 }
 
+static int add_nets(struct machine *m)
+{
+	return wnets_create(&m->nets, &m->vm);
+}
+
 static int add_balloon(struct machine *m)
 {
 	int err = virtio_balloon_init(&m->balloon, &m->vm.host);
@@ -147,6 +152,7 @@ int machine_create(struct machine *m, const struct worker_spec *spec,
 		{ add_small_devices, "entropy and panic devices" },
 		{ make_cache, "buffer cache" },
 		{ add_disks, "disks" },
+		{ add_nets, "networks" },
 		{ add_balloon, "balloon" },
 		{ watch_standstill, "watch of the guest" },
 	};

@@ -14,6 +14,7 @@
 #include "monitor/worker/buffers.h"
 #include "monitor/worker/disks.h"
 #include "monitor/worker/merge.h"
+#include "monitor/worker/net/wnets.h"
 #include "monitor/worker/paging.h"
 #include "monitor/worker/vm/vm.h"
 
@@ -30,6 +31,7 @@ struct machine {
 	struct buffers buffers;
 	struct merge merge;
 	struct paging paging;
+	struct wnets nets;
 };
 
 /**

@@ -198,6 +198,10 @@ static void worker_obey(const struct worker_request *r, const int fds[FDS_MAX])
 	case WORKER_REQ_PORT:
 		console_ports_attach(&machine.hvc.ports, r->port.port, fds[0]);
 		break;
+	case WORKER_REQ_NET_PORT:
+	case WORKER_REQ_NET_PORT_END:
+		wnets_obey(&machine.nets, r, fds);
+		break;
 	case WORKER_REQ_SUM:
 	case WORKER_REQ_GIVE:
 	case WORKER_REQ_SHARE:

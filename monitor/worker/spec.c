@@ -30,19 +30,28 @@ static bool disk_sane(const struct worker_disk *d)
 	       d->bps <= DISK_MAX_BPS;
 }
 
+static bool net_sane(const struct worker_net *n)
+{
+	return spec_terminated(n->net, sizeof(n->net)) && n->gen != 0;
+}
+
 static bool spec_sane(const struct worker_spec *s)
 {
 	if (!spec_terminated(s->name, sizeof(s->name)) ||
 	    !spec_terminated(s->cmdline, sizeof(s->cmdline)))
 		return false;
 	if (s->nr_vcpus == 0 || s->nr_vcpus > VM_MAX_VCPUS ||
-	    s->nr_disks > VM_MAX_DISKS || s->nr_cpus > ARRAY_SIZE(s->cpus))
+	    s->nr_disks > VM_MAX_DISKS || s->nr_cpus > ARRAY_SIZE(s->cpus) ||
+	    s->nr_nets > VM_MAX_NETS)
 		return false;
 	if (s->ram_bytes < VM_MIN_MEMORY || s->ram_bytes > VM_MAX_MEMORY ||
 	    s->ram_bytes % PAGE_BYTES)
 		return false;
 	for (uint32_t i = 0; i < s->nr_disks; i++)
 		if (!disk_sane(&s->disks[i]))
+			return false;
+	for (uint32_t i = 0; i < s->nr_nets; i++)
+		if (!net_sane(&s->nets[i]))
 			return false;
 	return boot_sane(&s->boot);
 }

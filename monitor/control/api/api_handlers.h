@@ -34,6 +34,8 @@ void api_vm_agent_ask(struct api_call *c);
 /* api_policy.c */
 void api_policy_show(struct api_call *c);
 void api_policy_change(struct api_call *c);
+/* api_nets.c */
+void api_net_list(struct api_call *c);
 
 /* Figures: api_figures.c */
 void stats_begin(struct api_call *c);

@@ -24,6 +24,7 @@ static const struct api_route routes[] = {
 	{ "GET", "/v1/vms/{name}/agent", api_vm_agent, NULL, false },
 	{ "POST", "/v1/vms/{name}/agent", api_vm_agent_ask, NULL, true },
 	{ "GET", "/v1/stats", stats_begin, stats_poll, false },
+	{ "GET", "/v1/nets", api_net_list, NULL, false },
 	{ "GET", "/v1/topology", topology_show, NULL, false },
 	{ "GET", "/metrics", stats_begin, metrics_poll, false },
 	{ .method = NULL },

@@ -20,6 +20,7 @@
 
 #include "disco/limits.h"
 #include "disco/diag.h"
+#include "disco/worker_spec.h"
 
 #define STATE_LOG "monitor.log"
 
@@ -55,6 +56,9 @@ struct vm_record {
 	char policy[VM_POLICY_MAX];  /* of its pages; "": the standard one */
 	unsigned nr_cached;
 	struct vm_cached cached[VM_MAX_DISKS];
+	unsigned nr_nets;
+	struct worker_net nets[VM_MAX_NETS];
+	int net_fd; /* number of the first network's descriptor in the worker */
 };
 
 #define STATE_DIR_NONE ((struct state_dir){ .fd = -1, .vms = -1, .lock = -1 })

@@ -15,6 +15,8 @@
 #define RECORD_MAX 8192
 #define SUFFIX	   ".json"
 #define CONFIG	   ".conf"
+/* Of a network: see NET_STATIONS_MAX in nets/nets.h. */
+#define STATE_NET_SLOTS 253u
 
 /* Which boot of this machine: start times are counted from it. */
 static void boot_id(char *out, size_t size)
@@ -40,6 +42,28 @@ static json_t *pack_cached(const struct vm_record *r)
 	return list;
 }
 
+/* [[network, slot, generation, MAC and IP as 10 numbers], ...] */
+static json_t *pack_nets(const struct vm_record *r)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < r->nr_nets; i++) {
+		const struct worker_net *w = &r->nets[i];
+		json_t *bytes = json_array();
+
+		for (unsigned k = 0; k < sizeof(w->mac); k++)
+			(void)json_array_append_new(bytes,
+						    json_integer(w->mac[k]));
+		for (unsigned k = 0; k < sizeof(w->ip); k++)
+			(void)json_array_append_new(bytes,
+						    json_integer(w->ip[k]));
+		(void)json_array_append_new(
+			list, json_pack("[s, i, I, o]", w->net, (int)w->slot,
+					(json_int_t)w->gen, bytes));
+	}
+	return list;
+}
+
 static json_t *state_vm_pack(const struct vm_record *r)
 {
 	char boot[64];
@@ -47,7 +71,7 @@ static json_t *state_vm_pack(const struct vm_record *r)
 	boot_id(boot, sizeof(boot));
 	return json_pack(
 		"{s:i, s:i, s:s, s:s, s:i, s:I, s:i, s:b, s:b, s:i, s:I, s:I, "
-		"s:s, s:s, s:s, s:o, s:i}",
+		"s:s, s:s, s:s, s:o, s:i, s:o, s:i}",
 		"version", FORMAT, "protocol", (int)r->protocol, "boot", boot,
 		"name", r->name, "pid", (int)r->pid, "pid_start",
 		(json_int_t)r->pid_start, "node", (int)r->node, "fixed",
@@ -55,7 +79,7 @@ static json_t *state_vm_pack(const struct vm_record *r)
 		"memory_bytes", (json_int_t)r->memory_bytes, "start_ns",
 		(json_int_t)r->start_ns, "kernel", r->kernel, "group", r->group,
 		"policy", r->policy, "cached", pack_cached(r), "restarts",
-		(int)r->restarts);
+		(int)r->restarts, "nets", pack_nets(r), "net_fd", r->net_fd);
 }
 
 static int write_new(const struct state_dir *s, const char *name,
@@ -192,6 +216,14 @@ bool state_vm_sane(const struct vm_record *r)
 	for (unsigned i = 0; i < r->nr_cached; i++)
 		if (r->cached[i].disk >= VM_MAX_DISKS || r->cached[i].fd < 0)
 			return false;
+	if (r->nr_nets > VM_MAX_NETS || r->net_fd < 0)
+		return false;
+	for (unsigned i = 0; i < r->nr_nets; i++)
+		if (!state_vm_text_ends(r->nets[i].net,
+					sizeof(r->nets[i].net)) ||
+		    !vm_name_valid(r->nets[i].net) || !r->nets[i].gen ||
+		    r->nets[i].slot >= STATE_NET_SLOTS)
+			return false;
 	return vm_name_valid(r->name) && r->pid > 1 && r->pid_start &&
 	       r->node >= NODE_AUTO && r->nr_vcpus >= 1 &&
 	       r->nr_vcpus <= VM_MAX_VCPUS && r->memory_bytes;
@@ -218,30 +250,74 @@ static int unpack_cached(json_t *list, struct vm_record *r)
 	return 0;
 }
 
+static int unpack_net(json_t *item, struct worker_net *w)
+{
+	const char *name = "";
+	json_t *bytes = NULL, *byte;
+	json_int_t gen = 0;
+	int slot = -1;
+	size_t i;
+
+	if (json_unpack(item, "[s, i, I, o]", &name, &slot, &gen, &bytes) < 0 ||
+	    slot < 0 || gen < 1 || gen > UINT32_MAX ||
+	    strlen(name) >= sizeof(w->net) ||
+	    json_array_size(bytes) != sizeof(w->mac) + sizeof(w->ip))
+		return -EBADMSG;
+	*w = (struct worker_net){ .slot = (uint32_t)slot,
+				  .gen = (uint32_t)gen };
+	(void)snprintf(w->net, sizeof(w->net), "%s", name);
+	json_array_foreach(bytes, i, byte)
+	{
+		uint8_t v = (uint8_t)json_integer_value(byte);
+
+		if (i < sizeof(w->mac))
+			w->mac[i] = v;
+		else
+			w->ip[i - sizeof(w->mac)] = v;
+	}
+	return 0;
+}
+
+/* The same. */
+static int unpack_nets(json_t *list, struct vm_record *r)
+{
+	json_t *item;
+	size_t i;
+
+	json_array_foreach(list, i, item)
+	{
+		if (i == VM_MAX_NETS || unpack_net(item, &r->nets[i]))
+			return -EBADMSG;
+		r->nr_nets++;
+	}
+	return 0;
+}
+
 static int state_vm_unpack(json_t *root, struct vm_record *r)
 {
 	const char *name = "", *kernel = "", *boot = "";
 	const char *group = GROUP_DEFAULT;
 	const char *policy = ""; /* not said by older monitors */
-	json_t *cached = NULL;
+	json_t *cached = NULL, *nets = NULL;
 	json_int_t pid_start = 0, memory = 0, start = 0;
 	int version = 0, pid = 0, node = 0, vcpus = 0;
 	int protocol = 0; /* not said by older monitors */
 	int fixed = 1;	  /* not said by older monitors */
 	int strict = 0;	  /* the same */
 	int restarts = 0; /* the same */
+	int net_fd = 0;	  /* the same */
 	char now[64];
 
 	if (json_unpack(root,
 			"{s:i, s?i, s:s, s:s, s:i, s:I, s:i, s?b, s?b, s:i, "
-			"s:I, s:I, s:s, s?s, s?s, s?o, s?i}",
+			"s:I, s:I, s:s, s?s, s?s, s?o, s?i, s?o, s?i}",
 			"version", &version, "protocol", &protocol, "boot",
 			&boot, "name", &name, "pid", &pid, "pid_start",
 			&pid_start, "node", &node, "fixed", &fixed, "strict",
 			&strict, "vcpus", &vcpus, "memory_bytes", &memory,
 			"start_ns", &start, "kernel", &kernel, "group", &group,
 			"policy", &policy, "cached", &cached, "restarts",
-			&restarts) < 0 ||
+			&restarts, "nets", &nets, "net_fd", &net_fd) < 0 ||
 	    version != FORMAT)
 		return -EBADMSG;
 	*r = (struct vm_record){ .pid = pid,
@@ -254,13 +330,15 @@ static int state_vm_unpack(json_t *root, struct vm_record *r)
 				 .memory_bytes = (uint64_t)memory,
 				 .start_ns = (uint64_t)start,
 				 .restarts = restarts > 0 ? (unsigned)restarts
-							  : 0 };
+							  : 0,
+				 .net_fd = net_fd };
 	(void)snprintf(r->name, sizeof(r->name), "%s", name);
 	(void)snprintf(r->kernel, sizeof(r->kernel), "%s", kernel);
 	(void)snprintf(r->group, sizeof(r->group), "%s", group);
 	(void)snprintf(r->policy, sizeof(r->policy), "%s", policy);
 	boot_id(now, sizeof(now));
-	if (unpack_cached(cached, r) || !state_vm_sane(r))
+	if (unpack_cached(cached, r) || unpack_nets(nets, r) ||
+	    !state_vm_sane(r))
 		return -EBADMSG;
 	return strcmp(now, boot) == 0 ? 0 : -ESTALE;
 }

@@ -74,16 +74,17 @@ static void print_bash_key(const struct option_entry *k)
 static void print_bash_keys(const struct option_entry *table,
 			    const struct option_entry *o)
 {
-	if (o->type != OPTION_DISKS && !option_has_keys(table, o))
+	const struct option_entry *items = vm_option_items(o);
+
+	if (!items && !option_has_keys(table, o))
 		return;
 	printf("\t--%s) keys='", option_flag(o));
 	for (const struct option_entry *k = table; k->name; k++)
 		if (is_key_of(k, o))
 			print_bash_key(k);
-	if (o->type == OPTION_DISKS)
-		for (const struct option_entry *k = disk_options; k->name; k++)
-			print_bash_key(k);
-	printf("'%s ;;\n", o->type == OPTION_DISKS ? " first=1" : "");
+	for (const struct option_entry *k = items; k && k->name; k++)
+		print_bash_key(k);
+	printf("'%s ;;\n", items ? " first=1" : "");
 }
 
 static void print_bash_command(const struct command *c)
@@ -202,13 +203,15 @@ static void print_zsh_key(const struct option_entry *k)
 static void print_zsh_option(const struct option_entry *table,
 			     const struct option_entry *o)
 {
-	printf(" \\\n\t\t\t'%s--%s%s[", o->type == OPTION_DISKS ? "*" : "",
-	       option_flag(o), o->arg ? "=" : "");
+	const struct option_entry *items = vm_option_items(o);
+
+	printf(" \\\n\t\t\t'%s--%s%s[", items ? "*" : "", option_flag(o),
+	       o->arg ? "=" : "");
 	print_zsh_text(o->help);
 	printf("]");
-	if (o->type == OPTION_DISKS) {
-		printf(":disk:{_values -s , disk");
-		for (const struct option_entry *k = disk_options; k->name; k++)
+	if (items) {
+		printf(":%s:{_values -s , %s", option_flag(o), option_flag(o));
+		for (const struct option_entry *k = items; k->name; k++)
 			print_zsh_key(k);
 		printf("}");
 	} else if (o->arg) {

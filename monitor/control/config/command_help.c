@@ -48,6 +48,7 @@ static void help_key(const struct option_entry *o, FILE *out)
 static void help_option(const struct option_entry *table,
 			const struct option_entry *o, FILE *out)
 {
+	const struct option_entry *items = vm_option_items(o);
 	char arg[OPTION_ARG_MAX], left[OPTION_ARG_MAX + 64], text[256];
 	char letter[8] = "";
 
@@ -61,9 +62,8 @@ static void help_option(const struct option_entry *table,
 	for (const struct option_entry *k = table; k->name; k++)
 		if (k->of && strcmp(k->of, o->name) == 0)
 			help_key(k, out);
-	if (o->type == OPTION_DISKS)
-		for (const struct option_entry *k = disk_options; k->name; k++)
-			help_key(k, out);
+	for (const struct option_entry *k = items; k && k->name; k++)
+		help_key(k, out);
 }
 
 static void help_commands(const struct command *c, FILE *out)

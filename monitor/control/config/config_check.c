@@ -39,6 +39,42 @@ int disk_check(const struct disk_config *disk, const struct config_at *at)
 	return 0;
 }
 
+/* What is not a MAC address at all; which ones are is checked with the others. */
+int net_check(const struct net_config *net, const struct config_at *at)
+{
+	static const char form[] = "xx:xx:xx:xx:xx:xx";
+	static const char digits[] = "0123456789abcdefABCDEF";
+	const char *mac = net->mac;
+	bool is_mac = !mac || strlen(mac) == sizeof(form) - 1;
+
+	for (size_t i = 0; mac && is_mac && form[i]; i++)
+		is_mac = form[i] == ':' ? mac[i] == ':'
+					: strchr(digits, mac[i]) != NULL;
+	/* A group address has the lowest bit of its first byte set. */
+	if (!is_mac || (mac && strchr("13579bdfBDF", mac[1])))
+		return config_fail(at, EINVAL,
+				   "'%s' is not the MAC address of a station, "
+				   "as 02:00:00:00:00:01",
+				   mac);
+	return 0;
+}
+
+static int check_nets(const struct run_config *cfg, struct diag *d)
+{
+	for (unsigned i = 0; i < cfg->nr_vms; i++) {
+		const struct vm_config *vm = &cfg->vms[i];
+
+		for (unsigned k = 1; k < vm->nr_nets; k++)
+			for (unsigned j = 0; j < k; j++)
+				if (!strcmp(vm->nets[j].name, vm->nets[k].name))
+					return diag_fail(
+						d, ST_CONFIG, EINVAL,
+						"%s: is in network '%s' twice",
+						vm->name, vm->nets[k].name);
+	}
+	return 0;
+}
+
 /* Small pages shown in a huge one would take it apart. */
 static int check_merge(const struct run_config *cfg, struct diag *d)
 {
@@ -167,5 +203,7 @@ int config_check(const struct run_config *cfg, struct diag *d)
 		err = check_disks(cfg, d);
 	if (!err)
 		err = check_seeds(cfg, d);
+	if (!err)
+		err = check_nets(cfg, d);
 	return err;
 }

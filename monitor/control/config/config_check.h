@@ -19,11 +19,15 @@
 MUST_CHECK int disk_check(const struct disk_config *disk,
 			  const struct config_at *at);
 
+/* The same for a network: is its MAC address one of a station? */
+MUST_CHECK int net_check(const struct net_config *net,
+			 const struct config_at *at);
+
 /**
  * config_check() - check that the VMs and their options go together
  * @cfg: expanded: each VM has a name and a kernel
  * @d:   out on error (ST_CONFIG): two VMs with one name, merging of huge pages,
- *       a writable disk with another user
+ *       a writable disk with another user, a network given twice
  *
  * Context: any thread; opens no files. Return: 0; -EINVAL; -ENOMEM.
  */

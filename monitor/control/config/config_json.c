@@ -10,7 +10,7 @@
 #include "monitor/control/config/config_check.h"
 #include "monitor/control/config/config_reader.h"
 
-/* --- a disk --- */
+/* --- disks and networks --- */
 
 static const struct option_entry *json_option(const struct option_entry *table,
 					      const char *key)
@@ -41,7 +41,30 @@ static int read_disk(struct reader *r, json_t *v, struct vm_config *vm)
 	return err ? err : disk_check(disk, reader_at(r));
 }
 
-static int read_disks(struct reader *r, json_t *v, struct vm_config *vm)
+static int read_net_member(struct reader *r, const char *key, json_t *v,
+			   void *obj)
+{
+	const struct option_entry *o = json_option(net_options, key);
+
+	return o ? reader_option(r, o, v, obj) : reader_unknown(r);
+}
+
+static int read_net(struct reader *r, json_t *v, struct vm_config *vm)
+{
+	struct net_config *net = NULL;
+	int err;
+
+	err = vm_add_net(vm, &net, reader_at(r));
+	if (!err)
+		err = reader_object(r, v, read_net_member, net);
+	if (!err && !net->name)
+		err = config_fail(reader_at(r), EINVAL, "has no 'name'");
+	return err ? err : net_check(net, reader_at(r));
+}
+
+static int read_array(struct reader *r, json_t *v, struct vm_config *vm,
+		      int (*read)(struct reader *r, json_t *v,
+				  struct vm_config *vm))
 {
 	size_t i;
 	json_t *item;
@@ -51,7 +74,7 @@ static int read_disks(struct reader *r, json_t *v, struct vm_config *vm)
 	json_array_foreach(v, i, item)
 	{
 		size_t len = reader_enter(r, "[%zu]", i);
-		int err = read_disk(r, item, vm);
+		int err = read(r, item, vm);
 
 		if (err)
 			return err;
@@ -70,7 +93,9 @@ static int read_vm_member(struct reader *r, const char *key, json_t *v,
 	if (!o)
 		return reader_unknown(r);
 	if (o->type == OPTION_DISKS)
-		return read_disks(r, v, obj);
+		return read_array(r, v, obj, read_disk);
+	if (o->type == OPTION_NETS)
+		return read_array(r, v, obj, read_net);
 	return reader_option(r, o, v, obj);
 }
 

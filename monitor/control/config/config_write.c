@@ -45,6 +45,21 @@ static json_t *write_object(const struct option_entry *table, const void *obj,
 	return NULL;
 }
 
+/* Return: 0; -1: no memory. */
+static int write_nets(const struct vm_config *vm, json_t *out)
+{
+	json_t *nets;
+	int err = 0;
+
+	if (!vm->nr_nets)
+		return 0;
+	nets = json_array();
+	for (unsigned i = 0; !err && i < vm->nr_nets; i++)
+		err = json_array_append_new(
+			nets, write_object(net_options, &vm->nets[i], NULL));
+	return json_object_set_new(out, "nets", nets) || err ? -1 : 0;
+}
+
 static json_t *write_vm(const struct vm_config *vm, const char *dir)
 {
 	json_t *out = write_object(vm_options, vm, dir);
@@ -54,7 +69,8 @@ static json_t *write_vm(const struct vm_config *vm, const char *dir)
 	for (unsigned i = 0; !err && i < vm->nr_disks; i++)
 		err = json_array_append_new(
 			disks, write_object(disk_options, &vm->disks[i], dir));
-	if (json_object_set_new(out, "disks", disks) || err) {
+	if (json_object_set_new(out, "disks", disks) || err ||
+	    write_nets(vm, out)) {
 		json_decref(out);
 		return NULL;
 	}

@@ -140,19 +140,18 @@ static void man_option_head(const struct option_entry *table,
 static void man_option(const struct option_entry *table,
 		       const struct option_entry *o, FILE *out)
 {
-	bool is_disk = o->type == OPTION_DISKS;
+	const struct option_entry *items = vm_option_items(o);
 
 	man_option_head(table, o, out);
 	man_sentence(o, out);
-	if (!is_disk && !option_has_keys(table, o))
+	if (!items && !option_has_keys(table, o))
 		return;
 	(void)fputs(".Bl -tag -width 11n\n", out);
 	for (const struct option_entry *k = table; k->name; k++)
 		if (man_is_key_of(k, o))
 			man_key_item(k, out);
-	if (is_disk)
-		for (const struct option_entry *k = disk_options; k->name; k++)
-			man_key_item(k, out);
+	for (const struct option_entry *k = items; k && k->name; k++)
+		man_key_item(k, out);
 	(void)fputs(".El\n", out);
 }
 
@@ -181,6 +180,7 @@ static const char *man_json_type(const struct option_entry *o)
 	case OPTION_NODE:
 		return "\\(dqauto\\(dq or integer";
 	case OPTION_DISKS:
+	case OPTION_NETS:
 		return "array";
 	default:
 		return "string";
@@ -228,6 +228,10 @@ static int man_insert(const char *what, FILE *out, const struct command *root)
 	}
 	if (strcmp(what, "keys vm") == 0 || strcmp(what, "keys disk") == 0) {
 		man_keys(what[5] == 'v' ? vm_options : disk_options, out);
+		return 0;
+	}
+	if (strcmp(what, "keys net") == 0) {
+		man_keys(net_options, out);
 		return 0;
 	}
 	if (strncmp(what, "options ", 8) == 0)

@@ -39,6 +39,7 @@ enum option_type {
 	OPTION_SIZE,	/* uint64_t, bytes, @least to @most */
 	OPTION_NODE,	/* nodeid_t: "auto", or a node's number */
 	OPTION_DISKS,	/* the disks of a VM: vm_options.h */
+	OPTION_NETS,	/* the networks of a VM: the same */
 };
 
 struct option_entry {

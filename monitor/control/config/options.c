@@ -26,7 +26,7 @@ static bool options_is_of(const struct option_entry *table,
 
 static int apply_to(struct vm_config *vm, const struct run_options *r)
 {
-	bool cleared = false;
+	bool disks = false, nets = false; /* those of the file are removed */
 
 	for (unsigned i = 0; i < r->args->nr_items; i++) {
 		const struct command_item *item = &r->args->items[i];
@@ -34,9 +34,13 @@ static int apply_to(struct vm_config *vm, const struct run_options *r)
 
 		if (!item->option || !options_is_of(vm_options, item->option))
 			continue;
-		if (item->option->type == OPTION_DISKS && !cleared) {
+		if (item->option->type == OPTION_DISKS && !disks) {
 			vm_clear_disks(vm);
-			cleared = true;
+			disks = true;
+		}
+		if (item->option->type == OPTION_NETS && !nets) {
+			vm_clear_nets(vm);
+			nets = true;
 		}
 		err = vm_option_apply(item->option, item->value, vm, r->d);
 		if (err)

@@ -9,6 +9,7 @@
 
 #define VM(member)   OPTION_AT(struct vm_config, member)
 #define DISK(member) OPTION_AT(struct disk_config, member)
+#define NET(member)  OPTION_AT(struct net_config, member)
 #define RUN(member)  OPTION_AT(struct run_config, member)
 
 /* clang-format off */
@@ -65,6 +66,9 @@ const struct option_entry vm_options[] = {
 	{ .name = "network-config", .type = OPTION_PATH, VM(network_config),
 	  .of = "cloud-init", .arg = "FILE", .unset = "none",
 	  .help = "network configuration of the seed" },
+	{ .name = "nets", .flag = "net", .type = OPTION_NETS, VM(nets),
+	  .arg = "name=NAME[,KEY=VALUE]...", .most = VM_MAX_NETS,
+	  .help = "network between VMs; may be given up to 4 times" },
 	{ .name = "group", .type = OPTION_NAME, VM(group), .arg = "NAME",
 	  .unset = GROUP_DEFAULT,
 	  .help = "share cached blocks and equal pages only with VMs of this "
@@ -118,6 +122,17 @@ const struct option_entry disk_options[] = {
 	{ .name = NULL },
 };
 
+const struct option_entry net_options[] = {
+	{ .name = "name", .type = OPTION_NAME, NET(name), .arg = "NAME",
+	  .help = "network; VMs that name the same one reach each other",
+	  .needed = true },
+	{ .name = "mac", .type = OPTION_TOKEN, NET(mac), .arg = "ADDRESS",
+	  .most = 17, .subject = "a MAC address",
+	  .unset = "made from the VM's address",
+	  .help = "MAC address, as 02:00:00:00:00:01" },
+	{ .name = NULL },
+};
+
 const struct option_entry run_options[] = {
 	{ .name = "config", .arg = "FILE.json",
 	  .help = "read disco.json(5); options replace its values" },
@@ -151,9 +166,18 @@ void vm_clear_disks(struct vm_config *vm)
 	vm->nr_disks = 0;
 }
 
+void vm_clear_nets(struct vm_config *vm)
+{
+	for (unsigned i = 0; i < vm->nr_nets; i++)
+		option_free_texts(net_options, &vm->nets[i]);
+	memset(vm->nets, 0, sizeof(vm->nets));
+	vm->nr_nets = 0;
+}
+
 void vm_config_destroy(struct vm_config *vm)
 {
 	vm_clear_disks(vm);
+	vm_clear_nets(vm);
 	option_free_texts(vm_options, vm);
 	memset(vm, 0, sizeof(*vm));
 }
@@ -171,6 +195,9 @@ int vm_config_copy(struct vm_config *to, const struct vm_config *from)
 	for (unsigned i = 0; i < to->nr_disks; i++)
 		if (option_own_texts(disk_options, &to->disks[i]))
 			err = -ENOMEM;
+	for (unsigned i = 0; i < to->nr_nets; i++)
+		if (option_own_texts(net_options, &to->nets[i]))
+			err = -ENOMEM;
 	return err;
 }
 
@@ -183,6 +210,24 @@ int vm_add_disk(struct vm_config *vm, struct disk_config **out,
 	*out = &vm->disks[vm->nr_disks++];
 	option_defaults(disk_options, *out);
 	return 0;
+}
+
+int vm_add_net(struct vm_config *vm, struct net_config **out,
+	       const struct config_at *at)
+{
+	if (vm->nr_nets == VM_MAX_NETS)
+		return config_fail(at, EINVAL, "a VM has at most %d networks",
+				   VM_MAX_NETS);
+	*out = &vm->nets[vm->nr_nets++];
+	option_defaults(net_options, *out);
+	return 0;
+}
+
+const struct option_entry *vm_option_items(const struct option_entry *o)
+{
+	if (o->type == OPTION_DISKS)
+		return disk_options;
+	return o->type == OPTION_NETS ? net_options : NULL;
 }
 
 /* --- command line --- */
@@ -204,6 +249,23 @@ static int apply_disk(struct vm_config *vm, const char *arg,
 	return disk_check(disk, at);
 }
 
+static int apply_net(struct vm_config *vm, const char *arg,
+		     const struct config_at *at)
+{
+	struct net_config *net = NULL;
+	int err;
+
+	err = vm_add_net(vm, &net, at);
+	if (err || !net)
+		return err;
+	err = option_parse_list(net_options, NULL, net, arg, at);
+	if (err)
+		return err;
+	if (!net->name)
+		return config_fail(at, EINVAL, "'%s' has no name=NAME", arg);
+	return net_check(net, at);
+}
+
 int vm_option_apply(const struct option_entry *o, const char *arg,
 		    struct vm_config *vm, struct diag *d)
 {
@@ -213,6 +275,8 @@ int vm_option_apply(const struct option_entry *o, const char *arg,
 	(void)snprintf(where, sizeof(where), "--%s", option_flag(o));
 	if (o->type == OPTION_DISKS)
 		return apply_disk(vm, arg, &at);
+	if (o->type == OPTION_NETS)
+		return apply_net(vm, arg, &at);
 	if (option_has_keys(vm_options, o))
 		return option_parse_list(vm_options, o, vm, arg, &at);
 	return option_parse(o, vm, arg, &at);

@@ -17,6 +17,7 @@
 
 extern const struct option_entry vm_options[];	 /* of struct vm_config */
 extern const struct option_entry disk_options[]; /* of struct disk_config */
+extern const struct option_entry net_options[];	 /* of struct net_config */
 extern const struct option_entry run_options[];	 /* of struct run_config */
 
 /* Set all values of a VM to their defaults. */
@@ -33,8 +34,19 @@ MUST_CHECK int vm_config_copy(struct vm_config *to,
 MUST_CHECK int vm_add_disk(struct vm_config *vm, struct disk_config **out,
 			   const struct config_at *at);
 
-/* Remove every disk. */
+/* The same for a network. */
+MUST_CHECK int vm_add_net(struct vm_config *vm, struct net_config **out,
+			  const struct config_at *at);
+
+/* Remove every disk; every network. */
 void vm_clear_disks(struct vm_config *vm);
+void vm_clear_nets(struct vm_config *vm);
+
+/*
+ * Return: the table of the items of an option that is given several times
+ * (disks, networks); NULL: it is not such an option.
+ */
+const struct option_entry *vm_option_items(const struct option_entry *o);
 
 /**
  * vm_option_apply() - read an option's text into a VM
@@ -42,7 +54,7 @@ void vm_clear_disks(struct vm_config *vm);
  * @arg: the user's text; not kept
  * @d:   out on error: the reason (ST_USAGE)
  *
- * --disk adds a disk. Values that @arg does not name are unchanged.
+ * --disk adds a disk, --net a network. Values that @arg does not name are unchanged.
  *
  * Return: 0; -EINVAL; -ENOMEM.
  */

@@ -117,11 +117,18 @@ static void adopt_refuse(struct monitor *m, const struct vm_record *r,
 
 static void adopt_finish(struct monitor *m, struct guest *g)
 {
+	int err = nets_adopt(m->nets, &g->record, g->vm.worker.pidfd,
+			     g->ports.of);
 	char *config = NULL;
 
 	if (state_vm_load_config(&m->state, g->record.name, &config) == 0)
 		guest_set_config(g, config);
 	(void)vm_watch_request(&g->vm, WORKER_REQ_STATS);
+	if (err)
+		sink_line(&m->watcher.err,
+			  "disco: %s: VMs that start from now on do not reach "
+			  "it by its networks: %s",
+			  g->record.name, strerror(-err));
 }
 
 static void adopt_one(void *arg, const char *name)
@@ -164,4 +171,9 @@ void adopt_all(struct monitor *m)
 	if (err)
 		sink_line(&m->watcher.err, "disco: %s/vms: %s", m->state.path,
 			  strerror(-err));
+	/* Together: a port that is not found by now has ended. */
+	for (struct guest *g = m->guests; g; g = g->next)
+		if (!g->ended)
+			nets_attach(g->ports.of, &g->vm);
+	nets_update(m->nets);
 }

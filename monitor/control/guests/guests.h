@@ -24,6 +24,7 @@
 #include "monitor/control/base/state_dir.h"
 #include "monitor/control/console/tap.h"
 #include "monitor/control/launch/boot_copies.h"
+#include "monitor/control/nets/nets.h"
 #include "monitor/control/placer/placer.h"
 #include "monitor/control/workers/agents.h"
 #include "monitor/control/workers/figures.h"
@@ -92,6 +93,7 @@ struct guest {
 	struct ga *ga;		     /* exec/ga.h; NULL: not used; owned */
 	struct ga_session *sessions; /* exec/ga_session.h: of clients */
 	unsigned stream_sets;	     /* those in use by sessions */
+	struct net_ports ports;	     /* of its networks */
 	bool adopted;
 	bool moving; /* a move to another node is under way */
 	bool ended;
@@ -154,6 +156,7 @@ struct monitor {
 	struct caches *caches;
 	struct layers *layers;
 	struct placer *placer;
+	struct nets *nets;
 };
 
 /**

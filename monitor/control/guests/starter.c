@@ -41,7 +41,8 @@ struct starter {
 	bool late; /* it was killed for that */
 	bool over;
 	struct diag diag;
-	struct started *vms; /* cfg.nr_vms */
+	struct started *vms;	 /* cfg.nr_vms */
+	struct net_ports *ports; /* the same */
 	unsigned nr;
 	void (*done)(void *arg, const struct diag *d);
 	void *arg;
@@ -65,7 +66,8 @@ static void starter_cut(char *out, size_t room, const char *text)
 }
 
 static void make_record(const struct launch *l, unsigned i,
-			const struct worker *w, struct vm_record *r)
+			struct net_port *const *ports, const struct worker *w,
+			struct vm_record *r)
 {
 	const struct vm_config *vm = &l->cfg->vms[i];
 
@@ -88,6 +90,8 @@ static void make_record(const struct launch *l, unsigned i,
 	(void)snprintf(r->policy, sizeof(r->policy), "%s",
 		       vm->policy ? vm->policy : "");
 	r->nr_cached = launch_cached(l, i, r->cached);
+	nets_record(ports, r);
+	r->net_fd = launch_net_fd(l, i);
 }
 
 /* Waits for the monitor, which may be busy. */
@@ -118,11 +122,11 @@ static int start_one(struct launch *l, unsigned i, const struct starter *st,
 		return diag_fail(d, ST_HOST, -listener,
 				 "%s: no socket in the state directory: %s",
 				 name, strerror(-listener));
-	err = launch_spawn(l, i, listener, &w, d);
+	err = launch_spawn(l, i, listener, st->ports[i].of, &w, d);
 	(void)close(listener);
 	if (err)
 		return err;
-	make_record(l, i, &w, &msg.vm.record);
+	make_record(l, i, st->ports[i].of, &w, &msg.vm.record);
 	if (start_hand_over(st->sock.fd, &msg, &w, boot->image.fd))
 		err = diag_fail(d, ST_HOST, EPIPE, "%s: cannot be handed over",
 				name);
@@ -147,8 +151,9 @@ static int close_others(const struct starter *st)
 	const int own[] = { st->sock.fd, code->file, st->m->state.fd,
 			    st->m->state.vms };
 	unsigned boots = boot_copies_each(&st->m->boots, NULL, 0);
+	unsigned nets = st->cfg.nr_vms * WORKER_MAX_NET_FDS;
 	unsigned nr = ARRAY_SIZE(own), next = STDERR_FILENO + 1;
-	int *keep = calloc(nr + code->nr + boots, sizeof(*keep));
+	int *keep = calloc(nr + code->nr + boots + nets, sizeof(*keep));
 
 	if (!keep)
 		return -ENOMEM;
@@ -156,6 +161,8 @@ static int close_others(const struct starter *st)
 	for (unsigned i = 0; i < code->nr; i++)
 		keep[nr++] = code->copy[i];
 	nr += boot_copies_each(&st->m->boots, keep + nr, boots);
+	for (unsigned i = 0; i < st->cfg.nr_vms; i++)
+		nr += nets_descriptors(st->ports[i].of, keep + nr);
 	qsort(keep, nr, sizeof(keep[0]), by_number);
 	for (unsigned i = 0; i < nr; i++) {
 		if (keep[i] < (int)next)
@@ -255,6 +262,13 @@ static void starter_keep(struct monitor *m, struct guest *g)
 			  g->record.name, strerror(-err));
 }
 
+/* Those that no guest has. */
+static void starter_drop_nets(struct starter *st)
+{
+	for (unsigned i = 0; st->ports && i < st->cfg.nr_vms; i++)
+		nets_release(st->ports[i].of);
+}
+
 static void kill_started(struct starter *st)
 {
 	for (unsigned i = 0; i < st->nr; i++) {
@@ -292,8 +306,12 @@ static void register_all(struct starter *st)
 		guest_set_config(g, starter_config(st, g->record.name));
 		g->boot_origin = boot_copies_started(
 			&st->m->boots, &s->boot_key, s->record.node, &s->boot);
+		g->ports = st->ports[i];
+		st->ports[i] = (struct net_ports){ { NULL } };
+		nets_attach(g->ports.of, &g->vm);
 		starter_keep(st->m, g);
 	}
+	nets_update(st->m->nets);
 	st->nr = 0;
 }
 
@@ -332,6 +350,7 @@ static void child_ended(struct loop_watch *w, uint32_t events)
 		register_all(st);
 	else
 		kill_started(st);
+	starter_drop_nets(st);
 	starter_finish(st);
 	starter_run_waiting(st->m);
 }
@@ -343,6 +362,8 @@ static void starter_free(struct starter *st)
 		(void)close(st->sock.fd);
 	if (st->pidfd.fd >= 0)
 		(void)close(st->pidfd.fd);
+	starter_drop_nets(st);
+	free(st->ports);
 	run_config_destroy(&st->cfg);
 	free(st->vms);
 	free(st);
@@ -454,28 +475,37 @@ static bool starter_boots_disk(const struct starter *st)
 	return false;
 }
 
-/* Its time counts from now on. Return: 0; -errno. */
-static int starter_run(struct starter *st)
+/* By the monitor, as two starts must not take the same addresses. */
+static int starter_reserve_nets(struct starter *st, struct diag *d)
 {
-	uint64_t mib = starter_reserves(st) >> 20;
-	uint64_t more = starter_boots_disk(st) ? STARTER_DISK_NS : 0;
-	int err;
+	int err = 0;
 
-	guests_count_promises(st->m);
-	err = starter_fork_child(st);
-	if (err)
-		st->pid = 0;
-	else
-		loop_timer_set(&st->m->watcher.loop, &st->timer,
-			       clock_now_ns() + STARTER_LIMIT_NS + more +
-				       mib * STARTER_RESERVE_NS);
+	for (unsigned i = 0; !err && i < st->cfg.nr_vms; i++)
+		err = nets_reserve(st->m->nets, &st->cfg.vms[i],
+				   st->ports[i].of, d);
 	return err;
 }
 
-static int starter_fail_run(int err, struct diag *d)
+/* Its time counts from now on. Return: 0; -errno with @d filled. */
+static int starter_run(struct starter *st, struct diag *d)
 {
-	return diag_fail(d, ST_HOST, -err, "cannot start a start: %s",
-			 strerror(-err));
+	uint64_t mib = starter_reserves(st) >> 20;
+	uint64_t more = starter_boots_disk(st) ? STARTER_DISK_NS : 0;
+	int err = starter_reserve_nets(st, d);
+
+	if (err)
+		return err;
+	guests_count_promises(st->m);
+	err = starter_fork_child(st);
+	if (err) {
+		st->pid = 0;
+		return diag_fail(d, ST_HOST, -err, "cannot start a start: %s",
+				 strerror(-err));
+	}
+	loop_timer_set(&st->m->watcher.loop, &st->timer,
+		       clock_now_ns() + STARTER_LIMIT_NS + more +
+			       mib * STARTER_RESERVE_NS);
+	return 0;
 }
 
 /*
@@ -500,14 +530,11 @@ static bool starter_may_run(const struct monitor *m, const struct starter *st)
 static void starter_run_waiting(struct monitor *m)
 {
 	for (struct starter *st = m->starters; st; st = st->next) {
-		int err;
-
 		if (st->over || st->pid || !starter_may_run(m, st))
 			continue;
-		err = starter_run(st);
-		if (!err)
+		if (!starter_run(st, &st->diag))
 			continue;
-		(void)starter_fail_run(err, &st->diag);
+		starter_drop_nets(st);
 		starter_finish(st);
 	}
 }
@@ -529,13 +556,17 @@ int starter_start(struct monitor *m, struct run_config *cfg,
 	st->timer.expired = starter_on_timer;
 	st->cfg = *cfg;
 	st->vms = calloc(cfg->nr_vms, sizeof(*st->vms));
-	err = st->vms ? 0 : -ENOMEM;
+	st->ports = calloc(cfg->nr_vms, sizeof(*st->ports));
+	err = st->vms && st->ports
+		      ? 0
+		      : diag_fail(d, ST_HOST, ENOMEM, "out of memory");
 	if (!err && starter_may_run(m, st))
-		err = starter_run(st);
+		err = starter_run(st, d);
 	if (err) {
+		starter_drop_nets(st);
 		memset(&st->cfg, 0, sizeof(st->cfg));
 		starter_free(st);
-		return starter_fail_run(err, d);
+		return err;
 	}
 	memset(cfg, 0, sizeof(*cfg));
 	st->done = done;

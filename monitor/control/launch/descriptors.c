@@ -47,11 +47,14 @@ static unsigned count_open(void)
 	return n;
 }
 
+/* Of a network of a VM: region, twice, and both ends of the wake-ups. */
+#define NET_FDS 4u
+
 /* The child of a start moves what it has up, before it moves it down. */
-static uint64_t with_child(uint64_t held, unsigned disk_fds)
+static uint64_t with_child(uint64_t held, unsigned worker_fds)
 {
 	return max_u64(held + SPAWN_FDS_MORE, SPAWN_HIGH_FD) + 3 +
-	       WORKER_FD_DISK0 + disk_fds;
+	       WORKER_FD_DISK0 + worker_fds;
 }
 
 static int descriptors_check(const char *what, uint64_t need, struct diag *d)
@@ -89,9 +92,10 @@ static uint64_t need_of(const struct run_config *cfg, unsigned direct)
 	for (unsigned i = 0; i < cfg->nr_vms; i++) {
 		unsigned n = disk_fds(&cfg->vms[i], direct);
 
-		held += VM_FDS + n;
+		held += VM_FDS + n + NET_FDS * cfg->vms[i].nr_nets;
 		if (!cfg->vms[i].kernel)
 			held += DISK_BOOT_FDS;
+		n += WORKER_NET_FDS * cfg->vms[i].nr_nets;
 		most = n > most ? n : most;
 	}
 	return with_child(held, most);
@@ -112,5 +116,7 @@ int descriptors_for_monitor(struct diag *d)
 {
 	return descriptors_check(
 		"a monitor",
-		with_child(count_open() + MONITOR_FDS, WORKER_MAX_DISK_FDS), d);
+		with_child(count_open() + MONITOR_FDS,
+			   WORKER_MAX_DISK_FDS + WORKER_MAX_NET_FDS),
+		d);
 }

@@ -326,6 +326,11 @@ unsigned launch_cached(const struct launch *l, unsigned i,
 	return n;
 }
 
+int launch_net_fd(const struct launch *l, unsigned i)
+{
+	return worker_net_fd(&l->ready[i].spec, 0);
+}
+
 const struct boot_set_entry *launch_boot(const struct launch *l, unsigned i)
 {
 	return l->ready[i].boot;
@@ -338,10 +343,26 @@ const char *launch_kernel(const struct launch *l, unsigned i)
 	return kernel ? kernel : l->ready[i].disk_boot.from;
 }
 
-int launch_spawn(struct launch *l, unsigned i, int listener, struct worker *out,
+static void launch_add_net(struct launch_vm *p, const struct net_port *port)
+{
+	int *fds = &p->files.nets[p->files.nr_net_fds];
+
+	net_port_spec(port, &p->spec.nets[p->spec.nr_nets++]);
+	fds[WORKER_NET_REGION] = port->region;
+	fds[WORKER_NET_WAKE] = port->wake_rx;
+	fds[WORKER_NET_WAKER] = port->wake_tx;
+	p->files.nr_net_fds += WORKER_NET_FDS;
+}
+
+int launch_spawn(struct launch *l, unsigned i, int listener,
+		 struct net_port *const *ports, struct worker *out,
 		 struct diag *d)
 {
 	struct launch_vm *p = &l->ready[i];
+
+	p->spec.nr_nets = p->files.nr_net_fds = 0;
+	for (unsigned k = 0; k < l->cfg->vms[i].nr_nets; k++)
+		launch_add_net(p, ports[k]);
 
 	p->files.listener = listener;
 	p->spec.adoptable = listener >= 0;

@@ -10,6 +10,7 @@
 #include "disco/config.h"
 #include "disco/diag.h"
 #include "monitor/control/launch/boot_set.h"
+#include "monitor/control/nets/nets.h"
 #include "monitor/control/workers/spawn.h"
 #include "monitor/control/base/state_dir.h"
 #include "monitor/control/workers/worker_code.h"
@@ -53,12 +54,14 @@ MUST_CHECK int launch_prepare(struct launch *l, const struct run_config *cfg,
  * @i:        0 .. cfg->nr_vms - 1
  * @listener: socket by which a later control process reaches the worker, which
  *            gets a duplicate; -1: none
+ * @ports:    the VM's ports, of nets_reserve(): cfg->vms[i].nr_nets
  * @out:      release with worker_destroy()
  *
  * Return: 0; -errno of worker_spawn().
  */
 MUST_CHECK int launch_spawn(struct launch *l, unsigned i, int listener,
-			    struct worker *out, struct diag *d);
+			    struct net_port *const *ports, struct worker *out,
+			    struct diag *d);
 
 /**
  * launch_cached() - list the disks of a VM whose images are only read
@@ -69,6 +72,9 @@ MUST_CHECK int launch_spawn(struct launch *l, unsigned i, int listener,
  */
 unsigned launch_cached(const struct launch *l, unsigned i,
 		       struct vm_cached *out);
+
+/* Number of the first network's descriptor in the worker of a prepared VM. */
+int launch_net_fd(const struct launch *l, unsigned i);
 
 /* The boot image of a prepared VM. */
 const struct boot_set_entry *launch_boot(const struct launch *l, unsigned i);

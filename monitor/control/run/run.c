@@ -16,7 +16,9 @@ struct run {
 	const struct run_config *cfg;
 	struct launch launch;
 	struct vm_watch *vms; /* cfg->nr_vms */
-	bool lost;	      /* output of a console, which was said */
+	struct nets *nets;
+	struct net_ports *ports; /* cfg->nr_vms */
+	bool lost;		 /* output of a console, which was said */
 };
 
 /* Guests would run for nothing; who wants that gives /dev/null. */
@@ -48,7 +50,8 @@ static int run_check_restart(const struct run_config *cfg, struct diag *d)
 static int run_allocate(struct run *r, struct diag *d)
 {
 	r->vms = calloc(r->cfg->nr_vms, sizeof(*r->vms));
-	if (!r->vms)
+	r->ports = calloc(r->cfg->nr_vms, sizeof(*r->ports));
+	if (!r->vms || !r->ports || nets_create(&r->nets))
 		return diag_fail(d, ST_HOST, ENOMEM, "out of memory");
 	for (unsigned i = 0; i < r->cfg->nr_vms; i++)
 		r->vms[i].worker = WORKER_NONE;
@@ -57,14 +60,22 @@ static int run_allocate(struct run *r, struct diag *d)
 
 static int run_prepare(struct run *r, struct diag *d)
 {
-	return launch_prepare(&r->launch, r->cfg, NULL, NULL, NULL, d);
+	int err = launch_prepare(&r->launch, r->cfg, NULL, NULL, NULL, d);
+
+	for (unsigned i = 0; !err && i < r->cfg->nr_vms; i++)
+		err = nets_reserve(r->nets, &r->cfg->vms[i], r->ports[i].of, d);
+	return err;
 }
 
 static void run_destroy(struct run *r)
 {
 	for (unsigned i = 0; r->vms && i < r->cfg->nr_vms; i++)
 		worker_destroy(&r->vms[i].worker);
+	for (unsigned i = 0; r->ports && i < r->cfg->nr_vms; i++)
+		nets_release(r->ports[i].of);
+	nets_destroy(r->nets);
 	launch_destroy(&r->launch);
+	free(r->ports);
 	free(r->vms);
 }
 
@@ -72,7 +83,8 @@ static int run_start(struct run *r, struct diag *d)
 {
 	for (unsigned i = 0; i < r->cfg->nr_vms; i++) {
 		struct vm_watch *vm = &r->vms[i];
-		int err = launch_spawn(&r->launch, i, -1, &vm->worker, d);
+		int err = launch_spawn(&r->launch, i, -1, r->ports[i].of,
+				       &vm->worker, d);
 
 		if (err < 0)
 			return err;
@@ -87,6 +99,8 @@ static int run_supervise(struct run *r, struct diag *d)
 {
 	const struct supervise_options opts = { .mark = r->cfg->mark,
 						.end_line = r->cfg->summary,
+						.nets = r->nets,
+						.ports = r->ports,
 						.lost = &r->lost };
 
 	return supervise(r->vms, r->cfg->nr_vms, &opts, d);

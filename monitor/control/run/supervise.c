@@ -19,6 +19,8 @@
 struct supervisor {
 	struct watcher watcher;
 	struct vm_watch *vms;
+	struct net_ports *ports; /* the same; NULL: none */
+	struct nets *nets;
 	struct vm_console *consoles; /* nr, in the order of vms */
 	unsigned nr, nr_left;
 	struct stop_requests stops;
@@ -146,6 +148,8 @@ static void vm_ended(struct watcher *w, struct vm_watch *vm)
 	char line[512];
 
 	console_gone(&s->consoles[vm - s->vms]);
+	if (s->ports)
+		nets_release(s->ports[vm - s->vms].of);
 	s->nr_left--;
 	if (!s->nr_left && s->stops.nr && !s->leave_timer.at_ns)
 		supervise_leave_in(s, 2 * STOP_GRACE_NS);
@@ -206,6 +210,10 @@ static int supervisor_create(struct supervisor *s,
 			     vm->worker.console, vm->worker.start_ns);
 		vm_watch_start(&s->watcher, vm);
 	}
+	for (unsigned i = 0; s->ports && i < s->nr; i++)
+		nets_attach(s->ports[i].of, &s->vms[i]);
+	if (s->nets)
+		nets_update(s->nets);
 	if (s->nr == 1 && !opts->no_input)
 		keyboard_create(&s->keyboard, &s->watcher.loop, STDIN_FILENO,
 				&s->consoles[0]);
@@ -217,6 +225,7 @@ static int supervisor_create(struct supervisor *s,
 static void supervisor_destroy(struct supervisor *s)
 {
 	keyboard_destroy(&s->keyboard);
+	nets_detach_all(s->nets);
 	for (unsigned i = 0; i < s->nr; i++) {
 		vm_watch_stop(&s->vms[i]);
 		s->vms[i].figures.mark_ns = s->consoles[i].mark_ns;
@@ -288,6 +297,8 @@ int supervise(struct vm_watch *vms, unsigned nr,
 	}
 	s->vms = vms;
 	s->nr = nr;
+	s->nets = opts->nets;
+	s->ports = opts->ports;
 	s->nr_left = nr;
 	s->signals.fd = -1;
 	err = supervisor_create(s, opts);

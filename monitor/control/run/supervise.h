@@ -10,6 +10,7 @@
 #define DISCO_MONITOR_SUPERVISE_H
 
 #include "disco/diag.h"
+#include "monitor/control/nets/nets.h"
 #include "monitor/control/workers/vm_watch.h"
 
 /* Options; all may be 0. */
@@ -17,6 +18,9 @@ struct supervise_options {
 	const char *mark; /* record when it appears on a console; NULL: none */
 	bool no_input;	  /* do not read standard input */
 	bool end_line;	  /* more text follows on standard output */
+	/* Ports of the VMs' networks, in the order of the VMs; NULL: none. */
+	struct nets *nets;
+	struct net_ports *ports;
 	/*
 	 * Out: standard output failed, which was said at once on standard
 	 * error, and the guests' output was discarded from then on. A reader

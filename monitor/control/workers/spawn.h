@@ -27,6 +27,8 @@ struct spawn_files {
 	int listener; /* -1: none */
 	unsigned nr_disk_fds;
 	int disks[WORKER_MAX_DISK_FDS]; /* in the order of the spec's disks */
+	unsigned nr_net_fds;
+	int nets[WORKER_MAX_NET_FDS]; /* in the order of the spec's nets */
 };
 
 /* Control's side of a running worker. An empty one is WORKER_NONE, not 0. */

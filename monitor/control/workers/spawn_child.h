@@ -9,7 +9,8 @@
 #include "disco/limits.h"
 #include "disco/worker_spec.h"
 
-#define SPAWN_MAX_FDS (WORKER_FD_DISK0 + WORKER_MAX_DISK_FDS)
+#define SPAWN_MAX_FDS                                                          \
+	(WORKER_FD_DISK0 + WORKER_MAX_DISK_FDS + WORKER_MAX_NET_FDS)
 /* Above every number in use by a worker: what moves there is not in the way. */
 #define SPAWN_HIGH_FD 128
 

@@ -81,8 +81,8 @@ static void vpci_interrupt(struct virtio_dev *v, uint8_t isr, uint16_t vector)
 static const char *virtio_type_name(const struct virtio_dev *v)
 {
 	static const char *const names[] = {
-		[2] = "block",	 [3] = "console", [4] = "entropy",
-		[5] = "balloon", [27] = "pmem",
+		[1] = "network", [2] = "block",	  [3] = "console",
+		[4] = "entropy", [5] = "balloon", [27] = "pmem",
 	};
 	uint16_t type = v->ops->type;
 
@@ -132,6 +132,16 @@ void virtio_push(struct virtio_dev *v, unsigned queue, uint16_t head,
 	struct virtio_queue *q = &v->queues[queue];
 
 	vq_push(&q->vq, head, written);
+	if (vq_wants_interrupt(&q->vq))
+		vpci_interrupt(v, ISR_QUEUE, q->vector);
+}
+
+void virtio_push_all(struct virtio_dev *v, unsigned queue,
+		     const struct vq_used *u, unsigned n)
+{
+	struct virtio_queue *q = &v->queues[queue];
+
+	vq_push_all(&q->vq, u, n);
 	if (vq_wants_interrupt(&q->vq))
 		vpci_interrupt(v, ISR_QUEUE, q->vector);
 }
@@ -188,16 +198,24 @@ void virtio_release(struct virtio_dev *v)
 
 /* --- queues --- */
 
-static bool vpci_running(const struct virtio_dev *v)
+static bool vpci_running(const struct virtio_dev *v, unsigned queue)
 {
-	return (v->status & VIRTIO_STATUS_DRIVER_OK) &&
-	       !(v->status & VIRTIO_STATUS_NEEDS_RESET) && !v->resetting;
+	uint8_t need = v->ops->early & 1u << queue ? VIRTIO_STATUS_FEATURES_OK
+						   : VIRTIO_STATUS_DRIVER_OK;
+
+	return (v->status & need) && !(v->status & VIRTIO_STATUS_NEEDS_RESET) &&
+	       !v->resetting;
 }
 
 static void kick_self(struct virtio_queue *q)
 {
 	/* Fails if the counter is full: the I/O thread is woken anyway. */
 	(void)eventfd_write(q->kick.fd, 1);
+}
+
+void virtio_again(struct virtio_dev *v, unsigned queue)
+{
+	kick_self(&v->queues[queue]);
 }
 
 static void serve_locked(struct virtio_dev *v, unsigned n)
@@ -209,7 +227,8 @@ static void serve_locked(struct virtio_dev *v, unsigned n)
 	for (unsigned rounds = SERVE_ROUNDS; rounds; rounds--) {
 		vq_disarm(&q->vq);
 		served = v->ops->serve(v, n);
-		if (served != SERVED_ALL || !vpci_running(v) || !vq_arm(&q->vq))
+		if (served != SERVED_ALL || !vpci_running(v, n) ||
+		    !vq_arm(&q->vq))
 			break;
 		served = SERVED_SOME;
 	}
@@ -220,7 +239,7 @@ static void serve_locked(struct virtio_dev *v, unsigned n)
 void virtio_serve(struct virtio_dev *v, unsigned queue)
 {
 	vpci_lock(v);
-	if (vpci_running(v) && v->queues[queue].vq.enabled)
+	if (vpci_running(v, queue) && v->queues[queue].vq.enabled)
 		serve_locked(v, queue);
 	vpci_unlock(v);
 }
@@ -251,7 +270,7 @@ static void vpci_notified(struct virtio_dev *v, unsigned n)
 	bool done = false;
 
 	if (vpci_in_exit(v, n) && pthread_mutex_trylock(&v->lock) == 0) {
-		if (vpci_running(v) && q->vq.enabled) {
+		if (vpci_running(v, n) && q->vq.enabled) {
 			enum virtio_served served;
 
 			q->vq.ram_only = true;

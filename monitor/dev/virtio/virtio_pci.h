@@ -59,6 +59,8 @@ struct virtio_ops {
 	unsigned nr_queues;
 	/* Bit per queue: vCPUs serve it, see above; the I/O thread may, too. */
 	unsigned in_exit;
+	/* Bit per queue: served before DRIVER_OK, once FEATURES_OK is set. */
+	unsigned early;
 	/*
 	 * Bit per queue: it has no ioeventfd, because it is used seldom; a
 	 * notification is an exit, which wakes the I/O thread.
@@ -143,6 +145,11 @@ MUST_CHECK bool virtio_pop(struct virtio_dev *v, unsigned queue,
 /* vq_push(), then an interrupt if the driver wants one. */
 void virtio_push(struct virtio_dev *v, unsigned queue, uint16_t head,
 		 uint32_t written);
+/* vq_push_all(), then an interrupt if the driver wants one. */
+void virtio_push_all(struct virtio_dev *v, unsigned queue,
+		     const struct vq_used *u, unsigned n);
+/* Serve the queue soon, on the I/O thread, as if it were kicked. */
+void virtio_again(struct virtio_dev *v, unsigned queue);
 /*
  * The device cannot go on until the driver resets it. @why: what broke the
  * rules, a constant; dev_host_ops.report() gets it the first time.

@@ -13,6 +13,7 @@
 #define DESC_BYTES	     16u
 #define INDIRECT_MAX	     65536u
 
+_Static_assert(sizeof(struct vq_used) == 8, "virtio 2.7.8 layout");
 _Static_assert(sizeof(struct vq_desc) == DESC_BYTES, "virtio 2.7.5 layout");
 
 /* A descriptor table: the queue's own, or an indirect one. */
@@ -229,20 +230,26 @@ void vq_unpop(struct vq *q)
 	q->in_flight--;
 }
 
-void vq_push(struct vq *q, uint16_t head, uint32_t written)
+void vq_push_all(struct vq *q, const struct vq_used *u, unsigned n)
 {
-	uint32_t elem[2] = { head, written };
-	uint8_t *slot;
-
 	if (!q->enabled)
 		return;
-	slot = q->used + 4 + 8u * (q->used_idx & (q->size - 1u));
-	memcpy(slot, elem, sizeof(elem));
-	q->used_idx++;
-	q->in_flight--;
-	/* Release: the element is visible before the index that counts it. */
+	for (unsigned i = 0; i < n; i++) {
+		memcpy(q->used + 4 + 8u * (q->used_idx & (q->size - 1u)), &u[i],
+		       sizeof(u[i]));
+		q->used_idx++;
+		q->in_flight--;
+	}
+	/* Release: the elements are visible before the index that counts. */
 	atomic_thread_fence(memory_order_release);
 	vq_store16(q->used + 2, q->used_idx);
+}
+
+void vq_push(struct vq *q, uint16_t head, uint32_t written)
+{
+	const struct vq_used u = { head, written };
+
+	vq_push_all(q, &u, 1);
 }
 
 bool vq_wants_interrupt(struct vq *q)

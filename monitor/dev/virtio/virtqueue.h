@@ -88,6 +88,15 @@ MUST_CHECK int vq_pop(struct vq *q, struct vq_chain *c);
 /* Return a chain; @written bytes of its writable part are valid. */
 void vq_push(struct vq *q, uint16_t head, uint32_t written);
 
+/* A chain to return, see vq_push(). */
+struct vq_used {
+	uint32_t id; /* its head */
+	uint32_t written;
+};
+
+/* vq_push() of @n chains, which the driver sees all at once. */
+void vq_push_all(struct vq *q, const struct vq_used *u, unsigned n);
+
 /* Undo the last vq_pop(); the next vq_pop() returns the same chain. */
 void vq_unpop(struct vq *q);
 

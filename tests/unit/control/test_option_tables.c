@@ -62,6 +62,8 @@ static const char *sample(const struct option_entry *o, char buf[TEXT_MAX])
 		(void)snprintf(buf, TEXT_MAX, "/dir/%s", o->name);
 		return buf;
 	default:
+		if (strcmp(o->name, "mac") == 0)
+			return "02:00:00:00:00:0a";
 		(void)snprintf(buf, TEXT_MAX, "x.%s", o->name);
 		return buf;
 	}
@@ -83,16 +85,23 @@ static int parse_line(char *option, struct run_config *cfg, struct diag *d)
 	return ret;
 }
 
-/* "--FLAG=VALUE" with @value for @o, an option of a VM or (@is_disk) a disk. */
-static void make_option(const struct option_entry *o, bool is_disk,
-			const char *value, char buf[TEXT_MAX])
+/*
+ * "--FLAG=VALUE" with @value for @o, an option of a VM, or of an item of the
+ * table @items: a disk or a network.
+ */
+static void make_option(const struct option_entry *o,
+			const struct option_entry *items, const char *value,
+			char buf[TEXT_MAX])
 {
 	const char *with = companion_of(o->name);
 	const struct option_entry *of =
 		o->of ? option_find(vm_options, NULL, o->of) : NULL;
 	char first[TEXT_MAX];
 
-	if (is_disk)
+	if (items == net_options)
+		(void)snprintf(buf, TEXT_MAX, "--net=%s%s=%s",
+			       o->needed ? "" : "name=n,", o->name, value);
+	else if (items)
 		(void)snprintf(buf, TEXT_MAX, "--disk=%s%s=%s%s%s",
 			       o->needed ? "" : "path=/d,", o->name, value,
 			       with ? "," : "", with ? with : "");
@@ -139,6 +148,9 @@ static void same_vm(const struct vm_config *a, const struct vm_config *b)
 	assert_int_equal(a->nr_disks, b->nr_disks);
 	for (unsigned i = 0; i < a->nr_disks; i++)
 		same_by_table(disk_options, &a->disks[i], &b->disks[i]);
+	assert_int_equal(a->nr_nets, b->nr_nets);
+	for (unsigned i = 0; i < a->nr_nets; i++)
+		same_by_table(net_options, &a->nets[i], &b->nets[i]);
 }
 
 /* --- entries --- */
@@ -212,16 +224,20 @@ static void every_field_has_an_entry(void **state)
 {
 	static bool vm[sizeof(struct vm_config)];
 	static const bool disk[sizeof(struct disk_config)];
+	static const bool net[sizeof(struct net_config)];
 	static bool run[sizeof(struct run_config)];
 
 	(void)state;
 	memset(vm + offsetof(struct vm_config, nr_disks), true,
+	       sizeof(unsigned));
+	memset(vm + offsetof(struct vm_config, nr_nets), true,
 	       sizeof(unsigned));
 	memset(run + offsetof(struct run_config, vms), true, sizeof(void *));
 	memset(run + offsetof(struct run_config, nr_vms), true,
 	       sizeof(unsigned));
 	check_fields(vm_options, sizeof(vm) / sizeof(*vm), vm);
 	check_fields(disk_options, sizeof(disk) / sizeof(*disk), disk);
+	check_fields(net_options, sizeof(net) / sizeof(*net), net);
 	check_fields(run_options, sizeof(run) / sizeof(*run), run);
 }
 
@@ -244,7 +260,16 @@ static void there_and_back(const char *what, struct run_config *cfg)
 	free(json);
 }
 
-static void round_trip(const struct option_entry *o, bool is_disk)
+static const void *first_item(const struct run_config *cfg,
+			      const struct option_entry *items)
+{
+	if (items == net_options)
+		return &cfg->vms[0].nets[0];
+	return items ? (const void *)&cfg->vms[0].disks[0] : &cfg->vms[0];
+}
+
+static void round_trip(const struct option_entry *o,
+		       const struct option_entry *items)
 {
 	char option[TEXT_MAX], buf[TEXT_MAX];
 	struct diag d = { .status = ST_OK };
@@ -254,7 +279,7 @@ static void round_trip(const struct option_entry *o, bool is_disk)
 	size_t size;
 	FILE *f;
 
-	make_option(o, is_disk, value, option);
+	make_option(o, items, value, option);
 	if (parse_line(option, &cfg, &d))
 		fail_msg("%s: %s", option, d.text);
 	if (strcmp(o->name, "count") == 0) {
@@ -265,14 +290,11 @@ static void round_trip(const struct option_entry *o, bool is_disk)
 	}
 	f = open_memstream(&text, &size);
 	assert_non_null(f);
-	option_print(
-		o, is_disk ? (void *)&cfg.vms[0].disks[0] : (void *)&cfg.vms[0],
-		f);
+	option_print(o, first_item(&cfg, items), f);
 	assert_int_equal(fclose(f), 0);
 	assert_string_equal(text, value);
 	free(text);
-	assert_true(option_is_given(o, is_disk ? (void *)&cfg.vms[0].disks[0]
-					       : (void *)&cfg.vms[0]));
+	assert_true(option_is_given(o, first_item(&cfg, items)));
 	there_and_back(option, &cfg);
 	run_config_destroy(&cfg);
 }
@@ -281,10 +303,12 @@ static void each_comes_back(void **state)
 {
 	(void)state;
 	for (const struct option_entry *o = vm_options; o->name; o++)
-		if (o->type != OPTION_DISKS)
-			round_trip(o, false);
+		if (!vm_option_items(o))
+			round_trip(o, NULL);
 	for (const struct option_entry *o = disk_options; o->name; o++)
-		round_trip(o, true);
+		round_trip(o, disk_options);
+	for (const struct option_entry *o = net_options; o->name; o++)
+		round_trip(o, net_options);
 }
 
 static void defaults_are_left_out(void **state)
@@ -329,7 +353,7 @@ static void check_value(const struct option_entry *o, bool is_disk,
 	struct diag d = { .status = ST_OK };
 	struct run_config cfg = { .nr_vms = 0 };
 
-	make_option(o, is_disk, value, option);
+	make_option(o, is_disk ? disk_options : NULL, value, option);
 	if ((parse_line(option, &cfg, &d) == 0) != good)
 		fail_msg("%.80s: %s", option, good ? d.text : "was accepted");
 	assert_int_equal(d.status, good ? ST_OK : ST_USAGE);
@@ -404,11 +428,12 @@ static void fill(struct vm_config *vm)
 	struct diag d = { .status = ST_OK };
 	const struct config_at at = { "fill", ST_USAGE, &d };
 	struct disk_config *disk = NULL;
+	struct net_config *net = NULL;
 	char buf[TEXT_MAX];
 
 	vm_config_init(vm);
 	for (const struct option_entry *o = vm_options; o->name; o++)
-		if (o->type != OPTION_DISKS)
+		if (!vm_option_items(o))
 			assert_int_equal(
 				option_parse(o, vm, sample(o, buf), &at), 0);
 	for (unsigned i = 0; i < 2; i++) {
@@ -417,6 +442,9 @@ static void fill(struct vm_config *vm)
 			assert_int_equal(
 				option_parse(o, disk, sample(o, buf), &at), 0);
 	}
+	assert_int_equal(vm_add_net(vm, &net, &at), 0);
+	for (const struct option_entry *o = net_options; o->name; o++)
+		assert_int_equal(option_parse(o, net, sample(o, buf), &at), 0);
 }
 
 static void own_strings(const struct option_entry *table, const void *a,
@@ -439,6 +467,7 @@ static void copies_have_everything(void **state)
 	own_strings(vm_options, &vm, &copy);
 	for (unsigned i = 0; i < vm.nr_disks; i++)
 		own_strings(disk_options, &vm.disks[i], &copy.disks[i]);
+	own_strings(net_options, &vm.nets[0], &copy.nets[0]);
 	vm_config_destroy(&vm);
 	assert_string_equal(copy.disks[1].path, "/dir/path");
 	vm_config_destroy(&copy);
@@ -495,6 +524,8 @@ static void names_keys(const char *text, const char *where, const char *before)
 		if (o->of)
 			names(text, where, before, o->name, "");
 	for (const struct option_entry *o = disk_options; o->name; o++)
+		names(text, where, before, o->name, "");
+	for (const struct option_entry *o = net_options; o->name; o++)
 		names(text, where, before, o->name, "");
 }
 
@@ -616,6 +647,8 @@ static void manual_names_each(void **state)
 	for (const struct option_entry *o = vm_options; o->name; o++)
 		names(text, "disco.json.5", ".It ", o->name, " Ta ");
 	for (const struct option_entry *o = disk_options; o->name; o++)
+		names(text, "disco.json.5", ".It ", o->name, " Ta ");
+	for (const struct option_entry *o = net_options; o->name; o++)
 		names(text, "disco.json.5", ".It ", o->name, " Ta ");
 	free(text);
 }

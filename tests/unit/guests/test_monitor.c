@@ -553,6 +553,9 @@ static void answers_are_as_described(void **state)
 	has_keys_of(doc, "Stats",
 		    json_array_get(json_object_get(root, "vms"), 0));
 	json_decref(root);
+	root = call("GET", "/v1/nets", NULL);
+	has_keys_of(doc, "NetList", root);
+	json_decref(root);
 	root = call("GET", "/v1/topology", NULL);
 	has_keys_of(doc, "NodeList", root);
 	has_keys_of(doc, "Node",

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* disco net ls. */
+#include <string.h>
+
+#include "monitor/control/cli/cli.h"
+#include "monitor/control/cli/http_client.h"
+
+enum { NET_LS_JSON };
+
+static const struct option_entry net_ls_options[] = {
+	[NET_LS_JSON] = { .name = "json", .help = "print what the API says" },
+	{ .name = NULL },
+};
+
+static const char *member_text(json_t *of, const char *key)
+{
+	const char *s = json_string_value(json_object_get(of, key));
+
+	return s ? s : "";
+}
+
+static int net_widest(int width, const char *text)
+{
+	int n = (int)strlen(text);
+
+	return n > width ? n : width;
+}
+
+static void print_ports(json_t *net, int net_width, int vm_width)
+{
+	size_t i;
+	json_t *p;
+
+	json_array_foreach(json_object_get(net, "ports"), i, p)
+	{
+		printf("%-*s  %-*s  %-15s  %-17s  %s\n", net_width,
+		       member_text(net, "name"), vm_width, member_text(p, "vm"),
+		       member_text(p, "ip"), member_text(p, "mac"),
+		       member_text(p, "link"));
+	}
+}
+
+static void print_nets(json_t *list)
+{
+	int net_width = 7, vm_width = 2;
+	size_t i, k;
+	json_t *net, *p;
+
+	json_array_foreach(list, i, net)
+	{
+		net_width = net_widest(net_width, member_text(net, "name"));
+		json_array_foreach(json_object_get(net, "ports"), k, p)
+		{
+			vm_width = net_widest(vm_width, member_text(p, "vm"));
+		}
+	}
+	printf("%-*s  %-*s  %-15s  %-17s  %s\n", net_width, "NETWORK", vm_width,
+	       "VM", "ADDRESS", "MAC", "LINK");
+	json_array_foreach(list, i, net)
+	{
+		print_ports(net, net_width, vm_width);
+	}
+}
+
+static int net_ls_run(const struct command_args *a, struct diag *d)
+{
+	json_t *root = NULL;
+	int err = http_json("GET", "/v1/nets", NULL, &root, d);
+
+	if (err)
+		return err;
+	if (a->given[NET_LS_JSON])
+		cli_print_json(root);
+	else
+		print_nets(json_object_get(root, "nets"));
+	json_decref(root);
+	return ST_OK;
+}
+
+static const struct command net_ls = {
+	.group = "net",
+	.name = "ls",
+	.brief = "list the networks of the monitor's VMs",
+	.help = "List the networks of the monitor's virtual machines, and who "
+		"is in them.",
+	.options = { net_ls_options },
+	.run = net_ls_run,
+};
+
+static const struct command *const net_commands[] = { &net_ls, NULL };
+
+const struct command cli_net = {
+	.name = "net",
+	.brief = "look at the networks between VMs",
+	.commands = net_commands,
+};

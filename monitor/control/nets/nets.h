@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The virtual networks of one control process: which ports there are, and which
+ * of them each worker knows.
+ *
+ * A network exists while it has ports; its name makes its subnet, 10.x.y.0/24.
+ * Control prepares the region of a port, passes it to the port's worker when
+ * that starts, and passes a descriptor for reading to the workers of the other
+ * ports. It never maps one. When a VM ends, the other workers are told that its
+ * port is gone.
+ *
+ * What a worker knows is brought up to date by comparison: a request that
+ * cannot be sent now, because the worker does not read, is sent later. So a
+ * worker that is stopped holds nobody up.
+ *
+ * Context of all functions: control's thread.
+ */
+#ifndef DISCO_MONITOR_NETS_H
+#define DISCO_MONITOR_NETS_H
+
+#include "disco/config.h"
+#include "disco/worker_spec.h"
+#include "monitor/control/base/state_dir.h"
+#include "monitor/control/workers/vm_watch.h"
+#include "vnet/frame.h"
+
+#define NET_STATIONS_MAX 253u /* of a network: 10.x.y.2 to 10.x.y.254 */
+#define NET_TEXT_MAX	 18u  /* bytes of an address as text */
+
+struct network;
+struct nets;
+
+/* A VM's port. Read by others; written by nets.c. */
+struct net_port {
+	struct nets *nets;
+	struct network *net;
+	struct net_port *next; /* in its network, by slot */
+	uint32_t slot, gen;
+	struct vnet_station station;
+	unsigned index; /* which of its VM's networks */
+	/*
+	 * Owned: the region, until its worker has it (-1 from then on), and for
+	 * reading; both ends of its wake-ups, the same.
+	 */
+	int region, reader, wake_rx, wake_tx;
+	struct vm_watch *vm; /* of its worker; NULL: does not run yet */
+	/*
+	 * Generations of the ports that its worker knows, by slot; 0: none;
+	 * NET_UNKNOWN: an earlier monitor has told it.
+	 */
+	uint32_t known[NET_STATIONS_MAX];
+};
+
+#define NET_UNKNOWN UINT32_MAX
+
+/* Of one VM: the first ones; the others are NULL. */
+struct net_ports {
+	struct net_port *of[VM_MAX_NETS];
+};
+
+MUST_CHECK int nets_create(struct nets **out); /* Return: 0; -ENOMEM. */
+/* All ports were released. NULL is accepted. */
+void nets_destroy(struct nets *n);
+
+/**
+ * nets_reserve() - make the ports of a VM that is going to start
+ * @vm:    checked
+ * @ports: out, vm->nr_nets entries, owned by the caller until nets_release();
+ *         the others, and all on error, are NULL
+ *
+ * Return: 0; -ENOSPC a network is full, -EEXIST an address is taken (ST_CONFIG);
+ * -errno of regions and sockets (ST_HOST).
+ */
+MUST_CHECK int nets_reserve(struct nets *n, const struct vm_config *vm,
+			    struct net_port *ports[VM_MAX_NETS],
+			    struct diag *d);
+
+/* Their worker is dead, or was not started. Entries may be NULL; set to NULL. */
+void nets_release(struct net_port *ports[VM_MAX_NETS]);
+
+/* Their worker runs, and is watched by @vm until nets_release(). */
+void nets_attach(struct net_port *ports[VM_MAX_NETS], struct vm_watch *vm);
+
+/*
+ * Tell each worker which ports are attached. After all of a start, or of those
+ * that are adopted, were attached: a port that a worker knows and that is not
+ * attached has ended.
+ */
+void nets_update(struct nets *n);
+
+/* Before the loop of the attached VMs is destroyed. */
+void nets_detach_all(struct nets *n);
+
+/* What a worker is started with. */
+void net_port_spec(const struct net_port *p, struct worker_net *out);
+
+/*
+ * The descriptors that the worker gets: at most WORKER_MAX_NET_FDS. Return: their
+ * number.
+ */
+unsigned nets_descriptors(struct net_port *const ports[VM_MAX_NETS], int *out);
+
+/*
+ * nets_record() - write what nets_adopt() needs into a VM's record; the worker
+ * was started with @spec's disks. nets_adopt() makes the ports of a running
+ * worker from it.
+ *
+ * Return: 0; -EEXIST, -EINVAL the record contradicts another one's; -errno of
+ * pidfd_getfd() and open(): the VM is in no network of this monitor.
+ */
+void nets_record(struct net_port *const ports[VM_MAX_NETS],
+		 struct vm_record *r);
+MUST_CHECK int nets_adopt(struct nets *n, const struct vm_record *r, int pidfd,
+			  struct net_port *ports[VM_MAX_NETS]);
+
+/* Call @each for every port, network by network. */
+void nets_each(const struct nets *n,
+	       void (*each)(void *arg, const char *net,
+			    const struct net_port *p),
+	       void *arg);
+
+/* Format an address. Return: @buf. */
+const char *net_mac_text(const uint8_t mac[VNET_MAC_BYTES],
+			 char buf[NET_TEXT_MAX]);
+const char *net_ip_text(const uint8_t ip[4], char buf[NET_TEXT_MAX]);
+
+/* Parse "02:00:00:00:00:01", no group address. Return: false: it is none. */
+bool net_mac_parse(const char *text, uint8_t mac[VNET_MAC_BYTES]);
+
+#endif

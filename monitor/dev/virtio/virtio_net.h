@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * virtio network device: a station of a virtual network (vnet/port.h).
+ *
+ * A frame that the guest sends is copied once, into a chunk of the port's
+ * region; the receiver's device copies it from there into its guest's buffers.
+ * Frames with checksums or segmentation left to do travel whole, as the guest
+ * sent them. A guest that cannot take them gets complete checksums, and segments
+ * (vnet/segment.h).
+ *
+ * Waiting: frames for a destination that is behind stay in the transmit queue,
+ * at most NET_PATIENCE_NS since it last took one. From then on its frames are
+ * dropped until it takes some, so that it cannot keep back what the guest sends
+ * to others. Frames that arrive while the guest has no buffers stay in their
+ * ring, so their sender waits in turn.
+ *
+ * Every command of the control queue completes, also if the driver sends it
+ * before DRIVER_OK: Linux spins until then, without a limit.
+ *
+ * Context: as virtio_pci.h; the port belongs to the I/O thread.
+ * Source: virtio 1.2, 5.1.
+ */
+#ifndef DISCO_MONITOR_VIRTIO_NET_H
+#define DISCO_MONITOR_VIRTIO_NET_H
+
+#include "monitor/dev/virtio/virtio_pci.h"
+#include "vnet/port.h"
+
+#define NET_QUEUE_RX	0u
+#define NET_QUEUE_TX	1u
+#define NET_QUEUE_CTRL	2u
+#define NET_PATIENCE_NS 20000000ull
+
+/* Feature bits, 5.1.3. */
+#define NET_F_CSUM	     (1ull << 0)
+#define NET_F_GUEST_CSUM     (1ull << 1)
+#define NET_F_MTU	     (1ull << 3)
+#define NET_F_MAC	     (1ull << 5)
+#define NET_F_GUEST_TSO4     (1ull << 7)
+#define NET_F_GUEST_TSO6     (1ull << 8)
+#define NET_F_GUEST_ECN	     (1ull << 9)
+#define NET_F_HOST_TSO4	     (1ull << 11)
+#define NET_F_HOST_TSO6	     (1ull << 12)
+#define NET_F_HOST_ECN	     (1ull << 13)
+#define NET_F_MRG_RXBUF	     (1ull << 15)
+#define NET_F_STATUS	     (1ull << 16)
+#define NET_F_CTRL_VQ	     (1ull << 17)
+#define NET_F_CTRL_RX	     (1ull << 18)
+#define NET_F_GUEST_ANNOUNCE (1ull << 21)
+
+/* What every guest is offered: pinned, as a driver keeps what it negotiated. */
+#define NET_FEATURES                                                           \
+	(NET_F_CSUM | NET_F_GUEST_CSUM | NET_F_MTU | NET_F_MAC |               \
+	 NET_F_GUEST_TSO4 | NET_F_GUEST_TSO6 | NET_F_GUEST_ECN |               \
+	 NET_F_HOST_TSO4 | NET_F_HOST_TSO6 | NET_F_HOST_ECN |                  \
+	 NET_F_MRG_RXBUF | NET_F_STATUS | NET_F_CTRL_VQ | NET_F_CTRL_RX |      \
+	 NET_F_GUEST_ANNOUNCE)
+
+struct virtio_net;
+
+/**
+ * virtio_net_create() - create the device of a port
+ * @port: owned by the device, also on error
+ * @name: of the network; not owned, outlives the device
+ * @out:  release with virtio_net_destroy(); untouched on error
+ *
+ * Return: 0; -ENOMEM; -errno of timerfd_create(), eventfd() and the watches.
+ */
+MUST_CHECK int virtio_net_create(struct dev_host *host, struct vnet_port *port,
+				 const char *name, struct virtio_net **out);
+void virtio_net_destroy(struct virtio_net *n);
+
+struct virtio_dev *virtio_net_dev(struct virtio_net *n);
+
+/*
+ * The port, to add and remove others; call virtio_net_changed() after that.
+ * Context: I/O thread.
+ */
+struct vnet_port *virtio_net_port(struct virtio_net *n);
+void virtio_net_changed(struct virtio_net *n);
+
+#endif

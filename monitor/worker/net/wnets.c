@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "monitor/worker/net/wnets.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+_Static_assert(VM_NAME_MAX == VNET_NAME_MAX, "stations are named after VMs");
+
+static int add_net(struct wnets *w, struct vm *vm, unsigned i)
+{
+	const struct worker_net *n = &vm->spec->nets[i];
+	int fd = worker_net_fd(vm->spec, i);
+	struct vnet_station own = { .mac = { 0 } };
+	struct vnet_port *port;
+	int err;
+
+	memcpy(own.mac, n->mac, sizeof(own.mac));
+	memcpy(own.ip, n->ip, sizeof(own.ip));
+	memcpy(own.name, vm->spec->name, sizeof(own.name));
+	err = vnet_port_create(fd + WORKER_NET_REGION, fd + WORKER_NET_WAKE,
+			       n->slot, n->gen, &own, &port);
+	if (err)
+		return err;
+	err = virtio_net_create(&vm->host, port, n->net, &w->nets[i]);
+	if (err)
+		return err;
+	w->nr = i + 1;
+	return pci_add(&vm->pci, &virtio_net_dev(w->nets[i])->pci);
+}
+
+int wnets_create(struct wnets *w, struct vm *vm)
+{
+	for (unsigned i = 0; i < vm->spec->nr_nets; i++) {
+		int err = add_net(w, vm, i);
+
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static void wnets_add_port(struct virtio_net *n,
+			   const struct worker_req_net_port *p,
+			   const int fds[2])
+{
+	struct vnet_station s = { .mac = { 0 } };
+	int err;
+
+	memcpy(s.mac, p->mac, sizeof(s.mac));
+	memcpy(s.ip, p->ip, sizeof(s.ip));
+	memcpy(s.name, p->name, sizeof(s.name));
+	err = vnet_port_add(virtio_net_port(n), p->slot, p->gen, &s, fds[0],
+			    fds[1]);
+	if (err)
+		(void)fprintf(stderr, "network: %s is not reached: %s\n",
+			      s.name, strerror(-err));
+}
+
+void wnets_obey(struct wnets *w, const struct worker_request *r,
+		const int fds[2])
+{
+	bool add = r->kind == WORKER_REQ_NET_PORT;
+	uint32_t net = add ? r->net_port.net : r->net_port_end.net;
+
+	if (net >= w->nr) {
+		if (add) {
+			(void)close(fds[0]);
+			(void)close(fds[1]);
+		}
+		return;
+	}
+	if (add)
+		wnets_add_port(w->nets[net], &r->net_port, fds);
+	else
+		vnet_port_remove(virtio_net_port(w->nets[net]),
+				 r->net_port_end.slot, r->net_port_end.gen);
+	virtio_net_changed(w->nets[net]);
+}

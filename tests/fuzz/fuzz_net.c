@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A network device between two enemies: the input is a program of what its guest
+ * puts into the queues, and of what the worker of another port, which was taken
+ * over, writes into its own region at any time. Checked: nothing ends the VM or
+ * makes the I/O thread spin, the guest's device is not broken by the peer, a
+ * frame from an honest port arrives at the end, and an honest one gets what the
+ * guest sends (and what the sanitizers see).
+ */
+#include <string.h>
+#include <unistd.h>
+
+#include "monitor/dev/virtio/virtio_net.h"
+#include "tests/fuzz/bytes.h"
+#include "tests/unit/virtio/guest_driver.h"
+#include "tests/unit/vnet/ports.h"
+#include "vnet/packet.h"
+
+#define RAM_BYTES MIB(1)
+#define MAX_OPS	  200u
+#define SPINS	  4000u
+#define QUEUE	  16u
+#define RX_GPA	  0x80000u
+#define HDR	  12u
+
+static struct fake_host h;
+static struct ports p;
+static struct virtio_net *net;
+static struct driver d;
+static uint32_t gen; /* of the other worker's port, as the device knows it */
+static bool broken;  /* by the guest itself, perhaps */
+
+static void make(void)
+{
+	fake_host_create(&h, RAM_BYTES);
+	ports_create(&p, 3);
+	must(virtio_net_create(&h.host, p.of[0], "lan", &net) == 0);
+	p.of[0] = NULL; /* the device's */
+	driver_attach(&d, &h, virtio_net_dev(net));
+	driver_start(&d, NET_FEATURES, 3, QUEUE);
+}
+
+static void destroy(void)
+{
+	virtio_net_destroy(net);
+	ports_destroy(&p);
+	fake_host_destroy(&h);
+}
+
+static void run(void)
+{
+	must(fake_host_run(&h) < SPINS);
+}
+
+/* --- the other worker --- */
+
+static void scribble_word(struct bytes *b, _Atomic(uint64_t) *word)
+{
+	uint64_t v = take(b, 2);
+
+	/* Mostly of the right generation, and near what is true. */
+	if (v & 0x8000)
+		v = take(b, 8);
+	else
+		v = 1ull << 32 | (v & 0x7fff);
+	atomic_store(word, v);
+}
+
+static void scribble(struct bytes *b)
+{
+	struct vnet_shared *s = p.of[1]->shared;
+	unsigned what = (unsigned)take(b, 1);
+
+	switch (what & 7) {
+	case 0:
+		scribble_word(b, &s->sleep);
+		break;
+	case 1:
+		scribble_word(b, &s->heads[0].head);
+		break;
+	case 2:
+		scribble_word(b, &s->lines[0].tail);
+		break;
+	case 3:
+		scribble_word(b, &s->lines[0].wants);
+		break;
+	case 4:
+		atomic_store(&s->rings[0][take(b, 1)], take(b, 8));
+		break;
+	case 5:
+		atomic_store(&s->rings[0][take(b, 1)],
+			     vnet_desc(offsetof(struct vnet_shared, small) +
+					       64 * take(b, 2),
+				       (uint32_t)take(b, 3), VNET_INLINE,
+				       what >> 7));
+		break;
+	default:
+		(void)take_into(b, s->small[take(b, 1)], take(b, 1));
+	}
+	vnet_wake(p.waker[0]);
+}
+
+/* A header and a frame that are right, as long as they are. */
+static void send_frame(struct bytes *b)
+{
+	struct vnet_peer *to = p.of[1]->peers[0];
+	uint32_t bytes = 14 + (uint32_t)take(b, 2);
+	struct vnet_buf buf;
+
+	if (vnet_port_room(p.of[1], to, bytes))
+		return;
+	vnet_port_begin(p.of[1], bytes, &buf);
+	memset(buf.bytes, 0, bytes);
+	(void)take_into(b, buf.hdr, sizeof(*buf.hdr));
+	vnet_port_send(p.of[1], &buf, to, bytes, true);
+	vnet_port_flush(p.of[1]);
+}
+
+static void port_op(struct bytes *b)
+{
+	struct vnet_station s = ports_station(1);
+
+	if (take(b, 1) & 1) {
+		vnet_port_remove(virtio_net_port(net), 1, 0);
+	} else {
+		gen += (uint32_t)take(b, 1);
+		(void)!vnet_port_add(virtio_net_port(net), 1, gen, &s,
+				     dup(p.reader[1]), dup(p.waker[1]));
+	}
+	virtio_net_changed(net);
+}
+
+/* --- the guest --- */
+
+static void give(struct bytes *b)
+{
+	unsigned n = (unsigned)take(b, 1) % QUEUE;
+
+	ring_desc(&d.rings[NET_QUEUE_RX], n, RX_GPA + n * 2048,
+		  (uint32_t)take(b, 2) % 4096, D_WRITE, 0);
+	ring_offer(&d.rings[NET_QUEUE_RX], (uint16_t)n);
+	driver_kick(&d, NET_QUEUE_RX);
+}
+
+/* From its own address: then it is looked at. */
+static void put(struct bytes *b)
+{
+	static const unsigned types[] = { ETHERTYPE_IP4, ETHERTYPE_ARP,
+					  ETHERTYPE_IP6, 0 };
+	struct vnet_station own = ports_station(0);
+	unsigned how = (unsigned)take(b, 1);
+	struct vnet_station to = ports_station(how & 3);
+	uint8_t *at = fake_guest(&h, DATA_GPA, 4096), *f = at + HDR;
+	uint32_t bytes = HDR + (uint32_t)take(b, 2) % 4000;
+
+	memset(at, 0, HDR);
+	if (how & 0x80)
+		(void)take_into(b, at, HDR);
+	memcpy(f + ETH_DST, to.mac, 6);
+	if (how & 0x40)
+		memset(f + ETH_DST, 0xff, 6);
+	memcpy(f + ETH_SRC, own.mac, 6);
+	vnet_put16(f + ETH_TYPE, types[how >> 2 & 3]);
+	(void)take_into(b, f + 14, 600);
+	if (how & 0x20) {
+		f[14] = 0x45;
+		vnet_put16(f + 16, bytes);
+		memcpy(f + 14 + IP4_SRC, own.ip, 4);
+	}
+	ring_desc(&d.rings[NET_QUEUE_TX], 0, DATA_GPA, bytes, 0, 0);
+	ring_offer(&d.rings[NET_QUEUE_TX], 0);
+	driver_kick(&d, NET_QUEUE_TX);
+}
+
+static void descriptor(struct bytes *b)
+{
+	unsigned queue = (unsigned)take(b, 1) % 3;
+	struct ring *r = &d.rings[queue];
+	unsigned i = (unsigned)take(b, 1) % QUEUE;
+
+	broken = true;
+	ring_desc(r, i, take(b, 3), (uint32_t)take(b, 2),
+		  (unsigned)take(b, 1) & 7, (unsigned)take(b, 1));
+	ring_offer(r, (uint16_t)i);
+	driver_kick(&d, queue);
+}
+
+static void step(struct bytes *b)
+{
+	switch (take(b, 1) % 12) {
+	case 0:
+	case 1:
+	case 2:
+		scribble(b);
+		break;
+	case 3:
+	case 4:
+		send_frame(b);
+		break;
+	case 5:
+	case 6:
+		give(b);
+		break;
+	case 7:
+	case 8:
+		put(b);
+		break;
+	case 9:
+		descriptor(b);
+		break;
+	case 10:
+		port_op(b);
+		break;
+	default:
+		run();
+	}
+}
+
+/* --- the end --- */
+
+static void check_honest(void)
+{
+	struct vnet_station own = ports_station(0), other = ports_station(2);
+	uint8_t *at = fake_guest(&h, DATA_GPA, 4096), *f = at + HDR;
+	uint64_t before = virtio_net_port(net)->stats.received;
+	struct vnet_frame frame;
+
+	/* What it was sent before. */
+	while (vnet_port_next(p.of[2], &frame))
+		vnet_port_take(p.of[2], &frame);
+	vnet_port_settle(p.of[2]);
+	driver_start(&d, NET_FEATURES, 3, QUEUE);
+	memset(at, 0, 128);
+	memcpy(f + ETH_DST, other.mac, 6);
+	memcpy(f + ETH_SRC, own.mac, 6);
+	vnet_put16(f + ETH_TYPE, ETHERTYPE_IP4);
+	f[14] = 0x45;
+	memcpy(f + 14 + IP4_SRC, own.ip, 4);
+	ring_desc(&d.rings[NET_QUEUE_TX], 0, DATA_GPA, HDR + 60, 0, 0);
+	ring_offer(&d.rings[NET_QUEUE_TX], 0);
+	driver_kick(&d, NET_QUEUE_TX);
+	must(vnet_port_next(p.of[2], &frame));
+	must(frame.len == 60);
+	/* What others have sent comes first; the device takes what it can. */
+	vnet_port_remove(virtio_net_port(net), 1, 0);
+	virtio_net_changed(net);
+	must(ports_send(&p, 2, p.of[2]->peers[0], 60, 3) == 0);
+	for (unsigned i = 0; i < QUEUE; i++) {
+		ring_desc(&d.rings[NET_QUEUE_RX], i, RX_GPA + i * 2048, 2048,
+			  D_WRITE, 0);
+		ring_offer(&d.rings[NET_QUEUE_RX], (uint16_t)i);
+	}
+	driver_kick(&d, NET_QUEUE_RX);
+	run();
+	must(virtio_net_port(net)->stats.received > before);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct bytes b = { data, size };
+
+	make();
+	broken = false;
+	gen = 1;
+	for (unsigned i = 0; i < MAX_OPS && b.n; i++)
+		step(&b);
+	run();
+	must(h.stops == 0);
+	must(broken || !(driver_status(&d) & VIRTIO_STATUS_NEEDS_RESET));
+	check_honest();
+	destroy();
+	return 0;
+}

@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Which worker is told of which port, and when. Workers are played by the other
+ * ends of their control sockets.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/socket.h>
+
+#include "monitor/control/nets/nets.h"
+#include "monitor/ipc/worker_messages.h"
+#include "numa/region.h"
+#include "tests/unit/support.h"
+#include "vnet/port.h"
+
+#define VMS 4u
+
+static struct nets *nets;
+static struct watcher watcher;
+static struct vm_config configs[VMS];
+static struct net_ports ports[VMS];
+static struct vm_watch vms[VMS];
+static int theirs[VMS];
+static struct diag d;
+
+static void config(unsigned i, const char *net, const char *second)
+{
+	static char names[VMS][8];
+	struct vm_config *c = &configs[i];
+
+	(void)snprintf(names[i], sizeof(names[i]), "vm-%u", i);
+	c->name = names[i];
+	c->nets[0].name = (char *)(uintptr_t)net;
+	c->nets[1].name = (char *)(uintptr_t)second;
+	c->nr_nets = second ? 2 : 1;
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	memset(configs, 0, sizeof(configs));
+	memset(ports, 0, sizeof(ports));
+	memset(vms, 0, sizeof(vms));
+	memset(&d, 0, sizeof(d));
+	assert_int_equal(loop_create(&watcher.loop), 0);
+	assert_int_equal(nets_create(&nets), 0);
+	for (unsigned i = 0; i < VMS; i++) {
+		int pair[2];
+
+		assert_int_equal(socketpair(AF_UNIX,
+					    SOCK_SEQPACKET | SOCK_CLOEXEC, 0,
+					    pair),
+				 0);
+		vms[i].watcher = &watcher;
+		vms[i].worker = WORKER_NONE;
+		vms[i].worker.control = pair[0];
+		theirs[i] = pair[1];
+		config(i, "lan", NULL);
+	}
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	nets_detach_all(nets);
+	for (unsigned i = 0; i < VMS; i++) {
+		nets_release(ports[i].of);
+		(void)close(vms[i].worker.control);
+		(void)close(theirs[i]);
+	}
+	nets_destroy(nets);
+	loop_destroy(&watcher.loop);
+	return 0;
+}
+
+static void reserve(unsigned i)
+{
+	if (nets_reserve(nets, &configs[i], ports[i].of, &d))
+		fail_msg("%s", d.text);
+}
+
+static void start(unsigned first, unsigned end)
+{
+	for (unsigned i = first; i < end; i++) {
+		reserve(i);
+		nets_attach(ports[i].of, &vms[i]);
+	}
+	nets_update(nets);
+}
+
+/* The next request to a worker. Return: false: there is none. */
+static bool told(unsigned i, struct worker_request *r)
+{
+	int fds[FDS_MAX], err = worker_request_receive(theirs[i], r, fds);
+	struct region_view v;
+
+	if (err) {
+		assert_int_equal(err, -EAGAIN);
+		return false;
+	}
+	if (r->kind == WORKER_REQ_NET_PORT) {
+		assert_int_equal(
+			region_attach(&v, fds[0], sizeof(struct vnet_shared)),
+			0);
+		region_detach(&v);
+		(void)close(fds[0]);
+		(void)close(fds[1]);
+	}
+	return true;
+}
+
+static void told_port(unsigned i, unsigned of, uint32_t net)
+{
+	const struct net_port *p = ports[of].of[0];
+	struct worker_request r;
+
+	assert_true(told(i, &r));
+	assert_int_equal(r.kind, WORKER_REQ_NET_PORT);
+	assert_int_equal(r.net_port.net, net);
+	assert_int_equal(r.net_port.slot, p->slot);
+	assert_int_equal(r.net_port.gen, p->gen);
+	assert_string_equal(r.net_port.name, configs[of].name);
+	assert_memory_equal(r.net_port.mac, p->station.mac, 6);
+	assert_memory_equal(r.net_port.ip, p->station.ip, 4);
+}
+
+static void told_end(unsigned i, uint32_t slot)
+{
+	struct worker_request r;
+
+	assert_true(told(i, &r));
+	assert_int_equal(r.kind, WORKER_REQ_NET_PORT_END);
+	assert_int_equal(r.net_port_end.slot, slot);
+}
+
+static void told_nothing(unsigned i)
+{
+	struct worker_request r;
+
+	assert_false(told(i, &r));
+}
+
+static void each_is_told_of_all_others(void **state)
+{
+	(void)state;
+	start(0, 3);
+	for (unsigned i = 0; i < 3; i++) {
+		for (unsigned k = 0; k < 3; k++)
+			if (k != i)
+				told_port(i, k, 0);
+		told_nothing(i);
+	}
+	start(3, 4);
+	for (unsigned k = 0; k < 3; k++)
+		told_port(3, k, 0);
+	for (unsigned i = 0; i < 3; i++) {
+		told_port(i, 3, 0);
+		told_nothing(i);
+	}
+}
+
+static void the_end_is_told(void **state)
+{
+	uint32_t slot, gen;
+
+	(void)state;
+	start(0, 3);
+	for (unsigned i = 0; i < 3; i++)
+		for (unsigned k = 0; k < 2; k++)
+			told_port(i, k < i ? k : k + 1, 0);
+	slot = ports[1].of[0]->slot;
+	gen = ports[1].of[0]->gen;
+	nets_release(ports[1].of);
+	assert_null(ports[1].of[0]);
+	told_end(0, slot);
+	told_end(2, slot);
+	told_nothing(0);
+	/* Its slot is used again, by a newer generation. */
+	start(1, 2);
+	assert_int_equal(ports[1].of[0]->slot, slot);
+	assert_true(ports[1].of[0]->gen > gen);
+	told_port(0, 1, 0);
+	told_port(2, 1, 0);
+}
+
+static void networks_are_apart(void **state)
+{
+	(void)state;
+	config(1, "other", NULL);
+	config(2, "wan", "lan");
+	start(0, 3);
+	told_nothing(1);
+	told_nothing(3);
+	/* The second network of vm-2 is the one of vm-0. */
+	told_port(2, 0, 1);
+	told_nothing(2);
+	assert_ptr_equal(ports[0].of[0]->net, ports[2].of[1]->net);
+	assert_memory_not_equal(ports[0].of[0]->station.ip,
+				ports[1].of[0]->station.ip, 3);
+	assert_memory_not_equal(ports[0].of[0]->station.ip,
+				ports[2].of[0]->station.ip, 3);
+}
+
+/* A worker that does not read; the others are told meanwhile. */
+static void a_full_socket_is_tried_again(void **state)
+{
+	struct worker_request r = { .kind = WORKER_REQ_STATS };
+	unsigned nr = 0;
+
+	(void)state;
+	start(0, 1);
+	while (vm_watch_send(&vms[0], &r, NULL) == 0)
+		nr++;
+	start(1, 3);
+	told_port(1, 0, 0);
+	told_port(2, 0, 0);
+	while (nr--) {
+		assert_true(told(0, &r));
+		assert_int_equal(r.kind, WORKER_REQ_STATS);
+	}
+	told_nothing(0);
+	WAIT_UNTIL((!loop_turn(&watcher.loop, 10) &&
+		    recv(theirs[0], &r, 1, MSG_PEEK | MSG_DONTWAIT) > 0));
+	told_port(0, 1, 0);
+	told_port(0, 2, 0);
+}
+
+static void addresses_are_unique(void **state)
+{
+	char text[NET_TEXT_MAX];
+
+	(void)state;
+	configs[1].nets[0].mac = (char *)(uintptr_t) "02:AA:00:00:00:01";
+	configs[2].nets[0].mac = (char *)(uintptr_t) "02:aa:00:00:00:01";
+	start(0, 2);
+	assert_string_equal(net_mac_text(ports[1].of[0]->station.mac, text),
+			    "02:aa:00:00:00:01");
+	assert_int_equal(ports[0].of[0]->station.ip[3], 2);
+	assert_int_equal(ports[1].of[0]->station.ip[3], 3);
+	assert_int_equal(nets_reserve(nets, &configs[2], ports[2].of, &d),
+			 -EEXIST);
+	assert_non_null(strstr(d.text, "02:aa:00:00:00:01"));
+	assert_null(ports[2].of[0]);
+	/* The same again, after all have gone: the same subnet. */
+	(void)net_ip_text(ports[0].of[0]->station.ip, text);
+	nets_release(ports[0].of);
+	nets_release(ports[1].of);
+	start(0, 1);
+	{
+		char again[NET_TEXT_MAX];
+
+		assert_string_equal(
+			net_ip_text(ports[0].of[0]->station.ip, again), text);
+	}
+}
+
+static void mac_addresses_are_parsed(void **state)
+{
+	static const char *const wrong[] = {
+		"",
+		"02:00:00:00:00",
+		"02:00:00:00:00:0",
+		"02:00:00:00:00:0g",
+		"02-00-00-00-00-01",
+		"02:00:00:00:00:011",
+		"01:00:5e:00:00:01",
+		"ff:ff:ff:ff:ff:ff",
+	};
+	uint8_t mac[6] = { 9 };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+		assert_false(net_mac_parse(wrong[i], mac));
+		assert_int_equal(mac[0], 9);
+	}
+	assert_true(net_mac_parse("0a:1B:2c:3D:4e:5F", mac));
+	assert_memory_equal(mac, "\x0a\x1b\x2c\x3d\x4e\x5f", 6);
+}
+
+/*
+ * Another control process takes this one's ports over, of this process, which
+ * plays the worker; nobody is told what it knows already, but what it cannot
+ * know.
+ */
+static void the_next_monitor_keeps_networks(void **state)
+{
+	struct net_port *old[2] = { NULL };
+	struct vm_record r[2];
+	struct nets *next;
+	struct worker_request m;
+	unsigned ends = 0;
+	int self = pidfd_open(getpid(), 0);
+
+	(void)state;
+	assert_true(self >= 0);
+	memset(r, 0, sizeof(r));
+	for (unsigned i = 0; i < 2; i++) {
+		reserve(i);
+		old[i] = ports[i].of[0];
+		(void)snprintf(r[i].name, sizeof(r[i].name), "vm-%u", i);
+		nets_record(ports[i].of, &r[i]);
+		assert_int_equal(r[i].nr_nets, 1);
+		/* As its worker has them: one behind the other. */
+		r[i].net_fd = 200 + 10 * (int)i;
+		assert_true(dup2(old[i]->region, r[i].net_fd) >= 0);
+		assert_true(dup2(old[i]->wake_rx, r[i].net_fd + 1) >= 0);
+		assert_true(dup2(old[i]->wake_tx, r[i].net_fd + 2) >= 0);
+	}
+	assert_int_equal(nets_create(&next), 0);
+	for (unsigned i = 0; i < 2; i++) {
+		struct net_port *of[VM_MAX_NETS];
+
+		assert_int_equal(nets_adopt(next, &r[i], self, of), 0);
+		assert_int_equal(of[0]->gen, old[i]->gen);
+		assert_int_equal(of[0]->slot, old[i]->slot);
+		nets_release(ports[i].of);
+		memcpy(ports[i].of, of, sizeof(of));
+		nets_attach(ports[i].of, &vms[i]);
+	}
+	nets_destroy(nets);
+	nets = next;
+	nets_update(nets);
+	/* What it may know of any other port is void. */
+	for (unsigned i = 0; i < 2; i++) {
+		bool known = false;
+
+		ends = 0;
+		while (told(i, &m)) {
+			if (m.kind == WORKER_REQ_NET_PORT_END) {
+				assert_int_not_equal(m.net_port_end.slot,
+						     ports[!i].of[0]->slot);
+				ends++;
+			} else {
+				assert_int_equal(m.net_port.slot,
+						 ports[!i].of[0]->slot);
+				assert_int_equal(m.net_port.gen,
+						 ports[!i].of[0]->gen);
+				known = true;
+			}
+			(void)!loop_turn(&watcher.loop, 0);
+		}
+		assert_true(known);
+		assert_true(ends > 0);
+	}
+	start(2, 3);
+	assert_true(ports[2].of[0]->gen > ports[1].of[0]->gen);
+	assert_int_equal(ports[2].of[0]->slot, 2);
+	for (int i = 0; i < 2; i++)
+		for (int k = 0; k < 3; k++)
+			(void)close(200 + 10 * i + k);
+	(void)close(self);
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		T(each_is_told_of_all_others),
+		T(the_end_is_told),
+		T(networks_are_apart),
+		T(a_full_socket_is_tried_again),
+		T(addresses_are_unique),
+		T(mac_addresses_are_parsed),
+		T(the_next_monitor_keeps_networks),
+	};
+
+	return cmocka_run_group_tests_name("nets", tests, NULL, NULL);
+}

@@ -1,0 +1,667 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Two guests with network devices of one network. What other devices have got
+ * wrong is here as well: full receive queues that never go on, headers that kill
+ * the worker, commands that are not answered or come too early, mergeable
+ * buffers that are not filled.
+ */
+#include <string.h>
+
+#include "monitor/dev/virtio/virtio_net.h"
+#include "tests/unit/support.h"
+#include "tests/unit/virtio/guest_driver.h"
+#include "tests/unit/vnet/ports.h"
+#include "vnet/packet.h"
+
+#define QUEUE 64u
+#define HDR   12u
+#define NET   "lan"
+#define RX    NET_QUEUE_RX
+#define TX    NET_QUEUE_TX
+#define CTRL  NET_QUEUE_CTRL
+
+/* In guest memory. */
+#define TX_GPA	 0x100000u
+#define RX_GPA	 0x200000u
+#define CTRL_GPA 0x0f0000u
+
+static struct ports p;
+static struct guest {
+	struct fake_host h;
+	struct virtio_net *net;
+	struct driver d;
+	unsigned next_rx;
+} a, b;
+
+static void guest_create(struct guest *g, uint32_t slot, uint64_t features)
+{
+	fake_host_create(&g->h, MIB(8));
+	must(virtio_net_create(&g->h.host, p.of[slot], NET, &g->net) == 0);
+	p.of[slot] = NULL; /* the device's */
+	driver_attach(&g->d, &g->h, virtio_net_dev(g->net));
+	driver_start(&g->d, features, 3, QUEUE);
+	(void)fake_host_run(&g->h);
+	g->next_rx = 0;
+}
+
+static void start(uint64_t of_a, uint64_t of_b)
+{
+	ports_create(&p, 3);
+	guest_create(&a, 0, of_a);
+	guest_create(&b, 1, of_b);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	start(NET_FEATURES, NET_FEATURES);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	virtio_net_destroy(a.net);
+	virtio_net_destroy(b.net);
+	fake_host_destroy(&a.h);
+	fake_host_destroy(&b.h);
+	ports_destroy(&p);
+	return 0;
+}
+
+static void run(void)
+{
+	/* Each may have something for the other one. */
+	for (int i = 0; i < 4; i++) {
+		must(fake_host_run(&a.h) < 4000);
+		must(fake_host_run(&b.h) < 4000);
+	}
+}
+
+static const struct vnet_stats *stats(const struct guest *g)
+{
+	return &virtio_net_port(g->net)->stats;
+}
+
+/* --- the guest's driver --- */
+
+/* Give @nr receive buffers of @bytes each. */
+static void give(struct guest *g, unsigned nr, uint32_t bytes)
+{
+	for (unsigned i = 0; i < nr; i++, g->next_rx++) {
+		unsigned n = g->next_rx % QUEUE;
+
+		ring_desc(&g->d.rings[RX], n, RX_GPA + n * 0x12000u, bytes,
+			  D_WRITE, 0);
+		ring_offer(&g->d.rings[RX], (uint16_t)n);
+	}
+	driver_kick(&g->d, RX);
+}
+
+/* One chain: @bytes after a header, cut into pieces of @piece. */
+static void put(struct guest *g, const struct vnet_hdr *hdr,
+		const uint8_t *frame, uint32_t bytes, uint32_t piece)
+{
+	uint8_t *at = fake_guest(&g->h, TX_GPA, HDR + bytes);
+	struct ring *r = &g->d.rings[TX];
+	uint32_t done = 0;
+	unsigned n = 0;
+
+	memset(at, 0, HDR);
+	if (hdr)
+		memcpy(at, hdr, sizeof(*hdr));
+	memcpy(at + HDR, frame, bytes);
+	while (done < HDR + bytes) {
+		uint32_t len = (uint32_t)min_u64(piece, HDR + bytes - done);
+		bool more = done + len < HDR + bytes;
+
+		ring_desc(r, n, TX_GPA + done, len, more ? D_NEXT : 0, n + 1);
+		done += len;
+		n++;
+	}
+	ring_offer(r, 0);
+	driver_kick(&g->d, TX);
+	run();
+}
+
+static void sent(struct guest *g)
+{
+	uint32_t id, written;
+
+	assert_true(ring_used(&g->d.rings[TX], &id, &written));
+	assert_int_equal(id, 0);
+	assert_int_equal(written, 0);
+}
+
+/*
+ * A frame that the guest has received, out of all buffers that it was merged
+ * in. Return: its length; 0: none.
+ */
+static uint32_t got(struct guest *g, struct vnet_hdr *hdr, uint8_t *frame,
+		    uint32_t *first)
+{
+	uint32_t id, written, bytes = 0;
+	unsigned nr = 1;
+
+	for (unsigned i = 0; i < nr; i++) {
+		const uint8_t *at;
+
+		if (!ring_used(&g->d.rings[RX], &id, &written)) {
+			assert_int_equal(i, 0);
+			return 0;
+		}
+		at = fake_guest(&g->h, RX_GPA + id * 0x12000u, written);
+		if (i == 0) {
+			if (first)
+				*first = written;
+			memcpy(hdr, at, sizeof(*hdr));
+			nr = at[10] | at[11] << 8;
+			at += HDR;
+			written -= HDR;
+		}
+		memcpy(frame + bytes, at, written);
+		bytes += written;
+	}
+	return bytes;
+}
+
+static uint8_t frame[VNET_FRAME_MAX], in[VNET_FRAME_MAX + 0x12000];
+static struct vnet_hdr hdr;
+
+/* A TCP packet from @from to @to, of @bytes in all. */
+static void tcp(uint32_t from, uint32_t to, uint32_t bytes)
+{
+	struct vnet_station s = ports_station(from), t = ports_station(to);
+
+	for (uint32_t i = 0; i < bytes; i++)
+		frame[i] = (uint8_t)(i * 7);
+	memcpy(frame + ETH_DST, t.mac, 6);
+	memcpy(frame + ETH_SRC, s.mac, 6);
+	vnet_put16(frame + ETH_TYPE, ETHERTYPE_IP4);
+	memset(frame + 14, 0, IP4_BYTES);
+	frame[14] = 0x45;
+	vnet_put16(frame + 14 + IP4_LEN, bytes - 14);
+	frame[14 + IP4_PROTO] = 6;
+	memcpy(frame + 14 + IP4_SRC, s.ip, 4);
+	memcpy(frame + 14 + IP4_DST, t.ip, 4);
+}
+
+static const struct vnet_hdr tso = { .flags = VNET_HDR_NEEDS_CSUM,
+				     .gso_type = VNET_GSO_TCPV4,
+				     .hdr_len = 54,
+				     .gso_size = 1460,
+				     .csum_start = 34,
+				     .csum_offset = 16 };
+
+static void identity(void **state)
+{
+	struct vnet_station s = ports_station(0);
+
+	(void)state;
+	assert_int_equal(fake_config_read(&a.h, a.d.slot, 0, 4), 0x10411af4);
+	assert_int_equal(driver_read(&a.d, R_NQUEUES, 2), 3);
+	for (unsigned i = 0; i < 6; i++)
+		assert_int_equal(driver_read(&a.d, R_DEVICE + i, 1), s.mac[i]);
+	assert_int_equal(driver_read(&a.d, R_DEVICE + 6, 2), 1); /* link up */
+	assert_int_equal(driver_read(&a.d, R_DEVICE + 10, 2), 1500);
+	assert_true((driver_offered(&a.d) & NET_FEATURES) == NET_FEATURES);
+}
+
+static void small_frames_arrive(void **state)
+{
+	(void)state;
+	give(&b, 4, 1526);
+	tcp(0, 1, 60);
+	for (uint32_t piece = 1; piece < 100; piece = piece * 3 + 1) {
+		put(&a, NULL, frame, 60, piece < 12 ? 12 : piece);
+		sent(&a);
+		assert_int_equal(got(&b, &hdr, in, NULL), 60);
+		assert_memory_equal(in, frame, 60);
+		assert_int_equal(hdr.flags, 0);
+		give(&b, 1, 1526);
+	}
+	assert_int_equal(got(&b, &hdr, in, NULL), 0);
+	assert_true(fake_host_msis(&b.h, MSG_QUEUE(RX)) > 0);
+}
+
+static void large_frames_are_whole_in_mergeable_buffers(void **state)
+{
+	uint32_t first;
+
+	(void)state;
+	tcp(0, 1, VNET_FRAME_MAX);
+	give(&b, 44, 1526);
+	put(&a, &tso, frame, VNET_FRAME_MAX, 4096);
+	sent(&a);
+	assert_int_equal(got(&b, &hdr, in, &first), VNET_FRAME_MAX);
+	assert_int_equal(first, 1526); /* full, as all but the last */
+	assert_memory_equal(in, frame, VNET_FRAME_MAX);
+	assert_memory_equal(&hdr, &tso, sizeof(hdr));
+	assert_int_equal(stats(&b)->lost, 0);
+}
+
+/* A ring without buffers, with too few, and then with enough. */
+static void frames_wait_for_buffers(void **state)
+{
+	(void)state;
+	tcp(0, 1, 5000);
+	put(&a, &tso, frame, 5000, 4096);
+	sent(&a);
+	assert_int_equal(got(&b, &hdr, in, NULL), 0);
+	give(&b, 2, 1526);
+	run();
+	assert_int_equal(got(&b, &hdr, in, NULL), 0);
+	give(&b, 2, 1526);
+	run();
+	assert_int_equal(got(&b, &hdr, in, NULL), 5000);
+	assert_memory_equal(in, frame, 5000);
+	assert_int_equal(stats(&b)->lost, 0);
+}
+
+static void a_full_receiver_makes_the_sender_wait(void **state)
+{
+	unsigned nr = 0;
+
+	(void)state;
+	tcp(0, 1, 60);
+	for (unsigned i = 0; i < VNET_RING_SLOTS; i++) {
+		put(&a, NULL, frame, 60, 4096);
+		sent(&a);
+	}
+	put(&a, NULL, frame, 60, 4096);
+	assert_int_equal(ring_used_index(&a.d.rings[TX]) % 65536u,
+			 VNET_RING_SLOTS);
+	/* It takes some: the one that waited goes, in order. */
+	give(&b, 32, 1526);
+	run();
+	sent(&a);
+	for (;;) {
+		while (got(&b, &hdr, in, NULL) == 60)
+			nr++;
+		if (nr == VNET_RING_SLOTS + 1)
+			break;
+		give(&b, 16, 1526);
+		run();
+	}
+	assert_int_equal(stats(&a)->full, 0);
+}
+
+/* The patience for one receiver is over: others get their frames. */
+static void a_dead_receiver_holds_nobody_up(void **state)
+{
+	struct vnet_frame f;
+	unsigned nr = 0;
+
+	(void)state;
+	tcp(0, 1, 60);
+	for (unsigned i = 0; i < VNET_RING_SLOTS; i++) {
+		put(&a, NULL, frame, 60, 4096);
+		sent(&a);
+	}
+	tcp(0, 1, 60);
+	put(&a, NULL, frame, 60, 4096);
+	WAIT_UNTIL((run(), stats(&a)->full == 1));
+	sent(&a);
+	put(&a, NULL, frame, 60, 4096); /* at once now */
+	sent(&a);
+	assert_int_equal(stats(&a)->full, 2);
+	tcp(0, 2, 60);
+	put(&a, NULL, frame, 60, 4096);
+	sent(&a);
+	assert_true(vnet_port_next(p.of[2], &f));
+	assert_memory_equal(f.bytes, frame, 60);
+	/* It comes back. */
+	while (nr < VNET_RING_SLOTS) {
+		give(&b, 32, 1526);
+		run();
+		while (got(&b, &hdr, in, NULL))
+			nr++;
+	}
+	tcp(0, 1, 60);
+	put(&a, NULL, frame, 60, 4096);
+	sent(&a);
+	give(&b, 1, 1526);
+	run();
+	assert_int_equal(stats(&a)->full, 2);
+	assert_int_equal(stats(&b)->received, VNET_RING_SLOTS + 1);
+}
+
+static void wrong_frames_are_refused(void **state)
+{
+	static const struct vnet_hdr wrong[] = {
+		{ .flags = 1, .csum_start = 59, .csum_offset = 1 },
+		{ .flags = 1, .csum_start = 0xffff, .csum_offset = 0xffff },
+		{ .gso_type = 1, .gso_size = 1000 },
+		{ .flags = 1, .gso_type = 1, .csum_start = 34 },
+		{ .gso_type = 77 },
+		{ .flags = 1, .gso_type = 3, .gso_size = 9, .csum_start = 34 },
+	};
+
+	(void)state;
+	give(&b, 8, 1526);
+	tcp(0, 1, 60);
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+		put(&a, &wrong[i], frame, 60, 4096);
+		sent(&a);
+		assert_int_equal(stats(&a)->refused, i + 1);
+	}
+	/* Without a header, too short, too long. */
+	put(&a, NULL, frame, 13, 4096);
+	sent(&a);
+	ring_desc(&a.d.rings[TX], 0, TX_GPA, 11, 0, 0);
+	ring_offer(&a.d.rings[TX], 0);
+	driver_kick(&a.d, TX);
+	sent(&a);
+	ring_desc(&a.d.rings[TX], 0, TX_GPA, VNET_FRAME_MAX + 13, 0, 0);
+	ring_offer(&a.d.rings[TX], 0);
+	driver_kick(&a.d, TX);
+	sent(&a);
+	/* Another one's addresses. */
+	tcp(2, 1, 60);
+	put(&a, NULL, frame, 60, 4096);
+	sent(&a);
+	assert_int_equal(stats(&a)->refused, ARRAY_SIZE(wrong) + 4);
+	assert_int_equal(got(&b, &hdr, in, NULL), 0);
+	/* Nobody there. */
+	tcp(0, 6, 60);
+	put(&a, NULL, frame, 60, 4096);
+	sent(&a);
+	assert_int_equal(stats(&a)->unknown, 1);
+	assert_int_equal(driver_status(&a.d) & VIRTIO_STATUS_NEEDS_RESET, 0);
+}
+
+static void broadcasts_reach_all(void **state)
+{
+	struct vnet_frame f;
+
+	(void)state;
+	give(&b, 1, 1526);
+	tcp(0, 1, 60);
+	memset(frame, 0xff, 6);
+	put(&a, NULL, frame, 60, 4096);
+	sent(&a);
+	assert_int_equal(got(&b, &hdr, in, NULL), 60);
+	assert_true(vnet_port_next(p.of[2], &f));
+	assert_int_equal(f.len, 60);
+}
+
+static void the_network_answers(void **state)
+{
+	static const uint8_t kind[] = { 0, 1, 8, 0, 6, 4, 0, 1 };
+	struct vnet_station s = ports_station(0), t = ports_station(1);
+
+	(void)state;
+	memset(frame, 0, 60);
+	memset(frame, 0xff, 6);
+	memcpy(frame + ETH_SRC, s.mac, 6);
+	vnet_put16(frame + ETH_TYPE, ETHERTYPE_ARP);
+	memcpy(frame + 14, kind, sizeof(kind));
+	memcpy(frame + 14 + ARP_SHA, s.mac, 6);
+	memcpy(frame + 14 + ARP_SPA, s.ip, 4);
+	memcpy(frame + 14 + ARP_TPA, t.ip, 4);
+	put(&a, NULL, frame, 60, 4096);
+	sent(&a);
+	/* The answer waits for a buffer. */
+	give(&a, 1, 1526);
+	run();
+	assert_int_equal(got(&a, &hdr, in, NULL), 42);
+	assert_memory_equal(in + 14 + ARP_SHA, t.mac, 6);
+	assert_int_equal(stats(&a)->answered, 1);
+	assert_int_equal(stats(&b)->received, 0);
+	/* Who never takes answers gets 8 at most. */
+	for (unsigned i = 0; i < 20; i++) {
+		put(&a, NULL, frame, 60, 4096);
+		sent(&a);
+	}
+	assert_int_equal(stats(&a)->answered, 9);
+}
+
+/* --- guests that take less --- */
+
+static void without_offloads_checksums_are_complete(void **state)
+{
+	const struct vnet_hdr partial = { .flags = VNET_HDR_NEEDS_CSUM,
+					  .csum_start = 34,
+					  .csum_offset = 16 };
+
+	(void)state;
+	teardown(NULL);
+	start(NET_FEATURES, 0);
+	give(&b, 4, 2048);
+	tcp(0, 1, 100);
+	put(&a, &partial, frame, 100, 4096);
+	sent(&a);
+	assert_int_equal(got(&b, &hdr, in, NULL), 100);
+	assert_int_equal(hdr.flags, 0);
+	vnet_csum_complete(&partial, frame, 100);
+	assert_memory_equal(in, frame, 100);
+	/* What it could only take in larger buffers. */
+	tcp(0, 1, 9000);
+	put(&a, NULL, frame, 9000, 4096);
+	sent(&a);
+	assert_int_equal(got(&b, &hdr, in, NULL), 0);
+	assert_int_equal(stats(&b)->lost, 1);
+}
+
+/* As if it came from a wire: with all headers, and buffers that come later. */
+static void without_offloads_frames_are_cut(void **state)
+{
+	const uint32_t bytes = 54 + 5 * 1460 + 100;
+	uint32_t at = 0, sum;
+
+	(void)state;
+	teardown(NULL);
+	start(NET_FEATURES, 0);
+	give(&b, 2, 2048);
+	tcp(0, 1, bytes);
+	memset(frame + 34, 0, 20);
+	frame[34 + 12] = 5 << 4;
+	frame[34 + 13] = 0x99; /* CWR, ACK, PSH, FIN */
+	put(&a, &tso, frame, bytes, 4096);
+	sent(&a);
+	for (unsigned i = 0; i < 6; i++) {
+		uint32_t part = i < 5 ? 1460 : 100;
+
+		assert_int_equal(got(&b, &hdr, in, NULL), 54 + part);
+		assert_int_equal(hdr.flags | hdr.gso_type, 0);
+		assert_memory_equal(in + 54, frame + 54 + at, part);
+		assert_int_equal(vnet_get16(in + 16), 40 + part);
+		assert_int_equal(vnet_get16(in + 18), i);
+		assert_int_equal(vnet_csum_fold(vnet_csum_add(0, in + 14, 20)),
+				 0);
+		assert_int_equal(vnet_get16(in + 34 + 6), at);
+		assert_int_equal(in[34 + 13],
+				 (i ? 0x10 : 0x90) | (i == 5 ? 9 : 0));
+		sum = vnet_csum_add(6 + 20 + part, in + 26, 8);
+		assert_int_equal(
+			vnet_csum_fold(vnet_csum_add(sum, in + 34, 20 + part)),
+			0);
+		at += part;
+		give(&b, 1, 2048);
+		run();
+	}
+	assert_int_equal(got(&b, &hdr, in, NULL), 0);
+	assert_int_equal(stats(&b)->lost, 0);
+	/* Headers that are none: lost, and nothing else. */
+	frame[34 + 12] = 4 << 4;
+	put(&a, &tso, frame, bytes, 4096);
+	sent(&a);
+	assert_int_equal(got(&b, &hdr, in, NULL), 0);
+	assert_int_equal(stats(&b)->lost, 1);
+}
+
+static void big_buffers_take_large_frames(void **state)
+{
+	(void)state;
+	teardown(NULL);
+	start(NET_FEATURES, NET_FEATURES & ~NET_F_MRG_RXBUF);
+	give(&b, 2, HDR + VNET_FRAME_MAX);
+	tcp(0, 1, VNET_FRAME_MAX);
+	put(&a, &tso, frame, VNET_FRAME_MAX, 4096);
+	sent(&a);
+	assert_int_equal(got(&b, &hdr, in, NULL), VNET_FRAME_MAX);
+	assert_memory_equal(in, frame, VNET_FRAME_MAX);
+}
+
+/* --- the control queue --- */
+
+/* Return: what was answered; 255: nothing. */
+static uint8_t command(struct guest *g, unsigned class, unsigned cmd,
+		       const void *data, uint32_t len)
+{
+	uint8_t *at = fake_guest(&g->h, CTRL_GPA, 64);
+	struct ring *r = &g->d.rings[CTRL];
+	uint32_t id, written;
+
+	at[0] = (uint8_t) class;
+	at[1] = (uint8_t)cmd;
+	memcpy(at + 2, data, len);
+	at[63] = 255;
+	ring_desc(r, 0, CTRL_GPA, 2, D_NEXT, 1);
+	ring_desc(r, 1, CTRL_GPA + 2, len, D_NEXT, 2);
+	ring_desc(r, 2, CTRL_GPA + 63, 1, D_WRITE, 0);
+	ring_offer(r, 0);
+	driver_kick(&g->d, CTRL);
+	if (!ring_used(r, &id, &written))
+		return 255;
+	assert_int_equal(written, 1);
+	return at[63];
+}
+
+static void every_command_is_answered(void **state)
+{
+	struct vnet_station s = ports_station(0);
+	const uint8_t one[2] = { 1, 0 }, eight[2] = { 8, 0 };
+
+	(void)state;
+	for (unsigned class = 0; class < 256; class ++)
+		for (unsigned cmd = 0; cmd < 8; cmd++) {
+			uint8_t ack = command(&a, class, cmd, one, 1);
+
+			if (class == 0 || class == 2 || class == 3)
+				assert_int_equal(ack, 0);
+			else
+				assert_true(ack <= 1);
+		}
+	assert_int_equal(command(&a, 1, 0, one, 2), 0); /* a table */
+	assert_int_equal(command(&a, 1, 1, s.mac, 6), 0);
+	s.mac[5] ^= 1;
+	assert_int_equal(command(&a, 1, 1, s.mac, 6), 1);
+	assert_int_equal(command(&a, 4, 0, one, 2), 0);
+	assert_int_equal(command(&a, 4, 0, eight, 2), 1);
+	assert_int_equal(command(&a, 5, 0, eight, 2), 1); /* offloads */
+}
+
+static void commands_before_driver_ok_are_answered(void **state)
+{
+	const uint8_t on = 1;
+
+	(void)state;
+	(void)driver_negotiate(&a.d, NET_FEATURES);
+	for (unsigned i = 0; i < 3; i++)
+		driver_queue(&a.d, i, QUEUE);
+	assert_int_equal(command(&a, 0, 0, &on, 1), 0);
+	/* Frames are not sent yet. */
+	tcp(0, 1, 60);
+	put(&a, NULL, frame, 60, 4096);
+	assert_int_equal(ring_used_index(&a.d.rings[TX]), 0);
+	driver_ok(&a.d);
+	run();
+	sent(&a);
+}
+
+static void without_a_driver_frames_are_dropped(void **state)
+{
+	(void)state;
+	driver_write(&b.d, R_STATUS, 1, 0);
+	tcp(0, 1, 60);
+	for (unsigned i = 0; i < 2 * VNET_RING_SLOTS; i++) {
+		put(&a, NULL, frame, 60, 4096);
+		sent(&a);
+	}
+	assert_int_equal(stats(&a)->full, 0);
+	assert_int_equal(stats(&b)->lost, 2 * VNET_RING_SLOTS);
+}
+
+/* Buffers that were taken for a frame are not written after a reset. */
+static void reset_while_a_frame_waits(void **state)
+{
+	(void)state;
+	tcp(0, 1, 5000);
+	put(&a, &tso, frame, 5000, 4096);
+	give(&b, 2, 1526);
+	run();
+	driver_write(&b.d, R_STATUS, 1, 0);
+	assert_int_equal(driver_status(&b.d), 0);
+	driver_start(&b.d, NET_FEATURES, 3, QUEUE);
+	b.next_rx = 0;
+	give(&b, 4, 1526);
+	run();
+	assert_int_equal(got(&b, &hdr, in, NULL), 5000);
+	assert_memory_equal(in, frame, 5000);
+}
+
+static void ports_come_and_go(void **state)
+{
+	(void)state;
+	tcp(0, 1, 60);
+	for (unsigned i = 0; i < VNET_RING_SLOTS; i++) {
+		put(&a, NULL, frame, 60, 4096);
+		sent(&a);
+	}
+	put(&a, NULL, frame, 60, 4096); /* waits */
+	vnet_port_remove(virtio_net_port(a.net), 1, 1);
+	virtio_net_changed(a.net);
+	sent(&a);
+	assert_int_equal(stats(&a)->unknown, 1);
+}
+
+/* Buffers of a byte, and one that is too small for a frame. */
+static void hostile_buffers_end_in_a_dropped_frame(void **state)
+{
+	(void)state;
+	tcp(0, 1, 9000);
+	give(&b, QUEUE, 1);
+	put(&a, &tso, frame, 9000, 4096);
+	sent(&a);
+	/* 64 bytes of room, and the queue has no more: it waits. */
+	assert_int_equal(ring_used_index(&b.d.rings[RX]), 0);
+	assert_int_equal(driver_status(&b.d) & VIRTIO_STATUS_NEEDS_RESET, 0);
+	teardown(NULL);
+	start(NET_FEATURES, NET_FEATURES & ~NET_F_MRG_RXBUF);
+	give(&b, 1, 100);
+	put(&a, &tso, frame, 9000, 4096);
+	sent(&a);
+	assert_int_equal(ring_used_index(&b.d.rings[RX]), 0);
+	assert_int_equal(stats(&b)->lost, 1);
+	tcp(0, 1, 60);
+	put(&a, NULL, frame, 60, 4096);
+	assert_int_equal(got(&b, &hdr, in, NULL), 60);
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		T(identity),
+		T(small_frames_arrive),
+		T(large_frames_are_whole_in_mergeable_buffers),
+		T(frames_wait_for_buffers),
+		T(a_full_receiver_makes_the_sender_wait),
+		T(a_dead_receiver_holds_nobody_up),
+		T(wrong_frames_are_refused),
+		T(broadcasts_reach_all),
+		T(the_network_answers),
+		T(without_offloads_checksums_are_complete),
+		T(without_offloads_frames_are_cut),
+		T(big_buffers_take_large_frames),
+		T(every_command_is_answered),
+		T(commands_before_driver_ok_are_answered),
+		T(without_a_driver_frames_are_dropped),
+		T(reset_while_a_frame_waits),
+		T(ports_come_and_go),
+		T(hostile_buffers_end_in_a_dropped_frame),
+	};
+
+	return cmocka_run_group_tests_name("virtio_net", tests, NULL, NULL);
+}
