@@ -148,8 +148,13 @@ debian_round()
 	"$DISCO" run -d --name deb --memory 768M,huge=thp --cpus 2 \
 		--disk "path=$2,cow=$WORK/deb.cow" >"$WORK/o" 2>&1 ||
 		fail "run -d: $(<"$WORK/o")" || return 1
-	debian_asks systemctl is-system-running --wait &&
-		want_line '^running' "$WORK/o" || return 1
+	"$DISCO" exec --wait $((400 * SCALE)) deb -- \
+		systemctl is-system-running --wait >"$WORK/o" 2>&1
+	want_line '^running' "$WORK/o" || {
+		debian_asks systemctl --failed --no-legend
+		fail "$(<"$WORK/o")"
+		return 1
+	}
 	if (($1 > 1)); then
 		debian_asks journalctl -b -1 -o cat -u systemd-logind &&
 			want_line 'System is powering down|Power key pressed' \

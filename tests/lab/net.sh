@@ -4,9 +4,9 @@
 # Virtual networks between stock guests: addresses by DHCP, names by DNS, frames
 # with checksums and segmentation left to do, and a peer that dies.
 #
-# NET_MIB: megabytes that each guest sends.
+# NET_MIB: megabytes that each guest sends (1).
 
-NET_MIB=${NET_MIB:-8}
+NET_MIB=${NET_MIB:-1}
 
 scenario networks guests_get_addresses names_resolve tcp_both_ways \
 	foreign_addresses_go_nowhere next_monitor_keeps_networks \
