@@ -70,7 +70,8 @@ static int plugin_check(struct plugin_image *im)
 {
 	const Elf64_Ehdr *h = (const void *)im->file;
 
-	if (memcmp(h->e_ident, ELFMAG, SELFMAG) != 0 ||
+	if (!h || im->file_bytes < sizeof(*h) ||
+	    memcmp(h->e_ident, ELFMAG, SELFMAG) != 0 ||
 	    h->e_ident[EI_CLASS] != ELFCLASS64 ||
 	    h->e_ident[EI_DATA] != ELFDATA2LSB || h->e_type != ET_DYN ||
 	    h->e_machine != EM_X86_64 || h->e_phentsize != sizeof(Elf64_Phdr) ||

@@ -60,6 +60,7 @@ static void print_decisions(const json_t *r)
 	size_t i;
 
 	json_array_foreach(json_object_get(r, "decisions"), i, d)
+	{
 		printf("  page %.0f, node %.0f to %.0f: %s, %s (%s); gain "
 		       "%.1f us, cost %.1f us, took %.1f us\n",
 		       policy_number(d, "page"), policy_number(d, "from"),
@@ -68,6 +69,7 @@ static void print_decisions(const json_t *r)
 		       policy_number(d, "gain_ns") / 1e3,
 		       policy_number(d, "cost_ns") / 1e3,
 		       policy_number(d, "spent_ns") / 1e3);
+	}
 }
 
 static int cli_policy_call(const char *vm, const char *policy, json_t **out,

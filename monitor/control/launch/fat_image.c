@@ -58,7 +58,10 @@ static int fat_lay_out(const struct fat_file *files, unsigned nr,
 static void fat_boot_sector(const struct fat_layout *l, const char *label,
 			    uint32_t id, uint8_t *s)
 {
-	memcpy(s, "\xeb\x3c\x90MSWIN4.1", 11);
+	s[0] = 0xeb; /* a jump */
+	s[1] = 0x3c;
+	s[2] = 0x90;
+	(void)snprintf((char *)s + 3, 9, "MSWIN4.1");
 	le16_store(s + 11, SECTOR);
 	s[13] = 1;	       /* sectors per cluster */
 	le16_store(s + 14, 1); /* sectors before the tables */
@@ -76,7 +79,7 @@ static void fat_boot_sector(const struct fat_layout *l, const char *label,
 	s[38] = 0x29;
 	le32_store(s + 39, id);
 	(void)snprintf((char *)s + 43, 12, "%-11.11s", label);
-	memcpy(s + 54, "FAT16   ", 8);
+	(void)snprintf((char *)s + 54, 9, "FAT16   ");
 	s[510] = 0x55;
 	s[511] = 0xaa;
 }
@@ -93,7 +96,8 @@ static void fat_short_name(const char *name, char out[11])
 		out[i] = name[i] >= 'a' && name[i] <= 'z'
 				 ? (char)(name[i] - 'a' + 'A')
 				 : name[i];
-	memcpy(out + n, "~1", 2);
+	out[n] = '~';
+	out[n + 1] = '1';
 }
 
 static uint8_t fat_checksum(const char name[11])

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "monitor/control/launch/launch.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -135,8 +136,10 @@ static void spec_cpus(const struct launch *l, nodeid_t node,
 /* Strings were checked by the configuration: none is too long here. */
 static void launch_copy_text(char *to, size_t size, const char *from)
 {
-	size_t n = strnlen(from, size - 1);
+	size_t n;
 
+	assert(from);
+	n = strnlen(from, size - 1);
 	memcpy(to, from, n);
 	to[n] = '\0';
 }
