@@ -155,8 +155,7 @@ static unsigned kept_list(DIR *d, struct kept_name *names)
 		if (!kept_is_name(e->d_name) ||
 		    fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 			continue;
-		(void)snprintf(names[n].name, sizeof(names[n].name), "%s",
-			       e->d_name);
+		memcpy(names[n].name, e->d_name, strlen(e->d_name) + 1);
 		names[n].changed = st.st_mtim;
 		names[n++].bytes = (uint64_t)st.st_blocks * 512;
 	}
