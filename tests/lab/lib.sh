@@ -111,12 +111,15 @@ has_ended()
 }
 
 # insist PID - ask "disco run" to end until it has: a guest without a driver for
-# its power button does nothing about the first request, the second one ends it
+# its power button does nothing about the first request, the second one ends it.
+# A third one, while it ends, would kill it before it has its exit status.
 insist()
 {
+	kill -TERM "$1" 2>/dev/null
+	nap 1.5
 	until has_ended "$1"; do
 		kill -TERM "$1" 2>/dev/null
-		nap 0.5
+		until_true 20 has_ended "$1"
 	done
 }
 

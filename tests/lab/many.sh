@@ -144,7 +144,8 @@ t_strict_memory_is_reserved()
 {
 	local blocks mib=640
 	start_disco "$WORK/o" --memory ${mib}M,node=3,strict --name w \
-		--kernel "$KERNEL" --initrd "$INITRD" --disk "path=$ROOT_DISK,ro" --cmdline 'console=ttyS0 quiet'
+		--kernel "$KERNEL" --initrd "$INITRD" \
+		--disk "path=$ROOT_DISK,ro" --cmdline 'console=ttyS0 quiet'
 	wait_lines 1 'DISCO-GUEST userspace' "$WORK/o" 90 || return 1
 	blocks=$(stat -L -c %b "/proc/$(pgrep -f '^disco-vm w$')/fd/7")
 	insist "$(pgrep -P "$DISCO_PID")"
