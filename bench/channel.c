@@ -14,7 +14,6 @@
  */
 #include <errno.h>
 #include <poll.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +25,7 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include "bench/measure.h"
+#include "bench/two_cpus.h"
 #include "numa/channel.h"
 #include "numa/region.h"
 
@@ -42,32 +41,6 @@ static void relax(void)
 }
 
 /* --- two processes on two CPUs -------------------------------------------- */
-
-static int cpus[2];
-
-static void find_cpus(void)
-{
-	cpu_set_t set;
-	int nr = 0;
-
-	must(sched_getaffinity(0, sizeof(set), &set), "sched_getaffinity");
-	for (int i = 0; i < CPU_SETSIZE && nr < 2; i++)
-		if (CPU_ISSET(i, &set))
-			cpus[nr++] = i;
-	if (nr < 2) {
-		fprintf(stderr, "bench-channel: needs two CPUs\n");
-		exit(1);
-	}
-}
-
-static void pin(int side)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpus[side], &set);
-	must(sched_setaffinity(0, sizeof(set), &set), "sched_setaffinity");
-}
 
 /* One channel, each end as its process would have it. */
 struct link {
@@ -606,7 +579,7 @@ int main(int argc, char **argv)
 	struct options o = { { 31, 1, "unknown", NULL }, 400000 };
 	int opt;
 
-	find_cpus();
+	find_cpus("bench-channel");
 	while ((opt = getopt_long(argc, argv, "", longs, NULL)) != -1) {
 		if (opt == 'm')
 			o.messages = strtoull(optarg, NULL, 10);

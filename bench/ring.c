@@ -14,7 +14,6 @@
  * the program.
  */
 #include <errno.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,36 +24,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "bench/measure.h"
+#include "bench/two_cpus.h"
 #include "vnet/port.h"
 
 #define BATCH 64u /* frames that a device sends before it flushes */
-
-static int cpus[2];
-
-static void find_cpus(void)
-{
-	cpu_set_t set;
-	int nr = 0;
-
-	must(sched_getaffinity(0, sizeof(set), &set), "sched_getaffinity");
-	for (int i = 0; i < CPU_SETSIZE && nr < 2; i++)
-		if (CPU_ISSET(i, &set))
-			cpus[nr++] = i;
-	if (nr < 2) {
-		fprintf(stderr, "bench-ring: needs two CPUs\n");
-		exit(1);
-	}
-}
-
-static void pin(int side)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpus[side], &set);
-	must(sched_setaffinity(0, sizeof(set), &set), "sched_setaffinity");
-}
 
 struct setup {
 	int region[2], reader[2], tx[2], rx[2]; /* of ports */
@@ -371,7 +344,7 @@ int main(int argc, char **argv)
 	uint64_t megabytes = 512;
 	int opt;
 
-	find_cpus();
+	find_cpus("bench-ring");
 	while ((opt = getopt_long(argc, argv, "", longs, NULL)) != -1) {
 		if (opt == 'm')
 			megabytes = strtoull(optarg, NULL, 10);
