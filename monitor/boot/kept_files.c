@@ -14,6 +14,7 @@
 #include <xxhash.h>
 
 #include "monitor/boot/kernel_cache.h"
+#include "monitor/ipc/fds.h"
 
 #define NAMES_MAX 1024u /* that are looked at, to find the oldest */
 
@@ -78,18 +79,11 @@ static int kept_find(int dir, const char *name, const struct kept_file *f)
 
 static int kept_write(int fd, const struct kept_file *f)
 {
-	uint64_t done = 0;
+	int err = fds_write(fd, f->at, f->bytes);
 
-	while (done < f->bytes) {
-		ssize_t n = write(fd, f->at + done, f->bytes - done);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n < 0 ? -errno : -EIO;
-		done += (uint64_t)n;
-	}
-	return fchmod(fd, 0644) < 0 ? -errno : 0;
+	if (!err && fchmod(fd, 0644) < 0)
+		err = -errno;
+	return err;
 }
 
 /* Under another name first: what has the right name is complete. */

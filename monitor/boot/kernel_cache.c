@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "monitor/boot/kernel_cache.h"
+#include "monitor/ipc/fds.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -77,23 +78,6 @@ int kernel_cache_open(const char *dir, uint64_t key, uint64_t *bytes)
 	return -ENOENT;
 }
 
-static bool write_all(int fd, const void *p, uint64_t bytes)
-{
-	const uint8_t *at = p;
-
-	while (bytes) {
-		ssize_t n = write(fd, at, bytes);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return false;
-		at += n;
-		bytes -= (uint64_t)n;
-	}
-	return true;
-}
-
 void kernel_cache_store(const char *dir, uint64_t key, const uint8_t *elf,
 			uint64_t bytes)
 {
@@ -109,7 +93,7 @@ void kernel_cache_store(const char *dir, uint64_t key, const uint8_t *elf,
 	fd = mkostemp(temp, O_CLOEXEC);
 	if (fd < 0)
 		return;
-	good = write_all(fd, elf, bytes) && write_all(fd, &t, sizeof(t)) &&
+	good = !fds_write(fd, elf, bytes) && !fds_write(fd, &t, sizeof(t)) &&
 	       fchmod(fd, 0644) == 0;
 	if (close(fd) < 0 || !good || rename(temp, path) < 0)
 		(void)unlink(temp);

@@ -53,6 +53,14 @@ static inline void fds_drop(int *fd)
 }
 
 /**
+ * fds_write() - write all of it
+ *
+ * Context: any thread; as long as @fd blocks.
+ * Return:  0; -errno of write(), -EIO it wrote nothing: a part may be written.
+ */
+MUST_CHECK int fds_write(int fd, const void *bytes, size_t len);
+
+/**
  * fds_seal() - seal a memfd, so that neither its size nor its bytes change
  *
  * Return: 0; -EBUSY a process has it mapped for writing; -errno of fcntl().

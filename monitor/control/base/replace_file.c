@@ -14,23 +14,9 @@
 #include <linux/magic.h>
 
 #include "monitor/control/base/new_file.h"
+#include "monitor/ipc/fds.h"
 
 #define LINKS_MAX 40u /* as many as Linux follows */
-
-static int replace_file_put(int fd, const char *text, size_t bytes)
-{
-	while (bytes) {
-		ssize_t n = write(fd, text, bytes);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n ? -errno : -EIO;
-		text += n;
-		bytes -= (size_t)n;
-	}
-	return 0;
-}
 
 static int close_after(int fd, int err)
 {
@@ -52,7 +38,7 @@ static int write_through(const char *path, const char *text, size_t bytes)
 		return -errno;
 	err = fcntl(fd, F_SETFL, O_APPEND) < 0 ? -errno : 0;
 	if (!err)
-		err = replace_file_put(fd, text, bytes);
+		err = fds_write(fd, text, bytes);
 	return close_after(fd, err);
 }
 
@@ -65,7 +51,7 @@ static int replace_regular(const char *path, const char *text, size_t bytes)
 
 	if (fd < 0)
 		return fd;
-	err = replace_file_put(fd, text, bytes);
+	err = fds_write(fd, text, bytes);
 	if (!err)
 		err = new_file_share(fd);
 	err = close_after(fd, err);

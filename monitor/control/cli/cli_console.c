@@ -18,6 +18,7 @@
 #include "monitor/control/console/console_text.h"
 #include "monitor/control/cli/http_client.h"
 #include "monitor/control/console/terminal.h"
+#include "monitor/ipc/fds.h"
 
 #define CONSOLE_KEYS "disco: Ctrl-A d: detach; Ctrl-A Ctrl-A: send Ctrl-A\n"
 
@@ -45,12 +46,11 @@ struct attached {
 	bool leave;
 };
 
-/* All of it: what is typed is little, and a terminal is slow. */
-static int put_all(int fd, bool is_socket, const char *bytes, size_t n)
+/* All of it: what is typed is little. */
+static int cli_console_send(int sock, const char *bytes, size_t n)
 {
 	while (n) {
-		ssize_t done = is_socket ? send(fd, bytes, n, MSG_NOSIGNAL)
-					 : write(fd, bytes, n);
+		ssize_t done = send(sock, bytes, n, MSG_NOSIGNAL);
 
 		if (done < 0 && errno == EINTR)
 			continue;
@@ -64,7 +64,8 @@ static int put_all(int fd, bool is_socket, const char *bytes, size_t n)
 
 static void cli_console_say(const char *line)
 {
-	(void)put_all(STDERR_FILENO, false, line, strlen(line));
+	if (fds_write(STDERR_FILENO, line, strlen(line)) < 0)
+		return; /* nobody is there to be told */
 }
 
 /* Return: bytes of @buf that are for the guest, now at its beginning. */
@@ -107,7 +108,7 @@ static int from_keyboard(struct attached *a)
 		return 0;
 	}
 	len = a->tty ? take_keys(a, buf, (size_t)n) : (size_t)n;
-	err = put_all(a->sock, true, buf, len);
+	err = cli_console_send(a->sock, buf, len);
 	/* The guest has not read for HTTP_WAIT_S: lost, but keys detach. */
 	return err == -EAGAIN ? 0 : err;
 }
@@ -122,7 +123,7 @@ static int from_guest(const struct attached *a)
 		return 0;
 	if (n <= 0)
 		return 1;
-	return put_all(STDOUT_FILENO, false, buf, (size_t)n);
+	return fds_write(STDOUT_FILENO, buf, (size_t)n);
 }
 
 /* Return: 0 detached, or the other end is closed; -errno of stdout. */

@@ -201,17 +201,11 @@ static int cp_open_target(struct cp *c)
 
 static int cp_write(struct cp *c, const char *bytes, size_t n)
 {
-	while (n) {
-		ssize_t done = write(c->fd, bytes, n);
+	int err = fds_write(c->fd, bytes, n);
 
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done < 0)
-			return -errno;
-		bytes += done;
-		n -= (size_t)done;
-		c->done += (uint64_t)done;
-	}
+	if (err)
+		return err;
+	c->done += n;
 	if (c->total)
 		progress_show(&c->progress, c->done);
 	return 0;

@@ -8,6 +8,7 @@
 #include "monitor/control/cli/base64.h"
 #include "monitor/control/cli/cli.h"
 #include "monitor/control/cli/guest_run.h"
+#include "monitor/ipc/fds.h"
 
 #define EXEC_KEEP_MAX MIB(64) /* of each stream, for --json */
 
@@ -43,23 +44,6 @@ struct exec {
 	bool json;
 	struct exec_output out[GUEST_STREAMS];
 };
-
-static int exec_write(enum guest_stream to, const char *bytes, size_t n)
-{
-	int fd = to == GUEST_OUT ? STDOUT_FILENO : STDERR_FILENO;
-
-	while (n) {
-		ssize_t done = write(fd, bytes, n);
-
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done < 0)
-			return -errno;
-		bytes += done;
-		n -= (size_t)done;
-	}
-	return 0;
-}
 
 static int exec_keep(struct exec_output *o, const char *bytes, size_t n)
 {
@@ -113,7 +97,10 @@ static int exec_got(void *arg, enum guest_stream from, const void *bytes,
 
 	if (e->most)
 		n = exec_count_lines(o, e->most, bytes, n);
-	return e->json ? exec_keep(o, bytes, n) : exec_write(from, bytes, n);
+	return e->json ? exec_keep(o, bytes, n)
+		       : fds_write(from == GUEST_OUT ? STDOUT_FILENO
+						     : STDERR_FILENO,
+				   bytes, n);
 }
 
 static void exec_tell_left_out(const struct exec *e)

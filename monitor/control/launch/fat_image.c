@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "disco/le.h"
+#include "monitor/ipc/fds.h"
 
 #define SECTOR	      512u
 #define ROOT_ENTRIES  512u
@@ -187,22 +188,6 @@ static void fat_fill(const struct fat_layout *l, const char *label, uint32_t id,
 	       (size_t)l->fat_sectors * SECTOR);
 }
 
-static int fat_write(int fd, const uint8_t *from, size_t bytes)
-{
-	size_t done = 0;
-
-	while (done < bytes) {
-		ssize_t n = write(fd, from + done, bytes - done);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n < 0 ? -errno : -EIO;
-		done += (size_t)n;
-	}
-	return 0;
-}
-
 int fat_image_write(int fd, const char *label, uint32_t id,
 		    const struct fat_file *files, unsigned nr)
 {
@@ -216,7 +201,7 @@ int fat_image_write(int fd, const char *label, uint32_t id,
 	if (!disk)
 		return -ENOMEM;
 	fat_fill(&l, label, id, files, nr, disk);
-	err = fat_write(fd, disk, (size_t)l.total * SECTOR);
+	err = fds_write(fd, disk, (size_t)l.total * SECTOR);
 	free(disk);
 	return err;
 }

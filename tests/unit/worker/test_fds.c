@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -154,6 +155,23 @@ static void what_is_sealed_is_for_reading(void **state)
 	fds_drop(&fd);
 }
 
+static void all_is_written(void **state)
+{
+	static char sent[300000], got[sizeof(sent)];
+	int fd = memfd_create("all", MFD_CLOEXEC),
+	    ro = open("/dev/null", O_RDONLY);
+
+	(void)state;
+	memset(sent, 'x', sizeof(sent));
+	sent[sizeof(sent) - 1] = 'y';
+	assert_int_equal(fds_write(fd, sent, sizeof(sent)), 0);
+	assert_int_equal(pread(fd, got, sizeof(got), 0), sizeof(got));
+	assert_memory_equal(got, sent, sizeof(sent));
+	assert_int_equal(fds_write(ro, sent, 1), -EBADF);
+	(void)close(fd);
+	(void)close(ro);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -166,6 +184,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(nobody_waits_who_did_not_ask_to,
 						set_up, tear_down),
 		cmocka_unit_test(what_is_sealed_is_for_reading),
+		cmocka_unit_test(all_is_written),
 	};
 
 	return cmocka_run_group_tests_name("fds", tests, NULL, NULL);
