@@ -28,7 +28,6 @@ struct supervisor {
 	struct console_hub hub;
 	struct keyboard keyboard;
 	struct loop_watch signals;
-	sigset_t old_mask;
 	/*
 	 * Armed by the operator's request to leave. When it has expired and no
 	 * VM is left, standard output is not waited for.
@@ -173,7 +172,7 @@ static int supervise_open_signals(struct supervisor *s)
 	(void)sigemptyset(&set);
 	for (unsigned i = 0; i < ARRAY_SIZE(ours); i++)
 		(void)sigaddset(&set, ours[i]);
-	(void)sigprocmask(SIG_BLOCK, &set, &s->old_mask);
+	(void)sigprocmask(SIG_BLOCK, &set, NULL);
 	s->signals.ready = supervise_on_signal;
 	s->signals.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (s->signals.fd < 0)
@@ -239,7 +238,6 @@ static void supervisor_destroy(struct supervisor *s)
 	if (s->signals.fd > 0)
 		(void)close(s->signals.fd);
 	loop_destroy(&s->watcher.loop);
-	(void)sigprocmask(SIG_SETMASK, &s->old_mask, NULL);
 }
 
 static bool all_shown(const struct supervisor *s)

@@ -40,7 +40,9 @@ struct supervise_options {
  * and SIGQUIT are requests to stop, see stop_requests.h: the first one asks the
  * guests to shut down (shutdown.h), the next one ends them, a third one kills
  * their workers.
- * SIGPIPE is ignored from here on.
+ * These signals stay blocked when the guests have ended: one that was late does
+ * not change the exit status, nor does it take the report. SIGPIPE is ignored
+ * from here on.
  *
  * Context: main thread, no others. Blocks for as long as the guests run.
  * Return:  0, with each VM's figures filled; -errno of the loop.
