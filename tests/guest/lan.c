@@ -22,17 +22,6 @@
 #define SILENT	    300u /* own calls, since another one's last */
 #define STATIONS    256u
 
-/* Registers of BAR 0, as in virtio.c. */
-#define R_GF_SELECT 0x08
-#define R_GF	    0x0c
-#define R_QSELECT   0x16
-#define R_QSIZE	    0x18
-#define R_QENABLE   0x1c
-#define R_QDESC	    0x20
-#define R_QAVAIL    0x28
-#define R_QUSED	    0x30
-#define R_NOTIFY    0x3000
-
 const char guest_name[] = "lan";
 
 struct queue {
@@ -111,7 +100,7 @@ static void offer(unsigned n, unsigned head)
 	fence();
 	*(volatile uint16_t *)&q->avail.idx = (uint16_t)(q->avail.idx + 1);
 	fence();
-	write16(virtio_bar + R_NOTIFY + n * 4, (uint16_t)n);
+	write16(virtio_bar + VIRTIO_NOTIFY + n * 4, (uint16_t)n);
 }
 
 static void start_queue(unsigned n)
@@ -119,12 +108,12 @@ static void start_queue(unsigned n)
 	struct queue *q = &queues[n];
 
 	q->avail.flags = 1; /* no interrupts */
-	write16(virtio_bar + R_QSELECT, (uint16_t)n);
-	write16(virtio_bar + R_QSIZE, SLOTS);
-	write64(virtio_bar + R_QDESC, (uint64_t)q->desc);
-	write64(virtio_bar + R_QAVAIL, (uint64_t)&q->avail);
-	write64(virtio_bar + R_QUSED, (uint64_t)&q->used);
-	write16(virtio_bar + R_QENABLE, 1);
+	write16(virtio_bar + VIRTIO_QSELECT, (uint16_t)n);
+	write16(virtio_bar + VIRTIO_QSIZE, SLOTS);
+	write64(virtio_bar + VIRTIO_QDESC, (uint64_t)q->desc);
+	write64(virtio_bar + VIRTIO_QAVAIL, (uint64_t)&q->avail);
+	write64(virtio_bar + VIRTIO_QUSED, (uint64_t)&q->used);
+	write16(virtio_bar + VIRTIO_QENABLE, 1);
 }
 
 static void start(void)
@@ -132,10 +121,11 @@ static void start(void)
 	REQUIRE(virtio_find(0, VIRTIO_NET) < VIRTIO_SLOTS, "no network");
 	write8(virtio_bar + VIRTIO_STATUS, 0);
 	write8(virtio_bar + VIRTIO_STATUS, 3);
-	write32(virtio_bar + R_GF_SELECT, 0);
-	write32(virtio_bar + R_GF, 1u << 5 | 1u << 16); /* MAC, STATUS */
-	write32(virtio_bar + R_GF_SELECT, 1);
-	write32(virtio_bar + R_GF, 1); /* VERSION_1 */
+	write32(virtio_bar + VIRTIO_FEATURE_SELECT, 0);
+	write32(virtio_bar + VIRTIO_FEATURE,
+		1u << 5 | 1u << 16); /* MAC, STATUS */
+	write32(virtio_bar + VIRTIO_FEATURE_SELECT, 1);
+	write32(virtio_bar + VIRTIO_FEATURE, 1); /* VERSION_1 */
 	write8(virtio_bar + VIRTIO_STATUS, 0x0b);
 	for (unsigned i = 0; i < QUEUES; i++)
 		start_queue(i);

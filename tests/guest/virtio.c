@@ -7,20 +7,11 @@
 #define CFG_BAR0     0x10u
 #define COMMAND_ON   0x06u /* memory, bus master */
 
-#define R_FEATURE_SELECT 0x08
-#define R_FEATURE	 0x0c
-#define R_QSELECT	 0x16
-#define R_QSIZE		 0x18
-#define R_QENABLE	 0x1c
-#define R_QDESC		 0x20
-#define R_QAVAIL	 0x28
-#define R_QUSED		 0x30
-#define R_NOTIFY	 0x3000
-#define NOTIFY_STRIDE	 4
-#define S_DRIVER	 0x03
-#define S_FEATURES_OK	 0x0b
-#define VERSION_1	 1 /* bit 32 */
-#define NO_INTERRUPT	 1
+#define NOTIFY_STRIDE 4
+#define S_DRIVER      0x03
+#define S_FEATURES_OK 0x0b
+#define VERSION_1     1 /* bit 32 */
+#define NO_INTERRUPT  1
 
 struct virtio_desc virtio_desc[VIRTIO_QUEUE] __attribute__((aligned(16)));
 uint64_t virtio_bar;
@@ -65,15 +56,15 @@ void virtio_start(unsigned queue)
 	avail.flags = NO_INTERRUPT;
 	write8(virtio_bar + VIRTIO_STATUS, 0);
 	write8(virtio_bar + VIRTIO_STATUS, S_DRIVER);
-	write32(virtio_bar + R_FEATURE_SELECT, 1);
-	write32(virtio_bar + R_FEATURE, VERSION_1);
+	write32(virtio_bar + VIRTIO_FEATURE_SELECT, 1);
+	write32(virtio_bar + VIRTIO_FEATURE, VERSION_1);
 	write8(virtio_bar + VIRTIO_STATUS, S_FEATURES_OK);
-	write16(virtio_bar + R_QSELECT, (uint16_t)queue);
-	write16(virtio_bar + R_QSIZE, VIRTIO_QUEUE);
-	write64(virtio_bar + R_QDESC, (uint64_t)virtio_desc);
-	write64(virtio_bar + R_QAVAIL, (uint64_t)&avail);
-	write64(virtio_bar + R_QUSED, (uint64_t)&used);
-	write16(virtio_bar + R_QENABLE, 1);
+	write16(virtio_bar + VIRTIO_QSELECT, (uint16_t)queue);
+	write16(virtio_bar + VIRTIO_QSIZE, VIRTIO_QUEUE);
+	write64(virtio_bar + VIRTIO_QDESC, (uint64_t)virtio_desc);
+	write64(virtio_bar + VIRTIO_QAVAIL, (uint64_t)&avail);
+	write64(virtio_bar + VIRTIO_QUSED, (uint64_t)&used);
+	write16(virtio_bar + VIRTIO_QENABLE, 1);
 	write8(virtio_bar + VIRTIO_STATUS, VIRTIO_DRIVER_OK);
 	REQUIRE(read8(virtio_bar + VIRTIO_STATUS) == VIRTIO_DRIVER_OK,
 		"status %x", read8(virtio_bar + VIRTIO_STATUS));
@@ -91,7 +82,8 @@ void virtio_ask(unsigned queue, unsigned head)
 	avail.ring[n % VIRTIO_QUEUE] = (uint16_t)head;
 	__asm__ volatile("mfence" : : : "memory");
 	*(volatile uint16_t *)&avail.idx = (uint16_t)(n + 1);
-	write16(virtio_bar + R_NOTIFY + queue * NOTIFY_STRIDE, (uint16_t)queue);
+	write16(virtio_bar + VIRTIO_NOTIFY + queue * NOTIFY_STRIDE,
+		(uint16_t)queue);
 	while (*(volatile uint16_t *)&used.idx == n)
 		__asm__ volatile("pause" : : : "memory");
 }

@@ -15,9 +15,18 @@
 #define VIRTIO_CONSOLE 0x10431af4u /* device and vendor */
 #define VIRTIO_PMEM    0x105b1af4u
 
-/* Registers in BAR 0. */
-#define VIRTIO_STATUS 0x14u
-#define VIRTIO_DEVICE 0x2000u
+/* Registers in BAR 0; VIRTIO_NOTIFY: of queue 0, 4 bytes per queue. */
+#define VIRTIO_FEATURE_SELECT 0x08u
+#define VIRTIO_FEATURE	      0x0cu
+#define VIRTIO_STATUS	      0x14u
+#define VIRTIO_QSELECT	      0x16u
+#define VIRTIO_QSIZE	      0x18u
+#define VIRTIO_QENABLE	      0x1cu
+#define VIRTIO_QDESC	      0x20u
+#define VIRTIO_QAVAIL	      0x28u
+#define VIRTIO_QUSED	      0x30u
+#define VIRTIO_DEVICE	      0x2000u
+#define VIRTIO_NOTIFY	      0x3000u
 
 #define VIRTIO_DRIVER_OK   0x0fu /* with all that comes before */
 #define VIRTIO_NEEDS_RESET 0x40u

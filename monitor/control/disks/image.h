@@ -6,6 +6,8 @@
 #ifndef DISCO_MONITOR_IMAGE_H
 #define DISCO_MONITOR_IMAGE_H
 
+#include <jansson.h>
+
 #include "monitor/control/config/command.h"
 
 /* `disco image boot|create|info|check|commit|export|import|rebase` */
@@ -29,5 +31,11 @@ MUST_CHECK int image_commit(const struct command_args *a, struct diag *d);
 MUST_CHECK int image_export(const struct command_args *a, struct diag *d);
 MUST_CHECK int image_import(const struct command_args *a, struct diag *d);
 MUST_CHECK int image_rebase(const struct command_args *a, struct diag *d);
+
+/*
+ * Print what `--json` asked for on standard output. @j: is released, and may be
+ * NULL (no memory). Return: 0; -errno with @d filled.
+ */
+MUST_CHECK int image_print_json(json_t *j, struct diag *d);
 
 #endif

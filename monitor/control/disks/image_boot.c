@@ -50,7 +50,6 @@ static int image_boot_json(const struct boot_found *f, struct diag *d)
 {
 	const struct boot_item *item = &f->item;
 	json_t *initrds = json_array(), *j;
-	int err = -1;
 
 	for (unsigned i = 0; i < item->nr_initrds; i++)
 		(void)json_array_append_new(initrds,
@@ -63,13 +62,7 @@ static int image_boot_json(const struct boot_found *f, struct diag *d)
 		      item->kernel, "kernel_bytes", (json_int_t)f->kernel_bytes,
 		      "initrds", initrds, "initrd_bytes",
 		      (json_int_t)f->initrd_bytes, "cmdline", item->cmdline);
-	if (j)
-		err = json_dumpf(j, stdout, JSON_INDENT(1));
-	json_decref(j);
-	if (err)
-		return diag_fail(d, ST_HOST, ENOMEM, "cannot write the output");
-	(void)fputc('\n', stdout);
-	return 0;
+	return image_print_json(j, d);
 }
 
 static int image_boot_open(const struct command_args *a, struct cow_pair *p,

@@ -24,7 +24,7 @@ static uint64_t image_show_allocated(int fd)
 	return fstat(fd, &st) == 0 ? (uint64_t)st.st_blocks * 512 : 0;
 }
 
-static int print_json(json_t *j, struct diag *d)
+int image_print_json(json_t *j, struct diag *d)
 {
 	int err = -1;
 
@@ -42,7 +42,7 @@ static int info_json(const struct image *img, struct diag *d)
 	const struct cow_header *h = &img->pair.header;
 	char hash[HASH_TEXT];
 
-	return print_json(
+	return image_print_json(
 		json_pack("{s:i s:s s:I s:i s:I s:I s:I s:b s:{s:I s:I s:s}}",
 			  "version", 1, "path", img->name.path, "disk_bytes",
 			  (json_int_t)h->base.bytes, "block_bytes",
@@ -135,7 +135,7 @@ static int image_show_check_json(const struct image *img, int err,
 			      "problem", d->text, "present_blocks",
 			      (json_int_t)n);
 
-	err = print_json(j, d);
+	err = image_print_json(j, d);
 	return err ? err : status;
 }
 
