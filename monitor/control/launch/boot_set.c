@@ -51,8 +51,9 @@ static bool boot_set_fits(const struct boot_set_entry *e,
 	       same_text(e->vm->initrd, vm->initrd);
 }
 
-static const struct boot_set_entry *
-find(const struct boot_set *set, const struct vm_config *vm, nodeid_t node)
+static const struct boot_set_entry *boot_set_find(const struct boot_set *set,
+						  const struct vm_config *vm,
+						  nodeid_t node)
 {
 	for (unsigned i = 0; i < set->nr; i++) {
 		if (boot_set_fits(&set->entries[i], vm, node))
@@ -133,7 +134,7 @@ int boot_set_get(struct boot_set *set, const struct vm_config *vm,
 		 nodeid_t node, const struct boot_set_entry **out,
 		 struct diag *d)
 {
-	const struct boot_set_entry *e = find(set, vm, node);
+	const struct boot_set_entry *e = boot_set_find(set, vm, node);
 	int err;
 
 	if (!e) {
