@@ -25,7 +25,7 @@ enum access_class {
 
 /* One access. Nodes are indexes of the topology, as policies have them. */
 struct access_record {
-	uint64_t time_ns; /* CLOCK_MONOTONIC */
+	uint64_t time_ns; /* CLOCK_MONOTONIC; in a lab, flash_clock_read() */
 	uint64_t page;	  /* of the VM: a gfn */
 	uint32_t vm;	  /* the VM's number, its owner's choice */
 	uint32_t weight;  /* accesses that it stands for, 1 or more */

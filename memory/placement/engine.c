@@ -346,6 +346,11 @@ unsigned placement_take(struct placement *e, struct placement_action *out,
 	return nr;
 }
 
+unsigned placement_pending(const struct placement *e)
+{
+	return e->nr_pending;
+}
+
 void placement_done(struct placement *e, const struct placement_action *a,
 		    bool moved, uint64_t spent_ns)
 {
@@ -362,12 +367,15 @@ void placement_done(struct placement *e, const struct placement_action *a,
 	placement_count(moved ? &e->figures->moves : &e->figures->failed, 1);
 	if (!moved)
 		return;
-	spent_ns = min_u64(spent_ns, (uint64_t)*mean * MOVE_OUTLIER);
-	*mean = (uint32_t)min_u64((weighted + spent_ns) >> MOVE_SHIFT,
-				  UINT32_MAX);
 	if (before)
 		placement_count(&e->figures->bounced, 1);
 	STORE(&e->figures->counter_bytes, page_counters_bytes(e->counters));
+	/* A clock that stood has measured nothing. */
+	if (!spent_ns)
+		return;
+	spent_ns = min_u64(spent_ns, (uint64_t)*mean * MOVE_OUTLIER);
+	*mean = (uint32_t)min_u64((weighted + spent_ns) >> MOVE_SHIFT,
+				  UINT32_MAX);
 }
 
 uint8_t placement_place(struct placement *e, uint64_t time_ns, uint64_t page,

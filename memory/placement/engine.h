@@ -82,10 +82,13 @@ void placement_record(struct placement *e, const struct access_record *r);
 unsigned placement_take(struct placement *e, struct placement_action *out,
 			unsigned max);
 
+/* How many actions wait to be taken. */
+unsigned placement_pending(const struct placement *e);
+
 /**
  * placement_done() - what became of an action
  * @moved:    whether the page is on its new node
- * @spent_ns: time that it took; of a batch, its share
+ * @spent_ns: time that it took; of a batch, its share; 0: was not measured
  */
 void placement_done(struct placement *e, const struct placement_action *a,
 		    bool moved, uint64_t spent_ns);

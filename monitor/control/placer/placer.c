@@ -14,12 +14,6 @@
 #include "numa/flash.h"
 #include "numa/region.h"
 
-/*
- * The counters are of a machine with 300 ns for a local miss; what the lab does
- * itself, moves included, takes about 20 times as long as on a real machine.
- */
-#define FLASH_SLOWDOWN 20u
-
 /* A VM that is placed. */
 struct placer_entry {
 	struct placer_entry *next;
@@ -56,7 +50,6 @@ static int placer_tell_machine(struct placer *p, struct agent *a)
 		return -ENOMEM;
 	r->kind = AGENT_MACHINE;
 	r->machine.nr_nodes = nr;
-	r->machine.slowdown = FLASH_SLOWDOWN;
 	for (uint32_t i = 0; i < nr; i++) {
 		r->machine.nodes[i] = p->t->nodes[i].id;
 		for (uint32_t j = 0; j < nr; j++)

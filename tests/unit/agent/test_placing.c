@@ -24,6 +24,7 @@
 
 #define PAGES 16u
 #define NODES 2u
+#define MANY  2000u /* hot pages of a turn */
 
 /* --- where RAM is ---------------------------------------------------------- */
 
@@ -145,6 +146,7 @@ static int make_window(void)
 				  .trigger = 128,
 				  .cores = 1 };
 	c = (void *)(window + FLASH_CONTROL_OFFSET);
+	c->on = 1;
 	c->nr_ranges = 1;
 	c->ranges[0] = (struct flash_range){ .end = pages };
 	return fd;
@@ -176,7 +178,6 @@ static void tell_machine(int fd)
 	struct agent_request r = { .kind = AGENT_MACHINE };
 
 	r.machine = (struct agent_req_machine){ .nr_nodes = NODES,
-						.slowdown = 1,
 						.nodes = { 0, 1 },
 						.distance = { { 10, 20 },
 							      { 20, 10 } } };
@@ -209,9 +210,23 @@ static const struct placement_figures *said(void)
 	return figures.base;
 }
 
+/* As if CPU 0 had worked for so long on the modelled machine. */
+static void pass_ms(uint64_t ms)
+{
+	struct flash_cpu *cpus = (void *)(window + FLASH_CPUS_OFFSET);
+
+	cpus[0].instructions += ms * 200000;
+}
+
+/* The agent's clock is that of the counters: no time passes but this. */
 static void turn(void)
 {
-	(void)poll(NULL, 0, placing_wait_ms(placing));
+	placing_turn(placing);
+	assert_true(placing_wait_ms(placing) != 0);
+	pass_ms(49);
+	assert_true(placing_wait_ms(placing) > 0);
+	pass_ms(1);
+	assert_int_equal(placing_wait_ms(placing), 0);
 	placing_turn(placing);
 }
 
@@ -259,13 +274,19 @@ static void pages_are_placed(void **state)
 	assert_int_equal(atomic_load(&said()->remote), 128);
 	assert_int_equal(atomic_load(&said()->logged), 0);
 
+	/* All that has come since is read at once. */
+	for (unsigned i = 0; i < MANY; i++)
+		hot(1, frames[i % PAGES]);
+	turn();
+	assert_int_equal(atomic_load(&said()->records), 2 + MANY);
+
 	/* Another policy: page 3 is node 1's turn. */
 	r = (struct agent_request){ .kind = AGENT_POLICY, .policy.vm = 5 };
 	(void)strcpy(r.policy.policy, "interleave");
 	obey(&r, -1, -1, -1);
 	hot(1, frames[3]);
 	hot(1, frames[4]);
-	turn_until(4);
+	turn_until(4 + MANY);
 	assert_int_equal(
 		atomic_load(&said()->moves) + atomic_load(&said()->failed), 1);
 	assert_int_equal(ram[3 * PAGE_BYTES], 1);

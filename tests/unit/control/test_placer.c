@@ -199,7 +199,6 @@ static void the_machine_and_its_vms_are_told(void **state)
 	assert_int_equal(m->nodes[1], 4);
 	assert_int_equal(m->distance[0][0], 10);
 	assert_int_equal(m->distance[0][1], 255);
-	assert_true(m->slowdown >= 1);
 	placer_agent_started(placer, &agents.list[0]);
 	assert_int_equal(nr_told, 3);
 	assert_int_equal(told[2].r.kind, AGENT_PLACE);

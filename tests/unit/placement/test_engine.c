@@ -242,8 +242,13 @@ static void what_was_measured_counts(void **state)
 	assert_int_equal(seen_cost, 9000);
 	assert_int_equal(figure(&f->bounced), 0);
 	assert_int_equal(placement_take(engine, &a, 1), 1);
-	placement_done(engine, &a, true, 1000);
+	assert_int_equal(placement_pending(engine), 0);
+	/* Nor does one of which the time is not known. */
+	placement_done(engine, &a, true, 0);
 	assert_int_equal(figure(&f->bounced), 1);
+	order = (struct policy_decision){ 0 };
+	record(3, 4, 0, 0, 1);
+	assert_int_equal(seen_cost, 9000);
 }
 
 /* One that was held up for long, at the worst time: the first one. */
