@@ -34,7 +34,9 @@ struct access_record {
 	uint8_t home;	  /* of the page, when it was accessed; as node */
 	uint8_t kind;	  /* enum policy_kind */
 	uint8_t class;	  /* enum access_class */
-	uint8_t zero[2];
+	/* 1: weight accesses were counted; 0: one was sampled of about as many */
+	uint8_t counted;
+	uint8_t zero;
 };
 
 _Static_assert(sizeof(struct access_record) == 32, "recorded runs have these");

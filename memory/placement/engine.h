@@ -54,7 +54,10 @@ MUST_CHECK int placement_create(struct placement **out,
 /* NULL is accepted. */
 void placement_destroy(struct placement *e);
 
-/* Another policy from now on; counts begin anew. Return: 0; -ENOMEM. */
+/*
+ * Another policy from now on; counts begin anew, and what was decided and not
+ * taken yet is dropped. Return: 0; -ENOMEM.
+ */
 MUST_CHECK int placement_set_policy(struct placement *e,
 				    const struct policy_choice *choice);
 

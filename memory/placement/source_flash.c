@@ -24,6 +24,7 @@ static bool flash_source_record(struct flash_source *s, unsigned node,
 		.home = home < 0 ? ACCESS_NO_NODE : s->c.index_of[home],
 		.kind = hot->write ? POLICY_WRITE : POLICY_READ,
 		.class = ACCESS_MISS,
+		.counted = 1,
 	};
 	if (out->home == ACCESS_NO_NODE || out->node == ACCESS_NO_NODE ||
 	    !s->c.find(s->c.arg, hot->frame, &out->vm, &out->page)) {

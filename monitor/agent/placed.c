@@ -147,7 +147,11 @@ int placed_set_policy(struct placed *p, const char *policy)
 	struct policy_choice choice;
 	int err = placed_parse(p, policy, &choice);
 
-	return err ? err : placement_set_policy(p->engine, &choice);
+	if (err)
+		return err;
+	/* What is decided from now on is about the frames of now. */
+	p->scanned = p->scanning = false;
+	return placement_set_policy(p->engine, &choice);
 }
 
 void placed_nodes_changed(struct placed *p)

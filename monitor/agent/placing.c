@@ -10,7 +10,7 @@
 #include "monitor/agent/placed.h"
 #include "monitor/ipc/fds.h"
 
-#define TURN_NS		50000000ull
+#define TURN_NS		20000000ull
 #define LOOK_MS		50 /* at a clock that is not this machine's */
 #define RECORDS		512u
 #define READS		16u /* of that many, per turn */
