@@ -78,15 +78,15 @@ done | md5sum
 
 
 def workloads(a):
-    size = {"parts": 4000 * a.scale // 4, "lines": 60000 * a.scale // 4,
-            "queries": a.scale}
+    size = {"parts": 500 * a.scale, "lines": 5000 * a.scale,
+            "queries": max(a.scale // 4, 1)}
     return {
         "engineering": Workload(compiled("netlist"),
                                 f"/tmp/netlist 8 {125000 * a.scale}"),
         "database": Workload(DATABASE.format(**size), QUERIES.format(**size)),
         "pmake": Workload("", "rm -rf /tmp/pmake; make -s -C /usr/src/pmake "
                               "-j1 OUT=/tmp/pmake CC=tcc lua"),
-        "stream": Workload(compiled("stream"), f"/tmp/stream 4 {6 * a.scale}"),
+        "stream": Workload(compiled("stream"), f"/tmp/stream 2 {2 * a.scale}"),
     }
 
 
@@ -237,7 +237,7 @@ def parse():
                    type=lambda s: s.split(","))
     p.add_argument("--layout", default="one-node", choices=LAYOUTS)
     p.add_argument("--nodes", type=int, default=4)
-    p.add_argument("--scale", type=int, default=4, help="how much work")
+    p.add_argument("--scale", type=int, default=8, help="how much work")
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--plot", help="write PLOT.dat, .gp and .svg")
     p.set_defaults(guests=4, rounds=3, memory=128, timeout=300)

@@ -21,6 +21,7 @@ set yrange [0:*]
 set ylabel 'modelled time, first-touch = 100'
 set xtics rotate by -45
 set grid ytics
+set offsets 0, 0, graph 0.08, 0
 set title 'Locality by policy, commit {commit}: bars are times, labels are local misses'
 plot '{plot}.dat' using 1:4:xtic(3) with boxes notitle, \\
      '' using 1:4:(sprintf('%.0f %%', $5)) with labels offset 0,0.6 notitle, \\

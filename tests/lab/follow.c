@@ -217,11 +217,11 @@ int main(int argc, char *argv[])
 		fprintf(stderr, "follow: %s\n", d.text);
 		return 77;
 	}
+	need(flash_map_nodes(&flash, &d), "flash_map_nodes");
 	need(placing_create(&placing), "placing_create");
 	cpu = run_on(READER);
 	reader = start_reader();
 	tell_machine();
-	need(flash_map_nodes(&flash, &d), "flash_map_nodes");
 	need(flash_reset(&flash), "flash_reset");
 	flash_on(&flash, true);
 	tell_place(reader, policy);

@@ -253,6 +253,25 @@ const char *placer_source(const struct placer *p)
 	return p && p->window >= 0 ? "flash" : NULL;
 }
 
+int placer_choose_source(struct placer *p, const char *name, struct diag *d)
+{
+	if (strcmp(name, "off") == 0) {
+		fds_drop(&p->window);
+		return 0;
+	}
+	if (strcmp(name, "auto") == 0 ||
+	    (strcmp(name, "flash") == 0 && p->window >= 0))
+		return 0;
+	if (strcmp(name, "flash") == 0)
+		return diag_fail(d, ST_HOST, ENODEV,
+				 "--access-source=flash: no counters on this "
+				 "machine; they are there in a lab of lab/run "
+				 "--flash");
+	return diag_fail(d, ST_USAGE, EINVAL,
+			 "--access-source=%s: must be auto, flash or off",
+			 name);
+}
+
 int placer_load_plugin(struct placer *p, const char *path, struct diag *d)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC), err;
