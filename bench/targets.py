@@ -214,6 +214,18 @@ TARGETS = {
         Target("cache-lookup", "at most", 60, "ns", {
             "home node": member("lookup_ns", "home node")}),
     ),
+    "locality": (
+        Target("locality-local", "at least", 85, "%", {
+            "engineering, balanced": row(
+                "local_percent", workload="engineering", policy="balanced")}),
+        Target("locality-time", "at most", 1.2, "", {
+            "engineering, balanced": row(
+                "of_uma", workload="engineering", policy="balanced")}),
+        Target("locality-worse", "at most", 1.02, "", {
+            f"{w}, balanced": row("of_first_touch", workload=w,
+                                  policy="balanced")
+            for w in ("database", "pmake", "stream")}),
+    ),
     "footprint": (
         Target("footprint-image", "at most", 1.15, "",
                footprint("image_to_one_guest", "blk", "pmem")),

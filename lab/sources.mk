@@ -51,9 +51,15 @@ $(B)/lab/counters: $(call obj,lab/counters.c) $(call lib,numa)
 	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $(call in_group,$^) $(LIBS)
 
 # What lab/counters' test counts: see tests/lab/counters.
-LAB_TEST_DEPS += $(B)/lab/touch $(B)/examples/policy_nearest.so
+LAB_TEST_DEPS += $(B)/lab/touch $(B)/lab/follow $(B)/examples/policy_nearest.so
 
 $(B)/lab/touch: $(call obj,tests/lab/touch.c) $(call lib,numa)
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $(call in_group,$^) $(LIBS)
+
+# It has the agent's part of the placement in it.
+$(B)/lab/follow: $(call obj,tests/lab/follow.c) $(call lib,$(AGENT_ROOMS))
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $(call in_group,$^) $(LIBS)

@@ -10,6 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "disco/clock.h"
+
 #define RESET_TRIES 20000u /* of 100 us */
 
 #define LOAD(p)	    atomic_load_explicit((p), memory_order_relaxed)
@@ -516,6 +518,42 @@ void flash_model_time(const struct flash *f, const struct flash_counts *c,
 					      ? cost->local_ns * distance / 10
 					      : cost->remote_ns);
 	}
+}
+
+/* Of a CPU since the last reset; 0 if it is of no node. */
+static uint64_t flash_busy_ns(const struct flash *f, unsigned cpu)
+{
+	struct flash_cost cost = FLASH_COST_DEFAULT;
+	int node = flash_node_of_cpu(f, cpu);
+	struct flash_time t = { 0 };
+	struct flash_counts counts;
+
+	if (node < 0)
+		return 0;
+	cost.by_distance = true;
+	flash_read_cpu(f, cpu, FLASH_NOW, &counts);
+	flash_model_time(f, &counts, (unsigned)node, &cost, &t);
+	return (uint64_t)(t.compute_ns + t.local_ns + t.remote_ns);
+}
+
+uint64_t flash_clock_read(const struct flash *f, struct flash_clock *c)
+{
+	bool on = atomic_load_explicit(&flash_control_of(f)->on,
+				       memory_order_acquire);
+	bool first = c->looked_ns == 0;
+	uint64_t most = 0, wall = clock_now_ns();
+
+	for (unsigned cpu = 0; cpu < f->nr_cpus; cpu++) {
+		uint64_t busy = flash_busy_ns(f, cpu), was = c->busy_ns[cpu];
+
+		/* Less than before: counts were reset, and began at 0. */
+		most = max_u64(most, busy >= was ? busy - was : busy);
+		c->busy_ns[cpu] = busy;
+	}
+	if (!first)
+		c->now_ns += on ? most : (wall - c->looked_ns) / FLASH_SLOWDOWN;
+	c->looked_ns = wall;
+	return c->now_ns;
 }
 
 /* --- hot pages ------------------------------------------------------------ */

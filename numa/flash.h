@@ -2,7 +2,7 @@
 /*
  * FLASH counters as the emulated machine sees them: finding the window of
  * include/abi/flash.h, telling its model which memory and which CPU is of which
- * node, turning it on and off, and reading counts. Cache misses are turned into
+ * node, turning it on and off, reading counts, and a clock that follows them. Cache misses are turned into
  * the time that they would take on a machine with given latencies.
  *
  * There is a window only in a lab that was started with lab/run --flash. The
@@ -165,6 +165,36 @@ uint32_t flash_page(const struct flash *f, uint64_t frame, unsigned node,
 void flash_model_time(const struct flash *f, const struct flash_counts *c,
 		      unsigned node, const struct flash_cost *cost,
 		      struct flash_time *out);
+
+/*
+ * The time of the modelled machine, as one reader has followed it. All-zero is
+ * its beginning.
+ */
+struct flash_clock {
+	uint64_t now_ns;
+	uint64_t looked_ns; /* CLOCK_MONOTONIC; 0: never */
+	uint64_t busy_ns[FLASH_MAX_CPUS];
+};
+
+/*
+ * While nothing is counted, the modelled machine is taken to be as many times
+ * as fast as the emulation.
+ */
+#define FLASH_SLOWDOWN 20u
+
+/**
+ * flash_clock_read() - what time it is on the modelled machine
+ * @c: the reader's; a step further than at the last call
+ *
+ * The emulation is slower than the machine that it models, by a factor that
+ * differs from minute to minute. So the clock follows the counts: it goes on by
+ * what the CPU that has done most since the last call took for it, instructions
+ * and misses, by FLASH_COST_DEFAULT and the distances of the nodes. It stands
+ * while no CPU does anything.
+ *
+ * Context: any thread, @c private to it. Return: ns; does not go back.
+ */
+uint64_t flash_clock_read(const struct flash *f, struct flash_clock *c);
 
 /* Where a reader of the hot pages is, per node. All-zero: at the oldest ones. */
 struct flash_cursor {

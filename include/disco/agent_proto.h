@@ -163,11 +163,7 @@ struct agent_req_peer_end {
 /* All of them by index, as the topology has them. */
 struct agent_req_machine {
 	uint32_t nr_nodes;
-	/*
-	 * How many times as long moves take here as on the machine that the
-	 * latencies are of: 1, but for an emulated one.
-	 */
-	uint32_t slowdown;
+	uint32_t zero;
 	int32_t nodes[MAX_NODES]; /* numbers */
 	/* ACPI SLIT's: 10 is local; 255 and more as 255. */
 	uint8_t distance[MAX_NODES][MAX_NODES];

@@ -68,6 +68,7 @@ enum policy_kind { POLICY_READ, POLICY_WRITE, POLICY_UNKNOWN };
 #define POLICY_PAGE_UNWRITTEN 1u /* proven: it is mapped read-only */
 #define POLICY_PAGE_PINNED    2u /* cannot move */
 #define POLICY_PAGE_SHARED    4u /* of a cache or segment: can be replicated */
+#define POLICY_PAGE_COUNTED   8u /* the access is a sum of real ones: no sample */
 
 /*
  * A page with an access that was just counted. Counts are misses, by weight, of

@@ -25,7 +25,7 @@ enum access_class {
 
 /* One access. Nodes are indexes of the topology, as policies have them. */
 struct access_record {
-	uint64_t time_ns; /* CLOCK_MONOTONIC */
+	uint64_t time_ns; /* CLOCK_MONOTONIC; in a lab, flash_clock_read() */
 	uint64_t page;	  /* of the VM: a gfn */
 	uint32_t vm;	  /* the VM's number, its owner's choice */
 	uint32_t weight;  /* accesses that it stands for, 1 or more */
@@ -34,7 +34,9 @@ struct access_record {
 	uint8_t home;	  /* of the page, when it was accessed; as node */
 	uint8_t kind;	  /* enum policy_kind */
 	uint8_t class;	  /* enum access_class */
-	uint8_t zero[2];
+	/* 1: weight accesses were counted; 0: one was sampled of about as many */
+	uint8_t counted;
+	uint8_t zero;
 };
 
 _Static_assert(sizeof(struct access_record) == 32, "recorded runs have these");

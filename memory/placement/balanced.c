@@ -18,7 +18,7 @@
  *
  * A page moves only if
  *  1. two accesses in a row were of the node that gains most: one alone is
- *     chance;
+ *     chance, unless it is a sum of counted ones;
  *  2. saving > cost;
  *  3. its new home has memory to spare, and is not busy;
  *  4. moves between these two nodes have taken less than their share of the time
@@ -190,7 +190,8 @@ static enum policy_reason balanced_refuses(struct balanced_state *s,
 	bool used_there = policy_count_of(p, d->to) > 0;
 	uint8_t most = used_there ? d->to : p->nodes[0];
 
-	if (p->node != most || p->previous != most)
+	if (p->node != most ||
+	    (p->previous != most && !(p->flags & POLICY_PAGE_COUNTED)))
 		return POLICY_NOT_AGREED;
 	if (d->gain_ns <= d->cost_ns)
 		return d->gain_ns > d->cost_ns >> p->moves ? POLICY_TOO_OFTEN

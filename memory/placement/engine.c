@@ -109,6 +109,18 @@ void placement_destroy(struct placement *e)
 	free(e);
 }
 
+/* What another policy has decided, and nobody has taken. */
+static void placement_drop_pending(struct placement *e)
+{
+	for (unsigned i = 0; i < e->nr_pending; i++) {
+		uint64_t page = e->pending[i].page;
+
+		e->is_pending[page / 8] &= (uint8_t) ~(1u << page % 8);
+	}
+	placement_count(&e->figures->dropped, e->nr_pending);
+	e->nr_pending = 0;
+}
+
 int placement_set_policy(struct placement *e,
 			 const struct policy_choice *choice)
 {
@@ -119,6 +131,7 @@ int placement_set_policy(struct placement *e,
 		return -ENOMEM;
 	page_counters_destroy(e->counters);
 	e->counters = counters;
+	placement_drop_pending(e);
 	e->choice = *choice;
 	e->begun = false;
 	e->period = 0;
@@ -313,6 +326,7 @@ void placement_record(struct placement *e, const struct access_record *r)
 	if (placement_is_pending(e, r->page))
 		return;
 	p.home = r->home;
+	p.flags |= r->counted ? POLICY_PAGE_COUNTED : 0;
 	now = placement_now(e);
 	policy->page(e->state, &now, &p, &d);
 	if (!placement_decision_is_sound(e, &p, &d))
@@ -324,13 +338,46 @@ void placement_record(struct placement *e, const struct access_record *r)
 		(void)placement_log(e, &p, &d, PLACEMENT_STAYED);
 }
 
-static int placement_order(const void *a, const void *b)
+static bool placement_precedes(const struct placement_action *a,
+			       const struct placement_action *b)
 {
-	const struct placement_action *x = a, *y = b;
+	return a->to != b->to ? a->to < b->to : a->page < b->page;
+}
 
-	if (x->to != y->to)
-		return x->to < y->to ? -1 : 1;
-	return x->page < y->page ? -1 : x->page > y->page;
+/* Of a heap of @nr actions, all but the one at @at are in order. */
+static void placement_sift(struct placement_action *a, unsigned at, unsigned nr)
+{
+	struct placement_action moved = a[at];
+	unsigned child;
+
+	while ((child = 2 * at + 1) < nr) {
+		if (child + 1 < nr &&
+		    placement_precedes(&a[child], &a[child + 1]))
+			child++;
+		if (!placement_precedes(&moved, &a[child]))
+			break;
+		a[at] = a[child];
+		at = child;
+	}
+	a[at] = moved;
+}
+
+/*
+ * Heapsort. No qsort(3): for more than 1 KiB it asks how much memory the machine
+ * has, by a system call that ends an agent.
+ */
+static void placement_sort(struct placement_action *a, unsigned nr)
+{
+	struct placement_action last;
+
+	for (unsigned i = nr / 2; i-- > 0;)
+		placement_sift(a, i, nr);
+	for (unsigned n = nr; n-- > 1;) {
+		last = a[n];
+		a[n] = a[0];
+		a[0] = last;
+		placement_sift(a, 0, n);
+	}
 }
 
 unsigned placement_take(struct placement *e, struct placement_action *out,
@@ -342,8 +389,13 @@ unsigned placement_take(struct placement *e, struct placement_action *out,
 	e->nr_pending -= nr;
 	memmove(e->pending, e->pending + nr,
 		e->nr_pending * sizeof(e->pending[0]));
-	qsort(out, nr, sizeof(*out), placement_order);
+	placement_sort(out, nr);
 	return nr;
+}
+
+unsigned placement_pending(const struct placement *e)
+{
+	return e->nr_pending;
 }
 
 void placement_done(struct placement *e, const struct placement_action *a,
@@ -362,12 +414,15 @@ void placement_done(struct placement *e, const struct placement_action *a,
 	placement_count(moved ? &e->figures->moves : &e->figures->failed, 1);
 	if (!moved)
 		return;
-	spent_ns = min_u64(spent_ns, (uint64_t)*mean * MOVE_OUTLIER);
-	*mean = (uint32_t)min_u64((weighted + spent_ns) >> MOVE_SHIFT,
-				  UINT32_MAX);
 	if (before)
 		placement_count(&e->figures->bounced, 1);
 	STORE(&e->figures->counter_bytes, page_counters_bytes(e->counters));
+	/* A clock that stood has measured nothing. */
+	if (!spent_ns)
+		return;
+	spent_ns = min_u64(spent_ns, (uint64_t)*mean * MOVE_OUTLIER);
+	*mean = (uint32_t)min_u64((weighted + spent_ns) >> MOVE_SHIFT,
+				  UINT32_MAX);
 }
 
 uint8_t placement_place(struct placement *e, uint64_t time_ns, uint64_t page,

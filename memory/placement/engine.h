@@ -54,7 +54,10 @@ MUST_CHECK int placement_create(struct placement **out,
 /* NULL is accepted. */
 void placement_destroy(struct placement *e);
 
-/* Another policy from now on; counts begin anew. Return: 0; -ENOMEM. */
+/*
+ * Another policy from now on; counts begin anew, and what was decided and not
+ * taken yet is dropped. Return: 0; -ENOMEM.
+ */
 MUST_CHECK int placement_set_policy(struct placement *e,
 				    const struct policy_choice *choice);
 
@@ -82,10 +85,13 @@ void placement_record(struct placement *e, const struct access_record *r);
 unsigned placement_take(struct placement *e, struct placement_action *out,
 			unsigned max);
 
+/* How many actions wait to be taken. */
+unsigned placement_pending(const struct placement *e);
+
 /**
  * placement_done() - what became of an action
  * @moved:    whether the page is on its new node
- * @spent_ns: time that it took; of a batch, its share
+ * @spent_ns: time that it took; of a batch, its share; 0: was not measured
  */
 void placement_done(struct placement *e, const struct placement_action *a,
 		    bool moved, uint64_t spent_ns);

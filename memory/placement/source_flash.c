@@ -4,8 +4,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "disco/clock.h"
-
 struct flash_source {
 	struct access_source source;
 	struct flash_source_config c;
@@ -26,6 +24,7 @@ static bool flash_source_record(struct flash_source *s, unsigned node,
 		.home = home < 0 ? ACCESS_NO_NODE : s->c.index_of[home],
 		.kind = hot->write ? POLICY_WRITE : POLICY_READ,
 		.class = ACCESS_MISS,
+		.counted = 1,
 	};
 	if (out->home == ACCESS_NO_NODE || out->node == ACCESS_NO_NODE ||
 	    !s->c.find(s->c.arg, hot->frame, &out->vm, &out->page)) {
@@ -42,7 +41,7 @@ static int flash_source_read(struct access_source *source,
 		container_of(source, struct flash_source, source);
 	unsigned nr_nodes = s->c.flash->nr_nodes, nr = 0;
 	struct flash_page_hot hot;
-	uint64_t now = clock_now_ns();
+	uint64_t now = flash_clock_read(s->c.flash, s->c.clock);
 
 	for (unsigned i = 0; i < nr_nodes; i++) {
 		unsigned at = s->next + i;

@@ -15,6 +15,7 @@ typedef bool access_find_fn(void *arg, uint64_t frame, uint32_t *vm,
 
 struct flash_source_config {
 	const struct flash *flash; /* open, outlives the source */
+	struct flash_clock *clock; /* as above; of the records' times */
 	/* Index of a node, by its number; ACCESS_NO_NODE: none. */
 	uint8_t index_of[FLASH_MAX_NODES];
 	access_find_fn *find;

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Frames are looked up by slices: all of the VM's, over and over, with a rest
- * between two rounds; and those of pages that were moved, at once. What a record
- * says of a page that changed its frame since is wrong for that long, and such a
- * record is one of many.
+ * between two rounds that is SCAN_REST times as long as a round has taken; and
+ * those of pages that were moved, at once. All times are of placed_machine's
+ * clock. What a record says of a page that
+ * changed its frame since is wrong for that long, and such a record is one of
+ * many. A page that was touched since is unknown for that long: it is where it
+ * was touched.
  *
- * Moves are pulls (pull.c), of a few pages each, so that the agent's other work
- * waits for a few milliseconds only. Nothing is served between the batches of
- * one: control must not ask for a pull while one runs, and does not know of
- * these.
+ * Moves are pulls (pull.c), of a few pages each, and as many as fit MOVES_NS, so
+ * that the agent's other work waits for some milliseconds only. Nothing is served
+ * between the batches of one: control must not ask for a pull while one runs, and
+ * does not know of these.
  */
 #include "monitor/agent/placed.h"
 
@@ -26,12 +29,13 @@
 #include "numa/region.h"
 
 #define SCAN_ENTRIES 512u
-#define SCAN_SLICES  8u /* of that many, per turn */
-#define SCAN_REST_NS 2000000000ull
-#define SCAN_SOON_NS 100000000ull /* while there is no RAM yet */
+#define SCAN_NS	     5000000ull	  /* of a turn */
+#define SCAN_REST    50u	  /* 2 % of a CPU */
+#define SCAN_SOON_NS 100000000ull /* shortest rest */
 #define SPANS_MAX    4096u
-#define MOVE_PAGES   128u   /* per turn; at most AGENT_MAX_RANGES */
-#define MOVE_NS	     10000u /* of a page, before the first was measured */
+#define MOVE_PAGES   128u	 /* at once; at most AGENT_MAX_RANGES */
+#define MOVES_NS     10000000ull /* of a turn */
+#define MOVE_NS	     10000u	 /* of a page, before the first was measured */
 #define FRAME_BITS   ((1ull << 55) - 1)
 
 struct placed {
@@ -45,12 +49,18 @@ struct placed {
 	struct ram_span *spans; /* SPANS_MAX */
 	unsigned nr_spans;
 	/* Of the round that is under way. */
-	bool scanning;
+	bool scanning, scanned; /* scanned: there was one */
 	unsigned scan_span;
 	uint64_t scan_page;  /* of the span */
-	uint64_t scanned_ns; /* end of the last round; 0: none yet */
+	uint64_t scanned_ns; /* end of the last slice */
+	uint64_t spent_ns;   /* by the round that is under way, or the last */
 	bool gone;
 };
+
+static uint64_t placed_now(const struct placed *p)
+{
+	return p->machine->now_ns(p->machine->now_arg);
+}
 
 static int placed_parse(const struct placed *p, const char *text,
 			struct policy_choice *out)
@@ -137,7 +147,11 @@ int placed_set_policy(struct placed *p, const char *policy)
 	struct policy_choice choice;
 	int err = placed_parse(p, policy, &choice);
 
-	return err ? err : placement_set_policy(p->engine, &choice);
+	if (err)
+		return err;
+	/* What is decided from now on is about the frames of now. */
+	p->scanned = p->scanning = false;
+	return placement_set_policy(p->engine, &choice);
 }
 
 void placed_nodes_changed(struct placed *p)
@@ -186,7 +200,7 @@ static uint64_t placed_look_up(struct placed *p, uint64_t address,
 	return nr;
 }
 
-static void placed_begin_round(struct placed *p, uint64_t now)
+static void placed_begin_round(struct placed *p)
 {
 	int nr = ram_spans_read(p->maps, p->ram_pages, p->spans, SPANS_MAX);
 
@@ -199,34 +213,42 @@ static void placed_begin_round(struct placed *p, uint64_t now)
 	 * says so when one has ended.
 	 */
 	p->nr_spans = (unsigned)nr;
-	p->scanned_ns = now;
+	p->spent_ns = 0;
 	p->scanning = nr > 0;
 	p->scan_span = 0;
 	p->scan_page = 0;
 }
 
-static void placed_scan(struct placed *p, uint64_t now)
+/* Of a round. At its end there is none under way. */
+static void placed_scan_slice(struct placed *p)
 {
-	uint64_t rest = p->nr_spans ? SCAN_REST_NS : SCAN_SOON_NS;
+	const struct ram_span *s = &p->spans[p->scan_span];
 
-	if (!p->scanning && p->scanned_ns && now - p->scanned_ns < rest)
+	p->scan_page += placed_look_up(p, s->start + p->scan_page * PAGE_BYTES,
+				       s->page + p->scan_page,
+				       s->pages - p->scan_page);
+	if (p->scan_page < s->pages)
+		return;
+	p->scan_page = 0;
+	p->scanning = ++p->scan_span < p->nr_spans;
+}
+
+static void placed_scan(struct placed *p)
+{
+	uint64_t now = placed_now(p), end = now;
+	uint64_t rest = max_u64(p->spent_ns * SCAN_REST, SCAN_SOON_NS);
+
+	if (!p->scanning && p->scanned && now - p->scanned_ns < rest)
 		return;
 	if (!p->scanning)
-		placed_begin_round(p, now);
-	for (unsigned i = 0; i < SCAN_SLICES && p->scanning && !p->gone; i++) {
-		const struct ram_span *s = &p->spans[p->scan_span];
-
-		p->scan_page += placed_look_up(
-			p, s->start + p->scan_page * PAGE_BYTES,
-			s->page + p->scan_page, s->pages - p->scan_page);
-		if (p->scan_page < s->pages)
-			continue;
-		p->scan_page = 0;
-		if (++p->scan_span == p->nr_spans) {
-			p->scanning = false;
-			p->scanned_ns = now;
-		}
+		placed_begin_round(p);
+	while (p->scanning && !p->gone && end - now < SCAN_NS) {
+		placed_scan_slice(p);
+		end = placed_now(p);
 	}
+	p->spent_ns += end - now;
+	p->scanned_ns = end;
+	p->scanned = true;
 }
 
 /* --- moves ---------------------------------------------------------------- */
@@ -282,6 +304,7 @@ static void placed_move_to(struct placed *p, const struct placement_action *a,
 {
 	static struct agent_req_pull r; /* 4 KiB that need not be on a stack */
 	int32_t node = p->machine->numbers[a[0].to];
+	uint64_t began = clock_now_ns(), modelled = placed_now(p), took;
 	struct agent_pulled pulled = { 0 };
 
 	r = (struct agent_req_pull){ .bound_ns = p->bound_ns,
@@ -294,8 +317,12 @@ static void placed_move_to(struct placed *p, const struct placement_action *a,
 	if (r.nr_ranges &&
 	    pull(&r, p->pagemap, &pulled, placed_go_on, NULL) == -ESRCH)
 		p->gone = true;
+	/* What the calls took of it, by the clock that latencies are of. */
+	took = max_u64(clock_now_ns() - began, 1);
+	modelled = placed_now(p) - modelled;
 	placed_account(p, a, nr, node,
-		       pulled.total_ns / nr / p->machine->slowdown);
+		       (uint64_t)((double)pulled.total_ns * (double)modelled /
+				  (double)took / nr));
 }
 
 static void placed_move(struct placed *p)
@@ -312,8 +339,17 @@ static void placed_move(struct placed *p)
 
 bool placed_turn(struct placed *p)
 {
-	placed_scan(p, clock_now_ns());
-	if (!p->gone)
+	uint64_t begun;
+
+	placed_scan(p);
+	begun = placed_now(p);
+	while (!p->gone && placed_hurries(p) &&
+	       placed_now(p) - begun < MOVES_NS)
 		placed_move(p);
 	return !p->gone;
+}
+
+bool placed_hurries(const struct placed *p)
+{
+	return placement_pending(p->engine) > 0;
 }

@@ -14,7 +14,12 @@
 /* Nodes by index, as engines have them. */
 struct placed_machine {
 	uint32_t nr_nodes; /* 0: control has not said yet */
-	uint32_t slowdown; /* see struct agent_req_machine */
+	/*
+	 * The clock that latencies and times of records are of: a lab's is
+	 * another one than the agent's own.
+	 */
+	uint64_t (*now_ns)(void *arg);
+	void *now_arg;
 	int32_t numbers[MAX_NODES];
 	uint32_t latency_ns[MAX_NODES * MAX_NODES]; /* [nr_nodes * nr_nodes] */
 	struct policy_node nodes[MAX_NODES];
@@ -59,9 +64,12 @@ void placed_count(struct placed *p, uint64_t cpu_ns, uint64_t lost);
 /**
  * placed_turn() - look up some frames, and move some pages
  *
- * Takes milliseconds, and longer where moves do.
+ * Takes some 10 ms, and longer where the move of a few pages does.
  * Return: whether its worker still runs.
  */
 MUST_CHECK bool placed_turn(struct placed *p);
+
+/* Whether there are pages to move that the last turn had no time for. */
+MUST_CHECK bool placed_hurries(const struct placed *p);
 
 #endif

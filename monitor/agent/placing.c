@@ -10,8 +10,10 @@
 #include "monitor/agent/placed.h"
 #include "monitor/ipc/fds.h"
 
-#define TURN_NS		50000000ull
+#define TURN_NS		20000000ull
+#define LOOK_MS		50 /* at a clock that is not this machine's */
 #define RECORDS		512u
+#define READS		16u /* of that many, per turn */
 #define MAX_PLACED	1024u
 #define NS_PER_DISTANCE 30u /* of the ACPI SLIT, whose 10 is local: 300 ns */
 #define DISTANCE_MIN	10u
@@ -19,12 +21,23 @@
 struct placing {
 	struct placed_machine machine;
 	struct flash flash; /* closed: no source */
+	struct flash_clock clock;
 	struct access_source *source;
 	struct placed *list[MAX_PLACED]; /* a record's vm is its place in it */
 	unsigned nr;
-	uint64_t turned_ns; /* CLOCK_MONOTONIC */
+	bool turned;
+	uint64_t turned_ns; /* placing_now() of the last turn */
 	uint64_t lost;	    /* of the source, as it was counted last */
 };
+
+/* A lab's is that of the machine that its counters are of. */
+static uint64_t placing_now(void *arg)
+{
+	struct placing *p = arg;
+
+	return p->flash.base ? flash_clock_read(&p->flash, &p->clock)
+			     : clock_now_ns();
+}
 
 int placing_create(struct placing **out)
 {
@@ -78,6 +91,7 @@ static bool placing_find_frame(void *arg, uint64_t frame, uint32_t *vm,
 static void placing_open_source(struct placing *p, int fd)
 {
 	struct flash_source_config c = { .flash = &p->flash,
+					 .clock = &p->clock,
 					 .find = placing_find_frame,
 					 .arg = p };
 
@@ -102,7 +116,8 @@ static void placing_take_machine(struct placing *p,
 	while (p->nr)
 		placing_remove(p, 0);
 	*m = (struct placed_machine){ .nr_nodes = r->nr_nodes,
-				      .slowdown = r->slowdown,
+				      .now_ns = placing_now,
+				      .now_arg = p,
 				      .plugin = m->plugin };
 	for (unsigned i = 0; i < m->nr_nodes; i++) {
 		m->numbers[i] = r->nodes[i];
@@ -188,14 +203,19 @@ void placing_obey(struct placing *p, const struct agent_request *r,
 
 /* --- turns ---------------------------------------------------------------- */
 
-int placing_wait_ms(const struct placing *p)
+int placing_wait_ms(struct placing *p)
 {
 	uint64_t due = p->turned_ns + TURN_NS, now;
 
 	if (!p->nr || !p->source)
 		return -1;
-	now = clock_now_ns();
-	return now >= due ? 0 : (int)((due - now) / 1000000 + 1);
+	for (unsigned i = 0; i < p->nr; i++)
+		if (placed_hurries(p->list[i]))
+			return 0;
+	now = placing_now(p);
+	if (!p->turned || now >= due)
+		return 0;
+	return p->flash.base ? LOOK_MS : (int)((due - now) / 1000000 + 1);
 }
 
 static uint64_t placing_cpu_ns(void)
@@ -206,18 +226,27 @@ static uint64_t placing_cpu_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-static void placing_read(struct placing *p)
+/* Some of what there is. Return: whether there may be more. */
+static bool placing_read_some(struct placing *p)
 {
 	static struct access_record records[RECORDS];
 	int nr = access_read(p->source, records, RECORDS);
 
 	if (nr < 0) {
 		placing_drop_source(p);
-		return;
+		return false;
 	}
 	for (int i = 0; i < nr; i++)
 		if (records[i].vm < p->nr)
 			placed_record(p->list[records[i].vm], &records[i]);
+	return nr == (int)RECORDS;
+}
+
+/* What is left waits for the next turn, which is soon. */
+static void placing_read(struct placing *p)
+{
+	for (unsigned i = 0; i < READS && placing_read_some(p); i++)
+		;
 }
 
 void placing_turn(struct placing *p)
@@ -231,7 +260,8 @@ void placing_turn(struct placing *p)
 	for (unsigned i = p->nr; i-- > 0;)
 		if (!placed_turn(p->list[i]))
 			placing_remove(p, i);
-	p->turned_ns = clock_now_ns();
+	p->turned_ns = placing_now(p);
+	p->turned = true;
 	if (!p->nr || !p->source)
 		return;
 	/* Each of them has its share. */

@@ -35,8 +35,11 @@ void placing_destroy(struct placing *p);
 void placing_obey(struct placing *p, const struct agent_request *r,
 		  const int *fds);
 
-/* Milliseconds until placing_turn() has something to do; -1: nothing to do. */
-int placing_wait_ms(const struct placing *p);
+/*
+ * Milliseconds until placing_turn() has something to do, or until it is to be
+ * asked again; -1: nothing to do.
+ */
+int placing_wait_ms(struct placing *p);
 
 /* Read accesses, decide, move. Does nothing before placing_wait_ms() is 0. */
 void placing_turn(struct placing *p);

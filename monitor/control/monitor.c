@@ -41,6 +41,7 @@ struct monitor_settings {
 	struct cache_limit cache;
 	uint64_t merge_ns;  /* between looks for equal pages; 0: none */
 	const char *plugin; /* a file with a policy; NULL: none */
+	const char *source; /* see placer_choose_source(); NULL: the best */
 };
 
 /* The process. */
@@ -59,6 +60,7 @@ enum {
 	MONITOR_CACHE,
 	MONITOR_MERGE,
 	MONITOR_PLUGIN,
+	MONITOR_SOURCE,
 };
 
 static const struct option_entry monitor_options[] = {
@@ -81,6 +83,11 @@ static const struct option_entry monitor_options[] = {
 	[MONITOR_PLUGIN] = { .name = "policy-plugin",
 			     .arg = "FILE",
 			     .help = "one more policy, for 'disco policy'" },
+	[MONITOR_SOURCE] = { .name = "access-source",
+			     .arg = "NAME",
+			     .help = "where accesses to memory are learnt "
+				     "from: "
+				     "auto, flash or off (default auto)" },
 	{ .name = NULL },
 };
 
@@ -207,6 +214,8 @@ static int monitor_create_parts(struct monitor *m,
 				    &m->watcher.err, &m->placer);
 	if (!err)
 		err = nets_create(&m->nets);
+	if (!err && s->source)
+		err = placer_choose_source(m->placer, s->source, d);
 	if (!err && s->plugin)
 		err = placer_load_plugin(m->placer, s->plugin, d);
 	if (err)
@@ -357,11 +366,11 @@ static int parse_settings(const struct command_args *a,
 static int monitor_main(const struct command_args *a, struct diag *d)
 {
 	struct monitor_process *p;
-	struct monitor_settings settings = { BALANCER_PERIOD_NS,
-					     MOVE_STALL_NS,
-					     { .percent = CACHE_PERCENT },
-					     LAYERS_MERGE_NS,
-					     a->value[MONITOR_PLUGIN] };
+	struct monitor_settings settings = {
+		BALANCER_PERIOD_NS,	      MOVE_STALL_NS,
+		{ .percent = CACHE_PERCENT }, LAYERS_MERGE_NS,
+		a->value[MONITOR_PLUGIN],     a->value[MONITOR_SOURCE]
+	};
 	int err = parse_settings(a, &settings, d);
 
 	if (err)

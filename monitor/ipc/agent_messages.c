@@ -119,7 +119,7 @@ static bool agent_machine_sane(const struct agent_req_machine *m)
 	for (uint32_t i = 0; i < m->nr_nodes && i < MAX_NODES; i++)
 		if (m->nodes[i] < 0 || m->nodes[i] > NODE_ID_MAX)
 			return false;
-	return m->nr_nodes != 0 && m->nr_nodes <= MAX_NODES && m->slowdown != 0;
+	return m->nr_nodes != 0 && m->nr_nodes <= MAX_NODES;
 }
 
 static bool agent_request_sane(const struct agent_request *r)

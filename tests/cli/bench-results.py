@@ -20,6 +20,7 @@ import cow
 import exec as bench_exec
 import figures
 import footprint
+import locality
 import move
 import rounds
 import scale
@@ -52,6 +53,19 @@ def move_result():
            "pull_ns_a_page": 27000.0, "bare_ns_a_page": 25000.0,
            "ratio": 1.22}
     return move.summarise(a, [one, {**one, "move": dict(moved)}])
+
+
+def locality_result():
+    a = arguments(guests=4, seed=1, layout="one-node", scale=4,
+                  workloads=["engineering", "database", "pmake", "stream"],
+                  policies=["first-touch", "balanced"])
+    far = {"local_percent": 2.0, "ms": 1000.0, "uma_ms": 480.0, "moves": 0,
+           "failed": 0, "bounced": 0, "lost": 0, "cost_us": None}
+    near = {**far, "local_percent": 90.0, "ms": 550.0, "moves": 9000,
+            "cost_us": 25.0}
+    done = {f"{w}/{p}/{r}": near if p == "balanced" else far
+            for w in a.workloads for p in a.policies for r in range(a.rounds)}
+    return locality.summarise(a, {**STATE, "done": done})
 
 
 def scale_result():
@@ -100,8 +114,8 @@ def figures_result():
 
 def main():
     os.environ["DISCO_LAB"] = "1"
-    for make in (boot_result, move_result, scale_result, cow_result,
-                 footprint_result, figures_result, exec_result):
+    for make in (boot_result, move_result, locality_result, scale_result,
+                 cow_result, footprint_result, figures_result, exec_result):
         out = make()
         rounds.write_json(f"{sys.argv[1]}/{out['bench']}.json", out)
 

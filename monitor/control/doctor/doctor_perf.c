@@ -24,7 +24,6 @@ static void probe_ibs(struct check *c)
 		return;
 	}
 	check_value(c, VERDICT_ABSENT, "no ibs_op");
-	check_advice(c, "page accesses are learnt from hinting faults instead");
 }
 
 static void probe_pebs(struct check *c)
@@ -44,8 +43,6 @@ static void probe_pebs(struct check *c)
 				"this hypervisor");
 	} else {
 		check_value(c, VERDICT_ABSENT, "no pebs flag, no mem-loads");
-		check_advice(c, "page accesses are learnt from hinting faults "
-				"instead");
 	}
 }
 
@@ -120,7 +117,25 @@ static void probe_flash(struct check *c)
 	flash_close(&f);
 }
 
+/* Which of them the monitor takes (placer_choose_source()), and why. */
+static void probe_source(struct check *c)
+{
+	int fd = flash_open_fd();
+
+	if (fd >= 0) {
+		(void)close(fd);
+		check_value(c, VERDICT_OK, "flash: counts all misses, by node");
+		return;
+	}
+	check_value(c, VERDICT_ABSENT, "none: pages stay on their nodes");
+	check_advice(c, doctor_perf_exists(SOURCES "ibs_op")
+				? "IBS is there, but Disco does not use it yet"
+				: "Disco cannot use any source of this machine "
+				  "yet, so 'disco policy' has nothing to show");
+}
+
 const struct probe doctor_perf_probes[] = {
+	{ "access-source", probe_source },
 	{ "flash", probe_flash },
 	{ "perf-ibs", probe_ibs },
 	{ "perf-pebs", probe_pebs },

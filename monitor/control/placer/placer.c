@@ -14,12 +14,6 @@
 #include "numa/flash.h"
 #include "numa/region.h"
 
-/*
- * The counters are of a machine with 300 ns for a local miss; what the lab does
- * itself, moves included, takes about 20 times as long as on a real machine.
- */
-#define FLASH_SLOWDOWN 20u
-
 /* A VM that is placed. */
 struct placer_entry {
 	struct placer_entry *next;
@@ -56,7 +50,6 @@ static int placer_tell_machine(struct placer *p, struct agent *a)
 		return -ENOMEM;
 	r->kind = AGENT_MACHINE;
 	r->machine.nr_nodes = nr;
-	r->machine.slowdown = FLASH_SLOWDOWN;
 	for (uint32_t i = 0; i < nr; i++) {
 		r->machine.nodes[i] = p->t->nodes[i].id;
 		for (uint32_t j = 0; j < nr; j++)
@@ -258,6 +251,25 @@ bool placer_look(const struct placer *p, uint64_t id, struct placer_view *out)
 const char *placer_source(const struct placer *p)
 {
 	return p && p->window >= 0 ? "flash" : NULL;
+}
+
+int placer_choose_source(struct placer *p, const char *name, struct diag *d)
+{
+	if (strcmp(name, "off") == 0) {
+		fds_drop(&p->window);
+		return 0;
+	}
+	if (strcmp(name, "auto") == 0 ||
+	    (strcmp(name, "flash") == 0 && p->window >= 0))
+		return 0;
+	if (strcmp(name, "flash") == 0)
+		return diag_fail(d, ST_HOST, ENODEV,
+				 "--access-source=flash: no counters on this "
+				 "machine; they are there in a lab of lab/run "
+				 "--flash");
+	return diag_fail(d, ST_USAGE, EINVAL,
+			 "--access-source=%s: must be auto, flash or off",
+			 name);
 }
 
 int placer_load_plugin(struct placer *p, const char *path, struct diag *d)

@@ -54,6 +54,17 @@ MUST_CHECK int placer_create(struct loop *loop, struct agents *agents,
 void placer_destroy(struct placer *p);
 
 /**
+ * placer_choose_source() - another source than the best that there is
+ * @name: "auto": the best; "flash"; "off": nothing is placed
+ * @d:    out on error
+ *
+ * Before the agents are created. Return: 0; -EINVAL no such source; -ENODEV this
+ * machine has none of that name.
+ */
+MUST_CHECK int placer_choose_source(struct placer *p, const char *name,
+				    struct diag *d);
+
+/**
  * placer_load_plugin() - a policy beside those that are built in, for all VMs
  * @path: the file
  * @d:    out on error

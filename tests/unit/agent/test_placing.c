@@ -10,20 +10,24 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "abi/flash.h"
 #include "disco/agent_proto.h"
 #include "disco/pagemap.h"
 #include "disco/placement.h"
+#include "memory/placement/engine.h"
 #include "monitor/agent/placing.h"
 #include "monitor/agent/ram_spans.h"
 #include "monitor/ipc/fds.h"
+#include "monitor/sandbox/sandbox.h"
 #include "numa/region.h"
 #include "tests/unit/support.h"
 
 #define PAGES 16u
 #define NODES 2u
+#define MANY  2000u /* hot pages of a turn */
 
 /* --- where RAM is ---------------------------------------------------------- */
 
@@ -145,6 +149,7 @@ static int make_window(void)
 				  .trigger = 128,
 				  .cores = 1 };
 	c = (void *)(window + FLASH_CONTROL_OFFSET);
+	c->on = 1;
 	c->nr_ranges = 1;
 	c->ranges[0] = (struct flash_range){ .end = pages };
 	return fd;
@@ -176,7 +181,6 @@ static void tell_machine(int fd)
 	struct agent_request r = { .kind = AGENT_MACHINE };
 
 	r.machine = (struct agent_req_machine){ .nr_nodes = NODES,
-						.slowdown = 1,
 						.nodes = { 0, 1 },
 						.distance = { { 10, 20 },
 							      { 20, 10 } } };
@@ -209,9 +213,23 @@ static const struct placement_figures *said(void)
 	return figures.base;
 }
 
+/* As if CPU 0 had worked for so long on the modelled machine. */
+static void pass_ms(uint64_t ms)
+{
+	struct flash_cpu *cpus = (void *)(window + FLASH_CPUS_OFFSET);
+
+	cpus[0].instructions += ms * 200000;
+}
+
+/* The agent's clock is that of the counters: no time passes but this. */
 static void turn(void)
 {
-	(void)poll(NULL, 0, placing_wait_ms(placing));
+	placing_turn(placing);
+	assert_true(placing_wait_ms(placing) != 0);
+	pass_ms(19);
+	assert_true(placing_wait_ms(placing) > 0);
+	pass_ms(1);
+	assert_int_equal(placing_wait_ms(placing), 0);
 	placing_turn(placing);
 }
 
@@ -259,13 +277,19 @@ static void pages_are_placed(void **state)
 	assert_int_equal(atomic_load(&said()->remote), 128);
 	assert_int_equal(atomic_load(&said()->logged), 0);
 
+	/* All that has come since is read at once. */
+	for (unsigned i = 0; i < MANY; i++)
+		hot(1, frames[i % PAGES]);
+	turn();
+	assert_int_equal(atomic_load(&said()->records), 2 + MANY);
+
 	/* Another policy: page 3 is node 1's turn. */
 	r = (struct agent_request){ .kind = AGENT_POLICY, .policy.vm = 5 };
 	(void)strcpy(r.policy.policy, "interleave");
 	obey(&r, -1, -1, -1);
 	hot(1, frames[3]);
 	hot(1, frames[4]);
-	turn_until(4);
+	turn_until(4 + MANY);
 	assert_int_equal(
 		atomic_load(&said()->moves) + atomic_load(&said()->failed), 1);
 	assert_int_equal(ram[3 * PAGE_BYTES], 1);
@@ -281,7 +305,7 @@ static void pages_are_placed(void **state)
 	hot(1, frames[6]);
 	hot(1, frames[6]);
 	turn_until(3);
-	assert_int_equal(atomic_load(&said()->reasons[POLICY_NODE_FULL]), 2);
+	assert_int_equal(atomic_load(&said()->reasons[POLICY_NODE_FULL]), 3);
 
 	r = (struct agent_request){ .kind = AGENT_PLACE_END,
 				    .place_end.vm = 6 };
@@ -293,6 +317,46 @@ static void pages_are_placed(void **state)
 	placing_destroy(placing);
 	placing_destroy(NULL);
 	region_detach(&figures);
+}
+
+/* As many moves as are taken at once, with the system calls of an agent. */
+static void take_in_sandbox(void)
+{
+	struct placement_action a[128];
+	uint32_t latency[NODES * NODES] = { 300, 900, 900, 300 };
+	struct placement_config c = { .pages = 4096,
+				      .nr_nodes = NODES,
+				      .latency_ns = latency };
+	struct access_record r = { .weight = 32, .node = 1 };
+	struct placement *e;
+	struct diag d = { 0 };
+
+	if (policy_parse("autonuma", NULL, &c.choice, &d) ||
+	    placement_create(&e, &c) || sandbox_enter(SANDBOX_AGENT))
+		_exit(2);
+	for (r.page = 4096; r.page-- > 0;) {
+		placement_record(e, &r);
+		placement_record(e, &r);
+	}
+	if (placement_take(e, a, ARRAY_SIZE(a)) != ARRAY_SIZE(a))
+		_exit(3);
+	for (unsigned i = 1; i < ARRAY_SIZE(a); i++)
+		if (a[i - 1].page >= a[i].page)
+			_exit(4);
+	_exit(0);
+}
+
+static void many_moves_fit_the_sandbox(void **state)
+{
+	pid_t pid = fork();
+	int status;
+
+	(void)state;
+	if (!pid)
+		take_in_sandbox();
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
 }
 
 /* What cannot be is left undone, and nothing leaks. */
@@ -325,6 +389,7 @@ int main(void)
 		cmocka_unit_test(spans_are_shared_mappings_of_ram),
 		cmocka_unit_test(long_lines_are_left_out),
 		cmocka_unit_test(pages_are_placed),
+		cmocka_unit_test(many_moves_fit_the_sandbox),
 		cmocka_unit_test(strange_requests_do_no_harm),
 	};
 

@@ -199,7 +199,6 @@ static void the_machine_and_its_vms_are_told(void **state)
 	assert_int_equal(m->nodes[1], 4);
 	assert_int_equal(m->distance[0][0], 10);
 	assert_int_equal(m->distance[0][1], 255);
-	assert_true(m->slowdown >= 1);
 	placer_agent_started(placer, &agents.list[0]);
 	assert_int_equal(nr_told, 3);
 	assert_int_equal(told[2].r.kind, AGENT_PLACE);
@@ -304,6 +303,25 @@ static void plugins_are_checked(void **state)
 #define PLACED(name)                                                           \
 	cmocka_unit_test_setup_teardown(name, begin_with_source, end)
 
+/* The best one is taken unless another is asked for. */
+static void the_source_can_be_chosen(void **state)
+{
+	struct diag d = { 0 }, gone = { 0 };
+
+	(void)state;
+	assert_int_equal(placer_choose_source(placer, "auto", &d), 0);
+	assert_int_equal(placer_choose_source(placer, "flash", &d), 0);
+	assert_string_equal(placer_source(placer), "flash");
+	assert_int_equal(placer_choose_source(placer, "ibs", &d), -EINVAL);
+	assert_int_equal(d.status, ST_USAGE);
+	assert_int_equal(placer_choose_source(placer, "off", &d), 0);
+	assert_null(placer_source(placer));
+	assert_int_equal(placer_choose_source(placer, "flash", &gone), -ENODEV);
+	assert_int_equal(gone.status, ST_HOST);
+	placer_agent_started(placer, &agents.list[0]);
+	assert_int_equal(nr_told, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -315,6 +333,7 @@ int main(void)
 		PLACED(agents_may_be_gone),
 		PLACED(nodes_are_told_while_a_vm_is_placed),
 		PLACED(plugins_are_checked),
+		PLACED(the_source_can_be_chosen),
 	};
 
 	return cmocka_run_group_tests_name("placer", tests, NULL, NULL);

@@ -26,8 +26,7 @@ static size_t fill_request(void *bytes)
 	if (r->kind == AGENT_STORE)
 		r->store.image_bytes = 512;
 	if (r->kind == AGENT_MACHINE)
-		r->machine = (struct agent_req_machine){ .nr_nodes = 1,
-							 .slowdown = 1 };
+		r->machine = (struct agent_req_machine){ .nr_nodes = 1 };
 	if (r->kind == AGENT_PLACE)
 		r->place = (struct agent_req_place){ .ram_pages = 1,
 						     .bound_ns = 1,

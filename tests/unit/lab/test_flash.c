@@ -329,6 +329,42 @@ static void instructions_count_while_it_is_on(void **state)
 	assert_int_equal(c.misses[0][FLASH_READ], 1);
 }
 
+/* 200 MHz and an instruction per cycle; 300 ns, and 600 at twice the distance. */
+static void the_clock_follows_the_busiest_cpu(void **state)
+{
+	struct flash_clock c = { 0 };
+	uint64_t then, now;
+
+	(void)state;
+	model.control->distance[0][0] = 10;
+	model.control->distance[0][1] = 20;
+	assert_int_equal(flash_clock_read(&reader, &c), 0);
+	assert_int_equal(flash_clock_read(&reader, &c), 0); /* all rest */
+	load(0, in_page(1, 0));
+	load(0, in_page(20, 0));
+	load(2, in_page(20, 1)); /* meanwhile */
+	assert_int_equal(flash_clock_read(&reader, &c), 900);
+	executed[0] += 1000;
+	load(2, in_page(20, 2));
+	load(0, in_page(1, 0));
+	model.control->on = 0;
+	load(0, in_page(1, 0)); /* it publishes its instructions */
+	model.control->on = 1;
+	assert_int_equal(flash_clock_read(&reader, &c), 5900);
+	/* Counts that begin anew do not turn it back. */
+	model.control->generation++;
+	load(0, in_page(1, 5));
+	assert_int_equal(flash_clock_read(&reader, &c), 6200);
+	/* Nothing is counted: as the emulation does, but faster. */
+	model.control->on = 0;
+	then = c.looked_ns;
+	(void)poll(NULL, 0, 2);
+	now = flash_clock_read(&reader, &c);
+	assert_int_equal(now, 6200 + (c.looked_ns - then) / FLASH_SLOWDOWN);
+	assert_true(now > 6200);
+	model.control->on = 1;
+}
+
 static void a_reset_clears_pages_and_cpus(void **state)
 {
 	(void)state;
@@ -602,6 +638,8 @@ int main(void)
 				       start),
 		cmocka_unit_test_setup(a_write_invalidates_other_copies, start),
 		cmocka_unit_test_setup(instructions_count_while_it_is_on,
+				       start),
+		cmocka_unit_test_setup(the_clock_follows_the_busiest_cpu,
 				       start),
 		cmocka_unit_test_setup(a_reset_clears_pages_and_cpus, start),
 		cmocka_unit_test_setup(a_hot_page_is_queued_at_each_trigger,

@@ -242,8 +242,13 @@ static void what_was_measured_counts(void **state)
 	assert_int_equal(seen_cost, 9000);
 	assert_int_equal(figure(&f->bounced), 0);
 	assert_int_equal(placement_take(engine, &a, 1), 1);
-	placement_done(engine, &a, true, 1000);
+	assert_int_equal(placement_pending(engine), 0);
+	/* Nor does one of which the time is not known. */
+	placement_done(engine, &a, true, 0);
 	assert_int_equal(figure(&f->bounced), 1);
+	order = (struct policy_decision){ 0 };
+	record(3, 4, 0, 0, 1);
+	assert_int_equal(seen_cost, 9000);
 }
 
 /* One that was held up for long, at the worst time: the first one. */
@@ -375,11 +380,18 @@ static void a_policy_can_be_changed(void **state)
 	record(2, 6, 0, 0, 1);
 	assert_int_equal(placement_take(engine, &a, 1), 1);
 	assert_int_equal(a.to, 2);
-	/* Counts began anew. */
+	/* Counts began anew, and what was decided is forgotten. */
+	record(2, 5, 0, 2, 1);
+	assert_int_equal(placement_pending(engine), 1);
 	c = (struct policy_choice){ .policy = &noting };
+	order = (struct policy_decision){ .action = POLICY_MOVE, .to = 1 };
 	assert_int_equal(placement_set_policy(engine, &c), 0);
+	assert_int_equal(placement_pending(engine), 0);
+	assert_int_equal(figure(&placement_figures(engine)->dropped), 1);
 	record(3, 4, 1, 0, 1);
 	assert_int_equal(seen.counts[0], 1);
+	record(3, 5, 1, 0, 1); /* the page that was pending may move again */
+	assert_int_equal(placement_pending(engine), 2);
 }
 
 static void wrong_values_are_refused(void **state)

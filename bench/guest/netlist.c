@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * netlist MIB EVENTS - the engineering workload of bench-locality: simulates a
+ * random network of gates, event by event, as the circuit simulators that Disco
+ * was measured with do. A gate takes 64 bytes; an event reads two other gates,
+ * writes its own, and goes on to one of two. As in real circuits some gates are
+ * busier than others: 7 of 8 connections lead to a quarter of them. Compiled in
+ * the guest by tcc. Prints a sum that depends on every event.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#define DELAY_STEPS                                                            \
+	6 /* of arithmetic per event: about 30 instructions a miss */
+
+struct gate {
+	unsigned in[2], out[2], state, toggles, pad[10];
+};
+
+static unsigned seed = 1;
+
+static unsigned draw(void)
+{
+	seed = seed * 1664525 + 1013904223;
+	return seed >> 4;
+}
+
+static unsigned draw_gate(unsigned mask)
+{
+	return draw() % 8 ? draw() & mask >> 2 : draw() & mask;
+}
+
+static void connect_gates(struct gate *gates, unsigned mask)
+{
+	for (unsigned i = 0; i <= mask; i++) {
+		struct gate *g = &gates[i];
+
+		g->in[0] = draw_gate(mask);
+		g->in[1] = draw_gate(mask);
+		g->out[0] = draw_gate(mask);
+		g->out[1] = draw_gate(mask);
+		g->state = draw();
+		g->toggles = 0;
+	}
+}
+
+/* Return: the next gate. */
+static unsigned evaluate(struct gate *gates, unsigned at)
+{
+	struct gate *g = &gates[at];
+	unsigned state = gates[g->in[0]].state ^ ~gates[g->in[1]].state;
+
+	for (unsigned i = 0; i < DELAY_STEPS; i++)
+		state = state * 69069 + (state >> 15);
+	g->toggles += state != g->state;
+	g->state = state;
+	/* A walk alone would end in a short circle. */
+	return g->out[state >> 9 & 1] ^ (g->toggles & 0xff);
+}
+
+int main(int argc, char *argv[])
+{
+	unsigned mib = argc > 1 ? (unsigned)atoi(argv[1]) : 8;
+	unsigned events = argc > 2 ? (unsigned)atoi(argv[2]) : 100000;
+	unsigned mask = (mib << 14) - 1, at = 0, sum = 0;
+	struct gate *gates = malloc((size_t)(mask + 1) * sizeof(*gates));
+
+	if (!gates || !mib || mib & (mib - 1))
+		return 1;
+	connect_gates(gates, mask);
+	for (unsigned i = 0; i < events; i++) {
+		at = evaluate(gates, at) & mask;
+		sum = sum * 31 + at;
+	}
+	printf("netlist %u\n", sum);
+	return 0;
+}
