@@ -19,7 +19,7 @@
 #include "disco/message.h"
 
 /* 0 stands for a worker that was built before protocols had numbers. */
-#define WORKER_PROTOCOL 5u
+#define WORKER_PROTOCOL 6u
 
 /* --- control to worker --- */
 
@@ -302,7 +302,7 @@ struct worker_event {
 	};
 };
 
-_Static_assert(WORKER_PROTOCOL == 5 && sizeof(struct worker_request) == 104 &&
+_Static_assert(WORKER_PROTOCOL == 6 && sizeof(struct worker_request) == 104 &&
 		       sizeof(struct worker_event) == 360,
 	       "a control process of another build takes workers over: other "
 	       "messages are another WORKER_PROTOCOL");

@@ -20,22 +20,20 @@ static json_t *port_json(const struct net_port *p)
 			 p->vm ? "up" : "starting");
 }
 
-static void add_port(void *arg, const char *net, const struct net_port *p)
+static void add_port(void *arg, const char *net, const struct net_plan *plan,
+		     const struct net_port *p)
 {
 	struct nets_list *l = arg;
-	uint8_t subnet[4] = { 0 };
-	char ip[NET_TEXT_MAX];
+	char subnet[NET_TEXT_MAX];
 
 	if (!l->net || strcmp(l->net, net) != 0) {
 		l->net = net;
 		l->ports = json_array();
-		memcpy(subnet, p->station.ip, VNET_SUBNET_BYTES);
 		(void)json_array_append_new(
 			l->nets,
-			json_pack(
-				"{s:s, s:o, s:O}", "name", net, "subnet",
-				json_sprintf("%s/24", net_ip_text(subnet, ip)),
-				"ports", l->ports));
+			json_pack("{s:s, s:s, s:O}", "name", net, "subnet",
+				  net_subnet_text(plan, subnet), "ports",
+				  l->ports));
 		json_decref(l->ports); /* the list has it */
 	}
 	(void)json_array_append_new(l->ports, port_json(p));

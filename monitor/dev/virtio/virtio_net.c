@@ -197,7 +197,8 @@ static enum tx_done tx_frame(struct virtio_net *n, const struct vq_chain *c)
 		n->port->stats.refused++;
 		return TX_DONE;
 	}
-	switch (vnet_filter(&n->port->station, look, (uint32_t)got)) {
+	switch (vnet_filter(&n->port->station, &n->port->plan, look,
+			    (uint32_t)got)) {
 	case VNET_LOCAL:
 		tx_local(n, c, bytes);
 		return TX_DONE;

@@ -13,14 +13,17 @@ static int add_net(struct wnets *w, struct vm *vm, unsigned i)
 	const struct worker_net *n = &vm->spec->nets[i];
 	int fd = worker_net_fd(vm->spec, i);
 	struct vnet_station own = { .mac = { 0 } };
+	struct vnet_plan plan = { .bits = n->bits, .routed = n->routed };
 	struct vnet_port *port;
 	int err;
 
+	memcpy(plan.server, n->server, sizeof(plan.server));
+	vnet_prefix6(n->net, plan.prefix6);
 	memcpy(own.mac, n->mac, sizeof(own.mac));
 	memcpy(own.ip, n->ip, sizeof(own.ip));
 	memcpy(own.name, vm->spec->name, sizeof(own.name));
 	err = vnet_port_create(fd + WORKER_NET_REGION, fd + WORKER_NET_WAKE,
-			       n->slot, n->gen, &own, &port);
+			       n->slot, n->gen, &own, &plan, &port);
 	if (err)
 		return err;
 	err = virtio_net_create(&vm->host, port, n->net, &w->nets[i]);
