@@ -74,11 +74,12 @@ static struct vnet_port *port_open(const struct setup *s, int side)
 	const struct vnet_station names[2] = {
 		{ .mac = { 2, 0, 0, 0, 0, 1 } }, { .mac = { 2, 0, 0, 0, 0, 2 } }
 	};
+	const struct vnet_plan plan = { .bits = 24 };
 	struct vnet_port *p;
 	int other = !side;
 
 	must(vnet_port_create(dup(s->region[side]), dup(s->rx[side]),
-			      (uint32_t)side, 1, &names[side], &p),
+			      (uint32_t)side, 1, &names[side], &plan, &p),
 	     "vnet_port_create");
 	must(vnet_port_add(p, (uint32_t)other, 1, &names[other],
 			   dup(s->reader[other]), dup(s->tx[other])),

@@ -27,6 +27,44 @@ bool vnet_hdr_valid(const struct vnet_hdr *h, uint32_t bytes)
 		h->csum_start + h->csum_offset + 2u <= bytes);
 }
 
+/* --- addresses --- */
+
+void vnet_prefix6(const char *net, uint8_t prefix[VNET_PREFIX6])
+{
+	uint64_t h = 14695981039346656037ull; /* FNV-1a */
+
+	for (; *net; net++)
+		h = (h ^ (uint8_t)*net) * 1099511628211ull;
+	prefix[0] = 0xfd;
+	for (unsigned i = 1; i < 6; i++)
+		prefix[i] = (uint8_t)(h >> (8 * i));
+	prefix[6] = prefix[7] = 0;
+}
+
+void vnet_ip6(const uint8_t prefix[VNET_PREFIX6],
+	      const uint8_t mac[VNET_MAC_BYTES], uint8_t ip[VNET_IP6_BYTES])
+{
+	static const uint8_t link_local[VNET_PREFIX6] = { 0xfe, 0x80 };
+	const uint8_t eui[8] = { mac[0] ^ 2, mac[1], mac[2], 0xff,
+				 0xfe,	     mac[3], mac[4], mac[5] };
+
+	memcpy(ip, prefix ? prefix : link_local, VNET_PREFIX6);
+	memcpy(ip + VNET_PREFIX6, eui, sizeof(eui));
+}
+
+bool vnet_is_ip6_of(const uint8_t ip[VNET_IP6_BYTES],
+		    const uint8_t prefix[VNET_PREFIX6],
+		    const uint8_t mac[VNET_MAC_BYTES])
+{
+	uint8_t own[VNET_IP6_BYTES];
+
+	vnet_ip6(NULL, mac, own);
+	if (memcmp(ip, own, sizeof(own)) == 0)
+		return true;
+	vnet_ip6(prefix, mac, own);
+	return memcmp(ip, own, sizeof(own)) == 0;
+}
+
 /* --- source filter --- */
 
 static bool ip4_is_own(const struct vnet_station *own, const uint8_t *ip)
@@ -46,6 +84,7 @@ static bool is_udp_to(const uint8_t *ip, uint32_t len, unsigned port)
 }
 
 static enum vnet_verdict filter_ip4(const struct vnet_station *own,
+				    const struct vnet_plan *plan,
 				    const uint8_t *ip, uint32_t len)
 {
 	static const uint8_t none[4];
@@ -57,8 +96,7 @@ static enum vnet_verdict filter_ip4(const struct vnet_station *own,
 		return VNET_LOCAL;
 	if (!ip4_is_own(own, ip))
 		return VNET_REFUSE;
-	if (memcmp(ip + IP4_DST, own->ip, VNET_SUBNET_BYTES) == 0 &&
-	    ip[IP4_DST + 3] == VNET_SERVER_HOST)
+	if (memcmp(ip + IP4_DST, plan->server, 4) == 0)
 		return VNET_LOCAL;
 	return VNET_FORWARD;
 }
@@ -77,25 +115,30 @@ static enum vnet_verdict filter_arp(const struct vnet_station *own,
 	return VNET_LOCAL;
 }
 
+/* Questions of neighbour and router discovery. */
+static bool ip6_asks(const uint8_t *ip, uint32_t len)
+{
+	return ip[IP6_NEXT] == PROTO_ICMP6 && len > IP6_BYTES &&
+	       (ip[IP6_BYTES] == ICMP6_ROUTER_WHO ||
+		ip[IP6_BYTES] == ICMP6_WHO);
+}
+
 static enum vnet_verdict filter_ip6(const struct vnet_station *own,
+				    const struct vnet_plan *plan,
 				    const uint8_t *ip, uint32_t len)
 {
-	static const uint8_t any[16];
-	uint8_t own_ip[16] = { 0xfe, 0x80 };
-	const uint8_t *m = own->mac;
-	const uint8_t eui[8] = { m[0] ^ 2, m[1], m[2], 0xff,
-				 0xfe,	   m[3], m[4], m[5] };
+	static const uint8_t any[VNET_IP6_BYTES];
 
-	memcpy(own_ip + 8, eui, sizeof(eui));
 	if (len < IP6_BYTES || ip[0] >> 4 != 6)
 		return VNET_REFUSE;
-	if (memcmp(ip + IP6_SRC, own_ip, 16) != 0 &&
-	    memcmp(ip + IP6_SRC, any, 16) != 0)
+	if (!vnet_is_ip6_of(ip + IP6_SRC, plan->prefix6, own->mac) &&
+	    memcmp(ip + IP6_SRC, any, VNET_IP6_BYTES) != 0)
 		return VNET_REFUSE;
-	return VNET_FORWARD;
+	return ip6_asks(ip, len) ? VNET_LOCAL : VNET_FORWARD;
 }
 
 enum vnet_verdict vnet_filter(const struct vnet_station *own,
+			      const struct vnet_plan *plan,
 			      const uint8_t *frame, uint32_t len)
 {
 	if (len < VNET_ETH_BYTES ||
@@ -105,11 +148,11 @@ enum vnet_verdict vnet_filter(const struct vnet_station *own,
 	len -= VNET_ETH_BYTES;
 	switch (vnet_get16(frame - 2)) {
 	case ETHERTYPE_IP4:
-		return filter_ip4(own, frame, len);
+		return filter_ip4(own, plan, frame, len);
 	case ETHERTYPE_ARP:
 		return filter_arp(own, frame, len);
 	case ETHERTYPE_IP6:
-		return filter_ip6(own, frame, len);
+		return filter_ip6(own, plan, frame, len);
 	default:
 		return VNET_REFUSE;
 	}

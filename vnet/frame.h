@@ -10,14 +10,15 @@
 
 #include "disco/base.h"
 
-#define VNET_MAC_BYTES	  6u
-#define VNET_ETH_BYTES	  14u	 /* of the Ethernet header */
-#define VNET_FRAME_MAX	  65550u /* bytes: the header and 64 KiB */
-#define VNET_MTU	  1500u
-#define VNET_LOOK_BYTES	  128u /* of a frame, that a filter looks at */
-#define VNET_NAME_MAX	  63u
-#define VNET_PORTS_MAX	  256u
-#define VNET_SUBNET_BYTES 3u /* of 4 of an address: a /24 */
+#define VNET_MAC_BYTES	6u
+#define VNET_ETH_BYTES	14u    /* of the Ethernet header */
+#define VNET_FRAME_MAX	65550u /* bytes: the header and 64 KiB */
+#define VNET_MTU	1500u
+#define VNET_LOOK_BYTES 128u /* of a frame, that a filter looks at */
+#define VNET_NAME_MAX	63u
+#define VNET_PORTS_MAX	256u
+#define VNET_PREFIX6	8u /* bytes: a /64 */
+#define VNET_IP6_BYTES	16u
 
 /* Values of struct vnet_hdr, as virtio 1.2, 5.1.6, has them. */
 #define VNET_HDR_NEEDS_CSUM 1u
@@ -46,6 +47,54 @@ struct vnet_station {
 	char name[VNET_NAME_MAX + 1];
 };
 
+/* What a port knows of its network. */
+struct vnet_plan {
+	uint8_t server[4]; /* the network's own address: the first one */
+	uint8_t bits;	   /* of the subnet's prefix: VNET_BITS_MIN .. _MAX */
+	bool routed;	   /* the network's own address leads further, too */
+	uint8_t prefix6[VNET_PREFIX6];
+};
+
+#define VNET_BITS_MIN 8u
+#define VNET_BITS_MAX 29u
+
+static inline uint32_t vnet_ip4(const uint8_t ip[4])
+{
+	return (uint32_t)ip[0] << 24 | (uint32_t)ip[1] << 16 |
+	       (uint32_t)ip[2] << 8 | ip[3];
+}
+
+static inline void vnet_put_ip4(uint8_t ip[4], uint32_t v)
+{
+	for (unsigned i = 0; i < 4; i++)
+		ip[i] = (uint8_t)(v >> (24 - 8 * i));
+}
+
+/* The prefix of @bits as a mask; @bits is 1 .. 32. */
+static inline uint32_t vnet_mask(unsigned bits)
+{
+	return ~0u << (32 - bits);
+}
+
+/*
+ * The IPv6 prefix of a network, made of its name: unique local addresses
+ * (RFC 4193). Networks of that name have the same one everywhere.
+ */
+void vnet_prefix6(const char *net, uint8_t prefix[VNET_PREFIX6]);
+
+/*
+ * The address that a station gives itself by SLAAC, as Linux does unless it is
+ * told otherwise: prefix and MAC address (RFC 4291, appendix A). @prefix NULL:
+ * the link-local one.
+ */
+void vnet_ip6(const uint8_t prefix[VNET_PREFIX6],
+	      const uint8_t mac[VNET_MAC_BYTES], uint8_t ip[VNET_IP6_BYTES]);
+
+/* Is it one of the two addresses of a station? */
+MUST_CHECK bool vnet_is_ip6_of(const uint8_t ip[VNET_IP6_BYTES],
+			       const uint8_t prefix[VNET_PREFIX6],
+			       const uint8_t mac[VNET_MAC_BYTES]);
+
 /*
  * Is the header one of a frame of @bytes? Flags and types are known, and what it
  * points at is in the frame.
@@ -64,10 +113,12 @@ enum vnet_verdict {
  *         VNET_LOOK_BYTES, or the whole frame if that is shorter
  *
  * A station sends from its own MAC address and IPv4 address (or 0.0.0.0, to
- * DHCP), and from the IPv6 link-local address made of its MAC (or from ::).
- * Frames that are neither IPv4, ARP nor IPv6 are refused.
+ * DHCP), and from the IPv6 addresses that are made of its MAC: link-local and of
+ * the network's prefix (or from ::). Frames that are neither IPv4, ARP nor IPv6
+ * are refused.
  */
 MUST_CHECK enum vnet_verdict vnet_filter(const struct vnet_station *own,
+					 const struct vnet_plan *plan,
 					 const uint8_t *frame, uint32_t len);
 
 /* Is it a group address: broadcast or multicast? */

@@ -34,8 +34,19 @@
 #define PROTO_ICMP 1u
 #define PROTO_UDP  17u
 
-#define IP6_SRC	  8
-#define IP6_BYTES 40u
+#define IP6_LEN	    4
+#define IP6_NEXT    6
+#define IP6_HOPS    7
+#define IP6_SRC	    8
+#define IP6_DST	    24
+#define IP6_BYTES   40u
+#define PROTO_ICMP6 58u
+
+/* RFC 4861, 4 */
+#define ICMP6_ROUTER_WHO    133u
+#define ICMP6_ROUTER_ANSWER 134u
+#define ICMP6_WHO	    135u
+#define ICMP6_ANSWER	    136u
 
 #define UDP_SPORT 0
 #define UDP_DPORT 2
@@ -46,8 +57,5 @@
 #define PORT_DNS	 53u
 #define PORT_DHCP_SERVER 67u
 #define PORT_DHCP_CLIENT 68u
-
-/* The last byte of the address at which the network itself answers. */
-#define VNET_SERVER_HOST 1u
 
 #endif

@@ -96,7 +96,8 @@ static int chunks_reclaim(struct vnet_port *p, struct vnet_peer *q)
 /* --- the table of ports --- */
 
 int vnet_port_create(int region_fd, int wake_fd, uint32_t slot, uint32_t gen,
-		     const struct vnet_station *own, struct vnet_port **out)
+		     const struct vnet_station *own,
+		     const struct vnet_plan *plan, struct vnet_port **out)
 {
 	struct vnet_port *p = NULL;
 	int err = -EINVAL;
@@ -115,6 +116,7 @@ int vnet_port_create(int region_fd, int wake_fd, uint32_t slot, uint32_t gen,
 	p->slot = slot;
 	p->gen = gen;
 	p->station = *own;
+	p->plan = *plan;
 	chunks_init(p);
 	*out = p;
 	return 0;
@@ -245,6 +247,18 @@ struct vnet_peer *vnet_port_by_ip(const struct vnet_port *p,
 		struct vnet_peer *q = p->peers[p->list[i]];
 
 		if (memcmp(q->station.ip, ip, 4) == 0)
+			return q;
+	}
+	return NULL;
+}
+
+struct vnet_peer *vnet_port_by_ip6(const struct vnet_port *p,
+				   const uint8_t ip[VNET_IP6_BYTES])
+{
+	for (unsigned i = 0; i < p->nr_peers; i++) {
+		struct vnet_peer *q = p->peers[p->list[i]];
+
+		if (vnet_is_ip6_of(ip, p->plan.prefix6, q->station.mac))
 			return q;
 	}
 	return NULL;

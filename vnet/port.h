@@ -135,6 +135,7 @@ struct vnet_port {
 	int wake_fd; /* owned; readable: frames or room */
 	uint32_t slot, gen;
 	struct vnet_station station;
+	struct vnet_plan plan;
 	uint64_t sleep; /* as in shared */
 
 	/* By slot, owned; and the same without gaps. */
@@ -172,6 +173,7 @@ struct vnet_buf {
  */
 MUST_CHECK int vnet_port_create(int region_fd, int wake_fd, uint32_t slot,
 				uint32_t gen, const struct vnet_station *own,
+				const struct vnet_plan *plan,
 				struct vnet_port **out);
 void vnet_port_destroy(struct vnet_port *p);
 
@@ -196,6 +198,9 @@ struct vnet_peer *vnet_port_by_mac(const struct vnet_port *p,
 				   const uint8_t mac[VNET_MAC_BYTES]);
 struct vnet_peer *vnet_port_by_ip(const struct vnet_port *p,
 				  const uint8_t ip[4]);
+/* Whose link-local address, or address of the network's prefix, it is. */
+struct vnet_peer *vnet_port_by_ip6(const struct vnet_port *p,
+				   const uint8_t ip[VNET_IP6_BYTES]);
 
 /* --- sending --- */
 

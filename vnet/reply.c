@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "vnet/packet.h"
+#include "vnet/reply6.h"
 
 /* A question, and the answer as far as it is made. */
 struct reply {
@@ -142,6 +143,7 @@ enum {
 
 enum {
 	DHCP_MASK = 1,
+	DHCP_ROUTER = 3,
 	DHCP_DNS = 6,
 	DHCP_HOST = 12,
 	DHCP_DOMAIN = 15,
@@ -222,12 +224,15 @@ static unsigned dhcp_answer_type(const struct reply *r, const uint8_t *bootp,
 
 static uint8_t *dhcp_options(const struct reply *r, uint8_t *at, bool rapid)
 {
-	static const uint8_t mask[4] = { 255, 255, 255, 0 };
 	static const uint8_t lease[4] = { 0, 1, 0x51, 0x80 }; /* a day */
 	const char *name = r->p->station.name;
+	uint8_t mask[4];
 
+	vnet_put_ip4(mask, vnet_mask(r->p->plan.bits));
 	at = dhcp_add(at, DHCP_LEASE, lease, 4);
 	at = dhcp_add(at, DHCP_MASK, mask, 4);
+	if (r->p->plan.routed)
+		at = dhcp_add(at, DHCP_ROUTER, r->server, 4);
 	at = dhcp_add(at, DHCP_DNS, r->server, 4);
 	if (*name)
 		at = dhcp_add(at, DHCP_HOST, name, strlen(name));
@@ -284,7 +289,7 @@ enum {
 	DNS_BYTES = 12,
 };
 
-enum { DNS_A = 1, DNS_PTR = 12, DNS_ANY = 255 };
+enum { DNS_A = 1, DNS_PTR = 12, DNS_AAAA = 28, DNS_ANY = 255 };
 
 #define DNS_TTL_SECONDS 1u /* stations come and go */
 #define DNS_NAME_MAX	255u
@@ -343,24 +348,68 @@ static const struct vnet_station *dns_by_name(const struct reply *r,
 	return NULL;
 }
 
+/* The station of an address, this one included; NULL: none. */
+static const struct vnet_station *dns_by_ip4(const struct vnet_port *p,
+					     const uint8_t ip[4])
+{
+	const struct vnet_peer *peer;
+
+	if (memcmp(ip, p->station.ip, 4) == 0)
+		return &p->station;
+	peer = vnet_port_by_ip(p, ip);
+	return peer ? &peer->station : NULL;
+}
+
+static const struct vnet_station *dns_by_ip6(const struct vnet_port *p,
+					     const uint8_t ip[VNET_IP6_BYTES])
+{
+	const struct vnet_peer *peer;
+
+	if (vnet_is_ip6_of(ip, p->plan.prefix6, p->station.mac))
+		return &p->station;
+	peer = vnet_port_by_ip6(p, ip);
+	return peer ? &peer->station : NULL;
+}
+
+/* RFC 3596, 2.5: 32 hexadecimal digits, the last one first. */
+static bool dns_nibbles(const char *name, uint8_t ip[VNET_IP6_BYTES])
+{
+	static const char digits[] = "0123456789abcdef";
+
+	if (strlen(name) != 64 + strlen("ip6.arpa") ||
+	    strcasecmp(name + 64, "ip6.arpa") != 0)
+		return false;
+	memset(ip, 0, VNET_IP6_BYTES);
+	for (unsigned i = 0; i < 32; i++) {
+		char c = name[2 * i];
+		const char *d;
+
+		if (c >= 'A' && c <= 'F')
+			c = (char)(c | 0x20);
+		d = c ? strchr(digits, c) : NULL;
+		if (!d || name[2 * i + 1] != '.')
+			return false;
+		ip[15 - i / 2] |= (uint8_t)((d - digits) << (i % 2 ? 4 : 0));
+	}
+	return true;
+}
+
 static const struct vnet_station *dns_by_pointer(const struct reply *r,
 						 const char *name)
 {
-	const struct vnet_peer *peer;
+	uint8_t ip[VNET_IP6_BYTES];
 	unsigned b[4];
-	uint8_t ip[4];
 	int n = 0;
 
+	if (dns_nibbles(name, ip))
+		return dns_by_ip6(r->p, ip);
 	if (sscanf(name, "%3u.%3u.%3u.%3u.%n", &b[3], &b[2], &b[1], &b[0],
 		   &n) != 4 ||
 	    !n || strcasecmp(name + n, "in-addr.arpa") != 0)
 		return NULL;
 	for (int i = 0; i < 4; i++)
 		ip[i] = (uint8_t)b[i];
-	if (memcmp(ip, r->p->station.ip, 4) == 0)
-		return &r->p->station;
-	peer = vnet_port_by_ip(r->p, ip);
-	return peer ? &peer->station : NULL;
+	return dns_by_ip4(r->p, ip);
 }
 
 /* NAME.NET in labels. Return: what follows it. */
@@ -395,6 +444,9 @@ static uint8_t *dns_put_answer(const struct reply *r, uint8_t *at,
 	if (type == DNS_A) {
 		memcpy(at, s->ip, 4);
 		at += 4;
+	} else if (type == DNS_AAAA) {
+		vnet_ip6(r->p->plan.prefix6, s->mac, at);
+		at += VNET_IP6_BYTES;
 	} else {
 		at = dns_put_name(at, s->name);
 		at = dns_put_name(at, r->net);
@@ -402,6 +454,26 @@ static uint8_t *dns_put_answer(const struct reply *r, uint8_t *at,
 	}
 	vnet_put16(len, (unsigned)(at - len - 2));
 	return at;
+}
+
+/* The types of what is known of a name. */
+static unsigned dns_put_answers(const struct reply *r, uint8_t **at,
+				unsigned type, const struct vnet_station *s)
+{
+	static const unsigned of_name[] = { DNS_A, DNS_AAAA };
+	unsigned n = 0;
+
+	if (type == DNS_PTR) {
+		*at = dns_put_answer(r, *at, DNS_PTR, s);
+		return 1;
+	}
+	for (unsigned i = 0; i < ARRAY_SIZE(of_name); i++) {
+		if (type != of_name[i] && type != DNS_ANY)
+			continue;
+		*at = dns_put_answer(r, *at, of_name[i], s);
+		n++;
+	}
+	return n;
 }
 
 static uint32_t reply_dns(const struct reply *r, unsigned port,
@@ -430,11 +502,8 @@ static uint32_t reply_dns(const struct reply *r, unsigned port,
 	memset(a + DNS_ANSWERS, 0, DNS_BYTES - DNS_ANSWERS);
 	at = a + end + 4;
 	/* A name without such an address is no error: nothing of that type. */
-	if (s && (type == DNS_A || type == DNS_PTR || type == DNS_ANY)) {
-		vnet_put16(a + DNS_ANSWERS, 1);
-		at = dns_put_answer(r, at, type == DNS_PTR ? DNS_PTR : DNS_A,
-				    s);
-	}
+	if (s)
+		vnet_put16(a + DNS_ANSWERS, dns_put_answers(r, &at, type, s));
 	return reply_udp(r, r->p->station.ip, PORT_DNS, port,
 			 (uint32_t)(at - a));
 }
@@ -492,13 +561,14 @@ uint32_t vnet_reply(const struct vnet_port *p, const char *net,
 
 	if (len < VNET_ETH_BYTES || len > VNET_REPLY_MAX)
 		return 0;
-	memcpy(r.server, p->station.ip, 4);
-	r.server[3] = VNET_SERVER_HOST;
+	memcpy(r.server, p->plan.server, 4);
 	switch (vnet_get16(frame + ETH_TYPE)) {
 	case ETHERTYPE_ARP:
 		return reply_arp(&r);
 	case ETHERTYPE_IP4:
 		return reply_by_ip4(&r);
+	case ETHERTYPE_IP6:
+		return vnet_reply6(p, frame, len, out);
 	default:
 		return 0;
 	}

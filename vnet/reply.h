@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What the network itself answers: ARP, DHCP (RFC 2131, with Rapid Commit of
- * RFC 4039), DNS (A and PTR of the stations), and ping of its own address, which
- * is the first one of the subnet. Each port answers its own station, from its
+ * RFC 4039), DNS (A, AAAA and PTR of the stations), ping of its own address,
+ * which is the first one of the subnet, and of IPv6 what vnet/reply6.h has. Each port answers its own station, from its
  * own table of the network's ports. So no question crosses to another worker,
  * and there is no server process.
  *

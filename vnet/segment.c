@@ -15,7 +15,6 @@
 #define TCP_PSH	  0x08u
 #define TCP_CWR	  0x80u
 #define PROTO_TCP 6u
-#define IP6_LEN	  4
 #define IP4_ID	  4
 
 bool vnet_segments_begin(struct vnet_segments *s, const struct vnet_hdr *h,

@@ -40,8 +40,10 @@ enum restart_policy {
 };
 
 struct net_config {
-	char *name; /* of the network */
-	char *mac;  /* "02:00:00:00:00:01"; NULL: made from its address */
+	char *name;   /* of the network */
+	char *mac;    /* "02:00:00:00:00:01"; NULL: made from its address */
+	char *ip;     /* "10.1.0.5"; NULL: chosen */
+	char *subnet; /* of the network, "10.1.0.0/24"; NULL: as it is */
 };
 
 struct vm_config {

@@ -19,7 +19,7 @@
 #include "disco/message.h"
 
 /* 0 stands for a worker that was built before protocols had numbers. */
-#define WORKER_PROTOCOL 5u
+#define WORKER_PROTOCOL 6u
 
 /* --- control to worker --- */
 
@@ -119,6 +119,12 @@ enum worker_request_kind {
 	WORKER_REQ_NET_PORT = 19,
 	/* .net_port_end: a port has ended; the same. */
 	WORKER_REQ_NET_PORT_END = 20,
+	/*
+	 * .net_dump: send a copy of each frame of a network to a socket
+	 * (disco/net_dump.h). Descriptor: that socket, which takes the place of
+	 * an earlier one. Ends when its other end is closed. No answer.
+	 */
+	WORKER_REQ_NET_DUMP = 21,
 };
 
 struct worker_req_adopt {
@@ -188,6 +194,11 @@ struct worker_req_net_port_end {
 	uint32_t zero;
 };
 
+struct worker_req_net_dump {
+	uint32_t net;  /* which of the VM's networks */
+	uint32_t most; /* bytes of a frame; at least 1 */
+};
+
 struct worker_request {
 	uint32_t kind; /* enum worker_request_kind */
 	uint32_t zero;
@@ -205,6 +216,7 @@ struct worker_request {
 		struct worker_req_port port;
 		struct worker_req_net_port net_port;
 		struct worker_req_net_port_end net_port_end;
+		struct worker_req_net_dump net_dump;
 	};
 };
 
@@ -302,7 +314,7 @@ struct worker_event {
 	};
 };
 
-_Static_assert(WORKER_PROTOCOL == 5 && sizeof(struct worker_request) == 104 &&
+_Static_assert(WORKER_PROTOCOL == 6 && sizeof(struct worker_request) == 104 &&
 		       sizeof(struct worker_event) == 360,
 	       "a control process of another build takes workers over: other "
 	       "messages are another WORKER_PROTOCOL");

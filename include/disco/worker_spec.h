@@ -57,7 +57,10 @@ struct worker_net {
 	uint32_t slot, gen;	   /* vnet/port.h */
 	uint8_t mac[6];
 	uint8_t ip[4];
-	uint8_t zero[6];
+	/* vnet/frame.h, struct vnet_plan; the IPv6 prefix is made of the name */
+	uint8_t server[4];
+	uint8_t bits;
+	uint8_t routed; /* 0 or 1 */
 };
 
 enum worker_disk_kind {

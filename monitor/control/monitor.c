@@ -113,6 +113,12 @@ static void monitor_guest_ended(struct monitor *m, struct guest *g)
 	restart_guest_ended(m, g);
 }
 
+static void monitor_guest_lost(struct monitor *m, struct guest *g)
+{
+	nets_remember(m->nets, &g->record);
+	restart_guest_lost(m, g);
+}
+
 static void monitor_guest_heard(struct monitor *m, struct guest *g,
 				const struct worker_event *ev)
 {
@@ -132,7 +138,7 @@ static bool monitor_ask_agent(struct guest *g)
 static const struct guests_ops guests_ops = {
 	.added = monitor_guest_added,
 	.ended = monitor_guest_ended,
-	.lost = restart_guest_lost,
+	.lost = monitor_guest_lost,
 	.heard = monitor_guest_heard,
 	.ask_agent = monitor_ask_agent,
 };

@@ -11,6 +11,7 @@
  *	ports		whoever has the console's lock	control
  *	cache		I/O thread			control
  *	vcpus[n]	thread of vCPU n		control, I/O thread
+ *	nets[n]		I/O thread			control
  *
  * Every word is a separate value, so each is stored and loaded relaxed. There
  * is no version word that would give a consistent snapshot of several words:
@@ -30,7 +31,7 @@
 #include "disco/limits.h"
 
 #define FIGURES_NAME  "disco-figures"
-#define FIGURES_MAGIC 0x3653455255474946ull /* "FIGURES6" */
+#define FIGURES_MAGIC 0x3753455255474946ull /* "FIGURES7" */
 
 /* Reasons why KVM_RUN returned. */
 enum figures_exit {
@@ -102,12 +103,21 @@ struct figures_cache {
 	_Alignas(128) _Atomic(uint64_t) words[FIGURES_NR_CACHE];
 };
 
+/* Of a network of the VM: struct vnet_stats (vnet/port.h), in its order. */
+#define FIGURES_NET_WORDS 16u
+
+struct figures_net {
+	/* [A: I/O thread / control, relaxed] */
+	_Alignas(128) _Atomic(uint64_t) words[FIGURES_NET_WORDS];
+};
+
 struct figures {
 	/* [A: main thread / control, relaxed] */
 	_Alignas(128) _Atomic(uint64_t) magic;
 	struct figures_io io;
 	struct figures_cache cache;
 	struct figures_vcpu vcpus[VM_MAX_VCPUS];
+	struct figures_net nets[VM_MAX_NETS];
 };
 
 _Static_assert(sizeof(struct figures_vcpu) == 128, "shared layout");

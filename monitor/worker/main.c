@@ -200,6 +200,7 @@ static void worker_obey(const struct worker_request *r, const int fds[FDS_MAX])
 		break;
 	case WORKER_REQ_NET_PORT:
 	case WORKER_REQ_NET_PORT_END:
+	case WORKER_REQ_NET_DUMP:
 		wnets_obey(&machine.nets, r, fds);
 		break;
 	case WORKER_REQ_SUM:

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "vnet/frame.h"
+
 static bool spec_terminated(const char *s, size_t size)
 {
 	return memchr(s, '\0', size) != NULL;
@@ -32,7 +34,9 @@ static bool disk_sane(const struct worker_disk *d)
 
 static bool net_sane(const struct worker_net *n)
 {
-	return spec_terminated(n->net, sizeof(n->net)) && n->gen != 0;
+	return spec_terminated(n->net, sizeof(n->net)) && n->gen != 0 &&
+	       n->bits >= VNET_BITS_MIN && n->bits <= VNET_BITS_MAX &&
+	       n->routed <= 1;
 }
 
 static bool spec_sane(const struct worker_spec *s)

@@ -34,7 +34,7 @@ static void make(void)
 {
 	fake_host_create(&h, RAM_BYTES);
 	ports_create(&p, 3);
-	must(virtio_net_create(&h.host, p.of[0], "lan", &net) == 0);
+	must(virtio_net_create(&h.host, p.of[0], "lan", NULL, &net) == 0);
 	p.of[0] = NULL; /* the device's */
 	driver_attach(&d, &h, virtio_net_dev(net));
 	driver_start(&d, NET_FEATURES, 3, QUEUE);

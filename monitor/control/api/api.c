@@ -11,6 +11,7 @@
 
 #include "disco/clock.h"
 #include "monitor/control/api/api_front.h"
+#include "monitor/control/api/api_handlers.h"
 #include "monitor/control/api/mhd.h"
 #include "monitor/control/exec/ga.h"
 #include "monitor/control/exec/ga_session.h"
@@ -286,6 +287,13 @@ static int api_serve_upgraded(const struct api_call *c, struct guest *g,
 	if (strcmp(c->upgrade, API_AGENT) == 0)
 		return ga_session_open(g, sock, extra, extra_len, console_left,
 				       urh);
+	if (strcmp(c->upgrade, API_DUMP) == 0) {
+		err = net_dump_open(g, sock, c->dump_bytes);
+		/* The client has what it needs, or nothing. */
+		if (!err)
+			console_left(urh);
+		return err;
+	}
 	err = tap_attach(&g->tap, sock, console_left, urh);
 	if (!err && extra_len)
 		tap_type(&g->tap, extra, extra_len);

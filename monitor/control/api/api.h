@@ -33,6 +33,7 @@
 #define API_STATS_NS 500000000ull    /* for workers' figures */
 #define API_EXACT_NS 600000000000ull /* for exact ones */
 #define API_CONSOLE  "disco-console" /* the protocol upgraded to */
+#define API_DUMP     "disco-dump"    /* the same */
 
 struct api_call;
 
@@ -71,6 +72,7 @@ struct api_call {
 	} move;		     /* api_move.c */
 	uint64_t request_id; /* to the worker: api_vm.c */
 	bool exact;	     /* api_figures.c */
+	uint32_t dump_bytes; /* of each frame: api_nets.c */
 	bool lasts;	     /* counted against API_MAX_LASTING */
 	uint64_t begun_ns;
 	struct loop_timer deadline; /* of api_wait() */

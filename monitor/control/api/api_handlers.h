@@ -36,6 +36,22 @@ void api_policy_show(struct api_call *c);
 void api_policy_change(struct api_call *c);
 /* api_nets.c */
 void api_net_list(struct api_call *c);
+void api_vm_dump(struct api_call *c);
+
+/**
+ * net_dump_open() - give a client the frames of a VM
+ * @sock: of the client; gets a line of JSON, {"nets": [NAME, ...]}, with the
+ *        descriptor of a socket that has them (disco/net_dump.h)
+ * @most: bytes of each frame
+ *
+ * Return: 0; -errno of socketpair(); -EAGAIN, -EPIPE the client or the worker
+ * does not read; -ENOMEM.
+ */
+MUST_CHECK int net_dump_open(struct guest *g, int sock, uint32_t most);
+
+/* api_nets.c: the same for the networks of a VM. */
+json_t *nets_json(struct guest *g, json_t *stats);
+void nets_metrics(const struct monitor *m, FILE *out);
 
 /* Figures: api_figures.c */
 void stats_begin(struct api_call *c);

@@ -1,50 +1,242 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* GET /v1/nets: the virtual networks and their ports. */
+/*
+ * The virtual networks: GET /v1/nets, what their ports count, and
+ * /v1/vms/{name}/dump.
+ */
+#include <errno.h>
+#include <inttypes.h>
 #include <microhttpd.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "monitor/control/api/api_handlers.h"
+#include "monitor/control/api/mhd.h"
+#include "monitor/ipc/fds.h"
+#include "vnet/port.h"
+
+#define DUMP_ROOM (4 << 20) /* bytes of frames that wait for the client */
+
+/* What struct vnet_stats counts: names in JSON, and of metrics. */
+#define COUNT(member) (offsetof(struct vnet_stats, member) / sizeof(uint64_t))
+
+static const struct net_count {
+	unsigned word;
+	const char *name;
+	const char *metric, *labels;
+} net_counts[] = {
+	{ COUNT(sent), "sent_frames", "frames", "way=\"sent\"" },
+	{ COUNT(received), "received_frames", "frames", "way=\"received\"" },
+	{ COUNT(sent_bytes), "sent_bytes", "bytes", "way=\"sent\"" },
+	{ COUNT(received_bytes), "received_bytes", "bytes",
+	  "way=\"received\"" },
+	{ COUNT(refused), "dropped_refused", "dropped",
+	  "way=\"sent\",reason=\"refused\"" },
+	{ COUNT(unknown), "dropped_unknown", "dropped",
+	  "way=\"sent\",reason=\"unknown\"" },
+	{ COUNT(full), "dropped_full", "dropped",
+	  "way=\"sent\",reason=\"full\"" },
+	{ COUNT(lost), "dropped_lost", "dropped",
+	  "way=\"received\",reason=\"lost\"" },
+	{ COUNT(bad), "dropped_bad", "dropped",
+	  "way=\"received\",reason=\"bad\"" },
+	{ COUNT(answered), "answered_frames", "answered", "way=\"sent\"" },
+};
+
+static const struct {
+	const char *metric, *help;
+} net_families[] = {
+	{ "frames", "Frames of a VM in a network; a broadcast counts once." },
+	{ "bytes", "Bytes of these frames." },
+	{ "dropped", "Frames that were dropped, by reason." },
+	{ "answered", "Questions that the network has answered itself." },
+};
+
+/* Add the counts of a VM's network to @one. */
+static json_t *counts_json(const struct guest *g, unsigned net, json_t *one)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(net_counts); i++) {
+		const struct net_count *c = &net_counts[i];
+		uint64_t n = g->figures.last.nets[net][c->word];
+
+		(void)json_object_set_new(one, c->name,
+					  json_integer((json_int_t)n));
+	}
+	return one;
+}
+
+json_t *nets_json(struct guest *g, json_t *stats)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < g->record.nr_nets; i++)
+		(void)json_array_append_new(
+			list, counts_json(g, i,
+					  json_pack("{s:s}", "name",
+						    g->record.nets[i].net)));
+	(void)json_object_set_new(stats, "nets", list);
+	return stats;
+}
+
+static void metric_of_guest(const struct guest *g, const char *metric,
+			    FILE *out)
+{
+	for (unsigned i = 0; i < g->record.nr_nets; i++)
+		for (size_t k = 0; k < ARRAY_SIZE(net_counts); k++) {
+			const struct net_count *c = &net_counts[k];
+
+			if (strcmp(c->metric, metric) == 0)
+				(void)fprintf(out,
+					      "disco_vm_net_%s_total{vm=\"%s\","
+					      "net=\"%s\",%s} %" PRIu64 "\n",
+					      metric, g->record.name,
+					      g->record.nets[i].net, c->labels,
+					      g->figures.last.nets[i][c->word]);
+		}
+}
+
+void nets_metrics(const struct monitor *m, FILE *out)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(net_families); i++) {
+		const char *metric = net_families[i].metric;
+
+		(void)fprintf(out,
+			      "# HELP disco_vm_net_%s_total %s\n"
+			      "# TYPE disco_vm_net_%s_total counter\n",
+			      metric, net_families[i].help, metric);
+		for (const struct guest *g = m->guests; g; g = g->next)
+			if (!g->ended && g->figures.known)
+				metric_of_guest(g, metric, out);
+	}
+}
+
+/* --- GET /v1/nets --- */
 
 struct nets_list {
+	const struct monitor *m;
 	json_t *nets, *ports; /* ports: of the last network */
 	const char *net;      /* its name */
 };
 
-static json_t *port_json(const struct net_port *p)
+static json_t *port_json(const struct monitor *m, const struct net_port *p)
 {
 	char mac[NET_TEXT_MAX], ip[NET_TEXT_MAX];
+	struct guest *g = guest_find(m, p->station.name);
+	json_t *one = json_pack("{s:s, s:s, s:s, s:s}", "vm", p->station.name,
+				"mac", net_mac_text(p->station.mac, mac), "ip",
+				net_ip_text(p->station.ip, ip), "link",
+				p->vm ? "up" : "starting");
 
-	return json_pack("{s:s, s:s, s:s, s:s}", "vm", p->station.name, "mac",
-			 net_mac_text(p->station.mac, mac), "ip",
-			 net_ip_text(p->station.ip, ip), "link",
-			 p->vm ? "up" : "starting");
+	if (!g || !p->vm)
+		return one;
+	figures_look(&g->figures);
+	return counts_json(g, p->index, one);
 }
 
-static void add_port(void *arg, const char *net, const struct net_port *p)
+static void add_port(void *arg, const char *net, const struct net_plan *plan,
+		     const struct net_port *p)
 {
 	struct nets_list *l = arg;
-	uint8_t subnet[4] = { 0 };
-	char ip[NET_TEXT_MAX];
+	char subnet[NET_TEXT_MAX];
 
 	if (!l->net || strcmp(l->net, net) != 0) {
 		l->net = net;
 		l->ports = json_array();
-		memcpy(subnet, p->station.ip, VNET_SUBNET_BYTES);
 		(void)json_array_append_new(
 			l->nets,
-			json_pack(
-				"{s:s, s:o, s:O}", "name", net, "subnet",
-				json_sprintf("%s/24", net_ip_text(subnet, ip)),
-				"ports", l->ports));
+			json_pack("{s:s, s:s, s:O}", "name", net, "subnet",
+				  net_subnet_text(plan, subnet), "ports",
+				  l->ports));
 		json_decref(l->ports); /* the list has it */
 	}
-	(void)json_array_append_new(l->ports, port_json(p));
+	(void)json_array_append_new(l->ports, port_json(l->m, p));
 }
 
 void api_net_list(struct api_call *c)
 {
-	struct nets_list l = { .nets = json_array() };
+	struct nets_list l = { .m = c->m, .nets = json_array() };
 
 	nets_each(c->m->nets, add_port, &l);
 	api_answer(c, MHD_HTTP_OK, json_pack("{s:o}", "nets", l.nets));
+}
+
+/* --- dumps --- */
+
+void api_vm_dump(struct api_call *c)
+{
+	const char *bytes = mhd.lookup_connection_value(
+		c->conn, MHD_GET_ARGUMENT_KIND, "bytes");
+	unsigned long most = bytes ? strtoul(bytes, NULL, 10) : VNET_FRAME_MAX;
+	const struct guest *g = guest_find(c->m, c->name);
+
+	c->dump_bytes = (uint32_t)min_u64(most, VNET_FRAME_MAX);
+	if (!g)
+		api_fail(c, MHD_HTTP_NOT_FOUND, ST_NO_VM, "no VM is named '%s'",
+			 c->name);
+	else if (g->ended)
+		api_fail(c, MHD_HTTP_CONFLICT, ST_NO_VM, "%s: has ended",
+			 c->name);
+	else if (!g->record.nr_nets)
+		api_fail(c, MHD_HTTP_CONFLICT, ST_CONFIG,
+			 "%s: is in no network", c->name);
+	else if (!c->dump_bytes)
+		api_fail(c, MHD_HTTP_BAD_REQUEST, ST_CONFIG,
+			 "bytes: at least 1");
+	else
+		api_upgrade(c, API_DUMP);
+}
+
+static int dump_request(struct guest *g, int fd, uint32_t most)
+{
+	int err = 0;
+
+	for (unsigned i = 0; !err && i < g->record.nr_nets; i++) {
+		struct worker_request r = { .kind = WORKER_REQ_NET_DUMP,
+					    .net_dump = { .net = i,
+							  .most = most } };
+
+		err = vm_watch_send(&g->vm, &r, &fd);
+	}
+	return err;
+}
+
+/* Two lines at most: it fits the socket of a client that reads nothing yet. */
+static int dump_hello(const struct guest *g, int sock, int fd)
+{
+	json_t *names = json_array(), *root;
+	char *text, *line = NULL;
+	int err = -ENOMEM;
+
+	for (unsigned i = 0; i < g->record.nr_nets; i++)
+		(void)json_array_append_new(names,
+					    json_string(g->record.nets[i].net));
+	root = json_pack("{s:o}", "nets", names);
+	text = root ? json_dumps(root, JSON_COMPACT) : NULL;
+	json_decref(root);
+	if (text && asprintf(&line, "%s\n", text) > 0)
+		err = fds_send(sock, line, strlen(line), &fd, 1, MSG_DONTWAIT);
+	free(text);
+	free(line);
+	return err;
+}
+
+int net_dump_open(struct guest *g, int sock, uint32_t most)
+{
+	const int room = DUMP_ROOM;
+	int pair[2], err;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return -errno;
+	/* What waits belongs to its sender; the first needs a privilege. */
+	if (setsockopt(pair[0], SOL_SOCKET, SO_SNDBUFFORCE, &room,
+		       sizeof(room)) < 0)
+		(void)setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &room,
+				 sizeof(room));
+	err = dump_hello(g, sock, pair[1]);
+	if (!err)
+		err = dump_request(g, pair[0], most);
+	(void)close(pair[0]);
+	(void)close(pair[1]);
+	return err;
 }

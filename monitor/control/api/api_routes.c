@@ -21,6 +21,7 @@ static const struct api_route routes[] = {
 	{ "GET", "/v1/vms/{name}/policy", api_policy_show, NULL, false },
 	{ "POST", "/v1/vms/{name}/policy", api_policy_change, NULL, false },
 	{ "GET", "/v1/vms/{name}/console", api_vm_console, NULL, false },
+	{ "GET", "/v1/vms/{name}/dump", api_vm_dump, NULL, false },
 	{ "GET", "/v1/vms/{name}/agent", api_vm_agent, NULL, false },
 	{ "POST", "/v1/vms/{name}/agent", api_vm_agent_ask, NULL, true },
 	{ "GET", "/v1/stats", stats_begin, stats_poll, false },

@@ -42,7 +42,10 @@ static json_t *pack_cached(const struct vm_record *r)
 	return list;
 }
 
-/* [[network, slot, generation, MAC and IP as 10 numbers], ...] */
+/*
+ * [[network, slot, generation, 15 numbers: MAC, IP, server, bits], ...]; older
+ * monitors did not write the last 5.
+ */
 static json_t *pack_nets(const struct vm_record *r)
 {
 	json_t *list = json_array();
@@ -57,6 +60,10 @@ static json_t *pack_nets(const struct vm_record *r)
 		for (unsigned k = 0; k < sizeof(w->ip); k++)
 			(void)json_array_append_new(bytes,
 						    json_integer(w->ip[k]));
+		for (unsigned k = 0; k < sizeof(w->server); k++)
+			(void)json_array_append_new(bytes,
+						    json_integer(w->server[k]));
+		(void)json_array_append_new(bytes, json_integer(w->bits));
 		(void)json_array_append_new(
 			list, json_pack("[s, i, I, o]", w->net, (int)w->slot,
 					(json_int_t)w->gen, bytes));
@@ -222,6 +229,7 @@ bool state_vm_sane(const struct vm_record *r)
 		if (!state_vm_text_ends(r->nets[i].net,
 					sizeof(r->nets[i].net)) ||
 		    !vm_name_valid(r->nets[i].net) || !r->nets[i].gen ||
+		    r->nets[i].bits < 8 || r->nets[i].bits > 29 ||
 		    r->nets[i].slot >= STATE_NET_SLOTS)
 			return false;
 	return vm_name_valid(r->name) && r->pid > 1 && r->pid_start &&
@@ -255,26 +263,26 @@ static int unpack_net(json_t *item, struct worker_net *w)
 	const char *name = "";
 	json_t *bytes = NULL, *byte;
 	json_int_t gen = 0;
+	uint8_t v[15] = { [14] = 24 };
 	int slot = -1;
 	size_t i;
 
 	if (json_unpack(item, "[s, i, I, o]", &name, &slot, &gen, &bytes) < 0 ||
 	    slot < 0 || gen < 1 || gen > UINT32_MAX ||
 	    strlen(name) >= sizeof(w->net) ||
-	    json_array_size(bytes) != sizeof(w->mac) + sizeof(w->ip))
+	    (json_array_size(bytes) != 10 && json_array_size(bytes) != 15))
 		return -EBADMSG;
+	json_array_foreach(bytes, i, byte)
+	{
+		v[i] = (uint8_t)json_integer_value(byte);
+	}
 	*w = (struct worker_net){ .slot = (uint32_t)slot,
 				  .gen = (uint32_t)gen };
 	(void)snprintf(w->net, sizeof(w->net), "%s", name);
-	json_array_foreach(bytes, i, byte)
-	{
-		uint8_t v = (uint8_t)json_integer_value(byte);
-
-		if (i < sizeof(w->mac))
-			w->mac[i] = v;
-		else
-			w->ip[i - sizeof(w->mac)] = v;
-	}
+	memcpy(w->mac, v, 6);
+	memcpy(w->ip, v + 6, 4);
+	memcpy(w->server, v + 10, 4);
+	w->bits = v[14];
 	return 0;
 }
 

@@ -26,6 +26,24 @@ static int net_widest(int width, const char *text)
 	return n > width ? n : width;
 }
 
+static const char *const dropped_keys[] = { "dropped_refused",
+					    "dropped_unknown", "dropped_full",
+					    "dropped_lost", "dropped_bad" };
+
+static long long net_count(json_t *port, const char *key)
+{
+	return json_integer_value(json_object_get(port, key));
+}
+
+static long long net_dropped(json_t *port)
+{
+	long long sum = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(dropped_keys); i++)
+		sum += net_count(port, dropped_keys[i]);
+	return sum;
+}
+
 static void print_ports(json_t *net, int net_width, int vm_width)
 {
 	size_t i;
@@ -33,10 +51,13 @@ static void print_ports(json_t *net, int net_width, int vm_width)
 
 	json_array_foreach(json_object_get(net, "ports"), i, p)
 	{
-		printf("%-*s  %-*s  %-15s  %-17s  %s\n", net_width,
-		       member_text(net, "name"), vm_width, member_text(p, "vm"),
-		       member_text(p, "ip"), member_text(p, "mac"),
-		       member_text(p, "link"));
+		printf("%-*s  %-*s  %-15s  %-17s  %-8s  %10lld  %10lld  "
+		       "%7lld\n",
+		       net_width, member_text(net, "name"), vm_width,
+		       member_text(p, "vm"), member_text(p, "ip"),
+		       member_text(p, "mac"), member_text(p, "link"),
+		       net_count(p, "sent_frames"),
+		       net_count(p, "received_frames"), net_dropped(p));
 	}
 }
 
@@ -54,8 +75,9 @@ static void print_nets(json_t *list)
 			vm_width = net_widest(vm_width, member_text(p, "vm"));
 		}
 	}
-	printf("%-*s  %-*s  %-15s  %-17s  %s\n", net_width, "NETWORK", vm_width,
-	       "VM", "ADDRESS", "MAC", "LINK");
+	printf("%-*s  %-*s  %-15s  %-17s  %-8s  %10s  %10s  %7s\n", net_width,
+	       "NETWORK", vm_width, "VM", "ADDRESS", "MAC", "LINK", "SENT",
+	       "RECEIVED", "DROPPED");
 	json_array_foreach(list, i, net)
 	{
 		print_ports(net, net_width, vm_width);
@@ -87,7 +109,8 @@ static const struct command net_ls = {
 	.run = net_ls_run,
 };
 
-static const struct command *const net_commands[] = { &net_ls, NULL };
+static const struct command *const net_commands[] = { &net_ls, &cli_net_dump,
+						      NULL };
 
 const struct command cli_net = {
 	.name = "net",

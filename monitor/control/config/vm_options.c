@@ -130,6 +130,15 @@ const struct option_entry net_options[] = {
 	  .most = 17, .subject = "a MAC address",
 	  .unset = "made from the VM's address",
 	  .help = "MAC address, as 02:00:00:00:00:01" },
+	{ .name = "ip", .type = OPTION_TOKEN, NET(ip), .arg = "ADDRESS",
+	  .most = 15, .subject = "an IPv4 address",
+	  .unset = "chosen, the same at each start",
+	  .help = "IPv4 address of the VM, as 10.1.0.5" },
+	{ .name = "subnet", .type = OPTION_TOKEN, NET(subnet),
+	  .arg = "ADDRESS/BITS", .most = 18, .subject = "a subnet",
+	  .unset = "made from the network's name",
+	  .help = "addresses of the network, as 10.1.0.0/24; the same for all "
+		  "of its VMs" },
 	{ .name = NULL },
 };
 

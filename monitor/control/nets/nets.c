@@ -14,15 +14,15 @@
 #include "numa/region.h"
 #include "vnet/port.h"
 
-#define RETRY_NS      50000000ull
-#define GEN_UNIT_NS   100000000ull
-#define SUBNETS	      65536u
-#define FIRST_STATION 2u /* 10.x.y.1 is the network's own */
+#define RETRY_NS    50000000ull
+#define GEN_UNIT_NS 100000000ull
+#define SUBNETS	    65536u
+#define SUBNET_BITS 24u
 
 struct network {
 	struct network *next;
 	char name[VM_NAME_MAX + 1];
-	uint8_t subnet[VNET_SUBNET_BYTES];
+	struct net_plan plan;
 	struct net_port *ports; /* by slot */
 };
 
@@ -32,51 +32,6 @@ struct nets {
 	struct loop *loop; /* of the attached VMs; NULL: none is */
 	struct loop_timer retry;
 };
-
-/* --- addresses as text --- */
-
-const char *net_mac_text(const uint8_t mac[VNET_MAC_BYTES],
-			 char buf[NET_TEXT_MAX])
-{
-	(void)snprintf(buf, NET_TEXT_MAX, "%02x:%02x:%02x:%02x:%02x:%02x",
-		       mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
-	return buf;
-}
-
-const char *net_ip_text(const uint8_t ip[4], char buf[NET_TEXT_MAX])
-{
-	(void)snprintf(buf, NET_TEXT_MAX, "%u.%u.%u.%u", ip[0], ip[1], ip[2],
-		       ip[3]);
-	return buf;
-}
-
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c = (char)(c | 0x20);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-bool net_mac_parse(const char *text, uint8_t mac[VNET_MAC_BYTES])
-{
-	uint8_t m[VNET_MAC_BYTES];
-
-	if (strlen(text) != 3 * VNET_MAC_BYTES - 1)
-		return false;
-	for (unsigned i = 0; i < VNET_MAC_BYTES; i++, text += 3) {
-		int high = hex_digit(text[0]), low = hex_digit(text[1]);
-
-		if (high < 0 || low < 0 ||
-		    (i + 1 < VNET_MAC_BYTES && text[2] != ':'))
-			return false;
-		m[i] = (uint8_t)(high << 4 | low);
-	}
-	if (vnet_is_group(m))
-		return false;
-	memcpy(mac, m, sizeof(m));
-	return true;
-}
 
 /* --- networks --- */
 
@@ -89,10 +44,10 @@ static struct network *network_find(const struct nets *n, const char *name)
 	return net;
 }
 
-static bool subnet_taken(const struct nets *n, const uint8_t *subnet)
+static bool subnet_taken(const struct nets *n, const uint8_t subnet[4])
 {
 	for (const struct network *net = n->list; net; net = net->next)
-		if (memcmp(net->subnet, subnet, VNET_SUBNET_BYTES) == 0)
+		if (net_plan_has(&net->plan, subnet))
 			return true;
 	return false;
 }
@@ -101,17 +56,18 @@ static bool subnet_taken(const struct nets *n, const uint8_t *subnet)
 static void pick_subnet(const struct nets *n, struct network *net)
 {
 	uint32_t h = 2166136261u; /* FNV-1a */
+	uint8_t subnet[4] = { 10, 0, 0, 0 };
 
 	for (const char *s = net->name; *s; s++)
 		h = (h ^ (uint8_t)*s) * 16777619u;
 	h ^= h >> 16;
 	for (unsigned i = 0; i < SUBNETS; i++, h++) {
-		net->subnet[0] = 10;
-		net->subnet[1] = (uint8_t)(h >> 8);
-		net->subnet[2] = (uint8_t)h;
-		if (!subnet_taken(n, net->subnet))
-			return;
+		subnet[1] = (uint8_t)(h >> 8);
+		subnet[2] = (uint8_t)h;
+		if (!subnet_taken(n, subnet))
+			break;
 	}
+	net_plan_set(&net->plan, subnet, SUBNET_BITS);
 }
 
 static struct network *network_make(struct nets *n, const char *name)
@@ -121,22 +77,36 @@ static struct network *network_make(struct nets *n, const char *name)
 	if (!net)
 		return NULL;
 	(void)snprintf(net->name, sizeof(net->name), "%s", name);
+	/* Any subnet holds the address 0 of one that has none. */
+	net->plan.bits = 32;
 	pick_subnet(n, net);
 	net->next = n->list;
 	n->list = net;
 	return net;
 }
 
-static void network_free_if_empty(struct nets *n, struct network *net)
+static void network_free(struct nets *n, struct network *net)
 {
 	struct network **at = &n->list;
 
-	if (net->ports)
-		return;
 	while (*at != net)
 		at = &(*at)->next;
 	*at = net->next;
 	free(net);
+}
+
+/* Of those without ports some are kept, for their plan; new ones come first. */
+static void networks_sweep(struct nets *n, unsigned keep)
+{
+	for (struct network *net = n->list, *next; net; net = next) {
+		next = net->next;
+		if (net->ports)
+			continue;
+		if (keep)
+			keep--;
+		else
+			network_free(n, net);
+	}
 }
 
 static struct net_port *port_at(const struct network *net, uint32_t slot)
@@ -278,6 +248,21 @@ static bool mac_taken(const struct network *net, const uint8_t *mac)
 	return false;
 }
 
+static bool slot_used(const void *net, uint32_t slot)
+{
+	return port_at(net, slot) != NULL;
+}
+
+static bool ip_used(const void *arg, const uint8_t ip[4])
+{
+	const struct network *net = arg;
+
+	for (const struct net_port *p = net->ports; p; p = p->next)
+		if (memcmp(p->station.ip, ip, 4) == 0)
+			return true;
+	return false;
+}
+
 static void default_mac(struct vnet_station *s)
 {
 	s->mac[0] = 0x02; /* locally administered; as vnet_mac_of_ip() */
@@ -285,19 +270,67 @@ static void default_mac(struct vnet_station *s)
 	memcpy(s->mac + 2, s->ip, sizeof(s->ip));
 }
 
-static int port_address(const struct network *net, const struct net_config *c,
+/* The operator's subnet, if there is one: the same for all VMs. */
+static int network_subnet(struct network *net, const struct net_config *c,
+			  const char *vm, struct diag *d)
+{
+	char text[NET_TEXT_MAX];
+	uint8_t subnet[4];
+	unsigned bits;
+
+	if (!c->subnet)
+		return 0;
+	if (!net_subnet_parse(c->subnet, subnet, &bits))
+		return diag_fail(d, ST_CONFIG, EINVAL,
+				 "%s: '%s' is no subnet, as 10.1.0.0/24", vm,
+				 c->subnet);
+	if (net->ports && (bits != net->plan.bits ||
+			   memcmp(subnet, net->plan.subnet, 4) != 0))
+		return diag_fail(d, ST_CONFIG, EEXIST,
+				 "%s: network '%s' has VMs, and the subnet %s, "
+				 "not %s",
+				 vm, net->name,
+				 net_subnet_text(&net->plan, text), c->subnet);
+	net_plan_set(&net->plan, subnet, bits);
+	return 0;
+}
+
+static int address_fail(const struct network *net, const char *vm,
+			const char *ip, int err, struct diag *d)
+{
+	char text[NET_TEXT_MAX];
+
+	if (err == -ENOSPC)
+		return diag_fail(d, ST_CONFIG, ENOSPC,
+				 "%s: network '%s' (%s) has no address left",
+				 vm, net->name,
+				 net_subnet_text(&net->plan, text));
+	if (err == -EEXIST)
+		return diag_fail(d, ST_CONFIG, EEXIST,
+				 "%s: network '%s' has a VM with the address "
+				 "%s already",
+				 vm, net->name, ip);
+	return diag_fail(d, ST_CONFIG, EINVAL,
+			 "%s: '%s' is no address of a VM in network '%s' (%s)",
+			 vm, ip, net->name, net_subnet_text(&net->plan, text));
+}
+
+static int port_address(struct network *net, const struct net_config *c,
 			struct net_port *p, struct diag *d)
 {
+	const struct net_used used = { slot_used, ip_used, net };
 	struct vnet_station *s = &p->station;
+	uint8_t want[4];
+	int err = network_subnet(net, c, s->name, d);
 
-	while (p->slot < NET_STATIONS_MAX && port_at(net, p->slot))
-		p->slot++;
-	if (p->slot == NET_STATIONS_MAX)
-		return diag_fail(d, ST_CONFIG, ENOSPC,
-				 "%s: network '%s' has %u VMs already", s->name,
-				 net->name, NET_STATIONS_MAX);
-	memcpy(s->ip, net->subnet, VNET_SUBNET_BYTES);
-	s->ip[3] = (uint8_t)(FIRST_STATION + p->slot);
+	if (err)
+		return err;
+	if (c->ip && !net_ip_parse(c->ip, want))
+		return address_fail(net, s->name, c->ip, -ERANGE, d);
+	err = net_plan_pick(&net->plan, s->name, c->ip ? want : NULL, &used,
+			    &p->slot, s->ip);
+	if (err)
+		return address_fail(net, s->name, c->ip, err, d);
 	default_mac(s);
 	if (c->mac && !net_mac_parse(c->mac, s->mac))
 		return diag_fail(d, ST_CONFIG, EINVAL,
@@ -338,11 +371,12 @@ static int port_reserve(struct nets *n, const struct vm_config *vm,
 	}
 	p->gen = next_gen(n);
 	(void)!port_insert(net, p); /* its slot is free */
+	net_plan_remember(&net->plan, p->slot, vm->name, p->station.ip);
 	*out = p;
 	return 0;
 fail:
 	port_free(p);
-	network_free_if_empty(n, net);
+	networks_sweep(n, NETS_EMPTY_MAX);
 	return err;
 }
 
@@ -375,7 +409,7 @@ static void port_release(struct net_port *p)
 		at = &(*at)->next;
 	*at = p->next;
 	network_update(p->net);
-	network_free_if_empty(p->nets, p->net);
+	networks_sweep(p->nets, NETS_EMPTY_MAX);
 	port_free(p);
 }
 
@@ -424,6 +458,8 @@ void net_port_spec(const struct net_port *p, struct worker_net *out)
 	memcpy(out->net, p->net->name, sizeof(out->net));
 	memcpy(out->mac, p->station.mac, sizeof(out->mac));
 	memcpy(out->ip, p->station.ip, sizeof(out->ip));
+	net_plan_server(&p->net->plan, out->server);
+	out->bits = p->net->plan.bits;
 }
 
 unsigned nets_descriptors(struct net_port *const ports[VM_MAX_NETS], int *out)
@@ -471,6 +507,36 @@ static int port_take_over(struct net_port *p, const struct vm_record *r,
 	return p->wake_tx < 0 ? -errno : 0;
 }
 
+/* The plan of a network of an earlier monitor. */
+static void network_learn(struct network *net, const struct worker_net *w)
+{
+	uint8_t subnet[4];
+
+	vnet_put_ip4(subnet, vnet_ip4(w->server) & vnet_mask(w->bits));
+	if (!net->ports)
+		net_plan_set(&net->plan, subnet, w->bits);
+}
+
+void nets_remember(struct nets *n, const struct vm_record *r)
+{
+	for (unsigned i = 0; i < r->nr_nets; i++) {
+		const struct worker_net *w = &r->nets[i];
+		struct network *net = network_find(n, w->net);
+		bool known = net != NULL;
+
+		if (!net)
+			net = network_make(n, w->net);
+		if (!net)
+			return;
+		if (!known)
+			network_learn(net, w);
+		if (w->slot < NET_STATIONS_MAX &&
+		    net_plan_has(&net->plan, w->ip))
+			net_plan_remember(&net->plan, w->slot, r->name, w->ip);
+	}
+	networks_sweep(n, NETS_EMPTY_MAX);
+}
+
 static int port_adopt(struct nets *n, const struct vm_record *r, unsigned index,
 		      int pidfd, struct net_port **out)
 {
@@ -483,15 +549,16 @@ static int port_adopt(struct nets *n, const struct vm_record *r, unsigned index,
 		net = network_make(n, w->net);
 	if (!net || !p)
 		goto fail;
-	if (!net->ports)
-		memcpy(net->subnet, w->ip, VNET_SUBNET_BYTES);
+	network_learn(net, w);
 	err = port_take_over(p, r, pidfd);
-	if (!err && memcmp(net->subnet, w->ip, VNET_SUBNET_BYTES) != 0)
+	if (!err &&
+	    (net->plan.bits != w->bits || !net_plan_has(&net->plan, w->ip)))
 		err = -EINVAL;
 	if (!err)
 		err = port_insert(net, p);
 	if (err)
 		goto fail;
+	net_plan_remember(&net->plan, w->slot, r->name, w->ip);
 	if (p->gen > n->last_gen)
 		n->last_gen = p->gen;
 	*out = p;
@@ -499,8 +566,7 @@ static int port_adopt(struct nets *n, const struct vm_record *r, unsigned index,
 fail:
 	if (p)
 		port_free(p);
-	if (net)
-		network_free_if_empty(n, net);
+	networks_sweep(n, NETS_EMPTY_MAX);
 	return err;
 }
 
@@ -523,12 +589,13 @@ int nets_adopt(struct nets *n, const struct vm_record *r, int pidfd,
 
 void nets_each(const struct nets *n,
 	       void (*each)(void *arg, const char *net,
+			    const struct net_plan *plan,
 			    const struct net_port *p),
 	       void *arg)
 {
 	for (const struct network *net = n->list; net; net = net->next)
 		for (const struct net_port *p = net->ports; p; p = p->next)
-			each(arg, net->name, p);
+			each(arg, net->name, &net->plan, p);
 }
 
 int nets_create(struct nets **out)
@@ -545,5 +612,7 @@ int nets_create(struct nets **out)
 void nets_destroy(struct nets *n)
 {
 	nets_detach_all(n);
+	if (n)
+		networks_sweep(n, 0);
 	free(n);
 }

@@ -3,8 +3,9 @@
  * The virtual networks of one control process: which ports there are, and which
  * of them each worker knows.
  *
- * A network exists while it has ports; its name makes its subnet, 10.x.y.0/24.
- * Control prepares the region of a port, passes it to the port's worker when
+ * A network exists while it has ports; of the last ones without ports the plan of
+ * addresses is kept (net_plan.h), so that a VM that is started again has the
+ * address that it had. Control prepares the region of a port, passes it to the port's worker when
  * that starts, and passes a descriptor for reading to the workers of the other
  * ports. It never maps one. When a VM ends, the other workers are told that its
  * port is gone.
@@ -21,11 +22,10 @@
 #include "disco/config.h"
 #include "disco/worker_spec.h"
 #include "monitor/control/base/state_dir.h"
+#include "monitor/control/nets/net_plan.h"
 #include "monitor/control/workers/vm_watch.h"
-#include "vnet/frame.h"
 
-#define NET_STATIONS_MAX 253u /* of a network: 10.x.y.2 to 10.x.y.254 */
-#define NET_TEXT_MAX	 18u  /* bytes of an address as text */
+#define NETS_EMPTY_MAX 64u /* networks without VMs whose plans are kept */
 
 struct network;
 struct nets;
@@ -113,18 +113,17 @@ void nets_record(struct net_port *const ports[VM_MAX_NETS],
 MUST_CHECK int nets_adopt(struct nets *n, const struct vm_record *r, int pidfd,
 			  struct net_port *ports[VM_MAX_NETS]);
 
+/*
+ * A VM had these ports, and has ended while no monitor ran: if it is started
+ * again, it gets the same addresses.
+ */
+void nets_remember(struct nets *n, const struct vm_record *r);
+
 /* Call @each for every port, network by network. */
 void nets_each(const struct nets *n,
 	       void (*each)(void *arg, const char *net,
+			    const struct net_plan *plan,
 			    const struct net_port *p),
 	       void *arg);
-
-/* Format an address. Return: @buf. */
-const char *net_mac_text(const uint8_t mac[VNET_MAC_BYTES],
-			 char buf[NET_TEXT_MAX]);
-const char *net_ip_text(const uint8_t ip[4], char buf[NET_TEXT_MAX]);
-
-/* Parse "02:00:00:00:00:01", no group address. Return: false: it is none. */
-bool net_mac_parse(const char *text, uint8_t mac[VNET_MAC_BYTES]);
 
 #endif

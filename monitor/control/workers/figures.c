@@ -64,6 +64,9 @@ void figures_look(struct figures_view *f)
 	f->last.ports = figures_word(&r->io.ports);
 	for (unsigned i = 0; i < FIGURES_NR_CACHE; i++)
 		f->last.cache[i] = figures_word(&r->cache.words[i]);
+	for (unsigned i = 0; i < VM_MAX_NETS; i++)
+		for (unsigned k = 0; k < FIGURES_NET_WORDS; k++)
+			f->last.nets[i][k] = figures_word(&r->nets[i].words[k]);
 }
 
 enum figures_stand figures_stand_now(const struct figures_view *f)

@@ -10,6 +10,7 @@
 
 #include "disco/clock.h"
 #include "monitor/dev/virtio/net_control.h"
+#include "monitor/dev/virtio/net_dump.h"
 #include "vnet/reply.h"
 #include "vnet/segment.h"
 
@@ -37,6 +38,8 @@ struct virtio_net {
 	struct virtio_dev v;
 	struct vnet_port *port;
 	const char *name;
+	_Atomic(uint64_t) *counts; /* of others, for reading; NULL: none */
+	struct net_dump dump;
 	struct io_watch wake, timer;
 	uint64_t waiting_ns; /* since when TX waits for @waiting; 0: not */
 	uint32_t waiting;    /* slot of a peer */
@@ -72,6 +75,19 @@ static void net_arm(struct virtio_net *n, uint64_t ns)
 	const struct itimerspec t = { .it_value.tv_nsec = (long)ns };
 
 	(void)timerfd_settime(n->timer.fd, 0, &t, NULL);
+}
+
+/* What the port has counted, for whoever reads it. */
+static void net_show_counts(struct virtio_net *n)
+{
+	uint64_t now[NET_COUNTS];
+
+	if (!n->counts)
+		return;
+	memcpy(now, &n->port->stats, sizeof(now));
+	for (unsigned i = 0; i < NET_COUNTS; i++)
+		atomic_store_explicit(&n->counts[i], now[i],
+				      memory_order_relaxed);
 }
 
 /* --- transmit --- */
@@ -197,7 +213,8 @@ static enum tx_done tx_frame(struct virtio_net *n, const struct vq_chain *c)
 		n->port->stats.refused++;
 		return TX_DONE;
 	}
-	switch (vnet_filter(&n->port->station, look, (uint32_t)got)) {
+	switch (vnet_filter(&n->port->station, &n->port->plan, look,
+			    (uint32_t)got)) {
 	case VNET_LOCAL:
 		tx_local(n, c, bytes);
 		return TX_DONE;
@@ -207,6 +224,19 @@ static enum tx_done tx_frame(struct virtio_net *n, const struct vq_chain *c)
 		n->port->stats.refused++;
 		return TX_DONE;
 	}
+}
+
+/* A frame that was sent or dropped. */
+static void tx_dump(struct virtio_net *n, const struct vq_chain *c)
+{
+	struct vnet_hdr hdr;
+
+	if (c->out_bytes < HDR_BYTES + VNET_ETH_BYTES ||
+	    c->out_bytes > HDR_BYTES + VNET_FRAME_MAX)
+		return;
+	(void)!iov_read(c->iov, c->nr_out, 0, &hdr, sizeof(hdr));
+	net_dump_frame(&n->dump, NET_DUMP_OUT, &hdr, c->iov, c->nr_out,
+		       HDR_BYTES, (uint32_t)c->out_bytes - HDR_BYTES);
 }
 
 static enum virtio_served net_serve_tx(struct virtio_net *n)
@@ -223,9 +253,12 @@ static enum virtio_served net_serve_tx(struct virtio_net *n)
 			served = SERVED_WAIT;
 			break;
 		}
+		if (net_dump_on(&n->dump))
+			tx_dump(n, &n->chain);
 		virtio_push(&n->v, NET_QUEUE_TX, n->chain.head, 0);
 	}
 	vnet_port_flush(n->port);
+	net_show_counts(n);
 	return served;
 }
 
@@ -349,6 +382,10 @@ static bool rx_deliver(struct virtio_net *n, const struct vnet_frame *from)
 	head[11] = (uint8_t)(nr >> 8);
 	(void)!iov_write(g->iov, g->nr_iov, 0, head, sizeof(head));
 	(void)!iov_write(g->iov, g->nr_iov, HDR_BYTES, f.bytes, f.len);
+	/* As the guest got it: its sender may change its own copy meanwhile. */
+	if (net_dump_on(&n->dump))
+		net_dump_frame(&n->dump, NET_DUMP_IN, &f.hdr, g->iov, g->nr_iov,
+			       HDR_BYTES, f.len);
 	rx_give_back(n, nr, bytes);
 	return true;
 }
@@ -426,6 +463,7 @@ static enum virtio_served net_serve_rx(struct virtio_net *n)
 
 	if (served != SERVED_WAIT)
 		vnet_port_settle(n->port);
+	net_show_counts(n);
 	return served;
 }
 
@@ -439,14 +477,16 @@ static void net_discard(struct virtio_net *n)
 
 	for (unsigned budget = DISCARD; budget; budget--) {
 		if (!vnet_port_next(n->port, &f)) {
-			if (vnet_port_sleep(n->port))
-				return;
-			continue;
+			if (!vnet_port_sleep(n->port))
+				continue;
+			net_show_counts(n);
+			return;
 		}
 		n->port->stats.lost++;
 		vnet_port_take(n->port, &f);
 	}
 	vnet_port_settle(n->port);
+	net_show_counts(n);
 	net_arm(n, DISCARD_NS);
 }
 
@@ -568,7 +608,8 @@ static int net_watch(struct virtio_net *n)
 }
 
 int virtio_net_create(struct dev_host *host, struct vnet_port *port,
-		      const char *name, struct virtio_net **out)
+		      const char *name, _Atomic(uint64_t) *counts,
+		      struct virtio_net **out)
 {
 	struct virtio_net *n = calloc(1, sizeof(*n));
 	uint8_t config[CONFIG_BYTES];
@@ -580,7 +621,8 @@ int virtio_net_create(struct dev_host *host, struct vnet_port *port,
 	}
 	n->port = port;
 	n->name = name;
-	n->timer.fd = -1;
+	n->counts = counts;
+	n->timer.fd = n->dump.fd = -1;
 	net_config(port, config);
 	err = virtio_init(&n->v, host, &net_ops, NET_FEATURES, config,
 			  sizeof(config));
@@ -600,6 +642,7 @@ void virtio_net_destroy(struct virtio_net *n)
 	if (!n)
 		return;
 	virtio_destroy(&n->v);
+	net_dump_end(&n->dump);
 	if (n->timer.fd >= 0)
 		(void)close(n->timer.fd);
 	vnet_port_destroy(n->port);
@@ -614,4 +657,11 @@ struct virtio_dev *virtio_net_dev(struct virtio_net *n)
 struct vnet_port *virtio_net_port(struct virtio_net *n)
 {
 	return n->port;
+}
+
+void virtio_net_dump(struct virtio_net *n, int fd, uint32_t net, uint32_t most)
+{
+	(void)pthread_mutex_lock(&n->v.lock);
+	net_dump_begin(&n->dump, fd, net, most);
+	(void)pthread_mutex_unlock(&n->v.lock);
 }

@@ -56,18 +56,24 @@
 	 NET_F_MRG_RXBUF | NET_F_STATUS | NET_F_CTRL_VQ | NET_F_CTRL_RX |      \
 	 NET_F_GUEST_ANNOUNCE)
 
+/* Counts of struct vnet_stats, in its order. */
+#define NET_COUNTS ((unsigned)(sizeof(struct vnet_stats) / sizeof(uint64_t)))
+
 struct virtio_net;
 
 /**
  * virtio_net_create() - create the device of a port
  * @port: owned by the device, also on error
  * @name: of the network; not owned, outlives the device
+ * @counts: where the counts of its port are stored after each batch, NET_COUNTS
+ *        of them; outlives the device; NULL: nowhere
  * @out:  release with virtio_net_destroy(); untouched on error
  *
  * Return: 0; -ENOMEM; -errno of timerfd_create(), eventfd() and the watches.
  */
 MUST_CHECK int virtio_net_create(struct dev_host *host, struct vnet_port *port,
-				 const char *name, struct virtio_net **out);
+				 const char *name, _Atomic(uint64_t) *counts,
+				 struct virtio_net **out);
 void virtio_net_destroy(struct virtio_net *n);
 
 struct virtio_dev *virtio_net_dev(struct virtio_net *n);
@@ -78,5 +84,12 @@ struct virtio_dev *virtio_net_dev(struct virtio_net *n);
  */
 struct vnet_port *virtio_net_port(struct virtio_net *n);
 void virtio_net_changed(struct virtio_net *n);
+
+/*
+ * Copy all frames to @fd from now on, at most @most bytes of each, until its
+ * reader has gone or another dump takes its place (disco/net_dump.h). @fd is
+ * owned by the device. Context: I/O thread.
+ */
+void virtio_net_dump(struct virtio_net *n, int fd, uint32_t net, uint32_t most);
 
 #endif

@@ -7,23 +7,29 @@
 #include <unistd.h>
 
 _Static_assert(VM_NAME_MAX == VNET_NAME_MAX, "stations are named after VMs");
+_Static_assert(sizeof(struct vnet_stats) <= sizeof(struct figures_net),
+	       "all counts are shown");
 
 static int add_net(struct wnets *w, struct vm *vm, unsigned i)
 {
 	const struct worker_net *n = &vm->spec->nets[i];
 	int fd = worker_net_fd(vm->spec, i);
 	struct vnet_station own = { .mac = { 0 } };
+	struct vnet_plan plan = { .bits = n->bits, .routed = n->routed };
 	struct vnet_port *port;
 	int err;
 
+	memcpy(plan.server, n->server, sizeof(plan.server));
+	vnet_prefix6(n->net, plan.prefix6);
 	memcpy(own.mac, n->mac, sizeof(own.mac));
 	memcpy(own.ip, n->ip, sizeof(own.ip));
 	memcpy(own.name, vm->spec->name, sizeof(own.name));
 	err = vnet_port_create(fd + WORKER_NET_REGION, fd + WORKER_NET_WAKE,
-			       n->slot, n->gen, &own, &port);
+			       n->slot, n->gen, &own, &plan, &port);
 	if (err)
 		return err;
-	err = virtio_net_create(&vm->host, port, n->net, &w->nets[i]);
+	err = virtio_net_create(&vm->host, port, n->net,
+				vm->figures->nets[i].words, &w->nets[i]);
 	if (err)
 		return err;
 	w->nr = i + 1;
@@ -58,12 +64,25 @@ static void wnets_add_port(struct virtio_net *n,
 			      s.name, strerror(-err));
 }
 
+static void wnets_dump(struct wnets *w, const struct worker_req_net_dump *r,
+		       int fd)
+{
+	if (r->net < w->nr)
+		virtio_net_dump(w->nets[r->net], fd, r->net, r->most);
+	else
+		(void)close(fd);
+}
+
 void wnets_obey(struct wnets *w, const struct worker_request *r,
 		const int fds[2])
 {
 	bool add = r->kind == WORKER_REQ_NET_PORT;
 	uint32_t net = add ? r->net_port.net : r->net_port_end.net;
 
+	if (r->kind == WORKER_REQ_NET_DUMP) {
+		wnets_dump(w, &r->net_dump, fds[0]);
+		return;
+	}
 	if (net >= w->nr) {
 		if (add) {
 			(void)close(fds[0]);

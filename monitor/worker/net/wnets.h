@@ -27,7 +27,7 @@ struct wnets {
 MUST_CHECK int wnets_create(struct wnets *w, struct vm *vm);
 
 /**
- * wnets_obey() - handle WORKER_REQ_NET_PORT and _PORT_END
+ * wnets_obey() - handle WORKER_REQ_NET_PORT, _PORT_END and _DUMP
  * @r:   checked
  * @fds: descriptors of the message's kind; owned by this function
  *

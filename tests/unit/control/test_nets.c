@@ -279,6 +279,150 @@ static void mac_addresses_are_parsed(void **state)
 	assert_memory_equal(mac, "\x0a\x1b\x2c\x3d\x4e\x5f", 6);
 }
 
+/* VM @i is in the network with this last byte of its address. */
+static void has_ip(unsigned i, unsigned last)
+{
+	assert_int_equal(ports[i].of[0]->station.ip[3], last);
+}
+
+/* Started again in another order, and with others in between. */
+static void a_vm_gets_its_address_again(void **state)
+{
+	uint8_t ip[4];
+
+	(void)state;
+	start(0, 3);
+	memcpy(ip, ports[1].of[0]->station.ip, 4);
+	nets_release(ports[0].of);
+	nets_release(ports[1].of);
+	/* One that was never there takes a slot that nobody had. */
+	start(3, 4);
+	has_ip(3, 5);
+	start(1, 2);
+	start(0, 1);
+	has_ip(0, 2);
+	assert_memory_equal(ports[1].of[0]->station.ip, ip, 4);
+	/* Also after all have gone. */
+	for (unsigned i = 0; i < VMS; i++)
+		nets_release(ports[i].of);
+	start(2, 3);
+	start(1, 2);
+	has_ip(2, 4);
+	has_ip(1, 3);
+}
+
+/* What a monitor finds in the record of a VM that has ended without it. */
+static void a_lost_vm_gets_its_address_again(void **state)
+{
+	struct vm_record r = { .nr_nets = 0 };
+	struct nets *next;
+	uint8_t ip[4];
+
+	(void)state;
+	start(0, 2);
+	memcpy(ip, ports[1].of[0]->station.ip, 4);
+	(void)snprintf(r.name, sizeof(r.name), "%s", configs[1].name);
+	nets_record(ports[1].of, &r);
+	nets_release(ports[0].of);
+	nets_release(ports[1].of);
+	nets_detach_all(nets);
+	nets_destroy(nets);
+	assert_int_equal(nets_create(&next), 0);
+	nets = next;
+	nets_remember(nets, &r);
+	start(0, 2);
+	assert_memory_equal(ports[1].of[0]->station.ip, ip, 4);
+}
+
+static void refused(unsigned i, int err, const char *why)
+{
+	memset(&d, 0, sizeof(d));
+	assert_int_equal(nets_reserve(nets, &configs[i], ports[i].of, &d), err);
+	if (!strstr(d.text, why))
+		fail_msg("'%s' is not in: %s", why, d.text);
+}
+
+static void set(char **field, const char *text)
+{
+	*field = (char *)(uintptr_t)text;
+}
+
+static void operators_choose_addresses(void **state)
+{
+	struct worker_net w;
+
+	(void)state;
+	set(&configs[0].nets[0].subnet, "10.77.0.0/16");
+	set(&configs[0].nets[0].ip, "10.77.9.9");
+	start(0, 2);
+	assert_memory_equal(ports[0].of[0]->station.ip, "\x0a\x4d\x09\x09", 4);
+	assert_memory_equal(ports[1].of[0]->station.ip, "\x0a\x4d\x00", 3);
+	net_port_spec(ports[1].of[0], &w);
+	assert_memory_equal(w.server, "\x0a\x4d\x00\x01", 4);
+	assert_int_equal(w.bits, 16);
+	set(&configs[2].nets[0].ip, "10.77.9.9");
+	refused(2, -EEXIST, "10.77.9.9");
+	/* Of the network itself, of all, of another subnet, of nothing. */
+	set(&configs[2].nets[0].ip, "10.77.0.1");
+	refused(2, -EINVAL, "10.77.0.1");
+	set(&configs[2].nets[0].ip, "10.77.255.255");
+	refused(2, -EINVAL, "10.77.255.255");
+	set(&configs[2].nets[0].ip, "10.78.0.9");
+	refused(2, -EINVAL, "10.77.0.0/16");
+	set(&configs[2].nets[0].ip, "10.77.0");
+	refused(2, -EINVAL, "10.77.0");
+	set(&configs[2].nets[0].ip, NULL);
+	set(&configs[2].nets[0].subnet, "10.99.0.0/16");
+	refused(2, -EEXIST, "10.77.0.0/16");
+	/* The address of an automatic one is not given twice. */
+	set(&configs[2].nets[0].subnet, "10.77.0.0/16");
+	set(&configs[2].nets[0].ip, "10.77.0.4");
+	start(2, 4);
+	assert_int_not_equal(ports[3].of[0]->station.ip[3], 4);
+}
+
+static void a_small_subnet_is_full(void **state)
+{
+	(void)state;
+	/* Six addresses: one is the network's own. */
+	for (unsigned i = 0; i < VMS; i++)
+		set(&configs[i].nets[0].subnet, "192.168.7.8/29");
+	set(&configs[2].nets[0].ip, "192.168.7.14");
+	start(0, VMS);
+	has_ip(0, 10);
+	has_ip(1, 11);
+	has_ip(2, 14);
+	has_ip(3, 13);
+}
+
+static void subnets_are_parsed(void **state)
+{
+	static const char *const wrong[] = {
+		"",
+		"10.0.0.0",
+		"10.0.0.0/",
+		"10.0.0.0/7",
+		"10.0.0.0/30",
+		"10.0.0.1/24",
+		"10.0.0/24",
+		"0.0.0.0/8",
+		"127.0.0.0/8",
+		"224.0.0.0/24",
+		"10.0.0.0/24x",
+		"10.0.0.0/+24",
+	};
+	uint8_t subnet[4];
+	unsigned bits = 0;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++)
+		if (net_subnet_parse(wrong[i], subnet, &bits))
+			fail_msg("'%s' was taken", wrong[i]);
+	assert_true(net_subnet_parse("172.16.0.0/12", subnet, &bits));
+	assert_memory_equal(subnet, "\xac\x10\x00\x00", 4);
+	assert_int_equal(bits, 12);
+}
+
 /*
  * Another control process takes this one's ports over, of this process, which
  * plays the worker; nobody is told what it knows already, but what it cannot
@@ -363,6 +507,11 @@ int main(void)
 		T(a_full_socket_is_tried_again),
 		T(addresses_are_unique),
 		T(mac_addresses_are_parsed),
+		T(a_vm_gets_its_address_again),
+		T(a_lost_vm_gets_its_address_again),
+		T(operators_choose_addresses),
+		T(a_small_subnet_is_full),
+		T(subnets_are_parsed),
 		T(the_next_monitor_keeps_networks),
 	};
 

@@ -5,8 +5,12 @@
  * the worker, commands that are not answered or come too early, mergeable
  * buffers that are not filled.
  */
+#include <fcntl.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
+#include "disco/net_dump.h"
 #include "monitor/dev/virtio/virtio_net.h"
 #include "tests/unit/support.h"
 #include "tests/unit/virtio/guest_driver.h"
@@ -36,7 +40,8 @@ static struct guest {
 static void guest_create(struct guest *g, uint32_t slot, uint64_t features)
 {
 	fake_host_create(&g->h, MIB(8));
-	must(virtio_net_create(&g->h.host, p.of[slot], NET, &g->net) == 0);
+	must(virtio_net_create(&g->h.host, p.of[slot], NET, NULL, &g->net) ==
+	     0);
 	p.of[slot] = NULL; /* the device's */
 	driver_attach(&g->d, &g->h, virtio_net_dev(g->net));
 	driver_start(&g->d, features, 3, QUEUE);
@@ -616,6 +621,129 @@ static void ports_come_and_go(void **state)
 	assert_int_equal(stats(&a)->unknown, 1);
 }
 
+/* The next message of a dump. Return: bytes of it; -1: there is none. */
+static ssize_t dumped(int fd, struct net_dump_frame *f, uint8_t *bytes)
+{
+	static uint8_t message[sizeof(*f) + VNET_FRAME_MAX];
+	ssize_t n = recv(fd, message, sizeof(message), MSG_DONTWAIT);
+
+	if (n < 0)
+		return -1;
+	assert_true((size_t)n >= sizeof(*f));
+	memcpy(f, message, sizeof(*f));
+	memcpy(bytes, message + sizeof(*f), (size_t)n - sizeof(*f));
+	assert_int_equal(f->cut, (size_t)n - sizeof(*f));
+	return n;
+}
+
+static void dumps_have_both_ways(void **state)
+{
+	struct net_dump_frame f;
+	int of_a[2], of_b[2];
+
+	(void)state;
+	must(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, of_a) == 0);
+	must(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, of_b) == 0);
+	virtio_net_dump(a.net, of_a[0], 2, VNET_FRAME_MAX);
+	virtio_net_dump(b.net, of_b[0], 0, 100);
+	give(&b, 8, 4096);
+	tcp(0, 1, 5000);
+	put(&a, &tso, frame, 5000, 999);
+	sent(&a);
+	assert_int_equal(got(&b, &hdr, in, NULL), 5000);
+	/* As it was sent, whole. */
+	assert_true(dumped(of_a[1], &f, in) > 0);
+	assert_int_equal(f.net, 2);
+	assert_int_equal(f.way, NET_DUMP_OUT);
+	assert_int_equal(f.len, 5000);
+	assert_int_equal(f.cut, 5000);
+	assert_memory_equal(in, frame, 5000);
+	assert_memory_equal(f.hdr, &tso, sizeof(tso));
+	assert_int_equal(dumped(of_a[1], &f, in), -1);
+	/* As it came, cut. */
+	assert_true(dumped(of_b[1], &f, in) > 0);
+	assert_int_equal(f.way, NET_DUMP_IN);
+	assert_int_equal(f.len, 5000);
+	assert_int_equal(f.cut, 100);
+	assert_memory_equal(in, frame, 100);
+	assert_true(f.time_ns > 1000000000u);
+	(void)close(of_a[1]);
+	(void)close(of_b[1]);
+}
+
+/* One frame to a port that takes it. */
+static void put_and_take(void)
+{
+	struct vnet_frame f;
+
+	put(&a, &tso, frame, 60000, 65536);
+	sent(&a);
+	assert_true(vnet_port_next(p.of[2], &f));
+	vnet_port_take(p.of[2], &f);
+	vnet_port_settle(p.of[2]);
+}
+
+/* Nobody reads it: the guest goes on, and what is lost is counted. */
+static void a_dump_that_is_not_read_loses_frames(void **state)
+{
+	struct net_dump_frame f;
+	uint64_t lost = 0;
+	unsigned nr = 0;
+	int pair[2];
+
+	(void)state;
+	must(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair) == 0);
+	virtio_net_dump(a.net, pair[0], 0, VNET_FRAME_MAX);
+	tcp(0, 2, 60000);
+	for (unsigned i = 0; i < 40; i++)
+		put_and_take();
+	while (dumped(pair[1], &f, in) > 0)
+		nr++;
+	assert_true(nr > 0 && nr < 40);
+	put_and_take();
+	while (dumped(pair[1], &f, in) > 0)
+		lost = f.lost;
+	assert_int_equal(lost, 40 - nr);
+	/* Its reader goes: so does the dump, and nothing else. */
+	(void)close(pair[1]);
+	put_and_take();
+	put_and_take();
+	assert_int_equal(fcntl(pair[0], F_GETFD), -1);
+}
+
+static void counts_are_shown(void **state)
+{
+	_Atomic(uint64_t) counts[NET_COUNTS];
+	struct vnet_stats s;
+	struct guest c;
+
+	(void)state;
+	memset(counts, 0xff, sizeof(counts));
+	memset(&c, 0, sizeof(c));
+	fake_host_create(&c.h, MIB(8));
+	must(virtio_net_create(&c.h.host, p.of[2], NET, counts, &c.net) == 0);
+	p.of[2] = NULL;
+	driver_attach(&c.d, &c.h, virtio_net_dev(c.net));
+	driver_start(&c.d, NET_FEATURES, 3, QUEUE);
+	(void)fake_host_run(&c.h);
+	tcp(2, 1, 60);
+	give(&b, 1, 1526);
+	put(&c, NULL, frame, 60, 4096);
+	must(fake_host_run(&c.h) < 4000);
+	run();
+	memcpy(&s, (void *)counts, sizeof(s));
+	assert_int_equal(s.sent, 1);
+	assert_int_equal(s.sent_bytes, 60);
+	assert_int_equal(s.refused, 0);
+	tcp(0, 1, 60);
+	put(&c, NULL, frame, 60, 4096);
+	must(fake_host_run(&c.h) < 4000);
+	memcpy(&s, (void *)counts, sizeof(s));
+	assert_int_equal(s.refused, 1);
+	virtio_net_destroy(c.net);
+	fake_host_destroy(&c.h);
+}
+
 /* Buffers of a byte, and one that is too small for a frame. */
 static void hostile_buffers_end_in_a_dropped_frame(void **state)
 {
@@ -660,6 +788,9 @@ int main(void)
 		T(without_a_driver_frames_are_dropped),
 		T(reset_while_a_frame_waits),
 		T(ports_come_and_go),
+		T(dumps_have_both_ways),
+		T(a_dump_that_is_not_read_loses_frames),
+		T(counts_are_shown),
 		T(hostile_buffers_end_in_a_dropped_frame),
 	};
 

@@ -20,14 +20,16 @@ struct vnet_station ports_station(uint32_t slot)
 void ports_open(struct ports *p, uint32_t slot, uint32_t gen)
 {
 	struct vnet_station own = ports_station(slot);
+	struct vnet_plan plan = { .server = { 10, 1, 2, 1 }, .bits = 24 };
 	int region, wake;
 
+	vnet_prefix6("lan", plan.prefix6);
 	must(region_prepare("test-port", sizeof(struct vnet_shared), NODE_AUTO,
 			    &region) == 0);
 	must(region_reader_fd(region, &p->reader[slot]) == 0);
 	must(chan_wake_create(&p->waker[slot], &wake) == 0);
-	must(vnet_port_create(region, wake, slot, gen, &own, &p->of[slot]) ==
-	     0);
+	must(vnet_port_create(region, wake, slot, gen, &own, &plan,
+			      &p->of[slot]) == 0);
 }
 
 int ports_introduce(struct ports *p, uint32_t who, uint32_t slot, uint32_t gen)
