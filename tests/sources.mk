@@ -135,7 +135,7 @@ LAB_TESTS := tests/lab/labs $(LAB_ENV:%=--env %)
 LAB_ITSELF := tests/lab/lab-run.sh
 CLI_TESTS := tests/cli/refusals tests/cli/images tests/cli/import \
 	     tests/cli/boot \
-	     tests/cli/monitor tests/cli/topology tests/cli/bench-check \
+	     tests/cli/cluster tests/cli/monitor tests/cli/topology tests/cli/bench-check \
 	     tests/cli/build tests/cli/limits tests/cli/kernels tests/cli/hardware-report \
 	     tests/cli/placement
 export VARIANT

@@ -56,6 +56,8 @@ struct vm_config {
 	char *network_config; /* of the seed; NULL: none */
 	char *group;	      /* VMs that may share pages; NULL: "default" */
 	char *policy;	      /* of placement of its pages; NULL: standard */
+	char *cluster;	      /* that it belongs to; NULL: none */
+	char *role;	      /* in its cluster; NULL: none */
 	bool keep_packed;  /* kernel=...,unpack=off: the guest decompresses */
 	unsigned nr_vcpus; /* 1 .. VM_MAX_VCPUS */
 	uint64_t memory_bytes; /* multiple of PAGE_BYTES */

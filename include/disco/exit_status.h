@@ -33,6 +33,8 @@
 	X(ST_GUEST_PANIC, 21, "guest kernel panicked")                         \
 	X(ST_GUEST_CRASH, 22, "guest CPU stopped: triple fault, KVM error")    \
 	X(ST_STOPPED, 23, "ended by the operator without having shut down")    \
+	X(ST_CLUSTER, 24,                                                      \
+	  "a start command or health check of a cluster failed")               \
 	X(ST_WORKER_SECCOMP, 30, "worker killed by its system call filter")    \
 	X(ST_WORKER_SIGNAL, 31, "worker killed by a signal")                   \
 	X(ST_WORKER_FAIL, 32, "worker failed; its last line says why")

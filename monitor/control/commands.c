@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "monitor/control/cli/cli.h"
+#include "monitor/control/cluster/cluster_cli.h"
 #include "monitor/control/config/config_draft.h"
 #include "monitor/control/config/options.h"
 #include "monitor/control/disks/image.h"
@@ -70,13 +71,13 @@ static const struct command version_command = {
 };
 
 static const struct command *const commands[] = {
-	&run_command,	  &cli_ls,	  &cli_stats,	    &cli_top,
-	&cli_console,	  &cli_exec,	  &cli_cp,	    &cli_freeze,
-	&cli_thaw,	  &cli_stop,	  &cli_kill,	    &cli_restart,
-	&cli_pause,	  &cli_resume,	  &cli_move,	    &cli_policy,
-	&cli_net,	  &cli_topology,  &monitor_command, &cli_completion,
-	&doctor_command,  &image_command, &unpack_command,  &help_command,
-	&version_command, NULL,
+	&run_command,	  &cluster_up,	   &cluster_down,    &cli_ls,
+	&cli_stats,	  &cli_top,	   &cli_console,     &cluster_exec,
+	&cli_cp,	  &cli_freeze,	   &cli_thaw,	     &cli_stop,
+	&cli_kill,	  &cli_restart,	   &cli_pause,	     &cli_resume,
+	&cli_move,	  &cli_policy,	   &cli_net,	     &cli_topology,
+	&monitor_command, &cli_completion, &doctor_command,  &image_command,
+	&unpack_command,  &help_command,   &version_command, NULL,
 };
 
 const struct command disco_command = {

@@ -6,6 +6,7 @@
 #include "disco/clock.h"
 #include "monitor/control/api/api_handlers.h"
 #include "monitor/control/config/config_json.h"
+#include "monitor/control/exec/ga_session.h"
 #include "monitor/control/guests/starter.h"
 #include "monitor/control/restart/restart.h"
 #include "monitor/control/workers/shutdown.h"
@@ -33,7 +34,7 @@ json_t *guest_json(const struct guest *g, uint64_t now_ns)
 
 	return json_pack(
 		"{s:s, s:s, s:o, s:i, s:i, s:I, s:s, s:b, s:I, s:o, s:o, s:s, "
-		"s:s, s:i, s:o}",
+		"s:s, s:i, s:o, s:s, s:s, s:i}",
 		"name", g->record.name, "state", guest_state(g), "pid",
 		g->ended ? json_null() : json_integer(g->record.pid), "node",
 		(int)g->record.node, "vcpus", (int)g->record.nr_vcpus,
@@ -46,7 +47,8 @@ json_t *guest_json(const struct guest *g, uint64_t now_ns)
 		"message", g->message, "restart",
 		restart_policy_word(g->restart.policy), "restarts",
 		(int)g->record.restarts, "stop_left_ms",
-		stop_left_json(g, now_ns));
+		stop_left_json(g, now_ns), "cluster", g->record.cluster, "role",
+		g->record.role, "commands", (int)ga_sessions_count(g));
 }
 
 void api_answer_guest(struct api_call *c, const struct guest *g)

@@ -49,11 +49,13 @@ struct vm_record {
 	uint32_t protocol; /* of its worker (WORKER_PROTOCOL); 0: not said */
 	unsigned nr_vcpus;
 	uint64_t memory_bytes;
-	uint64_t start_ns;	     /* CLOCK_MONOTONIC */
-	unsigned restarts;	     /* how often it was started again */
-	char kernel[256];	     /* for display; cut if longer */
-	char group[VM_NAME_MAX + 1]; /* shares cached blocks with it */
-	char policy[VM_POLICY_MAX];  /* of its pages; "": the standard one */
+	uint64_t start_ns;	       /* CLOCK_MONOTONIC */
+	unsigned restarts;	       /* how often it was started again */
+	char kernel[256];	       /* for display; cut if longer */
+	char group[VM_NAME_MAX + 1];   /* shares cached blocks with it */
+	char policy[VM_POLICY_MAX];    /* of its pages; "": the standard one */
+	char cluster[VM_NAME_MAX + 1]; /* that it belongs to; "": none */
+	char role[VM_NAME_MAX + 1];    /* in it; "": none */
 	unsigned nr_cached;
 	struct vm_cached cached[VM_MAX_DISKS];
 	unsigned nr_nets;

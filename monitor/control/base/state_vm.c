@@ -78,7 +78,7 @@ static json_t *state_vm_pack(const struct vm_record *r)
 	boot_id(boot, sizeof(boot));
 	return json_pack(
 		"{s:i, s:i, s:s, s:s, s:i, s:I, s:i, s:b, s:b, s:i, s:I, s:I, "
-		"s:s, s:s, s:s, s:o, s:i, s:o, s:i}",
+		"s:s, s:s, s:s, s:o, s:i, s:o, s:i, s:s, s:s}",
 		"version", FORMAT, "protocol", (int)r->protocol, "boot", boot,
 		"name", r->name, "pid", (int)r->pid, "pid_start",
 		(json_int_t)r->pid_start, "node", (int)r->node, "fixed",
@@ -86,7 +86,8 @@ static json_t *state_vm_pack(const struct vm_record *r)
 		"memory_bytes", (json_int_t)r->memory_bytes, "start_ns",
 		(json_int_t)r->start_ns, "kernel", r->kernel, "group", r->group,
 		"policy", r->policy, "cached", pack_cached(r), "restarts",
-		(int)r->restarts, "nets", pack_nets(r), "net_fd", r->net_fd);
+		(int)r->restarts, "nets", pack_nets(r), "net_fd", r->net_fd,
+		"cluster", r->cluster, "role", r->role);
 }
 
 static int write_new(const struct state_dir *s, const char *name,
@@ -211,12 +212,21 @@ static bool state_vm_is_bool(const bool *b)
 	return byte <= 1;
 }
 
+/* Of a cluster or role: as a VM's, or "". */
+static bool state_vm_is_name(const char *text, size_t size)
+{
+	return state_vm_text_ends(text, size) &&
+	       (!*text || vm_name_valid(text));
+}
+
 bool state_vm_sane(const struct vm_record *r)
 {
 	if (!state_vm_text_ends(r->name, sizeof(r->name)) ||
 	    !state_vm_text_ends(r->kernel, sizeof(r->kernel)) ||
 	    !state_vm_text_ends(r->group, sizeof(r->group)) ||
 	    !state_vm_text_ends(r->policy, sizeof(r->policy)) ||
+	    !state_vm_is_name(r->cluster, sizeof(r->cluster)) ||
+	    !state_vm_is_name(r->role, sizeof(r->role)) ||
 	    !state_vm_is_bool(&r->fixed) || !state_vm_is_bool(&r->strict) ||
 	    !state_vm_is_bool(&r->merge) || r->nr_cached > VM_MAX_DISKS)
 		return false;
@@ -305,7 +315,8 @@ static int state_vm_unpack(json_t *root, struct vm_record *r)
 {
 	const char *name = "", *kernel = "", *boot = "";
 	const char *group = GROUP_DEFAULT;
-	const char *policy = ""; /* not said by older monitors */
+	const char *policy = "";	      /* not said by older monitors */
+	const char *cluster = "", *role = ""; /* the same */
 	json_t *cached = NULL, *nets = NULL;
 	json_int_t pid_start = 0, memory = 0, start = 0;
 	int version = 0, pid = 0, node = 0, vcpus = 0;
@@ -318,14 +329,16 @@ static int state_vm_unpack(json_t *root, struct vm_record *r)
 
 	if (json_unpack(root,
 			"{s:i, s?i, s:s, s:s, s:i, s:I, s:i, s?b, s?b, s:i, "
-			"s:I, s:I, s:s, s?s, s?s, s?o, s?i, s?o, s?i}",
+			"s:I, s:I, s:s, s?s, s?s, s?o, s?i, s?o, s?i, s?s, "
+			"s?s}",
 			"version", &version, "protocol", &protocol, "boot",
 			&boot, "name", &name, "pid", &pid, "pid_start",
 			&pid_start, "node", &node, "fixed", &fixed, "strict",
 			&strict, "vcpus", &vcpus, "memory_bytes", &memory,
 			"start_ns", &start, "kernel", &kernel, "group", &group,
 			"policy", &policy, "cached", &cached, "restarts",
-			&restarts, "nets", &nets, "net_fd", &net_fd) < 0 ||
+			&restarts, "nets", &nets, "net_fd", &net_fd, "cluster",
+			&cluster, "role", &role) < 0 ||
 	    version != FORMAT)
 		return -EBADMSG;
 	*r = (struct vm_record){ .pid = pid,
@@ -344,6 +357,8 @@ static int state_vm_unpack(json_t *root, struct vm_record *r)
 	(void)snprintf(r->kernel, sizeof(r->kernel), "%s", kernel);
 	(void)snprintf(r->group, sizeof(r->group), "%s", group);
 	(void)snprintf(r->policy, sizeof(r->policy), "%s", policy);
+	(void)snprintf(r->cluster, sizeof(r->cluster), "%s", cluster);
+	(void)snprintf(r->role, sizeof(r->role), "%s", role);
 	boot_id(now, sizeof(now));
 	if (unpack_cached(cached, r) || unpack_nets(nets, r) ||
 	    !state_vm_sane(r))

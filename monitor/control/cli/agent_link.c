@@ -164,7 +164,7 @@ int agent_link_streams(struct agent_link *l, bool with_in,
 
 /* --- opening --- */
 
-static int link_wait(struct agent_link *l, double wait, struct diag *d)
+int agent_link_wait(struct agent_link *l, double wait, struct diag *d)
 {
 	uint64_t end = clock_now_ns() + (uint64_t)(wait * 1e9);
 	const struct timespec pause = { .tv_nsec = RETRY_NS };
@@ -200,7 +200,7 @@ int agent_link_open(struct agent_link *l, const char *vm, double wait,
 		return err;
 	(void)setsockopt(l->fd, SOL_SOCKET, SO_RCVTIMEO, &none, sizeof(none));
 	(void)setsockopt(l->fd, SOL_SOCKET, SO_SNDTIMEO, &none, sizeof(none));
-	return wait > 0 ? link_wait(l, wait, d) : 0;
+	return wait > 0 ? agent_link_wait(l, wait, d) : 0;
 }
 
 void agent_link_close(struct agent_link *l)

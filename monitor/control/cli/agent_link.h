@@ -38,6 +38,10 @@ struct agent_link {
 MUST_CHECK int agent_link_open(struct agent_link *l, const char *vm,
 			       double wait, struct diag *d);
 
+/* Wait for an agent: what agent_link_open() does with @wait. */
+MUST_CHECK int agent_link_wait(struct agent_link *l, double wait,
+			       struct diag *d);
+
 /* NULL and AGENT_LINK_NONE are accepted. */
 void agent_link_close(struct agent_link *l);
 

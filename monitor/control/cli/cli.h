@@ -18,8 +18,8 @@
 
 extern const struct command cli_ls, cli_stats, cli_stop, cli_restart, cli_kill,
 	cli_pause, cli_resume, cli_console, cli_move, cli_policy, cli_topology,
-	cli_net, cli_net_dump, cli_top, cli_completion, cli_exec, cli_cp,
-	cli_freeze, cli_thaw;
+	cli_net, cli_net_dump, cli_top, cli_completion, cli_cp, cli_freeze,
+	cli_thaw;
 
 /**
  * cli_number() - read a decimal number
@@ -67,6 +67,26 @@ void cli_print_json(const json_t *root);
  * -errno of fork(); errors of state_dir_open() and http_call().
  */
 int cli_run_detached(const struct run_config *cfg, struct diag *d);
+
+/**
+ * cli_need_monitor() - start a monitor if none runs
+ *
+ * Return: 0; -ETIMEDOUT it was started and does not answer; -errno of fork();
+ * errors of state_dir_open().
+ */
+MUST_CHECK int cli_need_monitor(struct diag *d);
+
+/**
+ * cli_stop_vms() - shut VMs down, and wait for their ends
+ * @names:   @nr of them, not owned
+ * @limit_s: those that are not off by then are killed
+ * @d:       out on error: the first VM that could not be asked
+ *
+ * Prints a line for each that did not shut down by itself. Return: an exit
+ * status; errors of http_json().
+ */
+int cli_stop_vms(char *const *names, unsigned nr, unsigned limit_s,
+		 struct diag *d);
 
 /*
  * Format how old the figures of memory of @vm are, an element of "vms" of

@@ -69,7 +69,7 @@ static int start_monitor(const struct state_dir *s, struct diag *d)
 			 s->path);
 }
 
-static int need_monitor(struct diag *d)
+int cli_need_monitor(struct diag *d)
 {
 	struct state_dir s;
 	int err = state_dir_open(&s, true, d);
@@ -93,7 +93,7 @@ int cli_run_detached(const struct run_config *cfg, struct diag *d)
 	free(dir);
 	if (!text)
 		return diag_fail(d, ST_HOST, ENOMEM, "out of memory");
-	err = need_monitor(d);
+	err = cli_need_monitor(d);
 	if (!err)
 		err = http_call("POST", "/v1/vms", text, &answer, d);
 	free(text);

@@ -236,6 +236,15 @@ static int stop_all_of(struct stopping *s, char *const *names, unsigned nr,
 	return err ? err : one;
 }
 
+int cli_stop_vms(char *const *names, unsigned nr, unsigned limit_s,
+		 struct diag *d)
+{
+	struct stopping s = { .limit_s = limit_s };
+	int err = stop_all_of(&s, names, nr, d);
+
+	return err ? err : (int)s.status;
+}
+
 /* The VMs that have not ended. They may do so meanwhile. */
 static int stop_every_one(struct stopping *s, struct diag *d)
 {

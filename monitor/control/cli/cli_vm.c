@@ -30,17 +30,22 @@ static long long number_of(json_t *vm, const char *key)
 
 static void print_vm(json_t *vm, int width)
 {
-	char up[24], end[64] = "";
+	char up[24], end[64] = "-", cluster[2 * VM_NAME_MAX + 2] = "-";
 	const char *word = text_of(vm, "status_word");
+	const char *role = text_of(vm, "role");
 
 	cli_duration((uint64_t)number_of(vm, "uptime_ms"), up, sizeof(up));
 	if (*word)
 		(void)snprintf(end, sizeof(end), "%lld %s",
 			       number_of(vm, "status"), word);
-	printf("%-*s  %-10s  %4lld  %4lld  %7lldM  %8s  %8lld  %s\n", width,
-	       text_of(vm, "name"), text_of(vm, "state"), number_of(vm, "node"),
-	       number_of(vm, "vcpus"), number_of(vm, "memory_bytes") >> 20, up,
-	       number_of(vm, "restarts"), *end ? end : "-");
+	if (*text_of(vm, "cluster"))
+		(void)snprintf(cluster, sizeof(cluster), "%s%s%s",
+			       text_of(vm, "cluster"), *role ? "/" : "", role);
+	printf("%-*s  %-10s  %4lld  %4lld  %7lldM  %8s  %8lld  %-14s  %s\n",
+	       width, text_of(vm, "name"), text_of(vm, "state"),
+	       number_of(vm, "node"), number_of(vm, "vcpus"),
+	       number_of(vm, "memory_bytes") >> 20, up,
+	       number_of(vm, "restarts"), end, cluster);
 }
 
 static void cli_vm_print_table(json_t *list)
@@ -55,9 +60,9 @@ static void cli_vm_print_table(json_t *list)
 
 		width = n > width ? n : width;
 	}
-	printf("%-*s  %-10s  %4s  %4s  %8s  %8s  %8s  %s\n", width, "NAME",
-	       "STATE", "NODE", "CPUS", "MEMORY", "UP", "RESTARTS",
-	       "EXIT STATUS");
+	printf("%-*s  %-10s  %4s  %4s  %8s  %8s  %8s  %-14s  %s\n", width,
+	       "NAME", "STATE", "NODE", "CPUS", "MEMORY", "UP", "RESTARTS",
+	       "EXIT STATUS", "CLUSTER");
 	for (i = 0; i < json_array_size(list); i++)
 		print_vm(json_array_get(list, i), width);
 }

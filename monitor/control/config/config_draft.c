@@ -72,6 +72,26 @@ static int number_name(struct vm_config *vm, unsigned i, unsigned count,
 	return 0;
 }
 
+/* "disks/{vm}.cow": each VM has a file of its own. */
+static int name_cow_files(struct vm_config *vm, struct diag *d)
+{
+	static const char mark[] = "{vm}";
+
+	for (unsigned i = 0; i < vm->nr_disks; i++) {
+		char *cow = vm->disks[i].cow, *named;
+		const char *at = cow ? strstr(cow, mark) : NULL;
+
+		if (!at)
+			continue;
+		if (asprintf(&named, "%.*s%s%s", (int)(at - cow), cow, vm->name,
+			     at + strlen(mark)) < 0)
+			return no_memory(d);
+		free(cow);
+		vm->disks[i].cow = named;
+	}
+	return 0;
+}
+
 /* Copies of @draft; the last one takes its strings. */
 static int expand_one(struct vm_config *draft, struct run_config *cfg,
 		      struct diag *d)
@@ -91,6 +111,8 @@ static int expand_one(struct vm_config *draft, struct run_config *cfg,
 		}
 		vm->count = 1;
 		err = number_name(vm, i, count, d);
+		if (!err)
+			err = name_cow_files(vm, d);
 		if (err)
 			return err;
 	}

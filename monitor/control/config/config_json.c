@@ -85,18 +85,18 @@ static int read_array(struct reader *r, json_t *v, struct vm_config *vm,
 
 /* --- a VM --- */
 
-static int read_vm_member(struct reader *r, const char *key, json_t *v,
-			  void *obj)
+int config_json_vm_member(struct reader *r, const char *key, json_t *v,
+			  void *vm)
 {
 	const struct option_entry *o = json_option(vm_options, key);
 
 	if (!o)
 		return reader_unknown(r);
 	if (o->type == OPTION_DISKS)
-		return read_array(r, v, obj, read_disk);
+		return read_array(r, v, vm, read_disk);
 	if (o->type == OPTION_NETS)
-		return read_array(r, v, obj, read_net);
-	return reader_option(r, o, v, obj);
+		return read_array(r, v, vm, read_net);
+	return reader_option(r, o, v, vm);
 }
 
 /* --- the document --- */
@@ -131,7 +131,7 @@ static int read_vms(struct reader *r, json_t *v, void *obj)
 	{
 		size_t len = reader_enter(r, "[%zu]", i);
 
-		err = reader_object(r, item, read_vm_member, &c->vms[i]);
+		err = reader_object(r, item, config_json_vm_member, &c->vms[i]);
 		if (err)
 			return err;
 		reader_leave(r, len);
@@ -153,11 +153,11 @@ static int read_document(struct reader *r, json_t *root, struct config_draft *c)
 	if (json_object_get(root, "vms"))
 		return reader_object(r, root, read_top_member, c);
 	err = init_draft(r, c, 1);
-	return err ? err : reader_object(r, root, read_vm_member, &c->vms[0]);
+	return err ? err
+		   : reader_object(r, root, config_json_vm_member, &c->vms[0]);
 }
 
-/* Keys and values may hold anything; a message is one line. */
-static void one_line(struct diag *d)
+void config_json_one_line(struct diag *d)
 {
 	for (char *s = d->text; *s; s++)
 		if ((unsigned char)*s < ' ' || *s == 0x7f)
@@ -209,7 +209,7 @@ int config_json_draft_buffer(const char *text, size_t len, const char *name,
 		err = read_document(&r, root, &c);
 	if (err) {
 		config_draft_destroy(&c);
-		one_line(d);
+		config_json_one_line(d);
 	} else {
 		*out = c;
 	}
@@ -237,26 +237,59 @@ static ssize_t read_all(int fd, char *buf, size_t size)
 	return (ssize_t)len;
 }
 
+/* Return: its length in @buf, at most @size; -errno with @d filled. */
+static ssize_t read_file(const char *path, char *buf, size_t size,
+			 struct diag *d)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t len = fd < 0 ? -errno : read_all(fd, buf, size);
+
+	if (fd >= 0)
+		(void)close(fd);
+	return len < 0 ? diag_fail(d, ST_CONFIG, (int)-len, "%s: %s", path,
+				   strerror((int)-len))
+		       : len;
+}
+
 int config_json_draft_file(const char *path, struct config_draft *out,
 			   struct diag *d)
 {
 	size_t size = CONFIG_JSON_MAX + 1; /* one more: too large is seen */
 	char *buf = malloc(size);
 	ssize_t len;
-	int fd, err;
+	int err;
 
 	if (!buf)
 		return diag_fail(d, ST_HOST, ENOMEM, "out of memory");
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	len = fd < 0 ? -errno : read_all(fd, buf, size);
-	if (fd >= 0)
-		(void)close(fd);
-	if (len < 0)
-		err = diag_fail(d, ST_CONFIG, (int)-len, "%s: %s", path,
-				strerror((int)-len));
-	else
-		err = config_json_draft_buffer(buf, (size_t)len, path, out, d);
+	len = read_file(path, buf, size, d);
+	err = len < 0 ? (int)len
+		      : config_json_draft_buffer(buf, (size_t)len, path, out,
+						 d);
 	free(buf);
+	return err;
+}
+
+int config_json_file(const char *path, json_t **root, char **dir,
+		     struct diag *d)
+{
+	size_t size = CONFIG_JSON_MAX + 1;
+	char *buf = malloc(size), *found = NULL;
+	ssize_t len;
+	int err;
+
+	if (!buf || dir_of(path, &found)) {
+		free(buf);
+		return diag_fail(d, ST_HOST, ENOMEM, "out of memory");
+	}
+	len = read_file(path, buf, size, d);
+	err = len < 0 ? (int)len : json_parse(buf, (size_t)len, path, root, d);
+	free(buf);
+	if (err) {
+		config_json_one_line(d);
+		free(found);
+	} else {
+		*dir = found;
+	}
 	return err;
 }
 
@@ -269,7 +302,7 @@ int config_json_load_buffer(const char *text, size_t len, const char *name,
 	if (!err) {
 		err = config_draft_finish(&c, cfg, d);
 		if (err)
-			one_line(d);
+			config_json_one_line(d);
 	}
 	config_draft_destroy(&c);
 	return err;

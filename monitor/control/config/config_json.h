@@ -8,6 +8,7 @@
 #define DISCO_MONITOR_CONFIG_JSON_H
 
 #include "monitor/control/config/config_draft.h"
+#include "monitor/control/config/config_reader.h"
 
 #define CONFIG_JSON_MAX MIB(1)
 
@@ -36,6 +37,27 @@ MUST_CHECK int config_json_draft_buffer(const char *text, size_t len,
  */
 MUST_CHECK int config_json_draft_file(const char *path,
 				      struct config_draft *out, struct diag *d);
+
+/*
+ * Read one key of a VM: a reader_object() member for a struct vm_config. Return:
+ * 0; -EINVAL; -ENOMEM.
+ */
+MUST_CHECK int config_json_vm_member(struct reader *r, const char *key,
+				     json_t *v, void *vm);
+
+/**
+ * config_json_file() - read and parse a file of at most CONFIG_JSON_MAX bytes
+ * @root: out, owned by the caller
+ * @dir:  out, directory of @path for relative paths in it; NULL: none to
+ *        prepend; malloc'ed; both untouched on error
+ *
+ * Return: as config_json_draft_file().
+ */
+MUST_CHECK int config_json_file(const char *path, json_t **root, char **dir,
+				struct diag *d);
+
+/* Keys and values may hold anything: make a message one line. */
+void config_json_one_line(struct diag *d);
 
 /**
  * config_json_load_buffer() - read a configuration that is complete in itself

@@ -181,13 +181,16 @@ static const char *man_json_type(const struct option_entry *o)
 		return "\\(dqauto\\(dq or integer";
 	case OPTION_DISKS:
 	case OPTION_NETS:
+	case OPTION_ARRAY:
 		return "array";
+	case OPTION_OBJECT:
+		return "object";
 	default:
 		return "string";
 	}
 }
 
-static void man_keys(const struct option_entry *table, FILE *out)
+static void man_print_keys(const struct option_entry *table, FILE *out)
 {
 	(void)fputs(".Bl -column \"0123456789\" \"string or integerx\"\n"
 		    ".It Sy Key Ta Sy Type Ta Sy Meaning\n",
@@ -218,7 +221,8 @@ static void man_keys(const struct option_entry *table, FILE *out)
 /* --- a page --- */
 
 /* @what: behind the '@'. */
-static int man_insert(const char *what, FILE *out, const struct command *root)
+static int man_insert(const char *what, FILE *out, const struct command *root,
+		      const struct man_keys *keys)
 {
 	const struct command *c = NULL;
 
@@ -226,14 +230,11 @@ static int man_insert(const char *what, FILE *out, const struct command *root)
 		man_synopsis(root, out);
 		return 0;
 	}
-	if (strcmp(what, "keys vm") == 0 || strcmp(what, "keys disk") == 0) {
-		man_keys(what[5] == 'v' ? vm_options : disk_options, out);
-		return 0;
-	}
-	if (strcmp(what, "keys net") == 0) {
-		man_keys(net_options, out);
-		return 0;
-	}
+	for (; strncmp(what, "keys ", 5) == 0 && keys->name; keys++)
+		if (strcmp(what + 5, keys->name) == 0) {
+			man_print_keys(keys->table, out);
+			return 0;
+		}
 	if (strncmp(what, "options ", 8) == 0)
 		c = command_find(root, what + 8);
 	if (!c)
@@ -242,7 +243,8 @@ static int man_insert(const char *what, FILE *out, const struct command *root)
 	return 0;
 }
 
-int man_page(FILE *in, FILE *out, const struct command *root)
+int man_page(FILE *in, FILE *out, const struct command *root,
+	     const struct man_keys *keys)
 {
 	static const char mark[] = ".\\\" @";
 	char *line = NULL;
@@ -255,7 +257,7 @@ int man_page(FILE *in, FILE *out, const struct command *root)
 			continue;
 		}
 		line[strcspn(line, "\n")] = '\0';
-		err = man_insert(line + strlen(mark), out, root);
+		err = man_insert(line + strlen(mark), out, root, keys);
 	}
 	free(line);
 	if (!err && (ferror(in) || fflush(out) || ferror(out)))

@@ -11,18 +11,26 @@
 
 #include "monitor/control/config/command.h"
 
+/* A table of keys, and its name in the texts. */
+struct man_keys {
+	const char *name;
+	const struct option_entry *table;
+};
+
 /**
  * man_page() - fill in a page
  * @in:   mdoc(7) text, in which these lines are replaced:
  *          .\" @synopsis            every command below @root
  *          .\" @options COMMAND     the command's options and their keys
- *          .\" @keys vm|disk        keys of the JSON configuration
+ *          .\" @keys NAME           keys of JSON, a table of @keys
  * @out:  the page
  * @root: the command that has all others
+ * @keys: ends with an entry without a name
  *
  * Context: blocks on the files. Return: 0; -EINVAL an unknown line that begins
  * with .\" @; -EIO reading or writing failed.
  */
-MUST_CHECK int man_page(FILE *in, FILE *out, const struct command *root);
+MUST_CHECK int man_page(FILE *in, FILE *out, const struct command *root,
+			const struct man_keys *keys);
 
 #endif

@@ -40,6 +40,8 @@ enum option_type {
 	OPTION_NODE,	/* nodeid_t: "auto", or a node's number */
 	OPTION_DISKS,	/* the disks of a VM: vm_options.h */
 	OPTION_NETS,	/* the networks of a VM: the same */
+	OPTION_ARRAY,	/* of JSON, which the owner of the table reads */
+	OPTION_OBJECT,	/* the same */
 };
 
 struct option_entry {

@@ -78,6 +78,11 @@ const struct option_entry vm_options[] = {
 	  .unset = POLICY_STANDARD,
 	  .help = "where pages of its memory are moved, see disco(1); "
 		  "requires --detach" },
+	{ .name = "cluster", .type = OPTION_NAME, VM(cluster), .arg = "CLUSTER",
+	  .help = "the cluster that it belongs to, see disco up; requires "
+		  "--detach" },
+	{ .name = "role", .type = OPTION_NAME, VM(role), .of = "cluster",
+	  .arg = "ROLE", .help = "its role in the cluster" },
 	{ .name = "name", .type = OPTION_NAME, VM(name), .arg = "NAME",
 	  .unset = "vm", .help = "name, unique among the VMs" },
 	{ .name = "count", .type = OPTION_NUMBER, VM(count), .arg = "COUNT",
@@ -95,7 +100,8 @@ const struct option_entry disk_options[] = {
 	  .help = "auto refuses an image of another format (qcow2, vmdk, "
 		  "...); raw takes any file as it is" },
 	{ .name = "cow", .type = OPTION_PATH, DISK(cow), .arg = "FILE",
-	  .help = "writes go to this copy-on-write file, see 'disco image'" },
+	  .help = "writes go to this copy-on-write file, see 'disco image'; "
+		  "{vm} in it stands for the VM's name" },
 	{ .name = "snapshot", .type = OPTION_SWITCH, DISK(snapshot),
 	  .help = "the guest's writes are discarded at its end" },
 	{ .name = "ro", .type = OPTION_SWITCH, DISK(read_only),

@@ -409,6 +409,15 @@ int ga_session_open(struct guest *g, int fd, const void *extra, size_t n,
 	return 0;
 }
 
+unsigned ga_sessions_count(const struct guest *g)
+{
+	unsigned nr = 0;
+
+	for (const struct ga_session *s = g->sessions; s; s = s->next)
+		nr += !s->gone;
+	return nr;
+}
+
 void ga_sessions_guest_ended(struct guest *g)
 {
 	struct ga_session *s, *next;

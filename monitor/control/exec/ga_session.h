@@ -42,6 +42,9 @@ struct ga_session;
 MUST_CHECK int ga_session_open(struct guest *g, int fd, const void *extra,
 			       size_t n, void (*left)(void *arg), void *arg);
 
+/* Return: how many clients the guest's agent has now, in sessions. */
+unsigned ga_sessions_count(const struct guest *g);
+
 /* The guest has ended: its sessions do so. */
 void ga_sessions_guest_ended(struct guest *g);
 

@@ -89,6 +89,10 @@ static void make_record(const struct launch *l, unsigned i,
 		       vm->group ? vm->group : GROUP_DEFAULT);
 	(void)snprintf(r->policy, sizeof(r->policy), "%s",
 		       vm->policy ? vm->policy : "");
+	(void)snprintf(r->cluster, sizeof(r->cluster), "%s",
+		       vm->cluster ? vm->cluster : "");
+	(void)snprintf(r->role, sizeof(r->role), "%s",
+		       vm->role ? vm->role : "");
 	r->nr_cached = launch_cached(l, i, r->cached);
 	nets_record(ports, r);
 	r->net_fd = launch_net_fd(l, i);

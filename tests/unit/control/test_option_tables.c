@@ -17,6 +17,8 @@
 #include <cmocka.h>
 
 #include "monitor/control/cli/cli.h"
+#include "monitor/control/cluster/cluster_cli.h"
+#include "monitor/control/cluster/cluster_file.h"
 #include "monitor/control/commands.h"
 #include "monitor/control/config/config_draft.h"
 #include "monitor/control/config/config_json.h"
@@ -613,6 +615,16 @@ static void completion_names_each(void **state)
 	free(zsh);
 }
 
+static const struct man_keys keys[] = {
+	{ "vm", vm_options },
+	{ "disk", disk_options },
+	{ "net", net_options },
+	{ "cluster", cluster_options },
+	{ "role", cluster_role_options },
+	{ "nfs", cluster_nfs_options },
+	{ .name = NULL },
+};
+
 static char *page(const char *path, int want)
 {
 	FILE *in = fopen(path, "r"), *out;
@@ -623,7 +635,7 @@ static char *page(const char *path, int want)
 		fail_msg("cannot open %s", path);
 	out = open_memstream(&text, &size);
 	assert_non_null(out);
-	assert_int_equal(man_page(in, out, &disco_command), want);
+	assert_int_equal(man_page(in, out, &disco_command, keys), want);
 	assert_int_equal(fclose(out), 0);
 	(void)fclose(in);
 	return text;
@@ -644,12 +656,9 @@ static void manual_names_each(void **state)
 	names_keys(text, "disco.1", ".It Cm ");
 	free(text);
 	text = page("docs/disco.json.5.in", 0);
-	for (const struct option_entry *o = vm_options; o->name; o++)
-		names(text, "disco.json.5", ".It ", o->name, " Ta ");
-	for (const struct option_entry *o = disk_options; o->name; o++)
-		names(text, "disco.json.5", ".It ", o->name, " Ta ");
-	for (const struct option_entry *o = net_options; o->name; o++)
-		names(text, "disco.json.5", ".It ", o->name, " Ta ");
+	for (const struct man_keys *k = keys; k->name; k++)
+		for (const struct option_entry *o = k->table; o->name; o++)
+			names(text, "disco.json.5", ".It ", o->name, " Ta ");
 	free(text);
 }
 

@@ -25,6 +25,8 @@ static struct vm_record good(void)
 			       .start_ns = 99,
 			       .kernel = "/boot/vm\"linuz",
 			       .group = "g",
+			       .cluster = "mpi",
+			       .role = "node",
 			       .nr_cached = 2,
 			       .cached = { { 0, 12 }, { 3, 16 } } };
 	return r;
@@ -71,6 +73,8 @@ static void a_record_comes_back(void **state)
 	assert_string_equal(got.name, r.name);
 	assert_string_equal(got.kernel, r.kernel);
 	assert_string_equal(got.group, r.group);
+	assert_string_equal(got.cluster, "mpi");
+	assert_string_equal(got.role, "node");
 	assert_int_equal(got.nr_cached, r.nr_cached);
 	assert_memory_equal(got.cached, r.cached, sizeof(r.cached));
 	assert_int_equal(got.pid, r.pid);
