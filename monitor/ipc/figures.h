@@ -10,6 +10,8 @@
  *	io		I/O thread			control
  *	ports		whoever has the console's lock	control
  *	cache		I/O thread			control
+ *	hints		I/O thread			control
+ *	hint_log	I/O thread			agent of the home node
  *	vcpus[n]	thread of vCPU n		control, I/O thread
  *
  * Every word is a separate value, so each is stored and loaded relaxed. There
@@ -27,10 +29,11 @@
 #include <stdatomic.h>
 
 #include "disco/base.h"
+#include "disco/hint_log.h"
 #include "disco/limits.h"
 
 #define FIGURES_NAME  "disco-figures"
-#define FIGURES_MAGIC 0x3653455255474946ull /* "FIGURES6" */
+#define FIGURES_MAGIC 0x3753455255474946ull /* "FIGURES7" */
 
 /* Reasons why KVM_RUN returned. */
 enum figures_exit {
@@ -102,12 +105,32 @@ struct figures_cache {
 	_Alignas(128) _Atomic(uint64_t) words[FIGURES_NR_CACHE];
 };
 
+/* Values of guest-hints/host/hints.h, in total. */
+enum figures_hints_word {
+	FIGURES_HINTS_KINDS = 0,    /* entries; and on, by enum hints_kind */
+	FIGURES_HINTS_REFUSED = 16, /* entries of no use */
+	FIGURES_HINTS_FREED_PAGES,
+	FIGURES_HINTS_COLD_PAGES,
+	FIGURES_HINTS_MERGE_PAGES,
+	FIGURES_HINTS_SLOWED, /* times that the guest had to wait */
+	FIGURES_HINTS_BROKEN, /* times that its ring was */
+	FIGURES_HINTS_SPENT_NS,
+	FIGURES_NR_HINTS
+};
+
+struct figures_hints {
+	/* [A: I/O thread / control, relaxed] */
+	_Alignas(128) _Atomic(uint64_t) words[FIGURES_NR_HINTS];
+};
+
 struct figures {
 	/* [A: main thread / control, relaxed] */
 	_Alignas(128) _Atomic(uint64_t) magic;
 	struct figures_io io;
 	struct figures_cache cache;
 	struct figures_vcpu vcpus[VM_MAX_VCPUS];
+	struct figures_hints hints;
+	struct hint_log hint_log;
 };
 
 _Static_assert(sizeof(struct figures_vcpu) == 128, "shared layout");

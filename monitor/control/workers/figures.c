@@ -64,6 +64,8 @@ void figures_look(struct figures_view *f)
 	f->last.ports = figures_word(&r->io.ports);
 	for (unsigned i = 0; i < FIGURES_NR_CACHE; i++)
 		f->last.cache[i] = figures_word(&r->cache.words[i]);
+	for (unsigned i = 0; i < FIGURES_NR_HINTS; i++)
+		f->last.hints[i] = figures_word(&r->hints.words[i]);
 }
 
 enum figures_stand figures_stand_now(const struct figures_view *f)
