@@ -78,7 +78,7 @@ all:
 # which a program or a test takes what it uses. Who may include whom is decided
 # by this order and by scripts/lint.
 ROOMS := numa memory memory/placement \
-	 $(addprefix cowdisk/,base store cache disk dax) vnet \
+	 $(addprefix cowdisk/,base store cache disk dax) vnet guest-hints/host \
 	 monitor/ipc monitor/sandbox monitor/boot \
 	 monitor/bootentry monitor/bootdisk \
 	 $(addprefix monitor/dev/,platform virtio) \

@@ -4,7 +4,7 @@
 WORKER_ROOMS	:= monitor/worker monitor/worker/net monitor/worker/vm \
 		   monitor/dev/virtio \
 		   monitor/dev/platform monitor/sandbox monitor/ipc \
-		   $(filter cowdisk/%,$(ROOMS)) vnet memory numa
+		   $(filter cowdisk/%,$(ROOMS)) vnet guest-hints/host memory numa
 AGENT_ROOMS	:= monitor/agent monitor/sandbox monitor/ipc cowdisk/store \
 		   cowdisk/base memory/placement memory numa
 CONTROL_ROOMS	:= $(filter monitor/control%,$(ROOMS)) monitor/bootdisk \

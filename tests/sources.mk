@@ -17,6 +17,7 @@ ROOMS_ipc	:= monitor/ipc numa
 ROOMS_memory	:= memory numa
 ROOMS_placement	:= memory/placement memory numa
 ROOMS_vnet	:= vnet numa
+ROOMS_hints	:= guest-hints/host
 ROOMS_cowdisk	:= $(COWDISK_ROOMS) monitor/ipc memory numa
 ROOMS_cache	:= $(ROOMS_cowdisk)
 ROOMS_platform	:= $(WORKER_ROOMS)

@@ -66,6 +66,7 @@ struct vm_config {
 	bool overcommit;       /* strict memory is not reserved at the start */
 	bool huge_thp;	       /* memory=...,huge=thp */
 	bool keep_panicked;    /* on-panic=keep */
+	bool no_hints;	       /* hints=off */
 	unsigned restart;      /* enum restart_policy */
 	bool merge;	       /* share equal pages within the group */
 	struct disk_config disks[VM_MAX_DISKS];

@@ -16,7 +16,7 @@
 #include "disco/limits.h"
 #include "disco/worker_proto.h"
 
-#define WORKER_SPEC_MAGIC 0x4f435349445634ull
+#define WORKER_SPEC_MAGIC 0x4f435349445635ull
 
 /*
  * Environment variable of a worker: CPU time in ns that its process had used
@@ -110,6 +110,10 @@ struct worker_spec {
 	uint64_t ram_bytes;
 	uint32_t huge_thp;
 	uint32_t keep_panicked; /* a panic does not end the guest */
+	uint32_t no_hints;	/* there is no device for the guest's hints */
+	/* What the guest may know of the machine: the ACPI SLIT, by number. */
+	uint32_t nr_nodes;
+	uint8_t distances[MAX_NODES * MAX_NODES]; /* [nr_nodes * nr_nodes] */
 	uint32_t adoptable; /* WORKER_FD_LISTENER: SOCK_SEQPACKET, listening */
 	uint32_t nr_disks;
 	struct worker_disk disks[VM_MAX_DISKS];

@@ -10,6 +10,8 @@
  *	io		I/O thread			control
  *	ports		whoever has the console's lock	control
  *	cache		I/O thread			control
+ *	hints		I/O thread			control
+ *	hint_log	I/O thread			agent of the home node
  *	vcpus[n]	thread of vCPU n		control, I/O thread
  *	nets[n]		I/O thread			control
  *
@@ -28,6 +30,7 @@
 #include <stdatomic.h>
 
 #include "disco/base.h"
+#include "disco/hint_log.h"
 #include "disco/limits.h"
 
 #define FIGURES_NAME  "disco-figures"
@@ -111,6 +114,24 @@ struct figures_net {
 	_Alignas(128) _Atomic(uint64_t) words[FIGURES_NET_WORDS];
 };
 
+/* Values of guest-hints/host/hints.h, in total. */
+enum figures_hints_word {
+	FIGURES_HINTS_KINDS = 0,    /* entries; and on, by enum hints_kind */
+	FIGURES_HINTS_REFUSED = 16, /* entries of no use */
+	FIGURES_HINTS_FREED_PAGES,
+	FIGURES_HINTS_COLD_PAGES,
+	FIGURES_HINTS_MERGE_PAGES,
+	FIGURES_HINTS_SLOWED, /* times that the guest had to wait */
+	FIGURES_HINTS_BROKEN, /* times that its ring was */
+	FIGURES_HINTS_SPENT_NS,
+	FIGURES_NR_HINTS
+};
+
+struct figures_hints {
+	/* [A: I/O thread / control, relaxed] */
+	_Alignas(128) _Atomic(uint64_t) words[FIGURES_NR_HINTS];
+};
+
 struct figures {
 	/* [A: main thread / control, relaxed] */
 	_Alignas(128) _Atomic(uint64_t) magic;
@@ -118,6 +139,8 @@ struct figures {
 	struct figures_cache cache;
 	struct figures_vcpu vcpus[VM_MAX_VCPUS];
 	struct figures_net nets[VM_MAX_NETS];
+	struct figures_hints hints;
+	struct hint_log hint_log;
 };
 
 _Static_assert(sizeof(struct figures_vcpu) == 128, "shared layout");

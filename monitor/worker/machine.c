@@ -140,6 +140,12 @@ static int add_balloon(struct machine *m)
 	return err ? err : pci_add(&m->vm.pci, &m->balloon.v.pci);
 }
 
+/* Last, so that it changes the place of no other device. */
+static int add_hints(struct machine *m)
+{
+	return hinting_create(&m->hinting, &m->vm, &m->merge);
+}
+
 int machine_create(struct machine *m, const struct worker_spec *spec,
 		   const char **what)
 {
@@ -154,6 +160,7 @@ int machine_create(struct machine *m, const struct worker_spec *spec,
 		{ add_disks, "disks" },
 		{ add_nets, "networks" },
 		{ add_balloon, "balloon" },
+		{ add_hints, "device for hints" },
 		{ watch_standstill, "watch of the guest" },
 	};
 	int err = vm_create(&m->vm, WORKER_FD_KVM, spec, what);

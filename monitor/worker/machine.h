@@ -13,6 +13,7 @@
 #include "monitor/dev/virtio/virtio_rng.h"
 #include "monitor/worker/buffers.h"
 #include "monitor/worker/disks.h"
+#include "monitor/worker/hinting.h"
 #include "monitor/worker/merge.h"
 #include "monitor/worker/net/wnets.h"
 #include "monitor/worker/paging.h"
@@ -32,6 +33,7 @@ struct machine {
 	struct merge merge;
 	struct paging paging;
 	struct wnets nets;
+	struct hinting hinting;
 };
 
 /**

@@ -96,6 +96,25 @@ static uint64_t merge_said(const struct region *sums, uint64_t i)
 	       ~MERGE_STABLE;
 }
 
+void merge_nominate(struct merge *g, uint64_t page, uint64_t pages)
+{
+	const uint64_t end = MERGE_BYTES_MAX / PAGE_BYTES;
+
+	for (uint64_t i = page; i < end && i - page < pages; i++)
+		g->nominated[i / 64] |= 1ull << i % 64;
+}
+
+/* Whether the guest has said so; no second time. */
+static bool merge_is_nominated(struct merge *g, uint64_t i)
+{
+	uint64_t bit = 1ull << i % 64;
+	bool was = g->nominated[i / 64] & bit;
+
+	if (was)
+		g->nominated[i / 64] &= ~bit;
+	return was;
+}
+
 /* Those of zeroes need no sum: they are given back. */
 static void sum_frame(struct merge *g, uint64_t i)
 {
@@ -107,8 +126,8 @@ static void sum_frame(struct merge *g, uint64_t i)
 		return;
 	}
 	sum = sum_of(merge_frame(g, i));
-	if (g->sums.bytes == g->new_sums.bytes &&
-	    merge_said(&g->sums, i) == sum)
+	if (merge_is_nominated(g, i) || (g->sums.bytes == g->new_sums.bytes &&
+					 merge_said(&g->sums, i) == sum))
 		sum |= MERGE_STABLE;
 	/* Control reads it after our answer: relaxed will do. */
 	atomic_store_explicit(&sums[i], sum, memory_order_relaxed);

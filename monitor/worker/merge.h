@@ -68,6 +68,8 @@ struct merge {
 	uint32_t from[MERGE_STEP];  /* _SHARE: see find_shown() */
 	struct merge_layer *source; /* _SHARE */
 	struct merge_layer layers[MERGE_LAYERS];
+	/* Frames that the guest has nominated: for one sum each. */
+	uint64_t nominated[MERGE_BYTES_MAX / PAGE_BYTES / 64];
 	bool zeroes;		 /* _SUM: there are frames of zeroes */
 	bool scrubs;		 /* _SUM: they are being given back */
 	unsigned refused;	 /* times in a row that disks did not rest */
@@ -106,6 +108,13 @@ MUST_CHECK int merge_create(struct merge *g, struct vm *vm,
  */
 void merge_obey(struct merge *g, const struct worker_request *r,
 		const int fds[4]);
+
+/*
+ * The guest says that other guests are likely to have these pages, too: the next
+ * sum of each counts as one that has not changed, whatever the last one was.
+ * @page: guest frame; frames that are not merged are ignored.
+ */
+void merge_nominate(struct merge *g, uint64_t page, uint64_t pages);
 
 /* Publish the figures. Context: after each turn of the loop. */
 void merge_turned(struct merge *g);

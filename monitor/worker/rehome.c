@@ -62,5 +62,6 @@ int rehome(struct machine *m, nodeid_t node, int boot, uint64_t *stall_ns)
 	if (err)
 		return err;
 	vm->node = node;
+	hinting_moved(&m->hinting, node);
 	return code;
 }

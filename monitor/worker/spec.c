@@ -46,7 +46,7 @@ static bool spec_sane(const struct worker_spec *s)
 		return false;
 	if (s->nr_vcpus == 0 || s->nr_vcpus > VM_MAX_VCPUS ||
 	    s->nr_disks > VM_MAX_DISKS || s->nr_cpus > ARRAY_SIZE(s->cpus) ||
-	    s->nr_nets > VM_MAX_NETS)
+	    s->nr_nets > VM_MAX_NETS || s->nr_nodes > MAX_NODES)
 		return false;
 	if (s->ram_bytes < VM_MIN_MEMORY || s->ram_bytes > VM_MAX_MEMORY ||
 	    s->ram_bytes % PAGE_BYTES)

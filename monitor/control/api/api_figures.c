@@ -158,8 +158,8 @@ void stats_poll(struct api_call *c, bool late)
 		json_t *stats = exits_json(g, stats_json(g, now));
 
 		stats = cache_json(g, stalls_json(g, stats));
-		(void)json_array_append_new(
-			list, placement_json(g, nets_json(g, stats)));
+		stats = hints_json(g, nets_json(g, stats));
+		(void)json_array_append_new(list, placement_json(g, stats));
 	}
 	api_answer(c, MHD_HTTP_OK,
 		   json_pack("{s:o, s:o, s:o}", "vms", list, "agents",
@@ -357,6 +357,7 @@ void metrics_poll(struct api_call *c, bool late)
 		cache_metrics(c->m, out);
 		nets_metrics(c->m, out);
 		placement_metrics(c->m, out);
+		hints_metrics(c->m, out);
 		print_agents(&c->m->agents, out);
 		print_balance(c->m->balancer, out);
 		if (fclose(out) == 0 && text) {

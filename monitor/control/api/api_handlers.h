@@ -88,6 +88,10 @@ void cache_metrics(const struct monitor *m, FILE *out);
 json_t *placement_json(const struct guest *g, json_t *stats);
 void placement_metrics(const struct monitor *m, FILE *out);
 
+/* Add the hints of a guest, as they were looked at last, to its statistics. */
+json_t *hints_json(const struct guest *g, json_t *stats);
+void hints_metrics(const struct monitor *m, FILE *out);
+
 /*
  * The guest of a call, which has the id that it had in begin(). NULL: there is
  * none, and the call was answered.

@@ -50,6 +50,9 @@ const struct option_entry vm_options[] = {
 	{ .name = "on-panic", .type = OPTION_CHOICE, VM(keep_panicked),
 	  .arg = "keep", .unset = "end",
 	  .help = "a guest whose kernel panicked stays" },
+	{ .name = "hints", .type = OPTION_CHOICE, VM(no_hints), .arg = "off",
+	  .unset = "on",
+	  .help = "a device by which the guest says how it uses its memory" },
 	{ .name = "restart", .type = OPTION_WORD, VM(restart),
 	  .arg = "no|on-failure|always", .unset = "no",
 	  .help = "start a VM of the monitor again when it has ended; a reset "

@@ -133,6 +133,26 @@ static void spec_cpus(const struct launch *l, nodeid_t node,
 	memcpy(spec->cpus, n->cpus, spec->nr_cpus * sizeof(spec->cpus[0]));
 }
 
+/* By number; where numbers have gaps, a node that there is not has none. */
+static void spec_distances(const struct topology *t, struct worker_spec *spec)
+{
+	for (unsigned i = 0; i < t->nr_nodes; i++)
+		if (t->nodes[i].id >= 0 && t->nodes[i].id < MAX_NODES)
+			spec->nr_nodes = (uint32_t)max_u64(
+				spec->nr_nodes, (uint64_t)t->nodes[i].id + 1);
+	for (unsigned i = 0; i < t->nr_nodes; i++)
+		for (unsigned j = 0; j < t->nr_nodes; j++) {
+			nodeid_t from = t->nodes[i].id, to = t->nodes[j].id;
+
+			if (from < 0 || from >= MAX_NODES || to < 0 ||
+			    to >= MAX_NODES)
+				continue;
+			spec->distances[(unsigned)from * spec->nr_nodes +
+					(unsigned)to] =
+				(uint8_t)min_u64(t->distance[i][j], UINT8_MAX);
+		}
+}
+
 /* Strings were checked by the configuration: none is too long here. */
 static void launch_copy_text(char *to, size_t size, const char *from)
 {
@@ -157,9 +177,11 @@ static void launch_make_spec(const struct launch *l, const struct vm_config *vm,
 	spec->ram_bytes = vm->memory_bytes;
 	spec->huge_thp = vm->huge_thp;
 	spec->keep_panicked = vm->keep_panicked;
+	spec->no_hints = vm->no_hints;
 	spec->node = NODE_AUTO;
 	if (!l->topology.this_machine)
 		return;
+	spec_distances(&l->topology, spec);
 	spec->node = l->bind ? node : NODE_AUTO;
 	spec->strict = vm->strict;
 	spec->reserved = vm->strict && !vm->overcommit;

@@ -67,6 +67,8 @@ void figures_look(struct figures_view *f)
 	for (unsigned i = 0; i < VM_MAX_NETS; i++)
 		for (unsigned k = 0; k < FIGURES_NET_WORDS; k++)
 			f->last.nets[i][k] = figures_word(&r->nets[i].words[k]);
+	for (unsigned i = 0; i < FIGURES_NR_HINTS; i++)
+		f->last.hints[i] = figures_word(&r->hints.words[i]);
 }
 
 enum figures_stand figures_stand_now(const struct figures_view *f)

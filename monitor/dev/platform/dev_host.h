@@ -47,6 +47,14 @@ struct dev_host_ops {
 	 */
 	void (*free_pages)(struct dev_host *h, gfn_t first, uint64_t nr);
 	/*
+	 * Show memory of the worker's to the guest at @at, in place of what
+	 * @which (0, 1) showed before; @bytes 0: nothing any more. A write by
+	 * the guest to @read_only memory is a write to the bus. @hva outlives
+	 * the VM. Context: I/O thread, takes milliseconds. Return: 0; -errno.
+	 */
+	int (*show_memory)(struct dev_host *h, unsigned which, uint64_t at,
+			   void *hva, uint64_t bytes, bool read_only);
+	/*
 	 * Report one line to whoever runs the VM: something is wrong that does
 	 * not end the VM. A guest can cause it, so a device calls it once in
 	 * its life. Context: any thread; blocks while control does not read.

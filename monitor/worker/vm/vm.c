@@ -139,6 +139,26 @@ static void host_free_pages(struct dev_host *h, gfn_t first, uint64_t nr)
 		figures_count(&vm->figures->io.freed_pages, nr);
 }
 
+/* Behind the slots of RAM and of regions. KVM changes a slot by its end alone. */
+static int host_show_memory(struct dev_host *h, unsigned which, uint64_t at,
+			    void *hva, uint64_t bytes, bool read_only)
+{
+	struct kvm_userspace_memory_region r = {
+		.slot = RAM_MAX_SLOTS + RAM_MAX_WINDOWS + which,
+	};
+	int fd = from_host(h)->fd;
+
+	/* One that is not there is no error. */
+	(void)ioctl(fd, KVM_SET_USER_MEMORY_REGION, &r);
+	if (!bytes)
+		return 0;
+	r.flags = read_only ? KVM_MEM_READONLY : 0;
+	r.guest_phys_addr = at;
+	r.memory_size = bytes;
+	r.userspace_addr = (uintptr_t)hva;
+	return ioctl(fd, KVM_SET_USER_MEMORY_REGION, &r) < 0 ? -errno : 0;
+}
+
 /* Standard error: control shows it, with the VM's name. */
 static void host_report(struct dev_host *h, const char *text)
 {
@@ -164,6 +184,7 @@ static const struct dev_host_ops host_ops = {
 	.irq_line = host_irq_line,
 	.watch = host_watch,
 	.free_pages = host_free_pages,
+	.show_memory = host_show_memory,
 	.report = host_report,
 	.stop = host_stop,
 };

@@ -55,6 +55,8 @@ static void dump_vm(const struct vm_config *vm, FILE *f)
 		(unsigned long long)vm->memory_bytes, vm->node,
 		vm->strict ? " strict" : "", vm->huge_thp ? " thp" : "",
 		vm->keep_panicked ? " keep" : "", vm->merge ? " merge" : "");
+	if (vm->no_hints)
+		fprintf(f, " no hints");
 	if (vm->group)
 		fprintf(f, " group=%s", vm->group);
 	for (unsigned i = 0; i < vm->nr_disks; i++) {

@@ -102,6 +102,21 @@ static void free_pages(struct dev_host *dh, gfn_t first, uint64_t nr)
 		h->freed_pages += nr;
 }
 
+static int show_memory(struct dev_host *dh, unsigned which, uint64_t at,
+		       void *hva, uint64_t bytes, bool read_only)
+{
+	struct fake_host *h = from_host(dh);
+
+	must(which < 2);
+	if (bytes && h->refuse_memory)
+		return -EINVAL;
+	h->memory[which].at = bytes ? at : 0;
+	h->memory[which].hva = bytes ? hva : NULL;
+	h->memory[which].bytes = bytes;
+	h->memory[which].read_only = read_only;
+	return 0;
+}
+
 static void report(struct dev_host *dh, const char *text)
 {
 	struct fake_host *h = from_host(dh);
@@ -126,6 +141,7 @@ static const struct dev_host_ops fake_ops = {
 	.irq_line = irq_line,
 	.watch = watch,
 	.free_pages = free_pages,
+	.show_memory = show_memory,
 	.report = report,
 	.stop = stop,
 };

@@ -54,6 +54,13 @@ struct fake_host {
 	} freed[FAKE_MAX];
 	unsigned nr_freed;    /* all calls */
 	uint64_t freed_pages; /* of RAM */
+	struct {
+		uint64_t at; /* 0: not shown */
+		uint8_t *hva;
+		uint64_t bytes;
+		bool read_only;
+	} memory[2];
+	bool refuse_memory;
 	unsigned reports;
 	char report_text[160]; /* the last one */
 	unsigned stops;
