@@ -10,8 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define DELAY_STEPS                                                            \
-	6 /* of arithmetic per event: about 30 instructions a miss */
+#define DELAY_STEPS 6 /* of arithmetic per event: 30 instructions per miss */
 
 struct gate {
 	unsigned in[2], out[2], state, toggles, pad[10];
