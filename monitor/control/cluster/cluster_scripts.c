@@ -25,7 +25,7 @@ static const char is_marked_script[] =
  */
 static const char export_script[] =
 	"set -e;mkdir -p \"$1\" /etc/exports.d;"
-	"echo \"$1 *(rw,async,no_root_squash,no_subtree_check,fsid=1)\""
+	"echo \"$1 *(rw,sync,no_root_squash,no_subtree_check,fsid=1)\""
 	" >/etc/exports.d/disco.exports;"
 	"if [ -d /run/systemd/system ];then mkdir -p /etc/nfs.conf.d;"
 	"printf '[nfsd]\\ngrace-time=15\\nlease-time=15\\n' "
