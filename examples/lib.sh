@@ -33,7 +33,7 @@ clean_up()
 {
 	local fd
 
-	"$DISCO" down --timeout 30 "$EXAMPLE" 2>/dev/null || true
+	"$DISCO" down --timeout 30 "$WORK/cluster.json" 2>/dev/null || true
 	for fd in /proc/[0-9]*/fd/*; do
 		if [[ $fd -ef $WORK/state/lock ]]; then
 			fd=${fd#/proc/}

@@ -176,8 +176,8 @@ nfs_server_dies()
 	local pid
 	# shellcheck disable=SC2016 # expanded in the guest
 	cluster_do 0 exec c-client-0 -- bash -c 'cd /srv/share; exec 8>held
-		flock 8 && setsid sleep 3000 <&- >&- 2>&- & sleep 1
-		! flock -n held true' || return 1
+		{ flock 8 && exec setsid sleep 3000; } <&- >&- 2>&- &
+		sleep 1; ! flock -n held true' || return 1
 	# shellcheck disable=SC2016 # expanded in the guest
 	timeout -k 5 $((400 * SCALE)) "$DISCO" exec c/client -- bash -c '
 		cd /srv/share; me=$(hostname)
@@ -230,7 +230,7 @@ cluster_killed()
 
 cluster_down()
 {
-	cluster_do 0 down c || return 1
+	cluster_do 0 down "$WORK/c.json" || return 1
 	want_line '^c-server +ended .* 0 ok' <("$DISCO" ls) &&
 		want_line '^c-client-0 +ended .* 0 ok' <("$DISCO" ls) &&
 		want_line '^c-client-1 +ended .* 0 ok' <("$DISCO" ls)

@@ -43,7 +43,7 @@ static const char export_script[] =
 	"grep -q ' /var/lib/nfs/rpc_pipefs ' /proc/mounts ||"
 	" mount -t rpc_pipefs rpc_pipefs /var/lib/nfs/rpc_pipefs\n"
 	"pidof nfsdcld >/dev/null ||"
-	" nfsdcld -p /var/lib/nfs/rpc_pipefs/nfsd 2>/dev/null || nfsdcld\n"
+	" nfsdcld -p /var/lib/nfs/rpc_pipefs\n"
 	"exportfs -r\n"
 	"pidof rpc.mountd >/dev/null || rpc.mountd -N 2 -N 3\n"
 	"[ \"$(cat /proc/fs/nfsd/threads)\" -gt 0 ] ||"
