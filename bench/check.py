@@ -71,7 +71,7 @@ def check_result(name, path):
         measured, missed = check(name, result_of(name, path))
     except (OSError, ValueError) as e:
         measured, missed = 0, [f"{path}: {e}"]
-    if not missed and not measured:
+    if not missed and not measured and TARGETS[name]:
         missed = ["nothing was measured"]
     print(f"bench-{name}: target " + (f"missed: {'; '.join(missed)}" if missed
                                       else "met"))

@@ -3,7 +3,7 @@
 
 BENCH_OUT	:= build/lab-out
 BENCHES		:= boot channel ring cache cow move scale footprint figures exec \
-		   locality
+		   locality pmake
 
 .PHONY: bench
 bench: $(BENCHES:%=bench-%)
@@ -28,11 +28,11 @@ $(foreach b,$(BENCHES),$(eval $(call bench_target,$(b))))
 # $(call bench_args,NAME) - what every bench is given
 bench_args = --commit '$(VERSION)' --out $(call bench_result,$(1))
 
-# $(call in_labs,NAME,OPTIONS) - bench/NAME.py in a lab, and in another one,
+# $(call in_labs,NAME,OPTIONS,LAB) - bench/NAME.py in a lab, and in another one,
 # from its state, when the lab dies under it (125)
 in_labs = $(Q)rm -f $(BENCH_OUT)/bench-$(1).state; \
 	for lab in 1 2 3 4 5 6; do \
-		lab/auto --timeout 6000 -- bench/$(1).py \
+		lab/auto --timeout 6000 $(3) -- bench/$(1).py \
 			$(call bench_args,$(1)) --disco $(B)/disco $(2) \
 			--state $(BENCH_OUT)/bench-$(1).state; \
 		status=$$?; [ $$status = 125 ] || exit $$status; \
@@ -46,6 +46,10 @@ do-bench-boot: all images kernel-cache guests
 
 do-bench-exec: all images kernel-cache $(B)/bench/qga_exec
 	$(call in_labs,exec,--client $(B)/bench/qga_exec)
+
+# On one node: a guest of 8 virtual CPUs has all 8 CPUs only there.
+do-bench-pmake: all images kernel-cache
+	$(call in_labs,pmake,--plot $(BENCH_OUT)/bench-pmake.svg,--nodes 1)
 
 do-bench-scale do-bench-footprint: do-bench-%: all images kernel-cache
 	$(call in_labs,$*)

@@ -26,6 +26,25 @@ build/debian/debian-%.img: lab/guest/build-debian
 	$(Q)mkdir -p $(@D)
 	$(Q)lab/guest/build-debian $(SUITE_$*) $@
 
+# The packages of examples/, for guests that boot as those of root.ext4 do.
+EXAMPLES_IMAGE	:= build/examples/root.ext4
+.PHONY: images-examples
+images-examples: images $(EXAMPLES_IMAGE)
+
+$(EXAMPLES_IMAGE): lab/guest/build-examples lab/guest/root-init \
+		lab/guest/shutdown lab/guest/disco/cluster | $(LAB_KERNELS)
+	$(Q)scripts/deps debian
+	$(Q)mkdir -p $(@D)
+	$(Q)lab/guest/build-examples $@
+
+# All of examples/, or those of EXAMPLES, where guests can run; one table.
+EXAMPLES ?=
+.PHONY: examples
+examples:
+	$(Q)scripts/deps build lab images debian
+	$(Q)$(MAKE) --no-print-directory all images-examples kernel-cache
+	$(Q)lab/auto --timeout 7200 -- examples/all $(EXAMPLES)
+
 $(LAB_KERNELS): lab/kernels
 	$(Q)scripts/deps lab
 	$(Q)lab/kernels

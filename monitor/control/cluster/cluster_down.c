@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* disco down: the VMs of a cluster, the roles in the reverse of their order. */
+/*
+ * disco down: the VMs of a cluster, the roles in the reverse of their order, so
+ * that a server outlives its clients.
+ */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +25,7 @@ static const struct option_entry down_options[] = {
 	{ .name = NULL },
 };
 
-/* The VMs from @first on that have the role of that one. */
+/* The last VMs of @v[0 .. last - 1], as many as have the same role. */
 static unsigned down_same_role(const struct cluster_vms *v, unsigned last,
 			       char **names)
 {
@@ -36,7 +39,6 @@ static unsigned down_same_role(const struct cluster_vms *v, unsigned last,
 	return nr;
 }
 
-/* A server outlives its clients: the monitor has the VMs in the file's order. */
 static int down_all(const struct cluster_vms *v, unsigned limit_s,
 		    struct diag *d)
 {
@@ -57,37 +59,59 @@ static int down_all(const struct cluster_vms *v, unsigned limit_s,
 	return status;
 }
 
-/* Of a file: what has a '/', or is one. */
-static int down_name(const char *word, char name[VM_NAME_MAX + 1],
-		     struct diag *d)
+/* Number of the role in the file; of one that is not there: the last. */
+static unsigned down_rank(const struct cluster *c, const char *role)
 {
-	struct cluster c = { .name = NULL };
-	struct stat st;
-	int err = 0;
+	unsigned i = 0;
 
-	if (strchr(word, '/') || (stat(word, &st) == 0 && S_ISREG(st.st_mode)))
-		err = cluster_load(word, &c, d);
-	if (!err)
-		(void)snprintf(name, VM_NAME_MAX + 1, "%s",
-			       c.name ? c.name : word);
-	cluster_destroy(&c);
-	return err;
+	while (i < c->nr_roles && strcmp(c->roles[i].name, role) != 0)
+		i++;
+	return i;
+}
+
+/*
+ * In the order of the file, as the monitor has VMs that were started again at
+ * the end. By insertion, so that the VMs of a role keep their order.
+ */
+static void down_sort(struct cluster_vms *v, const struct cluster *c)
+{
+	for (unsigned i = 1; i < v->nr; i++) {
+		struct cluster_vm vm = v->vms[i];
+		unsigned rank = down_rank(c, vm.role), k = i;
+
+		for (; k && down_rank(c, v->vms[k - 1].role) > rank; k--)
+			v->vms[k] = v->vms[k - 1];
+		v->vms[k] = vm;
+	}
+}
+
+/* Is it a file: what has a '/', or is one? */
+static bool down_is_file(const char *word)
+{
+	struct stat st;
+
+	return strchr(word, '/') ||
+	       (stat(word, &st) == 0 && S_ISREG(st.st_mode));
 }
 
 static int cluster_down_run(const struct command_args *a, struct diag *d)
 {
 	struct cluster_vms v = { .nr = 0 };
+	struct cluster c = { .name = NULL };
 	unsigned limit_s = SHUTDOWN_LIMIT_S;
-	char name[VM_NAME_MAX + 1] = "";
-	int ret = down_name(a->words[0], name, d);
+	const char *word = a->words[0];
+	int ret = down_is_file(word) ? cluster_load(word, &c, d) : 0;
 
 	if (!ret && a->given[DOWN_TIMEOUT])
 		ret = cli_whole(a->value[DOWN_TIMEOUT], 0, &limit_s, d);
 	if (!ret)
-		ret = cluster_vms_get(name, &v, d);
-	if (!ret)
+		ret = cluster_vms_get(c.name ? c.name : word, &v, d);
+	if (!ret) {
+		down_sort(&v, &c);
 		ret = down_all(&v, limit_s, d);
+	}
 	cluster_vms_free(&v);
+	cluster_destroy(&c);
 	return ret;
 }
 
@@ -97,8 +121,9 @@ const struct command cluster_down = {
 	.words = "CLUSTER|FILE.json",
 	.help = "Shut the VMs of a cluster down, as 'disco stop' does: the "
 		"roles "
-		"in the reverse\nof the order in which they came up. Their "
-		"copy-on-write files stay.",
+		"in the reverse\nof the file's order; without the file, of the "
+		"order in which VMs were started.\nTheir copy-on-write files "
+		"stay.",
 	.min_words = 1,
 	.max_words = 1,
 	.options = { down_options },

@@ -25,7 +25,7 @@ static const char is_marked_script[] =
  */
 static const char export_script[] =
 	"set -e;mkdir -p \"$1\" /etc/exports.d;"
-	"echo \"$1 *(rw,async,no_root_squash,no_subtree_check,fsid=1)\""
+	"echo \"$1 *(rw,sync,no_root_squash,no_subtree_check,fsid=1)\""
 	" >/etc/exports.d/disco.exports;"
 	"if [ -d /run/systemd/system ];then mkdir -p /etc/nfs.conf.d;"
 	"printf '[nfsd]\\ngrace-time=15\\nlease-time=15\\n' "
@@ -43,7 +43,7 @@ static const char export_script[] =
 	"grep -q ' /var/lib/nfs/rpc_pipefs ' /proc/mounts ||"
 	" mount -t rpc_pipefs rpc_pipefs /var/lib/nfs/rpc_pipefs\n"
 	"pidof nfsdcld >/dev/null ||"
-	" nfsdcld -p /var/lib/nfs/rpc_pipefs/nfsd 2>/dev/null || nfsdcld\n"
+	" nfsdcld -p /var/lib/nfs/rpc_pipefs\n"
 	"exportfs -r\n"
 	"pidof rpc.mountd >/dev/null || rpc.mountd -N 2 -N 3\n"
 	"[ \"$(cat /proc/fs/nfsd/threads)\" -gt 0 ] ||"

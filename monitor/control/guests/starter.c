@@ -494,7 +494,8 @@ static int starter_reserve_nets(struct starter *st, struct diag *d)
 static int starter_run(struct starter *st, struct diag *d)
 {
 	uint64_t mib = starter_reserves(st) >> 20;
-	uint64_t more = starter_boots_disk(st) ? STARTER_DISK_NS : 0;
+	uint64_t more = (starter_boots_disk(st) ? STARTER_DISK_NS : 0) +
+			(st->cfg.nr_vms - 1) * STARTER_VM_NS;
 	int err = starter_reserve_nets(st, d);
 
 	if (err)

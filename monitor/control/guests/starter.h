@@ -22,6 +22,7 @@
 struct monitor;
 
 #define STARTER_LIMIT_NS   60000000000ull  /* a child is killed after that */
+#define STARTER_VM_NS	   30000000000ull  /* and more, per further VM */
 #define STARTER_RESERVE_NS 10000000ull	   /* and more, a MiB to reserve */
 #define STARTER_DISK_NS	   300000000000ull /* and more, to boot from a disk */
 #define STARTERS_MAX	   4u		   /* at the same time; others wait */
