@@ -30,7 +30,7 @@
 #include "disco/limits.h"
 
 #define FIGURES_NAME  "disco-figures"
-#define FIGURES_MAGIC 0x3653455255474946ull /* "FIGURES6" */
+#define FIGURES_MAGIC 0x3753455255474946ull /* "FIGURES7" */
 
 /* Reasons why KVM_RUN returned. */
 enum figures_exit {
@@ -55,6 +55,7 @@ enum figures_stand {
 struct figures_vcpu {
 	/* [A: vCPU thread / control, I/O thread, relaxed] */
 	_Alignas(128) _Atomic(uint64_t) exits[FIGURES_NR_EXITS];
+	_Atomic(uint64_t) thread; /* its number; 0: it has not started */
 };
 
 struct figures_io {

@@ -158,6 +158,7 @@ void stats_poll(struct api_call *c, bool late)
 		json_t *stats = exits_json(g, stats_json(g, now));
 
 		stats = cache_json(g, stalls_json(g, stats));
+		stats = node_figures_json(g, stats);
 		(void)json_array_append_new(list, placement_json(g, stats));
 	}
 	api_answer(c, MHD_HTTP_OK,
@@ -351,6 +352,7 @@ void metrics_poll(struct api_call *c, bool late)
 			      c->m->nr_running);
 		for (size_t i = 0; i < ARRAY_SIZE(metrics); i++)
 			print_metric(c->m, &metrics[i], out);
+		node_metrics(c->m, out);
 		exits_metrics(c->m, out);
 		stalls_metrics(c->m, out);
 		cache_metrics(c->m, out);
@@ -373,7 +375,7 @@ static unsigned guests_of(const struct monitor *m, nodeid_t node)
 	unsigned n = 0;
 
 	for (const struct guest *g = m->guests; g; g = g->next)
-		n += !g->ended && g->record.node == node;
+		n += !g->ended && guest_is_on(g, node);
 	return n;
 }
 

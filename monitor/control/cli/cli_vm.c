@@ -30,15 +30,15 @@ static long long number_of(json_t *vm, const char *key)
 
 static void print_vm(json_t *vm, int width)
 {
-	char up[24], end[64] = "";
+	char up[24], end[64] = "", nodes[NODE_LIST_TEXT_MAX];
 	const char *word = text_of(vm, "status_word");
 
 	cli_duration((uint64_t)number_of(vm, "uptime_ms"), up, sizeof(up));
 	if (*word)
 		(void)snprintf(end, sizeof(end), "%lld %s",
 			       number_of(vm, "status"), word);
-	printf("%-*s  %-10s  %4lld  %4lld  %7lldM  %8s  %8lld  %s\n", width,
-	       text_of(vm, "name"), text_of(vm, "state"), number_of(vm, "node"),
+	printf("%-*s  %-10s  %4s  %4lld  %7lldM  %8s  %8lld  %s\n", width,
+	       text_of(vm, "name"), text_of(vm, "state"), cli_nodes(vm, nodes),
 	       number_of(vm, "vcpus"), number_of(vm, "memory_bytes") >> 20, up,
 	       number_of(vm, "restarts"), *end ? end : "-");
 }

@@ -55,6 +55,9 @@ static void dump_vm(const struct vm_config *vm, FILE *f)
 		(unsigned long long)vm->memory_bytes, vm->node,
 		vm->strict ? " strict" : "", vm->huge_thp ? " thp" : "",
 		vm->keep_panicked ? " keep" : "", vm->merge ? " merge" : "");
+	if (vm->nodes)
+		fprintf(f, " nodes=%s%s", vm->nodes,
+			vm->numa_show ? " show" : "");
 	if (vm->group)
 		fprintf(f, " group=%s", vm->group);
 	for (unsigned i = 0; i < vm->nr_disks; i++) {
