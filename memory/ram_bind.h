@@ -13,6 +13,21 @@
 
 #include "memory/guest_ram.h"
 
+/* A part of RAM and where it comes from. */
+struct ram_part {
+	uint64_t offset, bytes; /* in the memfd; multiples of PAGE_BYTES */
+	nodeid_t node;		/* as for node_bind_memory() */
+};
+
+/**
+ * ram_bind_parts() - set the nodes that new pages of parts of RAM come from
+ * @parts: @nr, disjoint
+ *
+ * As a preference, and as ram_bind(). On error some parts may have been bound.
+ */
+MUST_CHECK int ram_bind_parts(const struct ram_view *view,
+			      const struct ram_part *parts, unsigned nr);
+
 /**
  * ram_bind() - set the node that new pages of guest RAM come from
  * @node, @strict: as for node_bind_memory() (numa/bind.h)

@@ -4,8 +4,6 @@
 #include <errno.h>
 #include <unistd.h>
 
-#include "numa/bind.h"
-
 #define BATCH	  512u /* pages per system call */
 #define CHUNK_MIN 512u /* pages: one page table */
 
@@ -20,7 +18,7 @@ struct survey {
 	uint64_t dice;
 	unsigned in_batch;
 	void *batch[BATCH];
-	uint64_t pages, local; /* of the chunk so far, of those looked at */
+	struct node_counts found; /* of the chunk so far, of those looked at */
 };
 
 /*
@@ -53,19 +51,15 @@ static uint64_t survey_dice(struct survey *s, uint64_t nr)
 
 static int survey_flush(struct survey *s)
 {
-	uint64_t pages = 0, local = 0;
 	int err;
 
 	if (s->ask->stop && s->ask->stop(s->ask->arg))
 		return -ECANCELED;
-	err = node_pages_at(s->batch, s->in_batch, s->ask->node, &pages,
-			    &local);
+	err = node_pages_at(s->batch, s->in_batch, &s->found);
 	if (err)
 		return err;
 	s->out->looked += s->in_batch;
 	s->in_batch = 0;
-	s->pages += pages;
-	s->local += local;
 	return 0;
 }
 
@@ -88,7 +82,7 @@ static int survey_chunk(struct survey *s, uint64_t first)
 	uint64_t looked = min_u64(s->share, nr);
 	int err = 0;
 
-	s->pages = s->local = 0;
+	s->found.nr = 0;
 	for (uint64_t i = 0; i < looked && !err; i++) {
 		uint64_t from = nr * i / looked, to = nr * (i + 1) / looked;
 
@@ -98,8 +92,12 @@ static int survey_chunk(struct survey *s, uint64_t first)
 		err = survey_flush(s);
 	if (err)
 		return err;
-	s->out->pages += survey_scale(s->pages, looked, nr);
-	s->out->local += survey_scale(s->local, looked, nr);
+	for (unsigned i = 0; i < s->found.nr; i++) {
+		uint64_t n = survey_scale(s->found.at[i].pages, looked, nr);
+
+		node_counts_add(&s->out->on, s->found.at[i].node, n);
+		s->out->pages += n;
+	}
 	s->out->exact = s->out->exact && looked == nr;
 	return 0;
 }

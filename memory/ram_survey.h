@@ -17,13 +17,13 @@
 #define DISCO_MEMORY_RAM_SURVEY_H
 
 #include "memory/pmap.h"
+#include "numa/bind.h"
 
 #define RAM_SURVEY_CHUNKS 4096u
 #define RAM_SURVEY_PAGES  32768u     /* a budget: 128 MiB are exact */
 #define RAM_SURVEY_ALL	  UINT64_MAX /* a budget: look at all pages */
 
 struct ram_survey_ask {
-	nodeid_t node;	 /* which node's pages are local */
 	uint64_t budget; /* pages to look at, RAM_SURVEY_CHUNKS or more */
 	uint64_t seed;	 /* another one chooses other pages */
 	/* Called between batches; true ends the survey. May be NULL. */
@@ -32,10 +32,10 @@ struct ram_survey_ask {
 };
 
 struct ram_survey {
-	uint64_t pages;	 /* that this process has mapped to memory */
-	uint64_t local;	 /* how many of them are on the node */
-	uint64_t looked; /* pages that the counts are made of */
-	bool exact;	 /* no page was left out that can be mapped */
+	uint64_t pages;	       /* that this process has mapped to memory */
+	struct node_counts on; /* the same, by node */
+	uint64_t looked;       /* pages that the counts are made of */
+	bool exact;	       /* no page was left out that can be mapped */
 };
 
 /**

@@ -26,15 +26,25 @@ static int balance_runs_on(const struct topology *t, nodeid_t node)
 	return n ? (int)(n - t->nodes) : -1;
 }
 
+static void balance_put(struct scale *s, nodeid_t node, uint32_t load)
+{
+	int at = balance_runs_on(s->t, node);
+
+	if (at >= 0)
+		s->sum[at] += load;
+}
+
 static void balance_weigh(struct scale *s, const struct topology *t,
 			  const struct balance_vm *vms, unsigned nr)
 {
 	*s = (struct scale){ .t = t };
 	for (unsigned i = 0; i < nr; i++) {
-		int at = balance_runs_on(t, vms[i].node);
+		const struct balance_vm *vm = &vms[i];
 
-		if (at >= 0)
-			s->sum[at] += vms[i].load;
+		if (!vm->parts)
+			balance_put(s, vm->node, vm->load);
+		for (unsigned k = 0; vm->parts && k < vm->nr_parts; k++)
+			balance_put(s, vm->parts[k].node, vm->parts[k].load);
 	}
 }
 
@@ -53,7 +63,7 @@ uint64_t balance_load(const struct topology *t, const struct balance_vm *vms,
 /* Rule 3. */
 static bool balance_movable(const struct balance_vm *vm)
 {
-	return !vm->fixed && !vm->paused && !vm->moving &&
+	return !vm->parts && !vm->fixed && !vm->paused && !vm->moving &&
 	       vm->load >= BALANCE_BUSY && vm->rested >= BALANCE_REST;
 }
 

@@ -5,7 +5,8 @@
  *
  * The load of a node is the CPU demand of its VMs, divided by its number of
  * CPUs. A VM on a node without CPUs is a load of the node whose CPUs it runs on
- * (topology_cpus_near()). A move from node A to node B is made only if
+ * (topology_cpus_near()). A wide VM is a load of each node by the vCPUs that it
+ * has there, and never moves. A move from node A to node B is made only if
  *
  *  1. A has more load than B, by more than BALANCE_UNEVEN and by more than
  *     1/BALANCE_UNEVEN_PART of its load: where all nodes are far overloaded,
@@ -38,6 +39,12 @@
 #define BALANCE_FIXED_PAGES 1024u /* a move's cost besides the VM's pages */
 #define BALANCE_RESERVE	    32u	  /* 1/32 of a node's memory stays free */
 
+/* What a wide VM demands of the CPUs of one of its nodes. */
+struct balance_part {
+	nodeid_t node; /* one that is not known is ignored */
+	uint32_t load;
+};
+
 struct balance_vm {
 	uint64_t id;	 /* the caller's; unique, not 0 */
 	nodeid_t node;	 /* its home; a VM on an unknown node is ignored */
@@ -46,6 +53,9 @@ struct balance_vm {
 	uint32_t rested; /* checks since its last move; UINT32_MAX: no move */
 	bool fixed;	 /* the node was chosen by number, or is strict */
 	bool paused, moving;
+	/* Of a wide VM; its @node and @load are not used. Else NULL. */
+	const struct balance_part *parts; /* not owned */
+	unsigned nr_parts;
 };
 
 struct balance_move {

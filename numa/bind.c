@@ -25,6 +25,10 @@ static int policy_make(struct bind_policy *p, nodeid_t node, bool strict)
 	p->mode = MPOL_DEFAULT;
 	if (node == NODE_AUTO)
 		return 0;
+	if (node == NODE_LOCAL) {
+		p->mode = MPOL_LOCAL;
+		return 0;
+	}
 	if (node < 0 || node > NODE_ID_MAX)
 		return -ENODEV;
 	p->mode = strict ? MPOL_BIND : MPOL_PREFERRED;
@@ -32,18 +36,21 @@ static int policy_make(struct bind_policy *p, nodeid_t node, bool strict)
 	return 0;
 }
 
-/*
- * The default policy requires an empty mask. Linux subtracts one from the given
- * number of bits, hence the + 1.
- */
+/* The default policy and the local one require an empty mask. */
+static bool policy_names_node(const struct bind_policy *p)
+{
+	return p->mode != MPOL_DEFAULT && p->mode != MPOL_LOCAL;
+}
+
+/* Linux subtracts one from the given number of bits, hence the + 1. */
 static unsigned long policy_bits(const struct bind_policy *p)
 {
-	return p->mode == MPOL_DEFAULT ? 0 : NODE_BITS + 1;
+	return policy_names_node(p) ? NODE_BITS + 1 : 0;
 }
 
 static const unsigned long *policy_mask(const struct bind_policy *p)
 {
-	return p->mode == MPOL_DEFAULT ? NULL : p->mask;
+	return policy_names_node(p) ? p->mask : NULL;
 }
 
 /*
@@ -170,21 +177,54 @@ static int count_batch(int pid, char *addr, size_t nr_pages, nodeid_t node,
 	return count_pages(pid, pages, nr_pages, node, touched, local);
 }
 
-int node_pages_at(void **pages, unsigned nr, nodeid_t node, uint64_t *touched,
-		  uint64_t *local)
+void node_counts_add(struct node_counts *c, nodeid_t node, uint64_t pages)
 {
-	uint64_t nr_touched = 0, nr_local = 0;
-	int err;
+	unsigned i = 0;
+
+	while (i < c->nr && c->at[i].node != node)
+		i++;
+	if (i == MAX_NODES)
+		return;
+	if (i == c->nr)
+		c->at[c->nr++] = (struct node_count){ .node = node };
+	c->at[i].pages += pages;
+}
+
+uint64_t node_counts_of(const struct node_counts *c, nodeid_t node)
+{
+	for (unsigned i = 0; i < c->nr; i++)
+		if (c->at[i].node == node)
+			return c->at[i].pages;
+	return 0;
+}
+
+uint64_t node_counts_sum(const struct node_counts *c)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < c->nr; i++)
+		sum += c->at[i].pages;
+	return sum;
+}
+
+int node_pages_at(void **pages, unsigned nr, struct node_counts *out)
+{
+	int where[BATCH];
+	unsigned end;
 
 	if (nr > NODE_PAGES_MAX)
 		return -EINVAL;
-	if (node < 0 || node > NODE_ID_MAX)
-		return -ENODEV;
-	err = count_pages(0, pages, nr, node, &nr_touched, &nr_local);
-	if (err)
-		return err;
-	*touched = nr_touched;
-	*local = nr_local;
+	for (unsigned i = 0; i < nr; i++)
+		where[i] = -ENOENT;
+	if (move_pages(0, nr, pages, NULL, where, 0) < 0)
+		return -errno;
+	for (unsigned i = 0; i < nr; i = end) {
+		/* Neighbours are often on one node. */
+		for (end = i; end < nr && where[end] == where[i]; end++)
+			;
+		if (where[i] >= 0)
+			node_counts_add(out, where[i], end - i);
+	}
 	return 0;
 }
 

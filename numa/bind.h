@@ -19,12 +19,19 @@
 
 #define NODE_ID_MAX 1023 /* highest node number that Linux supports */
 
+/*
+ * In place of a node's number: memory comes from the node whose CPU touches it
+ * first, and the kernel's own NUMA balancing leaves it there (MPOL_LOCAL; it
+ * takes memory with the default policy for its own).
+ */
+#define NODE_LOCAL ((nodeid_t)-2)
+
 /**
  * node_bind_memory() - set which node new pages of a mapping come from
  * @addr:   page-aligned start of a mapping
  * @bytes:  multiple of PAGE_BYTES, not 0
- * @node:   a node's number; NODE_AUTO restores the default policy
- * @strict: true: MPOL_BIND, so that a full node causes an OOM kill;
+ * @node:   a node's number; NODE_AUTO restores the default policy; NODE_LOCAL
+ * @strict: for a node's number; true: MPOL_BIND, so that a full node causes an OOM kill;
  *          false: MPOL_PREFERRED, so that the kernel takes the nearest node
  *          with free memory
  *
@@ -107,15 +114,32 @@ MUST_CHECK int node_run_task_on(int tid, const uint16_t *cpus, unsigned nr);
 MUST_CHECK int node_pages_local(void *addr, size_t bytes, nodeid_t node,
 				uint64_t *touched, uint64_t *local);
 
+/* Pages by node. All-zero: none. */
+struct node_counts {
+	unsigned nr;
+	struct node_count {
+		nodeid_t node;
+		uint64_t pages;
+	} at[MAX_NODES]; /* each node once, in the order of their appearance */
+};
+
+/* Add pages of a node; those of more than MAX_NODES nodes are lost. */
+void node_counts_add(struct node_counts *c, nodeid_t node, uint64_t pages);
+
+/* Return: how many pages are on @node; of all nodes together. */
+uint64_t node_counts_of(const struct node_counts *c, nodeid_t node);
+uint64_t node_counts_sum(const struct node_counts *c);
+
 /**
- * node_pages_at() - node_pages_local() for a list of pages
+ * node_pages_at() - count the pages of a list by the node that they are on
  * @pages: @nr page-aligned addresses of this process, at most NODE_PAGES_MAX
+ * @out:   the pages that are there are added to it
  *
- * One system call. Context, return: as above.
+ * One system call. Context, return: as of node_pages_local().
  */
 #define NODE_PAGES_MAX 1024u
-MUST_CHECK int node_pages_at(void **pages, unsigned nr, nodeid_t node,
-			     uint64_t *touched, uint64_t *local);
+MUST_CHECK int node_pages_at(void **pages, unsigned nr,
+			     struct node_counts *out);
 
 /**
  * node_pages_of() - node_pages_local() for another process of this user

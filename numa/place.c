@@ -25,6 +25,8 @@ enum group {
 
 static enum group group_of(const struct place_request *r)
 {
+	if (r->wide.nr)
+		return GROUP_PREFERRED;
 	if (r->node == NODE_AUTO)
 		return r->strict ? GROUP_AUTO_STRICT : GROUP_AUTO;
 	return r->strict ? GROUP_STRICT : GROUP_PREFERRED;
@@ -58,7 +60,7 @@ static int fail_strict(const struct topology *t, const struct room *rooms,
 }
 
 static int fail_unknown(const struct topology *t, const struct place_request *r,
-			struct diag *d)
+			nodeid_t node, struct diag *d)
 {
 	char list[256] = "";
 	size_t len = 0;
@@ -68,7 +70,7 @@ static int fail_unknown(const struct topology *t, const struct place_request *r,
 					i ? ", " : "", t->nodes[i].id);
 	return diag_fail(d, ST_CONFIG, ENOENT,
 			 "vm '%s': no node %d here; nodes are %s (or 'auto')",
-			 r->name, r->node, list);
+			 r->name, node, list);
 }
 
 /* True when node @a is the better place for @r than node @b. */
@@ -114,17 +116,17 @@ static unsigned next_room(const struct topology *t, const struct room *rooms,
 	return best;
 }
 
-/* Charge what @r takes when its home is node @i; see place_initial(). */
+/* Charge what a VM takes that has these on node @i; see place_initial(). */
 static void place_charge(const struct topology *t, struct room *rooms,
-			 const struct place_request *r, unsigned i)
+			 unsigned i, unsigned nr_vcpus, uint64_t bytes)
 {
 	const struct topology_node *runs_on =
 		topology_cpus_near(t, t->nodes[i].id);
-	uint64_t left = r->bytes;
+	uint64_t left = bytes;
 	unsigned at;
 
 	if (runs_on)
-		rooms[runs_on - t->nodes].nr_vcpus += r->nr_vcpus;
+		rooms[runs_on - t->nodes].nr_vcpus += nr_vcpus;
 	while (left && (at = next_room(t, rooms, i)) != MAX_NODES) {
 		uint64_t take = min_u64(rooms[at].free_bytes, left);
 
@@ -165,18 +167,61 @@ static int place_choose(const struct topology *t, const struct room *rooms,
 }
 
 static int place_lookup(const struct topology *t, const struct place_request *r,
-			unsigned *out, struct diag *d)
+			nodeid_t node, unsigned *out, struct diag *d)
 {
-	const struct topology_node *n = topology_find(t, r->node);
+	const struct topology_node *n = topology_find(t, node);
 
 	if (!n)
-		return fail_unknown(t, r, d);
+		return fail_unknown(t, r, node, d);
 	if (!n->total_bytes)
 		return diag_fail(d, ST_MEMORY, ENOMEM,
 				 "vm '%s': node %d has no memory; give it "
-				 "another node, or 'auto'",
-				 r->name, r->node);
+				 "another node%s",
+				 r->name, node,
+				 r->wide.nr ? "" : ", or 'auto'");
 	*out = (unsigned)(n - t->nodes);
+	return 0;
+}
+
+/* Nodes that are there, with CPUs and memory. */
+static int place_check_wide(const struct topology *t,
+			    const struct place_request *r, struct diag *d)
+{
+	for (unsigned k = 0; k < r->wide.nr; k++) {
+		unsigned i = 0;
+		int err = place_lookup(t, r, r->wide.ids[k], &i, d);
+
+		if (err)
+			return err;
+		if (!t->nodes[i].nr_cpus)
+			return diag_fail(
+				d, ST_CONFIG, ENODEV,
+				"vm '%s': node %d has no CPUs for its "
+				"virtual CPUs; leave it out of 'nodes'",
+				r->name, r->wide.ids[k]);
+	}
+	return 0;
+}
+
+static int place_wide(const struct topology *t, struct room *rooms,
+		      const struct place_request *r, nodeid_t *node,
+		      struct diag *d)
+{
+	unsigned vcpus[MAX_NODES] = { 0 };
+	int err = place_check_wide(t, r, d);
+
+	if (err)
+		return err;
+	for (unsigned i = 0; i < r->nr_vcpus; i++)
+		vcpus[node_list_spread(&r->wide, r->nr_vcpus, i)]++;
+	for (unsigned k = 0; k < r->wide.nr; k++) {
+		const struct topology_node *n =
+			topology_find(t, r->wide.ids[k]);
+
+		place_charge(t, rooms, (unsigned)(n - t->nodes), vcpus[k],
+			     r->bytes / r->wide.nr);
+	}
+	*node = r->wide.ids[0];
 	return 0;
 }
 
@@ -187,15 +232,17 @@ static int place_one(const struct topology *t, struct room *rooms,
 	unsigned i = 0;
 	int err;
 
+	if (r->wide.nr)
+		return place_wide(t, rooms, r, node, d);
 	if (r->node == NODE_AUTO)
 		err = place_choose(t, rooms, r, &i, d);
 	else
-		err = place_lookup(t, r, &i, d);
+		err = place_lookup(t, r, r->node, &i, d);
 	if (err)
 		return err;
 	if (r->strict && rooms[i].free_bytes < r->bytes)
 		return fail_strict(t, rooms, r, i, d);
-	place_charge(t, rooms, r, i);
+	place_charge(t, rooms, i, r->nr_vcpus, r->bytes);
 	*node = t->nodes[i].id;
 	return 0;
 }

@@ -6,6 +6,7 @@
 #ifndef DISCO_NUMA_PLACE_H
 #define DISCO_NUMA_PLACE_H
 
+#include "numa/node_list.h"
 #include "numa/topology.h"
 
 struct place_request {
@@ -14,6 +15,11 @@ struct place_request {
 	unsigned nr_vcpus;
 	nodeid_t node; /* NODE_AUTO or a node's number */
 	bool strict;   /* all memory is on the node, or the VM does not start */
+	/*
+	 * Of a wide VM: two nodes or more, of which the first is its home, and
+	 * no more than vCPUs; @node and @strict are not used. Else nr is 0.
+	 */
+	struct node_list wide;
 };
 
 /**
@@ -35,6 +41,10 @@ struct place_request {
  * without CPUs is topology_cpus_near(). It counts as memory of its own node;
  * the part that does not fit there counts for the nearest nodes that have room.
  *
+ * A wide VM counts as an explicit preferred one. Its vCPUs and its memory are
+ * charged evenly to its nodes (node_list_spread()), each of which must have both
+ * CPUs and memory.
+ *
  * A memory-less node (topology.h) is no VM's home, because Linux binds nothing
  * to it.
  *
@@ -42,7 +52,8 @@ struct place_request {
  * Return:  0; -ENOMEM a strict request does not fit, or a node that was
  *          requested has no memory (ST_MEMORY), or the computation itself ran
  *          out of memory (ST_HOST); -ENOENT no such node (ST_CONFIG); -ENODEV
- *          node=auto, and no node has both CPUs and memory (ST_HOST).
+ *          node=auto, and no node has both CPUs and memory (ST_HOST), or a node
+ *          of a wide VM has no CPUs (ST_CONFIG).
  */
 MUST_CHECK int place_initial(const struct topology *t,
 			     const struct place_request *reqs, unsigned nr,

@@ -131,14 +131,14 @@ LAB_ENV := QUEUE_MIB HVC_LINES SERIAL_LINES FIO_MIB FIO_SECONDS MERGE_FILES \
 	   MOVE_ROUNDS MOVE_MIB BALANCE_STOCK CACHE_MIB HOT_MIB PRIVATE_MIB \
 	   CACHE_WRITES CACHE_ROUNDS KILLS KILL_SEED KILL_GUESTS FREE_MIB \
 	   HINT_MIB BUTTON_ROUNDS NET_MIB LAB_JOBS EXECS EXEC_MIB EXEC_HOSTILE \
-	   DEBIAN_IMAGES DEBIAN_STOPS CLUSTER_ROUNDS
+	   DEBIAN_IMAGES DEBIAN_STOPS CLUSTER_ROUNDS WIDE_MIB WIDE_LOCAL
 LAB_TESTS := tests/lab/labs $(LAB_ENV:%=--env %)
 LAB_ITSELF := tests/lab/lab-run.sh
 CLI_TESTS := tests/cli/refusals tests/cli/images tests/cli/import \
 	     tests/cli/boot \
 	     tests/cli/cluster tests/cli/monitor tests/cli/topology tests/cli/bench-check \
 	     tests/cli/build tests/cli/limits tests/cli/kernels tests/cli/hardware-report \
-	     tests/cli/placement
+	     tests/cli/placement tests/cli/wide
 export VARIANT
 check-unit: all tests tsan-tests $$(BENCH_BINS) $$(LAB_TEST_DEPS)
 	$(Q)tests/run --unit $(CLI_TESTS) $(UNIT_RUNS)

@@ -179,6 +179,7 @@ struct agent_req_place {
 	uint64_t vm;	    /* control's number of it */
 	uint64_t ram_pages; /* size of its RAM's memfd */
 	uint64_t bound_ns;  /* longest time to hold the guest up at once */
+	uint64_t nodes; /* where pages may go, a bit per index; 0: anywhere */
 	int32_t pid;
 	uint32_t zero;
 	char policy[AGENT_POLICY_MAX];

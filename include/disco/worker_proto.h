@@ -132,13 +132,20 @@ struct worker_req_adopt {
 	uint32_t zero;
 };
 
+/*
+ * In place of a node's number: spread, as memory of a wide VM is. It is bound by
+ * virtual node if these are shown (struct worker_spec, numa_show), else it comes
+ * from the node of the vCPU that touches it first.
+ */
+#define WORKER_NODES_SPREAD (-2)
+
 struct worker_req_bind {
-	int32_t node; /* a node's number; NODE_AUTO: any */
+	int32_t node; /* a node's number; NODE_AUTO: any; WORKER_NODES_SPREAD */
 	uint32_t zero;
 };
 
 struct worker_req_rehome {
-	int32_t node; /* as above; the VM was bound to it before */
+	int32_t node; /* the VM was bound to it before; NODE_AUTO: any */
 	uint32_t zero;
 };
 
@@ -243,6 +250,12 @@ enum worker_stop {
 
 #define WORKER_TEXT_BYTES 256u
 
+struct worker_node_pages {
+	int32_t node; /* a node's number */
+	uint32_t zero;
+	uint64_t pages; /* 0: the entry counts nothing */
+};
+
 /* What a worker uses; 0: not known. */
 struct worker_usage {
 	uint64_t cpu_ns;	   /* CPU time since exec */
@@ -252,10 +265,11 @@ struct worker_usage {
 	 * Guest memory and the figures below it, as they were when the last
 	 * survey of them began.
 	 */
-	uint64_t ram_age_ns;	   /* since then; 0: there was no survey */
-	uint64_t ram_exact;	   /* 1: all pages were looked at; 0: some */
-	uint64_t ram_pages;	   /* touched pages of guest RAM */
-	uint64_t ram_pages_local;  /* those of them on the worker's node */
+	uint64_t ram_age_ns;	  /* since then; 0: there was no survey */
+	uint64_t ram_exact;	  /* 1: all pages were looked at; 0: some */
+	uint64_t ram_pages;	  /* touched pages of guest RAM */
+	uint64_t ram_pages_local; /* those of them on the worker's node */
+	struct worker_node_pages ram_on[MAX_NODES]; /* all of them, by node */
 	uint64_t private_bytes;	   /* worker memory that is not guest RAM */
 	uint64_t text_pages;	   /* mapped pages of its program, read-only */
 	uint64_t text_pages_local; /* those of them on the worker's node */
@@ -315,7 +329,7 @@ struct worker_event {
 };
 
 _Static_assert(WORKER_PROTOCOL == 6 && sizeof(struct worker_request) == 104 &&
-		       sizeof(struct worker_event) == 360,
+		       sizeof(struct worker_event) == 1384,
 	       "a control process of another build takes workers over: other "
 	       "messages are another WORKER_PROTOCOL");
 

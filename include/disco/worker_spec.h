@@ -95,6 +95,26 @@ static inline unsigned worker_disk_fds(const struct worker_disk *d)
 	return d->kind == WORKER_DISK_RAW ? 1 : 2 + d->direct;
 }
 
+#define WORKER_WIDE_CPUS 4096u
+
+/*
+ * A VM that is spread over several nodes. Its virtual nodes are numbered from 0,
+ * in the order in which the operator has named nodes; the first one is its home.
+ */
+struct worker_wide {
+	uint32_t nr_nodes;	  /* 0: it is not wide; else 2 .. MAX_NODES */
+	uint32_t show;		  /* the guest is told of its virtual nodes */
+	int32_t nodes[MAX_NODES]; /* NODE_AUTO: memory is not bound */
+	uint8_t vcpu_node[VM_MAX_VCPUS];	/* virtual node of each vCPU */
+	uint8_t distance[MAX_NODES][MAX_NODES]; /* as of the ACPI SLIT */
+	/*
+	 * Host CPUs that vCPUs may run on: of virtual node i, node_cpus[i] of
+	 * them, after those of the nodes before it. 0: not pinned.
+	 */
+	uint16_t node_cpus[MAX_NODES];
+	uint16_t cpus[WORKER_WIDE_CPUS];
+};
+
 struct worker_spec {
 	uint64_t magic;
 	uint64_t size;	   /* sizeof(struct worker_spec) */
@@ -119,6 +139,7 @@ struct worker_spec {
 	struct worker_disk disks[VM_MAX_DISKS];
 	uint32_t nr_nets;
 	struct worker_net nets[VM_MAX_NETS];
+	struct worker_wide wide;
 	struct boot_layout boot;
 	char cmdline[CMDLINE_MAX + 1];
 };

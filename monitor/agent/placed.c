@@ -40,6 +40,7 @@
 
 struct placed {
 	uint64_t vm, bound_ns, ram_pages;
+	uint64_t nodes; /* of struct agent_req_place */
 	pid_t pid;
 	int pagemap, maps;
 	const struct placed_machine *machine; /* not owned */
@@ -99,6 +100,7 @@ int placed_create(const struct agent_req_place *r,
 	*p = (struct placed){ .vm = r->vm,
 			      .bound_ns = r->bound_ns,
 			      .ram_pages = r->ram_pages,
+			      .nodes = r->nodes,
 			      .pid = (pid_t)r->pid,
 			      .pagemap = fds[0],
 			      .maps = fds[1],
@@ -156,8 +158,14 @@ int placed_set_policy(struct placed *p, const char *policy)
 
 void placed_nodes_changed(struct placed *p)
 {
-	for (unsigned i = 0; i < p->machine->nr_nodes; i++)
-		placement_set_node(p->engine, i, &p->machine->nodes[i]);
+	for (unsigned i = 0; i < p->machine->nr_nodes; i++) {
+		struct policy_node n = p->machine->nodes[i];
+
+		/* To a policy, a node that is none of the VM's has no room. */
+		if (p->nodes && !(p->nodes >> i & 1))
+			n.has_memory = 0;
+		placement_set_node(p->engine, i, &n);
+	}
 }
 
 bool placed_find(const struct placed *p, uint64_t frame, uint64_t *page)

@@ -59,6 +59,7 @@ enum figures_stand {
 struct figures_vcpu {
 	/* [A: vCPU thread / control, I/O thread, relaxed] */
 	_Alignas(128) _Atomic(uint64_t) exits[FIGURES_NR_EXITS];
+	_Atomic(uint64_t) thread; /* its number; 0: it has not started */
 };
 
 struct figures_io {

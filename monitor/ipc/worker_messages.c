@@ -86,6 +86,11 @@ static bool worker_node_sane(int32_t node, bool any)
 	return (any && node == NODE_AUTO) || (node >= 0 && node <= NODE_ID_MAX);
 }
 
+static bool worker_bind_sane(int32_t node)
+{
+	return node == WORKER_NODES_SPREAD || worker_node_sane(node, true);
+}
+
 static bool worker_merge_sane(uint64_t ram_bytes, uint32_t entries)
 {
 	return ram_bytes && ram_bytes % PAGE_BYTES == 0 &&
@@ -97,7 +102,7 @@ static bool worker_request_sane(const struct worker_request *r)
 {
 	switch ((enum worker_request_kind)r->kind) {
 	case WORKER_REQ_BIND:
-		return worker_node_sane(r->bind.node, true);
+		return worker_bind_sane(r->bind.node);
 	case WORKER_REQ_REHOME:
 		return worker_node_sane(r->rehome.node, true);
 	case WORKER_REQ_CACHE:
@@ -178,6 +183,13 @@ static void worker_usage_clean(struct worker_usage *u)
 {
 	if (u->ram_pages_local > u->ram_pages)
 		u->ram_pages = u->ram_pages_local = 0;
+	for (unsigned i = 0; i < MAX_NODES; i++) {
+		struct worker_node_pages *on = &u->ram_on[i];
+
+		if (!worker_node_sane(on->node, false))
+			*on = (struct worker_node_pages){ .node = 0 };
+		on->pages = min_u64(on->pages, u->ram_pages);
+	}
 	u->ram_exact = u->ram_exact == 1;
 	if (u->text_pages_local > u->text_pages)
 		u->text_pages = u->text_pages_local = 0;

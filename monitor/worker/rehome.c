@@ -8,6 +8,7 @@
 #include "disco/clock.h"
 #include "memory/ram_bind.h"
 #include "monitor/worker/text.h"
+#include "monitor/worker/vm/vnodes.h"
 
 static int pagemap_fd = -1; /* [I after rehome_init()] */
 
@@ -19,6 +20,8 @@ int rehome_init(void)
 
 int rehome_bind(struct vm *vm, nodeid_t node)
 {
+	if (node == WORKER_NODES_SPREAD)
+		return vnodes_bind(vm->spec, &vm->ram);
 	return ram_bind(&vm->ram, node, vm->spec->strict);
 }
 

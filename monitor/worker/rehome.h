@@ -16,6 +16,7 @@ MUST_CHECK int rehome_init(void);
 
 /**
  * rehome_bind() - let new guest memory come from another node
+ * @node: a node's number, NODE_AUTO, or WORKER_NODES_SPREAD (vnodes_bind())
  *
  * Overlaid pages are left out: the policy of their source is not the worker's.
  *

@@ -39,6 +39,24 @@ static bool net_sane(const struct worker_net *n)
 	       n->routed <= 1;
 }
 
+static bool wide_sane(const struct worker_spec *s)
+{
+	const struct worker_wide *w = &s->wide;
+	uint32_t cpus = 0;
+
+	if (w->nr_nodes == 0)
+		return true;
+	if (w->nr_nodes < 2 || w->nr_nodes > MAX_NODES ||
+	    w->nr_nodes > s->nr_vcpus || s->strict)
+		return false;
+	for (uint32_t i = 0; i < s->nr_vcpus; i++)
+		if (w->vcpu_node[i] >= w->nr_nodes)
+			return false;
+	for (uint32_t i = 0; i < w->nr_nodes; i++)
+		cpus += w->node_cpus[i];
+	return cpus <= WORKER_WIDE_CPUS;
+}
+
 static bool spec_sane(const struct worker_spec *s)
 {
 	if (!spec_terminated(s->name, sizeof(s->name)) ||
@@ -57,7 +75,7 @@ static bool spec_sane(const struct worker_spec *s)
 	for (uint32_t i = 0; i < s->nr_nets; i++)
 		if (!net_sane(&s->nets[i]))
 			return false;
-	return boot_sane(&s->boot);
+	return wide_sane(s) && boot_sane(&s->boot);
 }
 
 int spec_load(int fd, struct worker_spec *s)

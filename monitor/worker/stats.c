@@ -42,7 +42,6 @@ static int stats_survey(struct stats *s, const struct stats_task *t,
 			struct stats_survey *r)
 {
 	const struct ram_survey_ask ask = {
-		.node = t->node,
 		.budget = t->exact ? RAM_SURVEY_ALL : RAM_SURVEY_PAGES,
 		.seed = clock_now_ns(),
 		.stop = stats_is_over,
@@ -277,16 +276,23 @@ void stats_fill(struct stats *s, struct worker_usage *u)
 {
 	struct vm *vm = s->vm;
 	struct stats_survey l;
+	nodeid_t node;
 
 	(void)pthread_mutex_lock(&s->lock);
 	l = s->last;
+	node = s->node;
 	(void)pthread_mutex_unlock(&s->lock);
 	u->cpu_ns = cpu_time_ns();
 	u->first_run_cpu_ns = atomic_load_explicit(&vm->first_run_cpu_ns,
 						   memory_order_relaxed);
 	u->exits = vm_exits(vm);
 	u->ram_pages = l.ram.pages;
-	u->ram_pages_local = l.ram.local;
+	u->ram_pages_local = node_counts_of(&l.ram.on, node);
+	for (unsigned i = 0; i < l.ram.on.nr; i++)
+		u->ram_on[i] = (struct worker_node_pages){
+			.node = l.ram.on.at[i].node,
+			.pages = l.ram.on.at[i].pages,
+		};
 	u->ram_exact = l.ram.exact;
 	u->ram_age_ns = l.ended_ns ? clock_now_ns() - l.begun_ns + 1 : 0;
 	u->private_bytes = l.private_bytes;

@@ -67,6 +67,7 @@ struct api_call {
 	uint64_t guest_id;	    /* found by begin() */
 	struct {
 		nodeid_t node;
+		int vcpu; /* that is moved alone; -1: the VM */
 		uint64_t bound_ns;
 		bool begun;
 	} move;		     /* api_move.c */

@@ -159,6 +159,7 @@ void stats_poll(struct api_call *c, bool late)
 
 		stats = cache_json(g, stalls_json(g, stats));
 		stats = hints_json(g, nets_json(g, stats));
+		stats = node_figures_json(g, stats);
 		(void)json_array_append_new(list, placement_json(g, stats));
 	}
 	api_answer(c, MHD_HTTP_OK,
@@ -352,6 +353,7 @@ void metrics_poll(struct api_call *c, bool late)
 			      c->m->nr_running);
 		for (size_t i = 0; i < ARRAY_SIZE(metrics); i++)
 			print_metric(c->m, &metrics[i], out);
+		node_metrics(c->m, out);
 		exits_metrics(c->m, out);
 		stalls_metrics(c->m, out);
 		cache_metrics(c->m, out);
@@ -376,7 +378,7 @@ static unsigned guests_of(const struct monitor *m, nodeid_t node)
 	unsigned n = 0;
 
 	for (const struct guest *g = m->guests; g; g = g->next)
-		n += !g->ended && g->record.node == node;
+		n += !g->ended && guest_is_on(g, node);
 	return n;
 }
 

@@ -84,6 +84,17 @@ json_t *cache_json(const struct guest *g, json_t *stats);
 json_t *agent_cache_json(const struct caches *c, nodeid_t node);
 void cache_metrics(const struct monitor *m, FILE *out);
 
+/*
+ * api_nodes.c: the same for nodes: those that a VM's CPUs are on, its memory by
+ * node. nodes_json() returns the numbers of the nodes, vcpu_nodes_json() one per
+ * vCPU. guest_is_on(): is @node the guest's home, or one of its vCPUs there?
+ */
+json_t *node_figures_json(const struct guest *g, json_t *stats);
+void node_metrics(const struct monitor *m, FILE *out);
+json_t *nodes_json(const struct guest *g);
+json_t *vcpu_nodes_json(const struct guest *g);
+bool guest_is_on(const struct guest *g, nodeid_t node);
+
 /* api_policy.c: the same for the placement of pages. */
 json_t *placement_json(const struct guest *g, json_t *stats);
 void placement_metrics(const struct monitor *m, FILE *out);

@@ -30,6 +30,17 @@ static json_t *moved_json(const struct guest *g, const struct move_result *r,
 		(int)f->ram_exact);
 }
 
+/* A vCPU takes no memory with it. */
+static json_t *vcpu_moved_json(const struct guest *g, unsigned vcpu,
+			       const struct move_result *r)
+{
+	return json_pack("{s:s, s:i, s:i, s:o, s:o, s:I}", "name",
+			 g->record.name, "vcpu", (int)vcpu, "node",
+			 (int)r->node, "nodes", nodes_json(g), "vcpu_nodes",
+			 vcpu_nodes_json(g), "total_ns",
+			 (json_int_t)r->total_ns);
+}
+
 static void api_move_done(void *arg, const struct move_result *r)
 {
 	struct api_call *c = arg;
@@ -37,6 +48,9 @@ static void api_move_done(void *arg, const struct move_result *r)
 
 	if (r->diag.status != ST_OK || !g)
 		api_fail_diag(c, &r->diag);
+	else if (c->move.vcpu >= 0)
+		api_answer(c, MHD_HTTP_OK,
+			   vcpu_moved_json(g, (unsigned)c->move.vcpu, r));
 	else
 		api_answer(c, MHD_HTTP_OK, moved_json(g, r, c->move.bound_ns));
 }
@@ -44,26 +58,31 @@ static void api_move_done(void *arg, const struct move_result *r)
 /* Return: 0; -EINVAL, and the call was answered. */
 static int api_move_read_body(struct api_call *c)
 {
-	json_int_t node = -1;
+	json_int_t node = -1, vcpu = -1;
 	json_int_t ms = (json_int_t)(c->m->stall_ns / 1000000);
 	json_error_t why;
 	json_t *root = json_loadb(c->body ? c->body : "", c->body_len,
 				  JSON_REJECT_DUPLICATES, &why);
-	bool ok = root && json_unpack_ex(root, &why, JSON_STRICT, "{s:I, s?I}",
-					 "node", &node, "stall_ms", &ms) == 0;
+	bool ok = root && json_unpack_ex(root, &why, JSON_STRICT,
+					 "{s:I, s?I, s?I}", "node", &node,
+					 "vcpu", &vcpu, "stall_ms", &ms) == 0;
+	bool whole = !ok || !json_object_get(root, "vcpu");
 
 	json_decref(root);
 	if (ok && node >= 0 && node <= INT32_MAX && ms > 0 &&
+	    (whole || (vcpu >= 0 && vcpu <= INT32_MAX)) &&
 	    ms <= (json_int_t)(MOVE_STALL_NS_MAX / 1000000)) {
 		c->move.node = (nodeid_t)node;
+		c->move.vcpu = (int)vcpu;
 		c->move.bound_ns = (uint64_t)ms * 1000000u;
 		return 0;
 	}
-	api_fail(c, MHD_HTTP_BAD_REQUEST, ST_CONFIG,
-		 "a move wants {\"node\": N}, and \"stall_ms\" from 1 to %u: "
-		 "%s",
-		 (unsigned)(MOVE_STALL_NS_MAX / 1000000),
-		 ok ? "out of range" : why.text);
+	api_fail(
+		c, MHD_HTTP_BAD_REQUEST, ST_CONFIG,
+		"a move wants {\"node\": N}, for one virtual CPU \"vcpu\", and "
+		"\"stall_ms\" from 1 to %u: %s",
+		(unsigned)(MOVE_STALL_NS_MAX / 1000000),
+		ok ? "out of range" : why.text);
 	return -EINVAL;
 }
 
@@ -90,8 +109,12 @@ void api_vm_move_poll(struct api_call *c, bool late)
 		return;
 	}
 	c->move.begun = true;
-	err = move_start(c->m, g, c->move.node, c->move.bound_ns, api_move_done,
-			 c, &d);
+	if (c->move.vcpu >= 0)
+		err = move_vcpu_start(c->m, g, (unsigned)c->move.vcpu,
+				      c->move.node, api_move_done, c, &d);
+	else
+		err = move_start(c->m, g, c->move.node, c->move.bound_ns,
+				 api_move_done, c, &d);
 	if (err)
 		api_fail_diag(c, &d);
 }

@@ -33,11 +33,12 @@ json_t *guest_json(const struct guest *g, uint64_t now_ns)
 	enum exit_status status = g->vm.figures.status;
 
 	return json_pack(
-		"{s:s, s:s, s:o, s:i, s:i, s:I, s:s, s:b, s:I, s:o, s:o, s:s, "
-		"s:s, s:i, s:o, s:s, s:s, s:i}",
+		"{s:s, s:s, s:o, s:i, s:o, s:o, s:i, s:I, s:s, s:b, s:I, s:o, "
+		"s:o, s:s, s:s, s:i, s:o, s:s, s:s, s:i}",
 		"name", g->record.name, "state", guest_state(g), "pid",
 		g->ended ? json_null() : json_integer(g->record.pid), "node",
-		(int)g->record.node, "vcpus", (int)g->record.nr_vcpus,
+		(int)g->record.node, "nodes", nodes_json(g), "vcpu_nodes",
+		vcpu_nodes_json(g), "vcpus", (int)g->record.nr_vcpus,
 		"memory_bytes", (json_int_t)g->record.memory_bytes, "kernel",
 		g->record.kernel, "adopted", (int)g->adopted, "uptime_ms",
 		(json_int_t)guest_uptime_ms(g, now_ns), "status",

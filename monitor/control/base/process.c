@@ -29,15 +29,20 @@ static void process_read_file(pid_t pid, const char *name, char *out,
  * A field of /proc/PID/stat, from 3 on; they are counted from behind the name,
  * which may hold anything.
  */
-static uint64_t stat_field(pid_t pid, unsigned which)
+static uint64_t stat_field_of(pid_t pid, const char *file, unsigned which)
 {
 	char text[1024], *s;
 
-	process_read_file(pid, "stat", text, sizeof(text));
+	process_read_file(pid, file, text, sizeof(text));
 	s = strrchr(text, ')');
 	for (unsigned field = 2; s && field < which; field++)
 		s = strchr(s + 1, ' ');
 	return s ? strtoull(s + 1, NULL, 10) : 0;
+}
+
+static uint64_t stat_field(pid_t pid, unsigned which)
+{
+	return stat_field_of(pid, "stat", which);
 }
 
 uint64_t process_start(pid_t pid)
@@ -90,10 +95,11 @@ static uint64_t thread_demand_ns(pid_t pid, const char *tid)
 	return ran + waited;
 }
 
-uint64_t process_demand_ns(pid_t pid)
+/* Call @each with the name of each thread. */
+static void
+process_each_tid(pid_t pid, void (*each)(void *arg, const char *tid), void *arg)
 {
 	struct dirent *e;
-	uint64_t sum = 0;
 	char path[64];
 	DIR *dir;
 
@@ -101,8 +107,48 @@ uint64_t process_demand_ns(pid_t pid)
 	dir = opendir(path);
 	while (dir && (e = readdir(dir)))
 		if (e->d_name[0] != '.')
-			sum += thread_demand_ns(pid, e->d_name);
+			each(arg, e->d_name);
 	if (dir)
 		(void)closedir(dir);
-	return sum ? sum : process_cpu_ns(pid);
+}
+
+struct demand {
+	pid_t pid;
+	uint64_t sum;
+	void (*each)(void *arg, unsigned cpu, uint64_t ns);
+	void *arg;
+};
+
+static void demand_add(void *arg, const char *tid)
+{
+	struct demand *d = arg;
+
+	d->sum += thread_demand_ns(d->pid, tid);
+}
+
+uint64_t process_demand_ns(pid_t pid)
+{
+	struct demand d = { .pid = pid };
+
+	process_each_tid(pid, demand_add, &d);
+	return d.sum ? d.sum : process_cpu_ns(pid);
+}
+
+static void demand_tell(void *arg, const char *tid)
+{
+	struct demand *d = arg;
+	char name[64];
+
+	(void)snprintf(name, sizeof(name), "task/%.20s/stat", tid);
+	d->each(d->arg, (unsigned)stat_field_of(d->pid, name, 39),
+		thread_demand_ns(d->pid, tid));
+}
+
+void process_each_thread(pid_t pid,
+			 void (*each)(void *arg, unsigned cpu, uint64_t ns),
+			 void *arg)
+{
+	struct demand d = { .pid = pid, .each = each, .arg = arg };
+
+	process_each_tid(pid, demand_tell, &d);
 }

@@ -27,6 +27,17 @@ uint64_t process_cpu_ns(pid_t pid);
  */
 uint64_t process_demand_ns(pid_t pid);
 
+/**
+ * process_each_thread() - the same by thread
+ * @each: called for each thread with the CPU that it ran on last, and its
+ *        demand; 0 without CONFIG_SCHED_INFO
+ *
+ * Context: reads two files per thread.
+ */
+void process_each_thread(pid_t pid,
+			 void (*each)(void *arg, unsigned cpu, uint64_t ns),
+			 void *arg);
+
 /* Processes that the kernel has killed for memory since boot; 0: not known. */
 uint64_t process_oom_kills(void);
 

@@ -21,6 +21,7 @@
 #include "disco/limits.h"
 #include "disco/diag.h"
 #include "disco/worker_spec.h"
+#include "numa/node_list.h"
 
 #define STATE_LOG "monitor.log"
 
@@ -48,6 +49,7 @@ struct vm_record {
 	bool merge;  /* shares equal pages with its group; not in the file */
 	uint32_t protocol; /* of its worker (WORKER_PROTOCOL); 0: not said */
 	unsigned nr_vcpus;
+	nodeid_t vcpu_nodes[VM_MAX_VCPUS]; /* of one node: that, for each */
 	uint64_t memory_bytes;
 	uint64_t start_ns;	       /* CLOCK_MONOTONIC */
 	unsigned restarts;	       /* how often it was started again */
@@ -62,6 +64,15 @@ struct vm_record {
 	struct worker_net nets[VM_MAX_NETS];
 	int net_fd; /* number of the first network's descriptor in the worker */
 };
+
+/* Return: true for a wide VM: a vCPU is on another node than its home. */
+bool state_vm_is_wide(const struct vm_record *r);
+
+/* The nodes that its vCPUs are on, ascending. */
+void state_vm_nodes(const struct vm_record *r, struct node_list *out);
+
+/* All of its vCPUs are on its home from now on. */
+void state_vm_gather(struct vm_record *r);
 
 #define STATE_DIR_NONE ((struct state_dir){ .fd = -1, .vms = -1, .lock = -1 })
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "monitor/control/base/state_dir.h"
+#include "numa/bind.h"
 
 #define FORMAT	   1
 #define RECORD_MAX 8192
@@ -71,6 +72,20 @@ static json_t *pack_nets(const struct vm_record *r)
 	return list;
 }
 
+/* Of a wide VM; else null. */
+static json_t *pack_vcpu_nodes(const struct vm_record *r)
+{
+	json_t *list;
+
+	if (!state_vm_is_wide(r))
+		return json_null();
+	list = json_array();
+	for (unsigned i = 0; i < r->nr_vcpus; i++)
+		(void)json_array_append_new(list,
+					    json_integer(r->vcpu_nodes[i]));
+	return list;
+}
+
 static json_t *state_vm_pack(const struct vm_record *r)
 {
 	char boot[64];
@@ -78,7 +93,7 @@ static json_t *state_vm_pack(const struct vm_record *r)
 	boot_id(boot, sizeof(boot));
 	return json_pack(
 		"{s:i, s:i, s:s, s:s, s:i, s:I, s:i, s:b, s:b, s:i, s:I, s:I, "
-		"s:s, s:s, s:s, s:o, s:i, s:o, s:i, s:s, s:s}",
+		"s:s, s:s, s:s, s:o, s:i, s:o, s:i, s:s, s:s, s:o}",
 		"version", FORMAT, "protocol", (int)r->protocol, "boot", boot,
 		"name", r->name, "pid", (int)r->pid, "pid_start",
 		(json_int_t)r->pid_start, "node", (int)r->node, "fixed",
@@ -87,7 +102,8 @@ static json_t *state_vm_pack(const struct vm_record *r)
 		(json_int_t)r->start_ns, "kernel", r->kernel, "group", r->group,
 		"policy", r->policy, "cached", pack_cached(r), "restarts",
 		(int)r->restarts, "nets", pack_nets(r), "net_fd", r->net_fd,
-		"cluster", r->cluster, "role", r->role);
+		"cluster", r->cluster, "role", r->role, "vcpu_nodes",
+		pack_vcpu_nodes(r));
 }
 
 static int write_new(const struct state_dir *s, const char *name,
@@ -219,6 +235,39 @@ static bool state_vm_is_name(const char *text, size_t size)
 	       (!*text || vm_name_valid(text));
 }
 
+bool state_vm_is_wide(const struct vm_record *r)
+{
+	for (unsigned i = 0; i < r->nr_vcpus; i++)
+		if (r->vcpu_nodes[i] != r->node)
+			return true;
+	return false;
+}
+
+void state_vm_nodes(const struct vm_record *r, struct node_list *out)
+{
+	out->nr = 0;
+	for (unsigned i = 0; i < r->nr_vcpus; i++)
+		node_list_insert(out, r->vcpu_nodes[i]);
+}
+
+void state_vm_gather(struct vm_record *r)
+{
+	for (unsigned i = 0; i < VM_MAX_VCPUS; i++)
+		r->vcpu_nodes[i] = r->node;
+}
+
+/* Its home may be NODE_AUTO; nodes that were named are numbers. */
+static bool state_vm_vcpus_sane(const struct vm_record *r)
+{
+	if (r->nr_vcpus < 1 || r->nr_vcpus > VM_MAX_VCPUS)
+		return false;
+	for (unsigned i = 0; i < r->nr_vcpus; i++)
+		if (r->vcpu_nodes[i] != r->node &&
+		    (r->vcpu_nodes[i] < 0 || r->vcpu_nodes[i] > NODE_ID_MAX))
+			return false;
+	return true;
+}
+
 bool state_vm_sane(const struct vm_record *r)
 {
 	if (!state_vm_text_ends(r->name, sizeof(r->name)) ||
@@ -243,8 +292,8 @@ bool state_vm_sane(const struct vm_record *r)
 		    r->nets[i].slot >= STATE_NET_SLOTS)
 			return false;
 	return vm_name_valid(r->name) && r->pid > 1 && r->pid_start &&
-	       r->node >= NODE_AUTO && r->nr_vcpus >= 1 &&
-	       r->nr_vcpus <= VM_MAX_VCPUS && r->memory_bytes;
+	       r->node >= NODE_AUTO && state_vm_vcpus_sane(r) &&
+	       r->memory_bytes;
 }
 
 /* Not said by older monitors: then none is. */
@@ -311,13 +360,35 @@ static int unpack_nets(json_t *list, struct vm_record *r)
 	return 0;
 }
 
+/* The same: then all are on its node. */
+static int unpack_vcpu_nodes(json_t *list, struct vm_record *r)
+{
+	json_t *item;
+	size_t i;
+
+	state_vm_gather(r);
+	if (!list || json_is_null(list))
+		return 0;
+	if (json_array_size(list) != r->nr_vcpus || r->nr_vcpus > VM_MAX_VCPUS)
+		return -EBADMSG;
+	json_array_foreach(list, i, item)
+	{
+		json_int_t node = json_integer_value(item);
+
+		if (!json_is_integer(item) || node < 0 || node > NODE_ID_MAX)
+			return -EBADMSG;
+		r->vcpu_nodes[i] = (nodeid_t)node;
+	}
+	return 0;
+}
+
 static int state_vm_unpack(json_t *root, struct vm_record *r)
 {
 	const char *name = "", *kernel = "", *boot = "";
 	const char *group = GROUP_DEFAULT;
 	const char *policy = "";	      /* not said by older monitors */
 	const char *cluster = "", *role = ""; /* the same */
-	json_t *cached = NULL, *nets = NULL;
+	json_t *cached = NULL, *nets = NULL, *vcpu_nodes = NULL;
 	json_int_t pid_start = 0, memory = 0, start = 0;
 	int version = 0, pid = 0, node = 0, vcpus = 0;
 	int protocol = 0; /* not said by older monitors */
@@ -330,7 +401,7 @@ static int state_vm_unpack(json_t *root, struct vm_record *r)
 	if (json_unpack(root,
 			"{s:i, s?i, s:s, s:s, s:i, s:I, s:i, s?b, s?b, s:i, "
 			"s:I, s:I, s:s, s?s, s?s, s?o, s?i, s?o, s?i, s?s, "
-			"s?s}",
+			"s?s, s?o}",
 			"version", &version, "protocol", &protocol, "boot",
 			&boot, "name", &name, "pid", &pid, "pid_start",
 			&pid_start, "node", &node, "fixed", &fixed, "strict",
@@ -338,7 +409,8 @@ static int state_vm_unpack(json_t *root, struct vm_record *r)
 			"start_ns", &start, "kernel", &kernel, "group", &group,
 			"policy", &policy, "cached", &cached, "restarts",
 			&restarts, "nets", &nets, "net_fd", &net_fd, "cluster",
-			&cluster, "role", &role) < 0 ||
+			&cluster, "role", &role, "vcpu_nodes",
+			&vcpu_nodes) < 0 ||
 	    version != FORMAT)
 		return -EBADMSG;
 	*r = (struct vm_record){ .pid = pid,
@@ -361,7 +433,7 @@ static int state_vm_unpack(json_t *root, struct vm_record *r)
 	(void)snprintf(r->role, sizeof(r->role), "%s", role);
 	boot_id(now, sizeof(now));
 	if (unpack_cached(cached, r) || unpack_nets(nets, r) ||
-	    !state_vm_sane(r))
+	    unpack_vcpu_nodes(vcpu_nodes, r) || !state_vm_sane(r))
 		return -EBADMSG;
 	return strcmp(now, boot) == 0 ? 0 : -ESTALE;
 }

@@ -64,6 +64,51 @@ void cli_print_json(const json_t *root)
 	printf("\n");
 }
 
+const char *cli_nodes(const json_t *vm, char buf[NODE_LIST_TEXT_MAX])
+{
+	const json_t *nodes = json_object_get(vm, "nodes");
+	struct node_list l = { .nr = 0 };
+	size_t i;
+	json_t *node;
+
+	json_array_foreach(nodes, i, node)
+	{
+		node_list_insert(&l, (nodeid_t)json_integer_value(node));
+	}
+	if (!l.nr)
+		node_list_add(&l, (nodeid_t)json_integer_value(
+					  json_object_get(vm, "node")));
+	return node_list_text(&l, buf);
+}
+
+const char *cli_node_pages(const json_t *vm, char buf[CLI_NODE_PAGES_MAX])
+{
+	json_t *on = json_object_get(vm, "ram_on"), *entry;
+	struct node_list l = { .nr = 0 };
+	size_t i, len = 0;
+
+	json_array_foreach(on, i, entry)
+	{
+		node_list_insert(&l, (nodeid_t)json_integer_value(
+					     json_object_get(entry, "node")));
+	}
+	(void)strcpy(buf, "-");
+	for (unsigned k = 0; k < l.nr; k++)
+		json_array_foreach(on, i, entry)
+		{
+			json_int_t node = -1, pages = 0;
+
+			(void)json_unpack(entry, "{s:I, s:I}", "node", &node,
+					  "pages", &pages);
+			if (node == l.ids[k] && len + 40 < CLI_NODE_PAGES_MAX)
+				len += (size_t)snprintf(
+					buf + len, CLI_NODE_PAGES_MAX - len,
+					"%s%d:%lldM", len ? " " : "", l.ids[k],
+					(long long)pages >> 8);
+		}
+	return buf;
+}
+
 void cli_memory_age(const json_t *vm, char *out, size_t size)
 {
 	const json_t *age = json_object_get(vm, "ram_age_ms");

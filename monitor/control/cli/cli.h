@@ -13,6 +13,7 @@
 #include "disco/config.h"
 #include "disco/diag.h"
 #include "monitor/control/config/command.h"
+#include "numa/node_list.h"
 
 #define CLI_PATH_MAX (VM_NAME_MAX + 32)
 
@@ -93,6 +94,19 @@ int cli_stop_vms(char *const *names, unsigned nr, unsigned limit_s,
  * GET /v1/stats: "1.5 s", "~1.5 s" if they are estimates, "-" if there are none.
  */
 void cli_memory_age(const json_t *vm, char *out, size_t size);
+
+/*
+ * Format the nodes of @vm, an object with "node" and "nodes" of the API: "2",
+ * "0-3". Return: @buf.
+ */
+const char *cli_nodes(const json_t *vm, char buf[NODE_LIST_TEXT_MAX]);
+
+/*
+ * Format "ram_on" of @vm, an element of "vms" of GET /v1/stats, in the order of
+ * the nodes: "0:12M 1:40M"; "-" if there is nothing.
+ */
+#define CLI_NODE_PAGES_MAX 1024
+const char *cli_node_pages(const json_t *vm, char buf[CLI_NODE_PAGES_MAX]);
 
 /* Format a duration as "1h02m", "3m20s" or "12.3s". */
 void cli_duration(uint64_t ms, char *out, size_t size);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* disco move. */
+#include <errno.h>
+#include <string.h>
+
 #include "monitor/control/cli/cli.h"
 #include "monitor/control/cli/http_client.h"
 #include "monitor/control/run/report.h"
@@ -41,37 +44,79 @@ static void print_moved(json_t *r)
 	       (double)cli_move_figure(r, "parked_ns") / 1e6, ram, text);
 }
 
-/* @ms: 0: as the monitor was told. */
-static int cli_move_call(const char *vm, unsigned node, unsigned ms,
+static void print_vcpu_moved(json_t *r)
+{
+	char nodes[NODE_LIST_TEXT_MAX];
+
+	printf("%s/%d: on node %d; its VM is on %s\n",
+	       json_string_value(json_object_get(r, "name")),
+	       (int)cli_move_figure(r, "vcpu"), (int)cli_move_figure(r, "node"),
+	       cli_nodes(r, nodes));
+}
+
+/* @what: "VM", or "VM/VCPU". @vcpu: out; -1: none. */
+static int cli_move_split(const char *what, char vm[VM_NAME_MAX + 1], int *vcpu,
+			  struct diag *d)
+{
+	size_t len = strcspn(what, "/");
+	unsigned nr = 0;
+	int err;
+
+	*vcpu = -1;
+	if (len > VM_NAME_MAX)
+		return diag_fail(d, ST_NO_VM, ENOENT, "no VM is named '%.64s'",
+				 what);
+	memcpy(vm, what, len);
+	vm[len] = '\0';
+	if (!what[len])
+		return 0;
+	err = cli_whole(what + len + 1, 0, &nr, d);
+	if (!err && nr >= VM_MAX_VCPUS)
+		err = diag_fail(d, ST_USAGE, EINVAL,
+				"%s: a VM has at most %d virtual CPUs", what,
+				VM_MAX_VCPUS);
+	if (!err)
+		*vcpu = (int)nr;
+	return err;
+}
+
+/* @vcpu: -1: all of the VM. @ms: 0: as the monitor was told. */
+static int cli_move_call(const char *vm, int vcpu, unsigned node, unsigned ms,
 			 json_t **out, struct diag *d)
 {
-	char path[CLI_PATH_MAX], body[96];
+	char path[CLI_PATH_MAX], body[128], of[32] = "", stall[40] = "";
 	int err = cli_vm_path(vm, "move", path, d);
 
 	if (err)
 		return err;
+	if (vcpu >= 0)
+		(void)snprintf(of, sizeof(of), ", \"vcpu\": %d", vcpu);
 	if (ms)
-		(void)snprintf(body, sizeof(body),
-			       "{\"node\": %u, \"stall_ms\": %u}", node, ms);
-	else
-		(void)snprintf(body, sizeof(body), "{\"node\": %u}", node);
+		(void)snprintf(stall, sizeof(stall), ", \"stall_ms\": %u", ms);
+	(void)snprintf(body, sizeof(body), "{\"node\": %u%s%s}", node, of,
+		       stall);
 	return http_json("POST", path, body, out, d);
 }
 
 static int cli_move_run(const struct command_args *a, struct diag *d)
 {
+	char vm[VM_NAME_MAX + 1];
 	unsigned node = 0, ms = 0;
 	json_t *root = NULL;
-	int err = cli_whole(a->words[1], 0, &node, d);
+	int vcpu = -1, err = cli_move_split(a->words[0], vm, &vcpu, d);
 
+	if (!err)
+		err = cli_whole(a->words[1], 0, &node, d);
 	if (!err && a->given[MOVE_STALL])
 		err = cli_whole(a->value[MOVE_STALL], 1, &ms, d);
 	if (!err)
-		err = cli_move_call(a->words[0], node, ms, &root, d);
+		err = cli_move_call(vm, vcpu, node, ms, &root, d);
 	if (err)
 		return err;
 	if (a->given[MOVE_JSON]) {
 		cli_print_json(root);
+	} else if (vcpu >= 0) {
+		print_vcpu_moved(root);
 	} else {
 		print_moved(root);
 	}
@@ -81,9 +126,10 @@ static int cli_move_run(const struct command_args *a, struct diag *d)
 
 const struct command cli_move = {
 	.name = "move",
-	.brief = "move a VM to another node",
-	.words = "VM NODE",
-	.help = "Move a running virtual machine to another NUMA node.",
+	.brief = "move a VM, or one of its CPUs, to another node",
+	.words = "VM[/VCPU] NODE",
+	.help = "Move a running virtual machine to another NUMA node: all of "
+		"it, or one of its virtual CPUs, without memory.",
 	.min_words = 2,
 	.max_words = 2,
 	.options = { move_options },

@@ -44,7 +44,27 @@ static const char *const csv_keys[] = { "name",
 					"moved_pages",
 					"longest_stall_ns",
 					"ram_age_ms",
-					"ram_exact" };
+					"ram_exact",
+					"nodes",
+					"ram_on" };
+
+/* What is no list is printed as it is; null is nothing. */
+static void print_csv_value(const json_t *vm, const char *key)
+{
+	char nodes[NODE_LIST_TEXT_MAX], pages[CLI_NODE_PAGES_MAX];
+	json_t *v = json_object_get(vm, key);
+
+	if (json_is_string(v))
+		printf("%s", json_string_value(v));
+	else if (strcmp(key, "nodes") == 0)
+		printf("%s", cli_nodes(vm, nodes));
+	else if (strcmp(key, "ram_on") == 0)
+		printf("%s", cli_node_pages(vm, pages));
+	else if (json_is_boolean(v))
+		printf("%d", json_is_true(v));
+	else if (!json_is_null(v))
+		printf("%lld", (long long)json_integer_value(v));
+}
 
 static void print_csv(json_t *list)
 {
@@ -57,18 +77,8 @@ static void print_csv(json_t *list)
 	json_array_foreach(list, i, vm)
 	{
 		for (size_t k = 0; k < ARRAY_SIZE(csv_keys); k++) {
-			json_t *v = json_object_get(vm, csv_keys[k]);
-
-			if (json_is_string(v))
-				printf("%s%s", k ? "," : "",
-				       json_string_value(v));
-			else if (json_is_boolean(v))
-				printf("%s%d", k ? "," : "", json_is_true(v));
-			else if (json_is_null(v))
-				printf("%s", k ? "," : "");
-			else
-				printf("%s%lld", k ? "," : "",
-				       (long long)json_integer_value(v));
+			printf("%s", k ? "," : "");
+			print_csv_value(vm, csv_keys[k]);
 		}
 		printf("\n");
 	}
@@ -79,30 +89,30 @@ static void stats_print_table(json_t *list)
 	size_t i;
 	json_t *vm;
 
-	printf("%-16s  %-10s  %4s  %9s  %10s  %8s  %8s  %9s  %9s\n", "NAME",
+	printf("%-16s  %-10s  %4s  %9s  %10s  %8s  %8s  %9s  %9s  %s\n", "NAME",
 	       "STATE", "NODE", "CPU s", "EXITS", "MEMORY", "LOCAL", "PRIVATE",
-	       "AGE");
+	       "AGE", "MEMORY BY NODE");
 	json_array_foreach(list, i, vm)
 	{
 		const char *name = "", *state = "";
-		json_int_t node = 0, cpu = 0, exits = 0, pages = 0, local = 0,
-			   own = 0;
-		char share[16], age[32];
+		json_int_t cpu = 0, exits = 0, pages = 0, local = 0, own = 0;
+		char share[16], age[32], nodes[NODE_LIST_TEXT_MAX];
+		char by_node[CLI_NODE_PAGES_MAX];
 
-		if (json_unpack(vm, "{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I}",
-				"name", &name, "state", &state, "node", &node,
-				"cpu_ns", &cpu, "exits", &exits, "ram_pages",
-				&pages, "ram_pages_local", &local,
-				"private_bytes", &own) < 0)
+		if (json_unpack(vm, "{s:s, s:s, s:I, s:I, s:I, s:I, s:I}",
+				"name", &name, "state", &state, "cpu_ns", &cpu,
+				"exits", &exits, "ram_pages", &pages,
+				"ram_pages_local", &local, "private_bytes",
+				&own) < 0)
 			continue;
 		report_share((uint64_t)local, (uint64_t)pages, share,
 			     sizeof(share));
 		cli_memory_age(vm, age, sizeof(age));
-		printf("%-16s  %-10s  %4lld  %9.2f  %10lld  %7lldM  %8s  "
-		       "%8lldK  %9s\n",
-		       name, state, (long long)node, (double)cpu / 1e9,
+		printf("%-16s  %-10s  %4s  %9.2f  %10lld  %7lldM  %8s  "
+		       "%8lldK  %9s  %s\n",
+		       name, state, cli_nodes(vm, nodes), (double)cpu / 1e9,
 		       (long long)exits, (long long)pages >> 8, share,
-		       (long long)own >> 10, age);
+		       (long long)own >> 10, age, cli_node_pages(vm, by_node));
 	}
 }
 

@@ -31,6 +31,7 @@ static long long number_of(json_t *vm, const char *key)
 static void print_vm(json_t *vm, int width)
 {
 	char up[24], end[64] = "-", cluster[2 * VM_NAME_MAX + 2] = "-";
+	char nodes[NODE_LIST_TEXT_MAX];
 	const char *word = text_of(vm, "status_word");
 	const char *role = text_of(vm, "role");
 
@@ -41,9 +42,9 @@ static void print_vm(json_t *vm, int width)
 	if (*text_of(vm, "cluster"))
 		(void)snprintf(cluster, sizeof(cluster), "%s%s%s",
 			       text_of(vm, "cluster"), *role ? "/" : "", role);
-	printf("%-*s  %-10s  %4lld  %4lld  %7lldM  %8s  %8lld  %-14s  %s\n",
+	printf("%-*s  %-10s  %4s  %4lld  %7lldM  %8s  %8lld  %-14s  %s\n",
 	       width, text_of(vm, "name"), text_of(vm, "state"),
-	       number_of(vm, "node"), number_of(vm, "vcpus"),
+	       cli_nodes(vm, nodes), number_of(vm, "vcpus"),
 	       number_of(vm, "memory_bytes") >> 20, up,
 	       number_of(vm, "restarts"), end, cluster);
 }

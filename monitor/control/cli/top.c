@@ -37,15 +37,14 @@ static const struct sample *top_find(const struct top *t, const char *name)
 static void draw_vm(struct top *t, int row, json_t *vm, uint64_t now)
 {
 	const char *name = "", *state = "";
-	json_int_t node = 0, cpu = 0, exits = 0, pages = 0, local = 0;
+	json_int_t cpu = 0, exits = 0, pages = 0, local = 0;
 	const struct sample *was;
 	double seconds = 0.0, percent = 0.0, rate = 0.0;
-	char share[16], age[32];
+	char share[16], age[32], nodes[NODE_LIST_TEXT_MAX];
 
-	if (json_unpack(vm, "{s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "name",
-			&name, "state", &state, "node", &node, "cpu_ns", &cpu,
-			"exits", &exits, "ram_pages", &pages, "ram_pages_local",
-			&local) < 0)
+	if (json_unpack(vm, "{s:s, s:s, s:I, s:I, s:I, s:I}", "name", &name,
+			"state", &state, "cpu_ns", &cpu, "exits", &exits,
+			"ram_pages", &pages, "ram_pages_local", &local) < 0)
 		return;
 	was = top_find(t, name);
 	if (was)
@@ -57,9 +56,9 @@ static void draw_vm(struct top *t, int row, json_t *vm, uint64_t now)
 	report_share((uint64_t)local, (uint64_t)pages, share, sizeof(share));
 	cli_memory_age(vm, age, sizeof(age));
 	(void)mvprintw(row, 0,
-		       "%-16.40s  %-10s  %4lld  %6.1f  %8s  %7lldM  %7s  "
+		       "%-16.40s  %-10s  %4s  %6.1f  %8s  %7lldM  %7s  "
 		       "%8.0f",
-		       name, state, (long long)node, percent, share,
+		       name, state, cli_nodes(vm, nodes), percent, share,
 		       (long long)pages >> 8, age, rate);
 	if (t->nr_new < TOP_MAX) {
 		struct sample *s = &t->new[t->nr_new++];

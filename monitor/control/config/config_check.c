@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "numa/node_list.h"
+
 /* A file and who uses it, to find one with a writer and another user. */
 struct disk_user {
 	const char *path;
@@ -73,6 +75,62 @@ static int check_nets(const struct run_config *cfg, struct diag *d)
 						vm->name, vm->nets[k].name);
 	}
 	return 0;
+}
+
+#define NODES_PART_MIN MIB(32) /* of memory, per node that a guest is told of */
+
+/* What cannot be combined with several nodes; NULL: all can. */
+static const char *nodes_conflict(const struct vm_config *vm)
+{
+	if (vm->node != NODE_AUTO)
+		return "'nodes' and 'node' both say where its memory is: give "
+		       "one of them";
+	if (vm->strict)
+		return "'strict' memory is on one node: leave out 'strict' or "
+		       "'nodes'";
+	if (vm->merge)
+		return "equal pages are merged on one node: leave out 'merge' "
+		       "or 'nodes'";
+	return NULL;
+}
+
+static int check_wide(const struct vm_config *vm, struct diag *d)
+{
+	const char *conflict = vm->nodes ? nodes_conflict(vm) : NULL;
+	struct node_list l = { .nr = 1 };
+
+	if (conflict)
+		return diag_fail(d, ST_CONFIG, EINVAL, "%s: %s", vm->name,
+				 conflict);
+	/* A list that cannot be read was refused before. */
+	if (vm->nodes && node_list_parse(vm->nodes, &l))
+		return -EINVAL;
+	if (l.nr > vm->nr_vcpus)
+		return diag_fail(
+			d, ST_CONFIG, EINVAL,
+			"%s: nodes=%s are %u nodes for %u virtual CPUs: "
+			"give it more CPUs or fewer nodes",
+			vm->name, vm->nodes, l.nr, vm->nr_vcpus);
+	if (vm->numa_show && l.nr < 2)
+		return diag_fail(d, ST_CONFIG, EINVAL,
+				 "%s: numa=show needs 'nodes', two or more",
+				 vm->name);
+	if (vm->numa_show && vm->memory_bytes / l.nr < NODES_PART_MIN)
+		return diag_fail(
+			d, ST_CONFIG, EINVAL,
+			"%s: numa=show needs at least %u MiB of memory "
+			"per node",
+			vm->name, (unsigned)(NODES_PART_MIN >> 20));
+	return 0;
+}
+
+static int check_nodes(const struct run_config *cfg, struct diag *d)
+{
+	int err = 0;
+
+	for (unsigned i = 0; !err && i < cfg->nr_vms; i++)
+		err = check_wide(&cfg->vms[i], d);
+	return err;
 }
 
 /* Small pages shown in a huge one would take it apart. */
@@ -199,6 +257,8 @@ int config_check(const struct run_config *cfg, struct diag *d)
 
 	if (!err)
 		err = check_merge(cfg, d);
+	if (!err)
+		err = check_nodes(cfg, d);
 	if (!err)
 		err = check_disks(cfg, d);
 	if (!err)

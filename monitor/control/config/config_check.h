@@ -27,7 +27,7 @@ MUST_CHECK int net_check(const struct net_config *net,
  * config_check() - check that the VMs and their options go together
  * @cfg: expanded: each VM has a name and a kernel
  * @d:   out on error (ST_CONFIG): two VMs with one name, merging of huge pages,
- *       a writable disk with another user, a network given twice
+ *       several nodes with what needs one, a writable disk with another user, a network given twice
  *
  * Context: any thread; opens no files. Return: 0; -EINVAL; -ENOMEM.
  */

@@ -11,6 +11,7 @@
 #include "memory/placement/policies.h"
 #include "monitor/control/base/size.h"
 #include "numa/bind.h"
+#include "numa/node_list.h"
 
 #define ALNUM                                                                  \
 	"abcdefghijklmnopqrstuvwxyz"                                           \
@@ -194,6 +195,23 @@ static int option_check_policy(const char *text, const struct config_at *at)
 	return 0;
 }
 
+static int option_check_nodes(const char *text, const struct config_at *at)
+{
+	struct node_list l;
+	int err = node_list_parse(text, &l);
+
+	if (err == -EEXIST)
+		return config_fail(at, EINVAL, "'%s' names a node twice", text);
+	if (err == -E2BIG)
+		return config_fail(at, EINVAL, "'%s' has more than %d nodes",
+				   text, MAX_NODES);
+	if (err)
+		return config_fail(at, EINVAL,
+				   "'%s' is not a list of nodes, as 0-3 or 0+2",
+				   text);
+	return 0;
+}
+
 static int option_check_text(const struct option_entry *o, const char *text,
 			     const struct config_at *at)
 {
@@ -206,6 +224,8 @@ static int option_check_text(const struct option_entry *o, const char *text,
 		return option_check_token(o, text, at);
 	case OPTION_POLICY:
 		return option_check_policy(text, at);
+	case OPTION_NODES:
+		return option_check_nodes(text, at);
 	default:
 		if (!o->most || strlen(text) <= o->most)
 			return 0;

@@ -31,6 +31,7 @@ enum option_type {
 	OPTION_NAME,	/* char *, owned: by the rules for names of VMs */
 	OPTION_TEXT,	/* char *, owned: at most @most bytes; 0: any */
 	OPTION_POLICY,	/* char *, owned: memory/placement/policies.h */
+	OPTION_NODES,	/* char *, owned: numa/node_list.h */
 	OPTION_TOKEN,	/* char *, owned: 1 to @most printable, no blanks */
 	OPTION_SWITCH,	/* bool */
 	OPTION_CHOICE,	/* bool: the word @arg, or the word @unset */

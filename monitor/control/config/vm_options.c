@@ -36,6 +36,13 @@ const struct option_entry vm_options[] = {
 	{ .name = "node", .type = OPTION_NODE, VM(node), .of = "memory",
 	  .arg = "auto|N", .init = NODE_AUTO, .unset = "auto",
 	  .help = "home node" },
+	{ .name = "nodes", .type = OPTION_NODES, VM(nodes), .of = "memory",
+	  .arg = "LIST",
+	  .help = "spread CPUs and memory over these nodes, as 0-3 or 0+2; "
+		  "the first is its home" },
+	{ .name = "numa", .type = OPTION_CHOICE, VM(numa_show), .of = "memory",
+	  .arg = "show", .unset = "hide",
+	  .help = "tell the guest that it has several nodes (SRAT, SLIT)" },
 	{ .name = "strict", .type = OPTION_SWITCH, VM(strict), .of = "memory",
 	  .help = "all memory is on the node, or the VM does not start" },
 	{ .name = "huge", .type = OPTION_CHOICE, VM(huge_thp), .of = "memory",

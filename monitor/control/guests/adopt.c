@@ -123,6 +123,8 @@ static void adopt_finish(struct monitor *m, struct guest *g)
 
 	if (state_vm_load_config(&m->state, g->record.name, &config) == 0)
 		guest_set_config(g, config);
+	/* The last monitor may have ended between a move and its record. */
+	guest_pin_vcpus(g);
 	(void)vm_watch_request(&g->vm, WORKER_REQ_STATS);
 	if (err)
 		sink_line(&m->watcher.err,

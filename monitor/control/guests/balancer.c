@@ -26,6 +26,60 @@ static uint32_t balancer_measure(struct balancer_guest *b, pid_t pid,
 	return (uint32_t)min_u64(load, UINT32_MAX);
 }
 
+/* Demand by index of the node. */
+struct balancer_nodes {
+	const struct topology *t;
+	uint64_t ns[MAX_NODES];
+};
+
+static bool balancer_has_cpu(const struct topology_node *n, unsigned cpu)
+{
+	unsigned i = 0;
+
+	while (i < n->nr_cpus && n->cpus[i] != cpu)
+		i++;
+	return i < n->nr_cpus;
+}
+
+static void balancer_add_thread(void *arg, unsigned cpu, uint64_t ns)
+{
+	struct balancer_nodes *of = arg;
+
+	for (unsigned i = 0; i < of->t->nr_nodes; i++)
+		if (balancer_has_cpu(&of->t->nodes[i], cpu)) {
+			of->ns[i] += ns;
+			return;
+		}
+}
+
+/*
+ * Load of a wide guest by node: a thread counts where it ran last, as the kernel
+ * has it. What a thread has asked for before it changed node would count as load
+ * of its new node: after a move of a vCPU a check measures nothing.
+ */
+static void balancer_measure_wide(struct monitor *m, const struct guest *g,
+				  uint64_t ns)
+{
+	struct balancer_guest *b = g->balance;
+	struct balancer_nodes of = { .t = &m->topology };
+	bool known = ns && b->vcpu_moves == g->vcpu_moves;
+
+	process_each_thread(g->record.pid, balancer_add_thread, &of);
+	for (unsigned i = 0; i < of.t->nr_nodes; i++) {
+		uint64_t load = 0;
+
+		if (known && of.ns[i] > b->node_demand_ns[i])
+			load = (of.ns[i] - b->node_demand_ns[i]) * BALANCE_CPU /
+			       ns;
+		b->node_demand_ns[i] = of.ns[i];
+		b->parts[i] = (struct balance_part){
+			.node = of.t->nodes[i].id,
+			.load = (uint32_t)min_u64(load, UINT32_MAX),
+		};
+	}
+	b->vcpu_moves = g->vcpu_moves;
+}
+
 /* Moves that somebody asked for count as well. */
 static uint32_t balancer_rest(const struct guest *g)
 {
@@ -44,6 +98,7 @@ static unsigned balancer_look(struct monitor *m, uint64_t now,
 			      struct balance_vm *out)
 {
 	unsigned nr = 0;
+	bool wide;
 
 	for (struct guest *g = m->guests; g; g = g->next) {
 		if (g->ended || nr == MONITOR_MAX_GUESTS)
@@ -52,6 +107,12 @@ static unsigned balancer_look(struct monitor *m, uint64_t now,
 			g->balance = calloc(1, sizeof(*g->balance));
 		if (!g->balance)
 			continue; /* as if it were not there, this time */
+		wide = state_vm_is_wide(&g->record);
+		if (wide)
+			balancer_measure_wide(
+				m, g,
+				g->balance->seen_ns ? now - g->balance->seen_ns
+						    : 0);
 		g->balance->load =
 			balancer_measure(g->balance, g->record.pid, now);
 		out[nr++] = (struct balance_vm){
@@ -63,6 +124,8 @@ static unsigned balancer_look(struct monitor *m, uint64_t now,
 			.fixed = g->record.fixed,
 			/* Nor one that has not started, or is to end. */
 			.paused = strcmp(guest_state(g), "running") != 0,
+			.parts = wide ? g->balance->parts : NULL,
+			.nr_parts = m->topology.nr_nodes,
 		};
 	}
 	return nr;

@@ -37,6 +37,10 @@ struct balancer_guest {
 	uint32_t load;	 /* over the last period; BALANCE_CPU: one CPU */
 	uint64_t moves;	 /* moves of the guest up to the last check */
 	uint32_t rested; /* checks since the last move */
+	/* Of a wide guest: demand up to now, and load, by index of the node. */
+	uint64_t vcpu_moves; /* up to the last check */
+	uint64_t node_demand_ns[MAX_NODES];
+	struct balance_part parts[MAX_NODES];
 };
 
 /**

@@ -9,6 +9,7 @@
 #include "disco/clock.h"
 #include "monitor/control/config/config_json.h"
 #include "monitor/control/workers/shutdown.h"
+#include "numa/bind.h"
 
 const char *guest_state(const struct guest *g)
 {
@@ -68,6 +69,41 @@ void guests_count_promises(struct monitor *m)
 			    g->record.node == n->id)
 				n->promised_bytes += g->record.memory_bytes;
 	}
+}
+
+/* --- nodes --- */
+
+void guest_nodes_changed(struct guest *g)
+{
+	g->vm.node = g->record.node;
+	g->vm.nodes.nr = 0;
+	if (state_vm_is_wide(&g->record))
+		state_vm_nodes(&g->record, &g->vm.nodes);
+	vm_watch_count_local(&g->vm);
+}
+
+int guest_pin_vcpu(const struct guest *g, unsigned vcpu, nodeid_t node)
+{
+	const struct topology_node *n =
+		topology_cpus_near(&g->m->topology, node);
+	pid_t tid = figures_vcpu_thread(&g->figures, vcpu);
+	char path[64];
+
+	if (!n)
+		return -ENODEV;
+	(void)snprintf(path, sizeof(path), "/proc/%d/task/%d",
+		       (int)g->record.pid, (int)tid);
+	if (tid <= 0 || access(path, F_OK))
+		return -ESRCH;
+	return node_run_task_on(tid, n->cpus, n->nr_cpus);
+}
+
+void guest_pin_vcpus(const struct guest *g)
+{
+	if (!state_vm_is_wide(&g->record) || !g->m->topology.this_machine)
+		return;
+	for (unsigned i = 0; i < g->record.nr_vcpus; i++)
+		(void)!guest_pin_vcpu(g, i, g->record.vcpu_nodes[i]);
 }
 
 /* --- coming and going --- */
@@ -142,7 +178,7 @@ static struct guest *guest_create(struct monitor *m, const struct vm_record *r)
 		guest_bury(m, old);
 	g->id = ++m->last_id;
 	g->vm.name = g->record.name;
-	g->vm.node = r->node;
+	guest_nodes_changed(g);
 	g->vm.worker = WORKER_NONE;
 	while (*at && (*at)->record.start_ns <= r->start_ns)
 		at = &(*at)->next;
@@ -249,6 +285,7 @@ void guest_place(struct guest *g)
 				.bound_ns = g->m->stall_ns };
 
 	memcpy(vm.policy, g->record.policy, sizeof(vm.policy));
+	vm.nodes = g->vm.nodes;
 	if (!g->ended)
 		placer_start(g->m->placer, &vm);
 }

@@ -71,6 +71,7 @@ struct guest {
 	uint64_t exact_ns;    /* when it was answered; 0: it was not */
 	uint64_t boot_origin; /* see boot_copies.h; 0: not known */
 	uint64_t moves, moved_pages;
+	uint64_t vcpu_moves;			   /* of single vCPUs */
 	uint64_t longest_stall_ns;		   /* of all its moves */
 	struct stall_hist stalls[GUEST_NR_STALLS]; /* by this monitor's moves */
 	struct balancer_guest *balance;		   /* NULL: not measured yet */
@@ -240,6 +241,29 @@ void guests_count_promises(struct monitor *m);
  * that its record has now.
  */
 void guest_place(struct guest *g);
+
+/*
+ * The record's nodes were changed: what is shown of the guest, and which of its
+ * pages are local, follows.
+ */
+void guest_nodes_changed(struct guest *g);
+
+/**
+ * guest_pin_vcpu() - let a vCPU's thread run on a node's CPUs
+ * @node: a node of the monitor's topology; for one without CPUs those of
+ *        topology_cpus_near()
+ *
+ * The record stays as it is. Return: 0; -ESRCH the thread is not known, or is
+ * no thread of the worker; -ENODEV no such node; errors of node_run_task_on().
+ */
+MUST_CHECK int guest_pin_vcpu(const struct guest *g, unsigned vcpu,
+			      nodeid_t node);
+
+/*
+ * Pin the vCPUs of a wide guest to the nodes of its record. Those that cannot be
+ * stay where they are. No effect on a guest of one node.
+ */
+void guest_pin_vcpus(const struct guest *g);
 
 /* Return: a word such as "starting", for people and JSON. */
 const char *guest_state(const struct guest *g);

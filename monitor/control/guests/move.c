@@ -23,6 +23,8 @@ struct move {
 	struct monitor *m;
 	struct guest *g;
 	struct agent *agent;
+	int vcpu;     /* that is moved alone; -1: the whole guest */
+	bool replace; /* of a vCPU: its pages are placed anew */
 	enum step step;
 	struct move_result result;
 	uint64_t bound_ns, begun_ns;
@@ -72,14 +74,18 @@ static void move_finish(struct move *mv, int err)
 		(void)diag_fail(&r->diag, ST_HOST, err, "%s: %s: %s",
 				mv->g->record.name, step_text(mv->step),
 				strerror(err));
-	see_figures(mv->g);
+	if (mv->vcpu < 0)
+		see_figures(mv->g);
 	if (!r->total_ns) /* not as far as STATS */
 		r->total_ns = clock_now_ns() - mv->begun_ns;
 	m->move = NULL;
 	loop_timer_cancel(&m->watcher.loop, &mv->timer);
-	mv->g->moving = false;
-	guest_place(mv->g);
-	layers_arrived(mv->g);
+	if (mv->vcpu < 0 || mv->replace)
+		guest_place(mv->g);
+	if (mv->vcpu < 0) {
+		mv->g->moving = false;
+		layers_arrived(mv->g);
+	}
 	if (mv->copy >= 0)
 		(void)close(mv->copy);
 	if (r->diag.status != ST_OK)
@@ -125,6 +131,7 @@ static int move_tell_worker(struct move *mv, struct worker_request r,
 	return err;
 }
 
+/* @node: also WORKER_NODES_SPREAD. */
 static int move_bind(struct move *mv, nodeid_t node)
 {
 	return move_tell_worker(
@@ -147,8 +154,14 @@ static void move_fail(struct move *mv, int err)
 {
 	nodeid_t old = mv->g->record.node;
 
-	if (mv->step <= REHOME && !mv->g->ended && !move_pin(mv, old)) {
-		if (move_bind(mv, old))
+	if (mv->vcpu >= 0 && !mv->g->ended) {
+		(void)!guest_pin_vcpu(mv->g, (unsigned)mv->vcpu,
+				      mv->g->record.vcpu_nodes[mv->vcpu]);
+	} else if (mv->step <= REHOME && !mv->g->ended && !move_pin(mv, old)) {
+		bool wide = state_vm_is_wide(&mv->g->record);
+
+		guest_pin_vcpus(mv->g);
+		if (move_bind(mv, wide ? WORKER_NODES_SPREAD : old))
 			err = err ? err : EPIPE;
 		caches_guest_home(mv->m, mv->g, old);
 	}
@@ -356,10 +369,22 @@ void move_agent_heard(struct monitor *m, struct agent *agent,
 		move_progressed(mv);
 }
 
+/* The guest is on other nodes now: its record was changed. */
+static void move_record(struct move *mv)
+{
+	struct guest *g = mv->g;
+	int err = state_vm_save(&mv->m->state, &g->record);
+
+	guest_nodes_changed(g);
+	if (err)
+		sink_line(&mv->m->watcher.err,
+			  "disco: %s: its record still has the old node: %s",
+			  g->record.name, strerror(-err));
+}
+
 static void move_rehomed(struct move *mv, const struct worker_ev_rehomed *ev)
 {
 	struct guest *g = mv->g;
-	int err;
 
 	mv->result.parked_ns = ev->stall_ns;
 	stall_hist_note(&g->stalls[GUEST_STALL_PARKED], ev->stall_ns);
@@ -374,14 +399,53 @@ static void move_rehomed(struct move *mv, const struct worker_ev_rehomed *ev)
 				"worker is of another build than this monitor",
 				g->record.name);
 	g->record.node = mv->result.node;
-	g->vm.node = mv->result.node;
+	state_vm_gather(&g->record);
 	g->moves++;
-	err = state_vm_save(&mv->m->state, &g->record);
-	if (err)
-		sink_line(&mv->m->watcher.err,
-			  "disco: %s: its record still has the old node: %s",
-			  g->record.name, strerror(-err));
+	move_record(mv);
 	move_next(mv, REST);
+}
+
+/* --- a single vCPU --- */
+
+/* Its memory stays; which pages are local is another matter now. */
+static void move_vcpu_done(struct move *mv)
+{
+	struct guest *g = mv->g;
+	struct node_list before = g->vm.nodes;
+
+	g->record.vcpu_nodes[mv->vcpu] = mv->result.node;
+	g->vcpu_moves++;
+	move_record(mv);
+	/* Pages may go to its node from now on. */
+	mv->replace = before.nr != g->vm.nodes.nr ||
+		      !node_list_has(&before, mv->result.node);
+	move_finish(mv, 0);
+}
+
+/*
+ * Memory of a guest of one node is bound to it, and comes from the node of who
+ * touches it once the guest is wide.
+ */
+static int move_vcpu_begin(struct move *mv, struct diag *d)
+{
+	struct guest *g = mv->g;
+	bool wide = state_vm_is_wide(&g->record) ||
+		    g->record.node == mv->result.node;
+	int err = guest_pin_vcpu(g, (unsigned)mv->vcpu, mv->result.node);
+
+	if (err)
+		return diag_fail(d, ST_HOST, -err,
+				 "%s/%d: cannot run on the CPUs of node %d: %s",
+				 g->record.name, mv->vcpu, mv->result.node,
+				 err == -ESRCH ? "its thread is not known"
+					       : strerror(-err));
+	mv->awaited = 0;
+	if (!wide)
+		err = move_bind(mv, WORKER_NODES_SPREAD);
+	return err ? diag_fail(d, ST_HOST, -err, "%s/%d: %s: %s",
+			       g->record.name, mv->vcpu, step_text(BIND),
+			       strerror(-err))
+		   : 0;
 }
 
 void move_heard(struct monitor *m, struct guest *g,
@@ -394,6 +458,8 @@ void move_heard(struct monitor *m, struct guest *g,
 	if (ev->kind == WORKER_BOUND && mv->step == BIND) {
 		if (ev->bound.error)
 			move_fail(mv, (int)ev->bound.error);
+		else if (mv->vcpu >= 0)
+			move_vcpu_done(mv);
 		else
 			move_next(mv, RAM);
 	} else if (ev->kind == WORKER_REHOMED && mv->step == REHOME) {
@@ -436,20 +502,51 @@ static int move_check_room(const struct move *mv, const struct topology_node *n,
 			 (unsigned long long)(n->promised_bytes >> 20));
 }
 
-static int move_prepare(struct move *mv, struct diag *d)
+static int move_check_node(const struct move *mv, struct diag *d)
 {
 	const struct topology *t = &mv->m->topology;
 	const struct topology_node *n = topology_find(t, mv->result.node);
-	int err;
+	const char *why = NULL;
 
 	if (!t->this_machine)
 		return diag_fail(d, ST_HOST, EXDEV,
 				 "the nodes are those of another machine");
-	if (!n || !n->total_bytes)
+	if (!n)
+		why = "is not there";
+	else if (!n->total_bytes)
+		why = "has no memory";
+	else if (mv->vcpu >= 0 && !n->nr_cpus)
+		why = "has no CPUs";
+	if (why)
 		return diag_fail(d, ST_CONFIG, EINVAL, "%s: node %d %s",
-				 mv->g->record.name, mv->result.node,
-				 n ? "has no memory" : "is not there");
-	err = move_check_room(mv, n, d);
+				 mv->g->record.name, mv->result.node, why);
+	return 0;
+}
+
+static int move_check_vcpu(const struct move *mv, struct diag *d)
+{
+	const struct vm_record *r = &mv->g->record;
+
+	if (mv->vcpu >= (int)r->nr_vcpus)
+		return diag_fail(
+			d, ST_CONFIG, EINVAL,
+			"%s: there is no virtual CPU %d: they are 0 to "
+			"%u",
+			r->name, mv->vcpu, r->nr_vcpus - 1);
+	if (r->strict)
+		return diag_fail(d, ST_CONFIG, EINVAL,
+				 "%s: its memory is strict, and so its CPUs "
+				 "stay together: move it as a whole",
+				 r->name);
+	return 0;
+}
+
+static int move_prepare(struct move *mv, struct diag *d)
+{
+	const struct topology_node *n =
+		topology_find(&mv->m->topology, mv->result.node);
+	int err = move_check_room(mv, n, d);
+
 	if (!err)
 		err = agents_get(&mv->m->agents, n->id, &mv->agent, d);
 	if (err)
@@ -462,10 +559,9 @@ static int move_prepare(struct move *mv, struct diag *d)
 	return 0;
 }
 
-int move_start(struct monitor *m, struct guest *g, nodeid_t node,
-	       uint64_t bound_ns,
-	       void (*done)(void *arg, const struct move_result *r), void *arg,
-	       struct diag *d)
+/* Return: 0: what is moved is checked, and nothing was done. */
+static int move_create(struct monitor *m, struct guest *g, int vcpu,
+		       nodeid_t node, struct move **out, struct diag *d)
 {
 	struct move *mv;
 	int err;
@@ -478,11 +574,60 @@ int move_start(struct monitor *m, struct guest *g, nodeid_t node,
 	mv->m = m;
 	mv->timer.expired = move_on_timer;
 	mv->g = g;
+	mv->vcpu = vcpu;
 	mv->copy = mv->boot = -1;
-	mv->bound_ns = bound_ns;
 	mv->begun_ns = clock_now_ns();
 	mv->result.node = node;
 	mv->result.guest_id = g->id;
+	err = move_check_node(mv, d);
+	if (!err && vcpu >= 0)
+		err = move_check_vcpu(mv, d);
+	if (err) {
+		free(mv);
+		return err;
+	}
+	*out = mv;
+	return 0;
+}
+
+int move_vcpu_start(struct monitor *m, struct guest *g, unsigned vcpu,
+		    nodeid_t node,
+		    void (*done)(void *arg, const struct move_result *r),
+		    void *arg, struct diag *d)
+{
+	struct move *mv = NULL;
+	int err =
+		move_create(m, g, (int)min_u64(vcpu, INT32_MAX), node, &mv, d);
+
+	if (err)
+		return err;
+	err = move_vcpu_begin(mv, d);
+	if (err) {
+		free(mv);
+		return err;
+	}
+	mv->done = done;
+	mv->arg = arg;
+	mv->step = BIND;
+	m->move = mv;
+	if (mv->awaited)
+		move_wait(mv);
+	else
+		move_vcpu_done(mv);
+	return 0;
+}
+
+int move_start(struct monitor *m, struct guest *g, nodeid_t node,
+	       uint64_t bound_ns,
+	       void (*done)(void *arg, const struct move_result *r), void *arg,
+	       struct diag *d)
+{
+	struct move *mv = NULL;
+	int err = move_create(m, g, -1, node, &mv, d);
+
+	if (err)
+		return err;
+	mv->bound_ns = bound_ns;
 	err = move_prepare(mv, d);
 	if (err) {
 		free(mv);

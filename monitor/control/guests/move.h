@@ -13,6 +13,12 @@
  *	REST	private pages: written copies, heap, stacks (agent)
  *	STATS	the result, as the kernel reports it (worker)
  *
+ * A wide VM is gathered by that: afterwards it is on one node.
+ *
+ * A single vCPU is moved by pinning its thread. If the VM becomes wide by that,
+ * its worker is asked (BIND) to take new memory from the node that touches it
+ * first. Memory that is there stays where it is.
+ *
  * If a move fails before REHOME was done, threads and new memory are bound to
  * the old node again. The VM goes on in any case.
  *
@@ -59,6 +65,22 @@ MUST_CHECK int move_start(struct monitor *m, struct guest *g, nodeid_t node,
 			  uint64_t bound_ns,
 			  void (*done)(void *arg, const struct move_result *r),
 			  void *arg, struct diag *d);
+
+/**
+ * move_vcpu_start() - begin to move one vCPU of a guest
+ * @vcpu: its number
+ * @node: any node of this machine that has CPUs and memory
+ * @done, @arg: as of move_start(); @done may be called before the return
+ *
+ * Return: 0; -EBUSY another move is under way; -EINVAL no such node or vCPU, or
+ * its memory is strict (ST_CONFIG); -ESRCH its thread is not known (ST_HOST);
+ * -errno of sched_setaffinity().
+ */
+MUST_CHECK int move_vcpu_start(struct monitor *m, struct guest *g,
+			       unsigned vcpu, nodeid_t node,
+			       void (*done)(void *arg,
+					    const struct move_result *r),
+			       void *arg, struct diag *d);
 
 /* The owner of @arg goes away: @done is not called. The move goes on. */
 void move_forget(struct monitor *m, void *arg);

@@ -17,6 +17,7 @@
 #include "monitor/control/config/config_write.h"
 #include "monitor/control/guests/guests.h"
 #include "monitor/control/launch/launch.h"
+#include "monitor/control/launch/plan.h"
 #include "monitor/control/base/process.h"
 #include "monitor/control/guests/start_message.h"
 
@@ -71,18 +72,19 @@ static void make_record(const struct launch *l, unsigned i,
 {
 	const struct vm_config *vm = &l->cfg->vms[i];
 
-	*r = (struct vm_record){ .pid = w->pid,
-				 .pid_start = process_start(w->pid),
-				 .node = l->nodes[i],
-				 .fixed = vm->node != NODE_AUTO || vm->strict,
-				 .strict = vm->strict,
-				 /* What is reserved is not given away. */
-				 .merge = vm->merge &&
-					  (!vm->strict || vm->overcommit),
-				 .protocol = WORKER_PROTOCOL,
-				 .nr_vcpus = vm->nr_vcpus,
-				 .memory_bytes = vm->memory_bytes,
-				 .start_ns = w->start_ns };
+	*r = (struct vm_record){
+		.pid = w->pid,
+		.pid_start = process_start(w->pid),
+		.node = l->nodes[i],
+		.fixed = plan_node(vm) != NODE_AUTO || vm->strict,
+		.strict = vm->strict,
+		/* What is reserved is not given away. */
+		.merge = vm->merge && (!vm->strict || vm->overcommit),
+		.protocol = WORKER_PROTOCOL,
+		.nr_vcpus = vm->nr_vcpus,
+		.memory_bytes = vm->memory_bytes,
+		.start_ns = w->start_ns
+	};
 	(void)snprintf(r->name, sizeof(r->name), "%s", vm->name);
 	starter_cut(r->kernel, sizeof(r->kernel), launch_kernel(l, i));
 	(void)snprintf(r->group, sizeof(r->group), "%s",
@@ -93,6 +95,7 @@ static void make_record(const struct launch *l, unsigned i,
 		       vm->cluster ? vm->cluster : "");
 	(void)snprintf(r->role, sizeof(r->role), "%s",
 		       vm->role ? vm->role : "");
+	launch_vcpu_nodes(l, i, r->vcpu_nodes);
 	r->nr_cached = launch_cached(l, i, r->cached);
 	nets_record(ports, r);
 	r->net_fd = launch_net_fd(l, i);

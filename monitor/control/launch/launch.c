@@ -15,6 +15,9 @@
 #include "monitor/control/launch/pmem_fit.h"
 #include "monitor/control/launch/seed_disk.h"
 #include "numa/bind.h"
+#include "numa/node_list.h"
+
+#define DISTANCE_MAX 254u /* of the ACPI SLIT; 255: cannot be reached */
 
 struct launch_vm {
 	struct worker_spec spec;
@@ -153,6 +156,45 @@ static void spec_distances(const struct topology *t, struct worker_spec *spec)
 		}
 }
 
+/* The CPUs of a wide VM's node @k; a machine has more than fit, if any. */
+static void wide_cpus(const struct topology_node *n, unsigned nr_nodes,
+		      unsigned k, struct worker_wide *w)
+{
+	unsigned first = 0;
+
+	for (unsigned i = 0; i < k; i++)
+		first += w->node_cpus[i];
+	w->node_cpus[k] =
+		(uint16_t)min_u64(n->nr_cpus, WORKER_WIDE_CPUS / nr_nodes);
+	memcpy(w->cpus + first, n->cpus, w->node_cpus[k] * sizeof(w->cpus[0]));
+}
+
+/* On a described machine the guest is told of its nodes, and runs anywhere. */
+static void spec_wide(const struct launch *l, const struct vm_config *vm,
+		      struct worker_wide *w)
+{
+	const struct topology *t = &l->topology;
+	struct node_list nodes;
+
+	plan_wide(vm, &nodes);
+	w->nr_nodes = nodes.nr;
+	w->show = vm->numa_show;
+	for (unsigned i = 0; nodes.nr && i < vm->nr_vcpus; i++)
+		w->vcpu_node[i] =
+			(uint8_t)node_list_spread(&nodes, vm->nr_vcpus, i);
+	for (unsigned i = 0; i < nodes.nr; i++) {
+		const struct topology_node *n = topology_find(t, nodes.ids[i]);
+
+		w->nodes[i] = t->this_machine && l->bind ? n->id : NODE_AUTO;
+		if (t->this_machine)
+			wide_cpus(n, nodes.nr, i, w);
+		for (unsigned k = 0; k < nodes.nr; k++)
+			w->distance[i][k] = (uint8_t)min_u64(
+				topology_distance(t, n->id, nodes.ids[k]),
+				DISTANCE_MAX);
+	}
+}
+
 /* Strings were checked by the configuration: none is too long here. */
 static void launch_copy_text(char *to, size_t size, const char *from)
 {
@@ -179,6 +221,7 @@ static void launch_make_spec(const struct launch *l, const struct vm_config *vm,
 	spec->keep_panicked = vm->keep_panicked;
 	spec->no_hints = vm->no_hints;
 	spec->node = NODE_AUTO;
+	spec_wide(l, vm, &spec->wide);
 	if (!l->topology.this_machine)
 		return;
 	spec_distances(&l->topology, spec);
@@ -366,6 +409,19 @@ const char *launch_kernel(const struct launch *l, unsigned i)
 	const char *kernel = l->cfg->vms[i].kernel;
 
 	return kernel ? kernel : l->ready[i].disk_boot.from;
+}
+
+void launch_vcpu_nodes(const struct launch *l, unsigned i,
+		       nodeid_t out[VM_MAX_VCPUS])
+{
+	const struct vm_config *vm = &l->cfg->vms[i];
+	struct node_list wide;
+
+	plan_wide(vm, &wide);
+	for (unsigned k = 0; k < vm->nr_vcpus; k++)
+		out[k] = wide.nr ? wide.ids[node_list_spread(&wide,
+							     vm->nr_vcpus, k)]
+				 : l->nodes[i];
 }
 
 static void launch_add_net(struct launch_vm *p, const struct net_port *port)

@@ -73,6 +73,10 @@ MUST_CHECK int launch_spawn(struct launch *l, unsigned i, int listener,
 unsigned launch_cached(const struct launch *l, unsigned i,
 		       struct vm_cached *out);
 
+/* Where each vCPU of a placed VM is: as many nodes as it has vCPUs. */
+void launch_vcpu_nodes(const struct launch *l, unsigned i,
+		       nodeid_t out[VM_MAX_VCPUS]);
+
 /* Number of the first network's descriptor in the worker of a prepared VM. */
 int launch_net_fd(const struct launch *l, unsigned i);
 

@@ -9,6 +9,28 @@
 #include "monitor/control/config/vm_options.h"
 #include "numa/place.h"
 
+/* A list that cannot be read was refused with the configuration. */
+static void plan_list(const struct vm_config *vm, struct node_list *out)
+{
+	if (!vm->nodes || node_list_parse(vm->nodes, out))
+		out->nr = 0;
+}
+
+void plan_wide(const struct vm_config *vm, struct node_list *out)
+{
+	plan_list(vm, out);
+	if (out->nr == 1)
+		out->nr = 0;
+}
+
+nodeid_t plan_node(const struct vm_config *vm)
+{
+	struct node_list l;
+
+	plan_list(vm, &l);
+	return l.nr ? l.ids[0] : vm->node;
+}
+
 int plan_place(const struct run_config *cfg, const struct topology *t,
 	       nodeid_t *nodes, struct diag *d)
 {
@@ -24,9 +46,10 @@ int plan_place(const struct run_config *cfg, const struct topology *t,
 			.name = vm->name,
 			.bytes = vm->memory_bytes,
 			.nr_vcpus = vm->nr_vcpus,
-			.node = vm->node,
+			.node = plan_node(vm),
 			.strict = vm->strict && !vm->overcommit,
 		};
+		plan_wide(vm, &reqs[i].wide);
 	}
 	err = place_initial(t, reqs, cfg->nr_vms, nodes, d);
 	free(reqs);
@@ -57,13 +80,21 @@ static void print_disks(const struct vm_config *vm, FILE *out)
 	(void)fputc('\n', out);
 }
 
-/* "2", "2,strict"; then how it was asked for. */
+#define NODE_TEXT_MAX (NODE_LIST_TEXT_MAX + 16)
+
+/* "2", "2,strict", "0-3,show"; then how it was asked for. */
 static const char *node_text(const struct vm_config *vm, nodeid_t node,
-			     char buf[32])
+			     char buf[NODE_TEXT_MAX])
 {
-	(void)snprintf(buf, 32, "%d%s%s", node,
-		       vm->node == NODE_AUTO ? ",auto" : "",
-		       vm->strict ? ",strict" : "");
+	char list[NODE_LIST_TEXT_MAX];
+	struct node_list wide;
+
+	plan_wide(vm, &wide);
+	node_list_add(&wide, node);
+	(void)snprintf(
+		buf, NODE_TEXT_MAX, "%s%s%s%s", node_list_text(&wide, list),
+		plan_node(vm) == NODE_AUTO ? ",auto" : "",
+		vm->strict ? ",strict" : "", vm->numa_show ? ",show" : "");
 	return buf;
 }
 
@@ -81,7 +112,7 @@ void plan_print(const struct run_config *cfg, const nodeid_t *nodes, FILE *out)
 		      "DISKS");
 	for (unsigned i = 0; i < cfg->nr_vms; i++) {
 		const struct vm_config *vm = &cfg->vms[i];
-		char node[32], memory[SIZE_TEXT_MAX];
+		char node[NODE_TEXT_MAX], memory[SIZE_TEXT_MAX];
 
 		(void)fprintf(out, "%-*s  %-14s  %4u  %10s  %-*s  ", name_width,
 			      vm->name, node_text(vm, nodes[i], node),

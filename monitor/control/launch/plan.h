@@ -5,7 +5,18 @@
 
 #include "disco/config.h"
 #include "disco/diag.h"
+#include "numa/node_list.h"
 #include "numa/topology.h"
+
+/**
+ * plan_wide() - the nodes that a VM is spread over
+ * @out: the first is its home; empty for a VM of one node, also if that was
+ *       given as a list
+ */
+void plan_wide(const struct vm_config *vm, struct node_list *out);
+
+/* The home that was asked for: NODE_AUTO or a node's number. */
+nodeid_t plan_node(const struct vm_config *vm);
 
 /**
  * plan_place() - place_initial() for the VMs of a configuration

@@ -108,7 +108,19 @@ static int placer_make_figures(struct placer_entry *e, int *rw)
 	return err;
 }
 
-static int placer_tell_place(struct placer_entry *e, struct agent *a)
+/* The nodes of a VM as bits by index; 0: any. */
+static uint64_t placer_nodes(const struct placer *p, const struct node_list *l)
+{
+	uint64_t bits = 0;
+
+	for (uint32_t i = 0; i < placer_nr_nodes(p); i++)
+		if (node_list_has(l, p->t->nodes[i].id))
+			bits |= 1ull << i;
+	return bits;
+}
+
+static int placer_tell_place(const struct placer *p, struct placer_entry *e,
+			     struct agent *a)
 {
 	struct agent_request r = { .kind = AGENT_PLACE };
 	int fds[3] = { -1, -1, -1 }, err;
@@ -118,6 +130,7 @@ static int placer_tell_place(struct placer_entry *e, struct agent *a)
 		.ram_pages = e->vm.memory_bytes / PAGE_BYTES,
 		.bound_ns = e->vm.bound_ns,
 		.pid = e->vm.pid,
+		.nodes = placer_nodes(p, &e->vm.nodes),
 	};
 	memcpy(r.place.policy, e->vm.policy, sizeof(r.place.policy));
 	fds[0] = placer_open_proc(e->vm.pid, "pagemap");
@@ -135,7 +148,7 @@ static void placer_place(struct placer *p, struct placer_entry *e)
 {
 	struct agent *a = agents_running(p->agents, e->vm.node);
 	/* Without one: as soon as it has started. */
-	int err = a ? placer_tell_place(e, a) : 0;
+	int err = a ? placer_tell_place(p, e, a) : 0;
 
 	/* A worker that has ended meanwhile is reported elsewhere. */
 	if (err && err != -ENOENT && err != -ESRCH && err != -EPIPE)

@@ -16,6 +16,7 @@
 #include "memory/placement/policies.h"
 #include "monitor/control/base/loop.h"
 #include "monitor/control/workers/agents.h"
+#include "numa/node_list.h"
 #include "numa/topology.h"
 
 #define PLACER_NODES_NS 2000000000ull /* between looks at the nodes' memory */
@@ -27,7 +28,8 @@ struct placer_vm {
 	uint64_t id;
 	const char *name; /* copied by nobody: of the call */
 	pid_t pid;
-	nodeid_t node; /* its home */
+	nodeid_t node;		/* its home, whose agent decides */
+	struct node_list nodes; /* where its pages may be; empty: anywhere */
 	uint64_t memory_bytes;
 	uint64_t bound_ns;	       /* longest stall by a batch of moves */
 	char policy[AGENT_POLICY_MAX]; /* checked; "": the standard one */

@@ -37,6 +37,16 @@ static int name_width(const struct vm_watch *vms, unsigned nr)
 	return (int)width;
 }
 
+/* "2"; of a wide VM "0-3". */
+static const char *report_vm_nodes(const struct vm_watch *vm,
+				   char buf[NODE_LIST_TEXT_MAX])
+{
+	if (vm->nodes.nr)
+		return node_list_text(&vm->nodes, buf);
+	(void)snprintf(buf, NODE_LIST_TEXT_MAX, "%d", vm->node);
+	return buf;
+}
+
 void report_summary(const struct vm_watch *vms, unsigned nr, FILE *out)
 {
 	int width = name_width(vms, nr);
@@ -45,16 +55,17 @@ void report_summary(const struct vm_watch *vms, unsigned nr, FILE *out)
 		      "ms to user space", "local memory", "exit status");
 	for (unsigned i = 0; i < nr; i++) {
 		const struct vm_figures *f = &vms[i].figures;
-		char mark[24] = "-", share[16];
+		char mark[24] = "-", share[16], nodes[NODE_LIST_TEXT_MAX];
 
 		if (f->mark_ns)
 			(void)snprintf(mark, sizeof(mark), "%.0f",
 				       (double)f->mark_ns / NS_A_MS);
 		report_share(f->ram_pages_local, f->ram_pages, share,
 			     sizeof(share));
-		(void)fprintf(out, "%-*s  %4d  %16s  %12s  %d %s\n", width,
-			      vms[i].name, vms[i].node, mark, share,
-			      (int)f->status, status_word(f->status));
+		(void)fprintf(out, "%-*s  %4s  %16s  %12s  %d %s\n", width,
+			      vms[i].name, report_vm_nodes(&vms[i], nodes),
+			      mark, share, (int)f->status,
+			      status_word(f->status));
 	}
 }
 
@@ -75,22 +86,36 @@ static json_t *report_age(const struct vm_watch *vm)
 	return json_real((double)(end - min_u64(end, f->ram_ns)) / NS_A_MS);
 }
 
+json_t *report_node_pages(const struct vm_figures *f)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < MAX_NODES; i++)
+		if (f->ram_on[i].pages)
+			(void)json_array_append_new(
+				list,
+				json_pack("{s:i, s:I}", "node",
+					  (int)f->ram_on[i].node, "pages",
+					  (json_int_t)f->ram_on[i].pages));
+	return list;
+}
+
 static json_t *make_vm(const struct vm_watch *vm)
 {
 	const struct vm_figures *f = &vm->figures;
 
 	return json_pack(
-		"{s:s, s:i, s:i, s:s, s:s, s:o, s:f, s:I, s:I, s:o, s:b, s:I, "
-		"s:I, s:I, s:I}",
+		"{s:s, s:i, s:i, s:s, s:s, s:o, s:f, s:I, s:I, s:o, s:o, s:b, "
+		"s:I, s:I, s:I, s:I}",
 		"name", vm->name, "node", vm->node, "status", (int)f->status,
 		"status_word", status_word(f->status), "status_text",
 		status_meaning(f->status), "mark_ms", make_mark(f), "wall_ms",
 		(double)f->wall_ns / NS_A_MS, "ram_pages",
 		(json_int_t)f->ram_pages, "ram_pages_local",
-		(json_int_t)f->ram_pages_local, "ram_age_ms", report_age(vm),
-		"ram_exact", (int)f->ram_exact, "private_bytes",
-		(json_int_t)f->private_bytes, "exits", (json_int_t)f->exits,
-		"cpu_ns_before_first_run",
+		(json_int_t)f->ram_pages_local, "ram_on", report_node_pages(f),
+		"ram_age_ms", report_age(vm), "ram_exact", (int)f->ram_exact,
+		"private_bytes", (json_int_t)f->private_bytes, "exits",
+		(json_int_t)f->exits, "cpu_ns_before_first_run",
 		(json_int_t)f->cpu_ns_before_first_run, "cpu_ns",
 		(json_int_t)f->cpu_ns);
 }

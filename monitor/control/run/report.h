@@ -3,6 +3,7 @@
 #ifndef DISCO_MONITOR_REPORT_H
 #define DISCO_MONITOR_REPORT_H
 
+#include <jansson.h>
 #include <stdio.h>
 
 #include "disco/diag.h"
@@ -22,6 +23,12 @@ void report_share(uint64_t part, uint64_t whole, char *out, size_t size);
  */
 void report_summary(const struct vm_watch *vms, unsigned nr, FILE *out);
 
+/*
+ * Pages of a VM's memory by node: [{"node", "pages"}, ...]. Return: a new
+ * reference; NULL: no memory.
+ */
+json_t *report_node_pages(const struct vm_figures *f);
+
 /**
  * report_write() - write all figures as JSON
  * @path: replaced as a whole if it is a regular file, else written to; see
@@ -30,7 +37,7 @@ void report_summary(const struct vm_watch *vms, unsigned nr, FILE *out);
  *
  * {"version", "disco", "host_kernel", "vms": [{"name", "node", "status",
  * "status_word", "status_text", "mark_ms", "wall_ms", "ram_pages",
- * "ram_pages_local", "ram_age_ms", "ram_exact", "private_bytes", "exits", "cpu_ns_before_first_run",
+ * "ram_pages_local", "ram_on": [{"node", "pages"}], "ram_age_ms", "ram_exact", "private_bytes", "exits", "cpu_ns_before_first_run",
  * "cpu_ns"}]}. mark_ms is null when the mark was not seen. ram_age_ms
  * is how old the figures of memory were at the VM's end; null: there are none.
  *

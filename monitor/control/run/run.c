@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "monitor/control/launch/launch.h"
+#include "monitor/control/launch/plan.h"
 #include "monitor/control/run/report.h"
 #include "monitor/control/run/supervise.h"
 #include "monitor/control/launch/descriptors.h"
@@ -90,6 +91,7 @@ static int run_start(struct run *r, struct diag *d)
 			return err;
 		vm->name = r->cfg->vms[i].name;
 		vm->node = r->launch.nodes[i];
+		plan_wide(&r->cfg->vms[i], &vm->nodes);
 	}
 	launch_release(&r->launch);
 	return 0;

@@ -97,6 +97,18 @@ uint64_t figures_ports_now(const struct figures_view *f)
 	return figures_word(&r->io.ports);
 }
 
+pid_t figures_vcpu_thread(const struct figures_view *f, unsigned i)
+{
+	const struct figures *r = f->region.base;
+	uint64_t thread = 0;
+
+	if (r && i < f->nr_vcpus &&
+	    atomic_load_explicit(&r->magic, memory_order_relaxed) ==
+		    FIGURES_MAGIC)
+		thread = figures_word(&r->vcpus[i].thread);
+	return thread <= INT32_MAX ? (pid_t)thread : 0;
+}
+
 void figures_leave(struct figures_view *f, nodeid_t node)
 {
 	void *base = (void *)(uintptr_t)f->region.base;

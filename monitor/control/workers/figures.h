@@ -66,6 +66,12 @@ enum figures_stand figures_stand_now(const struct figures_view *f);
  */
 uint64_t figures_ports_now(const struct figures_view *f);
 
+/*
+ * Number of the thread of vCPU @i, read now; 0: not known. A hostile worker may
+ * name any number: the caller finds out whether it is a thread of the worker.
+ */
+pid_t figures_vcpu_thread(const struct figures_view *f, unsigned i);
+
 /* figures_look(), and unmap; @f->last stays. */
 void figures_close(struct figures_view *f);
 

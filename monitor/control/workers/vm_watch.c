@@ -129,6 +129,20 @@ void vm_watch_ask_stop(struct vm_watch *vm)
 	(void)vm_watch_request(vm, WORKER_REQ_STOP);
 }
 
+/* What a worker has counted by node was bounded when it was received. */
+void vm_watch_count_local(struct vm_watch *vm)
+{
+	struct vm_figures *f = &vm->figures;
+	uint64_t sum = 0;
+
+	if (!vm->nodes.nr)
+		return;
+	for (unsigned i = 0; i < MAX_NODES; i++)
+		if (node_list_has(&vm->nodes, f->ram_on[i].node))
+			sum += f->ram_on[i].pages;
+	f->ram_pages_local = min_u64(sum, f->ram_pages);
+}
+
 static void note_figures(struct vm_watch *vm, const struct worker_usage *u)
 {
 	struct vm_figures *f = &vm->figures;
@@ -137,6 +151,8 @@ static void note_figures(struct vm_watch *vm, const struct worker_usage *u)
 	f->cpu_ns = u->cpu_ns;
 	f->ram_pages = u->ram_pages;
 	f->ram_pages_local = u->ram_pages_local;
+	memcpy(f->ram_on, u->ram_on, sizeof(f->ram_on));
+	vm_watch_count_local(vm);
 	f->ram_ns = u->ram_age_ns && u->ram_age_ns < now ? now - u->ram_age_ns
 							 : 0;
 	f->ram_exact = u->ram_exact;

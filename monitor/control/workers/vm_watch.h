@@ -15,6 +15,7 @@
 #include "monitor/control/disks/disk_locks.h"
 #include "monitor/control/workers/outcome.h"
 #include "monitor/control/workers/spawn.h"
+#include "numa/node_list.h"
 
 #define STOP_GRACE_NS 2000000000ull  /* from WORKER_REQ_STOP to SIGKILL */
 #define END_GRACE_NS  10000000000ull /* from WORKER_STOPPED to SIGKILL */
@@ -30,7 +31,8 @@ struct vm_figures {
 	uint64_t cpu_ns_before_first_run;
 	uint64_t cpu_ns;
 	uint64_t ram_pages; /* and the figures below: as old as ram_ns says */
-	uint64_t ram_pages_local;
+	uint64_t ram_pages_local; /* on its node, or on those of a wide VM */
+	struct worker_node_pages ram_on[MAX_NODES]; /* by node; 0 pages: none */
 	uint64_t ram_ns; /* when they were true (clock_now_ns()); 0: never */
 	bool ram_exact;	 /* all pages were looked at */
 	uint64_t private_bytes;
@@ -44,6 +46,8 @@ struct watcher;
 struct vm_watch {
 	const char *name; /* not owned, outlives the watch */
 	nodeid_t node;
+	struct node_list
+		nodes;	      /* of a wide VM: where its vCPUs are; or empty */
 	struct worker worker; /* runs before vm_watch_start() */
 	struct vm_figures figures;
 
@@ -113,6 +117,12 @@ struct watcher {
  * The console is left to the caller.
  */
 void vm_watch_start(struct watcher *w, struct vm_watch *vm);
+
+/*
+ * The nodes of @vm were changed: count anew which pages are local, by the
+ * figures that were received last.
+ */
+void vm_watch_count_local(struct vm_watch *vm);
 
 /* Stop watching, before w->loop is destroyed. The worker goes on. */
 void vm_watch_stop(struct vm_watch *vm);

@@ -16,6 +16,7 @@
 #define GAS_SYSTEM_IO	     1
 #define GAS_BYTE_ACCESS	     1
 #define LOCAL_APIC_ENABLED   1u
+#define AFFINITY_ENABLED     1u
 
 struct acpi_header { /* 5.2.6 */
 	char signature[4];
@@ -84,7 +85,38 @@ struct mcfg { /* PCI Firmware 3.3, 4.1.2 */
 	uint32_t reserved2;
 } __attribute__((packed));
 
+struct srat_head { /* 5.2.16 */
+	struct acpi_header h;
+	uint32_t one;
+	uint64_t reserved;
+} __attribute__((packed));
+
+struct srat_lapic { /* 5.2.16.1 */
+	uint8_t type, length, domain_low, apic_id;
+	uint32_t flags;
+	uint8_t sapic_eid, domain_high[3];
+	uint32_t clock_domain;
+} __attribute__((packed));
+
+struct srat_memory { /* 5.2.16.2 */
+	uint8_t type, length;
+	uint32_t domain;
+	uint16_t reserved;
+	uint64_t base, bytes;
+	uint32_t reserved2, flags;
+	uint64_t reserved3;
+} __attribute__((packed));
+
+struct slit_head { /* 5.2.17; a byte per pair of nodes follows */
+	struct acpi_header h;
+	uint64_t nr;
+} __attribute__((packed));
+
 _Static_assert(sizeof(struct acpi_header) == 36, "ACPI 5.2.6");
+_Static_assert(sizeof(struct srat_head) == 48, "ACPI 5.2.16");
+_Static_assert(sizeof(struct srat_lapic) == 16, "ACPI 5.2.16.1");
+_Static_assert(sizeof(struct srat_memory) == 40, "ACPI 5.2.16.2");
+_Static_assert(sizeof(struct slit_head) == 44, "ACPI 5.2.17");
 _Static_assert(sizeof(struct acpi_rsdp) == 36, "ACPI 5.2.5.3");
 _Static_assert(sizeof(struct acpi_fadt) == 276, "ACPI 5.2.9");
 _Static_assert(offsetof(struct acpi_fadt, boot_arch) == 109, "ACPI 5.2.9");
@@ -166,10 +198,10 @@ static uint64_t add_fadt(struct acpi_builder *b, uint64_t dsdt)
 	return at;
 }
 
-static uint64_t add_madt(struct acpi_builder *b, unsigned nr_vcpus)
+static uint64_t add_madt(struct acpi_builder *b, const struct acpi_machine *mc)
 {
 	size_t bytes = sizeof(struct madt_head) + sizeof(struct madt_ioapic) +
-		       nr_vcpus * sizeof(struct madt_lapic);
+		       mc->nr_vcpus * sizeof(struct madt_lapic);
 	uint64_t at = 0;
 	uint8_t *p = acpi_take(b, bytes, &at);
 	struct madt_head *m = (void *)p;
@@ -183,11 +215,11 @@ static uint64_t add_madt(struct acpi_builder *b, unsigned nr_vcpus)
 	p += sizeof(*m);
 	memcpy(p, &io, sizeof(io));
 	p += sizeof(io);
-	for (unsigned i = 0; i < nr_vcpus;
+	for (unsigned i = 0; i < mc->nr_vcpus;
 	     i++, p += sizeof(struct madt_lapic)) {
 		struct madt_lapic l = { .length = sizeof(l),
 					.uid = (uint8_t)i,
-					.apic_id = (uint8_t)i,
+					.apic_id = mc->apic_ids[i],
 					.flags = LOCAL_APIC_ENABLED };
 
 		memcpy(p, &l, sizeof(l));
@@ -205,6 +237,60 @@ static uint64_t add_mcfg(struct acpi_builder *b)
 		return 0;
 	m->base = LAYOUT_ECAM;
 	acpi_seal(&m->h, "MCFG", 1, sizeof(*m));
+	return at;
+}
+
+/* Which node vCPUs and memory belong to. */
+static uint64_t add_srat(struct acpi_builder *b, const struct acpi_machine *mc)
+{
+	size_t bytes = sizeof(struct srat_head) +
+		       mc->nr_vcpus * sizeof(struct srat_lapic) +
+		       mc->nr_ranges * sizeof(struct srat_memory);
+	uint64_t at = 0;
+	uint8_t *p = acpi_take(b, bytes, &at);
+	struct srat_head *head = (void *)p;
+
+	if (!p)
+		return 0;
+	head->one = 1;
+	p += sizeof(*head);
+	for (unsigned i = 0; i < mc->nr_vcpus;
+	     i++, p += sizeof(struct srat_lapic)) {
+		struct srat_lapic l = { .length = sizeof(l),
+					.domain_low = mc->vcpu_node[i],
+					.apic_id = mc->apic_ids[i],
+					.flags = AFFINITY_ENABLED };
+
+		memcpy(p, &l, sizeof(l));
+	}
+	for (unsigned i = 0; i < mc->nr_ranges;
+	     i++, p += sizeof(struct srat_memory)) {
+		struct srat_memory m = { .type = 1,
+					 .length = sizeof(m),
+					 .domain = mc->ranges[i].node,
+					 .base = mc->ranges[i].gpa,
+					 .bytes = mc->ranges[i].bytes,
+					 .flags = AFFINITY_ENABLED };
+
+		memcpy(p, &m, sizeof(m));
+	}
+	acpi_seal(&head->h, "SRAT", 3, bytes);
+	return at;
+}
+
+static uint64_t add_slit(struct acpi_builder *b, const struct acpi_machine *mc)
+{
+	size_t nr = mc->nr_nodes, bytes = sizeof(struct slit_head) + nr * nr;
+	uint64_t at = 0;
+	struct slit_head *head = acpi_take(b, bytes, &at);
+	uint8_t *p = (uint8_t *)(head + 1);
+
+	if (!head)
+		return 0;
+	head->nr = nr;
+	for (size_t i = 0; i < nr; i++, p += nr)
+		memcpy(p, mc->distance[i], nr);
+	acpi_seal(&head->h, "SLIT", 1, bytes);
 	return at;
 }
 
@@ -232,18 +318,23 @@ static uint64_t add_xsdt(struct acpi_builder *b, const uint64_t *tables,
 	return at;
 }
 
-int acpi_build(uint8_t *buf, size_t size, uint64_t base, unsigned nr_vcpus,
-	       size_t *used)
+int acpi_build(uint8_t *buf, size_t size, uint64_t base,
+	       const struct acpi_machine *m, size_t *used)
 {
 	struct acpi_builder b = { .buf = buf, .size = size, .base = base };
-	uint64_t at, dsdt, tables[3];
+	uint64_t at, dsdt, tables[5];
+	size_t nr = 0;
 	struct acpi_rsdp *r = acpi_take(&b, sizeof(*r), &at);
 
 	dsdt = add_dsdt(&b);
-	tables[0] = add_fadt(&b, dsdt);
-	tables[1] = add_madt(&b, nr_vcpus);
-	tables[2] = add_mcfg(&b);
-	at = add_xsdt(&b, tables, ARRAY_SIZE(tables));
+	tables[nr++] = add_fadt(&b, dsdt);
+	tables[nr++] = add_madt(&b, m);
+	tables[nr++] = add_mcfg(&b);
+	if (m->nr_nodes) {
+		tables[nr++] = add_srat(&b, m);
+		tables[nr++] = add_slit(&b, m);
+	}
+	at = add_xsdt(&b, tables, nr);
 	if (b.full || !r)
 		return -ENOSPC;
 	memcpy(r->signature, "RSD PTR ", 8);

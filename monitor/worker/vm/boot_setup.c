@@ -6,8 +6,8 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-#include "monitor/worker/vm/acpi.h"
 #include "monitor/dev/platform/layout.h"
+#include "monitor/worker/vm/vnodes.h"
 
 #define E820_RAM      1u
 #define E820_RESERVED 2u
@@ -91,10 +91,13 @@ static int put_cmdline(const struct vm *vm)
 
 static int put_acpi(const struct vm *vm)
 {
-	uint8_t tables[4096] = { 0 };
+	static uint8_t tables[ACPI_TABLES_BYTES]; /* one start */
+	struct acpi_machine m;
 	size_t used;
-	int err = acpi_build(tables, sizeof(tables), LAYOUT_ACPI,
-			     vm->spec->nr_vcpus, &used);
+	int err;
+
+	vnodes_tables(vm->spec, &vm->ram, &m);
+	err = acpi_build(tables, sizeof(tables), LAYOUT_ACPI, &m, &used);
 
 	return err ? err : boot_put(vm, LAYOUT_ACPI, tables, used);
 }

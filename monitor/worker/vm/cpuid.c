@@ -36,37 +36,46 @@ static uint32_t bits_for(unsigned n)
 	return bits;
 }
 
-static void leaf_1(struct kvm_cpuid_entry2 *e, unsigned index, unsigned nr,
+struct cpuid_place cpuid_one_package(unsigned index, unsigned nr)
+{
+	return (struct cpuid_place){ .apic_id = index,
+				     .nr = nr,
+				     .bits = bits_for(nr) };
+}
+
+static void leaf_1(struct kvm_cpuid_entry2 *e, struct cpuid_place p,
 		   bool tsc_deadline)
 {
-	e->ebx = (e->ebx & 0xffffu) | nr << 16 | index << 24;
+	e->ebx = (e->ebx & 0xffffu) | p.nr << 16 | p.apic_id << 24;
 	e->ecx |= LEAF1_X2APIC | LEAF1_HYPERVISOR;
 	if (tsc_deadline)
 		e->ecx |= LEAF1_TSC_DEADLINE;
-	if (nr > 1)
+	if (p.nr > 1)
 		e->edx |= LEAF1_HTT;
 	else
 		e->edx &= ~LEAF1_HTT;
 }
 
-/* Extended topology: one thread a core, all cores in one package. */
-static void leaf_b(struct kvm_cpuid_entry2 *e, unsigned index, unsigned nr)
+/* Extended topology: one thread a core. */
+static void leaf_b(struct kvm_cpuid_entry2 *e, struct cpuid_place p)
 {
 	e->flags |= KVM_CPUID_FLAG_SIGNIFCANT_INDEX;
 	e->eax = e->ebx = 0;
 	e->ecx = e->index;
-	e->edx = index;
+	e->edx = p.apic_id;
 	if (e->index == 0) {
 		e->ebx = 1;
 		e->ecx |= LEVEL_THREAD << 8;
 	} else if (e->index == 1) {
-		e->eax = bits_for(nr);
-		e->ebx = nr;
+		e->eax = p.bits;
+		e->ebx = p.nr;
 		e->ecx |= LEVEL_CORE << 8;
 	}
 }
 
-/* Caches: levels 1 and 2 private to a vCPU, the last one shared by all. */
+/*
+ * Caches: levels 1 and 2 private to a vCPU, the last one shared by its package.
+ */
 static void cache_sharing(struct kvm_cpuid_entry2 *e, unsigned nr)
 {
 	uint32_t level = (e->eax >> 5) & 7;
@@ -96,7 +105,7 @@ static void add_core_level(struct cpuid_table *t, uint32_t leaf)
 						   .index = 1 };
 }
 
-void cpuid_set_topology(struct cpuid_table *t, unsigned index, unsigned nr,
+void cpuid_set_topology(struct cpuid_table *t, struct cpuid_place p,
 			bool tsc_deadline)
 {
 	add_core_level(t, 0xb);
@@ -106,25 +115,25 @@ void cpuid_set_topology(struct cpuid_table *t, unsigned index, unsigned nr,
 
 		switch (e->function) {
 		case 0x1:
-			leaf_1(e, index, nr, tsc_deadline);
+			leaf_1(e, p, tsc_deadline);
 			break;
 		case 0x4: /* Intel */
-			cache_sharing(e, nr);
-			e->eax |= (nr - 1) << 26;
+			cache_sharing(e, p.nr);
+			e->eax |= (p.nr - 1) << 26;
 			break;
 		case 0xb:
 		case 0x1f:
-			leaf_b(e, index, nr);
+			leaf_b(e, p);
 			break;
 		case 0x80000008: /* AMD: cores less one, bits of APIC id */
-			e->ecx = (nr - 1) | bits_for(nr) << 12;
+			e->ecx = (p.nr - 1) | p.bits << 12;
 			break;
 		case 0x8000001d: /* AMD */
-			cache_sharing(e, nr);
+			cache_sharing(e, p.nr);
 			break;
 		case 0x8000001e: /* AMD: APIC id, core id, node id */
-			e->eax = index;
-			e->ebx = index;
+			e->eax = p.apic_id;
+			e->ebx = p.apic_id;
 			e->ecx = 0;
 			break;
 		default:

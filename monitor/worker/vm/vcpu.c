@@ -2,6 +2,7 @@
 #include "monitor/worker/vm/vcpu.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -10,6 +11,7 @@
 
 #include "monitor/sandbox/sandbox.h"
 #include "monitor/worker/vm/cpu_time.h"
+#include "monitor/worker/vm/vnodes.h"
 
 #define KICK_SIGNAL	SIGUSR1
 #define VCPU_STACK	KIB(128)
@@ -243,8 +245,11 @@ static void vcpu_run_loop(struct vcpu *c)
 static void *vcpu_main(void *arg)
 {
 	struct vcpu *c = arg;
-	int err = sandbox_enter(SANDBOX_VCPU);
+	int err;
 
+	/* By which control finds the thread, to move it. */
+	figures_set(&c->figures->thread, (uint64_t)gettid());
+	err = sandbox_enter(SANDBOX_VCPU);
 	if (err)
 		vm_stop(c->vm, STOP_FAILED, "system call filter refused: %s",
 			strerror(-err));
@@ -285,13 +290,15 @@ static int set_msrs(struct vcpu *c)
 
 int vcpu_create(struct vcpu *c, struct vm *vm, unsigned index)
 {
+	const struct cpuid_place place = vnode_place(vm->spec, index);
 	void *run;
 	int err;
 
 	*c = (struct vcpu){ .vm = vm,
 			    .index = index,
 			    .figures = &vm->figures->vcpus[index] };
-	c->fd = ioctl(vm->fd, KVM_CREATE_VCPU, (unsigned long)index);
+	/* KVM's number of a vCPU is its APIC's. */
+	c->fd = ioctl(vm->fd, KVM_CREATE_VCPU, (unsigned long)place.apic_id);
 	if (c->fd < 0)
 		return -errno;
 	run = mmap(NULL, vm->run_bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
@@ -302,8 +309,7 @@ int vcpu_create(struct vcpu *c, struct vm *vm, unsigned index)
 	}
 	c->run = run;
 	c->run_bytes = vm->run_bytes;
-	cpuid_set_topology(&vm->cpuid, index, vm->spec->nr_vcpus,
-			   vm->tsc_deadline);
+	cpuid_set_topology(&vm->cpuid, place, vm->tsc_deadline);
 	if (ioctl(c->fd, KVM_SET_CPUID2, &vm->cpuid) < 0) {
 		err = -errno;
 		goto undo_run;
@@ -325,6 +331,21 @@ void vcpu_destroy(struct vcpu *c)
 	(void)close(c->fd);
 }
 
+/* Of a wide VM: the thread begins on its node. */
+static int vcpu_set_cpus(const struct vcpu *c, pthread_attr_t *attr)
+{
+	unsigned long mask[(UINT16_MAX + 1) / (8 * sizeof(long))] = { 0 };
+	const uint16_t *cpus = NULL;
+	unsigned nr = vnode_cpus(c->vm->spec, c->index, &cpus);
+
+	if (!nr)
+		return 0;
+	for (unsigned i = 0; i < nr; i++)
+		CPU_SET_S(cpus[i], sizeof(mask), (cpu_set_t *)mask);
+	return -pthread_attr_setaffinity_np(attr, sizeof(mask),
+					    (cpu_set_t *)mask);
+}
+
 int vcpu_start(struct vcpu *c)
 {
 	pthread_attr_t attr;
@@ -332,7 +353,9 @@ int vcpu_start(struct vcpu *c)
 
 	(void)pthread_attr_init(&attr);
 	(void)pthread_attr_setstacksize(&attr, VCPU_STACK);
-	err = -pthread_create(&c->thread, &attr, vcpu_main, c);
+	err = vcpu_set_cpus(c, &attr);
+	if (!err)
+		err = -pthread_create(&c->thread, &attr, vcpu_main, c);
 	(void)pthread_attr_destroy(&attr);
 	c->thread_made = err == 0;
 	return err;

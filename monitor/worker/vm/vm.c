@@ -17,6 +17,7 @@
 #include "memory/ram_bind.h"
 #include "monitor/dev/platform/layout.h"
 #include "monitor/worker/vm/vcpu.h"
+#include "monitor/worker/vm/vnodes.h"
 #include "numa/bind.h"
 
 #define IOAPIC_PINS 24u
@@ -251,19 +252,30 @@ static int fill_boot_pages(struct vm *vm)
 	return 0;
 }
 
+static int vm_bind_memory(struct vm *vm)
+{
+	const struct worker_spec *s = vm->spec;
+	int err;
+
+	if (s->node == NODE_AUTO)
+		return 0;
+	if (s->wide.nr_nodes)
+		err = vnodes_bind(s, &vm->ram);
+	else
+		err = ram_bind(&vm->ram, s->node, s->strict);
+	return !s->strict && node_bind_optional(err) ? 0 : err;
+}
+
 /* RAM on its node; the boot image shown over it, or copied into it. */
 static int make_memory(struct vm *vm)
 {
 	const struct worker_spec *s = vm->spec;
 	int err = ram_view_create(&vm->ram, WORKER_FD_RAM, s->ram_bytes);
 
+	if (!err)
+		err = vm_bind_memory(vm);
 	if (err)
 		return err;
-	if (s->node != NODE_AUTO) {
-		err = ram_bind(&vm->ram, s->node, s->strict);
-		if (err && (s->strict || !node_bind_optional(err)))
-			return err;
-	}
 	/* Pages in place of reserved ones would cost memory once more. */
 	err = pmap_create(&vm->ram, s->reserved ? 0 : pmap_budget(), &vm->pmap);
 	if (err)
@@ -294,6 +306,24 @@ static int make_irqchip(struct vm *vm)
 	return set_routes(vm);
 }
 
+/*
+ * KVM takes a vCPU's memory from the node that makes it. Where the thread must
+ * not change its CPUs, that is the home.
+ */
+static int vm_make_vcpu(struct vm *vm, unsigned i)
+{
+	const struct worker_spec *s = vm->spec;
+	const uint16_t *cpus = NULL;
+	unsigned nr = vnode_cpus(s, i, &cpus);
+	int err;
+
+	(void)!node_run_on(cpus, nr);
+	err = vcpu_create(&vm->vcpus[i], vm, i);
+	if (nr)
+		(void)!node_run_on(s->cpus, s->nr_cpus);
+	return err;
+}
+
 static int make_vcpus(struct vm *vm)
 {
 	int bytes = ioctl(vm->kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
@@ -305,7 +335,7 @@ static int make_vcpus(struct vm *vm)
 	if (!vm->vcpus)
 		return -ENOMEM;
 	for (unsigned i = 0; i < vm->spec->nr_vcpus; i++) {
-		int err = vcpu_create(&vm->vcpus[i], vm, i);
+		int err = vm_make_vcpu(vm, i);
 
 		if (err)
 			return err;

@@ -57,6 +57,9 @@ static void dump_vm(const struct vm_config *vm, FILE *f)
 		vm->keep_panicked ? " keep" : "", vm->merge ? " merge" : "");
 	if (vm->no_hints)
 		fprintf(f, " no hints");
+	if (vm->nodes)
+		fprintf(f, " nodes=%s%s", vm->nodes,
+			vm->numa_show ? " show" : "");
 	if (vm->group)
 		fprintf(f, " group=%s", vm->group);
 	for (unsigned i = 0; i < vm->nr_disks; i++) {

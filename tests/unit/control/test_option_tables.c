@@ -31,6 +31,7 @@
 /* What an option cannot be without. */
 static const char *const companions[][2] = {
 	{ "pmem", "ro" },
+	{ "numa", "nodes=0-1" },
 };
 
 static const char *companion_of(const char *name)
@@ -60,6 +61,8 @@ static const char *sample(const struct option_entry *o, char buf[TEXT_MAX])
 		return buf;
 	case OPTION_POLICY:
 		return "disco";
+	case OPTION_NODES:
+		return "3";
 	case OPTION_PATH:
 		(void)snprintf(buf, TEXT_MAX, "/dir/%s", o->name);
 		return buf;
@@ -75,9 +78,13 @@ static const char *sample(const struct option_entry *o, char buf[TEXT_MAX])
 static int parse_line(char *option, struct run_config *cfg, struct diag *d)
 {
 	static const struct command run = { OPTIONS_RUN };
-	char *argv[] = { "run", "--kernel", "/k", option, NULL };
+	/* Of two nodes: with as many CPUs. */
+	bool wide = option && strstr(option, "nodes=0-1");
+	char *argv[] = {
+		"run", "--kernel", "/k", option, wide ? "--cpus=2" : NULL, NULL
+	};
 	struct command_args args;
-	int ret = command_parse(&run, option ? 4 : 3, argv, &args, d);
+	int ret = command_parse(&run, option ? 4 + wide : 3, argv, &args, d);
 
 	assert_true(ret <= 0);
 	memset(cfg, 0, sizeof(*cfg));
@@ -108,8 +115,10 @@ static void make_option(const struct option_entry *o,
 			       o->needed ? "" : "path=/d,", o->name, value,
 			       with ? "," : "", with ? with : "");
 	else if (of)
-		(void)snprintf(buf, TEXT_MAX, "--%s=%s,%s=%s", option_flag(of),
-			       sample(of, first), o->name, value);
+		(void)snprintf(buf, TEXT_MAX, "--%s=%s,%s%s%s=%s",
+			       option_flag(of), sample(of, first),
+			       with ? with : "", with ? "," : "", o->name,
+			       value);
 	else if (o->type == OPTION_SWITCH)
 		(void)snprintf(buf, TEXT_MAX, "--%s", option_flag(o));
 	else
@@ -411,7 +420,8 @@ static void check_range(const struct option_entry *o, bool is_disk)
 	else if ((o->type == OPTION_TEXT || o->type == OPTION_TOKEN) && o->most)
 		check_length(o, is_disk);
 	else if (o->type == OPTION_CHOICE || o->type == OPTION_WORD ||
-		 o->type == OPTION_NODE || o->type == OPTION_POLICY)
+		 o->type == OPTION_NODE || o->type == OPTION_POLICY ||
+		 o->type == OPTION_NODES)
 		check_value(o, is_disk, "other", true, false);
 }
 

@@ -153,6 +153,61 @@ static void merging_is_asked_for(void **state)
 	       "'huge=thp'");
 }
 
+static void several_nodes_are_asked_for(void **state)
+{
+	struct run_config cfg;
+
+	(void)state;
+	accept("--kernel k --memory 1G", &cfg);
+	assert_null(cfg.vms[0].nodes);
+	assert_false(cfg.vms[0].numa_show);
+	run_config_destroy(&cfg);
+	accept("--kernel k -n 2 --cpus 8 --memory 8G,nodes=0-3", &cfg);
+	assert_string_equal(cfg.vms[0].nodes, "0-3");
+	assert_string_equal(cfg.vms[1].nodes, "0-3");
+	assert_false(cfg.vms[1].numa_show);
+	run_config_destroy(&cfg);
+	accept("--kernel k --cpus 2 --memory 64M,nodes=2+0,numa=show,huge=thp",
+	       &cfg);
+	assert_true(cfg.vms[0].numa_show && cfg.vms[0].huge_thp);
+	run_config_destroy(&cfg);
+	accept("--kernel k --memory 1G,nodes=2,numa=hide", &cfg);
+	assert_string_equal(cfg.vms[0].nodes, "2");
+	run_config_destroy(&cfg);
+}
+
+static void nodes_that_do_not_go_together(void **state)
+{
+	(void)state;
+	refuse("--kernel k --cpus 4 --memory 1G,nodes=0-", ST_USAGE,
+	       "--memory: '0-' is not a list of nodes, as 0-3 or 0+2");
+	refuse("--kernel k --cpus 4 --memory 1G,nodes=0-3+1", ST_USAGE,
+	       "--memory: '0-3+1' names a node twice");
+	refuse("--kernel k --cpus 4 --memory 1G,nodes=0-64", ST_USAGE,
+	       "--memory: '0-64' has more than 64 nodes");
+	refuse("--kernel k --memory 1G,numa=both", ST_USAGE,
+	       "--memory: numa must be show or hide, not 'both'");
+	refuse("--kernel k --cpus 3 --memory 1G,nodes=0-3", ST_CONFIG,
+	       "vm: nodes=0-3 are 4 nodes for 3 virtual CPUs: give it more "
+	       "CPUs or fewer nodes");
+	refuse("--kernel k --cpus 4 --memory 1G,nodes=0-3,node=1", ST_CONFIG,
+	       "vm: 'nodes' and 'node' both say where its memory is: give one "
+	       "of them");
+	refuse("--kernel k --cpus 4 --memory 1G,nodes=0-3,strict", ST_CONFIG,
+	       "vm: 'strict' memory is on one node: leave out 'strict' or "
+	       "'nodes'");
+	refuse("--kernel k --cpus 4 --memory 1G,nodes=0-3,merge", ST_CONFIG,
+	       "vm: equal pages are merged on one node: leave out 'merge' or "
+	       "'nodes'");
+	refuse("--kernel k --cpus 4 --memory 1G,numa=show", ST_CONFIG,
+	       "vm: numa=show needs 'nodes', two or more");
+	refuse("--kernel k --cpus 4 --memory 1G,nodes=1,numa=show", ST_CONFIG,
+	       "vm: numa=show needs 'nodes', two or more");
+	refuse("--kernel k --cpus 4 --memory 127M,nodes=0-3,numa=show",
+	       ST_CONFIG,
+	       "vm: numa=show needs at least 32 MiB of memory per node");
+}
+
 static void count_numbers_names(void **state)
 {
 	struct run_config cfg;
@@ -276,7 +331,8 @@ static void bad_values_name_the_option(void **state)
 	refuse("--kernel k --memory 1M,strict=maybe", ST_USAGE,
 	       "--memory: strict must be on or off, not 'maybe'");
 	refuse("--kernel k --memory 1M,foo", ST_USAGE,
-	       "--memory: unknown key 'foo'; known: node, strict, huge, merge");
+	       "--memory: unknown key 'foo'; known: node, nodes, numa, "
+	       "strict, huge, merge");
 	refuse("--kernel k --cpus 65", ST_USAGE,
 	       "--cpus: a VM has 1 to 64 CPUs, not 65");
 	refuse("--kernel k --cpus 1x", ST_USAGE,
@@ -369,6 +425,8 @@ int main(void)
 		cmocka_unit_test(every_option),
 		cmocka_unit_test(node_alone_is_preferred),
 		cmocka_unit_test(merging_is_asked_for),
+		cmocka_unit_test(several_nodes_are_asked_for),
+		cmocka_unit_test(nodes_that_do_not_go_together),
 		cmocka_unit_test(count_numbers_names),
 		cmocka_unit_test(who_shares_cached_blocks),
 		cmocka_unit_test(line_goes_over_the_file),

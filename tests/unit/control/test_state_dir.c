@@ -29,6 +29,8 @@ static struct vm_record good(void)
 			       .role = "node",
 			       .nr_cached = 2,
 			       .cached = { { 0, 12 }, { 3, 16 } } };
+
+	state_vm_gather(&r);
 	return r;
 }
 
@@ -92,6 +94,36 @@ static void a_record_comes_back(void **state)
 	state_dir_close(&s);
 }
 
+static void where_vcpus_are_comes_back(void **state)
+{
+	struct vm_record r = good(), got;
+	struct state_dir s = opened();
+	struct node_list nodes;
+
+	(void)state;
+	assert_false(state_vm_is_wide(&r));
+	r.vcpu_nodes[1] = 3;
+	r.vcpu_nodes[0] = 9;
+	assert_true(state_vm_is_wide(&r) && state_vm_sane(&r));
+	state_vm_nodes(&r, &nodes);
+	assert_true(nodes.nr == 2 && nodes.ids[0] == 3 && nodes.ids[1] == 9);
+	assert_int_equal(state_vm_save(&s, &r), 0);
+	assert_int_equal(state_vm_load(&s, r.name, &got), 0);
+	assert_true(got.vcpu_nodes[0] == 9 && got.vcpu_nodes[1] == 3);
+	state_vm_gather(&r);
+	assert_false(state_vm_is_wide(&r));
+	assert_int_equal(state_vm_save(&s, &r), 0);
+	assert_int_equal(state_vm_load(&s, r.name, &got), 0);
+	assert_true(got.vcpu_nodes[0] == 1 && got.vcpu_nodes[1] == 1);
+	/* All on one node, which is not its home. */
+	r.vcpu_nodes[0] = r.vcpu_nodes[1] = 2;
+	assert_true(state_vm_is_wide(&r));
+	r.vcpu_nodes[0] = -2;
+	assert_false(state_vm_sane(&r));
+	state_vm_remove(&s, r.name);
+	state_dir_close(&s);
+}
+
 static void put(const struct state_dir *s, const char *name, const char *text)
 {
 	int fd = openat(s->vms, name, O_WRONLY | O_CREAT | O_TRUNC, 0600);
@@ -151,6 +183,18 @@ static void bad_records_are_refused(void **state)
 		{ RECORD("of-yesterday", "x", "7", "65"), -EBADMSG },
 		{ RECORD("of-yesterday", "../x", "7", "1"), -EBADMSG },
 		{ RECORD("of-yesterday", "x", "\"7\"", "1"), -EBADMSG },
+		{ RECORD_AND("of-yesterday", "x", "7", "2",
+			     ",\"vcpu_nodes\":[0, 3]"),
+		  -ESTALE },
+		{ RECORD_AND("of-yesterday", "x", "7", "2",
+			     ",\"vcpu_nodes\":[0, 3, 1]"),
+		  -EBADMSG },
+		{ RECORD_AND("of-yesterday", "x", "7", "2",
+			     ",\"vcpu_nodes\":[0, 1024]"),
+		  -EBADMSG },
+		{ RECORD_AND("of-yesterday", "x", "7", "2",
+			     ",\"vcpu_nodes\":[0, \"1\"]"),
+		  -EBADMSG },
 		{ CACHED("[[0, 12]]"), -ESTALE },
 		{ CACHED("[[16, 12]]"), -EBADMSG },
 		{ CACHED("[[-1, 12]]"), -EBADMSG },
@@ -309,6 +353,7 @@ int main(void)
 #define IN_DIR(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		IN_DIR(a_record_comes_back),
+		IN_DIR(where_vcpus_are_comes_back),
 		IN_DIR(an_old_record_is_of_a_fixed_vm),
 		IN_DIR(bad_records_are_refused),
 		IN_DIR(only_names_of_vms_are_found),

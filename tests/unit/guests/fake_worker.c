@@ -299,6 +299,8 @@ static void take_figures(void)
 	if (region_take(&r, WORKER_FD_FIGURES, FIGURES_BYTES))
 		_exit(95);
 	figures = r.base;
+	/* The only thread there is stands for vCPU 0. */
+	atomic_store(&figures->vcpus[0].thread, (uint64_t)getpid());
 	atomic_store(&figures->magic, FIGURES_MAGIC);
 }
 

@@ -100,6 +100,9 @@ static void move_requests_are_checked(void **state)
 		"{\"node\": 0, \"stall_ms\": 0}",
 		"{\"node\": 0, \"stall_ms\": 10001}",
 		"{\"node\": 0, \"more\": 1}",
+		"{\"node\": 0, \"vcpu\": -1}",
+		"{\"node\": 0, \"vcpu\": 2147483648}",
+		"{\"node\": 0, \"vcpu\": \"0\"}",
 	};
 
 	(void)state;
@@ -115,6 +118,59 @@ static void move_requests_are_checked(void **state)
 	expect("obey.c", "ended", ST_STOPPED);
 	refused("POST", "/v1/vms/obey.c/move", "{\"node\": 0}", ST_NO_VM,
 		"has ended");
+}
+
+/* The worker has said which thread it is. */
+static bool vcpu_moves(void)
+{
+	struct diag d = { .status = ST_OK };
+	char *text = NULL;
+	int err = http_call("POST", "/v1/vms/obey.v/move",
+			    "{\"node\": 0, \"vcpu\": 0}", &text, &d);
+
+	free(text);
+	return err == 0;
+}
+
+/* On this machine's only node: it goes there, and its VM stays as it is. */
+static void a_vcpu_is_moved_alone(void **state)
+{
+	json_t *doc = json_load_file("docs/openapi.json", 0, NULL), *root;
+	struct diag d = { .status = ST_OK };
+	char *text = NULL;
+	json_int_t vcpu = -1, node = -1, of = -1;
+
+	(void)state;
+	assert_non_null(doc);
+	start_vm_with("obey.v", "/k", ",\"cpus\":2");
+	WAIT_UNTIL(vcpu_moves());
+	root = call("POST", "/v1/vms/obey.v/move",
+		    "{\"node\": 0, \"vcpu\": 0}");
+	has_keys_of(doc, "VcpuMoved", root);
+	assert_int_equal(json_unpack(root, "{s:I, s:[I!], s:[I, I!]}", "vcpu",
+				     &vcpu, "nodes", &node, "vcpu_nodes", &of,
+				     &of),
+			 0);
+	assert_true(vcpu == 0 && node == 0 && of == 0);
+	json_decref(root);
+	json_decref(doc);
+	assert_int_equal(vm_figure("obey.v", "vcpu_moves"), 2);
+	assert_int_equal(vm_figure("obey.v", "moves"), 0);
+	assert_int_equal(http_call("GET", "/metrics", NULL, &text, &d), 0);
+	assert_non_null(strstr(text, "disco_vm_node_vcpus{vm=\"obey.v\","
+				     "node=\"0\"} 2\n"));
+	free(text);
+	/* Its worker has not said which thread that is. */
+	refused("POST", "/v1/vms/obey.v/move", "{\"node\": 0, \"vcpu\": 1}",
+		ST_HOST,
+		"obey.v/1: cannot run on the CPUs of node 0: its "
+		"thread is not known");
+	refused("POST", "/v1/vms/obey.v/move", "{\"node\": 0, \"vcpu\": 2}",
+		ST_CONFIG, "there is no virtual CPU 2: they are 0 to 1");
+	refused("POST", "/v1/vms/obey.v/move", "{\"node\": 9, \"vcpu\": 0}",
+		ST_CONFIG, "node 9 is not there");
+	expect("obey.v", "running", 0);
+	vm_call("obey.v", "kill");
 }
 
 static void moves_that_fail_end_no_guest(void **state)
@@ -339,6 +395,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		WITH_MONITOR(a_move_pulls_all_pages),
 		WITH_MONITOR(move_requests_are_checked),
+		WITH_MONITOR(a_vcpu_is_moved_alone),
 		WITH_MONITOR(moves_that_fail_end_no_guest),
 		WITH_MONITOR(answers_of_earlier_requests_are_dropped),
 		WITH_MONITOR(an_agent_that_dies_is_replaced),

@@ -111,7 +111,7 @@ static void numbers_out_of_range_are_refused(void **state)
 		.kind = WORKER_REQ_##k, .id = 1, __VA_ARGS__                   \
 	}
 	static const struct worker_request bad[] = {
-		R(BIND, .bind.node = -2),
+		R(BIND, .bind.node = WORKER_NODES_SPREAD - 1),
 		R(BIND, .bind.node = NODE_ID_MAX + 1),
 		R(REHOME, .rehome.node = -2),
 		R(REHOME, .rehome.node = INT32_MAX),

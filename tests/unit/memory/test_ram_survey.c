@@ -56,11 +56,9 @@ static void touch(uint64_t first, uint64_t nr)
 		view.hva[i * PAGE_BYTES] = 1;
 }
 
-static struct ram_survey survey(nodeid_t node, uint64_t budget)
+static struct ram_survey survey(uint64_t budget)
 {
-	const struct ram_survey_ask ask = { .node = node,
-					    .budget = budget,
-					    .seed = 7 };
+	const struct ram_survey_ask ask = { .budget = budget, .seed = 7 };
 	struct ram_survey s;
 
 	assert_int_equal(ram_survey(&view, pm, &ask, &s), 0);
@@ -90,19 +88,18 @@ static void small_memory_is_counted(void **state)
 
 	(void)state;
 	make(MIB(96));
-	expect_exact(survey(0, RAM_SURVEY_PAGES), 0);
+	expect_exact(survey(RAM_SURVEY_PAGES), 0);
 	touch(0, 3);
 	touch(511, 2);
 	touch(20000, 1000);
 	touch(MIB(96) / PAGE_BYTES - 1, 1);
 	local = pages_on(0, &pages);
 	assert_int_equal(pages, 1006);
-	s = survey(0, RAM_SURVEY_PAGES);
+	s = survey(RAM_SURVEY_PAGES);
 	expect_exact(s, pages);
-	assert_int_equal(s.local, local);
-	s = survey(NODE_ID_MAX, RAM_SURVEY_PAGES);
-	expect_exact(s, pages);
-	assert_int_equal(s.local, 0);
+	assert_int_equal(node_counts_of(&s.on, 0), local);
+	assert_int_equal(node_counts_of(&s.on, NODE_ID_MAX), 0);
+	assert_int_equal(node_counts_sum(&s.on), pages);
 	end();
 }
 
@@ -120,8 +117,8 @@ static void overlays_are_looked_at(void **state)
 	touch(5, 2);
 	touch(GIB(40) / PAGE_BYTES, SOURCE_PAGES);
 	assert_int_equal(pages_on(0, &pages), 2 + SOURCE_PAGES);
-	expect_exact(survey(0, RAM_SURVEY_ALL), pages);
-	expect_exact(survey(0, RAM_SURVEY_PAGES), pages);
+	expect_exact(survey(RAM_SURVEY_ALL), pages);
+	expect_exact(survey(RAM_SURVEY_PAGES), pages);
 	end();
 }
 
@@ -139,16 +136,15 @@ static void large_memory_is_sampled(void **state)
 			touch(i * apart, 1024);
 			touch(i * apart + apart / 2, 1);
 		}
-		s = survey(0, RAM_SURVEY_PAGES);
+		s = survey(RAM_SURVEY_PAGES);
 		assert_true(s.looked <= RAM_SURVEY_PAGES);
 		assert_in_range(s.pages, 32 * 1024 * 8 / 10,
 				32 * 1024 * 12 / 10);
-		assert_int_equal(s.local, s.pages); /* the host's only node */
-		s = survey(NODE_ID_MAX, RAM_SURVEY_PAGES);
-		assert_true(s.pages > 0 && s.local == 0);
-		s = survey(0, RAM_SURVEY_ALL);
+		/* The host's only node. */
+		assert_int_equal(node_counts_of(&s.on, 0), s.pages);
+		s = survey(RAM_SURVEY_ALL);
 		expect_exact(s, 32 * 1025);
-		assert_int_equal(s.local, 32 * 1025);
+		assert_int_equal(node_counts_of(&s.on, 0), 32 * 1025);
 		end();
 	}
 }
@@ -162,8 +158,7 @@ static bool stop_at_third(void *arg)
 
 static void it_can_be_stopped(void **state)
 {
-	const struct ram_survey_ask ask = { .node = 0,
-					    .budget = RAM_SURVEY_ALL,
+	const struct ram_survey_ask ask = { .budget = RAM_SURVEY_ALL,
 					    .stop = stop_at_third,
 					    .arg = &batches };
 	struct ram_survey s = { .pages = 77 };
@@ -177,24 +172,24 @@ static void it_can_be_stopped(void **state)
 	end();
 }
 
-static void refusals(void **state)
+static void counts_by_node(void **state)
 {
-	const struct ram_survey_ask ask = { .node = NODE_AUTO,
-					    .budget = RAM_SURVEY_ALL };
-	void *page = &refusals;
-	uint64_t touched = 1, local = 2;
-	struct ram_survey s = { .pages = 77 };
+	struct node_counts c = { .nr = 0 };
+	void *page = &counts_by_node;
 
 	(void)state;
-	make(MIB(4));
-	touch(0, 1);
-	assert_int_equal(ram_survey(&view, pm, &ask, &s), -ENODEV);
-	assert_int_equal(s.pages, 77);
-	assert_int_equal(
-		node_pages_at(&page, NODE_PAGES_MAX + 1, 0, &touched, &local),
-		-EINVAL);
-	assert_true(touched == 1 && local == 2);
-	end();
+	assert_int_equal(node_pages_at(&page, NODE_PAGES_MAX + 1, &c), -EINVAL);
+	assert_int_equal(c.nr, 0);
+	node_counts_add(&c, 5, 2);
+	node_counts_add(&c, 0, 1);
+	node_counts_add(&c, 5, 4);
+	assert_int_equal(c.nr, 2);
+	assert_int_equal(node_counts_of(&c, 5), 6);
+	assert_int_equal(node_counts_of(&c, 1), 0);
+	assert_int_equal(node_counts_sum(&c), 7);
+	for (nodeid_t i = 0; i < 2 * MAX_NODES; i++)
+		node_counts_add(&c, i, 1);
+	assert_int_equal(c.nr, MAX_NODES);
 }
 
 int main(void)
@@ -204,7 +199,7 @@ int main(void)
 		cmocka_unit_test(overlays_are_looked_at),
 		cmocka_unit_test(large_memory_is_sampled),
 		cmocka_unit_test(it_can_be_stopped),
-		cmocka_unit_test(refusals),
+		cmocka_unit_test(counts_by_node),
 	};
 
 	return cmocka_run_group_tests_name("ram_survey", tests, NULL, NULL);

@@ -116,6 +116,36 @@ static void idle_ones_stay(void **state)
 	moves(vms, 6, 5, 1);
 }
 
+/* Its vCPUs weigh where they are, and it stays. */
+static void wide_ones_weigh_on_each_node(void **state)
+{
+	struct balance_part parts[] = { { 0, 0 },
+					{ 1, 2 * BALANCE_CPU },
+					{ 7, BALANCE_CPU } };
+	struct balance_vm vms[] = { busy(1, 0, 10), busy(2, 0, 10),
+				    busy(3, 0, 10) };
+
+	(void)state;
+	load("numa:2 pu:2");
+	/* A third busy CPU on node 0, whose node 1 is idle. */
+	vms[2].pages = 5;
+	moves(vms, 3, 3, 1);
+	/* The same load in parts, all of which are elsewhere. */
+	vms[2].parts = parts;
+	vms[2].nr_parts = ARRAY_SIZE(parts);
+	assert_int_equal(balance_load(&topo, vms, 3, 0), BALANCE_CPU);
+	assert_int_equal(balance_load(&topo, vms, 3, 1), BALANCE_CPU);
+	stays(vms, 3);
+	/* Node 1 is idle again, but only others may go there. */
+	parts[0].load = 2 * BALANCE_CPU;
+	parts[1].load = 0;
+	assert_int_equal(balance_load(&topo, vms, 3, 0), 2 * BALANCE_CPU);
+	assert_int_equal(balance_load(&topo, vms, 3, 1), 0);
+	moves(vms, 3, 1, 1);
+	vms[0].fixed = vms[1].fixed = true;
+	stays(vms, 3);
+}
+
 static void some_are_never_moved(void **state)
 {
 	struct balance_vm vms[] = { busy(1, 0, 10), busy(2, 0, 10) };
@@ -447,6 +477,7 @@ int main(void)
 		TEST(the_cheapest_moves_to_the_emptiest),
 		TEST(idle_ones_stay),
 		TEST(some_are_never_moved),
+		TEST(wide_ones_weigh_on_each_node),
 		TEST(what_cannot_be_relieved_is_left),
 		TEST(a_target_needs_room),
 		TEST(near_is_better_among_equals),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Needs no second node; a kernel or container without NUMA calls: SKIP. */
 #include <errno.h>
+#include <numaif.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -77,6 +78,29 @@ static void refuses_bad_ranges(void **state)
 	(void)munmap(p, (size_t)PAGES * PAGE_BYTES);
 }
 
+static int policy_of(char *p)
+{
+	int mode = -1;
+
+	assert_int_equal(get_mempolicy(&mode, NULL, 0, p, MPOL_F_ADDR), 0);
+	return mode;
+}
+
+/* Not the default policy, which the kernel's own balancing moves pages of. */
+static void local_to_who_touches(void **state)
+{
+	char *p = map();
+	int err = node_bind_memory(p, PAGE_BYTES, NODE_LOCAL, false);
+
+	(void)state;
+	skip_if_refused(err);
+	assert_int_equal(err, 0);
+	assert_int_equal(policy_of(p), MPOL_LOCAL);
+	assert_int_equal(node_bind_memory(p, PAGE_BYTES, NODE_AUTO, false), 0);
+	assert_int_equal(policy_of(p), MPOL_DEFAULT);
+	(void)munmap(p, (size_t)PAGES * PAGE_BYTES);
+}
+
 static void no_such_node(void **state)
 {
 	uint64_t touched, local;
@@ -90,7 +114,7 @@ static void no_such_node(void **state)
 			 -ENODEV);
 	assert_int_equal(node_bind_memory(p, PAGE_BYTES, NODE_ID_MAX + 1, true),
 			 -ENODEV);
-	assert_int_equal(node_bind_memory(p, PAGE_BYTES, -2, true), -ENODEV);
+	assert_int_equal(node_bind_memory(p, PAGE_BYTES, -3, true), -ENODEV);
 	assert_int_equal(node_bind_thread(NODE_ID_MAX, true), -ENODEV);
 	assert_int_equal(
 		node_pages_local(p, PAGE_BYTES, NODE_AUTO, &touched, &local),
@@ -144,6 +168,7 @@ int main(void)
 		cmocka_unit_test(counts_touched_pages),
 		cmocka_unit_test(refuses_bad_ranges),
 		cmocka_unit_test(no_such_node),
+		cmocka_unit_test(local_to_who_touches),
 		cmocka_unit_test(threads_bind_and_unbind),
 		cmocka_unit_test(memory_goes_back_to_default),
 		cmocka_unit_test(runs_on_cpus_there_are),

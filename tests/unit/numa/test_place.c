@@ -36,7 +36,11 @@ static struct topology odd = {
 static struct place_request vm(uint64_t bytes, unsigned nr_vcpus, nodeid_t node,
 			       bool strict)
 {
-	return (struct place_request){ "a", bytes, nr_vcpus, node, strict };
+	return (struct place_request){ .name = "a",
+				       .bytes = bytes,
+				       .nr_vcpus = nr_vcpus,
+				       .node = node,
+				       .strict = strict };
 }
 
 static void place(const struct topology *t, const struct place_request *reqs,
@@ -343,6 +347,69 @@ static void nothing_to_place(void **state)
 	assert_int_equal(node, -77);
 }
 
+/* --- wide VMs --- */
+
+static struct place_request wide(uint64_t bytes, unsigned nr_vcpus,
+				 const char *nodes)
+{
+	struct place_request r = vm(bytes, nr_vcpus, NODE_AUTO, false);
+
+	assert_int_equal(node_list_parse(nodes, &r.wide), 0);
+	return r;
+}
+
+static void the_first_is_its_home(void **state)
+{
+	struct place_request reqs[] = { wide(GIB(1), 4, "2+0-1") };
+	nodeid_t nodes[1];
+
+	(void)state;
+	place(&four, reqs, 1, nodes);
+	assert_int_equal(nodes[0], 2);
+}
+
+/* 5 vCPUs: two on node 0, one on each of the others; a quarter of the memory. */
+static void each_node_is_charged_its_part(void **state)
+{
+	struct place_request reqs[] = {
+		wide(MIB(2048), 5, "0-3"),
+		vm(MIB(256), 1, NODE_AUTO, false),
+		vm(MIB(256), 1, NODE_AUTO, false),
+		vm(MIB(256), 1, NODE_AUTO, false),
+		vm(MIB(300), 1, NODE_AUTO, true),
+	};
+	nodeid_t nodes[5];
+
+	(void)state;
+	place(&four, reqs, 5, nodes);
+	assert_int_equal(nodes[0], 0);
+	/* Strict first: all have half free, and node 1 the fewest vCPUs. */
+	assert_int_equal(nodes[4], 1);
+	assert_int_equal(nodes[1], 2);
+	assert_int_equal(nodes[2], 3);
+	assert_int_equal(nodes[3], 0);
+	reqs[4] = vm(MIB(600), 1, 3, true);
+	/* Strict ones come before wide ones. */
+	place(&four, reqs, 5, nodes);
+	assert_int_equal(nodes[4], 3);
+}
+
+static void nodes_that_cannot_be(void **state)
+{
+	struct place_request r = wide(GIB(1), 4, "0+4");
+
+	(void)state;
+	refuse(&four, &r, 1, -ENOENT, ST_CONFIG,
+	       "vm 'a': no node 4 here; nodes are 0, 1, 2, 3 (or 'auto')");
+	r = wide(GIB(1), 4, "0+2");
+	refuse(&odd, &r, 1, -ENODEV, ST_CONFIG,
+	       "vm 'a': node 2 has no CPUs for its virtual CPUs; leave it out "
+	       "of 'nodes'");
+	r = wide(GIB(1), 4, "9+5");
+	refuse(&odd, &r, 1, -ENOMEM, ST_MEMORY,
+	       "vm 'a': node 5 has no memory; give it another node");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -362,6 +429,9 @@ int main(void)
 		cmocka_unit_test(unknown_node),
 		cmocka_unit_test(no_cpus_anywhere),
 		cmocka_unit_test(nothing_to_place),
+		cmocka_unit_test(the_first_is_its_home),
+		cmocka_unit_test(each_node_is_charged_its_part),
+		cmocka_unit_test(nodes_that_cannot_be),
 	};
 
 	return cmocka_run_group_tests_name("place", tests, NULL, NULL);

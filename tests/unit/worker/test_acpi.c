@@ -12,7 +12,7 @@
 
 #define BASE LAYOUT_ACPI
 
-static uint8_t mem[8192];
+static uint8_t mem[ACPI_TABLES_BYTES];
 static size_t used;
 
 static uint64_t get(const uint8_t *p, unsigned len)
@@ -23,12 +23,27 @@ static uint64_t get(const uint8_t *p, unsigned len)
 	return v;
 }
 
-static void build(unsigned nr_vcpus)
+static struct acpi_machine cpus(unsigned nr_vcpus)
+{
+	struct acpi_machine m = { .nr_vcpus = nr_vcpus };
+
+	for (unsigned i = 0; i < nr_vcpus; i++)
+		m.apic_ids[i] = (uint8_t)i;
+	return m;
+}
+
+static void build_machine(const struct acpi_machine *m)
 {
 	memset(mem, 0, sizeof(mem));
-	assert_int_equal(acpi_build(mem, sizeof(mem), BASE, nr_vcpus, &used),
-			 0);
-	assert_in_range(used, 100, 4096);
+	assert_int_equal(acpi_build(mem, sizeof(mem), BASE, m, &used), 0);
+	assert_in_range(used, 100, ACPI_TABLES_BYTES);
+}
+
+static void build(unsigned nr_vcpus)
+{
+	const struct acpi_machine m = cpus(nr_vcpus);
+
+	build_machine(&m);
 }
 
 static void expect_sum_zero(const uint8_t *p, size_t n)
@@ -225,19 +240,20 @@ static void too_small_a_buffer(void **state)
 {
 	size_t need, got = 12345;
 	uint8_t guard[4096];
+	const struct acpi_machine m = cpus(2);
 
 	(void)state;
 	build(2);
 	need = used;
 	memset(guard, 0xcc, sizeof(guard));
 	for (size_t size = 0; size < need; size++) {
-		assert_int_equal(acpi_build(guard, size, BASE, 2, &got),
+		assert_int_equal(acpi_build(guard, size, BASE, &m, &got),
 				 -ENOSPC);
 		assert_int_equal(guard[size], 0xcc);
 		memset(guard, 0xcc, sizeof(guard));
 	}
 	assert_int_equal(got, 12345);
-	assert_int_equal(acpi_build(guard, need, BASE, 2, &got), 0);
+	assert_int_equal(acpi_build(guard, need, BASE, &m, &got), 0);
 }
 
 int main(void)

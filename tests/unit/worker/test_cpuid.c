@@ -103,7 +103,7 @@ static void check_machine(unsigned nr, unsigned levels)
 {
 	host(levels);
 	for (unsigned i = 0; i < nr; i++) {
-		cpuid_set_topology(&t, i, nr, true);
+		cpuid_set_topology(&t, cpuid_one_package(i, nr), true);
 		check_cpu(i, nr);
 		check_caches(nr);
 	}
@@ -149,7 +149,7 @@ static void no_topology_leaf_none_made_up(void **state)
 	(void)state;
 	host(0);
 	before = t.head.nent;
-	cpuid_set_topology(&t, 1, 2, true);
+	cpuid_set_topology(&t, cpuid_one_package(1, 2), true);
 	assert_int_equal(t.head.nent, before);
 }
 
@@ -157,11 +157,11 @@ static void hypervisor_and_timers(void **state)
 {
 	(void)state;
 	host(2);
-	cpuid_set_topology(&t, 0, 1, false);
+	cpuid_set_topology(&t, cpuid_one_package(0, 1), false);
 	assert_true(leaf(1, 0)->ecx & 1u << 31);
 	assert_true(leaf(1, 0)->ecx & 1u << 21);
 	assert_false(leaf(1, 0)->ecx & 1u << 24);
-	cpuid_set_topology(&t, 0, 1, true);
+	cpuid_set_topology(&t, cpuid_one_package(0, 1), true);
 	assert_true(leaf(1, 0)->ecx & 1u << 24);
 }
 
@@ -171,7 +171,7 @@ static void full_table_stays_inside(void **state)
 	host(1);
 	while (t.head.nent < CPUID_MAX_ENTRIES)
 		add(0x40000000 + t.head.nent, 0, 0, 0, 0, 0);
-	cpuid_set_topology(&t, 0, 2, true);
+	cpuid_set_topology(&t, cpuid_one_package(0, 2), true);
 	assert_int_equal(t.head.nent, CPUID_MAX_ENTRIES);
 }
 

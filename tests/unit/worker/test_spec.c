@@ -172,13 +172,46 @@ static void boot(void **state)
 	REFUSED(boot.entry_kind, (enum boot_entry)7);
 }
 
+static void make_wide(void)
+{
+	(void)setup(NULL);
+	good.wide.nr_nodes = 2;
+	good.wide.vcpu_node[1] = 1;
+	good.wide.node_cpus[0] = WORKER_WIDE_CPUS - 1;
+	good.wide.node_cpus[1] = 1;
+}
+
+static void virtual_nodes(void **state)
+{
+	(void)state;
+	make_wide();
+	assert_int_equal(load(), 0);
+	good.wide.nr_nodes = 1;
+	assert_int_equal(load(), -EINVAL);
+	good.wide.nr_nodes = 3; /* of two vCPUs */
+	assert_int_equal(load(), -EINVAL);
+	good.wide.nr_nodes = UINT32_MAX;
+	assert_int_equal(load(), -EINVAL);
+	make_wide();
+	good.wide.vcpu_node[1] = 2;
+	assert_int_equal(load(), -EINVAL);
+	make_wide();
+	good.wide.node_cpus[1] = 2;
+	assert_int_equal(load(), -EINVAL);
+	make_wide();
+	good.strict = 1;
+	assert_int_equal(load(), -EINVAL);
+	good.wide.nr_nodes = 0;
+	assert_int_equal(load(), 0);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup(f, setup)
 	const struct CMUnitTest tests[] = {
 		T(good_one),   T(of_another_build), T(strings_without_end),
 		T(counts),     T(memory),	    T(boot),
-		T(pmem_disks), T(direct_disks),
+		T(pmem_disks), T(direct_disks),	    T(virtual_nodes),
 	};
 
 	return cmocka_run_group_tests_name("spec", tests, NULL, NULL);

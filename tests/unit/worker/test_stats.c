@@ -14,6 +14,7 @@
 #include "monitor/sandbox/sandbox.h"
 #include "monitor/worker/private.h"
 #include "monitor/worker/stats.h"
+#include "monitor/worker/text.h"
 #include "tests/unit/support.h"
 
 static struct vm vm;
@@ -42,7 +43,6 @@ int ram_survey(const struct ram_view *view, const struct pmap *pm,
 	(void)view;
 	(void)pm;
 	assert_true(exact || ask->budget == RAM_SURVEY_PAGES);
-	node_asked = ask->node;
 	nr_exact += exact;
 	nr_surveys++;
 	(void)sem_post(&begun);
@@ -55,10 +55,18 @@ int ram_survey(const struct ram_view *view, const struct pmap *pm,
 		(void)usleep(100);
 	}
 	*out = (struct ram_survey){ .pages = 100 + nr_surveys,
-				    .local = 100,
 				    .exact = exact,
 				    .looked = 1 };
+	node_counts_add(&out->on, 1, 90);
+	node_counts_add(&out->on, 3, 10 + nr_surveys);
 	return 0;
+}
+
+/* In place of monitor/worker/text.c */
+void text_pages(nodeid_t node, uint64_t *pages, uint64_t *local)
+{
+	node_asked = node;
+	*pages = *local = 7;
 }
 
 /* --- the I/O thread --- */
@@ -223,6 +231,10 @@ static void figures_of_another_node_are_over(void **state)
 	wait_answer(1);
 	assert_int_equal(answered, 9);
 	assert_true(node_asked == 1 && usage.ram_pages == 102);
+	assert_int_equal(usage.ram_pages_local, 90);
+	assert_true(usage.ram_on[0].node == 1 && usage.ram_on[0].pages == 90);
+	assert_true(usage.ram_on[1].node == 3 && usage.ram_on[1].pages == 12);
+	assert_int_equal(usage.ram_on[2].pages, 0);
 	assert_true(stats_ask(&stats, 10, false));
 }
 
