@@ -12,7 +12,7 @@
 #include "disco/diag.h"
 #include "monitor/control/config/option.h"
 
-#define COMMAND_MAX_OPTIONS 32
+#define COMMAND_MAX_OPTIONS 48
 #define COMMAND_MAX_WORDS   1024
 
 struct command_args;
