@@ -536,6 +536,14 @@ static uint64_t flash_busy_ns(const struct flash *f, unsigned cpu)
 	return (uint64_t)(t.compute_ns + t.local_ns + t.remote_ns);
 }
 
+uint64_t flash_work_ns(const struct flash *f, unsigned number)
+{
+	for (unsigned cpu = 0; cpu < f->nr_cpus; cpu++)
+		if (flash_number_of_cpu(f, cpu) == (int)number)
+			return flash_busy_ns(f, cpu);
+	return 0;
+}
+
 uint64_t flash_clock_read(const struct flash *f, struct flash_clock *c)
 {
 	bool on = atomic_load_explicit(&flash_control_of(f)->on,

@@ -196,6 +196,12 @@ struct flash_clock {
  */
 uint64_t flash_clock_read(const struct flash *f, struct flash_clock *c);
 
+/*
+ * What a CPU, by its number in this machine's kernel, has taken for its work since
+ * the last reset, by the same costs. Return: ns; 0: it is not known.
+ */
+uint64_t flash_work_ns(const struct flash *f, unsigned number);
+
 /* Where a reader of the hot pages is, per node. All-zero: at the oldest ones. */
 struct flash_cursor {
 	uint64_t next[FLASH_MAX_NODES];

@@ -17,10 +17,10 @@
 
 #include <errno.h>
 #include <numaif.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "disco/clock.h"
 #include "disco/pagemap.h"
 #include "memory/placement/frames.h"
 #include "monitor/agent/pull.h"
@@ -60,7 +60,7 @@ struct placed {
 
 static uint64_t placed_now(const struct placed *p)
 {
-	return p->machine->now_ns(p->machine->now_arg);
+	return p->machine->now_ns(p->machine->arg);
 }
 
 static int placed_parse(const struct placed *p, const char *text,
@@ -306,14 +306,40 @@ static void placed_account(struct placed *p, const struct placement_action *a,
 	}
 }
 
+/* @cpu: that this thread runs on */
+static uint64_t placed_work(const struct placed *p, int cpu)
+{
+	return p->machine->work_ns && cpu >= 0
+		       ? p->machine->work_ns(p->machine->arg, (unsigned)cpu)
+		       : 0;
+}
+
+/*
+ * Pull, and what that took: the calls of move_pages(2). In a lab they wait for
+ * other CPUs for as long as the lab's host lets those wait, so there it is what
+ * this CPU has worked; 0 if the agent has changed CPU meanwhile.
+ */
+static uint64_t placed_pull(struct placed *p, const struct agent_req_pull *r)
+{
+	struct agent_pulled pulled = { 0 };
+	int cpu = sched_getcpu();
+	uint64_t work = placed_work(p, cpu);
+
+	if (r->nr_ranges &&
+	    pull(r, p->pagemap, &pulled, placed_go_on, NULL) == -ESRCH)
+		p->gone = true;
+	if (!p->machine->work_ns)
+		return pulled.total_ns;
+	return cpu == sched_getcpu() ? placed_work(p, cpu) - work : 0;
+}
+
 /* Actions with one destination, by page. */
 static void placed_move_to(struct placed *p, const struct placement_action *a,
 			   unsigned nr)
 {
 	static struct agent_req_pull r; /* 4 KiB that need not be on a stack */
 	int32_t node = p->machine->numbers[a[0].to];
-	uint64_t began = clock_now_ns(), modelled = placed_now(p), took;
-	struct agent_pulled pulled = { 0 };
+	uint64_t spent_ns;
 
 	r = (struct agent_req_pull){ .bound_ns = p->bound_ns,
 				     .what = AGENT_FILE,
@@ -322,15 +348,10 @@ static void placed_move_to(struct placed *p, const struct placement_action *a,
 	for (unsigned i = 0; i < nr; i++)
 		placed_add_range(&r, ram_spans_address(p->spans, p->nr_spans,
 						       a[i].page));
-	if (r.nr_ranges &&
-	    pull(&r, p->pagemap, &pulled, placed_go_on, NULL) == -ESRCH)
-		p->gone = true;
-	/* What the calls took of it, by the clock that latencies are of. */
-	took = max_u64(clock_now_ns() - began, 1);
-	modelled = placed_now(p) - modelled;
-	placed_account(p, a, nr, node,
-		       (uint64_t)((double)pulled.total_ns * (double)modelled /
-				  (double)took / nr));
+	spent_ns = placed_pull(p, &r);
+	if (p->machine->catch_up)
+		p->machine->catch_up(p->machine->arg);
+	placed_account(p, a, nr, node, spent_ns / nr);
 }
 
 static void placed_move(struct placed *p)

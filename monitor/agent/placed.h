@@ -19,7 +19,18 @@ struct placed_machine {
 	 * another one than the agent's own.
 	 */
 	uint64_t (*now_ns)(void *arg);
-	void *now_arg;
+	/*
+	 * What a CPU has worked so far, by that clock. NULL: it is the agent's
+	 * own clock.
+	 */
+	uint64_t (*work_ns)(void *arg, unsigned cpu);
+	/*
+	 * Record what the source has by now. Whoever copies a page misses in
+	 * it: these accesses are taken before the page is known in its new
+	 * frame, so that nobody takes them for the guest's. NULL: not needed.
+	 */
+	void (*catch_up)(void *arg);
+	void *arg; /* of these */
 	int32_t numbers[MAX_NODES];
 	uint32_t latency_ns[MAX_NODES * MAX_NODES]; /* [nr_nodes * nr_nodes] */
 	struct policy_node nodes[MAX_NODES];

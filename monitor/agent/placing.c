@@ -39,6 +39,13 @@ static uint64_t placing_now(void *arg)
 			     : clock_now_ns();
 }
 
+static uint64_t placing_work(void *arg, unsigned cpu)
+{
+	struct placing *p = arg;
+
+	return flash_work_ns(&p->flash, cpu);
+}
+
 int placing_create(struct placing **out)
 {
 	*out = calloc(1, sizeof(**out));
@@ -86,6 +93,8 @@ static bool placing_find_frame(void *arg, uint64_t frame, uint32_t *vm,
 	return false;
 }
 
+static void placing_catch_up(void *arg);
+
 /* --- control -------------------------------------------------------------- */
 
 static void placing_open_source(struct placing *p, int fd)
@@ -117,7 +126,7 @@ static void placing_take_machine(struct placing *p,
 		placing_remove(p, 0);
 	*m = (struct placed_machine){ .nr_nodes = r->nr_nodes,
 				      .now_ns = placing_now,
-				      .now_arg = p,
+				      .arg = p,
 				      .plugin = m->plugin };
 	for (unsigned i = 0; i < m->nr_nodes; i++) {
 		m->numbers[i] = r->nodes[i];
@@ -130,6 +139,10 @@ static void placing_take_machine(struct placing *p,
 						  DISTANCE_MIN);
 	}
 	placing_open_source(p, fd);
+	if (p->flash.base) {
+		m->work_ns = placing_work;
+		m->catch_up = placing_catch_up;
+	}
 }
 
 static void placing_take_nodes(struct placing *p,
@@ -247,6 +260,15 @@ static void placing_read(struct placing *p)
 {
 	for (unsigned i = 0; i < READS && placing_read_some(p); i++)
 		;
+}
+
+/* In the middle of a turn: within the move of some pages. */
+static void placing_catch_up(void *arg)
+{
+	struct placing *p = arg;
+
+	if (p->source)
+		placing_read(p);
 }
 
 void placing_turn(struct placing *p)

@@ -113,8 +113,8 @@ static const struct thread_class classes[] = {
 		     /* stores and links come and go: mappings, malloc */
 		     SCMP_SYS(munmap), SCMP_SYS(brk),
 		     SCMP_SYS(madvise), /* no huge pages in a store */
-		     SCMP_SYS(clock_gettime), SCMP_SYS(exit_group),
-		     SCMP_SYS(restart_syscall) },
+		     SCMP_SYS(getcpu), SCMP_SYS(clock_gettime),
+		     SCMP_SYS(exit_group), SCMP_SYS(restart_syscall) },
 	  .seconds = { { SCMP_SYS(fcntl), F_GETFL }, /* O_DIRECT? */
 		       { SCMP_SYS(fcntl), F_GET_SEALS },
 		       { SCMP_SYS(fcntl), F_ADD_SEALS }, /* region_take() */

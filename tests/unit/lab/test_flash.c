@@ -336,6 +336,8 @@ static void the_clock_follows_the_busiest_cpu(void **state)
 	uint64_t then, now;
 
 	(void)state;
+	memset(model.control->number_of_cpu, UINT8_MAX, FLASH_MAX_CPUS);
+	model.control->number_of_cpu[0] = 7;
 	model.control->distance[0][0] = 10;
 	model.control->distance[0][1] = 20;
 	assert_int_equal(flash_clock_read(&reader, &c), 0);
@@ -351,6 +353,8 @@ static void the_clock_follows_the_busiest_cpu(void **state)
 	load(0, in_page(1, 0)); /* it publishes its instructions */
 	model.control->on = 1;
 	assert_int_equal(flash_clock_read(&reader, &c), 5900);
+	assert_int_equal(flash_work_ns(&reader, 7), 5900);
+	assert_int_equal(flash_work_ns(&reader, 99), 0);
 	/* Counts that begin anew do not turn it back. */
 	model.control->generation++;
 	load(0, in_page(1, 5));

@@ -109,8 +109,9 @@ static void write_map(void)
 	struct flash_control *c = model.control;
 
 	memset(c->node_of_cpu, UINT8_MAX, sizeof(c->node_of_cpu));
+	memset(c->number_of_cpu, UINT8_MAX, sizeof(c->number_of_cpu));
 	for (unsigned n = 0; n < MODEL_NODES; n++) {
-		c->node_of_cpu[n] = (uint8_t)n;
+		c->node_of_cpu[n] = c->number_of_cpu[n] = (uint8_t)n;
 		for (unsigned m = 0; m < MODEL_NODES; m++)
 			c->distance[n][m] = n == m ? 10 : 30;
 		c->ranges[n] = (struct flash_range){

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The way of a page, from a miss to its move, without a lab: four guests, each
- * with the network of gates of bench/guest/netlist.c, on four CPUs of a machine
- * that lab/flash.c models. All memory of a guest is on the next node at first.
- * Misses, hot pages, records, engines and policies are the product's; a move
- * takes a frame of its destination, and MOVE_NS of the CPU of the page's home.
+ * The way of a page, from a miss to its move, without a lab: two guests, each
+ * with the network of gates of bench/guest/netlist.c, on CPUs of a machine that
+ * lab/flash.c models. All memory of a guest is on the next node at first.
+ * Misses, hot pages, records, engines and policies are the product's; a move is
+ * a copy by the CPU of the page's home.
  *
  * What bench-locality shows of stock guests, with everything else that a machine
  * does, in the lab.
@@ -16,26 +16,28 @@
 #include "tests/unit/placement/model_machine.h"
 #include "tests/unit/support.h"
 
-#define GATES	     (1u << 17) /* of a guest: 8 MiB */
-#define GATE	     64u
-#define PAGES	     (GATES * GATE / PAGE_BYTES)
-#define EVENTS	     1200000u
-#define INSTRUCTIONS 100u /* of an event */
-#define AT_ONCE	     64u  /* events of a CPU, before the next CPU's */
-#define TURN_NS	     20000000ull
-#define MOVE_NS	     30000ull
-#define LOCAL_NS     300u
-#define REMOTE_NS    900u
+#define GUESTS		  2u
+#define GATES		  (1u << 17) /* of a guest: 8 MiB */
+#define GATE		  64u
+#define PAGES		  (GATES * GATE / PAGE_BYTES)
+#define EVENTS		  2400000u
+#define INSTRUCTIONS	  100u /* of an event */
+#define AT_ONCE		  64u  /* events of a CPU, before the next CPU's */
+#define TURN_NS		  20000000ull
+#define BATCH		  128u
+#define MOVE_INSTRUCTIONS 4000u /* of a page, beside its misses */
+#define LOCAL_NS	  300u
+#define REMOTE_NS	  900u
 
 struct gate {
 	uint32_t in[2], out[2], state;
 };
 
-static struct gate *gates[MODEL_NODES];
-static uint32_t at[MODEL_NODES], frame_of[MODEL_NODES][PAGES];
+static struct gate *gates[GUESTS];
+static uint32_t at[GUESTS], frame_of[GUESTS][PAGES];
 static uint32_t owner_of[MODEL_NODES * MODEL_FRAMES]; /* guest, page; 0: none */
 static uint32_t next_free[MODEL_NODES];
-static struct placement *engines[MODEL_NODES];
+static struct placement *engines[GUESTS];
 static struct access_source *source;
 static struct flash_clock ticks;
 static uint32_t seed;
@@ -53,11 +55,14 @@ static uint32_t draw_gate(void)
 }
 
 /* A frame of a node that nobody has. Those that are left are not used again. */
-static void take_frame(unsigned guest, uint32_t page, unsigned node)
+static uint32_t free_frame(unsigned node)
 {
-	uint32_t frame = node * MODEL_FRAMES + ++next_free[node];
+	assert_true(next_free[node] + 1 < MODEL_FRAMES);
+	return node * MODEL_FRAMES + ++next_free[node];
+}
 
-	assert_true(next_free[node] < MODEL_FRAMES);
+static void put_page(unsigned guest, uint32_t page, uint32_t frame)
+{
 	owner_of[frame_of[guest][page]] = 0;
 	frame_of[guest][page] = frame;
 	owner_of[frame] = guest << 16 | (page + 1);
@@ -98,18 +103,7 @@ static void simulate_event(unsigned guest)
 	at[guest] = g->out[g->state >> 9 & 1] ^ (draw() & 0xff);
 }
 
-static void move_pages_of(unsigned guest)
-{
-	struct placement_action a;
-
-	while (placement_take(engines[guest], &a, 1)) {
-		take_frame(guest, (uint32_t)a.page, a.to);
-		model_execute(a.from, MOVE_NS / 5); /* 5 ns each */
-		placement_done(engines[guest], &a, true, MOVE_NS);
-	}
-}
-
-static void take_turn(void)
+static void read_source(void)
 {
 	struct access_record r[64];
 	int nr;
@@ -117,8 +111,48 @@ static void take_turn(void)
 	while ((nr = access_read(source, r, ARRAY_SIZE(r))) > 0)
 		for (int i = 0; i < nr; i++)
 			placement_record(engines[r[i].vm], &r[i]);
-	for (unsigned i = 0; i < MODEL_NODES; i++)
-		move_pages_of(i);
+}
+
+/* By the CPU of its home: 64 lines are read, and 64 written. */
+static void copy_page(unsigned cpu, uint32_t from, uint32_t to)
+{
+	for (uint64_t line = 0; line < PAGE_BYTES; line += GATE) {
+		model_access(cpu, from * (uint64_t)PAGE_BYTES + line, false);
+		model_access(cpu, to * (uint64_t)PAGE_BYTES + line, true);
+	}
+	model_execute(cpu, MOVE_INSTRUCTIONS);
+}
+
+/* As placed.c does. Return: whether there were any. */
+static bool move_some_of(unsigned guest)
+{
+	struct placement_action a[BATCH];
+	uint32_t frames[BATCH];
+	uint64_t spent[BATCH];
+	unsigned nr = placement_take(engines[guest], a, BATCH);
+
+	for (unsigned i = 0; i < nr; i++) {
+		unsigned cpu = a[i].from;
+
+		frames[i] = free_frame(a[i].to);
+		spent[i] = flash_work_ns(&model_window, cpu);
+		copy_page(cpu, frame_of[guest][a[i].page], frames[i]);
+		spent[i] = flash_work_ns(&model_window, cpu) - spent[i];
+	}
+	read_source(); /* what copying has missed is of no guest's page */
+	for (unsigned i = 0; i < nr; i++) {
+		put_page(guest, (uint32_t)a[i].page, frames[i]);
+		placement_done(engines[guest], &a[i], true, spent[i]);
+	}
+	return nr;
+}
+
+static void take_turn(void)
+{
+	read_source();
+	for (unsigned i = 0; i < GUESTS; i++)
+		while (move_some_of(i))
+			;
 }
 
 static void start(const char *policy)
@@ -142,10 +176,10 @@ static void start(const char *policy)
 	memset(next_free, 0, sizeof(next_free));
 	memset(frame_of, 0, sizeof(frame_of));
 	seed = 1;
-	for (unsigned i = 0; i < MODEL_NODES; i++) {
+	for (unsigned i = 0; i < GUESTS; i++) {
 		assert_int_equal(placement_create(&engines[i], &c), 0);
 		for (uint32_t p = 0; p < PAGES; p++)
-			take_frame(i, p, (i + 1) % MODEL_NODES);
+			put_page(i, p, free_frame((i + 1) % MODEL_NODES));
 		for (uint32_t g = 0; g < GATES; g++)
 			gates[i][g] = (struct gate){
 				{ draw_gate(), draw_gate() },
@@ -170,7 +204,7 @@ static struct outcome measure(void)
 	struct flash_time t = { 0 };
 	struct outcome o = { 0 };
 
-	for (unsigned i = 0; i < MODEL_NODES; i++) {
+	for (unsigned i = 0; i < GUESTS; i++) {
 		const struct placement_figures *f =
 			placement_figures(engines[i]);
 		struct flash_counts c;
@@ -194,7 +228,7 @@ static struct outcome run(const char *policy)
 
 	start(policy);
 	for (uint32_t e = 0; e < EVENTS; e += AT_ONCE) {
-		for (unsigned i = 0; i < MODEL_NODES; i++)
+		for (unsigned i = 0; i < GUESTS; i++)
 			for (unsigned n = 0; n < AT_ONCE; n++)
 				simulate_event(i);
 		if (flash_clock_read(&model_window, &ticks) - turned < TURN_NS)
@@ -209,7 +243,7 @@ static struct outcome run(const char *policy)
 		      (unsigned long long)o.moves,
 		      (unsigned long long)o.bounced);
 	access_destroy(source);
-	for (unsigned i = 0; i < MODEL_NODES; i++)
+	for (unsigned i = 0; i < GUESTS; i++)
 		placement_destroy(engines[i]);
 	return o;
 }
@@ -237,7 +271,7 @@ int main(int argc, char *argv[])
 	};
 	int failed = 0;
 
-	for (unsigned i = 0; i < MODEL_NODES; i++)
+	for (unsigned i = 0; i < GUESTS; i++)
 		gates[i] = calloc(GATES, sizeof(struct gate));
 	model_create(32);
 	for (int i = 1; i < argc; i++)
