@@ -17,12 +17,13 @@
  *	54	whether there was one
  *	55..58	moves of late
  *	59..60	moves in this period
+ *	61	whether one of the moves of late has succeeded
  */
 struct page_count {
 	uint32_t counts[POLICY_TOP];
 	uint8_t nodes[POLICY_TOP];
 	uint8_t previous, has_previous;
-	uint32_t writes, moves, moved;
+	uint32_t writes, moves, moved, succeeded;
 };
 
 #define BITS(word, first, nr) ((word) >> (first) & ((1ull << (nr)) - 1))
@@ -38,6 +39,7 @@ static struct page_count page_unpack(uint64_t w)
 		.has_previous = (uint8_t)BITS(w, 54, 1),
 		.moves = (uint32_t)BITS(w, 55, 4),
 		.moved = (uint32_t)BITS(w, 59, 2),
+		.succeeded = (uint32_t)BITS(w, 61, 1),
 	};
 }
 
@@ -48,7 +50,7 @@ static uint64_t page_pack(const struct page_count *p)
 	       (uint64_t)p->nodes[0] << 28 | (uint64_t)p->nodes[1] << 34 |
 	       (uint64_t)p->writes << 40 | (uint64_t)p->previous << 48 |
 	       (uint64_t)p->has_previous << 54 | (uint64_t)p->moves << 55 |
-	       (uint64_t)p->moved << 59;
+	       (uint64_t)p->moved << 59 | (uint64_t)p->succeeded << 61;
 }
 
 _Static_assert(COUNTERS_MOST == (1u << 14) - 1, "counts");
@@ -122,6 +124,7 @@ static void page_chunk_age(struct page_chunk *ch, enum policy_age age,
 			p.moved = 0;
 		}
 		p.moves = p.moves > rests ? p.moves - rests : 0;
+		p.succeeded = p.moves ? p.succeeded : 0;
 		ch->words[i] = page_pack(&p);
 	}
 	ch->period = period;
@@ -223,7 +226,7 @@ int page_counters_add(struct page_counters *c, const struct page_access *a,
 	return 0;
 }
 
-bool page_counters_moved(struct page_counters *c, uint64_t page)
+bool page_counters_moved(struct page_counters *c, uint64_t page, bool moved)
 {
 	struct page_count p;
 	uint64_t *w;
@@ -233,7 +236,8 @@ bool page_counters_moved(struct page_counters *c, uint64_t page)
 		return false;
 	w = &c->chunks[page / COUNTERS_CHUNK].words[page % COUNTERS_CHUNK];
 	p = page_unpack(*w);
-	before = p.moves;
+	before = p.succeeded;
+	p.succeeded |= moved;
 	p.moves = page_most(p.moves, 1, POLICY_MOVES_MAX);
 	p.moved = page_most(p.moved, 1, MOVED_MOST);
 	*w = page_pack(&p);

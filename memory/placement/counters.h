@@ -62,10 +62,10 @@ MUST_CHECK int page_counters_add(struct page_counters *c,
 				 uint32_t rest, struct policy_page *out);
 
 /*
- * The page has moved, or was tried: its counts go on.
+ * The page was tried; @moved: it has moved. Its counts go on.
  * Return: whether it had moved before, less than some POLICY_REST_NS ago.
  */
-bool page_counters_moved(struct page_counters *c, uint64_t page);
+bool page_counters_moved(struct page_counters *c, uint64_t page, bool moved);
 
 /* Bytes in use. */
 uint64_t page_counters_bytes(const struct page_counters *c);

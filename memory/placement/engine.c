@@ -404,7 +404,7 @@ void placement_done(struct placement *e, const struct placement_action *a,
 	uint32_t *mean = &e->move_ns[a->from * e->machine.nr_nodes + a->to];
 	uint64_t weighted = (uint64_t)*mean * ((1u << MOVE_SHIFT) - 1);
 	/* A page that cannot move now is not to be tried at each access. */
-	bool before = page_counters_moved(e->counters, a->page);
+	bool before = page_counters_moved(e->counters, a->page, moved);
 
 	e->is_pending[a->page / 8] &= (uint8_t) ~(1u << a->page % 8);
 	placement_log_outcome(e, a->entry,

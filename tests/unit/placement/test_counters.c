@@ -132,11 +132,15 @@ static void moves_are_forgotten_by_rest(void **state)
 
 	(void)state;
 	make(POLICY_HALVE);
-	assert_false(page_counters_moved(counters, 1)); /* never counted */
+	assert_false(
+		page_counters_moved(counters, 1, true)); /* never counted */
 	add_at(1, 1, 1, POLICY_READ, 1, 1);
-	assert_false(page_counters_moved(counters, 1));
+	/* One that could not move has not moved before. */
+	assert_false(page_counters_moved(counters, 1, false));
+	assert_false(page_counters_moved(counters, 1, true));
+	assert_true(page_counters_moved(counters, 1, false));
 	for (unsigned i = 0; i < 20; i++)
-		assert_true(page_counters_moved(counters, 1));
+		assert_true(page_counters_moved(counters, 1, true));
 	p = add_at(1, 1, 1, POLICY_READ, 1, 1);
 	assert_int_equal(p.moves, POLICY_MOVES_MAX);
 	assert_int_equal(p.moved, 3);
@@ -147,8 +151,8 @@ static void moves_are_forgotten_by_rest(void **state)
 	assert_int_equal(p.moves, POLICY_MOVES_MAX - 4);
 	p = add_at(1, 1, 1, POLICY_READ, 2, 500);
 	assert_int_equal(p.moves, 0);
-	assert_false(page_counters_moved(counters, PAGES));
-	assert_false(page_counters_moved(counters, UINT64_MAX));
+	assert_false(page_counters_moved(counters, PAGES, true));
+	assert_false(page_counters_moved(counters, UINT64_MAX, true));
 }
 
 static void counts_stop_at_their_limits(void **state)
