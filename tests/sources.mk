@@ -16,6 +16,7 @@ ROOMS_lab	:= numa
 ROOMS_ipc	:= monitor/ipc numa
 ROOMS_memory	:= memory numa
 ROOMS_placement	:= memory/placement memory numa
+ROOMS_trace	:= $(filter memory/%,$(ROOMS)) memory numa
 ROOMS_vnet	:= vnet numa
 ROOMS_hints	:= guest-hints/host
 ROOMS_cowdisk	:= $(COWDISK_ROOMS) monitor/ipc memory numa

@@ -31,6 +31,7 @@ struct placement_config {
 	uint32_t move_ns; /* of a page, until moves have been measured */
 	/* Of PLACEMENT_BYTES, zero; not owned. NULL: of the engine's own. */
 	struct placement_figures *figures;
+	bool replicas; /* its owner can replicate pages: such actions are given */
 };
 
 /* A page to move. */
@@ -38,7 +39,8 @@ struct placement_action {
 	uint64_t page;
 	uint64_t entry; /* in the log */
 	uint8_t from, to;
-	uint8_t zero[6];
+	uint8_t action; /* POLICY_MOVE; POLICY_REPLICATE where asked for */
+	uint8_t zero[5];
 };
 
 /**
