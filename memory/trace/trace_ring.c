@@ -27,7 +27,7 @@ void trace_ring_begin(struct trace_ring *r)
 			      memory_order_release);
 }
 
-static void trace_item_pack(const struct trace_item *i, uint64_t words[7])
+void trace_item_pack(const struct trace_item *i, uint64_t *words)
 {
 	const struct access_record *a = &i->access;
 	const struct trace_event *e = &i->event;
@@ -53,7 +53,7 @@ static void trace_item_pack(const struct trace_item *i, uint64_t words[7])
 	memcpy(&words[2], &s, SLOT_BYTES);
 }
 
-static void trace_item_unpack(const uint64_t words[7], struct trace_item *i)
+void trace_item_unpack(const uint64_t *words, struct trace_item *i)
 {
 	struct trace_slot_access s;
 
@@ -87,7 +87,7 @@ void trace_ring_put(struct trace_ring *r, const struct trace_item *i)
 {
 	uint64_t nr = atomic_load_explicit(&r->head, memory_order_relaxed);
 	struct trace_slot *s = &r->slots[nr % TRACE_RING_SLOTS];
-	uint64_t words[7];
+	uint64_t words[TRACE_ITEM_WORDS];
 
 	trace_item_pack(i, words);
 	atomic_store_explicit(&s->stamp, 0, memory_order_relaxed);
@@ -104,7 +104,7 @@ bool trace_ring_take(const struct trace_ring *r, struct trace_ring_cursor *c,
 		     struct trace_item *out)
 {
 	uint64_t head = atomic_load_explicit(&r->head, memory_order_acquire);
-	uint64_t words[7];
+	uint64_t words[TRACE_ITEM_WORDS];
 
 	/* A head that goes back is a broken writer's: nothing is there. */
 	while (c->next < head) {

@@ -49,6 +49,12 @@ struct trace_ring_cursor {
 	uint64_t next, lost;
 };
 
+#define TRACE_ITEM_WORDS 7u /* of 8 bytes */
+
+/* An entry as words, for those who pass it on; each way. */
+void trace_item_pack(const struct trace_item *i, uint64_t *words);
+void trace_item_unpack(const uint64_t *words, struct trace_item *i);
+
 /* Writer's: begin with an all-zero ring. */
 void trace_ring_begin(struct trace_ring *r);
 void trace_ring_put(struct trace_ring *r, const struct trace_item *i);

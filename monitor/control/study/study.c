@@ -8,10 +8,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "disco/placement.h"
 #include "monitor/control/cli/cli.h"
 #include "numa/topology.h"
-
-#define NS_PER_DISTANCE 30u /* of the ACPI SLIT, whose 10 is local: 300 ns */
 
 const struct option_entry study_option_table[] = {
 	[STUDY_POLICY] = { .name = "policy",
@@ -75,7 +74,7 @@ static int study_describe_machine(const char *text, struct sim_machine *m,
 	for (uint32_t i = 0; i < t.nr_nodes; i++)
 		for (uint32_t j = 0; j < t.nr_nodes; j++)
 			m->latency_ns[i * t.nr_nodes + j] =
-				NS_PER_DISTANCE *
+				PLACEMENT_NS_PER_DISTANCE *
 				(uint32_t)max_u64(t.distance[i][j],
 						  DISTANCE_LOCAL);
 	topology_destroy(&t);
@@ -115,7 +114,7 @@ static int study_set_machine(const struct study *s, struct study_trace *t,
 			m->move_ns[i] = here	 ? 0
 					: move	 ? move
 					: nr > 1 ? info->move_ns[1]
-						 : 10000;
+						 : PLACEMENT_MOVE_NS;
 	}
 	return 0;
 }

@@ -65,6 +65,19 @@ static const struct option_entry make_options[] = {
 	{ .name = NULL },
 };
 
+static const struct option_entry record_options[] = {
+	[TRACE_RECORD_OUT] = { .name = "output",
+			       .letter = 'o',
+			       .arg = "TRACE",
+			       .needed = true,
+			       .help = "the new file" },
+	[TRACE_RECORD_SECONDS] = { .name = "seconds",
+				   .arg = "N",
+				   .help = "how long (default: until it is "
+					   "interrupted, or the VM ends)" },
+	{ .name = NULL },
+};
+
 static const struct command trace_info_command = {
 	.group = "trace",
 	.name = "info",
@@ -123,12 +136,24 @@ static const struct command trace_make_command = {
 	.run = trace_run_make,
 };
 
+static const struct command trace_record_command = {
+	.group = "trace",
+	.name = "record",
+	.words = "VM",
+	.min_words = 1,
+	.max_words = 1,
+	.brief = "record a VM's accesses, and what is decided about them",
+	.help = "Record the accesses of a running virtual machine that its "
+		"placement engine gets,\nand what it decides. The engine "
+		"begins "
+		"anew for that.",
+	.options = { record_options },
+	.run = trace_run_record,
+};
+
 static const struct command *const trace_commands[] = {
-	&trace_info_command,
-	&trace_export_command,
-	&trace_import_command,
-	&trace_make_command,
-	NULL,
+	&trace_record_command, &trace_info_command, &trace_export_command,
+	&trace_import_command, &trace_make_command, NULL,
 };
 
 const struct command trace_command = {

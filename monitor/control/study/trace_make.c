@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "disco/placement.h"
 #include "memory/import/import.h"
 #include "memory/import/synth.h"
 #include "monitor/control/base/new_file.h"
@@ -12,10 +13,8 @@
 #include "monitor/control/study/trace_commands.h"
 #include "numa/topology.h"
 
-#define LOCAL_NS	300u
-#define REMOTE_NS	900u
-#define MOVE_NS		10000u
-#define NS_PER_DISTANCE 30u
+#define LOCAL_NS  300u
+#define REMOTE_NS 900u
 
 int trace_needs(const struct command_args *a, unsigned option, const char *name,
 		struct diag *d)
@@ -25,7 +24,7 @@ int trace_needs(const struct command_args *a, unsigned option, const char *name,
 		       : diag_fail(d, ST_USAGE, EINVAL, "--%s is needed", name);
 }
 
-static int trace_new_file(struct new_file *f, const char *path, struct diag *d)
+int trace_new_file(struct new_file *f, const char *path, struct diag *d)
 {
 	int err = new_file_create(f, path);
 
@@ -34,7 +33,7 @@ static int trace_new_file(struct new_file *f, const char *path, struct diag *d)
 		   : 0;
 }
 
-static int trace_publish(struct new_file *f, const char *path, struct diag *d)
+int trace_publish(struct new_file *f, const char *path, struct diag *d)
 {
 	int err = new_file_share(f->fd);
 
@@ -142,7 +141,7 @@ static int trace_take_topology(const char *text, uint32_t seen,
 
 			info->distance[i * t.nr_nodes + j] = far;
 			info->latency_ns[i * t.nr_nodes + j] =
-				NS_PER_DISTANCE * far;
+				PLACEMENT_NS_PER_DISTANCE * far;
 		}
 	}
 	topology_destroy(&t);
@@ -167,7 +166,8 @@ static int trace_describe_machine(const struct command_args *a,
 			  : trace_divide_cpus(a, im, info, cpus, d);
 
 	for (uint32_t i = 0; !err && i < info->nr_nodes * info->nr_nodes; i++)
-		info->move_ns[i] = i % (info->nr_nodes + 1) ? MOVE_NS : 0;
+		info->move_ns[i] = i % (info->nr_nodes + 1) ? PLACEMENT_MOVE_NS
+							    : 0;
 	return err;
 }
 
