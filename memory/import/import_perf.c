@@ -43,7 +43,10 @@ static bool import_perf_head(char *line, struct access_record *r, char **rest)
 	char *p = strchr(line, '[');
 	uint64_t cpu;
 
-	if (!p++ || !import_number(&p, 10, &cpu) || *p++ != ']')
+	if (!p)
+		return false;
+	p++;
+	if (!import_number(&p, 10, &cpu) || *p++ != ']')
 		return false;
 	p += strspn(p, " \t");
 	if (!import_perf_time(p, rest, &r->time_ns))
