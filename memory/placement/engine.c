@@ -178,17 +178,11 @@ static void placement_forget_costs(struct placement *e, uint64_t periods)
 }
 
 /* Periods without an access are one, with sums of nothing: they are not told. */
-static void placement_advance(struct placement *e, uint64_t time_ns)
+static void placement_next_period(struct placement *e)
 {
 	struct policy_now now;
 	uint64_t period;
 
-	if (!e->begun)
-		e->first_ns = e->now_ns = e->period_begin_ns = time_ns;
-	e->begun = true;
-	e->now_ns = max_u64(e->now_ns, time_ns);
-	if (e->now_ns - e->period_begin_ns < e->period_ns)
-		return;
 	period = (e->now_ns - e->first_ns) / e->period_ns;
 	e->period_begin_ns = e->first_ns + period * e->period_ns;
 	now = placement_now(e);
@@ -197,6 +191,17 @@ static void placement_advance(struct placement *e, uint64_t time_ns)
 	placement_forget_costs(e, period - e->period);
 	e->period = period;
 	e->sums = (struct policy_sums){ 0 };
+}
+
+/* For each record: what is needed once per period is elsewhere. */
+static inline void placement_advance(struct placement *e, uint64_t time_ns)
+{
+	if (!e->begun)
+		e->first_ns = e->now_ns = e->period_begin_ns = time_ns;
+	e->begun = true;
+	e->now_ns = max_u64(e->now_ns, time_ns);
+	if (e->now_ns - e->period_begin_ns >= e->period_ns)
+		placement_next_period(e);
 }
 
 static void placement_sum(struct placement *e, const struct access_record *r)
@@ -306,7 +311,7 @@ static void placement_act(struct placement *e, const struct policy_page *p,
 	e->is_pending[p->page / 8] |= (uint8_t)(1u << p->page % 8);
 }
 
-void placement_record(struct placement *e, const struct access_record *r)
+bool placement_record(struct placement *e, const struct access_record *r)
 {
 	const struct policy *policy = e->choice.policy;
 	struct policy_decision d = { 0 };
@@ -320,17 +325,17 @@ void placement_record(struct placement *e, const struct access_record *r)
 	if (r->page >= e->pages || r->node >= e->machine.nr_nodes ||
 	    r->home >= e->machine.nr_nodes) {
 		placement_count(&e->figures->strange, 1);
-		return;
+		return e->nr_pending;
 	}
 	placement_advance(e, r->time_ns);
 	placement_sum(e, r);
 	if (page_counters_add(e->counters, &access, (uint32_t)e->period,
 			      (uint32_t)(e->now_ns / POLICY_REST_NS), &p)) {
 		placement_count(&e->figures->dropped, 1);
-		return;
+		return e->nr_pending;
 	}
 	if (placement_is_pending(e, r->page))
-		return;
+		return e->nr_pending;
 	p.home = r->home;
 	p.flags |= r->page_flags;
 	p.flags |= r->counted ? POLICY_PAGE_COUNTED : 0;
@@ -343,6 +348,7 @@ void placement_record(struct placement *e, const struct access_record *r)
 		placement_act(e, &p, &d);
 	else if (d.reason != POLICY_NOTHING)
 		(void)placement_log(e, &p, &d, PLACEMENT_STAYED);
+	return e->nr_pending;
 }
 
 static bool placement_precedes(const struct placement_action *a,

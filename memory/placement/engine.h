@@ -73,9 +73,10 @@ void placement_set_node(struct placement *e, unsigned node,
  * A record of a page or node that there is not is counted as strange. Records
  * whose node is unknown count as accesses of no node and decide nothing.
  *
- * Context: the owner's thread; microseconds.
+ * Context: the owner's thread; microseconds. Return: whether there are actions to
+ * take.
  */
-void placement_record(struct placement *e, const struct access_record *r);
+bool placement_record(struct placement *e, const struct access_record *r);
 
 /**
  * placement_take() - take actions to carry out

@@ -303,6 +303,7 @@ static void sim_access(struct sim *s, const struct access_record *in)
 	struct access_record r = *in;
 	struct sim_bucket *b;
 	uint64_t stall;
+	bool act;
 
 	sim_advance(s, r.time_ns);
 	res->accesses++;
@@ -340,10 +341,10 @@ static void sim_access(struct sim *s, const struct access_record *in)
 		b->remote += r.weight;
 	if (!v->engine)
 		return;
-	placement_record(v->engine, &r);
+	act = placement_record(v->engine, &r);
 	if (s->c.turn_ns)
 		sim_turns(s, r.time_ns);
-	else
+	else if (act)
 		sim_act(s, v, 1);
 }
 

@@ -87,13 +87,13 @@ void trace_tap_record(const struct trace_tap *t, struct placement *e,
 	uint64_t logged;
 
 	if (!t->to) {
-		placement_record(e, r);
+		(void)placement_record(e, r);
 		return;
 	}
 	i.access.vm = t->vm;
 	t->to(t->arg, &i);
 	logged = tap_logged(e);
-	placement_record(e, r);
+	(void)placement_record(e, r);
 	for (; logged < tap_logged(e); logged++) {
 		struct trace_event d;
 

@@ -255,7 +255,9 @@ static void turn_until(uint64_t records)
 static void is_recorded(void)
 {
 	struct agent_request r = { .kind = AGENT_TRACE, .trace.vm = 5 };
-	static const int want[] = { TRACE_POLICY,  TRACE_NODE, TRACE_NODE, 0, 0,
+	static const int want[] = { TRACE_POLICY,   TRACE_NODE,
+				    TRACE_NODE,	    0,
+				    TRACE_DECISION, 0,
 				    TRACE_DECISION };
 	struct trace_ring_cursor c = { 0 };
 	struct region_view ring = { 0 };
@@ -279,7 +281,7 @@ static void is_recorded(void)
 			assert_string_equal(i.event.text, "balanced");
 		if (!i.is_event)
 			assert_int_equal(i.access.page, 6);
-		if (n == 5)
+		if (n == 6)
 			assert_int_equal(i.event.decision.reason,
 					 POLICY_NODE_FULL);
 	}
