@@ -196,7 +196,7 @@ static int report_trace(FILE *out, const struct study *s,
 	report_times(out, s, t);
 	report_local(out, s, t);
 	report_heat(out, h);
-	report_nodes(out, h, t->info->nr_nodes);
+	report_owners(out, h, t->info->nr_nodes);
 	report_moves(out, s, t);
 	report_copies(out, s, t);
 	(void)fputs("</div>\n", out);
@@ -204,7 +204,7 @@ static int report_trace(FILE *out, const struct study *s,
 	return 0;
 }
 
-static int report_write(FILE *out, const struct study *s, struct diag *d)
+static int report_page(FILE *out, const struct study *s, struct diag *d)
 {
 	struct heat *h = malloc(sizeof(*h));
 	int err = h ? 0 : diag_fail(d, ST_HOST, ENOMEM, "out of memory");
@@ -242,7 +242,7 @@ static int report_run(const struct command_args *a, struct diag *d)
 		err = diag_fail(d, ST_HOST, errno, "%s: %s", path,
 				strerror(errno));
 	if (!err)
-		err = report_write(out, &s, d);
+		err = report_page(out, &s, d);
 	if (out && (fclose(out) && !err))
 		err = diag_fail(d, ST_TRACE, EIO, "%s: cannot be written",
 				path);

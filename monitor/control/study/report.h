@@ -6,8 +6,8 @@
 #include "monitor/control/study/heat.h"
 #include "monitor/control/study/study.h"
 
-#define REPORT_LINES                                                           \
-	8u /* policies in a picture; all of them are in the table */
+/* Policies in a picture; all of them are in the table. */
+#define REPORT_LINES 8u
 
 /* The page's head, with its style, and its end. */
 void report_begin(FILE *out, const char *title);
@@ -21,7 +21,7 @@ const char *report_number(double v, char buf[16]);
 
 /* Pictures, each a figure with its legend and a caption. */
 void report_heat(FILE *out, const struct heat *h);
-void report_nodes(FILE *out, const struct heat *h, uint32_t nr_nodes);
+void report_owners(FILE *out, const struct heat *h, uint32_t nr_nodes);
 void report_times(FILE *out, const struct study *s,
 		  const struct study_trace *t);
 void report_local(FILE *out, const struct study *s,

@@ -157,7 +157,7 @@ void report_heat(FILE *out, const struct heat *h)
 	(void)fputs("<span>accesses / page / s</span></div></figure>\n", out);
 }
 
-void report_nodes(FILE *out, const struct heat *h, uint32_t nr_nodes)
+void report_owners(FILE *out, const struct heat *h, uint32_t nr_nodes)
 {
 	heat_begin(out, "Which node accesses them most",
 		   "By colour: the node that makes more than half of the "
