@@ -77,14 +77,15 @@ all:
 # Rooms: folders with sources, lower ones first. Each becomes one archive, of
 # which a program or a test takes what it uses. Who may include whom is decided
 # by this order and by scripts/lint.
-ROOMS := numa memory memory/placement \
+ROOMS := numa memory $(addprefix memory/,placement trace import sim) \
 	 $(addprefix cowdisk/,base store cache disk dax) vnet guest-hints/host \
 	 monitor/ipc monitor/sandbox monitor/boot \
 	 monitor/bootentry monitor/bootdisk \
 	 $(addprefix monitor/dev/,platform virtio) \
 	 monitor/worker/vm monitor/worker/net monitor/worker monitor/agent \
 	 $(addprefix monitor/control/,base console config disks doctor workers \
-	 nets placer launch run guests exec restart api cli cluster) monitor/control
+	 nets placer launch run guests exec restart api cli cluster study) \
+	 monitor/control
 
 .PHONY: rooms
 rooms:
@@ -105,7 +106,7 @@ lib = $(foreach r,$(1),$(B)/lib/$(subst /,-,$(r)).a)
 # function of the rest, by what is not called here; were it resolved, the rest
 # would come with it, and with it a constructor that reads sysfs at each start.
 NUMAIF := -Wl,--defsym=numa_bitmask_nbytes=0 -l:libnuma.a
-LIBS := -Wl,--as-needed -lext2fs -lcom_err -lhwloc -ljansson -llzma -lzstd -llz4 -lz \
+LIBS := -Wl,--as-needed -lm -lext2fs -lcom_err -lhwloc -ljansson -llzma -lzstd -llz4 -lz \
 	-lncursesw -ltinfo -l:liburing.a $(NUMAIF)
 STATIC_LIBS := -l:liburing.a $(NUMAIF)
 in_group = -Wl,--start-group $(1) -Wl,--end-group

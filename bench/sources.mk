@@ -3,7 +3,7 @@
 
 BENCH_OUT	:= build/lab-out
 BENCHES		:= boot channel ring cache cow move scale footprint figures exec \
-		   locality pmake
+		   locality pmake sim
 
 .PHONY: bench
 bench: $(BENCHES:%=bench-%)
@@ -79,6 +79,10 @@ do-bench-channel do-bench-ring do-bench-cache: do-bench-%: $(B)/bench/%
 do-bench-cow: all $(B)/bench/cow_io
 	$(Q)bench/cow.py $(call bench_args,cow) --disco $(B)/disco \
 		--io $(B)/bench/cow_io --agent $(B)/disco-agent --dir build
+
+# On the machine itself: files alone.
+do-bench-sim: all
+	$(Q)bench/sim.py $(call bench_args,sim) --disco $(B)/disco
 
 do-bench-move: all images kernel-cache $(B)/bench/move_loop
 	$(Q)lab/auto --timeout 3000 -- bench/move.py $(call bench_args,move) \

@@ -183,6 +183,12 @@ TARGETS = {
         Target("figures-end", "at most", 2, "times", {
             "256 GiB to 1 GiB": ratio_of_sizes("end")}),
     ),
+    "sim": (
+        Target("sim-speed", "at least", 20, "M accesses/s", {
+            "policy disco, one core": member("mean", "millions_per_s")}),
+        Target("sim-regret", "at most", 3, "%", {
+            "balanced, geometric mean": member("mean", "regret_percent")}),
+    ),
     "scale": (
         Target("scale-eight", "at most", 1.1, "times", {
             "8 guests, disco": row("ratio_to_q35", guests=8, vmm="disco")}),

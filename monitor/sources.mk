@@ -6,11 +6,11 @@ WORKER_ROOMS	:= monitor/worker monitor/worker/net monitor/worker/vm \
 		   monitor/dev/platform monitor/sandbox monitor/ipc \
 		   $(filter cowdisk/%,$(ROOMS)) vnet guest-hints/host memory numa
 AGENT_ROOMS	:= monitor/agent monitor/sandbox monitor/ipc cowdisk/store \
-		   cowdisk/base memory/placement memory numa
+		   cowdisk/base memory/trace memory/placement memory numa
 CONTROL_ROOMS	:= $(filter monitor/control%,$(ROOMS)) monitor/bootdisk \
 		   monitor/bootentry monitor/boot monitor/ipc \
 		   monitor/sandbox vnet cowdisk/disk cowdisk/base \
-		   memory/placement memory numa
+		   $(filter memory/%,$(ROOMS)) memory numa
 
 # What systemd hears of the monitor: where libsystemd is.
 ifeq ($(shell pkg-config --exists libsystemd 2>/dev/null && echo yes),yes)

@@ -16,6 +16,7 @@ ROOMS_lab	:= numa
 ROOMS_ipc	:= monitor/ipc numa
 ROOMS_memory	:= memory numa
 ROOMS_placement	:= memory/placement memory numa
+ROOMS_trace	:= $(filter memory/%,$(ROOMS)) memory numa
 ROOMS_vnet	:= vnet numa
 ROOMS_hints	:= guest-hints/host
 ROOMS_cowdisk	:= $(COWDISK_ROOMS) monitor/ipc memory numa
@@ -138,7 +139,7 @@ CLI_TESTS := tests/cli/refusals tests/cli/images tests/cli/import \
 	     tests/cli/boot \
 	     tests/cli/cluster tests/cli/monitor tests/cli/topology tests/cli/bench-check \
 	     tests/cli/build tests/cli/limits tests/cli/kernels tests/cli/hardware-report \
-	     tests/cli/placement tests/cli/wide
+	     tests/cli/placement tests/cli/wide tests/cli/traces
 export VARIANT
 check-unit: all tests tsan-tests $$(BENCH_BINS) $$(LAB_TEST_DEPS)
 	$(Q)tests/run --unit $(CLI_TESTS) $(UNIT_RUNS)

@@ -104,6 +104,13 @@ enum agent_request_kind {
 	AGENT_PLACE = 16,
 	AGENT_POLICY = 17,    /* .policy: by another policy from now on */
 	AGENT_PLACE_END = 18, /* .place_end */
+	/*
+	 * .trace: write what the VM's engine gets and decides to a ring, until
+	 * AGENT_TRACE_END; its engine begins anew. Descriptor: a prepared region
+	 * of TRACE_RING_BYTES, which the agent takes (memory/trace/trace_ring.h).
+	 */
+	AGENT_TRACE = 19,
+	AGENT_TRACE_END = 20, /* .trace */
 };
 
 #define AGENT_POLICY_MAX VM_POLICY_MAX
@@ -194,6 +201,10 @@ struct agent_req_place_end {
 	uint64_t vm;
 };
 
+struct agent_req_trace {
+	uint64_t vm;
+};
+
 struct agent_request {
 	uint32_t kind; /* enum agent_request_kind */
 	uint32_t zero;
@@ -212,6 +223,7 @@ struct agent_request {
 		struct agent_req_place place;
 		struct agent_req_policy policy;
 		struct agent_req_place_end place_end;
+		struct agent_req_trace trace;
 	};
 };
 

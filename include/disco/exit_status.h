@@ -35,6 +35,7 @@
 	X(ST_STOPPED, 23, "ended by the operator without having shut down")    \
 	X(ST_CLUSTER, 24,                                                      \
 	  "a start command or health check of a cluster failed")               \
+	X(ST_TRACE, 25, "a trace is damaged, or is none")                      \
 	X(ST_WORKER_SECCOMP, 30, "worker killed by its system call filter")    \
 	X(ST_WORKER_SIGNAL, 31, "worker killed by a signal")                   \
 	X(ST_WORKER_FAIL, 32, "worker failed; its last line says why")

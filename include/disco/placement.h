@@ -15,6 +15,10 @@
 #define PLACEMENT_MAGIC	  0x31434c5044474944ull /* "DIGDPLC1" */
 #define PLACEMENT_LOG	  1024u			/* decisions; a power of two */
 #define PLACEMENT_OUTCOME 4u
+/* Of a miss, by the ACPI SLIT's distance, whose 10 is local: 300 ns. */
+#define PLACEMENT_NS_PER_DISTANCE 30u
+/* Of moving a page, before the first was measured. */
+#define PLACEMENT_MOVE_NS 10000u
 
 /* What became of a decision. */
 enum placement_outcome {

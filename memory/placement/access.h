@@ -36,10 +36,10 @@ struct access_record {
 	uint8_t class;	  /* enum access_class */
 	/* 1: weight accesses were counted; 0: one was sampled of about as many */
 	uint8_t counted;
-	uint8_t zero;
+	uint8_t page_flags; /* POLICY_PAGE_*, as its owner knows of the page */
 };
 
-_Static_assert(sizeof(struct access_record) == 32, "recorded runs have these");
+_Static_assert(sizeof(struct access_record) == 32, "two per cache line");
 
 struct access_source;
 

@@ -150,6 +150,23 @@ static uint8_t balanced_place(void *state, const struct policy_now *now,
 	return now->machine->nodes[node].has_memory ? node : 0;
 }
 
+/*
+ * May the page have copies? It is proven that nobody writes it, and no write was
+ * counted of late.
+ */
+static bool balanced_may_replicate(const struct policy_page *p)
+{
+	return p->flags & POLICY_PAGE_SHARED &&
+	       p->flags & POLICY_PAGE_UNWRITTEN && !p->writes;
+}
+
+/* Is the node that accessed it the only one that uses it? */
+static bool balanced_is_of_one_node(const struct policy_page *p)
+{
+	return p->nodes[0] == p->node && p->nodes[1] == POLICY_NO_NODE &&
+	       p->previous == p->node;
+}
+
 /* A copy for the node that accessed it, which leaves the home as it is. */
 static void balanced_replicate(struct balanced_state *s,
 			       const struct policy_now *now,
@@ -213,11 +230,12 @@ static void balanced_page(void *state, const struct policy_now *now,
 	struct policy_decision d = { 0 };
 	uint64_t here, there;
 
-	if (p->flags & POLICY_PAGE_SHARED) {
-		if (p->flags & POLICY_PAGE_UNWRITTEN && !p->writes)
-			balanced_replicate(state, now, p, out);
+	if (balanced_may_replicate(p) && !balanced_is_of_one_node(p)) {
+		balanced_replicate(state, now, p, out);
 		return;
 	}
+	if (p->flags & POLICY_PAGE_PINNED)
+		return;
 	d.to = balanced_best(m, p, &there);
 	if (d.to == p->home)
 		return;

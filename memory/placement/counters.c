@@ -28,7 +28,8 @@ struct page_count {
 
 #define BITS(word, first, nr) ((word) >> (first) & ((1ull << (nr)) - 1))
 
-static struct page_count page_unpack(uint64_t w)
+/* Inline, and so are the next ones: each record needs all of them once. */
+static inline struct page_count page_unpack(uint64_t w)
 {
 	return (struct page_count){
 		.counts = { (uint32_t)BITS(w, 0, 14),
@@ -44,7 +45,7 @@ static struct page_count page_unpack(uint64_t w)
 }
 
 /* No value is larger than its bits: see the limits below. */
-static uint64_t page_pack(const struct page_count *p)
+static inline uint64_t page_pack(const struct page_count *p)
 {
 	return (uint64_t)p->counts[0] | (uint64_t)p->counts[1] << 14 |
 	       (uint64_t)p->nodes[0] << 28 | (uint64_t)p->nodes[1] << 34 |
@@ -137,7 +138,8 @@ static uint32_t page_most(uint64_t a, uint64_t b, uint32_t most)
 }
 
 /* Misra and Gries, with weights. The larger count is kept first. */
-static void page_count_miss(struct page_count *p, uint8_t node, uint32_t weight)
+static inline void page_count_miss(struct page_count *p, uint8_t node,
+				   uint32_t weight)
 {
 	uint32_t both, count;
 	uint8_t other;
@@ -169,7 +171,8 @@ static void page_count_miss(struct page_count *p, uint8_t node, uint32_t weight)
 	p->nodes[1] = other;
 }
 
-static void page_count_show(const struct page_count *p, struct policy_page *out)
+static inline void page_count_show(const struct page_count *p,
+				   struct policy_page *out)
 {
 	out->previous = p->has_previous ? p->previous : POLICY_NO_NODE;
 	out->moves = (uint8_t)p->moves;

@@ -22,11 +22,13 @@ struct placement {
 	struct policy_choice choice;
 	struct placement_figures *figures, *own; /* own: to be freed */
 	uint64_t pages;
-	bool begun;		 /* a record has come: the next three are set */
-	uint64_t first_ns;	 /* of the first record */
-	uint64_t now_ns;	 /* of the latest one; does not go back */
-	uint64_t period;	 /* number */
-	struct policy_sums sums; /* of this period */
+	bool begun;	   /* a record has come: the next three are set */
+	uint64_t first_ns; /* of the first record */
+	uint64_t now_ns;   /* of the latest one; does not go back */
+	uint64_t period;   /* number */
+	uint64_t period_ns;
+	uint64_t period_begin_ns; /* of this one: no division per record */
+	struct policy_sums sums;  /* of this period */
 
 	struct policy_machine machine;
 	struct policy_node nodes[POLICY_MAX_NODES];
@@ -35,6 +37,7 @@ struct placement {
 
 	struct placement_action pending[PLACEMENT_PENDING];
 	unsigned nr_pending;
+	bool replicas;
 	uint8_t *is_pending; /* a bit per page: decided, and not done */
 
 	uint64_t state[POLICY_STATE_MAX / sizeof(uint64_t)]; /* the policy's */
@@ -68,6 +71,8 @@ int placement_create(struct placement **out, const struct placement_config *c)
 		return -ENOMEM;
 	e->pages = c->pages;
 	e->choice = c->choice;
+	e->replicas = c->replicas;
+	e->period_ns = policy_period_ns(&c->choice);
 	e->first_move_ns = c->move_ns;
 	e->latency_ns = malloc(pairs * sizeof(uint32_t));
 	e->move_ns = malloc(pairs * sizeof(uint32_t));
@@ -133,6 +138,7 @@ int placement_set_policy(struct placement *e,
 	e->counters = counters;
 	placement_drop_pending(e);
 	e->choice = *choice;
+	e->period_ns = policy_period_ns(choice);
 	e->begun = false;
 	e->period = 0;
 	e->sums = (struct policy_sums){ 0 };
@@ -149,12 +155,10 @@ void placement_set_node(struct placement *e, unsigned node,
 
 static struct policy_now placement_now(const struct placement *e)
 {
-	uint64_t period_ns = policy_period_ns(&e->choice);
-
 	return (struct policy_now){
 		.time_ns = e->now_ns,
-		.period_ns = period_ns,
-		.elapsed_ns = (e->now_ns - e->first_ns) % period_ns,
+		.period_ns = e->period_ns,
+		.elapsed_ns = e->now_ns - e->period_begin_ns,
 		.params = e->choice.params,
 		.machine = &e->machine,
 	};
@@ -174,24 +178,30 @@ static void placement_forget_costs(struct placement *e, uint64_t periods)
 }
 
 /* Periods without an access are one, with sums of nothing: they are not told. */
-static void placement_advance(struct placement *e, uint64_t time_ns)
+static void placement_next_period(struct placement *e)
 {
 	struct policy_now now;
 	uint64_t period;
 
-	if (!e->begun)
-		e->first_ns = e->now_ns = time_ns;
-	e->begun = true;
-	e->now_ns = max_u64(e->now_ns, time_ns);
+	period = (e->now_ns - e->first_ns) / e->period_ns;
+	e->period_begin_ns = e->first_ns + period * e->period_ns;
 	now = placement_now(e);
-	period = (e->now_ns - e->first_ns) / now.period_ns;
-	if (period == e->period)
-		return;
 	if (e->choice.policy->period)
 		e->choice.policy->period(e->state, &now, &e->sums);
 	placement_forget_costs(e, period - e->period);
 	e->period = period;
 	e->sums = (struct policy_sums){ 0 };
+}
+
+/* For each record: what is needed once per period is elsewhere. */
+static inline void placement_advance(struct placement *e, uint64_t time_ns)
+{
+	if (!e->begun)
+		e->first_ns = e->now_ns = e->period_begin_ns = time_ns;
+	e->begun = true;
+	e->now_ns = max_u64(e->now_ns, time_ns);
+	if (e->now_ns - e->period_begin_ns >= e->period_ns)
+		placement_next_period(e);
 }
 
 static void placement_sum(struct placement *e, const struct access_record *r)
@@ -281,7 +291,7 @@ static void placement_act(struct placement *e, const struct policy_page *p,
 {
 	struct placement_action *a = &e->pending[e->nr_pending];
 
-	if (d->action == POLICY_REPLICATE) {
+	if (d->action == POLICY_REPLICATE && !e->replicas) {
 		placement_count(&e->figures->replicas_refused, 1);
 		(void)placement_log(e, p, d, PLACEMENT_FAILED);
 		return;
@@ -295,12 +305,13 @@ static void placement_act(struct placement *e, const struct policy_page *p,
 		.entry = placement_log(e, p, d, PLACEMENT_DECIDED),
 		.from = p->home,
 		.to = d->to,
+		.action = d->action,
 	};
 	e->nr_pending++;
 	e->is_pending[p->page / 8] |= (uint8_t)(1u << p->page % 8);
 }
 
-void placement_record(struct placement *e, const struct access_record *r)
+bool placement_record(struct placement *e, const struct access_record *r)
 {
 	const struct policy *policy = e->choice.policy;
 	struct policy_decision d = { 0 };
@@ -314,18 +325,19 @@ void placement_record(struct placement *e, const struct access_record *r)
 	if (r->page >= e->pages || r->node >= e->machine.nr_nodes ||
 	    r->home >= e->machine.nr_nodes) {
 		placement_count(&e->figures->strange, 1);
-		return;
+		return e->nr_pending;
 	}
 	placement_advance(e, r->time_ns);
 	placement_sum(e, r);
 	if (page_counters_add(e->counters, &access, (uint32_t)e->period,
 			      (uint32_t)(e->now_ns / POLICY_REST_NS), &p)) {
 		placement_count(&e->figures->dropped, 1);
-		return;
+		return e->nr_pending;
 	}
 	if (placement_is_pending(e, r->page))
-		return;
+		return e->nr_pending;
 	p.home = r->home;
+	p.flags |= r->page_flags;
 	p.flags |= r->counted ? POLICY_PAGE_COUNTED : 0;
 	now = placement_now(e);
 	policy->page(e->state, &now, &p, &d);
@@ -336,6 +348,7 @@ void placement_record(struct placement *e, const struct access_record *r)
 		placement_act(e, &p, &d);
 	else if (d.reason != POLICY_NOTHING)
 		(void)placement_log(e, &p, &d, PLACEMENT_STAYED);
+	return e->nr_pending;
 }
 
 static bool placement_precedes(const struct placement_action *a,
@@ -385,6 +398,8 @@ unsigned placement_take(struct placement *e, struct placement_action *out,
 {
 	unsigned nr = (unsigned)min_u64(max, e->nr_pending);
 
+	if (!nr)
+		return 0;
 	memcpy(out, e->pending, nr * sizeof(*out));
 	e->nr_pending -= nr;
 	memmove(e->pending, e->pending + nr,
@@ -404,14 +419,18 @@ void placement_done(struct placement *e, const struct placement_action *a,
 	uint32_t *mean = &e->move_ns[a->from * e->machine.nr_nodes + a->to];
 	uint64_t weighted = (uint64_t)*mean * ((1u << MOVE_SHIFT) - 1);
 	/* A page that cannot move now is not to be tried at each access. */
-	bool before = page_counters_moved(e->counters, a->page, moved);
+	bool copied = a->action == POLICY_REPLICATE;
+	bool before =
+		!copied && page_counters_moved(e->counters, a->page, moved);
 
 	e->is_pending[a->page / 8] &= (uint8_t) ~(1u << a->page % 8);
 	placement_log_outcome(e, a->entry,
 			      moved ? PLACEMENT_DONE : PLACEMENT_FAILED,
 			      spent_ns);
 	placement_count(&e->figures->spent_ns, spent_ns);
-	placement_count(moved ? &e->figures->moves : &e->figures->failed, 1);
+	if (!moved || !copied)
+		placement_count(
+			moved ? &e->figures->moves : &e->figures->failed, 1);
 	if (!moved)
 		return;
 	if (before)

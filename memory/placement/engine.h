@@ -31,6 +31,7 @@ struct placement_config {
 	uint32_t move_ns; /* of a page, until moves have been measured */
 	/* Of PLACEMENT_BYTES, zero; not owned. NULL: of the engine's own. */
 	struct placement_figures *figures;
+	bool replicas; /* its owner can replicate pages: such actions are given */
 };
 
 /* A page to move. */
@@ -38,7 +39,8 @@ struct placement_action {
 	uint64_t page;
 	uint64_t entry; /* in the log */
 	uint8_t from, to;
-	uint8_t zero[6];
+	uint8_t action; /* POLICY_MOVE; POLICY_REPLICATE where asked for */
+	uint8_t zero[5];
 };
 
 /**
@@ -71,9 +73,10 @@ void placement_set_node(struct placement *e, unsigned node,
  * A record of a page or node that there is not is counted as strange. Records
  * whose node is unknown count as accesses of no node and decide nothing.
  *
- * Context: the owner's thread; microseconds.
+ * Context: the owner's thread; microseconds. Return: whether there are actions to
+ * take.
  */
-void placement_record(struct placement *e, const struct access_record *r);
+bool placement_record(struct placement *e, const struct access_record *r);
 
 /**
  * placement_take() - take actions to carry out

@@ -437,6 +437,8 @@ int links_obey(struct links *l, const struct agent_request *r, const int *fds)
 	case AGENT_PLACE:
 	case AGENT_POLICY:
 	case AGENT_PLACE_END:
+	case AGENT_TRACE:
+	case AGENT_TRACE_END:
 		fds_close(fds, FDS_MAX);
 		return -EINVAL;
 	}

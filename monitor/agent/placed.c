@@ -23,6 +23,7 @@
 
 #include "disco/pagemap.h"
 #include "memory/placement/frames.h"
+#include "memory/trace/trace_tap.h"
 #include "monitor/agent/pull.h"
 #include "monitor/agent/ram_spans.h"
 #include "monitor/ipc/fds.h"
@@ -35,7 +36,6 @@
 #define SPANS_MAX    4096u
 #define MOVE_PAGES   128u	 /* at once; at most AGENT_MAX_RANGES */
 #define MOVES_NS     10000000ull /* of a turn */
-#define MOVE_NS	     10000u	 /* of a page, before the first was measured */
 #define FRAME_BITS   ((1ull << 55) - 1)
 
 struct placed {
@@ -46,6 +46,9 @@ struct placed {
 	const struct placed_machine *machine; /* not owned */
 	struct region region;		      /* of the engine's figures */
 	struct placement *engine;
+	char policy[AGENT_POLICY_MAX];
+	struct region ring;   /* of a recording; empty: there is none */
+	struct trace_tap tap; /* of the engine */
 	struct frame_map *frames;
 	struct ram_span *spans; /* SPANS_MAX */
 	unsigned nr_spans;
@@ -78,7 +81,7 @@ static int placed_create_engine(struct placed *p, const char *policy)
 		.pages = p->ram_pages,
 		.nr_nodes = p->machine->nr_nodes,
 		.latency_ns = p->machine->latency_ns,
-		.move_ns = MOVE_NS,
+		.move_ns = PLACEMENT_MOVE_NS,
 		.figures = p->region.base,
 	};
 	int err = placed_parse(p, policy, &c.choice);
@@ -105,6 +108,7 @@ int placed_create(const struct agent_req_place *r,
 			      .pagemap = fds[0],
 			      .maps = fds[1],
 			      .machine = m };
+	memcpy(p->policy, r->policy, sizeof(p->policy));
 	p->spans = calloc(SPANS_MAX, sizeof(*p->spans));
 	err = m->nr_nodes == 0 ? -EINVAL : p->spans ? 0 : -ENOMEM;
 	if (!err)
@@ -133,6 +137,7 @@ void placed_destroy(struct placed *p)
 	placement_destroy(p->engine);
 	frame_map_destroy(p->frames);
 	region_destroy(&p->region);
+	region_destroy(&p->ring);
 	free(p->spans);
 	fds_drop(&p->pagemap);
 	fds_drop(&p->maps);
@@ -149,11 +154,48 @@ int placed_set_policy(struct placed *p, const char *policy)
 	struct policy_choice choice;
 	int err = placed_parse(p, policy, &choice);
 
+	if (!err)
+		err = placement_set_policy(p->engine, &choice);
 	if (err)
 		return err;
 	/* What is decided from now on is about the frames of now. */
 	p->scanned = p->scanning = false;
-	return placement_set_policy(p->engine, &choice);
+	(void)snprintf(p->policy, sizeof(p->policy), "%s", policy);
+	trace_tap_policy(&p->tap, clock_now_ns(), p->policy);
+	return 0;
+}
+
+static void placed_trace_put(void *ring, const struct trace_item *i)
+{
+	trace_ring_put(ring, i);
+}
+
+int placed_trace(struct placed *p, int fd)
+{
+	int err;
+
+	placed_trace_end(p);
+	err = region_take(&p->ring, fd, TRACE_RING_BYTES);
+	if (err) {
+		(void)close(fd);
+		return err;
+	}
+	placement_destroy(p->engine);
+	p->engine = NULL;
+	if (placed_create_engine(p, p->policy))
+		return -ENOMEM;
+	trace_ring_begin(p->ring.base);
+	p->tap = (struct trace_tap){ .to = placed_trace_put,
+				     .arg = p->ring.base };
+	trace_tap_policy(&p->tap, clock_now_ns(), p->policy);
+	placed_nodes_changed(p);
+	return 0;
+}
+
+void placed_trace_end(struct placed *p)
+{
+	p->tap = (struct trace_tap){ 0 };
+	region_destroy(&p->ring);
 }
 
 void placed_nodes_changed(struct placed *p)
@@ -164,7 +206,7 @@ void placed_nodes_changed(struct placed *p)
 		/* To a policy, a node that is none of the VM's has no room. */
 		if (p->nodes && !(p->nodes >> i & 1))
 			n.has_memory = 0;
-		placement_set_node(p->engine, i, &n);
+		trace_tap_node(&p->tap, p->engine, i, &n);
 	}
 }
 
@@ -175,7 +217,7 @@ bool placed_find(const struct placed *p, uint64_t frame, uint64_t *page)
 
 void placed_record(struct placed *p, const struct access_record *r)
 {
-	placement_record(p->engine, r);
+	trace_tap_record(&p->tap, p->engine, r);
 }
 
 void placed_count(struct placed *p, uint64_t cpu_ns, uint64_t lost)
@@ -301,8 +343,8 @@ static void placed_account(struct placed *p, const struct placement_action *a,
 		if (pages[i])
 			(void)placed_look_up(p, (uint64_t)(uintptr_t)pages[i],
 					     a[i].page, 1);
-		placement_done(p->engine, &a[i], !ret && status[i] == node,
-			       each_ns);
+		trace_tap_done(&p->tap, p->engine, &a[i],
+			       !ret && status[i] == node, each_ns);
 	}
 }
 
@@ -357,7 +399,7 @@ static void placed_move_to(struct placed *p, const struct placement_action *a,
 static void placed_move(struct placed *p)
 {
 	struct placement_action a[MOVE_PAGES];
-	unsigned nr = placement_take(p->engine, a, MOVE_PAGES), end;
+	unsigned nr = trace_tap_take(&p->tap, p->engine, a, MOVE_PAGES), end;
 
 	for (unsigned i = 0; i < nr; i = end) {
 		for (end = i; end < nr && a[end].to == a[i].to; end++)

@@ -60,6 +60,17 @@ uint64_t placed_vm(const struct placed *p);
 /* Return: 0; -EINVAL; -ENOMEM. */
 MUST_CHECK int placed_set_policy(struct placed *p, const char *policy);
 
+/**
+ * placed_trace() - record what its engine gets and decides; the engine begins anew
+ * @fd: a prepared region of TRACE_RING_BYTES; owned by it, success or not
+ *
+ * A recording that is under way ends. Return: 0; -ENOMEM: it has no engine any
+ * more; errors of region_take().
+ */
+MUST_CHECK int placed_trace(struct placed *p, int fd);
+
+void placed_trace_end(struct placed *p);
+
 /* How the nodes are now has changed. */
 void placed_nodes_changed(struct placed *p);
 

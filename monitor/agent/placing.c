@@ -10,13 +10,12 @@
 #include "monitor/agent/placed.h"
 #include "monitor/ipc/fds.h"
 
-#define TURN_NS		20000000ull
-#define LOOK_MS		50 /* at a clock that is not this machine's */
-#define RECORDS		512u
-#define READS		16u /* of that many, per turn */
-#define MAX_PLACED	1024u
-#define NS_PER_DISTANCE 30u /* of the ACPI SLIT, whose 10 is local: 300 ns */
-#define DISTANCE_MIN	10u
+#define TURN_NS	     20000000ull
+#define LOOK_MS	     50 /* at a clock that is not this machine's */
+#define RECORDS	     512u
+#define READS	     16u /* of that many, per turn */
+#define MAX_PLACED   1024u
+#define DISTANCE_MIN 10u
 
 struct placing {
 	struct placed_machine machine;
@@ -134,7 +133,7 @@ static void placing_take_machine(struct placing *p,
 						    .has_memory = 1 };
 		for (unsigned j = 0; j < m->nr_nodes; j++)
 			m->latency_ns[i * m->nr_nodes + j] =
-				NS_PER_DISTANCE *
+				PLACEMENT_NS_PER_DISTANCE *
 				(uint32_t)max_u64(r->distance[i][j],
 						  DISTANCE_MIN);
 	}
@@ -184,6 +183,17 @@ static void placing_add(struct placing *p, const struct agent_req_place *r,
 		p->nr++;
 }
 
+/* Owns @fd. One whose engine cannot begin anew is placed no longer. */
+static void placing_trace(struct placing *p, uint64_t vm, int fd)
+{
+	unsigned i = placing_place_of(p, vm);
+
+	if (i == p->nr)
+		fds_drop(&fd);
+	else if (fd >= 0 && placed_trace(p->list[i], fd) == -ENOMEM)
+		placing_remove(p, i);
+}
+
 void placing_obey(struct placing *p, const struct agent_request *r,
 		  const int *fds)
 {
@@ -208,6 +218,14 @@ void placing_obey(struct placing *p, const struct agent_request *r,
 		break;
 	case AGENT_PLACE_END:
 		placing_end(p, r->place_end.vm);
+		break;
+	case AGENT_TRACE:
+		placing_trace(p, r->trace.vm, fds[0]);
+		break;
+	case AGENT_TRACE_END:
+		i = placing_place_of(p, r->trace.vm);
+		if (i < p->nr)
+			placed_trace_end(p->list[i]);
 		break;
 	default:
 		break;

@@ -13,6 +13,7 @@
 #include "monitor/control/launch/unpack.h"
 #include "monitor/control/monitor.h"
 #include "monitor/control/run/run.h"
+#include "monitor/control/study/study.h"
 #include "version.h" /* generated */
 
 static int commands_run(const struct command_args *a, struct diag *d)
@@ -71,13 +72,37 @@ static const struct command version_command = {
 };
 
 static const struct command *const commands[] = {
-	&run_command,	  &cluster_up,	   &cluster_down,    &cli_ls,
-	&cli_stats,	  &cli_top,	   &cli_console,     &cluster_exec,
-	&cli_cp,	  &cli_freeze,	   &cli_thaw,	     &cli_stop,
-	&cli_kill,	  &cli_restart,	   &cli_pause,	     &cli_resume,
-	&cli_move,	  &cli_policy,	   &cli_net,	     &cli_topology,
-	&monitor_command, &cli_completion, &doctor_command,  &image_command,
-	&unpack_command,  &help_command,   &version_command, NULL,
+	&run_command,
+	&cluster_up,
+	&cluster_down,
+	&cli_ls,
+	&cli_stats,
+	&cli_top,
+	&cli_console,
+	&cluster_exec,
+	&cli_cp,
+	&cli_freeze,
+	&cli_thaw,
+	&cli_stop,
+	&cli_kill,
+	&cli_restart,
+	&cli_pause,
+	&cli_resume,
+	&cli_move,
+	&cli_policy,
+	&cli_net,
+	&cli_topology,
+	&monitor_command,
+	&cli_completion,
+	&doctor_command,
+	&image_command,
+	&unpack_command,
+	&trace_command,
+	&sim_command,
+	&report_command,
+	&help_command,
+	&version_command,
+	NULL,
 };
 
 const struct command disco_command = {

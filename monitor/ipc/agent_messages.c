@@ -41,6 +41,8 @@ static const struct message_kind requests[] = {
 						   MESSAGE_MEMORY } },
 	[AGENT_POLICY] = { REQUEST(policy) },
 	[AGENT_PLACE_END] = { REQUEST(place_end) },
+	[AGENT_TRACE] = { REQUEST(trace), .fds = { MESSAGE_MEMORY } },
+	[AGENT_TRACE_END] = { REQUEST(trace) },
 };
 
 static const struct message_kind answers[] = {
@@ -154,6 +156,8 @@ static bool agent_request_sane(const struct agent_request *r)
 	case AGENT_POLICY:
 		return agent_text_ends(r->policy.policy);
 	case AGENT_PLACE_END:
+	case AGENT_TRACE:
+	case AGENT_TRACE_END:
 		return true;
 	}
 	return false;

@@ -34,6 +34,8 @@ void api_vm_agent_ask(struct api_call *c);
 /* api_policy.c */
 void api_policy_show(struct api_call *c);
 void api_policy_change(struct api_call *c);
+/* api_trace.c */
+void api_trace(struct api_call *c);
 /* api_nets.c */
 void api_net_list(struct api_call *c);
 void api_vm_dump(struct api_call *c);

@@ -20,6 +20,7 @@ static const struct api_route routes[] = {
 	  true },
 	{ "GET", "/v1/vms/{name}/policy", api_policy_show, NULL, false },
 	{ "POST", "/v1/vms/{name}/policy", api_policy_change, NULL, false },
+	{ "POST", "/v1/vms/{name}/trace", api_trace, NULL, false },
 	{ "GET", "/v1/vms/{name}/console", api_vm_console, NULL, false },
 	{ "GET", "/v1/vms/{name}/dump", api_vm_dump, NULL, false },
 	{ "GET", "/v1/vms/{name}/agent", api_vm_agent, NULL, false },

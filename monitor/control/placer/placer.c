@@ -19,6 +19,9 @@ struct placer_entry {
 	struct placer_entry *next;
 	struct placer_vm vm; /* its name is not used after the call */
 	struct region_view figures;
+	struct region_view ring; /* of a recording; empty: there is none */
+	uint64_t trace;		 /* its number */
+	uint64_t trace_read_ns;
 };
 
 struct placer {
@@ -31,6 +34,7 @@ struct placer {
 	struct policy_plugin plugin; /* to check what users choose */
 	struct placer_entry *list;
 	struct loop_timer timer; /* while a VM is placed */
+	uint64_t traces;	 /* recordings so far */
 };
 
 /* --- what agents are told ------------------------------------------------- */
@@ -89,18 +93,18 @@ static int placer_open_proc(pid_t pid, const char *name)
 	return fd < 0 ? -errno : fd;
 }
 
-/* The region of its figures: the agent's end, and the one that is read here. */
-static int placer_make_figures(struct placer_entry *e, int *rw)
+/* A region: the agent's end, and @view, the one that is read here. */
+static int placer_make_region(const struct placer_entry *e, const char *name,
+			      size_t bytes, struct region_view *view, int *rw)
 {
-	int ro, err = region_prepare("disco-placement", PLACEMENT_BYTES,
-				     e->vm.node, rw);
+	int ro, err = region_prepare(name, bytes, e->vm.node, rw);
 
 	if (err)
 		return err;
 	err = region_reader_fd(*rw, &ro);
 	if (!err) {
-		region_detach(&e->figures);
-		err = region_attach(&e->figures, ro, PLACEMENT_BYTES);
+		region_detach(view);
+		err = region_attach(view, ro, bytes);
 		(void)close(ro);
 	}
 	if (err)
@@ -135,7 +139,10 @@ static int placer_tell_place(const struct placer *p, struct placer_entry *e,
 	memcpy(r.place.policy, e->vm.policy, sizeof(r.place.policy));
 	fds[0] = placer_open_proc(e->vm.pid, "pagemap");
 	fds[1] = fds[0] < 0 ? fds[0] : placer_open_proc(e->vm.pid, "maps");
-	err = fds[1] < 0 ? fds[1] : placer_make_figures(e, &fds[2]);
+	err = fds[1] < 0 ? fds[1]
+			 : placer_make_region(e, "disco-placement",
+					      PLACEMENT_BYTES, &e->figures,
+					      &fds[2]);
 	if (!err)
 		err = agent_ask(a, &r, fds);
 	for (unsigned i = 0; i < ARRAY_SIZE(fds); i++)
@@ -149,6 +156,9 @@ static void placer_place(struct placer *p, struct placer_entry *e)
 	struct agent *a = agents_running(p->agents, e->vm.node);
 	/* Without one: as soon as it has started. */
 	int err = a ? placer_tell_place(p, e, a) : 0;
+
+	/* What was recorded is another engine's. */
+	region_detach(&e->ring);
 
 	/* A worker that has ended meanwhile is reported elsewhere. */
 	if (err && err != -ENOENT && err != -ESRCH && err != -EPIPE)
@@ -185,6 +195,75 @@ static struct placer_entry **placer_find(struct placer *p, uint64_t id)
 	return at;
 }
 
+/* --- recordings ----------------------------------------------------------- */
+
+static void placer_stop_trace(struct placer *p, struct placer_entry *e)
+{
+	struct agent_request r = { .kind = AGENT_TRACE_END,
+				   .trace.vm = e->vm.id };
+
+	if (!e->ring.base)
+		return;
+	(void)!agents_tell(p->agents, e->vm.node, &r, NULL);
+	region_detach(&e->ring);
+}
+
+static void placer_end_old_traces(struct placer *p)
+{
+	uint64_t now = clock_now_ns();
+
+	for (struct placer_entry *e = p->list; e; e = e->next)
+		if (e->ring.base && now - e->trace_read_ns > PLACER_TRACE_NS)
+			placer_stop_trace(p, e);
+}
+
+int placer_trace_begin(struct placer *p, uint64_t id, uint64_t *trace)
+{
+	struct agent_request r = { .kind = AGENT_TRACE, .trace.vm = id };
+	struct placer_entry **at = p ? placer_find(p, id) : NULL, *e;
+	int fd, err;
+
+	if (!at || !*at)
+		return -ENOENT;
+	e = *at;
+	if (e->ring.base)
+		return -EBUSY;
+	err = placer_make_region(e, "disco-trace", TRACE_RING_BYTES, &e->ring,
+				 &fd);
+	if (err)
+		return err;
+	err = agents_tell(p->agents, e->vm.node, &r, &fd);
+	(void)close(fd);
+	if (err) {
+		region_detach(&e->ring);
+		return -ESRCH;
+	}
+	e->trace_read_ns = clock_now_ns();
+	*trace = e->trace = ++p->traces;
+	return 0;
+}
+
+const struct trace_ring *placer_trace_ring(struct placer *p, uint64_t id,
+					   uint64_t trace)
+{
+	struct placer_entry **at = p ? placer_find(p, id) : NULL;
+
+	if (!at || !*at || !(*at)->ring.base || (*at)->trace != trace)
+		return NULL;
+	(*at)->trace_read_ns = clock_now_ns();
+	return (*at)->ring.base;
+}
+
+void placer_trace_end(struct placer *p, uint64_t id, uint64_t trace)
+{
+	struct placer_entry **at = p ? placer_find(p, id) : NULL;
+
+	if (at && *at && (*at)->trace == trace)
+		placer_stop_trace(p, *at);
+}
+
+/* --- the timer ------------------------------------------------------------ */
+
 static void placer_on_timer(struct loop_timer *t)
 {
 	struct placer *p = container_of(t, struct placer, timer);
@@ -192,6 +271,7 @@ static void placer_on_timer(struct loop_timer *t)
 	if (!p->list)
 		return;
 	placer_tell_nodes(p);
+	placer_end_old_traces(p);
 	loop_timer_set(p->loop, t, clock_now_ns() + PLACER_NODES_NS);
 }
 
@@ -232,6 +312,7 @@ void placer_stop(struct placer *p, uint64_t id)
 	/* An agent that is not told finds it gone, or has died. */
 	(void)!agents_tell(p->agents, e->vm.node, &r, NULL);
 	region_detach(&e->figures);
+	region_detach(&e->ring);
 	free(e);
 }
 
@@ -343,6 +424,7 @@ void placer_destroy(struct placer *p)
 
 		p->list = e->next;
 		region_detach(&e->figures);
+		region_detach(&e->ring);
 		free(e);
 	}
 	if (p->window >= 0)

@@ -14,12 +14,14 @@
 
 #include "disco/placement.h"
 #include "memory/placement/policies.h"
+#include "memory/trace/trace_ring.h"
 #include "monitor/control/base/loop.h"
 #include "monitor/control/workers/agents.h"
 #include "numa/node_list.h"
 #include "numa/topology.h"
 
-#define PLACER_NODES_NS 2000000000ull /* between looks at the nodes' memory */
+#define PLACER_NODES_NS 2000000000ull  /* between looks at the nodes' memory */
+#define PLACER_TRACE_NS 10000000000ull /* a recording that nobody reads ends */
 
 struct placer;
 
@@ -106,5 +108,28 @@ MUST_CHECK int placer_set_policy(struct placer *p, uint64_t id,
 /* Return: whether it is placed; else @out is untouched. */
 MUST_CHECK bool placer_look(const struct placer *p, uint64_t id,
 			    struct placer_view *out);
+
+/**
+ * placer_trace_begin() - record what a VM's engine gets and decides
+ * @trace: out, the recording's number
+ *
+ * The engine begins anew. The recording ends by placer_trace_end(); when nobody
+ * reads it for PLACER_TRACE_NS; and with the VM's placement, as when it moves.
+ *
+ * Return: 0; -ENOENT the VM is not placed; -EBUSY it is recorded already; -ESRCH
+ * its agent does not run; errors of region_prepare().
+ */
+MUST_CHECK int placer_trace_begin(struct placer *p, uint64_t id,
+				  uint64_t *trace);
+
+/*
+ * The ring of a recording, which its agent writes; NULL: there is no such one any
+ * more. Valid until control returns to its loop.
+ */
+const struct trace_ring *placer_trace_ring(struct placer *p, uint64_t id,
+					   uint64_t trace);
+
+/* One that there is not is accepted. */
+void placer_trace_end(struct placer *p, uint64_t id, uint64_t trace);
 
 #endif

@@ -18,6 +18,7 @@
 #include "disco/pagemap.h"
 #include "disco/placement.h"
 #include "memory/placement/engine.h"
+#include "memory/trace/trace_ring.h"
 #include "monitor/agent/placing.h"
 #include "monitor/agent/ram_spans.h"
 #include "monitor/ipc/fds.h"
@@ -247,6 +248,59 @@ static void turn_until(uint64_t records)
 	}
 }
 
+/*
+ * A recording begins with the policy and the nodes; then each access and each
+ * decision is in it, until it ends.
+ */
+static void is_recorded(void)
+{
+	struct agent_request r = { .kind = AGENT_TRACE, .trace.vm = 5 };
+	static const int want[] = { TRACE_POLICY,   TRACE_NODE,
+				    TRACE_NODE,	    0,
+				    TRACE_DECISION, 0,
+				    TRACE_DECISION };
+	struct trace_ring_cursor c = { 0 };
+	struct region_view ring = { 0 };
+	uint64_t before = atomic_load(&said()->records);
+	struct trace_item i;
+	int rw, ro;
+
+	assert_int_equal(
+		region_prepare("ring", TRACE_RING_BYTES, NODE_AUTO, &rw), 0);
+	assert_int_equal(region_reader_fd(rw, &ro), 0);
+	assert_int_equal(region_attach(&ring, ro, TRACE_RING_BYTES), 0);
+	(void)close(ro);
+	obey(&r, rw, -1, -1);
+	hot(1, frames[6]);
+	hot(1, frames[6]);
+	turn_until(before + 2);
+	for (size_t n = 0; n < ARRAY_SIZE(want); n++) {
+		assert_true(trace_ring_take(ring.base, &c, &i));
+		assert_int_equal(i.is_event ? i.event.kind : 0, want[n]);
+		if (n == 0)
+			assert_string_equal(i.event.text, "balanced");
+		if (!i.is_event)
+			assert_int_equal(i.access.page, 6);
+		if (n == 6)
+			assert_int_equal(i.event.decision.reason,
+					 POLICY_NODE_FULL);
+	}
+	assert_false(trace_ring_take(ring.base, &c, &i));
+	r.kind = AGENT_TRACE_END;
+	obey(&r, -1, -1, -1);
+	hot(1, frames[6]);
+	turn_until(before + 3);
+	assert_false(trace_ring_take(ring.base, &c, &i));
+	assert_int_equal(c.lost, 0);
+	/* Of a VM that there is not; without a descriptor. */
+	r = (struct agent_request){ .kind = AGENT_TRACE, .trace.vm = 77 };
+	obey(&r, open("/dev/zero", O_RDONLY | O_CLOEXEC), -1, -1);
+	r.trace.vm = 5;
+	obey(&r, -1, -1, -1);
+	obey(&r, open("/dev/zero", O_RDONLY | O_CLOEXEC), -1, -1);
+	region_detach(&ring);
+}
+
 static void pages_are_placed(void **state)
 {
 	struct agent_request r = { .kind = AGENT_NODES };
@@ -306,6 +360,8 @@ static void pages_are_placed(void **state)
 	hot(1, frames[6]);
 	turn_until(3);
 	assert_int_equal(atomic_load(&said()->reasons[POLICY_NODE_FULL]), 3);
+
+	is_recorded();
 
 	r = (struct agent_request){ .kind = AGENT_PLACE_END,
 				    .place_end.vm = 6 };

@@ -409,17 +409,24 @@ static void balanced_replicates_what_is_not_written(void **unused)
 
 	(void)unused;
 	choose("balanced");
-	p.flags = POLICY_PAGE_SHARED | POLICY_PAGE_UNWRITTEN;
+	p.flags = POLICY_PAGE_SHARED | POLICY_PAGE_UNWRITTEN |
+		  POLICY_PAGE_PINNED;
 	expect(&p, POLICY_REPLICATE, POLICY_READ_SHARED, 1);
 	p.writes = 1;
 	expect(&p, POLICY_STAY, POLICY_NOTHING, 0);
 	p.writes = 0;
-	p.flags = POLICY_PAGE_SHARED;
+	p.flags = POLICY_PAGE_SHARED | POLICY_PAGE_PINNED;
 	expect(&p, POLICY_STAY, POLICY_NOTHING, 0);
 	p.flags |= POLICY_PAGE_UNWRITTEN;
 	p.counts[0] = 4;
 	expect(&p, POLICY_STAY, POLICY_NO_GAIN, 0);
 	p.node = p.previous = 0; /* at home */
+	expect(&p, POLICY_STAY, POLICY_NOTHING, 0);
+	/* One that can move, and has one user, moves. */
+	p = page_of_one(0, 1, 100);
+	p.flags = POLICY_PAGE_SHARED | POLICY_PAGE_UNWRITTEN;
+	expect(&p, POLICY_MOVE, POLICY_ONE_NODE, 1);
+	p.flags |= POLICY_PAGE_PINNED;
 	expect(&p, POLICY_STAY, POLICY_NOTHING, 0);
 }
 

@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "memory/placement/source_ibs.h"
-#include "memory/placement/source_trace.h"
 #include "tests/unit/support.h"
 
 #define RING PAGE_BYTES
@@ -299,122 +298,6 @@ static void wrong_configurations_are_refused(void **state)
 	assert_int_equal(ibs_source_create(&s, &c), -EINVAL);
 }
 
-/* --- recorded runs -------------------------------------------------------- */
-
-static struct access_record good_record(uint64_t page)
-{
-	return (struct access_record){
-		.time_ns = page, .page = page, .weight = 1, .node = 1, .home = 3
-	};
-}
-
-static FILE *make_trace(uint64_t records)
-{
-	FILE *f = tmpfile();
-
-	assert_non_null(f);
-	assert_int_equal(trace_begin(f, 1000, 4), 0);
-	for (uint64_t i = 0; i < records; i++) {
-		struct access_record r = good_record(i);
-
-		assert_int_equal(trace_add(f, &r), 0);
-	}
-	assert_int_equal(fflush(f), 0);
-	return f;
-}
-
-static void a_run_comes_back(void **state)
-{
-	FILE *f = make_trace(100);
-	struct access_record r[100];
-	struct trace_head h;
-
-	(void)state;
-	assert_int_equal(trace_source_create(&source, dup(fileno(f)), &h), 0);
-	assert_string_equal(source->ops->name, "trace");
-	assert_int_equal(h.pages, 1000);
-	assert_int_equal(h.nr_nodes, 4);
-	assert_int_equal(access_read(source, r, 60), 60);
-	assert_int_equal(access_read(source, r + 60, 100), 40);
-	assert_int_equal(access_read(source, r, 100), 0);
-	for (uint64_t i = 60; i < 100; i++)
-		assert_int_equal(r[i].page, i);
-	assert_int_equal(source->lost + source->strange, 0);
-	(void)fclose(f);
-}
-
-static void strange_records_are_left_out(void **state)
-{
-	FILE *f = make_trace(1);
-	struct access_record bad = good_record(0), r[8];
-	struct trace_head h;
-
-	(void)state;
-	for (unsigned i = 0; i < 6; i++) {
-		bad = good_record(0);
-		switch (i) {
-		case 0:
-			bad.page = 1000;
-			break;
-		case 1:
-			bad.node = 4;
-			break;
-		case 2:
-			bad.home = ACCESS_NO_NODE;
-			break;
-		case 3:
-			bad.kind = 3;
-			break;
-		case 4:
-			bad.class = ACCESS_NR_CLASSES;
-			break;
-		default:
-			bad.weight = 0;
-		}
-		assert_int_equal(trace_add(f, &bad), 0);
-	}
-	bad = good_record(9);
-	assert_int_equal(trace_add(f, &bad), 0);
-	assert_int_equal(fwrite(&bad, 20, 1, f), 1); /* cut */
-	assert_int_equal(fflush(f), 0);
-	assert_int_equal(trace_source_create(&source, dup(fileno(f)), &h), 0);
-	assert_int_equal(access_read(source, r, 2), 1);
-	assert_int_equal(r[0].page, 0);
-	assert_int_equal(access_read(source, r, 2), 1);
-	assert_int_equal(r[0].page, 9);
-	assert_int_equal(source->strange, 6);
-	assert_int_equal(access_read(source, r, 2), 0);
-	assert_int_equal(source->lost, 1);
-	assert_int_equal(access_read(source, r, 2), 0);
-	assert_int_equal(source->lost, 1);
-	(void)fclose(f);
-}
-
-static void other_files_are_refused(void **state)
-{
-	struct trace_head good, h;
-	struct access_source *s;
-	FILE *f = make_trace(0);
-	int fd = fileno(f);
-
-	(void)state;
-	assert_int_equal(pread(fd, &good, sizeof(good), 0), sizeof(good));
-	for (unsigned i = 0; i < 6; i++) {
-		h = good;
-		h.magic += i == 0;
-		h.version += i == 1;
-		h.record_bytes += i == 2;
-		h.pages = i == 3 ? 0 : h.pages;
-		h.nr_nodes = i == 4 ? 0 : i == 5 ? 65 : h.nr_nodes;
-		assert_int_equal(pwrite(fd, &h, sizeof(h), 0), sizeof(h));
-		assert_int_equal(trace_source_create(&s, fd, &h), -EBADMSG);
-	}
-	assert_int_equal(ftruncate(fd, 63), 0);
-	assert_int_equal(trace_source_create(&s, fd, &h), -EBADMSG);
-	assert_int_equal(trace_source_create(&s, -1, &h), -EBADF);
-	(void)fclose(f);
-}
-
 #define IBS_TEST(name)                                                         \
 	cmocka_unit_test_setup_teardown(name, make_ibs, end_source)
 
@@ -429,10 +312,6 @@ int main(void)
 		IBS_TEST(damaged_rings_are_left),
 		IBS_TEST(random_rings_do_no_harm),
 		cmocka_unit_test(wrong_configurations_are_refused),
-		cmocka_unit_test_teardown(a_run_comes_back, end_source),
-		cmocka_unit_test_teardown(strange_records_are_left_out,
-					  end_source),
-		cmocka_unit_test(other_files_are_refused),
 	};
 
 	return cmocka_run_group_tests_name("sources", tests, NULL, NULL);

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "memory/trace/trace_ring.h"
+
+#include <string.h>
+
+/*
+ * Words of a slot: the time; kind, more and vm of an event, where kind 0 is an
+ * access; and 40 bytes.
+ */
+#define SLOT_BYTES (5 * sizeof(uint64_t))
+
+_Static_assert(SLOT_BYTES == TRACE_EVENT_TEXT, "an event fits a slot");
+
+/* An access, as 40 bytes. */
+struct trace_slot_access {
+	uint64_t page;
+	uint32_t weight;
+	uint16_t vcpu;
+	uint8_t node, home, kind, class, page_flags, zero[21];
+};
+
+_Static_assert(sizeof(struct trace_slot_access) == SLOT_BYTES, "layout");
+
+void trace_ring_begin(struct trace_ring *r)
+{
+	atomic_store_explicit(&r->magic, TRACE_RING_MAGIC,
+			      memory_order_release);
+}
+
+void trace_item_pack(const struct trace_item *i, uint64_t *words)
+{
+	const struct access_record *a = &i->access;
+	const struct trace_event *e = &i->event;
+	struct trace_slot_access s;
+
+	if (i->is_event) {
+		words[0] = e->time_ns;
+		words[1] = e->kind | (uint64_t)e->more << 16 |
+			   (uint64_t)e->vm << 32;
+		memcpy(&words[2], e->bytes, SLOT_BYTES);
+		return;
+	}
+	words[0] = a->time_ns;
+	words[1] = (uint64_t)a->vm << 32;
+	s = (struct trace_slot_access){ .page = a->page,
+					.weight = a->weight,
+					.vcpu = a->vcpu,
+					.node = a->node,
+					.home = a->home,
+					.kind = a->kind,
+					.class = a->class,
+					.page_flags = a->page_flags };
+	memcpy(&words[2], &s, SLOT_BYTES);
+}
+
+void trace_item_unpack(const uint64_t *words, struct trace_item *i)
+{
+	struct trace_slot_access s;
+
+	*i = (struct trace_item){ .is_event = words[1] & 0xffff };
+	if (i->is_event) {
+		i->event = (struct trace_event){
+			.time_ns = words[0],
+			.kind = (uint16_t)words[1],
+			.more = (uint16_t)(words[1] >> 16),
+			.vm = (uint32_t)(words[1] >> 32),
+		};
+		memcpy(i->event.bytes, &words[2], SLOT_BYTES);
+		return;
+	}
+	memcpy(&s, &words[2], SLOT_BYTES);
+	i->access = (struct access_record){
+		.time_ns = words[0],
+		.page = s.page,
+		.vm = (uint32_t)(words[1] >> 32),
+		.weight = s.weight,
+		.vcpu = s.vcpu,
+		.node = s.node,
+		.home = s.home,
+		.kind = s.kind,
+		.class = s.class,
+		.page_flags = s.page_flags,
+	};
+}
+
+void trace_ring_put(struct trace_ring *r, const struct trace_item *i)
+{
+	uint64_t nr = atomic_load_explicit(&r->head, memory_order_relaxed);
+	struct trace_slot *s = &r->slots[nr % TRACE_RING_SLOTS];
+	uint64_t words[TRACE_ITEM_WORDS];
+
+	trace_item_pack(i, words);
+	atomic_store_explicit(&s->stamp, 0, memory_order_relaxed);
+	/* A reader that sees one of the words sees that they change. */
+	atomic_thread_fence(memory_order_release);
+	for (unsigned w = 0; w < ARRAY_SIZE(words); w++)
+		atomic_store_explicit(&s->words[w], words[w],
+				      memory_order_relaxed);
+	atomic_store_explicit(&s->stamp, nr + 1, memory_order_release);
+	atomic_store_explicit(&r->head, nr + 1, memory_order_release);
+}
+
+bool trace_ring_take(const struct trace_ring *r, struct trace_ring_cursor *c,
+		     struct trace_item *out)
+{
+	uint64_t head = atomic_load_explicit(&r->head, memory_order_acquire);
+	uint64_t words[TRACE_ITEM_WORDS];
+
+	/* A head that goes back is a broken writer's: nothing is there. */
+	while (c->next < head) {
+		const struct trace_slot *s =
+			&r->slots[c->next % TRACE_RING_SLOTS];
+
+		/* Far behind: half a ring on, or the next ones are lost, too. */
+		if (head - c->next > TRACE_RING_SLOTS) {
+			uint64_t to = head - TRACE_RING_SLOTS / 2;
+
+			c->lost += to - c->next;
+			c->next = to;
+			continue;
+		}
+		c->next++;
+		if (atomic_load_explicit(&s->stamp, memory_order_acquire) ==
+		    c->next) {
+			for (unsigned w = 0; w < ARRAY_SIZE(words); w++)
+				words[w] = atomic_load_explicit(
+					&s->words[w], memory_order_relaxed);
+			atomic_thread_fence(memory_order_acquire);
+			if (atomic_load_explicit(&s->stamp,
+						 memory_order_relaxed) ==
+			    c->next) {
+				trace_item_unpack(words, out);
+				return true;
+			}
+		}
+		c->lost++;
+	}
+	return false;
+}
