@@ -161,7 +161,7 @@ int placed_set_policy(struct placed *p, const char *policy)
 	/* What is decided from now on is about the frames of now. */
 	p->scanned = p->scanning = false;
 	(void)snprintf(p->policy, sizeof(p->policy), "%s", policy);
-	trace_tap_policy(&p->tap, clock_now_ns(), p->policy);
+	trace_tap_policy(&p->tap, placed_now(p), p->policy);
 	return 0;
 }
 
@@ -187,7 +187,7 @@ int placed_trace(struct placed *p, int fd)
 	trace_ring_begin(p->ring.base);
 	p->tap = (struct trace_tap){ .to = placed_trace_put,
 				     .arg = p->ring.base };
-	trace_tap_policy(&p->tap, clock_now_ns(), p->policy);
+	trace_tap_policy(&p->tap, placed_now(p), p->policy);
 	placed_nodes_changed(p);
 	return 0;
 }
