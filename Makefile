@@ -83,6 +83,7 @@ ROOMS := numa memory memory/placement \
 	 monitor/bootentry monitor/bootdisk \
 	 $(addprefix monitor/dev/,platform virtio) \
 	 monitor/worker/vm monitor/worker/net monitor/worker monitor/agent \
+	 monitor/uplink \
 	 $(addprefix monitor/control/,base console config disks doctor workers \
 	 nets placer launch run guests exec restart api cli cluster) monitor/control
 

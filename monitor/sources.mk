@@ -12,6 +12,8 @@ CONTROL_ROOMS	:= $(filter monitor/control%,$(ROOMS)) monitor/bootdisk \
 		   monitor/sandbox vnet cowdisk/disk cowdisk/base \
 		   memory/placement memory numa
 
+UPLINK_ROOMS	:= monitor/uplink monitor/sandbox monitor/ipc vnet numa
+
 # What systemd hears of the monitor: where libsystemd is.
 ifeq ($(shell pkg-config --exists libsystemd 2>/dev/null && echo yes),yes)
 $(B)/obj/monitor/control/notify.o: CPPFLAGS += -DDISCO_SYSTEMD
@@ -20,6 +22,17 @@ endif
 MAN_PAGES	:= $(G)/disco.1 $(G)/disco.json.5
 
 all: $(B)/disco $(B)/disco-vm $(B)/disco-agent $(MAN_PAGES)
+
+# The way out of networks: where libslirp is. It is a shared library alone.
+ifeq ($(shell pkg-config --exists slirp 2>/dev/null && echo yes),yes)
+UPLINK		:= $(B)/disco-uplink
+all: $(UPLINK)
+endif
+
+$(B)/obj/monitor/uplink/nat.o: CPPFLAGS += $(shell pkg-config --cflags-only-I slirp 2>/dev/null)
+$(B)/disco-uplink: $(call obj,monitor/uplink/main.c) $(call lib,$(UPLINK_ROOMS))
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $(call in_group,$^) -lslirp $(NUMAIF)
 
 $(B)/disco: $(call obj,monitor/control/main.c) $(call lib,$(CONTROL_ROOMS))
 	$(call say,LINK,$@)
@@ -80,6 +93,7 @@ install: all
 	install -D -m 755 $(B)/disco $(DESTDIR)$(PREFIX)/bin/disco
 	install -D -m 755 $(B)/disco-vm $(DESTDIR)$(PREFIX)/bin/disco-vm
 	install -D -m 755 $(B)/disco-agent $(DESTDIR)$(PREFIX)/bin/disco-agent
+	$(if $(UPLINK),install -m 755 $(UPLINK) $(DESTDIR)$(PREFIX)/bin/)
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
 	for unit in disco disco-guests; do \
 		sed 's|@PREFIX@|$(PREFIX)|' dist/$$unit.service \

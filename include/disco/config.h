@@ -43,6 +43,7 @@ struct net_config {
 	char *name;   /* of the network */
 	char *mac;    /* "02:00:00:00:00:01"; NULL: made from its address */
 	char *ip;     /* "10.1.0.5"; NULL: chosen */
+	bool uplink;  /* it leads to the host's network, too */
 	char *subnet; /* of the network, "10.1.0.0/24"; NULL: as it is */
 };
 
@@ -75,6 +76,7 @@ struct vm_config {
 	unsigned nr_disks;
 	struct net_config nets[VM_MAX_NETS];
 	unsigned nr_nets;
+	char *publish;	/* ports of the host, "2222:22,53:53/udp"; NULL: none */
 	unsigned count; /* VMs like this one; 1 once they are expanded */
 };
 

@@ -125,6 +125,11 @@ enum worker_request_kind {
 	 * an earlier one. Ends when its other end is closed. No answer.
 	 */
 	WORKER_REQ_NET_DUMP = 21,
+	/*
+	 * .net_publish: to disco-uplink alone (disco/uplink_proto.h): what comes
+	 * to a port of the host goes to a port of a station. No answer.
+	 */
+	WORKER_REQ_NET_PUBLISH = 22,
 };
 
 struct worker_req_adopt {
@@ -206,6 +211,13 @@ struct worker_req_net_dump {
 	uint32_t most; /* bytes of a frame; at least 1 */
 };
 
+struct worker_req_net_publish {
+	uint32_t on;  /* 1: from now on; 0: no more */
+	uint32_t udp; /* 1: UDP; 0: TCP */
+	uint8_t host_ip[4], guest_ip[4];
+	uint16_t host_port, guest_port; /* not 0 */
+};
+
 struct worker_request {
 	uint32_t kind; /* enum worker_request_kind */
 	uint32_t zero;
@@ -224,6 +236,7 @@ struct worker_request {
 		struct worker_req_net_port net_port;
 		struct worker_req_net_port_end net_port_end;
 		struct worker_req_net_dump net_dump;
+		struct worker_req_net_publish net_publish;
 	};
 };
 

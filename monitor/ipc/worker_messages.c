@@ -44,6 +44,7 @@ static const struct message_kind requests[] = {
 	[WORKER_REQ_NET_PORT] = { REQUEST(net_port),
 				  .fds = { MESSAGE_MEMORY, MESSAGE_SOCKET } },
 	[WORKER_REQ_NET_PORT_END] = { REQUEST(net_port_end) },
+	[WORKER_REQ_NET_PUBLISH] = { REQUEST(net_publish) },
 	[WORKER_REQ_NET_DUMP] = { REQUEST(net_dump),
 				  .fds = { MESSAGE_SOCKET } },
 };
@@ -131,6 +132,9 @@ static bool worker_request_sane(const struct worker_request *r)
 		return r->net_port_end.net < VM_MAX_NETS;
 	case WORKER_REQ_NET_DUMP:
 		return r->net_dump.net < VM_MAX_NETS && r->net_dump.most > 0;
+	case WORKER_REQ_NET_PUBLISH:
+		return r->net_publish.host_port && r->net_publish.guest_port &&
+		       r->net_publish.on <= 1 && r->net_publish.udp <= 1;
 	case WORKER_REQ_ADOPT: /* which protocol is the worker's to judge */
 	case WORKER_REQ_STATS:
 	case WORKER_REQ_STOP:

@@ -16,7 +16,9 @@
 #include <seccomp.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "disco/worker_spec.h"
@@ -36,6 +38,7 @@ struct thread_class {
 	struct second seconds[8]; /* .call 0 ends */
 	bool moves;		  /* allow_moves() */
 	bool regions;		  /* allow_regions() */
+	bool sockets;		  /* allow_sockets() */
 };
 
 /* read(2) is number 0: given apart, in every class. */
@@ -121,6 +124,35 @@ static const struct thread_class classes[] = {
 		       /* what was evicted */
 		       { SCMP_SYS(fallocate),
 			 FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE } } },
+	/*
+	 * Sockets of the host's network, of IPv4 only (allow_sockets()), and
+	 * regions of other ports, which come and go.
+	 */
+	{ .name = "uplink",
+	  .calls = { SCMP_SYS(poll), SCMP_SYS(write), /* standard error */
+		     SCMP_SYS(sendto), SCMP_SYS(recvfrom), SCMP_SYS(sendmsg),
+		     SCMP_SYS(recvmsg), SCMP_SYS(connect), SCMP_SYS(bind),
+		     SCMP_SYS(listen), SCMP_SYS(accept), SCMP_SYS(accept4),
+		     SCMP_SYS(shutdown), SCMP_SYS(getsockopt),
+		     SCMP_SYS(setsockopt), SCMP_SYS(getsockname),
+		     SCMP_SYS(getpeername), SCMP_SYS(close), SCMP_SYS(writev),
+		     /* is it a region; fstat(3) is newfstatat(2) for some */
+		     SCMP_SYS(fstat), SCMP_SYS(newfstatat),
+		     /* malloc, of glib, too; abort() */
+		     SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(mremap),
+		     SCMP_SYS(madvise), SCMP_SYS(futex), SCMP_SYS(getrandom),
+		     SCMP_SYS(clock_gettime), SCMP_SYS(gettimeofday),
+		     SCMP_SYS(getpid), SCMP_SYS(gettid), SCMP_SYS(tgkill),
+		     SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigaction),
+		     SCMP_SYS(rt_sigreturn), SCMP_SYS(exit_group),
+		     SCMP_SYS(restart_syscall) },
+	  .ioctls = { FIONREAD, FIONBIO },
+	  .seconds = { { SCMP_SYS(fcntl), F_GETFL },
+		       { SCMP_SYS(fcntl), F_SETFL },
+		       { SCMP_SYS(fcntl), F_GETFD },
+		       { SCMP_SYS(fcntl), F_SETFD } },
+	  .regions = true,
+	  .sockets = true },
 	/* Takes hostile data apart, and writes what it has found. */
 	{ .name = "reader",
 	  .calls = { SCMP_SYS(write), SCMP_SYS(pread64), SCMP_SYS(preadv),
@@ -177,6 +209,14 @@ static int allow_regions(scmp_filter_ctx ctx)
 	return err;
 }
 
+/* No other family: neither local sockets nor the kernel's own (netlink). */
+static int allow_sockets(scmp_filter_ctx ctx)
+{
+	return seccomp_rule_add(
+		ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
+		SCMP_A0(SCMP_CMP_MASKED_EQ, 0xffffffff, AF_INET));
+}
+
 static int allow_calls(scmp_filter_ctx ctx, const struct thread_class *c)
 {
 	int err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(read), 0);
@@ -205,6 +245,8 @@ static int allow_calls(scmp_filter_ctx ctx, const struct thread_class *c)
 		err = allow_moves(ctx);
 	if (!err && c->regions)
 		err = allow_regions(ctx);
+	if (!err && c->sockets)
+		err = allow_sockets(ctx);
 	return err;
 }
 

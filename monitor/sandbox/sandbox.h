@@ -20,6 +20,7 @@ enum sandbox_class {
 	SANDBOX_PAGER,	/* serves faults of regions (cowdisk/dax/pager.h) */
 	SANDBOX_SURVEY, /* looks where memory is (monitor/worker/stats.h) */
 	SANDBOX_AGENT,	/* disco-agent: its only thread */
+	SANDBOX_UPLINK, /* disco-uplink: its only thread */
 	SANDBOX_READER, /* takes hostile data apart (confined.h) */
 };
 

@@ -192,6 +192,8 @@ static void worker_obey(const struct worker_request *r, const int fds[FDS_MAX])
 	case WORKER_REQ_REHOME:
 		worker_move(r, fds, 0);
 		break;
+	case WORKER_REQ_NET_PUBLISH: /* no worker's */
+		break;
 	case WORKER_REQ_ADOPT: /* the first on its connection, and never here */
 		fds_close(fds, FDS_MAX);
 		break;

@@ -23,6 +23,8 @@ net_up()
 			ip addr flush dev $interface ;;
 		bound)
 			ip addr add $ip/$mask dev $interface
+			[[ ! $router ]] ||
+				ip route add default via $router
 			echo "search $domain" >/etc/resolv.conf
 			echo "nameserver $dns" >>/etc/resolv.conf
 			echo "address $ip/$mask $dns $hostname $domain" ;;

@@ -62,6 +62,7 @@ struct vm_record {
 	struct vm_cached cached[VM_MAX_DISKS];
 	unsigned nr_nets;
 	struct worker_net nets[VM_MAX_NETS];
+	char publish[256]; /* ports of the first one, as in vm_config */
 	int net_fd; /* number of the first network's descriptor in the worker */
 };
 

@@ -44,8 +44,8 @@ static json_t *pack_cached(const struct vm_record *r)
 }
 
 /*
- * [[network, slot, generation, 15 numbers: MAC, IP, server, bits], ...]; older
- * monitors did not write the last 5.
+ * [[network, slot, generation, 16 numbers: MAC, IP, server, bits, routed], ...];
+ * older monitors did not write the last 6.
  */
 static json_t *pack_nets(const struct vm_record *r)
 {
@@ -65,6 +65,7 @@ static json_t *pack_nets(const struct vm_record *r)
 			(void)json_array_append_new(bytes,
 						    json_integer(w->server[k]));
 		(void)json_array_append_new(bytes, json_integer(w->bits));
+		(void)json_array_append_new(bytes, json_integer(w->routed));
 		(void)json_array_append_new(
 			list, json_pack("[s, i, I, o]", w->net, (int)w->slot,
 					(json_int_t)w->gen, bytes));
@@ -93,7 +94,7 @@ static json_t *state_vm_pack(const struct vm_record *r)
 	boot_id(boot, sizeof(boot));
 	return json_pack(
 		"{s:i, s:i, s:s, s:s, s:i, s:I, s:i, s:b, s:b, s:i, s:I, s:I, "
-		"s:s, s:s, s:s, s:o, s:i, s:o, s:i, s:s, s:s, s:o}",
+		"s:s, s:s, s:s, s:o, s:i, s:o, s:i, s:s, s:s, s:o, s:s}",
 		"version", FORMAT, "protocol", (int)r->protocol, "boot", boot,
 		"name", r->name, "pid", (int)r->pid, "pid_start",
 		(json_int_t)r->pid_start, "node", (int)r->node, "fixed",
@@ -103,7 +104,7 @@ static json_t *state_vm_pack(const struct vm_record *r)
 		"policy", r->policy, "cached", pack_cached(r), "restarts",
 		(int)r->restarts, "nets", pack_nets(r), "net_fd", r->net_fd,
 		"cluster", r->cluster, "role", r->role, "vcpu_nodes",
-		pack_vcpu_nodes(r));
+		pack_vcpu_nodes(r), "publish", r->publish);
 }
 
 static int write_new(const struct state_dir *s, const char *name,
@@ -276,6 +277,7 @@ bool state_vm_sane(const struct vm_record *r)
 	    !state_vm_text_ends(r->policy, sizeof(r->policy)) ||
 	    !state_vm_is_name(r->cluster, sizeof(r->cluster)) ||
 	    !state_vm_is_name(r->role, sizeof(r->role)) ||
+	    !state_vm_text_ends(r->publish, sizeof(r->publish)) ||
 	    !state_vm_is_bool(&r->fixed) || !state_vm_is_bool(&r->strict) ||
 	    !state_vm_is_bool(&r->merge) || r->nr_cached > VM_MAX_DISKS)
 		return false;
@@ -322,14 +324,14 @@ static int unpack_net(json_t *item, struct worker_net *w)
 	const char *name = "";
 	json_t *bytes = NULL, *byte;
 	json_int_t gen = 0;
-	uint8_t v[15] = { [14] = 24 };
+	uint8_t v[16] = { [14] = 24 };
 	int slot = -1;
 	size_t i;
 
 	if (json_unpack(item, "[s, i, I, o]", &name, &slot, &gen, &bytes) < 0 ||
 	    slot < 0 || gen < 1 || gen > UINT32_MAX ||
 	    strlen(name) >= sizeof(w->net) ||
-	    (json_array_size(bytes) != 10 && json_array_size(bytes) != 15))
+	    (json_array_size(bytes) != 10 && json_array_size(bytes) != 16))
 		return -EBADMSG;
 	json_array_foreach(bytes, i, byte)
 	{
@@ -342,6 +344,7 @@ static int unpack_net(json_t *item, struct worker_net *w)
 	memcpy(w->ip, v + 6, 4);
 	memcpy(w->server, v + 10, 4);
 	w->bits = v[14];
+	w->routed = v[15] != 0;
 	return 0;
 }
 
@@ -388,6 +391,7 @@ static int state_vm_unpack(json_t *root, struct vm_record *r)
 	const char *group = GROUP_DEFAULT;
 	const char *policy = "";	      /* not said by older monitors */
 	const char *cluster = "", *role = ""; /* the same */
+	const char *publish = "";	      /* the same */
 	json_t *cached = NULL, *nets = NULL, *vcpu_nodes = NULL;
 	json_int_t pid_start = 0, memory = 0, start = 0;
 	int version = 0, pid = 0, node = 0, vcpus = 0;
@@ -401,7 +405,7 @@ static int state_vm_unpack(json_t *root, struct vm_record *r)
 	if (json_unpack(root,
 			"{s:i, s?i, s:s, s:s, s:i, s:I, s:i, s?b, s?b, s:i, "
 			"s:I, s:I, s:s, s?s, s?s, s?o, s?i, s?o, s?i, s?s, "
-			"s?s, s?o}",
+			"s?s, s?o, s?s}",
 			"version", &version, "protocol", &protocol, "boot",
 			&boot, "name", &name, "pid", &pid, "pid_start",
 			&pid_start, "node", &node, "fixed", &fixed, "strict",
@@ -409,8 +413,8 @@ static int state_vm_unpack(json_t *root, struct vm_record *r)
 			"start_ns", &start, "kernel", &kernel, "group", &group,
 			"policy", &policy, "cached", &cached, "restarts",
 			&restarts, "nets", &nets, "net_fd", &net_fd, "cluster",
-			&cluster, "role", &role, "vcpu_nodes",
-			&vcpu_nodes) < 0 ||
+			&cluster, "role", &role, "vcpu_nodes", &vcpu_nodes,
+			"publish", &publish) < 0 ||
 	    version != FORMAT)
 		return -EBADMSG;
 	*r = (struct vm_record){ .pid = pid,
@@ -431,6 +435,7 @@ static int state_vm_unpack(json_t *root, struct vm_record *r)
 	(void)snprintf(r->policy, sizeof(r->policy), "%s", policy);
 	(void)snprintf(r->cluster, sizeof(r->cluster), "%s", cluster);
 	(void)snprintf(r->role, sizeof(r->role), "%s", role);
+	(void)snprintf(r->publish, sizeof(r->publish), "%s", publish);
 	boot_id(now, sizeof(now));
 	if (unpack_cached(cached, r) || unpack_nets(nets, r) ||
 	    unpack_vcpu_nodes(vcpu_nodes, r) || !state_vm_sane(r))

@@ -79,6 +79,11 @@ const struct option_entry vm_options[] = {
 	{ .name = "nets", .flag = "net", .type = OPTION_NETS, VM(nets),
 	  .arg = "name=NAME[,KEY=VALUE]...", .most = VM_MAX_NETS,
 	  .help = "network between VMs; may be given up to 4 times" },
+	{ .name = "publish", .type = OPTION_TOKEN, VM(publish),
+	  .arg = "[ADDRESS:]PORT:PORT[/udp][,...]", .most = 255,
+	  .subject = "a list of ports", .unset = "none",
+	  .help = "a port of the host (127.0.0.1, or ADDRESS) leads to one of the "
+		  "VM, in its first network, which gets an uplink" },
 	{ .name = "group", .type = OPTION_NAME, VM(group), .arg = "NAME",
 	  .unset = GROUP_DEFAULT,
 	  .help = "share cached blocks and equal pages only with VMs of this "
@@ -155,6 +160,8 @@ const struct option_entry net_options[] = {
 	  .unset = "made from the network's name",
 	  .help = "addresses of the network, as 10.1.0.0/24; the same for all "
 		  "of its VMs" },
+	{ .name = "uplink", .type = OPTION_SWITCH, NET(uplink),
+	  .help = "this VM reaches the host's network through the network" },
 	{ .name = NULL },
 };
 

@@ -97,6 +97,58 @@ bool net_subnet_parse(const char *text, uint8_t subnet[4], unsigned *bits)
 	return true;
 }
 
+/* Return: what follows the number; NULL: there is none. */
+static const char *publish_port(const char *text, uint16_t *out)
+{
+	unsigned long n;
+	char *end;
+
+	if (*text < '1' || *text > '9')
+		return NULL;
+	n = strtoul(text, &end, 10);
+	*out = (uint16_t)n;
+	return n <= UINT16_MAX ? end : NULL;
+}
+
+/* The protocol. Return: what follows it. */
+static const char *publish_proto(const char *text, bool *udp)
+{
+	*udp = strncmp(text, "/udp", 4) == 0;
+	return *udp || strncmp(text, "/tcp", 4) == 0 ? text + 4 : text;
+}
+
+int net_publish_next(const char **text, struct net_publish *out)
+{
+	struct net_publish p = { .host_ip = { 127, 0, 0, 1 } };
+	const char *at = *text, *colon = strchr(at, ':');
+	char ip[INET_ADDRSTRLEN];
+	size_t n = colon ? (size_t)(colon - at) : 0;
+
+	if (!*at)
+		return 0;
+	if (memchr(at, '.', n)) {
+		if (n >= sizeof(ip))
+			return -EINVAL;
+		memcpy(ip, at, n);
+		ip[n] = '\0';
+		if (!net_ip_parse(ip, p.host_ip))
+			return -EINVAL;
+		at = colon + 1;
+	}
+	at = publish_port(at, &p.host_port);
+	if (!at || *at != ':')
+		return -EINVAL;
+	at = publish_port(at + 1, &p.guest_port);
+	if (!at)
+		return -EINVAL;
+	at = publish_proto(at, &p.udp);
+	if (*at && (*at != ',' || !at[1]))
+		return -EINVAL;
+	*text = at + (*at == ',');
+	*out = p;
+	return 1;
+}
+
 /* --- addresses --- */
 
 void net_plan_set(struct net_plan *p, const uint8_t subnet[4], unsigned bits)

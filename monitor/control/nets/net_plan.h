@@ -82,4 +82,17 @@ bool net_ip_parse(const char *text, uint8_t ip[4]);
  */
 bool net_subnet_parse(const char *text, uint8_t subnet[4], unsigned *bits);
 
+/* A port of the host that leads to one of a VM. */
+struct net_publish {
+	uint8_t host_ip[4];
+	uint16_t host_port, guest_port;
+	bool udp;
+};
+
+/*
+ * Take the first of "[ADDRESS:]PORT:PORT[/tcp|/udp],..." off @text. Return: 1; 0
+ * there are no more; -EINVAL it is none.
+ */
+MUST_CHECK int net_publish_next(const char **text, struct net_publish *out);
+
 #endif

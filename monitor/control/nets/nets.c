@@ -5,33 +5,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/pidfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "disco/clock.h"
+#include "monitor/control/nets/nets_internal.h"
 #include "monitor/ipc/fds.h"
+#include "monitor/ipc/worker_messages.h"
 #include "numa/channel.h"
 #include "numa/region.h"
 #include "vnet/port.h"
 
-#define RETRY_NS    50000000ull
 #define GEN_UNIT_NS 100000000ull
 #define SUBNETS	    65536u
 #define SUBNET_BITS 24u
-
-struct network {
-	struct network *next;
-	char name[VM_NAME_MAX + 1];
-	struct net_plan plan;
-	struct net_port *ports; /* by slot */
-};
-
-struct nets {
-	struct network *list;
-	uint32_t last_gen;
-	struct loop *loop; /* of the attached VMs; NULL: none is */
-	struct loop_timer retry;
-};
 
 /* --- networks --- */
 
@@ -80,6 +69,9 @@ static struct network *network_make(struct nets *n, const char *name)
 	/* Any subnet holds the address 0 of one that has none. */
 	net->plan.bits = 32;
 	pick_subnet(n, net);
+	net->nets = n;
+	net->uplink.net = net;
+	net->uplink.control = -1;
 	net->next = n->list;
 	n->list = net;
 	return net;
@@ -120,10 +112,31 @@ static struct net_port *port_at(const struct network *net, uint32_t slot)
 
 /* --- what workers know --- */
 
-static void nets_retry_later(struct nets *n)
+void nets_retry_in(struct nets *n, uint64_t ns)
 {
 	if (n->loop && !n->retry.at_ns)
-		loop_timer_set(n->loop, &n->retry, clock_now_ns() + RETRY_NS);
+		loop_timer_set(n->loop, &n->retry, clock_now_ns() + ns);
+}
+
+static bool port_runs(const struct net_port *p)
+{
+	return p->vm || (p->uplink && p->uplink->control >= 0);
+}
+
+/* Does @to get to know @p? */
+static bool port_knows(const struct net_port *to, const struct net_port *p)
+{
+	if (!p || p == to || !port_runs(p))
+		return false;
+	return !(p->uplink || to->uplink) || (p->routed && to->routed);
+}
+
+int net_port_send(const struct net_port *to, struct worker_request *r,
+		  const int *fds)
+{
+	return to->vm ? vm_watch_send(to->vm, r, fds)
+		      : worker_request_send(to->uplink->control, r, fds,
+					    MSG_DONTWAIT);
 }
 
 static int send_port(struct net_port *to, const struct net_port *p)
@@ -137,7 +150,7 @@ static int send_port(struct net_port *to, const struct net_port *p)
 	memcpy(r.net_port.mac, p->station.mac, sizeof(r.net_port.mac));
 	memcpy(r.net_port.ip, p->station.ip, sizeof(r.net_port.ip));
 	memcpy(r.net_port.name, p->station.name, sizeof(r.net_port.name));
-	return vm_watch_send(to->vm, &r, fds);
+	return net_port_send(to, &r, fds);
 }
 
 static int send_port_end(struct net_port *to, uint32_t slot)
@@ -146,15 +159,15 @@ static int send_port_end(struct net_port *to, uint32_t slot)
 				    .net_port_end = { .net = to->index,
 						      .slot = slot } };
 
-	return vm_watch_send(to->vm, &r, NULL);
+	return net_port_send(to, &r, NULL);
 }
 
 /* Return: 0; -EAGAIN: not all could be sent now. */
 static int port_update(struct net_port *to)
 {
-	for (uint32_t slot = 0; slot < NET_STATIONS_MAX; slot++) {
+	for (uint32_t slot = 0; slot < VNET_PORTS_MAX; slot++) {
 		const struct net_port *p = port_at(to->net, slot);
-		uint32_t gen = p && p->vm && p != to ? p->gen : 0;
+		uint32_t gen = port_knows(to, p) ? p->gen : 0;
 		int err;
 
 		if (to->known[slot] == gen)
@@ -168,11 +181,13 @@ static int port_update(struct net_port *to)
 	return 0;
 }
 
-static void network_update(struct network *net)
+void network_update(struct network *net)
 {
+	network_uplink(net);
 	for (struct net_port *p = net->ports; p; p = p->next)
-		if (p->vm && port_update(p) == -EAGAIN)
-			nets_retry_later(p->nets);
+		if (port_runs(p) && port_update(p) == -EAGAIN)
+			nets_retry_in(p->nets, NETS_RETRY_NS);
+	network_publish(net);
 }
 
 static void nets_on_retry(struct loop_timer *t)
@@ -182,17 +197,17 @@ static void nets_on_retry(struct loop_timer *t)
 
 /* --- ports --- */
 
-static void port_free(struct net_port *p)
+void net_port_free(struct net_port *p)
 {
 	fds_drop(&p->region);
 	fds_drop(&p->reader);
 	fds_drop(&p->wake_rx);
 	fds_drop(&p->wake_tx);
+	free(p->publish);
 	free(p);
 }
 
-/* By slot. Return: -EEXIST: the slot is taken. */
-static int port_insert(struct network *net, struct net_port *p)
+int net_port_insert(struct network *net, struct net_port *p)
 {
 	struct net_port **at = &net->ports;
 
@@ -206,8 +221,7 @@ static int port_insert(struct network *net, struct net_port *p)
 	return 0;
 }
 
-static struct net_port *port_new(struct nets *n, const char *name,
-				 unsigned index)
+struct net_port *net_port_new(struct nets *n, const char *name, unsigned index)
 {
 	struct net_port *p = calloc(1, sizeof(*p));
 
@@ -220,7 +234,7 @@ static struct net_port *port_new(struct nets *n, const char *name,
 	return p;
 }
 
-static int port_open(struct net_port *p)
+int net_port_open(struct net_port *p)
 {
 	/* Its pages come to the node of the worker, which touches them first. */
 	int err = region_prepare("disco-net", sizeof(struct vnet_shared),
@@ -231,13 +245,28 @@ static int port_open(struct net_port *p)
 	return err ? err : chan_wake_create(&p->wake_tx, &p->wake_rx);
 }
 
-/* Unique, and larger than any of an earlier monitor of this boot. */
-static uint32_t next_gen(struct nets *n)
+uint32_t nets_next_gen(struct nets *n)
 {
 	uint32_t now = (uint32_t)(clock_now_ns() / GEN_UNIT_NS);
 
 	n->last_gen = now > n->last_gen ? now : n->last_gen + 1;
 	return n->last_gen;
+}
+
+void net_port_unlink(struct net_port *p)
+{
+	struct net_port **at = &p->net->ports;
+
+	while (*at != p)
+		at = &(*at)->next;
+	*at = p->next;
+}
+
+void net_port_default_mac(struct vnet_station *s)
+{
+	s->mac[0] = 0x02; /* locally administered; as vnet_mac_of_ip() */
+	s->mac[1] = 0xd1;
+	memcpy(s->mac + 2, s->ip, sizeof(s->ip));
 }
 
 static bool mac_taken(const struct network *net, const uint8_t *mac)
@@ -261,13 +290,6 @@ static bool ip_used(const void *arg, const uint8_t ip[4])
 		if (memcmp(p->station.ip, ip, 4) == 0)
 			return true;
 	return false;
-}
-
-static void default_mac(struct vnet_station *s)
-{
-	s->mac[0] = 0x02; /* locally administered; as vnet_mac_of_ip() */
-	s->mac[1] = 0xd1;
-	memcpy(s->mac + 2, s->ip, sizeof(s->ip));
 }
 
 /* The operator's subnet, if there is one: the same for all VMs. */
@@ -331,7 +353,7 @@ static int port_address(struct network *net, const struct net_config *c,
 			    &p->slot, s->ip);
 	if (err)
 		return address_fail(net, s->name, c->ip, err, d);
-	default_mac(s);
+	net_port_default_mac(s);
 	if (c->mac && !net_mac_parse(c->mac, s->mac))
 		return diag_fail(d, ST_CONFIG, EINVAL,
 				 "%s: '%s' is no MAC address of a station",
@@ -344,12 +366,33 @@ static int port_address(struct network *net, const struct net_config *c,
 	return 0;
 }
 
+static int port_uplink(struct net_port *p, const struct vm_config *vm,
+		       struct diag *d)
+{
+	const char *text = p->index == 0 ? vm->publish : NULL;
+	struct net_publish one;
+	int n = 1;
+
+	p->routed = vm->nets[p->index].uplink || text;
+	if (!text)
+		return 0;
+	while (n > 0)
+		n = net_publish_next(&text, &one);
+	if (n)
+		return diag_fail(d, ST_CONFIG, EINVAL,
+				 "%s: '%s' is no list of ports, as 2222:22 or "
+				 "0.0.0.0:53:53/udp",
+				 vm->name, vm->publish);
+	p->publish = strdup(vm->publish);
+	return p->publish ? 0 : diag_fail(d, ST_HOST, ENOMEM, "out of memory");
+}
+
 static int port_reserve(struct nets *n, const struct vm_config *vm,
 			unsigned index, struct net_port **out, struct diag *d)
 {
 	const struct net_config *c = &vm->nets[index];
 	struct network *net = network_find(n, c->name);
-	struct net_port *p = port_new(n, vm->name, index);
+	struct net_port *p = net_port_new(n, vm->name, index);
 	int err;
 
 	if (!net)
@@ -359,9 +402,11 @@ static int port_reserve(struct nets *n, const struct vm_config *vm,
 		return diag_fail(d, ST_HOST, ENOMEM, "out of memory");
 	}
 	err = port_address(net, c, p, d);
+	if (!err)
+		err = port_uplink(p, vm, d);
 	if (err)
 		goto fail;
-	err = port_open(p);
+	err = net_port_open(p);
 	if (err) {
 		err = diag_fail(d, ST_HOST, -err,
 				"%s: no memory or descriptors for network "
@@ -369,13 +414,13 @@ static int port_reserve(struct nets *n, const struct vm_config *vm,
 				vm->name, c->name, strerror(-err));
 		goto fail;
 	}
-	p->gen = next_gen(n);
-	(void)!port_insert(net, p); /* its slot is free */
+	p->gen = nets_next_gen(n);
+	(void)!net_port_insert(net, p); /* its slot is free */
 	net_plan_remember(&net->plan, p->slot, vm->name, p->station.ip);
 	*out = p;
 	return 0;
 fail:
-	port_free(p);
+	net_port_free(p);
 	networks_sweep(n, NETS_EMPTY_MAX);
 	return err;
 }
@@ -390,6 +435,10 @@ int nets_reserve(struct nets *n, const struct vm_config *vm,
 		 struct net_port *ports[VM_MAX_NETS], struct diag *d)
 {
 	ports_clear(ports);
+	if (vm->publish && !vm->nr_nets)
+		return diag_fail(d, ST_CONFIG, EINVAL,
+				 "%s: 'publish' needs a network: add 'net'",
+				 vm->name);
 	for (unsigned i = 0; i < vm->nr_nets; i++) {
 		int err = port_reserve(n, vm, i, &ports[i], d);
 
@@ -403,14 +452,14 @@ int nets_reserve(struct nets *n, const struct vm_config *vm,
 
 static void port_release(struct net_port *p)
 {
-	struct net_port **at = &p->net->ports;
+	struct network *net = p->net;
 
-	while (*at != p)
-		at = &(*at)->next;
-	*at = p->next;
-	network_update(p->net);
-	networks_sweep(p->nets, NETS_EMPTY_MAX);
-	port_free(p);
+	network_publish_end(p);
+	net_port_unlink(p);
+	p->vm = NULL;
+	network_update(net);
+	net_port_free(p);
+	networks_sweep(net->nets, NETS_EMPTY_MAX);
 }
 
 void nets_release(struct net_port *ports[VM_MAX_NETS])
@@ -431,6 +480,7 @@ void nets_attach(struct net_port *ports[VM_MAX_NETS], struct vm_watch *vm)
 		fds_drop(&p->region);
 		fds_drop(&p->wake_rx);
 		p->nets->loop = &vm->watcher->loop;
+		p->nets->err = &vm->watcher->err;
 		p->vm = vm;
 	}
 }
@@ -446,6 +496,8 @@ void nets_detach_all(struct nets *n)
 	if (!n || !n->loop)
 		return;
 	loop_timer_cancel(n->loop, &n->retry);
+	for (struct network *net = n->list; net; net = net->next)
+		network_uplink_stop(net);
 	n->loop = NULL;
 	for (struct network *net = n->list; net; net = net->next)
 		for (struct net_port *p = net->ports; p; p = p->next)
@@ -460,6 +512,7 @@ void net_port_spec(const struct net_port *p, struct worker_net *out)
 	memcpy(out->ip, p->station.ip, sizeof(out->ip));
 	net_plan_server(&p->net->plan, out->server);
 	out->bits = p->net->plan.bits;
+	out->routed = p->routed;
 }
 
 unsigned nets_descriptors(struct net_port *const ports[VM_MAX_NETS], int *out)
@@ -479,6 +532,8 @@ unsigned nets_descriptors(struct net_port *const ports[VM_MAX_NETS], int *out)
 void nets_record(struct net_port *const ports[VM_MAX_NETS], struct vm_record *r)
 {
 	r->nr_nets = 0;
+	(void)snprintf(r->publish, sizeof(r->publish), "%s",
+		       ports[0] && ports[0]->publish ? ports[0]->publish : "");
 	for (unsigned i = 0; i < VM_MAX_NETS && ports[i]; i++)
 		net_port_spec(ports[i], &r->nets[r->nr_nets++]);
 }
@@ -493,7 +548,10 @@ static int port_take_over(struct net_port *p, const struct vm_record *r,
 	p->gen = w->gen;
 	memcpy(p->station.mac, w->mac, sizeof(w->mac));
 	memcpy(p->station.ip, w->ip, sizeof(w->ip));
-	for (unsigned i = 0; i < NET_STATIONS_MAX; i++)
+	p->routed = w->routed;
+	if (p->index == 0 && *r->publish)
+		p->publish = strdup(r->publish);
+	for (unsigned i = 0; i < VNET_PORTS_MAX; i++)
 		p->known[i] = NET_UNKNOWN;
 	p->known[p->slot] = 0;
 	fd = pidfd_getfd(pidfd, first + WORKER_NET_REGION, 0);
@@ -542,7 +600,7 @@ static int port_adopt(struct nets *n, const struct vm_record *r, unsigned index,
 {
 	const struct worker_net *w = &r->nets[index];
 	struct network *net = network_find(n, w->net);
-	struct net_port *p = port_new(n, r->name, index);
+	struct net_port *p = net_port_new(n, r->name, index);
 	int err = -ENOMEM;
 
 	if (!net)
@@ -555,7 +613,7 @@ static int port_adopt(struct nets *n, const struct vm_record *r, unsigned index,
 	    (net->plan.bits != w->bits || !net_plan_has(&net->plan, w->ip)))
 		err = -EINVAL;
 	if (!err)
-		err = port_insert(net, p);
+		err = net_port_insert(net, p);
 	if (err)
 		goto fail;
 	net_plan_remember(&net->plan, w->slot, r->name, w->ip);
@@ -565,7 +623,7 @@ static int port_adopt(struct nets *n, const struct vm_record *r, unsigned index,
 	return 0;
 fail:
 	if (p)
-		port_free(p);
+		net_port_free(p);
 	networks_sweep(n, NETS_EMPTY_MAX);
 	return err;
 }
@@ -594,7 +652,8 @@ void nets_each(const struct nets *n,
 	       void *arg)
 {
 	for (const struct network *net = n->list; net; net = net->next)
-		for (const struct net_port *p = net->ports; p; p = p->next)
+		for (const struct net_port *p = net->ports; p && !p->uplink;
+		     p = p->next)
 			each(arg, net->name, &net->plan, p);
 }
 

@@ -10,6 +10,11 @@
  * ports. It never maps one. When a VM ends, the other workers are told that its
  * port is gone.
  *
+ * A network of which a VM has an uplink has a process that leads further
+ * (disco/uplink_proto.h), in a slot that no VM gets. Only the VMs with an uplink
+ * know its port, and it theirs. It ends with control; one that dies is started
+ * again.
+ *
  * What a worker knows is brought up to date by comparison: a request that
  * cannot be sent now, because the worker does not read, is sent later. So a
  * worker that is stopped holds nobody up.
@@ -29,6 +34,7 @@
 
 struct network;
 struct nets;
+struct uplink;
 
 /* A VM's port. Read by others; written by nets.c. */
 struct net_port {
@@ -43,12 +49,16 @@ struct net_port {
 	 * reading; both ends of its wake-ups, the same.
 	 */
 	int region, reader, wake_rx, wake_tx;
-	struct vm_watch *vm; /* of its worker; NULL: does not run yet */
+	struct vm_watch *vm;   /* of its worker; NULL: does not run yet */
+	bool routed;	       /* it has an uplink */
+	char *publish;	       /* owned: as in struct vm_config; NULL: none */
+	uint32_t published;    /* generation of the uplink that was told */
+	struct uplink *uplink; /* it is the uplink's own port; NULL: a VM's */
 	/*
 	 * Generations of the ports that its worker knows, by slot; 0: none;
 	 * NET_UNKNOWN: an earlier monitor has told it.
 	 */
-	uint32_t known[NET_STATIONS_MAX];
+	uint32_t known[VNET_PORTS_MAX];
 };
 
 #define NET_UNKNOWN UINT32_MAX

@@ -29,6 +29,8 @@ static size_t fill_request(void *bytes)
 						      .layer = 7 };
 	if (r->kind == WORKER_REQ_PORT)
 		r->port.port = GUEST_NR_PORTS - 1;
+	if (r->kind == WORKER_REQ_NET_PUBLISH)
+		r->net_publish.host_port = r->net_publish.guest_port = 80;
 	if (r->kind == WORKER_REQ_NET_DUMP)
 		r->net_dump.most = 96;
 	if (r->kind == WORKER_REQ_NET_PORT) {
@@ -120,6 +122,9 @@ static void numbers_out_of_range_are_refused(void **state)
 		R(NET_PORT_END, .net_port_end.net = VM_MAX_NETS),
 		R(NET_DUMP, .net_dump = { .net = VM_MAX_NETS, .most = 1 }),
 		R(NET_DUMP, .net_dump.most = 0),
+		R(NET_PUBLISH, .net_publish.host_port = 80),
+		R(NET_PUBLISH,
+		  .net_publish = { .host_port = 1, .guest_port = 1, .on = 2 }),
 		R(LINK, .link.node = -1),
 		R(LINK, .link.node = NODE_ID_MAX + 1),
 		R(CACHE, .cache = { .disk = 0, .node = 0 }),

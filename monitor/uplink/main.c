@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * disco-uplink: the way out of one network, in a process of its own, because it
+ * takes packets of the host's network and of guests apart. It has no capability
+ * and no file system, and is in the host's network. Started by control, and
+ * ended by the end of its socket. Never started by hand.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "disco/uplink_proto.h"
+#include "monitor/ipc/worker_messages.h"
+#include "monitor/sandbox/sandbox.h"
+#include "monitor/uplink/nat.h"
+
+struct uplink_server {
+	struct uplink_spec spec;
+	struct vnet_port *port;
+	struct nat *nat;
+};
+
+static int uplink_load(struct uplink_server *u)
+{
+	const struct worker_net *w = &u->spec.net;
+	ssize_t n = pread(UPLINK_FD_SPEC, &u->spec, sizeof(u->spec), 0);
+
+	if (n != (ssize_t)sizeof(u->spec) || u->spec.magic != UPLINK_MAGIC ||
+	    u->spec.size != sizeof(u->spec) || !w->gen ||
+	    !memchr(w->net, '\0', sizeof(w->net)) || w->bits < VNET_BITS_MIN ||
+	    w->bits > VNET_BITS_MAX)
+		return -EPROTO;
+	(void)close(UPLINK_FD_SPEC);
+	return 0;
+}
+
+static int uplink_open(struct uplink_server *u)
+{
+	const struct worker_net *w = &u->spec.net;
+	struct vnet_plan plan = { .bits = w->bits };
+	struct vnet_station own = { .mac = { 0 } };
+	int err;
+
+	memcpy(plan.server, w->server, sizeof(plan.server));
+	vnet_prefix6(w->net, plan.prefix6);
+	memcpy(own.mac, w->mac, sizeof(own.mac));
+	memcpy(own.ip, w->ip, sizeof(own.ip));
+	err = vnet_port_create(UPLINK_FD_REGION, UPLINK_FD_WAKE, w->slot,
+			       w->gen, &own, &plan, &u->port);
+	return err ? err : nat_create(u->port, &u->nat);
+}
+
+static void uplink_add_port(struct uplink_server *u,
+			    const struct worker_req_net_port *p,
+			    const int fds[2])
+{
+	struct vnet_station s = { .mac = { 0 } };
+	int err;
+
+	memcpy(s.mac, p->mac, sizeof(s.mac));
+	memcpy(s.ip, p->ip, sizeof(s.ip));
+	memcpy(s.name, p->name, sizeof(s.name));
+	err = vnet_port_add(u->port, p->slot, p->gen, &s, fds[0], fds[1]);
+	if (err)
+		(void)fprintf(stderr, "disco: uplink of %s: no way to %s: %s\n",
+			      u->spec.net.net, s.name, strerror(-err));
+}
+
+static void uplink_publish(struct uplink_server *u,
+			   const struct worker_req_net_publish *r)
+{
+	int err = nat_publish(u->nat, r);
+
+	if (err && r->on)
+		(void)fprintf(stderr,
+			      "disco: uplink of %s: cannot publish port %u "
+			      "(%s): %s\n",
+			      u->spec.net.net, r->host_port,
+			      r->udp ? "udp" : "tcp", strerror(-err));
+}
+
+/* Return: false: control has gone, or is not to be understood. */
+static bool uplink_obey(struct uplink_server *u)
+{
+	struct worker_request r;
+	int fds[FDS_MAX];
+	int err = worker_request_receive(UPLINK_FD_CONTROL, &r, fds);
+
+	if (err)
+		return err == -EAGAIN;
+	switch (r.kind) {
+	case WORKER_REQ_NET_PORT:
+		uplink_add_port(u, &r.net_port, fds);
+		break;
+	case WORKER_REQ_NET_PORT_END:
+		vnet_port_remove(u->port, r.net_port_end.slot,
+				 r.net_port_end.gen);
+		break;
+	case WORKER_REQ_NET_PUBLISH:
+		uplink_publish(u, &r.net_publish);
+		break;
+	default:
+		fds_close(fds, FDS_MAX);
+		return false;
+	}
+	return true;
+}
+
+static void uplink_serve(struct uplink_server *u)
+{
+	for (;;) {
+		struct pollfd p[] = {
+			{ .fd = UPLINK_FD_CONTROL, .events = POLLIN },
+			{ .fd = u->port->wake_fd, .events = POLLIN },
+		};
+		bool more = nat_take_frames(u->nat);
+
+		nat_wait(u->nat, p, ARRAY_SIZE(p),
+			 !more && vnet_port_sleep(u->port));
+		vnet_port_awake(u->port);
+		if (p[0].revents && !uplink_obey(u))
+			return;
+	}
+}
+
+int main(void)
+{
+	static struct uplink_server u;
+	int err;
+
+	(void)prctl(PR_SET_NAME, "disco-uplink", 0, 0, 0);
+	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	err = uplink_load(&u);
+	if (!err)
+		err = uplink_open(&u);
+	if (!err)
+		err = sandbox_drop();
+	if (!err)
+		err = sandbox_enter(SANDBOX_UPLINK);
+	if (err) {
+		(void)fprintf(stderr, "disco: uplink: %s\n", strerror(-err));
+		return EXIT_FAILURE;
+	}
+	uplink_serve(&u);
+	_exit(EXIT_SUCCESS);
+}

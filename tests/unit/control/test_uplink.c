@@ -1,0 +1,535 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The uplink of a network: the real disco-uplink, started by the real nets.c, in
+ * a network namespace of this process, where nothing leaves it. The worker of the
+ * VM is played by this process: it has the VM's port.
+ *
+ * SKIP where disco-uplink was not built, or no namespace can be made.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <libgen.h>
+#include <net/if.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "monitor/control/nets/nets.h"
+#include "monitor/ipc/worker_messages.h"
+#include "tests/must.h"
+#include "tests/unit/support.h"
+#include "vnet/packet.h"
+#include "vnet/port.h"
+#include "vnet/reply.h"
+
+#define OUTSIDE	  "198.51.100.1" /* of the namespace; RFC 5737 */
+#define IP	  14u
+#define L4	  34u
+#define PROTO_TCP 6u
+#define VMS	  2u
+
+static const char *skip_why;
+static struct watcher watcher;
+static struct nets *nets;
+static struct vm_config configs[VMS];
+static struct net_ports ports[VMS];
+static struct vm_watch vms[VMS];
+static int theirs[VMS];
+static struct vnet_port *port; /* of the first VM */
+static unsigned told;	       /* ports that it got to know */
+static uint8_t frame[2048], got[2048];
+static uint32_t got_len;
+static struct diag d;
+
+/* --- the namespace --- */
+
+static void name_address(const char *name, const char *ip)
+{
+	int s = socket(AF_INET, SOCK_DGRAM, 0);
+	struct ifreq r = { .ifr_flags = IFF_UP | IFF_LOOPBACK };
+	struct sockaddr_in a = { .sin_family = AF_INET };
+
+	(void)snprintf(r.ifr_name, sizeof(r.ifr_name), "%s", name);
+	if (ip) {
+		must(inet_pton(AF_INET, ip, &a.sin_addr) == 1);
+		memcpy(&r.ifr_addr, &a, sizeof(a));
+		must(ioctl(s, SIOCSIFADDR, &r) == 0);
+	} else {
+		must(ioctl(s, SIOCSIFFLAGS, &r) == 0);
+	}
+	(void)close(s);
+}
+
+static void find_uplink(const char *self)
+{
+	char path[4096];
+
+	/* build/VARIANT/tests/unit/control/test_uplink */
+	(void)snprintf(path, sizeof(path), "%s/../../../disco-uplink",
+		       dirname(strdup(self)));
+	if (access(path, X_OK) < 0)
+		skip_why = "disco-uplink was not built";
+	else
+		(void)setenv("DISCO_UPLINK", path, 1);
+	if (!skip_why && unshare(CLONE_NEWNET) < 0)
+		skip_why = "no network namespace can be made";
+	if (skip_why)
+		return;
+	name_address("lo", NULL);
+	name_address("lo:1", OUTSIDE);
+}
+
+/* --- the VM's worker --- */
+
+static void worker_obey(void)
+{
+	struct worker_request r;
+	int fds[FDS_MAX];
+
+	while (worker_request_receive(theirs[0], &r, fds) == 0) {
+		struct vnet_station s = { .mac = { 0 } };
+
+		if (r.kind == WORKER_REQ_NET_PORT_END) {
+			vnet_port_remove(port, r.net_port_end.slot,
+					 r.net_port_end.gen);
+			continue;
+		}
+		assert_int_equal(r.kind, WORKER_REQ_NET_PORT);
+		memcpy(s.mac, r.net_port.mac, sizeof(s.mac));
+		memcpy(s.ip, r.net_port.ip, sizeof(s.ip));
+		assert_int_equal(vnet_port_add(port, r.net_port.slot,
+					       r.net_port.gen, &s, fds[0],
+					       fds[1]),
+				 0);
+		told++;
+	}
+}
+
+/* Return: true: a frame came, in @got. */
+static bool run(void)
+{
+	struct pollfd p = { .fd = port->wake_fd, .events = POLLIN };
+	struct vnet_frame f;
+
+	must(loop_turn(&watcher.loop, 0) == 0);
+	worker_obey();
+	if (!vnet_port_next(port, &f)) {
+		if (vnet_port_sleep(port))
+			(void)poll(&p, 1, 20);
+		vnet_port_awake(port);
+		return false;
+	}
+	got_len = f.len;
+	memcpy(got, f.bytes, f.len < sizeof(got) ? f.len : sizeof(got));
+	vnet_port_take(port, &f);
+	vnet_port_settle(port);
+	return true;
+}
+
+static struct vnet_peer *uplink(void)
+{
+	return vnet_port_by_ip(port, port->plan.server);
+}
+
+static void vm_start(unsigned i)
+{
+	if (nets_reserve(nets, &configs[i], ports[i].of, &d))
+		fail_msg("%s", d.text);
+}
+
+static void vm_open(void)
+{
+	const struct net_port *p = ports[0].of[0];
+	struct vnet_plan plan = { .bits = 24, .routed = true };
+	struct worker_net w;
+
+	net_port_spec(p, &w);
+	assert_int_equal(w.routed, 1);
+	memcpy(plan.server, w.server, 4);
+	assert_int_equal(vnet_port_create(dup(p->region), dup(p->wake_rx),
+					  p->slot, p->gen, &p->station, &plan,
+					  &port),
+			 0);
+}
+
+static int setup(void **state)
+{
+	static char names[VMS][8];
+
+	(void)state;
+	if (skip_why)
+		return 0;
+	memset(configs, 0, sizeof(configs));
+	memset(vms, 0, sizeof(vms));
+	told = 0;
+	assert_int_equal(loop_create(&watcher.loop), 0);
+	assert_int_equal(nets_create(&nets), 0);
+	for (unsigned i = 0; i < VMS; i++) {
+		int pair[2];
+
+		assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair),
+				 0);
+		vms[i].watcher = &watcher;
+		vms[i].worker = WORKER_NONE;
+		vms[i].worker.control = pair[0];
+		theirs[i] = pair[1];
+		(void)snprintf(names[i], sizeof(names[i]), "vm-%u", i);
+		configs[i].name = names[i];
+		configs[i].nets[0].name = (char *)(uintptr_t) "lan";
+		configs[i].nr_nets = 1;
+	}
+	configs[0].publish =
+		(char *)(uintptr_t) "2222:22,198.51.100.1:5353:53/udp";
+	vm_start(0);
+	vm_open();
+	nets_attach(ports[0].of, &vms[0]);
+	nets_update(nets);
+	WAIT_UNTIL((run(), uplink() != NULL));
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	if (skip_why)
+		return 0;
+	nets_detach_all(nets);
+	for (unsigned i = 0; i < VMS; i++) {
+		nets_release(ports[i].of);
+		(void)close(vms[i].worker.control);
+		(void)close(theirs[i]);
+	}
+	nets_destroy(nets);
+	loop_destroy(&watcher.loop);
+	vnet_port_destroy(port);
+	/* It ends with its socket, and has nobody else to wait for it. */
+	while (waitpid(-1, NULL, 0) > 0)
+		;
+	return 0;
+}
+
+/* --- packets --- */
+
+static void ip4(const char *dst, unsigned proto, uint32_t bytes)
+{
+	struct in_addr to;
+
+	must(inet_pton(AF_INET, dst, &to) == 1);
+	memset(frame, 0, IP + IP4_BYTES);
+	memcpy(frame, uplink()->station.mac, 6);
+	memcpy(frame + ETH_SRC, port->station.mac, 6);
+	vnet_put16(frame + ETH_TYPE, ETHERTYPE_IP4);
+	frame[IP] = 0x45;
+	vnet_put16(frame + IP + IP4_LEN, IP4_BYTES + bytes);
+	frame[IP + IP4_TTL] = 64;
+	frame[IP + IP4_PROTO] = (uint8_t)proto;
+	memcpy(frame + IP + IP4_SRC, port->station.ip, 4);
+	memcpy(frame + IP + IP4_DST, &to, 4);
+	vnet_put16(frame + IP + IP4_CSUM,
+		   vnet_csum_fold(vnet_csum_add(0, frame + IP, IP4_BYTES)));
+}
+
+/* With the checksum left to be done, as Linux sends it. */
+static void send_l4(uint32_t bytes, unsigned proto, unsigned csum_at)
+{
+	const struct vnet_hdr h = { .flags = VNET_HDR_NEEDS_CSUM,
+				    .csum_start = L4,
+				    .csum_offset = (uint16_t)csum_at };
+	uint32_t sum = vnet_csum_add(proto + bytes, frame + IP + IP4_SRC, 8);
+	struct vnet_buf b;
+
+	vnet_put16(frame + L4 + csum_at, (uint16_t)~vnet_csum_fold(sum));
+	assert_int_equal(vnet_port_room(port, uplink(), L4 + bytes), 0);
+	vnet_port_begin(port, L4 + bytes, &b);
+	memcpy(b.bytes, frame, L4 + bytes);
+	*b.hdr = h;
+	vnet_port_send(port, &b, uplink(), L4 + bytes, true);
+	vnet_port_flush(port);
+}
+
+static void send_udp(const char *dst, unsigned dport, const char *text)
+{
+	uint32_t bytes = UDP_BYTES + (uint32_t)strlen(text);
+
+	ip4(dst, PROTO_UDP, bytes);
+	vnet_put16(frame + L4 + UDP_SPORT, 4000);
+	vnet_put16(frame + L4 + UDP_DPORT, dport);
+	vnet_put16(frame + L4 + UDP_LEN, bytes);
+	memcpy(frame + L4 + UDP_BYTES, text, strlen(text));
+	send_l4(bytes, PROTO_UDP, UDP_CSUM);
+}
+
+static void put32(uint8_t *p, uint32_t v)
+{
+	vnet_put16(p, v >> 16);
+	vnet_put16(p + 2, v & 0xffff);
+}
+
+static uint32_t get32(const uint8_t *p)
+{
+	return (uint32_t)vnet_get16(p) << 16 | vnet_get16(p + 2);
+}
+
+#define SYN 2u
+#define PSH 8u
+#define ACK 16u
+
+static void send_tcp(const char *dst, unsigned sport, unsigned dport,
+		     uint32_t seq, uint32_t ack, unsigned flags,
+		     const char *text)
+{
+	uint32_t bytes = 20 + (uint32_t)strlen(text);
+	uint8_t *t = frame + L4;
+
+	ip4(dst, PROTO_TCP, bytes);
+	memset(t, 0, 20);
+	vnet_put16(t, sport);
+	vnet_put16(t + 2, dport);
+	put32(t + 4, seq);
+	put32(t + 8, ack);
+	t[12] = 0x50;
+	t[13] = (uint8_t)flags;
+	vnet_put16(t + 14, 60000);
+	memcpy(t + 20, text, strlen(text));
+	send_l4(bytes, PROTO_TCP, 16);
+}
+
+static bool got_is(unsigned proto, unsigned dport)
+{
+	return got_len >= L4 + 4 && got[IP + IP4_PROTO] == proto &&
+	       vnet_get16(got + L4 + 2) == dport;
+}
+
+static int host_socket(int type, const char *ip, unsigned tcp_port)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET,
+				 .sin_port = htons((uint16_t)tcp_port) };
+	int s = socket(AF_INET, type | SOCK_NONBLOCK, 0), one = 1;
+
+	must(s >= 0 && inet_pton(AF_INET, ip, &a.sin_addr) == 1);
+	must(setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) == 0);
+	must(bind(s, (struct sockaddr *)&a, sizeof(a)) == 0);
+	must(type != SOCK_STREAM || listen(s, 4) == 0);
+	return s;
+}
+
+/* --- tests --- */
+
+#define NEEDS_UPLINK()                                                         \
+	do {                                                                   \
+		(void)state;                                                   \
+		if (skip_why) {                                                \
+			print_message("SKIP: %s\n", skip_why);                 \
+			skip();                                                \
+		}                                                              \
+	} while (0)
+
+static void udp_goes_out_and_back(void **state)
+{
+	struct sockaddr_in from;
+	socklen_t len = sizeof(from);
+	char text[64];
+	int s;
+
+	NEEDS_UPLINK();
+	s = host_socket(SOCK_DGRAM, OUTSIDE, 7);
+	send_udp(OUTSIDE, 7, "question");
+	WAIT_UNTIL((run(),
+		    recvfrom(s, text, sizeof(text), MSG_PEEK, NULL, NULL) > 0));
+	assert_int_equal(recvfrom(s, text, sizeof(text), 0,
+				  (struct sockaddr *)&from, &len),
+			 8);
+	assert_memory_equal(text, "question", 8);
+	assert_int_equal(
+		sendto(s, "answer", 6, 0, (struct sockaddr *)&from, len), 6);
+	WAIT_UNTIL(run() && got_is(PROTO_UDP, 4000));
+	assert_memory_equal(got, port->station.mac, 6);
+	assert_memory_equal(got + ETH_SRC, uplink()->station.mac, 6);
+	assert_int_equal(got_len, L4 + UDP_BYTES + 6);
+	assert_memory_equal(got + L4 + UDP_BYTES, "answer", 6);
+	(void)close(s);
+}
+
+static void tcp_goes_out(void **state)
+{
+	char text[64] = "";
+	uint32_t theirs_seq;
+	int s, c = -1;
+
+	NEEDS_UPLINK();
+	s = host_socket(SOCK_STREAM, OUTSIDE, 80);
+	send_tcp(OUTSIDE, 4001, 80, 1000, 0, SYN, "");
+	WAIT_UNTIL(run() && got_is(PROTO_TCP, 4001));
+	assert_int_equal(got[L4 + 13], SYN | ACK);
+	theirs_seq = get32(got + L4 + 4) + 1;
+	send_tcp(OUTSIDE, 4001, 80, 1001, theirs_seq, ACK, "");
+	send_tcp(OUTSIDE, 4001, 80, 1001, theirs_seq, ACK | PSH, "GET /");
+	WAIT_UNTIL((run(), c = c < 0 ? accept(s, NULL, NULL) : c,
+		    c >= 0 && recv(c, text, sizeof(text), MSG_DONTWAIT) > 0));
+	assert_string_equal(text, "GET /");
+	(void)close(c);
+	(void)close(s);
+}
+
+/* To the host itself, from a foreign address, to the subnet: nothing arrives. */
+static void what_may_not_go_out_does_not(void **state)
+{
+	char text[64];
+	int local, outside;
+
+	NEEDS_UPLINK();
+	local = host_socket(SOCK_DGRAM, "127.0.0.1", 9);
+	outside = host_socket(SOCK_DGRAM, OUTSIDE, 9);
+	send_udp("127.0.0.1", 9, "loop");
+	send_udp("127.1.2.3", 9, "loop");
+	send_udp("0.0.0.0", 9, "zero");
+	{
+		uint8_t last = port->station.ip[3];
+
+		port->station.ip[3] ^= 0x40;
+		send_udp(OUTSIDE, 9, "spoofed");
+		port->station.ip[3] = last;
+	}
+	send_udp(OUTSIDE, 9, "good");
+	WAIT_UNTIL((run(), recv(outside, text, sizeof(text), MSG_PEEK) > 0));
+	/* What was sent before it would have come before it. */
+	assert_int_equal(recv(outside, text, sizeof(text), 0), 4);
+	assert_memory_equal(text, "good", 4);
+	assert_int_equal(recv(local, text, sizeof(text), 0), -1);
+	(void)close(local);
+	(void)close(outside);
+}
+
+static void published_ports_lead_to_the_vm(void **state)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET,
+				 .sin_port = htons(5353) };
+	int s, t;
+
+	NEEDS_UPLINK();
+	s = host_socket(SOCK_DGRAM, OUTSIDE, 6000);
+	must(inet_pton(AF_INET, OUTSIDE, &a.sin_addr) == 1);
+	WAIT_UNTIL((run(), sendto(s, "dns", 3, 0, (struct sockaddr *)&a,
+				  sizeof(a)) == 3 &&
+				   run() && got_is(PROTO_UDP, 53)));
+	assert_memory_equal(got + L4 + UDP_BYTES, "dns", 3);
+	assert_memory_equal(got + IP + IP4_DST, port->station.ip, 4);
+	/* By default on 127.0.0.1 alone. */
+	a.sin_port = htons(2222);
+	t = socket(AF_INET, SOCK_STREAM, 0);
+	assert_int_equal(connect(t, (struct sockaddr *)&a, sizeof(a)), -1);
+	(void)close(t);
+	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	t = socket(AF_INET, SOCK_STREAM, 0);
+	assert_int_equal(connect(t, (struct sockaddr *)&a, sizeof(a)), 0);
+	WAIT_UNTIL(run() && got_is(PROTO_TCP, 22));
+	assert_int_equal(got[L4 + 13], SYN);
+	(void)close(t);
+	(void)close(s);
+}
+
+static pid_t child_of_ours(void)
+{
+	siginfo_t si = { .si_pid = 0 };
+	FILE *f = fopen("/proc/thread-self/children", "re");
+	int pid = 0;
+
+	(void)si;
+	if (f) {
+		if (fscanf(f, "%d", &pid) != 1) /* NOLINT: ours */
+			pid = 0;
+		(void)fclose(f);
+	}
+	return pid;
+}
+
+static void one_that_dies_is_started_again(void **state)
+{
+	uint32_t gen;
+	pid_t pid;
+
+	NEEDS_UPLINK();
+	gen = uplink()->gen;
+	pid = child_of_ours();
+	assert_true(pid > 0);
+	(void)kill(pid, SIGKILL);
+	WAIT_UNTIL((run(), uplink() && uplink()->gen > gen));
+	(void)waitpid(pid, NULL, 0);
+	udp_goes_out_and_back(state);
+	published_ports_lead_to_the_vm(state);
+}
+
+static void only_vms_with_an_uplink_know_it(void **state)
+{
+	struct worker_request r;
+	int fds[FDS_MAX];
+	unsigned nr = 0;
+
+	NEEDS_UPLINK();
+	vm_start(1);
+	nets_attach(ports[1].of, &vms[1]);
+	nets_update(nets);
+	while (worker_request_receive(theirs[1], &r, fds) == 0) {
+		assert_int_equal(r.kind, WORKER_REQ_NET_PORT);
+		assert_int_equal(r.net_port.slot, ports[0].of[0]->slot);
+		fds_close(fds, FDS_MAX);
+		nr++;
+	}
+	assert_int_equal(nr, 1);
+	WAIT_UNTIL((run(), told == 2));
+}
+
+static void lists_of_ports_are_parsed(void **state)
+{
+	static const char *const wrong[] = {
+		"22",	     "22:",  ":22",	 "0:22",    "22:0",
+		"65536:1",   "1:2,", "1:2/sctp", "1:2;3:4", "1.2.3:1:2",
+		"1.2.3.4:1", "a:b",  "1:2/udpx", " 1:2",    "+1:2",
+	};
+	const char *text = "2222:22,0.0.0.0:53:54/udp,1:65535/tcp";
+	struct net_publish p;
+
+	(void)state;
+	assert_int_equal(net_publish_next(&text, &p), 1);
+	assert_true(p.host_port == 2222 && p.guest_port == 22 && !p.udp);
+	assert_memory_equal(p.host_ip, "\x7f\0\0\1", 4);
+	assert_int_equal(net_publish_next(&text, &p), 1);
+	assert_true(p.host_port == 53 && p.guest_port == 54 && p.udp);
+	assert_memory_equal(p.host_ip, "\0\0\0\0", 4);
+	assert_int_equal(net_publish_next(&text, &p), 1);
+	assert_int_equal(p.guest_port, 65535);
+	assert_int_equal(net_publish_next(&text, &p), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+		int n = 1;
+
+		text = wrong[i];
+		while (n > 0)
+			n = net_publish_next(&text, &p);
+		if (n != -EINVAL)
+			fail_msg("'%s' was taken", wrong[i]);
+	}
+}
+
+int main(int argc, char **argv)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(lists_of_ports_are_parsed),
+		T(udp_goes_out_and_back),
+		T(tcp_goes_out),
+		T(what_may_not_go_out_does_not),
+		T(published_ports_lead_to_the_vm),
+		T(one_that_dies_is_started_again),
+		T(only_vms_with_an_uplink_know_it),
+	};
+
+	(void)argc;
+	find_uplink(argv[0]);
+	return cmocka_run_group_tests_name("uplink", tests, NULL, NULL);
+}
