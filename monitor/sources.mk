@@ -14,6 +14,8 @@ CONTROL_ROOMS	:= $(filter monitor/control%,$(ROOMS)) monitor/bootdisk \
 
 UPLINK_ROOMS	:= monitor/uplink monitor/sandbox monitor/ipc vnet numa
 
+UPLINK_ROOMS	:= monitor/uplink monitor/sandbox monitor/ipc vnet numa
+
 # What systemd hears of the monitor: where libsystemd is.
 ifeq ($(shell pkg-config --exists libsystemd 2>/dev/null && echo yes),yes)
 $(B)/obj/monitor/control/notify.o: CPPFLAGS += -DDISCO_SYSTEMD

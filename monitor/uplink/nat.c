@@ -17,6 +17,17 @@
 #define POLLS_MAX 4096u
 #define MRU	  65521u /* what libslirp takes at most; not checked by it */
 #define ARPS	  16u
+#define KNOCKS	  256u
+#define PROTO_TCP 6u
+#define TCP_FLAGS 13
+#define TCP_SYN	  2u
+#define TCP_ACK	  16u
+
+/* A datagram from the host itself to a published port, to be answered. */
+struct nat_knock {
+	uint8_t guest_ip[4];
+	uint16_t guest_port, host_port;
+};
 
 struct nat {
 	struct vnet_port *port;
@@ -26,6 +37,8 @@ struct nat {
 	/* Addresses that libslirp has asked for, to be answered in a moment. */
 	uint8_t asked[ARPS][4];
 	unsigned nr_asked;
+	struct nat_knock knocks[KNOCKS];
+	unsigned next_knock;
 	uint8_t frame[VNET_FRAME_MAX];
 };
 
@@ -38,6 +51,30 @@ static void nat_ask(struct nat *n, const uint8_t *arp, size_t len)
 		memcpy(n->asked[n->nr_asked++], arp + ARP_TPA, 4);
 }
 
+static bool nat_knows(const struct nat *n, const struct nat_knock *k)
+{
+	for (unsigned i = 0; i < KNOCKS; i++)
+		if (memcmp(&n->knocks[i], k, sizeof(*k)) == 0)
+			return true;
+	return false;
+}
+
+/* Connections of the host itself come from the network's own address. */
+static void nat_remember(struct nat *n, const uint8_t *ip, uint32_t len)
+{
+	struct nat_knock k = { .host_port = 0 };
+
+	if (len < IP4_BYTES + UDP_BYTES || ip[0] != 0x45 ||
+	    ip[IP4_PROTO] != PROTO_UDP ||
+	    memcmp(ip + IP4_SRC, n->port->plan.server, 4) != 0)
+		return;
+	memcpy(k.guest_ip, ip + IP4_DST, sizeof(k.guest_ip));
+	k.host_port = vnet_get16(ip + IP4_BYTES + UDP_SPORT);
+	k.guest_port = vnet_get16(ip + IP4_BYTES + UDP_DPORT);
+	if (!nat_knows(n, &k))
+		n->knocks[n->next_knock++ % KNOCKS] = k;
+}
+
 /* To a station. What it does not take is lost, as on a wire. */
 static void nat_send(struct nat *n, const uint8_t *frame, uint32_t len)
 {
@@ -48,6 +85,7 @@ static void nat_send(struct nat *n, const uint8_t *frame, uint32_t len)
 		n->port->stats.full++;
 		return;
 	}
+	nat_remember(n, frame + VNET_ETH_BYTES, len - VNET_ETH_BYTES);
 	vnet_port_begin(n->port, len, &b);
 	memcpy(b.bytes, frame, len);
 	memcpy(b.bytes + ETH_SRC, n->port->station.mac, VNET_MAC_BYTES);
@@ -142,7 +180,7 @@ int nat_create(struct vnet_port *port, struct nat **out)
 		.vdhcp_start.s_addr = htonl(vnet_ip4(plan->server) + 1),
 		.if_mtu = VNET_MTU,
 		.if_mru = MRU,
-		.disable_host_loopback = true,
+		/* What goes to the host itself is decided by nat_answers(). */
 		.disable_dns = true,
 	};
 	struct nat *n = calloc(1, sizeof(*n));
@@ -161,6 +199,29 @@ int nat_create(struct vnet_port *port, struct nat **out)
 
 /* --- frames of the network --- */
 
+/*
+ * To the network's own address go answers alone: of TCP all but the beginning of
+ * a connection, of UDP what a published port was asked before. libslirp takes
+ * that address for the host's 127.0.0.1.
+ */
+static bool nat_answers(const struct nat *n, const uint8_t *ip, uint32_t len)
+{
+	const uint8_t *l4 = ip + IP4_BYTES;
+	struct nat_knock k = { .host_port = 0 };
+
+	/* Neither options nor pieces, in which something could be hidden. */
+	if (ip[0] != 0x45 || vnet_get16(ip + IP4_FRAG) & 0x3fff)
+		return false;
+	if (ip[IP4_PROTO] == PROTO_TCP && len >= IP4_BYTES + 20)
+		return (l4[TCP_FLAGS] & (TCP_SYN | TCP_ACK)) != TCP_SYN;
+	if (ip[IP4_PROTO] != PROTO_UDP || len < IP4_BYTES + UDP_BYTES)
+		return false;
+	memcpy(k.guest_ip, ip + IP4_SRC, sizeof(k.guest_ip));
+	k.guest_port = vnet_get16(l4 + UDP_SPORT);
+	k.host_port = vnet_get16(l4 + UDP_DPORT);
+	return nat_knows(n, &k);
+}
+
 static bool nat_wants(const struct nat *n, const struct vnet_frame *f)
 {
 	const uint8_t *ip = n->frame + VNET_ETH_BYTES, *dst = ip + IP4_DST;
@@ -174,7 +235,9 @@ static bool nat_wants(const struct nat *n, const struct vnet_frame *f)
 		      VNET_MAC_BYTES) == 0 &&
 	       memcmp(ip + IP4_SRC, f->from->station.ip, 4) == 0 &&
 	       dst[0] != 0 && dst[0] != 127 && dst[0] < 224 &&
-	       (vnet_ip4(dst) & vnet_mask(plan->bits)) != subnet;
+	       ((vnet_ip4(dst) & vnet_mask(plan->bits)) != subnet ||
+		(memcmp(dst, plan->server, 4) == 0 &&
+		 nat_answers(n, ip, f->len - VNET_ETH_BYTES)));
 }
 
 /* Segments travel whole; libslirp checks the sum of what it gets. */

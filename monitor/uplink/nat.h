@@ -7,7 +7,8 @@
  * Both sides are hostile: frames come from the regions of workers, and packets
  * from the host's network. What is checked here, before libslirp sees a frame:
  * it is IPv4, from the address of the station whose port it came from, and not to
- * the host itself (127/8, 0/8), this subnet or a group.
+ * the host itself (127/8, 0/8), this subnet or a group. What answers a connection
+ * of the host itself to a published port goes to the network's own address.
  *
  * Context of all functions: one thread.
  */

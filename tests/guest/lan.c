@@ -4,6 +4,10 @@
  * calls the others by broadcast until it has heard "peers=N" of them, and each
  * of them has heard all the others. "dead=N": it then waits until N of them send
  * nothing any more, although it goes on calling. Prints its address.
+ *
+ * "out=N": it asks the IPv4 address with the number N, outside of the network,
+ * until it is answered; then it answers what comes to its port 5353, until that
+ * is "bye".
  */
 #include "virtio.h"
 
@@ -18,6 +22,7 @@
 #define UDP	    34u
 #define APP	    42u
 #define PORT	    7777u
+#define KNOCK	    5353u
 #define CALL_CYCLES (1ul << 20)
 #define SILENT	    300u /* own calls, since another one's last */
 #define STATIONS    256u
@@ -159,8 +164,12 @@ static void frame_done(void)
 	offer(RX, q->used.ring[q->seen++ % SLOTS].id);
 }
 
-/* Broadcast @bytes of UDP data that are in @out, and wait until they are sent. */
-static void broadcast(unsigned sport, unsigned dport, unsigned bytes)
+/*
+ * Send @bytes of UDP data that are in @out, and wait until they are sent: by the
+ * router of the network, which has its first address; @dst NULL: to all.
+ */
+static void send(const uint8_t *dst, unsigned sport, unsigned dport,
+		 unsigned bytes)
 {
 	struct queue *q = &queues[TX];
 	uint8_t *f = out + HDR;
@@ -169,6 +178,10 @@ static void broadcast(unsigned sport, unsigned dport, unsigned bytes)
 
 	fill(out, 0, HDR + APP);
 	fill(f, 0xff, 6);
+	if (dst) {
+		copy(f, mac, 5);
+		f[5] = 1;
+	}
 	copy(f + 6, mac, 6);
 	put16(f + 12, 0x0800);
 	f[ETH] = 0x45;
@@ -177,6 +190,8 @@ static void broadcast(unsigned sport, unsigned dport, unsigned bytes)
 	f[ETH + 9] = 17;
 	copy(f + ETH + 12, ip, 4);
 	fill(f + ETH + 16, 0xff, 4);
+	if (dst)
+		copy(f + ETH + 16, dst, 4);
 	for (unsigned i = 0; i < 20; i += 2)
 		sum += (uint32_t)f[ETH + i] << 8 | f[ETH + i + 1];
 	sum = (sum & 0xffff) + (sum >> 16);
@@ -189,6 +204,11 @@ static void broadcast(unsigned sport, unsigned dport, unsigned bytes)
 	offer(TX, 0);
 	while (*(volatile uint16_t *)&q->used.idx == n)
 		__asm__ volatile("pause" : : : "memory");
+}
+
+static void broadcast(unsigned sport, unsigned dport, unsigned bytes)
+{
+	send(NULL, sport, dport, bytes);
 }
 
 /* --- the station --- */
@@ -268,6 +288,63 @@ static unsigned nr_silent(void)
 	return n;
 }
 
+/* Wait for CALL_CYCLES at most. Return: a datagram to a port, or NULL. */
+static const uint8_t *datagram(unsigned port)
+{
+	uint64_t until = cycles() + CALL_CYCLES;
+	const uint8_t *f;
+
+	while (cycles() < until) {
+		f = frame_next();
+		if (!f)
+			continue;
+		if (f[ETH + 9] == 17 && f[UDP + 2] == port >> 8 &&
+		    f[UDP + 3] == (port & 0xff))
+			return f;
+		frame_done();
+	}
+	return NULL;
+}
+
+/* Until one says "bye": what is sent last is lost when we end. */
+static void answer_knocks(void)
+{
+	const uint8_t *f;
+	uint8_t who[4];
+	unsigned port;
+	bool bye = false;
+
+	while (!bye) {
+		f = datagram(KNOCK);
+		if (!f)
+			continue;
+		copy(who, f + ETH + 12, 4);
+		port = (unsigned)f[UDP] << 8 | f[UDP + 1];
+		bye = same(f + APP, "bye", 3);
+		frame_done();
+		copy(out + HDR + APP, "here", 4);
+		send(who, KNOCK, port, 4);
+	}
+}
+
+static void go_out(unsigned n)
+{
+	const uint8_t dst[4] = { (uint8_t)(n >> 24), (uint8_t)(n >> 16),
+				 (uint8_t)(n >> 8), (uint8_t)n };
+	const uint8_t *f;
+
+	do {
+		copy(out + HDR + APP, "ask", 3);
+		send(dst, PORT, PORT, 3);
+		f = datagram(PORT);
+	} while (!f);
+	REQUIRE(same(f + APP, "answer", 6) && same(f + ETH + 12, dst, 4),
+		"a datagram is not as it was sent");
+	frame_done();
+	print("answered\n");
+	answer_knocks();
+}
+
 void main(const struct hvm_start_info *info)
 {
 	const char *text = (const char *)(uintptr_t)info->cmdline;
@@ -276,6 +353,10 @@ void main(const struct hvm_start_info *info)
 
 	start();
 	get_address();
+	if (number(text, "out=", 4)) {
+		go_out(number(text, "out=", 4));
+		return;
+	}
 	calls = 1;
 	while (nr_satisfied < peers)
 		listen_and_call(peers);

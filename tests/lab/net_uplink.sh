@@ -145,3 +145,25 @@ s_uplink()
 	stop_monitor
 	ip netns del out
 }
+
+# A tiny guest asks a server at an address of the lab's own (RFC 5737), and is
+# then reached through a published port.
+t_tiny_uplink()
+{
+	local pid
+	if [[ ! -x ${DISCO%/*}/disco-uplink ]]; then
+		echo '# SKIP tiny_uplink: disco-uplink was not built (libslirp)'
+		return 0
+	fi
+	ip addr add 198.51.100.1/32 dev lo
+	tests/lab/net_outside.py 198.51.100.1 5353 >"$WORK/outside" 2>&1 &
+	pid=$!
+	# 198.51.100.1 as a number
+	run_disco "$WORK/o" --net name=lan,uplink --publish 5353:5353/udp \
+		--memory 64M --kernel "$GUESTS/lan.elf" \
+		--cmdline 'tiny out=3325256705'
+	ip addr del 198.51.100.1/32 dev lo
+	want_status 0 "$WORK/o" && want_line 'PASS lan' "$WORK/o" || return 1
+	wait $pid || fail "$(<"$WORK/outside")" || return 1
+	want_line 'heard here' "$WORK/outside"
+}

@@ -94,20 +94,22 @@ static void net_show_counts(struct virtio_net *n)
 
 enum tx_done { TX_DONE, TX_WAIT };
 
-static void queue_reply(struct virtio_net *n, const uint8_t *frame,
+/* Return: false: the network has no answer to it. */
+static bool queue_reply(struct virtio_net *n, const uint8_t *frame,
 			uint32_t bytes)
 {
 	unsigned at = (n->reply_head + n->nr_replies) % REPLIES;
 
 	if (n->nr_replies == REPLIES)
-		return; /* who asks without taking answers gets none */
+		return true; /* who asks without taking answers gets none */
 	n->replies[at].bytes = vnet_reply(n->port, n->name, frame, bytes,
 					  n->replies[at].frame);
 	if (!n->replies[at].bytes)
-		return;
+		return false;
 	n->nr_replies++;
 	n->port->stats.answered++;
 	virtio_again(&n->v, NET_QUEUE_RX);
+	return true;
 }
 
 /*
@@ -178,13 +180,14 @@ static enum tx_done tx_forward(struct virtio_net *n, const struct vq_chain *c,
 	return TX_DONE;
 }
 
-static void tx_local(struct virtio_net *n, const struct vq_chain *c,
+/* Return: false: the network has no answer to it. */
+static bool tx_local(struct virtio_net *n, const struct vq_chain *c,
 		     uint32_t bytes)
 {
 	if (bytes > VNET_REPLY_MAX)
-		return;
+		return false;
 	(void)!iov_read(c->iov, c->nr_out, HDR_BYTES, n->frame, bytes);
-	queue_reply(n, n->frame, bytes);
+	return queue_reply(n, n->frame, bytes);
 }
 
 static enum tx_done tx_frame(struct virtio_net *n, const struct vq_chain *c)
@@ -216,8 +219,11 @@ static enum tx_done tx_frame(struct virtio_net *n, const struct vq_chain *c)
 	switch (vnet_filter(&n->port->station, &n->port->plan, look,
 			    (uint32_t)got)) {
 	case VNET_LOCAL:
-		tx_local(n, c, bytes);
-		return TX_DONE;
+		/* The uplink has the same address as the network. */
+		if (tx_local(n, c, bytes) || !n->port->plan.routed ||
+		    vnet_is_group(look))
+			return TX_DONE;
+		return tx_forward(n, c, &hdr, look, bytes);
 	case VNET_FORWARD:
 		return tx_forward(n, c, &hdr, look, bytes);
 	default:

@@ -184,8 +184,8 @@ static int setup(void **state)
 		configs[i].nets[0].name = (char *)(uintptr_t) "lan";
 		configs[i].nr_nets = 1;
 	}
-	configs[0].publish =
-		(char *)(uintptr_t) "2222:22,198.51.100.1:5353:53/udp";
+	configs[0].publish = (char *)(uintptr_t) "2222:22,198.51.100.1:5353:53/"
+						 "udp,5354:4000/udp";
 	vm_start(0);
 	vm_open();
 	nets_attach(ports[0].of, &vms[0]);
@@ -434,6 +434,73 @@ static void published_ports_lead_to_the_vm(void **state)
 	(void)close(s);
 }
 
+/* Where the host's 127.0.0.1 is for libslirp. */
+static const char *own_address(void)
+{
+	static char text[INET_ADDRSTRLEN];
+
+	(void)inet_ntop(AF_INET, port->plan.server, text, sizeof(text));
+	return text;
+}
+
+/* From the host itself, by UDP and TCP, and answered. */
+static void published_ports_answer(void **state)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET,
+				 .sin_port = htons(5354),
+				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	char text[64] = "";
+	unsigned sport;
+	int s, t;
+
+	NEEDS_UPLINK();
+	s = host_socket(SOCK_DGRAM, "127.0.0.1", 6001);
+	WAIT_UNTIL((run(), sendto(s, "knock", 5, 0, (struct sockaddr *)&a,
+				  sizeof(a)) == 5 &&
+				   run() && got_is(PROTO_UDP, 4000)));
+	assert_memory_equal(got + IP + IP4_SRC, port->plan.server, 4);
+	sport = vnet_get16(got + L4 + UDP_SPORT);
+	send_udp(own_address(), sport, "here");
+	WAIT_UNTIL((run(), recv(s, text, sizeof(text), 0) > 0));
+	assert_string_equal(text, "here");
+	a.sin_port = htons(2222);
+	t = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	(void)connect(t, (struct sockaddr *)&a, sizeof(a));
+	WAIT_UNTIL(run() && got_is(PROTO_TCP, 22));
+	sport = vnet_get16(got + L4);
+	send_tcp(own_address(), 22, sport, 77, get32(got + L4 + 4) + 1,
+		 SYN | ACK, "");
+	send_tcp(own_address(), 22, sport, 78, get32(got + L4 + 4) + 1,
+		 ACK | PSH, "hello");
+	memset(text, 0, sizeof(text));
+	WAIT_UNTIL((run(), recv(t, text, sizeof(text), 0) > 0));
+	assert_string_equal(text, "hello");
+	(void)close(t);
+	(void)close(s);
+}
+
+/* What was not asked for does not get to the host itself. */
+static void nothing_begins_at_the_host_itself(void **state)
+{
+	int udp, tcp, outside;
+	char text[64];
+
+	NEEDS_UPLINK();
+	udp = host_socket(SOCK_DGRAM, "127.0.0.1", 9);
+	tcp = host_socket(SOCK_STREAM, "127.0.0.1", 9);
+	outside = host_socket(SOCK_DGRAM, OUTSIDE, 9);
+	send_udp(own_address(), 9, "loop");
+	send_tcp(own_address(), 4002, 9, 1, 0, SYN, "");
+	send_tcp(own_address(), 4003, 9, 1, 0, SYN | PSH, "");
+	send_udp(OUTSIDE, 9, "good");
+	WAIT_UNTIL((run(), recv(outside, text, sizeof(text), 0) > 0));
+	assert_int_equal(recv(udp, text, sizeof(text), 0), -1);
+	assert_int_equal(accept(tcp, NULL, NULL), -1);
+	(void)close(udp);
+	(void)close(tcp);
+	(void)close(outside);
+}
+
 static pid_t child_of_ours(void)
 {
 	siginfo_t si = { .si_pid = 0 };
@@ -525,6 +592,8 @@ int main(int argc, char **argv)
 		T(tcp_goes_out),
 		T(what_may_not_go_out_does_not),
 		T(published_ports_lead_to_the_vm),
+		T(published_ports_answer),
+		T(nothing_begins_at_the_host_itself),
 		T(one_that_dies_is_started_again),
 		T(only_vms_with_an_uplink_know_it),
 	};
