@@ -82,8 +82,8 @@ ROOMS := numa memory $(addprefix memory/,placement trace import sim) \
 	 monitor/ipc monitor/sandbox monitor/boot \
 	 monitor/bootentry monitor/bootdisk \
 	 $(addprefix monitor/dev/,platform virtio) \
-	 monitor/worker/vm monitor/worker/net monitor/worker monitor/agent \
-	 monitor/uplink \
+	 monitor/worker/views monitor/worker/vm monitor/worker/net \
+	 monitor/worker monitor/agent monitor/uplink \
 	 $(addprefix monitor/control/,base console config disks doctor workers \
 	 nets placer launch run guests exec restart api cli cluster study) \
 	 monitor/control

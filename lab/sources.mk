@@ -83,6 +83,20 @@ $(B)/lab/follow: $(call obj,tests/lab/follow.c) $(call lib,$(AGENT_ROOMS))
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $(call in_group,$^) $(LIBS)
 
+# What tests/lab/views.sh runs: IPIs between views of a tiny guest.
+LAB_TEST_DEPS += $(B)/lab/ipis
+
+$(B)/obj/tests/lab/ipi_guest.o: tests/lab/ipi_guest.S
+	$(call say,AS,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)gcc -c -o $@ $<
+
+$(B)/lab/ipis: $(call obj,tests/lab/ipis.c) $(B)/obj/tests/lab/ipi_guest.o \
+		$(call lib,monitor/worker/views monitor/sandbox)
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $(call in_group,$^) $(LIBS)
+
 # The guest kernel, unpacked once. Read by every run; see unpack in disco(1).
 export DISCO_CACHE_DIR ?= $(CURDIR)/build/cache
 .PHONY: kernel-cache

@@ -2,6 +2,7 @@
 # The three programs. Each has its main.c, and takes from archives what it uses.
 
 WORKER_ROOMS	:= monitor/worker monitor/worker/net monitor/worker/vm \
+		   monitor/worker/views \
 		   monitor/dev/virtio \
 		   monitor/dev/platform monitor/sandbox monitor/ipc \
 		   $(filter cowdisk/%,$(ROOMS)) vnet guest-hints/host memory numa

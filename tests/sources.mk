@@ -24,6 +24,7 @@ ROOMS_cache	:= $(ROOMS_cowdisk)
 ROOMS_platform	:= $(WORKER_ROOMS)
 ROOMS_virtio	:= $(WORKER_ROOMS)
 ROOMS_worker	:= $(WORKER_ROOMS)
+ROOMS_views	:= $(WORKER_ROOMS)
 ROOMS_agent	:= $(AGENT_ROOMS) monitor/control/workers monitor/control/base
 ROOMS_boot	:= monitor/boot monitor/ipc numa
 ROOMS_bootdisk	:= monitor/bootdisk monitor/bootentry monitor/boot monitor/ipc monitor/sandbox \
@@ -132,7 +133,8 @@ LAB_ENV := QUEUE_MIB HVC_LINES SERIAL_LINES FIO_MIB FIO_SECONDS MERGE_FILES \
 	   MOVE_ROUNDS MOVE_MIB BALANCE_STOCK CACHE_MIB HOT_MIB PRIVATE_MIB \
 	   CACHE_WRITES CACHE_ROUNDS KILLS KILL_SEED KILL_GUESTS FREE_MIB \
 	   HINT_MIB BUTTON_ROUNDS NET_MIB LAB_JOBS EXECS EXEC_MIB EXEC_HOSTILE \
-	   DEBIAN_IMAGES DEBIAN_STOPS CLUSTER_ROUNDS WIDE_MIB WIDE_LOCAL
+	   DEBIAN_IMAGES DEBIAN_STOPS CLUSTER_ROUNDS WIDE_MIB WIDE_LOCAL \
+	   IPI_ROUNDS
 LAB_TESTS := tests/lab/labs $(LAB_ENV:%=--env %)
 LAB_ITSELF := tests/lab/lab-run.sh
 CLI_TESTS := tests/cli/refusals tests/cli/images tests/cli/import \

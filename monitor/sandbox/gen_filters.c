@@ -56,6 +56,17 @@ static const struct thread_class classes[] = {
 	  .ioctls = { KVM_RUN, KVM_IRQ_LINE, KVM_SET_GSI_ROUTING, KVM_IRQFD,
 		      KVM_IOEVENTFD, KVM_GET_REGS, KVM_GET_MP_STATE,
 		      KVM_KVMCLOCK_CTRL } },
+	/* Sends on what arrives at an APIC of a view; enters no guest. */
+	{ .name = "ghost",
+	  .calls = { SCMP_SYS(write), /* eventfd: the guest cannot go on */
+		     SCMP_SYS(futex), SCMP_SYS(clock_nanosleep),
+		     SCMP_SYS(rt_sigreturn), SCMP_SYS(rt_sigprocmask),
+		     SCMP_SYS(madvise), /* stack of an ending thread */
+		     SCMP_SYS(munmap), SCMP_SYS(exit), SCMP_SYS(exit_group),
+		     SCMP_SYS(clock_gettime), SCMP_SYS(restart_syscall) },
+	  .ioctls = { KVM_RUN, KVM_SET_SIGNAL_MASK, KVM_SET_MP_STATE,
+		      KVM_GET_MP_STATE, KVM_SET_REGS, KVM_GET_SREGS,
+		      KVM_SET_MSRS, KVM_SIGNAL_MSI } },
 	{ .name = "io",
 	  .calls = { SCMP_SYS(write), SCMP_SYS(epoll_wait), SCMP_SYS(epoll_ctl),
 		     SCMP_SYS(poll), SCMP_SYS(timerfd_settime),

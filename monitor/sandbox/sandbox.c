@@ -68,6 +68,8 @@ int sandbox_enter(enum sandbox_class class)
 #else
 	if (class == SANDBOX_VCPU)
 		return sandbox_install(filter_vcpu, ARRAY_SIZE(filter_vcpu));
+	if (class == SANDBOX_GHOST)
+		return sandbox_install(filter_ghost, ARRAY_SIZE(filter_ghost));
 	if (class == SANDBOX_PAGER)
 		return sandbox_install(filter_pager, ARRAY_SIZE(filter_pager));
 	if (class == SANDBOX_SURVEY)

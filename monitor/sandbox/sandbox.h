@@ -17,6 +17,7 @@
 enum sandbox_class {
 	SANDBOX_IO,	/* main thread: events, devices, disks */
 	SANDBOX_VCPU,	/* runs a guest CPU and its register accesses */
+	SANDBOX_GHOST,	/* stands in for a vCPU (monitor/worker/views) */
 	SANDBOX_PAGER,	/* serves faults of regions (cowdisk/dax/pager.h) */
 	SANDBOX_SURVEY, /* looks where memory is (monitor/worker/stats.h) */
 	SANDBOX_AGENT,	/* disco-agent: its only thread */

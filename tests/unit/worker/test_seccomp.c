@@ -227,6 +227,12 @@ static void vcpu_thread_is_killed(void **state)
 	expect_all_killed(SANDBOX_VCPU);
 }
 
+static void ghost_thread_is_killed(void **state)
+{
+	(void)state;
+	expect_all_killed(SANDBOX_GHOST);
+}
+
 static void do_send(void)
 {
 	(void)syscall(SYS_sendto, 0, "x", 1, 0, NULL, 0);
@@ -632,6 +638,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(io_thread_is_killed),
 		cmocka_unit_test(vcpu_thread_is_killed),
+		cmocka_unit_test(ghost_thread_is_killed),
 		cmocka_unit_test(vcpu_thread_has_no_files_and_sockets),
 		cmocka_unit_test(agent_is_killed),
 		cmocka_unit_test(pager_is_killed),
