@@ -64,9 +64,9 @@ int apic_send(int vm_fd, unsigned id, uint32_t data)
 	return ioctl(vm_fd, KVM_SIGNAL_MSI, &m) < 0 ? -errno : 0;
 }
 
-unsigned apic_msi_target(uint64_t address, unsigned nr)
+unsigned apic_msi_target(uint64_t address)
 {
-	unsigned id = (unsigned)(address >> MSI_DEST_SHIFT) & MSI_DEST_MASK;
-
-	return address & MSI_LOGICAL || id >= nr ? nr : id;
+	if (address & MSI_LOGICAL)
+		return APIC_ID_MAX + 1;
+	return (unsigned)(address >> MSI_DEST_SHIFT) & MSI_DEST_MASK;
 }

@@ -44,14 +44,10 @@ MUST_CHECK int apic_set_x2apic(int vcpu_fd);
  */
 MUST_CHECK int apic_send(int vm_fd, unsigned id, uint32_t data);
 
-/**
- * apic_msi_target() - the one vCPU that a message goes to, if it is one
- * @address: of the message; its upper half is ignored
- * @nr:      vCPUs, with the APIC ids 0 .. @nr - 1
- *
- * Pure. Return: its index; @nr: several vCPUs, or none, or a logical
- * destination.
+/*
+ * The id of the APIC that a message goes to, by its address, whose upper half
+ * is ignored; above APIC_ID_MAX: several APICs, or a logical destination. Pure.
  */
-unsigned apic_msi_target(uint64_t address, unsigned nr);
+unsigned apic_msi_target(uint64_t address);
 
 #endif

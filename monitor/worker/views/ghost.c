@@ -96,7 +96,7 @@ static int ghost_send_on(struct ghost *g, enum ghost_event kind, uint8_t vector)
 	};
 
 	ghost_count(g, kind);
-	return apic_send(g->spec.real_vm_fd, g->spec.index,
+	return apic_send(g->spec.real_vm_fd, g->spec.apic_id,
 			 modes[kind] | vector);
 }
 
@@ -192,14 +192,14 @@ static int ghost_mp(struct ghost *g, uint32_t *state)
 	return 0;
 }
 
-/* vCPU 0, the boot processor, waits for no start-up IPI. */
+/* The boot processor waits for no start-up IPI. */
 static int ghost_saw_init(struct ghost *g)
 {
 	int err = ghost_send_on(g, GHOST_INIT, 0);
 
 	if (err)
 		return err;
-	if (g->spec.index == 0)
+	if (g->spec.apic_id == 0)
 		return ghost_arm(g);
 	g->starts = true;
 	return 0;
@@ -282,7 +282,7 @@ static int ghost_listen(struct ghost *g)
 static int ghost_check(struct ghost *g)
 {
 	struct taken t = { .kind = GHOST_NONE };
-	int err = apic_send(g->spec.vm_fd, g->spec.index, CHECK_VECTOR);
+	int err = apic_send(g->spec.vm_fd, g->spec.apic_id, CHECK_VECTOR);
 
 	if (!err)
 		err = ghost_begin_taking(g);
@@ -338,7 +338,7 @@ static int ghost_make_vcpu(struct ghost *g)
 	void *run;
 
 	g->fd = ioctl(g->spec.vm_fd, KVM_CREATE_VCPU,
-		      (unsigned long)g->spec.index);
+		      (unsigned long)g->spec.apic_id);
 	if (g->fd < 0)
 		return -errno;
 	run = mmap(NULL, g->spec.run_bytes, PROT_READ | PROT_WRITE, MAP_SHARED,

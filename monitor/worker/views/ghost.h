@@ -85,7 +85,8 @@ enum ghost_event {
 struct ghost_spec {
 	int vm_fd;	  /* KVM VM where it is a ghost; not owned */
 	int real_vm_fd;	  /* KVM VM where the vCPU is real; not owned */
-	unsigned index;	  /* of the vCPU, and its APIC id, 0 .. 254 */
+	unsigned index;	  /* of the vCPU, for @prepare and @failed */
+	unsigned apic_id; /* 0 .. APIC_ID_MAX; 0 is the boot processor */
 	size_t run_bytes; /* KVM_GET_VCPU_MMAP_SIZE */
 	/*
 	 * Give the new vCPU @fd its CPUID, which has x2APIC.

@@ -17,11 +17,14 @@ struct view {
 };
 
 struct views {
-	struct views_spec spec; /* [I]; home points to the copy below */
+	struct views_spec spec; /* [I]; its tables are copied below */
 	uint8_t home[APIC_ID_MAX];
-	struct view view[VIEWS_MAX]; /* [I] */
-	struct ghost *ghosts;	     /* [I] */
-	unsigned nr_ghosts;	     /* [I] */
+	uint8_t apic_ids[APIC_ID_MAX];
+	uint8_t vcpu_of[APIC_ID_MAX + 1]; /* [I] by APIC id */
+	bool id_used[APIC_ID_MAX + 1];	  /* [I] by APIC id */
+	struct view view[VIEWS_MAX];	  /* [I] */
+	struct ghost *ghosts;		  /* [I] */
+	unsigned nr_ghosts;		  /* [I] */
 };
 
 /* --- making the KVM VMs --- */
@@ -33,7 +36,7 @@ struct views {
  * which never runs. Where KVM cannot do that, ghost_start() finds out whether it
  * was needed.
  */
-static int view_inhibit_apicv(struct view *w, const struct views_spec *s)
+static int view_inhibit_apicv(struct view *w, unsigned spare_id)
 {
 	struct kvm_guest_debug d = { .control = KVM_GUESTDBG_ENABLE |
 						KVM_GUESTDBG_BLOCKIRQ };
@@ -42,32 +45,31 @@ static int view_inhibit_apicv(struct view *w, const struct views_spec *s)
 
 	if (can < 0 || !(can & KVM_GUESTDBG_BLOCKIRQ))
 		return 0;
-	w->spare_fd =
-		ioctl(w->vm_fd, KVM_CREATE_VCPU, (unsigned long)s->nr_vcpus);
+	w->spare_fd = ioctl(w->vm_fd, KVM_CREATE_VCPU, (unsigned long)spare_id);
 	if (w->spare_fd < 0)
 		return -errno;
 	return ioctl(w->spare_fd, KVM_SET_GUEST_DEBUG, &d) < 0 ? -errno : 0;
 }
 
-static int view_make(struct view *w, const struct views_spec *s)
+static int view_make(struct view *w, int kvm_fd, unsigned spare_id)
 {
 	uint64_t identity = LAYOUT_IDENTITY_MAP;
 	struct kvm_enable_cap split = { .cap = KVM_CAP_SPLIT_IRQCHIP };
 
-	w->vm_fd = ioctl(s->kvm_fd, KVM_CREATE_VM, 0);
+	w->vm_fd = ioctl(kvm_fd, KVM_CREATE_VM, 0);
 	if (w->vm_fd < 0)
 		return -errno;
 	if (ioctl(w->vm_fd, KVM_SET_IDENTITY_MAP_ADDR, &identity) < 0 ||
 	    ioctl(w->vm_fd, KVM_SET_TSS_ADDR, (unsigned long)LAYOUT_TSS) < 0 ||
 	    ioctl(w->vm_fd, KVM_ENABLE_CAP, &split) < 0)
 		return -errno;
-	return view_inhibit_apicv(w, s);
+	return view_inhibit_apicv(w, spare_id);
 }
 
 static bool spec_valid(const struct views_spec *s)
 {
 	if (s->nr_views == 0 || s->nr_views > VIEWS_MAX || s->nr_vcpus == 0 ||
-	    s->nr_vcpus > APIC_ID_MAX)
+	    s->nr_vcpus >= APIC_ID_MAX)
 		return false;
 	for (unsigned i = 0; i < s->nr_vcpus; i++)
 		if (s->home[i] >= s->nr_views)
@@ -75,9 +77,30 @@ static bool spec_valid(const struct views_spec *s)
 	return true;
 }
 
+/* False: two vCPUs have one id, or one is out of range. */
+static bool views_copy(struct views *v)
+{
+	struct views_spec *s = &v->spec;
+
+	for (unsigned i = 0; i < s->nr_vcpus; i++) {
+		unsigned id = s->apic_ids ? s->apic_ids[i] : i;
+
+		if (id > APIC_ID_MAX || v->id_used[id])
+			return false;
+		v->id_used[id] = true;
+		v->apic_ids[i] = (uint8_t)id;
+		v->vcpu_of[id] = (uint8_t)i;
+		v->home[i] = s->home[i];
+	}
+	s->home = v->home;
+	s->apic_ids = v->apic_ids;
+	return true;
+}
+
 int views_create(const struct views_spec *spec, struct views **out)
 {
 	struct views *v;
+	unsigned spare = 0;
 	int err = 0;
 
 	*out = NULL;
@@ -88,16 +111,18 @@ int views_create(const struct views_spec *spec, struct views **out)
 		return -ENOMEM;
 	*out = v;
 	v->spec = *spec;
-	memcpy(v->home, spec->home, spec->nr_vcpus);
-	v->spec.home = v->home;
 	for (unsigned i = 0; i < VIEWS_MAX; i++)
 		v->view[i] = (struct view){ .vm_fd = -1, .spare_fd = -1 };
+	if (!views_copy(v))
+		return -EINVAL;
 	if (ioctl(spec->kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_SPLIT_IRQCHIP) <=
 		    0 ||
 	    ioctl(spec->kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_SIGNAL_MSI) <= 0)
 		return -ENOTSUP;
+	while (v->id_used[spare])
+		spare++;
 	for (unsigned i = 0; !err && i < spec->nr_views; i++)
-		err = view_make(&v->view[i], spec);
+		err = view_make(&v->view[i], spec->kvm_fd, spare);
 	return err;
 }
 
@@ -107,6 +132,7 @@ static int ghost_at(struct views *v, unsigned view, unsigned vcpu,
 	struct ghost_spec s = { .vm_fd = v->view[view].vm_fd,
 				.real_vm_fd = views_home_fd(v, vcpu),
 				.index = vcpu,
+				.apic_id = v->apic_ids[vcpu],
 				.run_bytes = run_bytes,
 				.prepare = v->spec.prepare,
 				.failed = v->spec.failed,
@@ -229,10 +255,11 @@ void views_hide_features(struct kvm_cpuid_entry2 *e, unsigned nr)
 
 unsigned views_of_message(const struct views *v, uint64_t address)
 {
-	unsigned vcpu = apic_msi_target(address, v->spec.nr_vcpus);
+	unsigned id = apic_msi_target(address);
 
 	/* Several vCPUs: each view has an APIC for each of them. */
-	return vcpu < v->spec.nr_vcpus ? v->home[vcpu] : 0;
+	return id <= APIC_ID_MAX && v->id_used[id] ? v->home[v->vcpu_of[id]]
+						   : 0;
 }
 
 int views_send(const struct views *v, uint64_t address, uint32_t data)

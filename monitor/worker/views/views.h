@@ -41,9 +41,14 @@ struct views;
 struct views_spec {
 	int kvm_fd;	   /* /dev/kvm; not owned */
 	unsigned nr_views; /* 1 .. VIEWS_MAX */
-	unsigned nr_vcpus; /* 1 .. APIC_ID_MAX */
+	unsigned nr_vcpus; /* 1 .. APIC_ID_MAX - 1: one id stays free */
 	/* Home of each vCPU, below @nr_views; copied. */
 	const uint8_t *home;
+	/*
+	 * APIC id of each vCPU, at most APIC_ID_MAX, each once; copied. NULL:
+	 * its index.
+	 */
+	const uint8_t *apic_ids;
 	/*
 	 * Give @fd, vCPU @index, its CPUID. Context: views_make_ghosts().
 	 * Return: 0; -errno.

@@ -89,7 +89,7 @@ static void rig_make_vcpu(struct rig *r, unsigned i, size_t run_bytes)
 {
 	struct kvm_regs regs = { .rflags = RUN_FLAGS };
 	int fd = ioctl(views_home_fd(r->views, i), KVM_CREATE_VCPU,
-		       (unsigned long)i);
+		       (unsigned long)RIG_ID(i));
 
 	assert_true(fd >= 0);
 	r->fds[i] = fd;
@@ -106,11 +106,12 @@ static void rig_make_vcpu(struct rig *r, unsigned i, size_t run_bytes)
 
 void rig_make(struct rig *r)
 {
-	uint8_t home[RIG_VCPUS];
+	uint8_t home[RIG_VCPUS], ids[RIG_VCPUS];
 	struct views_spec s = { .kvm_fd = kvm_fd,
 				.nr_views = RIG_VIEWS,
 				.nr_vcpus = RIG_VCPUS,
 				.home = home,
+				.apic_ids = ids,
 				.prepare = prepare,
 				.failed = failed,
 				.arg = r };
@@ -120,8 +121,10 @@ void rig_make(struct rig *r)
 	int bytes = ioctl(kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
 
 	*r = (struct rig){ .views = NULL };
-	for (unsigned i = 0; i < RIG_VCPUS; i++)
+	for (unsigned i = 0; i < RIG_VCPUS; i++) {
 		home[i] = i % RIG_VIEWS;
+		ids[i] = (uint8_t)RIG_ID(i);
+	}
 	assert_int_equal(views_create(&s, &r->views), 0);
 	for (unsigned i = 0; i < RIG_VIEWS; i++)
 		assert_int_equal(views_set_slot(r->views, i, &slot), 0);

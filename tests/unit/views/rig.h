@@ -14,6 +14,8 @@
 
 #define RIG_VIEWS 2
 #define RIG_VCPUS 5 /* 0, 2 and 4 in view 0; 1 and 3 in view 1 */
+/* APIC id of a vCPU: there are gaps, as between packages. */
+#define RIG_ID(i) ((i) + (i) / 3)
 
 struct rig {
 	struct views *views;
@@ -27,7 +29,7 @@ bool rig_possible(void);
 void rig_make(struct rig *r);
 void rig_destroy(struct rig *r);
 
-/* Write vCPU @from's ICR. */
+/* Write vCPU @from's ICR; @dest as in the upper half of the ICR. */
 void rig_send(struct rig *r, unsigned from, uint32_t dest, uint32_t data);
 
 /* Is @vector requested at vCPU @at? */

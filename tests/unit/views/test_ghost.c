@@ -23,9 +23,9 @@ static void start_vcpu(struct rig *r, unsigned at, uint8_t page)
 	struct kvm_regs regs = { .rflags = 0x202 };
 	struct kvm_sregs s;
 
-	rig_send(r, 0, at, APIC_MODE_INIT);
+	rig_send(r, 0, RIG_ID(at), APIC_MODE_INIT);
 	WAIT_UNTIL(rig_mp_state(r, at) == KVM_MP_STATE_INIT_RECEIVED);
-	rig_send(r, 0, at, APIC_MODE_STARTUP | page);
+	rig_send(r, 0, RIG_ID(at), APIC_MODE_STARTUP | page);
 	WAIT_UNTIL(rig_mp_state(r, at) == KVM_MP_STATE_RUNNABLE);
 	assert_int_equal(ioctl(r->fds[at], KVM_GET_SREGS, &s), 0);
 	assert_int_equal(s.cs.selector, page << 8);
@@ -66,7 +66,7 @@ static void one_way(struct rig *r, unsigned from, unsigned to, unsigned i)
 	uint8_t vector = (uint8_t)(0x20 + i % 0xd0);
 	int got = -1;
 
-	rig_send(r, from, to, vector);
+	rig_send(r, from, RIG_ID(to), vector);
 	WAIT_UNTIL((got = rig_take(r, to)) >= 0);
 	assert_int_equal(got, vector);
 	assert_int_equal(rig_take(r, to), -1);
@@ -85,7 +85,7 @@ static void vectors_arrive_both_ways(void **state)
 	assert_int_equal(rig_sent_on(r, GHOST_FIXED) - before, 2 * ROUNDS);
 }
 
-/* More at once than a wake-up each: all arrive, each once. */
+/* More at once than one wake-up each: all arrive, each once. */
 static void a_burst_arrives(void **state)
 {
 	struct rig *r = need_kvm(state);
@@ -93,7 +93,7 @@ static void a_burst_arrives(void **state)
 	unsigned nr = 0;
 
 	for (unsigned v = 0x20; v < 0x100; v++)
-		rig_send(r, 0, 3, v);
+		rig_send(r, 0, RIG_ID(3), v);
 	while (nr < 0x100 - 0x20) {
 		int got = -1;
 
@@ -111,7 +111,7 @@ static void within_a_view_nothing_is_sent_on(void **state)
 	struct rig *r = need_kvm(state);
 	uint64_t before = rig_sent_on(r, GHOST_FIXED);
 
-	rig_send(r, 0, 2, VECTOR);
+	rig_send(r, 0, RIG_ID(2), VECTOR);
 	assert_true(rig_pending(r, 2, VECTOR));
 	assert_int_equal(rig_take(r, 2), VECTOR);
 	assert_int_equal(rig_sent_on(r, GHOST_FIXED), before);
@@ -142,7 +142,8 @@ static void logical_destinations(void **state)
 	struct rig *r = need_kvm(state);
 	int got = -1;
 
-	rig_send(r, 1, 1u << 0 | 1u << 3 | 1u << 4, ICR_LOGICAL | VECTOR);
+	rig_send(r, 1, 1u << RIG_ID(0) | 1u << RIG_ID(3) | 1u << RIG_ID(4),
+		 ICR_LOGICAL | VECTOR);
 	WAIT_UNTIL((got = rig_take(r, 0)) >= 0);
 	assert_int_equal(got, VECTOR);
 	WAIT_UNTIL(rig_take(r, 3) == VECTOR);
@@ -174,12 +175,12 @@ static void nmis_arrive(void **state)
 	struct rig *r = need_kvm(state);
 
 	for (unsigned i = 0; i < 100; i++) {
-		rig_send(r, 0, 1, APIC_MODE_NMI);
+		rig_send(r, 0, RIG_ID(1), APIC_MODE_NMI);
 		WAIT_UNTIL(rig_nmis(r, 1) == 1);
 		forget_nmis(r, 1);
 	}
 	/* A vector after an NMI, and the ghost's NMIs are not masked. */
-	rig_send(r, 0, 1, VECTOR);
+	rig_send(r, 0, RIG_ID(1), VECTOR);
 	WAIT_UNTIL(rig_take(r, 1) == VECTOR);
 	assert_int_equal(rig_sent_on(r, GHOST_NMI), 100);
 }
@@ -203,7 +204,7 @@ static void a_late_startup_is_ignored(void **state)
 	uint64_t before = rig_sent_on(r, GHOST_STARTUP);
 
 	for (unsigned i = 0; i < 50; i++)
-		rig_send(r, 0, 1, APIC_MODE_STARTUP | 7);
+		rig_send(r, 0, RIG_ID(1), APIC_MODE_STARTUP | 7);
 	one_way(r, 0, 1, 0);
 	assert_int_equal(rig_mp_state(r, 1), KVM_MP_STATE_RUNNABLE);
 	assert_int_equal(rig_sent_on(r, GHOST_STARTUP), before);
@@ -218,14 +219,15 @@ static void a_parked_vcpu_starts_elsewhere(void **state)
 	struct rig *r = need_kvm(state);
 	struct kvm_regs regs = { .rflags = 0x202 };
 
-	rig_send(r, 0, 3, APIC_MODE_INIT);
+	rig_send(r, 0, RIG_ID(3), APIC_MODE_INIT);
 	WAIT_UNTIL(rig_mp_state(r, 3) == KVM_MP_STATE_INIT_RECEIVED);
-	rig_send(r, 1, 3, APIC_MODE_INIT);
-	rig_send(r, 1, 3, APIC_MODE_STARTUP | 9);
+	rig_send(r, 1, RIG_ID(3), APIC_MODE_INIT);
+	rig_send(r, 1, RIG_ID(3), APIC_MODE_STARTUP | 9);
 	assert_int_equal(rig_mp_state(r, 3), KVM_MP_STATE_RUNNABLE);
 	ENABLE_APIC(r, 3);
 	assert_int_equal(ioctl(r->fds[3], KVM_SET_REGS, &regs), 0);
-	WAIT_UNTIL((rig_send(r, 0, 3, VECTOR), rig_take(r, 3) == VECTOR));
+	WAIT_UNTIL(
+		(rig_send(r, 0, RIG_ID(3), VECTOR), rig_take(r, 3) == VECTOR));
 	one_way(r, 1, 3, 0);
 }
 
@@ -234,14 +236,14 @@ static void a_vcpu_that_waits_gets_no_vector(void **state)
 {
 	struct rig *r = need_kvm(state);
 
-	rig_send(r, 0, 3, APIC_MODE_INIT);
+	rig_send(r, 0, RIG_ID(3), APIC_MODE_INIT);
 	WAIT_UNTIL(rig_mp_state(r, 3) == KVM_MP_STATE_INIT_RECEIVED);
-	rig_send(r, 0, 3, VECTOR);
-	rig_send(r, 0, 3, APIC_MODE_STARTUP | 9);
+	rig_send(r, 0, RIG_ID(3), VECTOR);
+	rig_send(r, 0, RIG_ID(3), APIC_MODE_STARTUP | 9);
 	WAIT_UNTIL(rig_mp_state(r, 3) == KVM_MP_STATE_RUNNABLE);
 	ENABLE_APIC(r, 3);
 	/* One that is sent later comes after it. */
-	rig_send(r, 0, 3, VECTOR + 1);
+	rig_send(r, 0, RIG_ID(3), VECTOR + 1);
 	WAIT_UNTIL(rig_pending(r, 3, VECTOR + 1));
 	assert_false(rig_pending(r, 3, VECTOR));
 	start_vcpu(r, 3, 1);
@@ -254,7 +256,7 @@ static void the_boot_processor_is_reset(void **state)
 	struct kvm_regs regs = { .rflags = 0x202, .rbx = 77 };
 
 	assert_int_equal(ioctl(r->fds[0], KVM_SET_REGS, &regs), 0);
-	rig_send(r, 1, 0, APIC_MODE_INIT);
+	rig_send(r, 1, RIG_ID(0), APIC_MODE_INIT);
 	WAIT_UNTIL(rig_sent_on(r, GHOST_INIT) >= 1 &&
 		   rig_mp_state(r, 0) == KVM_MP_STATE_RUNNABLE &&
 		   ioctl(r->fds[0], KVM_GET_REGS, &regs) == 0 && regs.rbx == 0);
