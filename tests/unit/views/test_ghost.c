@@ -228,6 +228,11 @@ static void a_parked_vcpu_starts_elsewhere(void **state)
 	assert_int_equal(ioctl(r->fds[3], KVM_SET_REGS, &regs), 0);
 	WAIT_UNTIL(
 		(rig_send(r, 0, RIG_ID(3), VECTOR), rig_take(r, 3) == VECTOR));
+	/* More than one is on its way; a lower one comes after them. */
+	rig_send(r, 0, RIG_ID(3), VECTOR - 0x20);
+	WAIT_UNTIL(rig_pending(r, 3, VECTOR - 0x20));
+	while (rig_take(r, 3) >= 0)
+		;
 	one_way(r, 1, 3, 0);
 }
 
