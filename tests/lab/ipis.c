@@ -287,8 +287,9 @@ static void begin_round_trips(unsigned a, unsigned b, uint32_t rounds)
 static bool end_round_trips(unsigned a, unsigned b, uint32_t rounds)
 {
 	return WAIT(cpu(a)->pings == rounds + 1 && cpu(b)->pings == rounds,
-		    "vCPU %u got %u and %u got %u of %u", a, cpu(a)->pings, b,
-		    cpu(b)->pings, rounds);
+		    "vCPU %u got %u and %u got %u of %u; %u and %u left", a,
+		    cpu(a)->pings, b, cpu(b)->pings, rounds, cpu(a)->left,
+		    cpu(b)->left);
 }
 
 static uint32_t rounds = 2000;
