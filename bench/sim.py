@@ -50,6 +50,16 @@ def raw_bytes(a, path, work):
     return os.path.getsize(raw), os.path.getsize(f"{raw}.zst")
 
 
+def summarise(a, rows):
+    """The result, with geometric means over all kinds."""
+    def mean(values):
+        return math.prod(values) ** (1 / len(values))
+    return header(a, "sim", rows=rows, mean={
+        "millions_per_s": mean([r["millions_per_s"] for r in rows]),
+        "regret_percent":
+            (mean([1 + r["regret_percent"] / 100 for r in rows]) - 1) * 100})
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--disco", required=True)
@@ -58,7 +68,7 @@ def main():
     parser.add_argument("--commit", default="unknown")
     parser.add_argument("--out", required=True)
     a = parser.parse_args()
-    rows, product = [], 1
+    rows = []
     with tempfile.TemporaryDirectory() as work:
         for kind in KINDS:
             path = f"{work}/{kind}.trc"
@@ -69,7 +79,6 @@ def main():
             balanced = sim(a, [path], "balanced")[0]
             raw, packed = raw_bytes(a, path, work)
             accesses = best["accesses"]
-            product *= 1 + balanced["regret"]
             rows.append({"kind": kind, "accesses": accesses,
                          "millions_per_s":
                          accesses / best["cpu_ns"] * 1000,
@@ -82,14 +91,13 @@ def main():
                   f"packed as they are: "
                   f"{rows[-1]['raw_zstd_bytes_per_access']:.2f}); balanced "
                   f"{rows[-1]['regret_percent']:.1f} % over the optimum")
-    speed = math.prod(r["millions_per_s"] for r in rows) ** (1 / len(rows))
-    regret = (product ** (1 / len(KINDS)) - 1) * 100
-    out = header(a, "sim", rows=rows, mean={"millions_per_s": speed,
-                                            "regret_percent": regret})
+    out = summarise(a, rows)
     write_json(a.out, out)
-    print(f"bench-sim: {speed:.1f} M accesses per second and core with "
-          f"'disco', target {target('sim-speed')}; balanced {regret:.1f} % "
-          f"over the optimum, target {target('sim-regret')}")
+    mean = out["mean"]
+    print(f"bench-sim: {mean['millions_per_s']:.1f} M accesses per second and "
+          f"core with 'disco', target {target('sim-speed')}; balanced "
+          f"{mean['regret_percent']:.1f} % over the optimum, target "
+          f"{target('sim-regret')}")
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@
  *	8	4	shapes s, 1 to 65536
  *	12	4	bytes of all times
  *	16	16 s	shapes: vm (4), weight (4), vcpu (2), node, home, kind,
- *			class, flags, 0 (1 each): struct access_record's
+ *			class, flags, counted (1 each): struct access_record
  *	...	b c	of each access its shape: b is 1 if s <= 256, else 2
  *	...		of each access the time since the one before, a varint; the
  *			first one's is 0: times do not go back

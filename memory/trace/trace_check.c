@@ -56,7 +56,8 @@ const char *trace_access_wrong(const struct trace_info *i,
 	if ((r->node >= i->nr_nodes && r->node != ACCESS_NO_NODE) ||
 	    (r->home >= i->nr_nodes && r->home != ACCESS_NO_NODE))
 		return "no such node";
-	if (r->kind > POLICY_UNKNOWN || r->class >= ACCESS_NR_CLASSES)
+	if (r->kind > POLICY_UNKNOWN || r->class >= ACCESS_NR_CLASSES ||
+	    r->counted > 1)
 		return "no such kind or class of an access";
 	return NULL;
 }

@@ -311,7 +311,7 @@ static int trace_decode_shapes(struct trace_reader *r, const uint8_t **p,
 		s->kind = (uint8_t)trace_get(p, 1);
 		s->class = (uint8_t)trace_get(p, 1);
 		s->page_flags = (uint8_t)trace_get(p, 1);
-		*p += 1;
+		s->counted = (uint8_t)trace_get(p, 1);
 		/* With page 0, which each VM has. */
 		wrong = trace_access_wrong(&r->info, s);
 		if (wrong)

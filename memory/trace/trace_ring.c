@@ -16,7 +16,7 @@ struct trace_slot_access {
 	uint64_t page;
 	uint32_t weight;
 	uint16_t vcpu;
-	uint8_t node, home, kind, class, page_flags, zero[21];
+	uint8_t node, home, kind, class, page_flags, counted, zero[20];
 };
 
 _Static_assert(sizeof(struct trace_slot_access) == SLOT_BYTES, "layout");
@@ -49,7 +49,8 @@ void trace_item_pack(const struct trace_item *i, uint64_t *words)
 					.home = a->home,
 					.kind = a->kind,
 					.class = a->class,
-					.page_flags = a->page_flags };
+					.page_flags = a->page_flags,
+					.counted = a->counted };
 	memcpy(&words[2], &s, SLOT_BYTES);
 }
 
@@ -80,6 +81,7 @@ void trace_item_unpack(const uint64_t *words, struct trace_item *i)
 		.kind = s.kind,
 		.class = s.class,
 		.page_flags = s.page_flags,
+		.counted = s.counted,
 	};
 }
 

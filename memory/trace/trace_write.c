@@ -174,7 +174,8 @@ static struct trace_shape trace_shape_of(const struct access_record *r)
 		.a = r->vm | (uint64_t)r->weight << 32,
 		.b = r->vcpu | (uint64_t)r->node << 16 |
 		     (uint64_t)r->home << 24 | (uint64_t)r->kind << 32 |
-		     (uint64_t)r->class << 40 | (uint64_t)r->page_flags << 48,
+		     (uint64_t)r->class << 40 | (uint64_t)r->page_flags << 48 |
+		     (uint64_t)r->counted << 56,
 	};
 }
 

@@ -38,6 +38,7 @@ static struct access_record any_access(uint64_t *time)
 		.kind = (uint8_t)below(3),
 		.class = (uint8_t)below(ACCESS_NR_CLASSES),
 		.page_flags = (uint8_t)below(8),
+		.counted = (uint8_t)below(2),
 	};
 }
 
