@@ -9,8 +9,9 @@ kernels: $(LAB_KERNELS) $(LAB_QEMU_PKG)
 
 # Always looked at: lab/images itself sees (in 20 ms) whether something that
 # make does not know, such as a Debian package's version, has changed.
-images: kernels
+images: kernels build/module/6.1/disco_hints.ko
 	$(Q)scripts/deps images
+	$(Q)$(MAKE) --no-print-directory VARIANT=release guest-hints
 	$(Q)lab/images
 
 # Whole systems, booted from their disks; made once, and anew when their maker
