@@ -10,8 +10,10 @@ HINT_LIB_SRCS	:= $(addprefix guest-hints/guest/,open.c ring.c pages.c \
 		   discard.c bulk.c driver.c)
 HINT_SO		:= $(HINT_B)/libdisco-hint.so.$(HINT_API)
 HINT_FILES	:= $(HINT_SO) $(HINT_B)/libdisco-hint.a $(HINT_B)/disco-hint \
-		   $(HINT_B)/libdisco-hint-preload.so $(HINT_B)/disco-hint.pc
-HINT_MAN	:= guest-hints/guest/disco-hint.1 guest-hints/guest/disco_hint.3
+		   $(HINT_B)/libdisco-hint-preload.so
+
+# For its tests, which play both ends.
+$(eval $(call room_rule,guest-hints/guest))
 
 .PHONY: guest-hints
 guest-hints: $(HINT_FILES)
@@ -36,7 +38,6 @@ $(HINT_B)/libdisco-hint.a: $(HINT_OBJS)
 	$(Q)rm -f $@ && $(AR) rcsD $@ $^
 
 # Both have the library in them: it need not be found where they run.
-$(HINT_B)/obj/command.o: CPPFLAGS += -DDISCO_HINT_LIBDIR='"$(HINT_LIBDIR)"'
 $(HINT_B)/disco-hint: $(HINT_B)/obj/command.o $(HINT_B)/libdisco-hint.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) -pie -Wl,-z,relro,-z,now -o $@ $^
@@ -44,13 +45,8 @@ $(HINT_B)/disco-hint: $(HINT_B)/obj/command.o $(HINT_B)/libdisco-hint.a
 $(HINT_B)/libdisco-hint-preload.so: $(HINT_B)/obj/preload.o \
 		$(HINT_B)/libdisco-hint.a
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(LDFLAGS) -shared -Wl,-z,relro,-z,now \
+	$(Q)$(CC) $(LDFLAGS) -shared -Wl,-soname,$(@F) -Wl,-z,relro,-z,now \
 		-Wl,--exclude-libs,ALL -o $@ $^
-
-$(HINT_B)/disco-hint.pc: guest-hints/guest/disco-hint.pc.in
-	$(Q)mkdir -p $(@D)
-	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(HINT_LIBDIR)|' \
-		-e 's|@VERSION@|$(HINT_API)|' $< >$@
 
 # The module, for the kernels of Debian 12 and 13. Needs the network once.
 HINT_KERNELS	:= 6.1 6.12
@@ -73,11 +69,23 @@ install-guest-hints: guest-hints
 	install -m 644 $(HINT_SO) $(HINT_B)/libdisco-hint.a \
 		$(HINT_B)/libdisco-hint-preload.so $(DESTDIR)$(HINT_LIBDIR)/
 	ln -sf $(notdir $(HINT_SO)) $(DESTDIR)$(HINT_LIBDIR)/libdisco-hint.so
-	install -m 644 $(HINT_B)/disco-hint.pc \
-		$(DESTDIR)$(HINT_LIBDIR)/pkgconfig/disco-hint.pc
+	sed -e 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(HINT_LIBDIR)|' \
+		-e 's|@VERSION@|$(HINT_API)|' guest-hints/guest/disco-hint.pc.in \
+		>$(DESTDIR)$(HINT_LIBDIR)/pkgconfig/disco-hint.pc
 	install -D -m 644 guest-hints/guest/disco_hint.h \
 		$(DESTDIR)$(PREFIX)/include/disco_hint.h
 	install -D -m 644 guest-hints/guest/disco-hint.1 \
 		$(DESTDIR)$(PREFIX)/share/man/man1/disco-hint.1
 	install -D -m 644 guest-hints/guest/disco_hint.3 \
 		$(DESTDIR)$(PREFIX)/share/man/man3/disco_hint.3
+
+# Debian packages: disco, disco-guest-hints, disco-guest-hints-dkms; what lintian
+# says of them is in the output, and errors end it.
+.PHONY: deb check-deb
+deb: all
+	$(Q)scripts/deps deb
+	$(Q)scripts/deb build/deb
+
+# They install, upgrade and go in a root of Debian 12 without anything else.
+check-deb: deb
+	$(Q)scripts/check-deb build/deb

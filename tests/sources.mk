@@ -18,7 +18,7 @@ ROOMS_memory	:= memory numa
 ROOMS_placement	:= memory/placement memory numa
 ROOMS_trace	:= $(filter memory/%,$(ROOMS)) memory numa
 ROOMS_vnet	:= vnet numa
-ROOMS_hints	:= guest-hints/host
+ROOMS_hints	:= guest-hints/host guest-hints/guest
 ROOMS_cowdisk	:= $(COWDISK_ROOMS) monitor/ipc memory numa
 ROOMS_cache	:= $(ROOMS_cowdisk)
 ROOMS_platform	:= $(WORKER_ROOMS)
@@ -177,6 +177,7 @@ check-all: images-debian
 		$(MAKE) --no-print-directory check
 	$(Q)tests/run --lab tests/lab/counters
 	$(Q)$(MAKE) --no-print-directory examples
+	$(Q)$(MAKE) --no-print-directory hint-modules check-deb
 	$(Q)$(MAKE) --no-print-directory crash
 	$(Q)$(MAKE) --no-print-directory check-tsan
 

@@ -15,10 +15,7 @@
 
 enum { HINT_OK, HINT_FAILED, HINT_USAGE, HINT_NONE };
 
-#ifndef DISCO_HINT_LIBDIR
-#define DISCO_HINT_LIBDIR "/usr/local/lib"
-#endif
-#define PRELOAD DISCO_HINT_LIBDIR "/libdisco-hint-preload.so"
+#define PRELOAD "libdisco-hint-preload.so" /* where libraries are looked for */
 
 static struct disco_hint *hint;
 

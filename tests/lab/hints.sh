@@ -11,7 +11,7 @@ HINTS_MIB=${HINTS_MIB:-128}
 HINTS_LOADS=${HINTS_LOADS:-3}
 
 scenario hints hints_show hints_free hints_marks hints_module hints_user \
-	hints_loads hints_hostile hints_off
+	hints_loads hints_off hints_hostile
 
 # hints_figure NAME KEY - of "hints" in the statistics
 hints_figure()
@@ -179,9 +179,8 @@ in_hints_off()
 s_hints()
 {
 	start_monitor --balance=off --merge=off || return 1
-	runner_start h --cpus 2 --memory 512M,node=1 &&
-		runner_start p --memory 256M,node=1 --hints=off &&
-		runner_ready h p || return 1
+	runner_start h --cpus 2 --memory 512M,node=1,huge=thp &&
+		runner_ready h || return 1
 	# No free page reporting: hints alone give memory back.
 	runner_do h 30 <<<'modprobe -r virtio_balloon' || return 1
 	part hints_show in_hints_show
@@ -190,7 +189,10 @@ s_hints()
 	part hints_module in_hints_module
 	part hints_user in_hints_user
 	part hints_loads in_hints_loads
-	part hints_hostile in_hints_hostile
+	: >"$WORK/why"
+	runner_start p --memory 256M,node=1,huge=thp --hints=off &&
+		runner_ready p || return 1
 	part hints_off in_hints_off
+	part hints_hostile in_hints_hostile
 	stop_monitor
 }
