@@ -538,8 +538,8 @@ void placement_done(struct placement *e, const struct placement_action *a,
 	uint64_t weighted = (uint64_t)*mean * ((1u << MOVE_SHIFT) - 1);
 	/* A page that cannot move now is not to be tried at each access. */
 	bool copied = a->action == POLICY_REPLICATE;
-	bool before =
-		!copied && page_counters_moved(e->counters, a->page, moved);
+	bool before = !copied &&
+		      page_counters_moved(e->counters, a->page, moved);
 
 	e->is_pending[a->page / 8] &= (uint8_t) ~(1u << a->page % 8);
 	placement_log_outcome(e, a->entry,
