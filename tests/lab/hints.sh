@@ -132,6 +132,7 @@ in_hints_user()
 in_hints_loads()
 {
 	runner_do h 600 <<-G
+	dmesg -C # a boot has warnings of its own
 	rmmod disco_hints || exit 8
 	for i in \$(seq $HINTS_LOADS); do
 		modprobe disco_hints && disco-hint phase begin \$i &&
