@@ -73,6 +73,13 @@ $(B)/lab/counters: $(call obj,lab/counters.c) $(call lib,numa)
 # What lab/counters' test counts: see tests/lab/counters.
 LAB_TEST_DEPS += $(B)/lab/touch $(B)/lab/follow $(B)/examples/policy_nearest.so
 
+# What a hostile guest runs, which has the same C library: see tests/lab/hints.sh.
+LAB_TEST_DEPS += $(B)/lab/hostile_hints
+$(B)/lab/hostile_hints: tests/lab/hostile_hints.c
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)gcc -D_GNU_SOURCE -std=gnu11 -O1 -s -Wall -Wextra $(ERROR) -o $@ $<
+
 $(B)/lab/touch: $(call obj,tests/lab/touch.c) $(call lib,numa)
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D)

@@ -2,7 +2,7 @@
 /*
  * A hostile guest: nonsense into the device for hints, as fast as one CPU can,
  * with doorbells, impossible tails, resets, and writes where it may only read.
- * Compiled in the guest (tcc). Ends when it is killed.
+ * Sent to the guest by its console. Ends when it is killed.
  */
 #include <fcntl.h>
 #include <glob.h>
