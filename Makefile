@@ -119,7 +119,8 @@ $(call lib,$(1)): $(call obj,$(call srcs,$(1)))
 endef
 $(foreach r,$(ROOMS),$(eval $(call room_rule,$(r))))
 
-include monitor/sources.mk tests/sources.mk tests/guest/sources.mk \
+PREFIX	?= /usr/local
+include monitor/sources.mk guest-hints/sources.mk tests/sources.mk tests/guest/sources.mk \
 	bench/sources.mk lab/sources.mk scripts/sources.mk
 
 $(B)/obj/%.o: %.c

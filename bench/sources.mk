@@ -3,7 +3,7 @@
 
 BENCH_OUT	:= build/lab-out
 BENCHES		:= boot channel ring cache cow move scale footprint figures exec \
-		   locality pmake sim
+		   locality pmake sim hints
 
 .PHONY: bench
 bench: $(BENCHES:%=bench-%)
@@ -67,12 +67,13 @@ $(eval $(call bench_rule,cache,cowdisk/cache cowdisk/base memory numa))
 $(eval $(call bench_rule,cow_io,$(filter cowdisk/%,$(ROOMS)) monitor/ipc memory \
 	numa))
 $(eval $(call bench_rule,qga_exec,))
+$(eval $(call bench_rule,hints,guest-hints/host memory/placement memory numa))
 $(eval $(call bench_rule,move_loop,monitor/control/workers \
 	monitor/control/base monitor/ipc numa))
 
 # On the machine itself, no guest: two processes and two CPUs are all that
 # channels and rings need.
-do-bench-channel do-bench-ring do-bench-cache: do-bench-%: $(B)/bench/%
+do-bench-channel do-bench-ring do-bench-cache do-bench-hints: do-bench-%: $(B)/bench/%
 	$(Q)$< $(call bench_args,$*)
 
 # On the machine itself, no guest: copy-on-write back-end against qcow2.
@@ -110,4 +111,4 @@ do-bench-figures: all guests
 
 # Built by every check, so that they go on being built.
 BENCH_BINS := $(patsubst %,$(B)/bench/%,channel ring cache cow_io move_loop \
-	      qga_exec)
+	      qga_exec hints)

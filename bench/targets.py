@@ -177,6 +177,14 @@ TARGETS = {
         Target("exec-time", "at most", 3, "times", {
             "true, median": member("median", "ratio")}),
     ),
+    "hints": (
+        Target("hints-time", "at most", 1.01, "times", {
+            policy: quotient(row("hinted_ms", policy=policy),
+                             row("plain_ms", policy=policy))
+            for policy in ("balanced", "migrate", "disco")}),
+        Target("hints-cost", "at most", 1, "%", {
+            "1 GiB": member("percent_of_a_cpu")}),
+    ),
     "figures": (
         Target("figures-stall", "at most", 2, "times", {
             "256 GiB to 1 GiB": ratio_of_sizes("stall")}),

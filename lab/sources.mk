@@ -9,8 +9,9 @@ kernels: $(LAB_KERNELS) $(LAB_QEMU_PKG)
 
 # Always looked at: lab/images itself sees (in 20 ms) whether something that
 # make does not know, such as a Debian package's version, has changed.
-images: kernels
+images: kernels build/module/6.1/disco_hints.ko
 	$(Q)scripts/deps images
+	$(Q)$(MAKE) --no-print-directory VARIANT=release guest-hints
 	$(Q)lab/images
 
 # Whole systems, booted from their disks; made once, and anew when their maker
@@ -71,6 +72,13 @@ $(B)/lab/counters: $(call obj,lab/counters.c) $(call lib,numa)
 
 # What lab/counters' test counts: see tests/lab/counters.
 LAB_TEST_DEPS += $(B)/lab/touch $(B)/lab/follow $(B)/examples/policy_nearest.so
+
+# What a hostile guest runs, which has the same C library: see tests/lab/hints.sh.
+LAB_TEST_DEPS += $(B)/lab/hostile_hints
+$(B)/lab/hostile_hints: tests/lab/hostile_hints.c
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)gcc -D_GNU_SOURCE -std=gnu11 -O1 -s -Wall -Wextra $(ERROR) -o $@ $<
 
 $(B)/lab/touch: $(call obj,tests/lab/touch.c) $(call lib,numa)
 	$(call say,LINK,$@)

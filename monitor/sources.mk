@@ -90,7 +90,6 @@ $(B)/obj/monitor/sandbox/sandbox.o: $(G)/seccomp_filters.h
 $(B)/obj/monitor/control/commands.o: $(G)/version.h
 $(B)/obj/monitor/control/run/report.o: $(G)/version.h
 
-PREFIX	?= /usr/local
 .PHONY: install
 install: all
 	install -D -m 755 $(B)/disco $(DESTDIR)$(PREFIX)/bin/disco

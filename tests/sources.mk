@@ -18,7 +18,7 @@ ROOMS_memory	:= memory numa
 ROOMS_placement	:= memory/placement memory numa
 ROOMS_trace	:= $(filter memory/%,$(ROOMS)) memory numa
 ROOMS_vnet	:= vnet numa
-ROOMS_hints	:= guest-hints/host
+ROOMS_hints	:= guest-hints/host guest-hints/guest
 ROOMS_cowdisk	:= $(COWDISK_ROOMS) monitor/ipc memory numa
 ROOMS_cache	:= $(ROOMS_cowdisk)
 ROOMS_platform	:= $(WORKER_ROOMS)
@@ -134,7 +134,7 @@ LAB_ENV := QUEUE_MIB HVC_LINES SERIAL_LINES FIO_MIB FIO_SECONDS MERGE_FILES \
 	   CACHE_WRITES CACHE_ROUNDS KILLS KILL_SEED KILL_GUESTS FREE_MIB \
 	   HINT_MIB BUTTON_ROUNDS NET_MIB LAB_JOBS EXECS EXEC_MIB EXEC_HOSTILE \
 	   DEBIAN_IMAGES DEBIAN_STOPS CLUSTER_ROUNDS WIDE_MIB WIDE_LOCAL \
-	   IPI_ROUNDS
+	   IPI_ROUNDS HINTS_MIB HINTS_LOADS
 LAB_TESTS := tests/lab/labs $(LAB_ENV:%=--env %)
 LAB_ITSELF := tests/lab/lab-run.sh
 CLI_TESTS := tests/cli/refusals tests/cli/images tests/cli/import \
@@ -170,13 +170,15 @@ CHECK_ALL := QUEUE_MIB=32 HVC_LINES=20000 SERIAL_LINES=3000 FIO_MIB=24 \
 	     FIO_SECONDS=10 MERGE_FILES=100000 BALANCE_STOCK=1 CACHE_ROUNDS=3 \
 	     HOT_MIB=16 PRIVATE_MIB=32 MOVE_ROUNDS=2 MOVE_MIB=24 KILLS=12 \
 	     FREE_MIB=100 HINT_MIB=160 BUTTON_ROUNDS=4 NET_MIB=8 DEBIAN_IMAGES=1 \
-	     EXECS=1000 EXEC_MIB=64 EXEC_HOSTILE=4 CLUSTER_ROUNDS=40
+	     EXECS=1000 EXEC_MIB=64 EXEC_HOSTILE=4 CLUSTER_ROUNDS=40 \
+	     HINTS_LOADS=100
 .PHONY: check-all
 check-all: images-debian
 	$(Q)$(CHECK_ALL) LAB_SECONDS=7200 LAB_TIMEOUT=14400 \
 		$(MAKE) --no-print-directory check
 	$(Q)tests/run --lab tests/lab/counters
 	$(Q)$(MAKE) --no-print-directory examples
+	$(Q)$(MAKE) --no-print-directory hint-modules check-deb
 	$(Q)$(MAKE) --no-print-directory crash
 	$(Q)$(MAKE) --no-print-directory check-tsan
 

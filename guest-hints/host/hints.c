@@ -52,7 +52,6 @@ void hints_init(struct hints *h, const struct hints_config *c)
 {
 	*h = (struct hints){ .c = *c,
 			     .info = (void *)(c->bar + HINTS_INFO_AT),
-			     .home = HINTS_NO_NODE,
 			     .credit_ns = HINTS_BURST_NS };
 	h->counted_ns = c->ops->now_ns(c->arg);
 	*h->info = (struct hints_info){ .magic = HINTS_MAGIC,
@@ -64,20 +63,35 @@ void hints_init(struct hints *h, const struct hints_config *c)
 
 /* --- what the guest is told ------------------------------------------------- */
 
-void hints_tell_home(struct hints *h, nodeid_t node)
+static uint8_t hints_number_of(nodeid_t node)
+{
+	return node >= 0 && node < (nodeid_t)HINTS_MAX_NODES ? (uint8_t)node
+							     : HINTS_NO_NODE;
+}
+
+/* Of vCPUs first .. end - 1. */
+static void hints_tell_homes(struct hints *h, uint32_t first, uint32_t end,
+			     nodeid_t node)
 {
 	uint32_t sequence = h->info->sequence;
 
-	h->home = node >= 0 && node < (nodeid_t)HINTS_MAX_NODES ? (uint8_t)node
-								: HINTS_NO_NODE;
 	info_store(&h->info->sequence, sequence + 1, memory_order_relaxed);
 	atomic_thread_fence(memory_order_release);
-	for (uint32_t i = 0; i < HINTS_MAX_VCPUS; i++)
+	for (uint32_t i = first; i < end && i < HINTS_MAX_VCPUS; i++)
 		atomic_store_explicit(
 			(_Atomic(uint8_t) *)&h->info->vcpu_node[i],
-			i < h->c.nr_vcpus ? h->home : HINTS_NO_NODE,
-			memory_order_relaxed);
+			hints_number_of(node), memory_order_relaxed);
 	info_store(&h->info->sequence, sequence + 2, memory_order_release);
+}
+
+void hints_tell_home(struct hints *h, nodeid_t node)
+{
+	hints_tell_homes(h, 0, h->c.nr_vcpus, node);
+}
+
+void hints_tell_vcpu_home(struct hints *h, uint32_t vcpu, nodeid_t node)
+{
+	hints_tell_homes(h, vcpu, vcpu + 1, node);
 }
 
 void hints_tell_distances(struct hints *h, const uint8_t *distance, uint32_t nr)
@@ -122,6 +136,12 @@ static bool hints_has_steps(uint16_t kind)
 	return !hints_has_record(kind) || kind == HINTS_COLD;
 }
 
+/* The guest sees this page read-only: it has what the host has written. */
+static uint8_t hints_home_of(const struct hints *h, const struct hints_entry *e)
+{
+	return h->info->vcpu_node[e->kind == HINTS_PRIVATE ? e->vcpu : 0];
+}
+
 static void hints_record(struct hints *h, const struct hints_entry *e)
 {
 	const struct hint_record r = { .page = e->page,
@@ -130,7 +150,7 @@ static void hints_record(struct hints *h, const struct hints_entry *e)
 						       ? e->vcpu
 						       : HINTS_ANY_VCPU,
 				       .kind = (uint8_t)e->kind,
-				       .node = h->home,
+				       .node = hints_home_of(h, e),
 				       .arg = e->arg };
 
 	if (h->c.log && hints_has_record(e->kind))

@@ -84,7 +84,6 @@ struct hints {
 	struct hints_entry entry; /* that is under way */
 	uint64_t done;		  /* pages of it */
 	bool under_way, broken;
-	uint8_t home;	     /* node's number; HINTS_NO_NODE */
 	int64_t credit_ns;   /* what may be spent; may be negative */
 	uint64_t counted_ns; /* when credit was computed last */
 	struct hints_counts counts;
@@ -117,6 +116,9 @@ void hints_reset(struct hints *h);
  * @node: its number; NODE_AUTO: not known
  */
 void hints_tell_home(struct hints *h, nodeid_t node);
+
+/* The same for one vCPU of a guest that is spread over nodes. */
+void hints_tell_vcpu_home(struct hints *h, uint32_t vcpu, nodeid_t node);
 
 /**
  * hints_tell_distances() - the machine's nodes

@@ -99,7 +99,9 @@ enum agent_request_kind {
 	 * .place: place the pages of a VM from now on; again, if it is placed
 	 * already. Descriptors: /proc/PID/pagemap and /proc/PID/maps of its
 	 * worker; a prepared region of PLACEMENT_BYTES, which the agent takes
-	 * (disco/placement.h). Ends by itself when the worker has ended.
+	 * (disco/placement.h); the region of the worker's figures, for reading:
+	 * it has the guest's hints (disco/hint_log.h). Ends by itself when the
+	 * worker has ended.
 	 */
 	AGENT_PLACE = 16,
 	AGENT_POLICY = 17,    /* .policy: by another policy from now on */

@@ -59,6 +59,9 @@ struct placement_figures {
 	_Atomic(uint64_t) cpu_ns;   /* of the engine itself */
 	_Atomic(uint64_t) counter_bytes;
 	_Atomic(uint64_t) lost, strange; /* of the source */
+	_Atomic(uint64_t) hints;	 /* of the guest, that have come */
+	_Atomic(uint64_t) hints_dropped; /* contradicted by accesses */
+	_Atomic(uint64_t) hinted_pages;	 /* that have followed another */
 	_Atomic(uint64_t) reasons[POLICY_NR_REASONS];
 	_Atomic(uint64_t) logged; /* decisions, in total */
 	struct placement_entry log[PLACEMENT_LOG];

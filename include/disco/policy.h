@@ -69,6 +69,11 @@ enum policy_kind { POLICY_READ, POLICY_WRITE, POLICY_UNKNOWN };
 #define POLICY_PAGE_PINNED    2u /* cannot move */
 #define POLICY_PAGE_SHARED    4u /* of a cache or segment: can be replicated */
 #define POLICY_PAGE_COUNTED   8u /* the access is a sum of real ones: no sample */
+/* Said by the guest, which may be wrong: */
+#define POLICY_PAGE_READ_MOSTLY 16u
+#define POLICY_PAGE_PRIVATE	32u /* used by one vCPU */
+#define POLICY_PAGE_REWRITE	64u /* about to be written */
+#define POLICY_PAGE_COLD	128u
 
 /*
  * A page with an access that was just counted. Counts are misses, by weight, of
@@ -114,7 +119,8 @@ enum policy_reason {
 	POLICY_NO_BUDGET,  /* moves between these nodes take too much time */
 	POLICY_NODE_FULL,
 	POLICY_NODE_BUSY,
-	POLICY_OTHER, /* a plug-in's own */
+	POLICY_OTHER,  /* a plug-in's own */
+	POLICY_HINTED, /* the engine's: the guest has said so */
 	POLICY_NR_REASONS,
 };
 

@@ -17,6 +17,11 @@ enum access_class {
 	ACCESS_FAULT, /* a fault: who and what, of the first access only */
 	ACCESS_BIT,   /* an accessed bit: what, not who */
 	ACCESS_DIRTY, /* a written page: what, not who */
+	/*
+	 * No access, but what the guest says: .kind is enum hints_kind, .weight
+	 * pages from .page on, .node the home of .vcpu (hinted.h).
+	 */
+	ACCESS_HINT,
 	ACCESS_NR_CLASSES,
 };
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "memory/placement/counters.h"
+#include "memory/placement/hinted.h"
 
 /*
  * The cost of a move is a running mean, of which the last move is 1/8. One that
@@ -38,7 +39,8 @@ struct placement {
 	struct placement_action pending[PLACEMENT_PENDING];
 	unsigned nr_pending;
 	bool replicas;
-	uint8_t *is_pending; /* a bit per page: decided, and not done */
+	uint8_t *is_pending;  /* a bit per page: decided, and not done */
+	struct hinted hinted; /* what the guest has said */
 
 	uint64_t state[POLICY_STATE_MAX / sizeof(uint64_t)]; /* the policy's */
 };
@@ -286,11 +288,23 @@ static bool placement_decision_is_sound(const struct placement *e,
 		(d->to < e->machine.nr_nodes && d->to != p->home));
 }
 
+static void placement_add_pending(struct placement *e,
+				  const struct policy_page *p,
+				  const struct policy_decision *d)
+{
+	e->pending[e->nr_pending++] = (struct placement_action){
+		.page = p->page,
+		.entry = placement_log(e, p, d, PLACEMENT_DECIDED),
+		.from = p->home,
+		.to = d->to,
+		.action = d->action,
+	};
+	e->is_pending[p->page / 8] |= (uint8_t)(1u << p->page % 8);
+}
+
 static void placement_act(struct placement *e, const struct policy_page *p,
 			  const struct policy_decision *d)
 {
-	struct placement_action *a = &e->pending[e->nr_pending];
-
 	if (d->action == POLICY_REPLICATE && !e->replicas) {
 		placement_count(&e->figures->replicas_refused, 1);
 		(void)placement_log(e, p, d, PLACEMENT_FAILED);
@@ -300,16 +314,107 @@ static void placement_act(struct placement *e, const struct policy_page *p,
 		placement_count(&e->figures->dropped, 1);
 		return;
 	}
-	*a = (struct placement_action){
-		.page = p->page,
-		.entry = placement_log(e, p, d, PLACEMENT_DECIDED),
-		.from = p->home,
-		.to = d->to,
-		.action = d->action,
-	};
-	e->nr_pending++;
-	e->is_pending[p->page / 8] |= (uint8_t)(1u << p->page % 8);
+	placement_add_pending(e, p, d);
 }
+
+/* --- hints ---------------------------------------------------------------- */
+
+/* Accesses of one phase say nothing about the next one. */
+static void placement_phase(struct placement *e)
+{
+	struct page_counters *counters;
+
+	hinted_phase(&e->hinted);
+	if (page_counters_create(&counters, e->pages,
+				 (enum policy_age)e->choice.policy->age))
+		return; /* no memory: they go on */
+	page_counters_destroy(e->counters);
+	e->counters = counters;
+}
+
+static void placement_hint(struct placement *e, const struct access_record *r)
+{
+	bool phase = r->kind == HINTS_PHASE_BEGIN || r->kind == HINTS_PHASE_END;
+
+	if (!phase && (r->page >= e->pages || !r->weight)) {
+		placement_count(&e->figures->strange, 1);
+		return;
+	}
+	placement_count(&e->figures->hints, 1);
+	if (phase)
+		placement_phase(e);
+	else
+		hinted_add(&e->hinted, r->page,
+			   min_u64(r->weight, e->pages - r->page), r->kind,
+			   r->node < e->machine.nr_nodes ? r->node
+							 : ACCESS_NO_NODE);
+}
+
+static uint8_t placement_hint_flag(const struct hinted_range *hint)
+{
+	switch (hint ? hint->kind : HINTS_NONE) {
+	case HINTS_READ_MOSTLY:
+		return POLICY_PAGE_READ_MOSTLY;
+	case HINTS_PRIVATE:
+		return POLICY_PAGE_PRIVATE;
+	case HINTS_REWRITE:
+		return POLICY_PAGE_REWRITE;
+	case HINTS_COLD:
+		return POLICY_PAGE_COLD;
+	case HINTS_PIN:
+		return POLICY_PAGE_PINNED;
+	default:
+		return 0;
+	}
+}
+
+/* Whether the guest has said that this is not to be done. */
+static bool placement_hint_forbids(const struct policy_page *p,
+				   const struct policy_decision *d)
+{
+	if (d->action == POLICY_REPLICATE)
+		return p->flags & (POLICY_PAGE_REWRITE | POLICY_PAGE_PINNED |
+				   POLICY_PAGE_COLD);
+	return d->action == POLICY_MOVE &&
+	       p->flags & (POLICY_PAGE_PINNED | POLICY_PAGE_COLD);
+}
+
+/* The hint of a page that is accessed, unless it was dropped by that. */
+static struct hinted_range *placement_find_hint(struct placement *e,
+						const struct access_record *r)
+{
+	struct hinted_range *hint = hinted_find(&e->hinted, r->page);
+
+	if (hint && !hinted_judge(&e->hinted, hint, r)) {
+		STORE(&e->figures->hints_dropped, e->hinted.dropped);
+		hint = NULL;
+	}
+	return hint;
+}
+
+/* Pages that come after another one of their range. */
+static void placement_add_followers(struct placement *e, unsigned max)
+{
+	struct hinted_range *hint;
+	uint64_t page;
+
+	while (e->nr_pending < max &&
+	       (hint = hinted_next(&e->hinted, &page)) != NULL) {
+		const struct policy_page p = { .page = page,
+					       .home = hint->from };
+		const struct policy_decision d = { .action = POLICY_MOVE,
+						   .reason = POLICY_HINTED,
+						   .to = hint->to };
+
+		if (placement_is_pending(e, page))
+			continue;
+		placement_add_pending(e, &p, &d);
+		placement_count(&e->figures->hinted_pages, 1);
+		placement_count(&e->figures->reasons[POLICY_HINTED], 1);
+	}
+}
+
+/* --- accesses ------------------------------------------------------------- */
 
 bool placement_record(struct placement *e, const struct access_record *r)
 {
@@ -319,9 +424,14 @@ bool placement_record(struct placement *e, const struct access_record *r)
 				      .weight = r->weight,
 				      .node = r->node,
 				      .kind = r->kind };
+	struct hinted_range *hint;
 	struct policy_page p;
 	struct policy_now now;
 
+	if (r->class == ACCESS_HINT) {
+		placement_hint(e, r);
+		return e->nr_pending;
+	}
 	if (r->page >= e->pages || r->node >= e->machine.nr_nodes ||
 	    r->home >= e->machine.nr_nodes) {
 		placement_count(&e->figures->strange, 1);
@@ -334,15 +444,21 @@ bool placement_record(struct placement *e, const struct access_record *r)
 		placement_count(&e->figures->dropped, 1);
 		return e->nr_pending;
 	}
+	hint = placement_find_hint(e, r);
 	if (placement_is_pending(e, r->page))
 		return e->nr_pending;
 	p.home = r->home;
 	p.flags |= r->page_flags;
 	p.flags |= r->counted ? POLICY_PAGE_COUNTED : 0;
+	p.flags |= placement_hint_flag(hint);
 	now = placement_now(e);
 	policy->page(e->state, &now, &p, &d);
 	if (!placement_decision_is_sound(e, &p, &d))
 		d = (struct policy_decision){ .reason = POLICY_OTHER };
+	if (placement_hint_forbids(&p, &d))
+		d = (struct policy_decision){ .reason = POLICY_HINTED };
+	if (hint && d.action == POLICY_MOVE)
+		hinted_follow(hint, r->page, p.home, d.to);
 	placement_count(&e->figures->reasons[d.reason], 1);
 	if (d.action != POLICY_STAY)
 		placement_act(e, &p, &d);
@@ -396,8 +512,10 @@ static void placement_sort(struct placement_action *a, unsigned nr)
 unsigned placement_take(struct placement *e, struct placement_action *out,
 			unsigned max)
 {
-	unsigned nr = (unsigned)min_u64(max, e->nr_pending);
+	unsigned nr;
 
+	placement_add_followers(e, (unsigned)min_u64(max, PLACEMENT_PENDING));
+	nr = (unsigned)min_u64(max, e->nr_pending);
 	if (!nr)
 		return 0;
 	memcpy(out, e->pending, nr * sizeof(*out));
@@ -410,7 +528,7 @@ unsigned placement_take(struct placement *e, struct placement_action *out,
 
 unsigned placement_pending(const struct placement *e)
 {
-	return e->nr_pending;
+	return e->nr_pending ? e->nr_pending : hinted_waits(&e->hinted);
 }
 
 void placement_done(struct placement *e, const struct placement_action *a,
@@ -420,8 +538,8 @@ void placement_done(struct placement *e, const struct placement_action *a,
 	uint64_t weighted = (uint64_t)*mean * ((1u << MOVE_SHIFT) - 1);
 	/* A page that cannot move now is not to be tried at each access. */
 	bool copied = a->action == POLICY_REPLICATE;
-	bool before =
-		!copied && page_counters_moved(e->counters, a->page, moved);
+	bool before = !copied &&
+		      page_counters_moved(e->counters, a->page, moved);
 
 	e->is_pending[a->page / 8] &= (uint8_t) ~(1u << a->page % 8);
 	placement_log_outcome(e, a->entry,

@@ -71,7 +71,8 @@ void placement_set_node(struct placement *e, unsigned node,
  * placement_record() - one access
  *
  * A record of a page or node that there is not is counted as strange. Records
- * whose node is unknown count as accesses of no node and decide nothing.
+ * whose node is unknown count as accesses of no node and decide nothing. A
+ * record of class ACCESS_HINT is advice about pages (hinted.h).
  *
  * Context: the owner's thread; microseconds. Return: whether there are actions to
  * take.

@@ -24,6 +24,7 @@ static const char *const reason_texts[POLICY_NR_REASONS] = {
 	[POLICY_NODE_FULL] = "node is full",
 	[POLICY_NODE_BUSY] = "node is busy",
 	[POLICY_OTHER] = "of the policy's own",
+	[POLICY_HINTED] = "hinted by the guest",
 };
 
 const struct policy *policy_builtin(unsigned i)

@@ -22,11 +22,13 @@
 #include <unistd.h>
 
 #include "disco/pagemap.h"
+#include "memory/guest_ram.h"
 #include "memory/placement/frames.h"
 #include "memory/trace/trace_tap.h"
 #include "monitor/agent/pull.h"
 #include "monitor/agent/ram_spans.h"
 #include "monitor/ipc/fds.h"
+#include "monitor/ipc/figures.h"
 #include "numa/region.h"
 
 #define SCAN_ENTRIES 512u
@@ -37,6 +39,7 @@
 #define MOVE_PAGES   128u	 /* at once; at most AGENT_MAX_RANGES */
 #define MOVES_NS     10000000ull /* of a turn */
 #define FRAME_BITS   ((1ull << 55) - 1)
+#define HINTS_TURN   64u /* per turn */
 
 struct placed {
 	uint64_t vm, bound_ns, ram_pages;
@@ -45,6 +48,8 @@ struct placed {
 	int pagemap, maps;
 	const struct placed_machine *machine; /* not owned */
 	struct region region;		      /* of the engine's figures */
+	struct region_view worker;	      /* its figures; may be empty */
+	uint64_t next_hint;		      /* to read of them */
 	struct placement *engine;
 	char policy[AGENT_POLICY_MAX];
 	struct region ring;   /* of a recording; empty: there is none */
@@ -121,6 +126,11 @@ int placed_create(const struct agent_req_place *r,
 		err = placed_create_engine(p, r->policy);
 	if (region >= 0)
 		(void)close(region);
+	/* A worker whose figures are strange gives no hints. */
+	if (fds[3] >= 0) {
+		(void)!region_attach(&p->worker, fds[3], FIGURES_BYTES);
+		(void)close(fds[3]);
+	}
 	if (err) {
 		placed_destroy(p);
 		return err;
@@ -138,6 +148,7 @@ void placed_destroy(struct placed *p)
 	frame_map_destroy(p->frames);
 	region_destroy(&p->region);
 	region_destroy(&p->ring);
+	region_detach(&p->worker);
 	free(p->spans);
 	fds_drop(&p->pagemap);
 	fds_drop(&p->maps);
@@ -408,10 +419,56 @@ static void placed_move(struct placed *p)
 	}
 }
 
+/* --- hints ---------------------------------------------------------------- */
+
+static uint8_t placed_node_of(const struct placed *p, uint8_t number)
+{
+	for (unsigned i = 0; i < p->machine->nr_nodes; i++)
+		if (p->machine->numbers[i] == number)
+			return (uint8_t)i;
+	return ACCESS_NO_NODE;
+}
+
+/* Guest frames have a hole below 4 GiB; pages of RAM have none. */
+static uint64_t placed_page_of(uint64_t frame)
+{
+	const uint64_t high = RAM_HIGH_START / PAGE_BYTES;
+
+	return frame < high ? frame : frame - (high - RAM_LOW_END / PAGE_BYTES);
+}
+
+/* The worker's words, which the engine checks like those of any source. */
+static void placed_read_hints(struct placed *p, uint64_t now)
+{
+	const struct figures *f = p->worker.base;
+	uint64_t lost = 0;
+	struct hint_record h;
+
+	if (!f || atomic_load_explicit(&f->magic, memory_order_relaxed) !=
+			  FIGURES_MAGIC)
+		return;
+	for (unsigned i = 0; i < HINTS_TURN; i++) {
+		struct access_record r = { .time_ns = now,
+					   .home = ACCESS_NO_NODE,
+					   .class = ACCESS_HINT };
+
+		if (!hint_log_take(&f->hint_log, &p->next_hint, &lost, &h))
+			break;
+		r.page = placed_page_of(h.page);
+		r.weight = h.pages;
+		r.vcpu = h.vcpu;
+		r.kind = h.kind;
+		r.node = placed_node_of(p, h.node);
+		placement_record(p->engine, &r);
+	}
+	placement_count_owner(p->engine, 0, lost, 0);
+}
+
 bool placed_turn(struct placed *p)
 {
 	uint64_t begun;
 
+	placed_read_hints(p, placed_now(p));
 	placed_scan(p);
 	begun = placed_now(p);
 	while (!p->gone && placed_hurries(p) &&

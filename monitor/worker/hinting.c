@@ -104,6 +104,14 @@ static void hinting_served(void *arg)
 	figures_set(&words[FIGURES_HINTS_SPENT_NS], k->spent_ns);
 }
 
+/* vCPUs of a guest that is spread over nodes have homes of their own. */
+static void hinting_tell_wide(struct hinting *g, const struct worker_wide *w)
+{
+	for (uint32_t i = 0; w->nr_nodes && i < g->vm->spec->nr_vcpus; i++)
+		hints_tell_vcpu_home(&g->dev.hints, i,
+				     w->nodes[w->vcpu_node[i]]);
+}
+
 int hinting_create(struct hinting *g, struct vm *vm, struct merge *merge)
 {
 	const struct worker_spec *s = vm->spec;
@@ -127,6 +135,7 @@ int hinting_create(struct hinting *g, struct vm *vm, struct merge *merge)
 	g->dev.served_arg = g;
 	hints_tell_distances(&g->dev.hints, s->distances, s->nr_nodes);
 	hints_tell_home(&g->dev.hints, s->node);
+	hinting_tell_wide(g, &s->wide);
 	return pci_add(&vm->pci, &g->dev.pci);
 }
 

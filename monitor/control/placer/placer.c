@@ -10,6 +10,7 @@
 #include "disco/clock.h"
 #include "memory/placement/plugin.h"
 #include "monitor/control/base/sink.h"
+#include "monitor/control/workers/worker_file.h"
 #include "monitor/ipc/fds.h"
 #include "numa/flash.h"
 #include "numa/region.h"
@@ -127,7 +128,8 @@ static int placer_tell_place(const struct placer *p, struct placer_entry *e,
 			     struct agent *a)
 {
 	struct agent_request r = { .kind = AGENT_PLACE };
-	int fds[3] = { -1, -1, -1 }, err;
+	int fds[4] = { -1, -1, -1, -1 }, err;
+	struct stat st;
 
 	r.place = (struct agent_req_place){
 		.vm = e->vm.id,
@@ -139,7 +141,10 @@ static int placer_tell_place(const struct placer *p, struct placer_entry *e,
 	memcpy(r.place.policy, e->vm.policy, sizeof(r.place.policy));
 	fds[0] = placer_open_proc(e->vm.pid, "pagemap");
 	fds[1] = fds[0] < 0 ? fds[0] : placer_open_proc(e->vm.pid, "maps");
-	err = fds[1] < 0 ? fds[1]
+	fds[3] = fds[1] < 0
+			 ? fds[1]
+			 : worker_file_open(e->vm.pid, WORKER_FD_FIGURES, &st);
+	err = fds[3] < 0 ? fds[3]
 			 : placer_make_region(e, "disco-placement",
 					      PLACEMENT_BYTES, &e->figures,
 					      &fds[2]);

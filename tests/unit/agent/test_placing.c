@@ -17,11 +17,13 @@
 #include "disco/agent_proto.h"
 #include "disco/pagemap.h"
 #include "disco/placement.h"
+#include "guest-hints/abi/hints_abi.h"
 #include "memory/placement/engine.h"
 #include "memory/trace/trace_ring.h"
 #include "monitor/agent/placing.h"
 #include "monitor/agent/ram_spans.h"
 #include "monitor/ipc/fds.h"
+#include "monitor/ipc/figures.h"
 #include "monitor/sandbox/sandbox.h"
 #include "numa/region.h"
 #include "tests/unit/support.h"
@@ -165,6 +167,8 @@ static void hot(unsigned node, uint64_t frame)
 	h->stamp = ++q[node].head;
 }
 
+static int worker_figures = -1; /* for AGENT_PLACE; of the worker */
+
 static void obey(const struct agent_request *r, int a, int b, int c)
 {
 	int fds[FDS_MAX];
@@ -174,6 +178,8 @@ static void obey(const struct agent_request *r, int a, int b, int c)
 	fds[0] = a;
 	fds[1] = b;
 	fds[2] = c;
+	if (r->kind == AGENT_PLACE && worker_figures >= 0)
+		fds[3] = dup(worker_figures);
 	placing_obey(placing, r, fds);
 }
 
@@ -301,6 +307,39 @@ static void is_recorded(void)
 	region_detach(&ring);
 }
 
+/* What its guest has said, in the figures of the worker. */
+static void hints_are_read(void)
+{
+	struct hint_record h = { .page = 2, .pages = 3, .kind = HINTS_PIN };
+	uint64_t end = wait_end_ns();
+	struct region r;
+	struct figures *f;
+
+	assert_int_equal(
+		region_create(&r, "figures", FIGURES_BYTES, NODE_AUTO, 0), 0);
+	assert_int_equal(region_reader_fd(r.fd, &worker_figures), 0);
+	f = r.base;
+	hint_log_add(&f->hint_log, &h);
+	tell_place("interleave");
+	turn();
+	assert_int_equal(atomic_load(&said()->hints), 0); /* no magic yet */
+	atomic_store(&f->magic, FIGURES_MAGIC);
+	h.page = PAGES; /* that it does not have */
+	hint_log_add(&f->hint_log, &h);
+	while (atomic_load(&said()->hints) < 1) {
+		assert_true(clock_now_ns() < end);
+		turn();
+	}
+	assert_int_equal(atomic_load(&said()->hints), 1);
+	assert_int_equal(atomic_load(&said()->strange), 1);
+	/* Page 3 would be node 1's turn. */
+	hot(1, frames[3]);
+	turn_until(1);
+	assert_int_equal(atomic_load(&said()->reasons[POLICY_HINTED]), 1);
+	fds_drop(&worker_figures);
+	region_destroy(&r);
+}
+
 static void pages_are_placed(void **state)
 {
 	struct agent_request r = { .kind = AGENT_NODES };
@@ -348,6 +387,8 @@ static void pages_are_placed(void **state)
 		atomic_load(&said()->moves) + atomic_load(&said()->failed), 1);
 	assert_int_equal(ram[3 * PAGE_BYTES], 1);
 	assert_true(atomic_load(&said()->cpu_ns) > 0);
+
+	hints_are_read();
 
 	/* A full node is full for balanced. */
 	r = (struct agent_request){ .kind = AGENT_NODES,

@@ -14,6 +14,7 @@
 
 #include "monitor/control/base/sink.h"
 #include "monitor/control/placer/placer.h"
+#include "monitor/control/workers/worker_file.h"
 #include "numa/bind.h"
 #include "numa/flash.h"
 #include "numa/region.h"
@@ -47,6 +48,16 @@ int node_bind_memory(void *addr, size_t bytes, nodeid_t node, bool strict)
 	return 0;
 }
 
+/* This process is no worker: any memory stands for its figures. */
+int worker_file_open(pid_t pid, enum worker_fd number, struct stat *st)
+{
+	int fd = memfd_create("figures", MFD_CLOEXEC);
+
+	assert_int_equal(pid, getpid());
+	assert_int_equal(number, WORKER_FD_FIGURES);
+	return fstat(fd, st) < 0 ? -errno : fd;
+}
+
 static bool is_name_of(int fd, const char *end)
 {
 	char path[64], name[256];
@@ -73,6 +84,7 @@ int agent_ask(struct agent *a, struct agent_request *r, const int *fds)
 	if (r->kind == AGENT_PLACE) {
 		assert_true(is_name_of(fds[0], "/pagemap"));
 		assert_true(is_name_of(fds[1], "/maps"));
+		assert_true(is_name_of(fds[3], "/memfd:figures (deleted)"));
 		told[nr_told].region = dup(fds[2]);
 	}
 	told[nr_told++].r = *r;

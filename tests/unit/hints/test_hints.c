@@ -165,6 +165,10 @@ static void info_is_there_from_the_start(void **state)
 	assert_int_equal(info()->vcpu_node[2], HINTS_NO_NODE);
 	assert_int_equal(bar[HINTS_DISTANCE_AT + 1], 21);
 	assert_int_equal(bar[HINTS_DISTANCE_AT + HINTS_MAX_NODES], 21);
+	hints_tell_vcpu_home(&hints, 1, 4);
+	assert_int_equal(info()->vcpu_node[0], 1);
+	assert_int_equal(info()->vcpu_node[1], 4);
+	assert_int_equal(info()->sequence, 4);
 	hints_tell_home(&hints, NODE_AUTO);
 	assert_int_equal(info()->vcpu_node[0], HINTS_NO_NODE);
 }
@@ -224,7 +228,8 @@ static void records_are_left_for_the_engine(void **state)
 	uint64_t next = 0, lost = 0;
 
 	(void)state;
-	hints_tell_home(&hints, 3);
+	hints_tell_home(&hints, 2);
+	hints_tell_vcpu_home(&hints, 1, 3);
 	push(&e);
 	push_kind(HINTS_FREE, 1, 1); /* no record */
 	e = (struct hints_entry){ .kind = HINTS_PHASE_BEGIN,
