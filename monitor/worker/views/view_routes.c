@@ -16,7 +16,8 @@ void view_routes_destroy(struct view_routes *r)
 }
 
 /* With the lock. */
-static int find_route(struct view_routes *r, int fd, uint32_t *gsi, unsigned *i)
+static int view_routes_find(struct view_routes *r, int fd, uint32_t *gsi,
+			    unsigned *i)
 {
 	unsigned nr = r->table.head.nr;
 
@@ -63,7 +64,7 @@ int view_routes_set(struct view_routes *r, int fd, uint32_t *gsi,
 	int err;
 
 	(void)pthread_mutex_lock(&r->lock);
-	err = find_route(r, fd, gsi, &i);
+	err = view_routes_find(r, fd, gsi, &i);
 	if (!err)
 		err = set_route(r, i, address, data);
 	(void)pthread_mutex_unlock(&r->lock);
