@@ -26,13 +26,14 @@ MAN_PAGES	:= $(G)/disco.1 $(G)/disco.json.5
 
 all: $(B)/disco $(B)/disco-vm $(B)/disco-agent $(MAN_PAGES)
 
-# The way out of networks: where libslirp is. It is a shared library alone.
-ifeq ($(shell pkg-config --exists slirp 2>/dev/null && echo yes),yes)
+# The way out of networks: where libslirp is. It is a shared library alone. Not
+# by pkg-config, which wants to have GLib's headers too.
+ifeq ($(shell echo '\#include <slirp/libslirp.h>' | $(CC) -E - >/dev/null 2>&1 && \
+	echo yes),yes)
 UPLINK		:= $(B)/disco-uplink
 all: $(UPLINK)
 endif
 
-$(B)/obj/monitor/uplink/nat.o: CPPFLAGS += $(shell pkg-config --cflags-only-I slirp 2>/dev/null)
 $(B)/disco-uplink: $(call obj,monitor/uplink/main.c) $(call lib,$(UPLINK_ROOMS))
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $(call in_group,$^) -lslirp $(NUMAIF)
