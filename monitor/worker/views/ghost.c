@@ -223,7 +223,7 @@ static int ghost_startup(struct ghost *g)
 static int ghost_await_startup(struct ghost *g)
 {
 	uint64_t wait = STARTUP_MIN_NS, waited = 0;
-	uint32_t state;
+	uint32_t state = 0;
 	int err;
 
 	while (!atomic_load_explicit(&g->stop, memory_order_relaxed)) {
