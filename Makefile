@@ -77,7 +77,7 @@ all:
 # Rooms: folders with sources, lower ones first. Each becomes one archive, of
 # which a program or a test takes what it uses. Who may include whom is decided
 # by this order and by scripts/lint.
-ROOMS := numa memory memory/placement \
+ROOMS := numa memory memory/placement memory/replica \
 	 $(addprefix cowdisk/,base store cache disk dax) vnet guest-hints/host \
 	 monitor/ipc monitor/sandbox monitor/boot \
 	 monitor/bootentry monitor/bootdisk \
