@@ -84,7 +84,7 @@ ROOMS := numa memory memory/placement memory/replica \
 	 $(addprefix monitor/dev/,platform virtio) \
 	 monitor/worker/vm monitor/worker/net monitor/worker monitor/agent \
 	 $(addprefix monitor/control/,base console config disks doctor workers \
-	 nets placer launch run guests exec restart api cli cluster) monitor/control
+	 nets segments placer launch run guests exec restart api cli cluster) monitor/control
 
 .PHONY: rooms
 rooms:

@@ -46,6 +46,12 @@ struct net_config {
 	char *subnet; /* of the network, "10.1.0.0/24"; NULL: as it is */
 };
 
+struct shm_config {
+	char *name;	/* of the segment */
+	uint64_t bytes; /* a multiple of SHM_MIN_BYTES */
+	nodeid_t node;	/* of its memory; NODE_AUTO: of the first VM */
+};
+
 struct vm_config {
 	char *name;
 	char *kernel;	  /* NULL: of the boot entry of the first disk */
@@ -75,6 +81,8 @@ struct vm_config {
 	unsigned nr_disks;
 	struct net_config nets[VM_MAX_NETS];
 	unsigned nr_nets;
+	struct shm_config shms[VM_MAX_SHMS];
+	unsigned nr_shms;
 	unsigned count; /* VMs like this one; 1 once they are expanded */
 };
 

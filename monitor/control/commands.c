@@ -75,7 +75,7 @@ static const struct command *const commands[] = {
 	&cli_stats,	  &cli_top,	   &cli_console,     &cluster_exec,
 	&cli_cp,	  &cli_freeze,	   &cli_thaw,	     &cli_stop,
 	&cli_kill,	  &cli_restart,	   &cli_pause,	     &cli_resume,
-	&cli_move,	  &cli_policy,	   &cli_net,	     &cli_topology,
+	&cli_move,	  &cli_policy,	   &cli_net, &cli_shm,	     &cli_topology,
 	&monitor_command, &cli_completion, &doctor_command,  &image_command,
 	&unpack_command,  &help_command,   &version_command, NULL,
 };

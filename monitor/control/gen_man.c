@@ -11,6 +11,7 @@ static const struct man_keys keys[] = {
 	{ "vm", vm_options },
 	{ "disk", disk_options },
 	{ "net", net_options },
+	{ "shm", shm_options },
 	{ "cluster", cluster_options },
 	{ "role", cluster_role_options },
 	{ "nfs", cluster_nfs_options },

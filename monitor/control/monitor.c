@@ -110,6 +110,7 @@ static void monitor_guest_ended(struct monitor *m, struct guest *g)
 	ga_guest_ended(g); /* clients of the API are answered first */
 	ga_sessions_guest_ended(g);
 	nets_release(g->ports.of);
+	segments_release(&g->uses);
 	restart_guest_ended(m, g);
 }
 
@@ -222,6 +223,8 @@ static int monitor_create_parts(struct monitor *m,
 		err = nets_create(&m->nets);
 	if (!err && s->source)
 		err = placer_choose_source(m->placer, s->source, d);
+	if (!err)
+		err = segments_create(&m->segments);
 	if (!err && s->plugin)
 		err = placer_load_plugin(m->placer, s->plugin, d);
 	if (err)
@@ -299,8 +302,12 @@ static void monitor_leave_nets(struct monitor *m)
 	nets_detach_all(m->nets);
 	for (struct guest *g = m->guests; g; g = g->next)
 		nets_release(g->ports.of);
+	for (struct guest *g = m->guests; g; g = g->next)
+		segments_release(&g->uses);
 	nets_destroy(m->nets);
 	m->nets = NULL;
+	segments_destroy(m->segments);
+	m->segments = NULL;
 }
 
 /* Guests go on. All-zero and half-built are fine. */

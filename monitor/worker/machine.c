@@ -133,6 +133,11 @@ static int add_nets(struct machine *m)
 	return wnets_create(&m->nets, &m->vm);
 }
 
+static int add_shms(struct machine *m)
+{
+	return shms_create(&m->shms, &m->vm);
+}
+
 static int add_balloon(struct machine *m)
 {
 	int err = virtio_balloon_init(&m->balloon, &m->vm.host);
@@ -159,6 +164,7 @@ int machine_create(struct machine *m, const struct worker_spec *spec,
 		{ make_cache, "buffer cache" },
 		{ add_disks, "disks" },
 		{ add_nets, "networks" },
+		{ add_shms, "shared segments" },
 		{ add_balloon, "balloon" },
 		{ add_hints, "device for hints" },
 		{ watch_standstill, "watch of the guest" },

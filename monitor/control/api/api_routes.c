@@ -26,6 +26,7 @@ static const struct api_route routes[] = {
 	{ "POST", "/v1/vms/{name}/agent", api_vm_agent_ask, NULL, true },
 	{ "GET", "/v1/stats", stats_begin, stats_poll, false },
 	{ "GET", "/v1/nets", api_net_list, NULL, false },
+	{ "GET", "/v1/shms", api_shm_list, NULL, false },
 	{ "GET", "/v1/topology", topology_show, NULL, false },
 	{ "GET", "/metrics", stats_begin, metrics_poll, false },
 	{ .method = NULL },

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The shared segments of one control process: memory that several VMs map.
+ *
+ * A segment is a memfd of a fixed, sealed size. It is made for the first VM that
+ * names it, and is gone with the last one. Each VM gets a descriptor of its own
+ * (a separate open file), so only VMs that name a segment reach it. Its pages
+ * come from the node that was named for it, or else from the node of the VM that
+ * touches them first.
+ *
+ * The next monitor finds the segments in its VMs' records, and takes them from
+ * the workers: segments of the same name must be the same file.
+ *
+ * Context of all functions: control's thread.
+ */
+#ifndef DISCO_MONITOR_SEGMENTS_H
+#define DISCO_MONITOR_SEGMENTS_H
+
+#include "disco/config.h"
+#include "disco/worker_spec.h"
+#include "monitor/control/base/state_dir.h"
+#include "monitor/control/workers/vm_watch.h"
+
+struct segments;
+struct segment_use;
+
+struct shm_segment {
+	struct shm_segment *next;
+	char name[VM_NAME_MAX + 1];
+	uint64_t bytes;
+	nodeid_t node;		  /* that was named; NODE_AUTO: none */
+	int fd;			  /* owned */
+	struct segment_use *uses; /* oldest first */
+};
+
+/* A VM's. Read by others; written by segments.c. */
+struct segment_use {
+	struct segments *all;
+	struct shm_segment *segment;
+	struct segment_use *next;   /* in its segment */
+	char name[VM_NAME_MAX + 1]; /* of the VM */
+	unsigned index;		    /* which of the VM's segments */
+	nodeid_t node;		    /* of the VM, when it is attached */
+	int fd;			    /* for its worker; -1: the worker has it */
+	struct vm_watch *vm;	    /* NULL: does not run yet */
+};
+
+/* Of one VM: the first ones; the others are NULL. */
+struct segment_uses {
+	struct segment_use *of[VM_MAX_SHMS];
+};
+
+MUST_CHECK int segments_create(struct segments **out); /* Return: 0; -ENOMEM. */
+/* All uses were released. NULL is accepted. */
+void segments_destroy(struct segments *s);
+
+/**
+ * segments_reserve() - make or find the segments of a VM that is going to start
+ * @vm:   checked
+ * @uses: out, vm->nr_shms entries, until segments_release(); all others, and all
+ *        on error, are NULL
+ *
+ * Return: 0; -EEXIST another VM has the segment with another size (ST_CONFIG);
+ * -ENODEV its node has no memory (ST_CONFIG); -errno of memfds (ST_HOST).
+ */
+MUST_CHECK int segments_reserve(struct segments *s, const struct vm_config *vm,
+				struct segment_uses *uses, struct diag *d);
+
+/*
+ * Their worker is dead, or was not started, or control goes and the worker
+ * stays. Entries may be NULL; set to NULL.
+ */
+void segments_release(struct segment_uses *uses);
+
+/* Their worker runs on @node, and is watched by @vm until segments_release(). */
+void segments_attach(struct segment_uses *uses, struct vm_watch *vm,
+		     nodeid_t node);
+
+/* What a worker is started with. */
+void segment_use_spec(const struct segment_use *use, struct worker_shm *out);
+
+/* Descriptors that workers get: at most VM_MAX_SHMS. Return: their number. */
+unsigned segments_descriptors(const struct segment_uses *uses, int *out);
+
+/*
+ * segments_record() - write what segments_adopt() needs into a VM's record
+ *
+ * Return: 0; -EEXIST a segment of this name is another file; -EPROTO it has not
+ * the size of the record; -errno of pidfd_getfd(): the VM shares no segment with
+ * VMs of this monitor.
+ */
+void segments_record(const struct segment_uses *uses, struct vm_record *r);
+MUST_CHECK int segments_adopt(struct segments *s, const struct vm_record *r,
+			      int pidfd, struct segment_uses *uses);
+
+/* Return: the first one; the others by ->next. NULL: there are none. */
+struct shm_segment *segments_first(const struct segments *s);
+/* Return: NULL: there is none of that name. */
+struct shm_segment *segments_find(const struct segments *s, const char *name);
+
+#endif
