@@ -82,7 +82,7 @@ ROOMS := numa memory memory/placement memory/replica \
 	 monitor/ipc monitor/sandbox monitor/boot \
 	 monitor/bootentry monitor/bootdisk \
 	 $(addprefix monitor/dev/,platform virtio) \
-	 monitor/worker/vm monitor/worker/net monitor/worker monitor/agent \
+	 monitor/worker/vm monitor/worker/net monitor/worker/shm monitor/worker monitor/agent \
 	 $(addprefix monitor/control/,base console config disks doctor workers \
 	 nets segments placer launch run guests exec restart api cli cluster) monitor/control
 

@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # The three programs. Each has its main.c, and takes from archives what it uses.
 
-WORKER_ROOMS	:= monitor/worker monitor/worker/net monitor/worker/vm \
+WORKER_ROOMS	:= monitor/worker monitor/worker/net monitor/worker/shm monitor/worker/vm \
 		   monitor/dev/virtio \
 		   monitor/dev/platform monitor/sandbox monitor/ipc \
-		   $(filter cowdisk/%,$(ROOMS)) vnet guest-hints/host memory numa
+		   $(filter cowdisk/%,$(ROOMS)) vnet guest-hints/host \
+		   memory/replica memory numa
 AGENT_ROOMS	:= monitor/agent monitor/sandbox monitor/ipc cowdisk/store \
-		   cowdisk/base memory/placement memory numa
+		   cowdisk/base memory/replica memory/placement memory numa
 CONTROL_ROOMS	:= $(filter monitor/control%,$(ROOMS)) monitor/bootdisk \
 		   monitor/bootentry monitor/boot monitor/ipc \
 		   monitor/sandbox vnet cowdisk/disk cowdisk/base \
-		   memory/placement memory numa
+		   memory/replica memory/placement memory numa
 
 # What systemd hears of the monitor: where libsystemd is.
 ifeq ($(shell pkg-config --exists libsystemd 2>/dev/null && echo yes),yes)

@@ -125,6 +125,13 @@ enum worker_request_kind {
 	 * an earlier one. Ends when its other end is closed. No answer.
 	 */
 	WORKER_REQ_NET_DUMP = 21,
+	/*
+	 * .shm_link: a link to the home of a shared segment (memory/replica), in
+	 * place of an earlier one. Descriptors: the worker's region, the home's,
+	 * a socket that wakes the home, one that wakes the worker; the replicas
+	 * of the VM's node, for reading. No answer.
+	 */
+	WORKER_REQ_SHM_LINK = 22,
 };
 
 struct worker_req_adopt {
@@ -206,6 +213,11 @@ struct worker_req_net_dump {
 	uint32_t most; /* bytes of a frame; at least 1 */
 };
 
+struct worker_req_shm_link {
+	uint32_t shm; /* which of the VM's segments */
+	uint32_t zero;
+};
+
 struct worker_request {
 	uint32_t kind; /* enum worker_request_kind */
 	uint32_t zero;
@@ -224,6 +236,7 @@ struct worker_request {
 		struct worker_req_net_port net_port;
 		struct worker_req_net_port_end net_port_end;
 		struct worker_req_net_dump net_dump;
+		struct worker_req_shm_link shm_link;
 	};
 };
 

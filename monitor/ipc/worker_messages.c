@@ -46,6 +46,10 @@ static const struct message_kind requests[] = {
 	[WORKER_REQ_NET_PORT_END] = { REQUEST(net_port_end) },
 	[WORKER_REQ_NET_DUMP] = { REQUEST(net_dump),
 				  .fds = { MESSAGE_SOCKET } },
+	[WORKER_REQ_SHM_LINK] = { REQUEST(shm_link),
+				  .fds = { MESSAGE_MEMORY, MESSAGE_MEMORY,
+					   MESSAGE_SOCKET, MESSAGE_SOCKET,
+					   MESSAGE_MEMORY } },
 };
 
 static const struct message_kind events[] = {
@@ -131,6 +135,8 @@ static bool worker_request_sane(const struct worker_request *r)
 		return r->net_port_end.net < VM_MAX_NETS;
 	case WORKER_REQ_NET_DUMP:
 		return r->net_dump.net < VM_MAX_NETS && r->net_dump.most > 0;
+	case WORKER_REQ_SHM_LINK:
+		return r->shm_link.shm < VM_MAX_SHMS;
 	case WORKER_REQ_ADOPT: /* which protocol is the worker's to judge */
 	case WORKER_REQ_STATS:
 	case WORKER_REQ_STOP:

@@ -75,6 +75,9 @@ int sandbox_enter(enum sandbox_class class)
 				       ARRAY_SIZE(filter_survey));
 	if (class == SANDBOX_AGENT)
 		return sandbox_install(filter_agent, ARRAY_SIZE(filter_agent));
+	if (class == SANDBOX_SEGMENT)
+		return sandbox_install(filter_segment,
+				       ARRAY_SIZE(filter_segment));
 	if (class == SANDBOX_READER)
 		return sandbox_install(filter_reader,
 				       ARRAY_SIZE(filter_reader));

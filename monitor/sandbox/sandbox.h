@@ -15,12 +15,13 @@
 #include "disco/base.h"
 
 enum sandbox_class {
-	SANDBOX_IO,	/* main thread: events, devices, disks */
-	SANDBOX_VCPU,	/* runs a guest CPU and its register accesses */
-	SANDBOX_PAGER,	/* serves faults of regions (cowdisk/dax/pager.h) */
-	SANDBOX_SURVEY, /* looks where memory is (monitor/worker/stats.h) */
-	SANDBOX_AGENT,	/* disco-agent: its only thread */
-	SANDBOX_READER, /* takes hostile data apart (confined.h) */
+	SANDBOX_IO,	 /* main thread: events, devices, disks */
+	SANDBOX_VCPU,	 /* runs a guest CPU and its register accesses */
+	SANDBOX_PAGER,	 /* serves faults of regions (cowdisk/dax/pager.h) */
+	SANDBOX_SURVEY,	 /* looks where memory is (monitor/worker/stats.h) */
+	SANDBOX_AGENT,	 /* disco-agent: its only thread */
+	SANDBOX_SEGMENT, /* replicas of shared segments (worker/shm/shms.h) */
+	SANDBOX_READER,	 /* takes hostile data apart (confined.h) */
 };
 
 /**

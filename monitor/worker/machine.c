@@ -106,6 +106,8 @@ static void machine_turned(void *arg)
 	buffers_turned(&m->buffers);
 	merge_turned(&m->merge);
 	paging_turned(&m->paging);
+	if (m->shms.nr && disks_idle(&m->disks))
+		shms_idle(&m->shms);
 }
 
 /* Of a VM that the monitor has; any other reads its disks without one. */

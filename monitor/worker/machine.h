@@ -17,7 +17,7 @@
 #include "monitor/worker/merge.h"
 #include "monitor/worker/net/wnets.h"
 #include "monitor/worker/paging.h"
-#include "monitor/worker/shms.h"
+#include "monitor/worker/shm/shms.h"
 #include "monitor/worker/vm/vm.h"
 
 struct machine {

@@ -67,8 +67,8 @@ shm_compile()
 		echo "cat >/tmp/map.c <<'END-OF-C'"
 		shm_program
 		echo END-OF-C
-		echo "tcc -o /tmp/map /tmp/map.c && echo compiled"
-	} | runner_do "$1" 60 && want_line '^compiled' "$WORK/o"
+		echo "gcc -o /tmp/map /tmp/map.c && echo compiled"
+	} | runner_do "$1" 200 && want_line '^compiled' "$WORK/o"
 }
 
 # A file system of one guest, mounted with DAX by both: what one writes by
@@ -107,8 +107,8 @@ shm_dax()
 shm_listed()
 {
 	"$DISCO" shm ls >"$WORK/o" || return 1
-	want_line '^s +64 MiB .* 1 +shma +0$' "$WORK/o" &&
-		want_line '^ +shmb +2$' "$WORK/o" || return 1
+	want_line '^s +64 MiB .* 1 .*shma +0 ' "$WORK/o" &&
+		want_line '^ +shmb +2 ' "$WORK/o" || return 1
 	"$DISCO" run -d --name shmc --shm name=s,size=32M --memory 64M \
 		--kernel "$GUESTS/busy.elf" >"$WORK/o" 2>&1
 	want_line "shmc: segment 's' has 64 MiB, as 'shma' has named it, and not 32 MiB" \
@@ -157,3 +157,141 @@ t_tiny_shm()
 	want_status 0 "$WORK/o" || return 1
 	has_lines 3 'PASS shm' "$WORK/o" || fail "$(<"$WORK/o")"
 }
+
+# --- replicas -------------------------------------------------------------------
+
+# shm_figure KEY - of segment s, from the API
+shm_figure()
+{
+	"$DISCO" shm ls --json | python3 -c 'import json, sys
+s = json.load(sys.stdin)["shms"][0]
+print((s["replicas"] or {}).get(sys.argv[1], -1))' "$1"
+}
+
+# shm_local VM - percent of segment s that it finds on its node
+shm_local()
+{
+	"$DISCO" shm ls --json | python3 -c 'import json, sys
+for v in json.load(sys.stdin)["shms"][0]["vms"]:
+    if v["vm"] == sys.argv[1]:
+        print(int(v["local_percent"] or 0))' "$1"
+}
+
+shm_copies_at_least() { (($(shm_figure copies) >= $1)); }
+shm_copies_are() { (($(shm_figure copies) == $1)); }
+shm_local_at_least() { (($(shm_local "$1") >= $2)); }
+
+# 4 MiB of what one has written are copied to the other one's node.
+shm_replicated()
+{
+	local sum
+	runner_do shma 60 <<-'SCRIPT' || return 1
+		head -c 4M /dev/urandom >/tmp/bytes
+		dd if=/tmp/bytes of=/dev/pmem0 bs=64k oflag=direct conv=notrunc \
+			status=none
+		sha256sum </tmp/bytes
+	SCRIPT
+	sum=$(grep -oE '^[0-9a-f]{64}' "$WORK/o") || fail "$(<"$WORK/o")" ||
+		return 1
+	"$DISCO" shm replicate s || fail 'replicate failed' || return 1
+	until_true 60 shm_copies_at_least 900 ||
+		fail "$(shm_figure copies) copies" || return 1
+	until_true 30 shm_local_at_least shmb 85 ||
+		fail "$(shm_local shmb) % are local" || return 1
+	"$DISCO" shm ls | sed 's/^/# /'
+	runner_do shmb 60 <<-'SCRIPT' || return 1
+		dd if=/dev/pmem0 bs=64k count=64 iflag=direct status=none | sha256sum
+	SCRIPT
+	want_line "^$sum" "$WORK/o"
+}
+
+# A write of one guest is seen by the other: its copies are gone.
+shm_written_again()
+{
+	local before sum
+	before=$(shm_figure copies)
+	runner_do shma 60 <<-'SCRIPT' || return 1
+		head -c 1M /dev/urandom >/tmp/more
+		dd if=/tmp/more of=/dev/pmem0 bs=64k seek=16 oflag=direct \
+			conv=notrunc status=none
+		sha256sum </tmp/more
+	SCRIPT
+	sum=$(grep -oE '^[0-9a-f]{64}' "$WORK/o") || fail "$(<"$WORK/o")" ||
+		return 1
+	runner_do shmb 60 <<-'SCRIPT' || return 1
+		dd if=/dev/pmem0 bs=64k skip=16 count=16 iflag=direct status=none |
+			sha256sum
+	SCRIPT
+	want_line "^$sum" "$WORK/o" || return 1
+	echo "# $before copies before, $(shm_figure copies) after;" \
+		"$(shm_figure collapsed) collapsed, $(shm_figure late) late"
+	(($(shm_figure collapsed) >= 200)) ||
+		fail "$(shm_figure collapsed) collapsed" || return 1
+	(($(shm_figure late) == 0)) || fail 'a VM was late'
+}
+
+# The reader writes: its own copy is in the way, too.
+shm_reader_writes()
+{
+	runner_do shmb 60 <<-'SCRIPT' || return 1
+		echo from-the-reader >/tmp/x
+		dd if=/tmp/x of=/dev/pmem0 bs=512 seek=1 conv=sync,notrunc \
+			oflag=direct status=none
+	SCRIPT
+	runner_do shma 60 <<-'SCRIPT' || return 1
+		dd if=/dev/pmem0 bs=512 skip=1 count=1 iflag=direct status=none |
+			head -1
+	SCRIPT
+	want_line '^from-the-reader' "$WORK/o"
+}
+
+# The home's agent dies while there are copies; what is written then is seen.
+shm_agent_killed()
+{
+	local pid
+	"$DISCO" shm replicate s || return 1
+	until_true 60 shm_copies_at_least 500 || fail "$(shm_figure copies)" ||
+		return 1
+	for pid in $(pgrep -x disco-agent); do
+		kill -9 "$pid"
+	done
+	shm_dd_writes || return 1
+	"$DISCO" shm replicate s
+	until_true 100 shm_copies_at_least 500 || {
+		"$DISCO" shm replicate s
+		until_true 100 shm_copies_at_least 500
+	} || fail "$(shm_figure copies) copies by the next agent" || return 1
+	shm_dd_writes
+}
+
+# Neither a reader nor a writer that dies leaves anything behind.
+shm_holder_killed()
+{
+	pkill -9 -f '^disco-vm shmb$'
+	wait_state shmb ended 60 || return 1
+	runner_do shma 60 <<-'SCRIPT' || return 1
+		dd if=/dev/zero of=/dev/pmem0 bs=64k count=64 oflag=direct \
+			conv=notrunc status=none && echo written
+	SCRIPT
+	want_line '^written' "$WORK/o" || return 1
+	until_true 60 shm_copies_are 0 || fail "$(shm_figure copies) copies"
+}
+
+s_replicas()
+{
+	start_monitor --balance=off || return 1
+	runner_start shma --memory 192M,node=0 --shm name=s,size=64M,node=0 &&
+		runner_start shmb --memory 192M,node=2 --shm name=s,size=64M ||
+		return 1
+	runner_ready shma shmb || return 1
+	part segment_is_replicated shm_replicated
+	part write_collapses_replicas shm_written_again
+	part reader_of_replica_writes shm_reader_writes
+	part next_agent_replicates shm_agent_killed
+	part killed_holder_is_not_waited_for shm_holder_killed
+	runner_end shma
+	stop_monitor
+}
+scenario replicas segment_is_replicated write_collapses_replicas \
+	reader_of_replica_writes next_agent_replicates \
+	killed_holder_is_not_waited_for

@@ -54,6 +54,8 @@ json_t *nets_json(struct guest *g, json_t *stats);
 void nets_metrics(const struct monitor *m, FILE *out);
 /* api_shms.c */
 void api_shm_list(struct api_call *c);
+void api_shm_replicate(struct api_call *c);
+void api_shm_collapse(struct api_call *c);
 
 /* Figures: api_figures.c */
 void stats_begin(struct api_call *c);

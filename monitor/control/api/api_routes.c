@@ -27,6 +27,8 @@ static const struct api_route routes[] = {
 	{ "GET", "/v1/stats", stats_begin, stats_poll, false },
 	{ "GET", "/v1/nets", api_net_list, NULL, false },
 	{ "GET", "/v1/shms", api_shm_list, NULL, false },
+	{ "POST", "/v1/shms/{name}/replicate", api_shm_replicate, NULL, false },
+	{ "POST", "/v1/shms/{name}/collapse", api_shm_collapse, NULL, false },
 	{ "GET", "/v1/topology", topology_show, NULL, false },
 	{ "GET", "/metrics", stats_begin, metrics_poll, false },
 	{ .method = NULL },

@@ -188,4 +188,5 @@ void adopt_all(struct monitor *m)
 		if (!g->ended)
 			segments_attach(&g->uses, &g->vm, g->record.node);
 	nets_update(m->nets);
+	segments_update(m->segments);
 }

@@ -332,6 +332,7 @@ static void register_all(struct starter *st)
 		starter_keep(st->m, g);
 	}
 	nets_update(st->m->nets);
+	segments_update(st->m->segments);
 	st->nr = 0;
 }
 

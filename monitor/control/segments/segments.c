@@ -11,15 +11,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "memory/replica/segment_map.h"
 #include "monitor/control/base/size.h"
 #include "monitor/ipc/fds.h"
 #include "numa/bind.h"
 
 #define SEGMENT_NAME "disco-shm" /* of the memfds */
-
-struct segments {
-	struct shm_segment *list;
-};
 
 struct shm_segment *segments_first(const struct segments *s)
 {
@@ -93,6 +90,9 @@ static struct shm_segment *segment_new(struct segments *s, const char *name,
 	g->bytes = bytes;
 	g->node = node;
 	g->fd = -1;
+	g->home = NODE_AUTO;
+	for (unsigned i = 0; i < MAX_NODES; i++)
+		g->replicas[i] = -1;
 	g->next = s->list;
 	s->list = g;
 	return g;
@@ -107,6 +107,7 @@ static void segment_free_if_unused(struct segments *s, struct shm_segment *g)
 	while (*at != g)
 		at = &(*at)->next;
 	*at = g->next;
+	segment_links_end(s, g);
 	fds_drop(&g->fd);
 	free(g);
 }
@@ -151,6 +152,24 @@ static int segment_make(struct segments *s, const struct vm_config *vm,
 
 /* --- uses --- */
 
+static bool view_is_free(const struct shm_segment *g, unsigned view)
+{
+	for (const struct segment_use *u = g->uses; u; u = u->next)
+		if (u->view == view)
+			return false;
+	return true;
+}
+
+/* The lowest one. */
+static unsigned use_free_view(const struct shm_segment *g)
+{
+	unsigned view = 0;
+
+	while (!view_is_free(g, view))
+		view++;
+	return view;
+}
+
 static struct segment_use *use_new(struct segments *s, struct shm_segment *g,
 				   const char *vm, unsigned index)
 {
@@ -163,9 +182,13 @@ static struct segment_use *use_new(struct segments *s, struct shm_segment *g,
 	u->index = index;
 	u->node = NODE_AUTO;
 	u->fd = -1;
+	u->view = use_free_view(g);
+	u->guarded = s->agents && g->bytes <= SEGMENT_MAP_MAX_BYTES &&
+		     u->view < SEGMENT_MAX_VIEWS;
 	(void)snprintf(u->name, sizeof(u->name), "%s", vm);
-	while (*at)
+	while (*at && strcmp((*at)->name, vm) < 0)
 		at = &(*at)->next;
+	u->next = *at;
 	*at = u;
 	return u;
 }
@@ -174,6 +197,7 @@ static void use_release(struct segment_use *u)
 {
 	struct segment_use **at = &u->segment->uses;
 
+	segment_links_leave(u);
 	while (*at != u)
 		at = &(*at)->next;
 	*at = u->next;
@@ -250,7 +274,8 @@ void segments_attach(struct segment_uses *uses, struct vm_watch *vm,
 void segment_use_spec(const struct segment_use *use, struct worker_shm *out)
 {
 	*out = (struct worker_shm){ .bytes = use->segment->bytes,
-				    .node = use->segment->node };
+				    .node = use->segment->node,
+				    .guarded = use->guarded };
 	memcpy(out->name, use->segment->name, sizeof(out->name));
 }
 
@@ -322,8 +347,10 @@ static int use_adopt(struct segments *s, const struct vm_record *r, unsigned i,
 		g->fd = fd;
 	}
 	*out = use_new(s, g, r->name, i);
-	if (*out)
+	if (*out) {
+		(*out)->guarded = w->guarded;
 		return 0;
+	}
 	segment_free_if_unused(s, g);
 	return -ENOMEM;
 }

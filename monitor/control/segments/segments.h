@@ -11,6 +11,13 @@
  * The next monitor finds the segments in its VMs' records, and takes them from
  * the workers: segments of the same name must be the same file.
  *
+ * REPLICAS. In a monitor whose host has userfaultfd for faults of KVM, segments
+ * are guarded: the agent of the segment's home node (the one that was named, or
+ * that of its first VM) is its home (memory/replica/home.h), and each worker its
+ * holder. Control makes their links and the memory of the replicas, kills the
+ * VMs that an agent reports as late, and tells the next agent everything again
+ * (segment_links.c).
+ *
  * Context of all functions: control's thread.
  */
 #ifndef DISCO_MONITOR_SEGMENTS_H
@@ -19,18 +26,36 @@
 #include "disco/config.h"
 #include "disco/worker_spec.h"
 #include "monitor/control/base/state_dir.h"
+#include "monitor/control/workers/agents.h"
 #include "monitor/control/workers/vm_watch.h"
+#include "numa/region.h"
+#include "numa/topology.h"
 
-struct segments;
 struct segment_use;
+struct shm_segment;
+
+struct segments {
+	struct shm_segment *list;
+	/* NULL: no replicas here. */
+	struct agents *agents;
+	const struct topology *t;
+	struct sink *err;
+	uint64_t last_id;
+};
 
 struct shm_segment {
 	struct shm_segment *next;
 	char name[VM_NAME_MAX + 1];
 	uint64_t bytes;
-	nodeid_t node;		  /* that was named; NODE_AUTO: none */
-	int fd;			  /* owned */
-	struct segment_use *uses; /* oldest first */
+	nodeid_t node; /* that was named; NODE_AUTO: none */
+	int fd;	       /* owned */
+	/* Its replicas: see segment_links.c. */
+	uint64_t id;   /* its number for agents; 0: it has no home now */
+	nodeid_t home; /* node of that agent; NODE_AUTO: not chosen yet */
+	bool ready;    /* the agent knows of all views */
+	int replicas[MAX_NODES];    /* owned, by index of the node; -1: none */
+	struct region_view figures; /* disco/segment_figures.h; hostile */
+	struct segment_use *uses;   /* by the names of their VMs */
 };
 
 /* A VM's. Read by others; written by segments.c. */
@@ -43,6 +68,9 @@ struct segment_use {
 	nodeid_t node;		    /* of the VM, when it is attached */
 	int fd;			    /* for its worker; -1: the worker has it */
 	struct vm_watch *vm;	    /* NULL: does not run yet */
+	bool guarded;		    /* its worker was started so */
+	bool linked;		    /* to the home that there is now */
+	unsigned view; /* its number there: unique in its segment */
 };
 
 /* Of one VM: the first ones; the others are NULL. */
@@ -75,6 +103,40 @@ void segments_release(struct segment_uses *uses);
 /* Their worker runs on @node, and is watched by @vm until segments_release(). */
 void segments_attach(struct segment_uses *uses, struct vm_watch *vm,
 		     nodeid_t node);
+
+/* --- replicas: segment_links.c --- */
+
+/*
+ * Guard the segments of VMs that start from now on, if this host can. All of
+ * @agents, @t and @err outlive the segments; @agents may be created later.
+ */
+void segments_guard(struct segments *s, struct agents *agents,
+		    const struct topology *t, struct sink *err);
+
+/* After all VMs of a start, or all that are adopted, were attached. */
+void segments_update(struct segments *s);
+
+/* Of struct agents_ops; segments_agent_said() gets AGENT_VIEW_LATE. */
+void segments_agent_started(struct segments *s, struct agent *a);
+void segments_agent_died(struct segments *s, const struct agent *a);
+void segments_agent_said(struct segments *s, const struct agent *a,
+			 const struct agent_answer *answer);
+
+/* A VM has another home node. */
+void segments_moved(struct segment_uses *uses, nodeid_t node);
+
+/**
+ * segments_do() - an operator's request for a whole segment
+ * @what: enum agent_segment_what
+ *
+ * Return: 0, it is under way; -ENOENT; -ENOTSUP it has no home: it is not
+ * guarded, or its agent does not run; errors of agent_ask().
+ */
+MUST_CHECK int segments_do(struct segments *s, const char *name, uint32_t what);
+
+/* For segments.c: a use is released; the last one of its segment, too. */
+void segment_links_leave(struct segment_use *u);
+void segment_links_end(struct segments *s, struct shm_segment *g);
 
 /* What a worker is started with. */
 void segment_use_spec(const struct segment_use *use, struct worker_shm *out);

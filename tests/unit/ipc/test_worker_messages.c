@@ -120,6 +120,7 @@ static void numbers_out_of_range_are_refused(void **state)
 		R(NET_PORT_END, .net_port_end.net = VM_MAX_NETS),
 		R(NET_DUMP, .net_dump = { .net = VM_MAX_NETS, .most = 1 }),
 		R(NET_DUMP, .net_dump.most = 0),
+		R(SHM_LINK, .shm_link.shm = VM_MAX_SHMS),
 		R(LINK, .link.node = -1),
 		R(LINK, .link.node = NODE_ID_MAX + 1),
 		R(CACHE, .cache = { .disk = 0, .node = 0 }),
