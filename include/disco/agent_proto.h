@@ -111,7 +111,7 @@ enum agent_request_kind {
 	 *
 	 * .segment: be its home. Descriptors: the segment, which the agent only
 	 * reads; a prepared region of SEGMENT_FIGURES_BYTES, which the agent
-	 * takes (disco/segment_figures.h).
+	 * takes (disco/segment_figures.h); the agent's own /proc/PID/pagemap.
 	 */
 	AGENT_SEGMENT = 19,
 	/*
@@ -223,6 +223,7 @@ struct agent_req_segment {
 	uint64_t bytes;
 	uint64_t limit_pages;			 /* replicas per node */
 	uint64_t trial_ns, bound_ns, backoff_ns; /* memory/replica/home.h */
+	char policy[AGENT_POLICY_MAX];
 };
 
 struct agent_req_segment_node {

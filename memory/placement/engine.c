@@ -31,7 +31,8 @@ struct placement {
 	struct policy_machine machine;
 	struct policy_node nodes[POLICY_MAX_NODES];
 	uint32_t *latency_ns, *move_ns; /* [nr_nodes * nr_nodes] */
-	uint32_t first_move_ns;		/* until moves have been measured */
+	bool replicates;
+	uint32_t first_move_ns; /* until moves have been measured */
 
 	struct placement_action pending[PLACEMENT_PENDING];
 	unsigned nr_pending;
@@ -69,6 +70,7 @@ int placement_create(struct placement **out, const struct placement_config *c)
 	e->pages = c->pages;
 	e->choice = c->choice;
 	e->first_move_ns = c->move_ns;
+	e->replicates = c->replicates;
 	e->latency_ns = malloc(pairs * sizeof(uint32_t));
 	e->move_ns = malloc(pairs * sizeof(uint32_t));
 	e->is_pending = calloc(1, c->pages / 8 + 1);
@@ -281,7 +283,7 @@ static void placement_act(struct placement *e, const struct policy_page *p,
 {
 	struct placement_action *a = &e->pending[e->nr_pending];
 
-	if (d->action == POLICY_REPLICATE) {
+	if (d->action == POLICY_REPLICATE && !e->replicates) {
 		placement_count(&e->figures->replicas_refused, 1);
 		(void)placement_log(e, p, d, PLACEMENT_FAILED);
 		return;
@@ -295,6 +297,7 @@ static void placement_act(struct placement *e, const struct policy_page *p,
 		.entry = placement_log(e, p, d, PLACEMENT_DECIDED),
 		.from = p->home,
 		.to = d->to,
+		.replicate = d->action == POLICY_REPLICATE,
 	};
 	e->nr_pending++;
 	e->is_pending[p->page / 8] |= (uint8_t)(1u << p->page % 8);
@@ -327,6 +330,9 @@ void placement_record(struct placement *e, const struct access_record *r)
 		return;
 	p.home = r->home;
 	p.flags |= r->counted ? POLICY_PAGE_COUNTED : 0;
+	/* The owner proves it, or there is no copy. */
+	if (e->replicates)
+		p.flags |= POLICY_PAGE_SHARED | POLICY_PAGE_UNWRITTEN;
 	now = placement_now(e);
 	policy->page(e->state, &now, &p, &d);
 	if (!placement_decision_is_sound(e, &p, &d))
@@ -404,14 +410,18 @@ void placement_done(struct placement *e, const struct placement_action *a,
 	uint32_t *mean = &e->move_ns[a->from * e->machine.nr_nodes + a->to];
 	uint64_t weighted = (uint64_t)*mean * ((1u << MOVE_SHIFT) - 1);
 	/* A page that cannot move now is not to be tried at each access. */
-	bool before = page_counters_moved(e->counters, a->page);
+	bool before = !a->replicate &&
+		      page_counters_moved(e->counters, a->page);
 
 	e->is_pending[a->page / 8] &= (uint8_t) ~(1u << a->page % 8);
 	placement_log_outcome(e, a->entry,
 			      moved ? PLACEMENT_DONE : PLACEMENT_FAILED,
 			      spent_ns);
 	placement_count(&e->figures->spent_ns, spent_ns);
-	placement_count(moved ? &e->figures->moves : &e->figures->failed, 1);
+	placement_count(!moved	       ? &e->figures->failed
+			: a->replicate ? &e->figures->replicas
+				       : &e->figures->moves,
+			1);
 	if (!moved)
 		return;
 	if (before)

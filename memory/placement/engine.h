@@ -29,16 +29,22 @@ struct placement_config {
 	/* [nr_nodes * nr_nodes]: by who accesses, then by home; copied */
 	const uint32_t *latency_ns;
 	uint32_t move_ns; /* of a page, until moves have been measured */
+	/*
+	 * Its owner replicates pages, after having made sure that nobody writes
+	 * them. Else such decisions are counted and left.
+	 */
+	bool replicates;
 	/* Of PLACEMENT_BYTES, zero; not owned. NULL: of the engine's own. */
 	struct placement_figures *figures;
 };
 
-/* A page to move. */
+/* A page to move or to replicate. */
 struct placement_action {
 	uint64_t page;
 	uint64_t entry; /* in the log */
 	uint8_t from, to;
-	uint8_t zero[6];
+	uint8_t replicate; /* a copy on .to; else: move */
+	uint8_t zero[5];
 };
 
 /**
@@ -90,7 +96,7 @@ unsigned placement_pending(const struct placement *e);
 
 /**
  * placement_done() - what became of an action
- * @moved:    whether the page is on its new node
+ * @moved:    whether the page, or a copy of it, is on its new node
  * @spent_ns: time that it took; of a batch, its share; 0: was not measured
  */
 void placement_done(struct placement *e, const struct placement_action *a,

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "disco/clock.h"
+#include "monitor/agent/segment_engine.h"
 #include "monitor/agent/segment_home.h"
 #include "monitor/ipc/fds.h"
 
@@ -16,7 +17,7 @@ struct homes {
 	uint64_t due_ns; /* CLOCK_MONOTONIC; UINT64_MAX: nothing is due */
 };
 
-int homes_create(int epoll_fd,
+int homes_create(const struct placed_machine *machine, int epoll_fd,
 		 void (*send)(void *arg, const struct agent_answer *a),
 		 void *arg, struct homes **out)
 {
@@ -24,7 +25,7 @@ int homes_create(int epoll_fd,
 
 	if (!hs)
 		return -ENOMEM;
-	hs->env = (struct homes_env){ epoll_fd, send, arg };
+	hs->env = (struct homes_env){ machine, epoll_fd, send, arg };
 	hs->due_ns = UINT64_MAX;
 	*out = hs;
 	return 0;
@@ -166,3 +167,49 @@ bool homes_turn(struct homes *hs)
 		hs->due_ns = min_u64(hs->due_ns, segment_home_turn(g, now));
 	return hs->due_ns <= now;
 }
+
+/* --- accesses ------------------------------------------------------------- */
+
+static bool homes_any(void *arg)
+{
+	const struct homes *hs = arg;
+	const struct segment_home *g;
+
+	LIST_FOREACH(g, &hs->list, entry)
+		if (g->engine)
+			return true;
+	return false;
+}
+
+static bool homes_find_frame(void *arg, uint64_t frame, uint32_t *which,
+			     uint64_t *page)
+{
+	const struct homes *hs = arg;
+	const struct segment_home *g;
+	uint32_t i = 0;
+
+	LIST_FOREACH(g, &hs->list, entry) {
+		if (g->engine && segment_engine_find(g->engine, frame, page)) {
+			*which = i;
+			return true;
+		}
+		i++;
+	}
+	return false;
+}
+
+static void homes_record(void *arg, uint32_t which,
+			 const struct access_record *r)
+{
+	struct homes *hs = arg;
+	struct segment_home *g;
+
+	LIST_FOREACH(g, &hs->list, entry)
+		if (which-- == 0 && g->engine) {
+			segment_engine_record(g->engine, r);
+			hs->due_ns = 0;
+		}
+}
+
+const struct placing_others homes_accesses = { homes_any, homes_find_frame,
+					       homes_record };

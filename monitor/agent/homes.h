@@ -13,18 +13,23 @@
 #define DISCO_MONITOR_AGENT_HOMES_H
 
 #include "disco/agent_proto.h"
+#include "monitor/agent/placing.h"
 
 struct homes;
 
+/* For placing_set_others(): accesses to segments. @arg: the homes. */
+extern const struct placing_others homes_accesses;
+
 /**
  * homes_create() - none yet
+ * @machine:  the nodes; outlives them
  * @epoll_fd: not owned, outlives them; descriptors are added to it
  * @send:     called to send AGENT_VIEW_LATE
  * @out:      release with homes_destroy()
  *
  * Return: 0; -ENOMEM.
  */
-MUST_CHECK int homes_create(int epoll_fd,
+MUST_CHECK int homes_create(const struct placed_machine *machine, int epoll_fd,
 			    void (*send)(void *arg,
 					 const struct agent_answer *a),
 			    void *arg, struct homes **out);

@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "monitor/agent/segment_engine.h"
 #include "monitor/agent/segment_home.h"
 
 #ifndef MADV_POPULATE_READ
@@ -33,6 +34,9 @@ static void count_run(struct segment_home *g, uint64_t at, uint64_t nr,
 		return;
 	for (uint64_t i = 0; i < nr; i++)
 		pages[i] = (void *)(uintptr_t)(g->base + at + i * PAGE_BYTES);
+	if (g->engine)
+		segment_engine_look_up(g->engine, pages[0], at / PAGE_BYTES,
+				       nr);
 	if (move_pages(0, nr, pages, NULL, status, 0) < 0)
 		return;
 	for (uint64_t i = 0; i < nr; i++)

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "disco/clock.h"
+#include "monitor/agent/segment_engine.h"
 #include "monitor/agent/segment_figures.h"
 #include "monitor/ipc/fds.h"
 
@@ -316,6 +317,8 @@ uint64_t segment_home_turn(struct segment_home *g, uint64_t now_ns)
 		segment_figures_count(g);
 		g->counted_ns = now_ns;
 	}
+	if (g->engine)
+		segment_engine_turn(g->engine, g, now_ns);
 	if (home_may_ask(g))
 		home_do_some(g, now_ns);
 	due = home_turn(&g->home, now_ns);
@@ -362,7 +365,7 @@ int segment_home_create(const struct agent_req_segment *r,
 	int err;
 
 	if (!g) {
-		fds_close(fds, 2);
+		fds_close(fds, 3);
 		return -ENOMEM;
 	}
 	g->env = env;
@@ -379,16 +382,21 @@ int segment_home_create(const struct agent_req_segment *r,
 	if (err) {
 		if (!g->shown.base)
 			(void)close(fds[1]);
+		(void)close(fds[2]);
 		segment_home_destroy(g);
 		return err;
 	}
 	home_init(&g->home, &c, &segment_home_ops, g, g->pages);
+	/* Without one, pages are replicated on request alone. */
+	(void)!segment_engine_create(r->policy, env->machine, c.nr_pages,
+				     fds[2], &g->engine);
 	*out = g;
 	return 0;
 }
 
 void segment_home_destroy(struct segment_home *g)
 {
+	segment_engine_destroy(g->engine);
 	for (unsigned i = 0; i < HOME_MAX_HOLDERS; i++)
 		home_link_end(g, i);
 	for (unsigned i = 0; i < MAX_NODES; i++)

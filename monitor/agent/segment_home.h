@@ -15,11 +15,14 @@
 
 /* Of the agent. */
 struct homes_env {
+	const struct placed_machine *machine; /* as it is now */
 	int epoll_fd;
 	void (*send)(void *arg, const struct agent_answer *a);
 	void *arg;
 };
 
+struct placed_machine;
+struct segment_engine;
 struct segment_home;
 
 /* To a view. Its address with bit 0 set is the data.ptr of its descriptor. */
@@ -46,9 +49,10 @@ struct segment_home {
 	struct home_link *links[HOME_MAX_HOLDERS];
 	/* A request of an operator that is under way, page by page. */
 	struct agent_req_segment_do todo;
-	struct region shown; /* of the figures */
-	uint64_t counted_ns; /* where pages are was looked up */
-	unsigned nr_nodes;   /* the highest index that is known, plus 1 */
+	struct segment_engine *engine; /* NULL: no source of accesses */
+	struct region shown;	       /* of the figures */
+	uint64_t counted_ns;	       /* where pages are was looked up */
+	unsigned nr_nodes; /* the highest index that is known, plus 1 */
 	int32_t node_numbers[MAX_NODES];
 	uint8_t main_node; /* index of the node that has most of its pages */
 };

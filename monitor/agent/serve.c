@@ -181,9 +181,11 @@ int agent_create(int sock, struct agent_server **out)
 	if (!err)
 		err = links_create(a->epoll_fd, agent_serve_send, a, &a->links);
 	if (!err)
-		err = homes_create(a->epoll_fd, agent_serve_send, a, &a->homes);
+		err = homes_create(placing_machine(a->placing), a->epoll_fd,
+				   agent_serve_send, a, &a->homes);
 	if (err)
 		goto undo;
+	placing_set_others(a->placing, &homes_accesses, a->homes);
 	*out = a;
 	return 0;
 undo:

@@ -42,7 +42,8 @@ static const struct message_kind requests[] = {
 	[AGENT_POLICY] = { REQUEST(policy) },
 	[AGENT_PLACE_END] = { REQUEST(place_end) },
 	[AGENT_SEGMENT] = { REQUEST(segment),
-			    .fds = { MESSAGE_MEMORY, MESSAGE_MEMORY } },
+			    .fds = { MESSAGE_MEMORY, MESSAGE_MEMORY,
+				     MESSAGE_FILE } },
 	[AGENT_SEGMENT_NODE] = { REQUEST(segment_node),
 				 .fds = { MESSAGE_MEMORY } },
 	[AGENT_VIEW] = { REQUEST(view),
@@ -139,7 +140,7 @@ static bool agent_segment_sane(const struct agent_req_segment *s)
 	return s->bytes && s->bytes % PAGE_BYTES == 0 &&
 	       s->bytes <= SHM_MAX_BYTES && s->bound_ns != 0 &&
 	       s->bound_ns <= MAX_BOUND_NS && s->trial_ns <= MAX_BOUND_NS &&
-	       s->backoff_ns <= MAX_BOUND_NS;
+	       s->backoff_ns <= MAX_BOUND_NS && agent_text_ends(s->policy);
 }
 
 static bool agent_request_sane(const struct agent_request *r)

@@ -186,7 +186,8 @@ void adopt_all(struct monitor *m)
 			nets_attach(g->ports.of, &g->vm);
 	for (struct guest *g = m->guests; g; g = g->next)
 		if (!g->ended)
-			segments_attach(&g->uses, &g->vm, g->record.node);
+			segments_attach(&g->uses, &g->vm, g->record.node,
+					g->record.policy);
 	nets_update(m->nets);
 	segments_update(m->segments);
 }

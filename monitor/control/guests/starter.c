@@ -328,7 +328,8 @@ static void register_all(struct starter *st)
 		nets_attach(g->ports.of, &g->vm);
 		g->uses = st->uses[i];
 		st->uses[i] = (struct segment_uses){ { NULL } };
-		segments_attach(&g->uses, &g->vm, g->record.node);
+		segments_attach(&g->uses, &g->vm, g->record.node,
+				g->record.policy);
 		starter_keep(st->m, g);
 	}
 	nets_update(st->m->nets);

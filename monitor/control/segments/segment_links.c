@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "memory/placement/policies.h"
 #include "memory/replica/replica_proto.h"
 #include "memory/replica/segment_map.h"
 #include "monitor/control/base/sink.h"
@@ -227,11 +228,32 @@ static int home_figures(struct shm_segment *g, int *rw)
 	return err;
 }
 
+/* The agent cannot open its own: what it says depends on who has opened it. */
+static int open_pagemap(pid_t pid)
+{
+	char path[48];
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/pagemap", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+static void home_policy(const struct shm_segment *g, char out[AGENT_POLICY_MAX])
+{
+	const struct segment_use *u = g->uses;
+
+	while (u && !u->vm)
+		u = u->next;
+	(void)snprintf(out, AGENT_POLICY_MAX, "%s",
+		       u && u->policy[0] ? u->policy : POLICY_STANDARD);
+}
+
 static int home_begin(struct segments *s, struct shm_segment *g,
 		      struct agent *a)
 {
 	struct agent_request r = { .kind = AGENT_SEGMENT };
-	int fds[2] = { -1, -1 }, err;
+	int fds[3] = { -1, -1, -1 }, err;
 
 	r.segment = (struct agent_req_segment){
 		.segment = ++s->last_id,
@@ -241,12 +263,17 @@ static int home_begin(struct segments *s, struct shm_segment *g,
 		.bound_ns = BOUND_NS,
 		.backoff_ns = BACKOFF_NS,
 	};
+	home_policy(g, r.segment.policy);
 	fds[0] = open_for_reading(g->fd);
-	err = fds[0] < 0 ? fds[0] : home_figures(g, &fds[1]);
+	fds[2] = open_pagemap(a->pid);
+	err = fds[0] < 0   ? fds[0]
+	      : fds[2] < 0 ? fds[2]
+			   : home_figures(g, &fds[1]);
 	if (!err)
 		err = agent_ask(a, &r, fds);
 	fds_drop(&fds[0]);
 	fds_drop(&fds[1]);
+	fds_drop(&fds[2]);
 	if (err)
 		return err;
 	g->id = r.segment.segment;

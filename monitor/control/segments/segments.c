@@ -262,12 +262,14 @@ void segments_release(struct segment_uses *uses)
 }
 
 void segments_attach(struct segment_uses *uses, struct vm_watch *vm,
-		     nodeid_t node)
+		     nodeid_t node, const char *policy)
 {
 	for (unsigned i = 0; i < VM_MAX_SHMS && uses->of[i]; i++) {
 		fds_drop(&uses->of[i]->fd); /* the worker has it now */
 		uses->of[i]->vm = vm;
 		uses->of[i]->node = node;
+		(void)snprintf(uses->of[i]->policy, sizeof(uses->of[i]->policy),
+			       "%s", policy);
 	}
 }
 

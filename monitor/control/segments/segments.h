@@ -68,6 +68,7 @@ struct segment_use {
 	nodeid_t node;		    /* of the VM, when it is attached */
 	int fd;			    /* for its worker; -1: the worker has it */
 	struct vm_watch *vm;	    /* NULL: does not run yet */
+	char policy[VM_POLICY_MAX]; /* of the VM; "": the standard one */
 	bool guarded;		    /* its worker was started so */
 	bool linked;		    /* to the home that there is now */
 	unsigned view; /* its number there: unique in its segment */
@@ -100,9 +101,12 @@ MUST_CHECK int segments_reserve(struct segments *s, const struct vm_config *vm,
  */
 void segments_release(struct segment_uses *uses);
 
-/* Their worker runs on @node, and is watched by @vm until segments_release(). */
+/*
+ * Their worker runs on @node, and is watched by @vm until segments_release().
+ * @policy: of the VM's pages; that of a segment's first VM is the segment's.
+ */
 void segments_attach(struct segment_uses *uses, struct vm_watch *vm,
-		     nodeid_t node);
+		     nodeid_t node, const char *policy);
 
 /* --- replicas: segment_links.c --- */
 
