@@ -23,8 +23,8 @@ static void figure_set(_Atomic(uint64_t) *word, uint64_t value)
 }
 
 /* The kernel only knows of pages that are in this process's tables. */
-static void count_run(struct segment_home *g, uint64_t at, uint64_t nr,
-		      uint64_t nodes[MAX_NODES])
+static void figures_look_up_run(struct segment_home *g, uint64_t at,
+				uint64_t nr, uint64_t nodes[MAX_NODES])
 {
 	void *pages[LOOK_PAGES];
 	int status[LOOK_PAGES];
@@ -45,7 +45,7 @@ static void count_run(struct segment_home *g, uint64_t at, uint64_t nr,
 				nodes[n]++;
 }
 
-static void count_pages(struct segment_home *g, uint64_t nodes[MAX_NODES])
+static void figures_look_up(struct segment_home *g, uint64_t nodes[MAX_NODES])
 {
 	uint64_t at = 0, seen = 0;
 
@@ -60,14 +60,14 @@ static void count_pages(struct segment_home *g, uint64_t nodes[MAX_NODES])
 			return;
 		at = (uint64_t)data;
 		nr = min_u64((uint64_t)(hole - data) / PAGE_BYTES, LOOK_PAGES);
-		count_run(g, at, nr, nodes);
+		figures_look_up_run(g, at, nr, nodes);
 		at += nr * PAGE_BYTES;
 		seen += nr;
 	}
 }
 
-static void count_held(const struct segment_home *g,
-		       uint64_t held[HOME_MAX_HOLDERS])
+static void figures_count_held(const struct segment_home *g,
+			       uint64_t held[HOME_MAX_HOLDERS])
 {
 	uint32_t page = g->home.lists[HOME_SHARED].first;
 
@@ -85,8 +85,8 @@ void segment_figures_count(struct segment_home *g)
 	struct segment_figures *f = g->shown.base;
 	uint64_t nodes[MAX_NODES] = { 0 }, held[HOME_MAX_HOLDERS] = { 0 };
 
-	count_pages(g, nodes);
-	count_held(g, held);
+	figures_look_up(g, nodes);
+	figures_count_held(g, held);
 	for (unsigned n = 0; n < MAX_NODES; n++) {
 		if (nodes[n] > nodes[g->main_node])
 			g->main_node = (uint8_t)n;

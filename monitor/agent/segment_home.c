@@ -208,8 +208,10 @@ void segment_home_node(struct segment_home *g,
 		g->nr_nodes = node + 1;
 	fds_drop(&g->replicas[node]);
 	g->replicas[node] = fd;
-	/* What an earlier home has left there is shown by nobody when the
-	 * first copy is made, which is after all views were reset. */
+	/*
+	 * What an earlier home has left there is shown by nobody when the first
+	 * copy is made, which is after all views were reset.
+	 */
 	(void)fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
 			(off_t)g->bytes);
 }

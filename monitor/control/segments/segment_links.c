@@ -59,7 +59,7 @@ void segments_guard(struct segments *s, struct agents *agents,
 /* --- what an agent is told ----------------------------------------------- */
 
 /* Index of a node; MAX_NODES: it is not known. */
-static unsigned node_index(const struct topology *t, nodeid_t node)
+static unsigned links_node_index(const struct topology *t, nodeid_t node)
 {
 	for (unsigned i = 0; i < t->nr_nodes && i < MAX_NODES; i++)
 		if (t->nodes[i].id == node)
@@ -174,7 +174,7 @@ static int view_ends_make(struct view_ends *e, const struct shm_segment *g,
 static int view_link(struct segments *s, struct segment_use *u)
 {
 	struct shm_segment *g = u->segment;
-	unsigned index = node_index(s->t, u->node);
+	unsigned index = links_node_index(s->t, u->node);
 	struct agent_request a = {
 		.kind = AGENT_VIEW,
 		.view = { .segment = g->id, .view = u->view, .node = index }
