@@ -60,22 +60,27 @@ shm_program()
 	C
 }
 
-# shm_compile NAME - that program, in a guest
-shm_compile()
+# shm_make_program - as a disk: guests have no linker
+shm_make_program()
 {
-	{
-		echo "cat >/tmp/map.c <<'END-OF-C'"
-		shm_program
-		echo END-OF-C
-		echo "gcc -o /tmp/map /tmp/map.c && echo compiled"
-	} | runner_do "$1" 200 && want_line '^compiled' "$WORK/o"
+	shm_program >"$WORK/map.c" &&
+		gcc -static -O1 -o "$WORK/map" "$WORK/map.c" &&
+		truncate -s %512 "$WORK/map"
+}
+
+# shm_take_program NAME - from its second disk
+shm_take_program()
+{
+	runner_do "$1" 60 <<-'SCRIPT' && want_line '^taken' "$WORK/o"
+		cat /dev/vdb >/tmp/map && chmod +x /tmp/map && echo taken
+	SCRIPT
 }
 
 # A file system of one guest, mounted with DAX by both: what one writes by
 # mmap(2), the other one sees by mmap(2), without a system call in between.
 shm_dax()
 {
-	shm_compile shma && shm_compile shmb || return 1
+	shm_take_program shma && shm_take_program shmb || return 1
 	runner_do shma 100 <<-'SCRIPT' || return 1
 		set -e
 		mkfs.ext4 -q -F -b 4096 -O ^has_journal /dev/pmem0
@@ -132,10 +137,12 @@ shm_adopted()
 
 s_segments()
 {
+	shm_make_program || fail 'no program' || return 1
 	start_monitor --balance=off || return 1
-	runner_start shma --memory 192M,node=0 --shm name=s,size=64M,node=1 &&
-		runner_start shmb --memory 192M,node=2 --shm name=s,size=64M ||
-		return 1
+	runner_start shma --memory 192M,node=0 --shm name=s,size=64M,node=1 \
+		--disk "path=$WORK/map,ro" &&
+		runner_start shmb --memory 192M,node=2 --shm name=s,size=64M \
+			--disk "path=$WORK/map,ro" || return 1
 	runner_ready shma shmb || return 1
 	part segment_is_written_and_read shm_dd_writes
 	part segment_is_listed shm_listed
