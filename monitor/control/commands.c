@@ -71,13 +71,14 @@ static const struct command version_command = {
 };
 
 static const struct command *const commands[] = {
-	&run_command,	  &cluster_up,	   &cluster_down,    &cli_ls,
-	&cli_stats,	  &cli_top,	   &cli_console,     &cluster_exec,
-	&cli_cp,	  &cli_freeze,	   &cli_thaw,	     &cli_stop,
-	&cli_kill,	  &cli_restart,	   &cli_pause,	     &cli_resume,
-	&cli_move,	  &cli_policy,	   &cli_net, &cli_shm,	     &cli_topology,
-	&monitor_command, &cli_completion, &doctor_command,  &image_command,
-	&unpack_command,  &help_command,   &version_command, NULL,
+	&run_command,	&cluster_up,	  &cluster_down,   &cli_ls,
+	&cli_stats,	&cli_top,	  &cli_console,	   &cluster_exec,
+	&cli_cp,	&cli_freeze,	  &cli_thaw,	   &cli_stop,
+	&cli_kill,	&cli_restart,	  &cli_pause,	   &cli_resume,
+	&cli_move,	&cli_policy,	  &cli_net,	   &cli_shm,
+	&cli_topology,	&monitor_command, &cli_completion, &doctor_command,
+	&image_command, &unpack_command,  &help_command,   &version_command,
+	NULL,
 };
 
 const struct command disco_command = {

@@ -323,8 +323,7 @@ bool state_vm_sane(const struct vm_record *r)
 		    r->nets[i].slot >= STATE_NET_SLOTS)
 			return false;
 	return state_vm_shms_sane(r) && vm_name_valid(r->name) && r->pid > 1 &&
-	       r->pid_start &&
-	       r->node >= NODE_AUTO && state_vm_vcpus_sane(r) &&
+	       r->pid_start && r->node >= NODE_AUTO && state_vm_vcpus_sane(r) &&
 	       r->memory_bytes;
 }
 
@@ -471,8 +470,8 @@ static int state_vm_unpack(json_t *root, struct vm_record *r)
 			"start_ns", &start, "kernel", &kernel, "group", &group,
 			"policy", &policy, "cached", &cached, "restarts",
 			&restarts, "nets", &nets, "net_fd", &net_fd, "cluster",
-			&cluster, "role", &role, "vcpu_nodes",
-			&vcpu_nodes, "shms", &shms, "shm_fd", &shm_fd) < 0 ||
+			&cluster, "role", &role, "vcpu_nodes", &vcpu_nodes,
+			"shms", &shms, "shm_fd", &shm_fd) < 0 ||
 	    version != FORMAT)
 		return -EBADMSG;
 	*r = (struct vm_record){ .pid = pid,
@@ -496,7 +495,8 @@ static int state_vm_unpack(json_t *root, struct vm_record *r)
 	(void)snprintf(r->role, sizeof(r->role), "%s", role);
 	boot_id(now, sizeof(now));
 	if (unpack_cached(cached, r) || unpack_nets(nets, r) ||
-	    unpack_shms(shms, r) || unpack_vcpu_nodes(vcpu_nodes, r) || !state_vm_sane(r))
+	    unpack_shms(shms, r) || unpack_vcpu_nodes(vcpu_nodes, r) ||
+	    !state_vm_sane(r))
 		return -EBADMSG;
 	return strcmp(now, boot) == 0 ? 0 : -ESTALE;
 }

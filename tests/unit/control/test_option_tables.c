@@ -649,14 +649,10 @@ static void completion_names_each(void **state)
 }
 
 static const struct man_keys keys[] = {
-	{ "vm", vm_options },
-	{ "disk", disk_options },
-	{ "net", net_options },
-	{ "shm", shm_options },
-	{ "cluster", cluster_options },
-	{ "role", cluster_role_options },
-	{ "nfs", cluster_nfs_options },
-	{ .name = NULL },
+	{ "vm", vm_options },		{ "disk", disk_options },
+	{ "net", net_options },		{ "shm", shm_options },
+	{ "cluster", cluster_options }, { "role", cluster_role_options },
+	{ "nfs", cluster_nfs_options }, { .name = NULL },
 };
 
 static char *page(const char *path, int want)
