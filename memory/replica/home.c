@@ -561,6 +561,8 @@ uint64_t home_turn(struct home *h, uint64_t now_ns)
 
 		if (page == HOME_NONE)
 			return next;
+		if (h->crowded)
+			return min_u64(next, now_ns + HOME_CROWDED_NS);
 		due = h->pages[page].time_ns + h->config.trial_ns;
 		if (now_ns < due)
 			return min_u64(next, due);

@@ -62,6 +62,7 @@
 #define HOME_STEPS	 64u /* pages per call: copied, or passed by the hand */
 #define HOME_RUNS	 256u /* of plain pages that a new holder is told */
 #define HOME_RUN_PAGES	 (1u << 18) /* where these are looked for */
+#define HOME_CROWDED_NS	 1000000ull /* until a crowd is looked at again */
 #define HOME_NONE	 UINT32_MAX
 
 enum home_state {
@@ -143,6 +144,11 @@ struct home {
 	struct home_list lists[HOME_NR_STATES];
 	bool recovering; /* guarantee 7: until all that there are were reset */
 	bool complete;	 /* all holders of an earlier home were added */
+	/*
+	 * By its owner: holders have much to do still, so nothing is published
+	 * now; else a revocation would wait behind it.
+	 */
+	bool crowded;
 	uint64_t now_ns;
 	struct home_stats stats;
 };

@@ -14,7 +14,8 @@
 #include "monitor/ipc/fds.h"
 
 #define LINK_BATCH 256u		 /* messages per turn and link */
-#define DO_BATCH   512u		 /* pages of an operator's request per turn */
+#define DO_BATCH   64u		 /* pages of an operator's request per turn */
+#define CROWD	   32u		 /* messages that a view has not taken yet */
 #define COUNT_NS   1000000000ull /* between two looks where pages are */
 
 _Static_assert(HOME_MAX_HOLDERS == SEGMENT_MAX_VIEWS &&
@@ -307,6 +308,20 @@ static bool home_may_ask(const struct segment_home *g)
 	       g->home.lists[HOME_COLLAPSING].first == HOME_NONE;
 }
 
+/* To show a page takes a view some system calls, and it does one at a time. */
+static bool home_is_crowded(struct segment_home *g)
+{
+	for (unsigned i = 0; i < HOME_MAX_HOLDERS; i++) {
+		uint32_t depth = 0;
+
+		if (g->links[i] &&
+		    chan_tx_depth(&g->links[i]->tx, &depth) == 0 &&
+		    depth >= CROWD)
+			return true;
+	}
+	return false;
+}
+
 uint64_t segment_home_turn(struct segment_home *g, uint64_t now_ns)
 {
 	uint64_t due;
@@ -323,6 +338,7 @@ uint64_t segment_home_turn(struct segment_home *g, uint64_t now_ns)
 		segment_engine_turn(g->engine, g, now_ns);
 	if (home_may_ask(g))
 		home_do_some(g, now_ns);
+	g->home.crowded = home_is_crowded(g);
 	due = home_turn(&g->home, now_ns);
 	segment_figures_publish(g);
 	for (unsigned i = 0; i < HOME_MAX_HOLDERS; i++)
