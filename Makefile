@@ -77,16 +77,17 @@ all:
 # Rooms: folders with sources, lower ones first. Each becomes one archive, of
 # which a program or a test takes what it uses. Who may include whom is decided
 # by this order and by scripts/lint.
-ROOMS := numa memory $(addprefix memory/,placement trace import sim) \
+ROOMS := numa memory \
+	 $(addprefix memory/,placement trace import sim replica) \
 	 $(addprefix cowdisk/,base store cache disk dax) vnet guest-hints/host \
 	 monitor/ipc monitor/sandbox monitor/boot \
 	 monitor/bootentry monitor/bootdisk \
 	 $(addprefix monitor/dev/,platform virtio) \
 	 monitor/worker/views monitor/worker/vm monitor/worker/net \
-	 monitor/worker monitor/agent monitor/uplink \
+	 monitor/worker/shm monitor/worker monitor/agent monitor/uplink \
 	 $(addprefix monitor/control/,base console config disks doctor workers \
-	 nets placer launch run guests exec restart api cli cluster study) \
-	 monitor/control
+	 nets segments placer launch run guests exec restart api cli cluster \
+	 study) monitor/control
 
 .PHONY: rooms
 rooms:

@@ -25,7 +25,7 @@
 #define RAM_HIGH_START GIB(4)
 #define RAM_MAX_SLOTS  2
 
-#define RAM_MAX_WINDOWS 16
+#define RAM_MAX_WINDOWS 20
 
 /* A run of guest pages, contiguous in the memfd and in the view. */
 struct ram_slot {

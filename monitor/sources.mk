@@ -1,19 +1,18 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # The three programs. Each has its main.c, and takes from archives what it uses.
 
-WORKER_ROOMS	:= monitor/worker monitor/worker/net monitor/worker/vm \
-		   monitor/worker/views \
+WORKER_ROOMS	:= monitor/worker monitor/worker/net monitor/worker/shm \
+		   monitor/worker/vm monitor/worker/views \
 		   monitor/dev/virtio \
 		   monitor/dev/platform monitor/sandbox monitor/ipc \
-		   $(filter cowdisk/%,$(ROOMS)) vnet guest-hints/host memory numa
+		   $(filter cowdisk/%,$(ROOMS)) vnet guest-hints/host \
+		   memory/replica memory numa
 AGENT_ROOMS	:= monitor/agent monitor/sandbox monitor/ipc cowdisk/store \
-		   cowdisk/base memory/trace memory/placement memory numa
+		   cowdisk/base $(filter memory/%,$(ROOMS)) memory numa
 CONTROL_ROOMS	:= $(filter monitor/control%,$(ROOMS)) monitor/bootdisk \
 		   monitor/bootentry monitor/boot monitor/ipc \
 		   monitor/sandbox vnet cowdisk/disk cowdisk/base \
 		   $(filter memory/%,$(ROOMS)) memory numa
-
-UPLINK_ROOMS	:= monitor/uplink monitor/sandbox monitor/ipc vnet numa
 
 UPLINK_ROOMS	:= monitor/uplink monitor/sandbox monitor/ipc vnet numa
 

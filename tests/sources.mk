@@ -17,6 +17,7 @@ ROOMS_ipc	:= monitor/ipc numa
 ROOMS_memory	:= memory numa
 ROOMS_placement	:= memory/placement memory numa
 ROOMS_trace	:= $(filter memory/%,$(ROOMS)) memory numa
+ROOMS_replica	:= memory/replica memory numa
 ROOMS_vnet	:= vnet numa
 ROOMS_hints	:= guest-hints/host guest-hints/guest
 ROOMS_cowdisk	:= $(COWDISK_ROOMS) monitor/ipc memory numa
@@ -93,6 +94,8 @@ endef
 $(eval $(call model_rules,channel,numa/channel.c,numa/test_channel_model))
 $(eval $(call model_rules,lease,memory/lease.c,memory/test_lease_model))
 $(eval $(call model_rules,vring,vnet/ring.c,vnet/test_ring_model))
+$(eval $(call model_rules,home,memory/replica/home.c,replica/test_replica_model))
+$(eval $(call model_rules,holder,memory/replica/holder.c,replica/test_replica_model))
 
 # ThreadSanitizer: tests with threads, in every check; check-tsan has all of
 # them. It sees one process: what two share by a region is seen where a test

@@ -19,6 +19,7 @@
 
 #include "disco/limits.h"
 #include "disco/message.h"
+#include "disco/segment_figures.h"
 #include "disco/stall_hist.h"
 
 #define AGENT_FD_CONTROL 3 /* 0 to 2 are /dev/null */
@@ -113,6 +114,29 @@ enum agent_request_kind {
 	 */
 	AGENT_TRACE = 19,
 	AGENT_TRACE_END = 20, /* .trace */
+	/*
+	 * The requests from here on concern shared segments, whose home the
+	 * agent is (memory/replica/home.h). No answers.
+	 *
+	 * .segment: be its home. Descriptors: the segment, which the agent only
+	 * reads; a prepared region of SEGMENT_FIGURES_BYTES, which the agent
+	 * takes (disco/segment_figures.h); the agent's own /proc/PID/pagemap.
+	 */
+	AGENT_SEGMENT = 21,
+	/*
+	 * .segment_node: where replicas on a node are. Descriptor: a memfd of
+	 * the segment's size, bound to the node, for writing.
+	 */
+	AGENT_SEGMENT_NODE = 22,
+	/*
+	 * .view: a VM has joined, or has a new link. Descriptors: as for
+	 * AGENT_LINK, with regions of REPLICA_LINK_BYTES.
+	 */
+	AGENT_VIEW = 23,
+	AGENT_VIEW_END = 24,	  /* .view: its worker is dead */
+	AGENT_SEGMENT_READY = 25, /* .segment_end: all views are there */
+	AGENT_SEGMENT_END = 26,	  /* .segment_end: nobody maps it any more */
+	AGENT_SEGMENT_DO = 27,	  /* .segment_do: an operator's request */
 };
 
 #define AGENT_POLICY_MAX VM_POLICY_MAX
@@ -207,6 +231,42 @@ struct agent_req_trace {
 	uint64_t vm;
 };
 
+struct agent_req_segment {
+	uint64_t segment; /* control's number of it */
+	uint64_t bytes;
+	uint64_t limit_pages;			 /* replicas per node */
+	uint64_t trial_ns, bound_ns, backoff_ns; /* memory/replica/home.h */
+	char policy[AGENT_POLICY_MAX];
+};
+
+struct agent_req_segment_node {
+	uint64_t segment;
+	uint32_t node;	/* index: 0 .. MAX_NODES - 1 */
+	int32_t number; /* the kernel's of that node */
+};
+
+struct agent_req_view {
+	uint64_t segment;
+	uint32_t view; /* 0 .. SEGMENT_MAX_VIEWS - 1 */
+	uint32_t node; /* index of its VM's home */
+};
+
+struct agent_req_segment_end {
+	uint64_t segment;
+};
+
+enum agent_segment_what {
+	SEGMENT_REPLICATE = 1, /* to all nodes with views */
+	SEGMENT_COLLAPSE = 2,
+};
+
+struct agent_req_segment_do {
+	uint64_t segment;
+	uint32_t what; /* enum agent_segment_what */
+	uint32_t zero;
+	uint64_t first, nr; /* pages; cut at the segment's end */
+};
+
 struct agent_request {
 	uint32_t kind; /* enum agent_request_kind */
 	uint32_t zero;
@@ -226,6 +286,11 @@ struct agent_request {
 		struct agent_req_policy policy;
 		struct agent_req_place_end place_end;
 		struct agent_req_trace trace;
+		struct agent_req_segment segment;
+		struct agent_req_segment_node segment_node;
+		struct agent_req_view view;
+		struct agent_req_segment_end segment_end;
+		struct agent_req_segment_do segment_do;
 	};
 };
 
@@ -248,6 +313,11 @@ enum agent_answer_kind {
 	 */
 	AGENT_SYNCED = 5,
 	AGENT_PEER_LOST = 6, /* .peer_lost: a peer could not be made */
+	/*
+	 * .view_late: a view did not answer in time, or broke the protocol: kill
+	 * its VM. AGENT_VIEW_END follows when it is dead. Sent at any time.
+	 */
+	AGENT_VIEW_LATE = 7,
 };
 
 /* The result of a pull. */
@@ -288,6 +358,12 @@ struct agent_ans_peer_lost {
 	uint32_t zero;
 };
 
+struct agent_ans_view_late {
+	uint64_t segment;
+	uint32_t view;
+	uint32_t error; /* errno: ETIMEDOUT, EPROTO, EPIPE, or why not linked */
+};
+
 struct agent_answer {
 	uint32_t kind; /* enum agent_answer_kind */
 	uint32_t zero;
@@ -298,6 +374,7 @@ struct agent_answer {
 		struct agent_ans_link_lost link_lost;
 		struct agent_ans_store_lost store_lost;
 		struct agent_ans_peer_lost peer_lost;
+		struct agent_ans_view_late view_late;
 	};
 };
 

@@ -47,6 +47,12 @@ struct net_config {
 	char *subnet; /* of the network, "10.1.0.0/24"; NULL: as it is */
 };
 
+struct shm_config {
+	char *name;	/* of the segment */
+	uint64_t bytes; /* a multiple of SHM_MIN_BYTES */
+	nodeid_t node;	/* of its memory; NODE_AUTO: of the first VM */
+};
+
 struct vm_config {
 	char *name;
 	char *kernel;	  /* NULL: of the boot entry of the first disk */
@@ -76,7 +82,9 @@ struct vm_config {
 	unsigned nr_disks;
 	struct net_config nets[VM_MAX_NETS];
 	unsigned nr_nets;
-	char *publish;	/* ports of the host, "2222:22,53:53/udp"; NULL: none */
+	char *publish; /* ports of the host, "2222:22,53:53/udp"; NULL: none */
+	struct shm_config shms[VM_MAX_SHMS];
+	unsigned nr_shms;
 	unsigned count; /* VMs like this one; 1 once they are expanded */
 };
 

@@ -13,6 +13,7 @@
 #define VM_MAX_DISKS	16
 #define VM_MAX_VCPUS	64
 #define VM_MAX_NETS	4 /* networks that a VM is in */
+#define VM_MAX_SHMS	4 /* shared segments that a VM maps */
 #define VM_MIN_MEMORY	MIB(1)
 #define VM_MAX_MEMORY	GIB(1024)
 #define DISK_SERIAL_MAX 20	    /* bytes, virtio 1.2 section 5.2.6.1 */
@@ -27,8 +28,11 @@
  */
 #define PMEM_REGION_ALIGN MIB(128)
 #define PMEM_MAX_BYTES	  (GIB(8192) - MIB(2))
-#define GROUP_DEFAULT	  "default"
-#define VM_POLICY_MAX	  256u /* bytes of a policy of its pages, with NUL */
-#define CMDLINE_MAX	  2047 /* bytes, x86 COMMAND_LINE_SIZE less the NUL */
+/* A shared segment: its size, a multiple of its least one. */
+#define SHM_MIN_BYTES MIB(2)
+#define SHM_MAX_BYTES GIB(1024)
+#define GROUP_DEFAULT "default"
+#define VM_POLICY_MAX 256u /* bytes of a policy of its pages, with NUL */
+#define CMDLINE_MAX   2047 /* bytes, x86 COMMAND_LINE_SIZE less the NUL */
 
 #endif

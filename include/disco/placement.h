@@ -55,6 +55,7 @@ struct placement_figures {
 	_Atomic(uint64_t) dropped;	 /* decisions that found no place */
 	_Atomic(uint64_t)
 		replicas_refused;   /* nobody replicates guest RAM yet */
+	_Atomic(uint64_t) replicas; /* pages of segments: begun */
 	_Atomic(uint64_t) spent_ns; /* by moves */
 	_Atomic(uint64_t) cpu_ns;   /* of the engine itself */
 	_Atomic(uint64_t) counter_bytes;

@@ -130,6 +130,13 @@ enum worker_request_kind {
 	 * to a port of the host goes to a port of a station. No answer.
 	 */
 	WORKER_REQ_NET_PUBLISH = 22,
+	/*
+	 * .shm_link: a link to the home of a shared segment (memory/replica), in
+	 * place of an earlier one. Descriptors: the worker's region, the home's,
+	 * a socket that wakes the home, one that wakes the worker; the replicas
+	 * of the VM's node, for reading. No answer.
+	 */
+	WORKER_REQ_SHM_LINK = 23,
 };
 
 struct worker_req_adopt {
@@ -218,6 +225,11 @@ struct worker_req_net_publish {
 	uint16_t host_port, guest_port; /* not 0 */
 };
 
+struct worker_req_shm_link {
+	uint32_t shm; /* which of the VM's segments */
+	uint32_t zero;
+};
+
 struct worker_request {
 	uint32_t kind; /* enum worker_request_kind */
 	uint32_t zero;
@@ -237,6 +249,7 @@ struct worker_request {
 		struct worker_req_net_port_end net_port_end;
 		struct worker_req_net_dump net_dump;
 		struct worker_req_net_publish net_publish;
+		struct worker_req_shm_link shm_link;
 	};
 };
 

@@ -36,7 +36,7 @@ enum worker_fd {
 	WORKER_FD_CODE = 10,	/* the program; replaced by WORKER_REQ_REHOME */
 	/* a region that the worker writes: monitor/ipc/figures.h */
 	WORKER_FD_FIGURES = 11,
-	/* disks follow, each with its descriptors; then networks */
+	/* disks follow, each with its descriptors; then networks, segments */
 	WORKER_FD_DISK0 = 12,
 };
 
@@ -50,6 +50,7 @@ enum worker_net_fd {
 	WORKER_NET_FDS = 3
 };
 
+#define WORKER_MAX_SHM_FDS VM_MAX_SHMS /* one each; they follow the networks */
 #define WORKER_MAX_NET_FDS (WORKER_NET_FDS * VM_MAX_NETS)
 
 struct worker_net {
@@ -61,6 +62,15 @@ struct worker_net {
 	uint8_t server[4];
 	uint8_t bits;
 	uint8_t routed; /* 0 or 1 */
+};
+
+/* A shared segment: its memfd, opened for this worker alone. */
+struct worker_shm {
+	char name[VM_NAME_MAX + 1];
+	uint64_t bytes;
+	int32_t node; /* that it was bound to; NODE_AUTO: none */
+	/* 1: written by permission only, from the start: see memory/replica. */
+	uint32_t guarded;
 };
 
 enum worker_disk_kind {
@@ -140,6 +150,8 @@ struct worker_spec {
 	uint32_t nr_nets;
 	struct worker_net nets[VM_MAX_NETS];
 	struct worker_wide wide;
+	uint32_t nr_shms;
+	struct worker_shm shms[VM_MAX_SHMS];
 	struct boot_layout boot;
 	char cmdline[CMDLINE_MAX + 1];
 };
@@ -152,6 +164,12 @@ static inline int worker_net_fd(const struct worker_spec *s, unsigned net)
 	for (uint32_t i = 0; i < s->nr_disks; i++)
 		fd += worker_disk_fds(&s->disks[i]);
 	return (int)(fd + WORKER_NET_FDS * net);
+}
+
+/* The descriptor of segment @shm, 0 .. nr_shms - 1. */
+static inline int worker_shm_fd(const struct worker_spec *s, unsigned shm)
+{
+	return worker_net_fd(s, s->nr_nets) + (int)shm;
 }
 
 #endif

@@ -546,9 +546,10 @@ void placement_done(struct placement *e, const struct placement_action *a,
 			      moved ? PLACEMENT_DONE : PLACEMENT_FAILED,
 			      spent_ns);
 	placement_count(&e->figures->spent_ns, spent_ns);
-	if (!moved || !copied)
-		placement_count(
-			moved ? &e->figures->moves : &e->figures->failed, 1);
+	placement_count(!moved	 ? &e->figures->failed
+			: copied ? &e->figures->replicas
+				 : &e->figures->moves,
+			1);
 	if (!moved)
 		return;
 	if (before)

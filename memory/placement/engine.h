@@ -31,10 +31,14 @@ struct placement_config {
 	uint32_t move_ns; /* of a page, until moves have been measured */
 	/* Of PLACEMENT_BYTES, zero; not owned. NULL: of the engine's own. */
 	struct placement_figures *figures;
-	bool replicas; /* its owner can replicate pages: such actions are given */
+	/*
+	 * Its owner replicates pages, after having made sure that nobody writes
+	 * them: such actions are given. Else they are counted and left.
+	 */
+	bool replicas;
 };
 
-/* A page to move. */
+/* A page to move or to replicate. */
 struct placement_action {
 	uint64_t page;
 	uint64_t entry; /* in the log */
@@ -94,7 +98,7 @@ unsigned placement_pending(const struct placement *e);
 
 /**
  * placement_done() - what became of an action
- * @moved:    whether the page is on its new node
+ * @moved:    whether the page, or a copy of it, is on its new node
  * @spent_ns: time that it took; of a batch, its share; 0: was not measured
  */
 void placement_done(struct placement *e, const struct placement_action *a,

@@ -6,9 +6,9 @@
 #define PERIOD_STANDARD_MS 100u
 
 static const struct policy *const builtin[] = {
-	&policy_balanced, &policy_first_touch, &policy_interleave,
-	&policy_migrate,  &policy_disco,       &policy_carrefour,
-	&policy_autonuma,
+	&policy_balanced,  &policy_first_touch, &policy_interleave,
+	&policy_migrate,   &policy_replicate,	&policy_disco,
+	&policy_carrefour, &policy_autonuma,
 };
 
 static const char *const reason_texts[POLICY_NR_REASONS] = {

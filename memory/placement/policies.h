@@ -11,8 +11,8 @@
 #include "disco/policy.h"
 
 extern const struct policy policy_first_touch, policy_interleave,
-	policy_migrate, policy_disco, policy_carrefour, policy_autonuma,
-	policy_balanced;
+	policy_migrate, policy_replicate, policy_disco, policy_carrefour,
+	policy_autonuma, policy_balanced;
 
 #define POLICY_STANDARD "balanced"
 

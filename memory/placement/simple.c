@@ -115,3 +115,42 @@ const struct policy policy_migrate = {
 	.place = first_touch_place,
 	.page = migrate_page,
 };
+
+enum { REPLICATE_TRIGGER, REPLICATE_WRITES, REPLICATE_RESET };
+
+static const struct policy_param replicate_params[] = {
+	{ "trigger", "misses by one node that make a page hot", 128, 1, 4095 },
+	{ "writes", "misses that are writes, from which on it stays", 1, 1,
+	  4095 },
+	{ "reset", "ms until counts begin anew", 100, 1, 3600000 },
+};
+
+/* The branch of Verghese's tree that copies, alone. */
+static void replicate_page(void *state, const struct policy_now *now,
+			   const struct policy_page *p,
+			   struct policy_decision *out)
+{
+	(void)state;
+	if (p->node == p->home ||
+	    policy_count_of(p, p->node) < now->params[REPLICATE_TRIGGER])
+		return;
+	if (p->writes >= now->params[REPLICATE_WRITES]) {
+		out->reason = POLICY_WRITE_SHARED;
+		return;
+	}
+	*out = (struct policy_decision){ .action = POLICY_REPLICATE,
+					 .reason = POLICY_READ_SHARED,
+					 .to = p->node };
+}
+
+const struct policy policy_replicate = {
+	.abi = POLICY_ABI,
+	.name = "replicate",
+	.help = "a hot page that nobody writes gets a copy where it is read",
+	.params = replicate_params,
+	.nr_params = ARRAY_SIZE(replicate_params),
+	.period_param = REPLICATE_RESET,
+	.age = POLICY_RESET,
+	.place = first_touch_place,
+	.page = replicate_page,
+};

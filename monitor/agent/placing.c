@@ -27,6 +27,8 @@ struct placing {
 	bool turned;
 	uint64_t turned_ns; /* placing_now() of the last turn */
 	uint64_t lost;	    /* of the source, as it was counted last */
+	const struct placing_others *others; /* NULL: none */
+	void *others_arg;
 };
 
 /* A lab's is that of the machine that its counters are of. */
@@ -54,6 +56,18 @@ int placing_create(struct placing **out)
 void placing_set_plugin(struct placing *p, const struct policy *policy)
 {
 	p->machine.plugin = policy;
+}
+
+void placing_set_others(struct placing *p, const struct placing_others *others,
+			void *arg)
+{
+	p->others = others;
+	p->others_arg = arg;
+}
+
+const struct placed_machine *placing_machine(const struct placing *p)
+{
+	return &p->machine;
 }
 
 static void placing_drop_source(struct placing *p)
@@ -89,7 +103,15 @@ static bool placing_find_frame(void *arg, uint64_t frame, uint32_t *vm,
 			*vm = i;
 			return true;
 		}
-	return false;
+	if (!p->others || !p->others->find(p->others_arg, frame, vm, page))
+		return false;
+	*vm += MAX_PLACED;
+	return true;
+}
+
+static bool placing_any(const struct placing *p)
+{
+	return p->nr || (p->others && p->others->any(p->others_arg));
 }
 
 static void placing_catch_up(void *arg);
@@ -238,7 +260,7 @@ int placing_wait_ms(struct placing *p)
 {
 	uint64_t due = p->turned_ns + TURN_NS, now;
 
-	if (!p->nr || !p->source)
+	if (!placing_any(p) || !p->source)
 		return -1;
 	for (unsigned i = 0; i < p->nr; i++)
 		if (placed_hurries(p->list[i]))
@@ -270,6 +292,10 @@ static bool placing_read_some(struct placing *p)
 	for (int i = 0; i < nr; i++)
 		if (records[i].vm < p->nr)
 			placed_record(p->list[records[i].vm], &records[i]);
+		else if (p->others && records[i].vm >= MAX_PLACED)
+			p->others->record(p->others_arg,
+					  records[i].vm - MAX_PLACED,
+					  &records[i]);
 	return nr == (int)RECORDS;
 }
 

@@ -13,13 +13,31 @@
 #include "disco/agent_proto.h"
 #include "disco/policy.h"
 
+struct access_record;
+struct placed_machine;
 struct placing;
+
+/* Memory that is not a VM's, and whose accesses somebody else counts. */
+struct placing_others {
+	bool (*any)(void *arg); /* is there some? */
+	bool (*find)(void *arg, uint64_t frame, uint32_t *which,
+		     uint64_t *page);
+	void (*record)(void *arg, uint32_t which,
+		       const struct access_record *r);
+};
 
 /* @out: released with placing_destroy(). Return: 0; -ENOMEM. */
 MUST_CHECK int placing_create(struct placing **out);
 
 /* A policy beside those that are built in; outlives it. NULL: none. */
 void placing_set_plugin(struct placing *p, const struct policy *policy);
+
+/* @others, @arg: outlive it. Context: before the first turn. */
+void placing_set_others(struct placing *p, const struct placing_others *others,
+			void *arg);
+
+/* The nodes, as control has told of them last. */
+const struct placed_machine *placing_machine(const struct placing *p);
 
 /* NULL is accepted. */
 void placing_destroy(struct placing *p);

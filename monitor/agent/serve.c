@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "disco/clock.h"
+#include "monitor/agent/homes.h"
 #include "monitor/agent/links.h"
 #include "monitor/agent/placing.h"
 #include "monitor/agent/pull.h"
@@ -19,6 +20,7 @@ struct agent_server {
 	int sock, epoll_fd;
 	struct links *links;
 	struct placing *placing;
+	struct homes *homes;
 	struct agent_request request; /* the one that is served */
 	struct agent_request between; /* one that comes meanwhile */
 	bool pulling;
@@ -91,7 +93,10 @@ static int serve_one(struct agent_server *a)
 	/* -EBADF: it is answered as what cannot be done. */
 	if (err && err != -EBADF)
 		return err;
-	if (r->kind >= AGENT_MACHINE) {
+	if (r->kind >= AGENT_SEGMENT) {
+		homes_obey(a->homes, r, fds);
+		err = 0;
+	} else if (r->kind >= AGENT_MACHINE) {
 		placing_obey(a->placing, r, fds);
 		err = 0;
 	} else if (r->kind >= AGENT_STORE) {
@@ -116,6 +121,16 @@ static int serve_control(struct agent_server *a)
 	return ret == -EAGAIN ? 1 : ret;
 }
 
+/* Until one of them has something to do; -1: there is nothing. */
+static int agent_serve_wait_ms(const struct agent_server *a)
+{
+	int one = placing_wait_ms(a->placing), two = homes_wait_ms(a->homes);
+
+	if (one < 0 || two < 0)
+		return one < 0 ? two : one;
+	return one < two ? one : two;
+}
+
 /*
  * Wait, but not while there is something to do; then do some of it. Control
  * comes last of what is ready: it may end what other events are about.
@@ -127,19 +142,20 @@ static int agent_serve_turn(struct agent_server *a)
 	bool control = false;
 	bool hurry = a->busy || a->pulling;
 	int ret = 1, n = epoll_wait(a->epoll_fd, e, EVENTS,
-				    hurry ? 0 : placing_wait_ms(a->placing));
+				    hurry ? 0 : agent_serve_wait_ms(a));
 
 	if (n < 0 && errno != EINTR)
 		return -errno;
 	for (int i = 0; i < n; i++) {
 		if (e[i].data.ptr == a)
 			control = true;
-		else
+		else if (!homes_wake(a->homes, e[i].data.ptr, e[i].events))
 			links_wake(a->links, e[i].data.ptr, e[i].events);
 	}
 	if (control || links_in_doubt(a->links))
 		ret = serve_control(a);
 	a->busy = links_turn(a->links);
+	a->busy |= homes_turn(a->homes);
 	/* A pull of its own would come into the one that is under way. */
 	if (!a->pulling)
 		placing_turn(a->placing);
@@ -164,8 +180,12 @@ int agent_create(int sock, struct agent_server **out)
 	err = placing_create(&a->placing);
 	if (!err)
 		err = links_create(a->epoll_fd, agent_serve_send, a, &a->links);
+	if (!err)
+		err = homes_create(placing_machine(a->placing), a->epoll_fd,
+				   agent_serve_send, a, &a->homes);
 	if (err)
 		goto undo;
+	placing_set_others(a->placing, &homes_accesses, a->homes);
 	*out = a;
 	return 0;
 undo:
@@ -182,6 +202,7 @@ void agent_destroy(struct agent_server *a)
 {
 	if (!a)
 		return;
+	homes_destroy(a->homes);
 	links_destroy(a->links);
 	placing_destroy(a->placing);
 	if (a->epoll_fd >= 0)

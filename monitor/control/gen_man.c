@@ -8,13 +8,10 @@
 #include "monitor/control/config/vm_options.h"
 
 static const struct man_keys keys[] = {
-	{ "vm", vm_options },
-	{ "disk", disk_options },
-	{ "net", net_options },
-	{ "cluster", cluster_options },
-	{ "role", cluster_role_options },
-	{ "nfs", cluster_nfs_options },
-	{ .name = NULL },
+	{ "vm", vm_options },		{ "disk", disk_options },
+	{ "net", net_options },		{ "shm", shm_options },
+	{ "cluster", cluster_options }, { "role", cluster_role_options },
+	{ "nfs", cluster_nfs_options }, { .name = NULL },
 };
 
 int main(void)

@@ -110,6 +110,7 @@ static void monitor_guest_ended(struct monitor *m, struct guest *g)
 	ga_guest_ended(g); /* clients of the API are answered first */
 	ga_sessions_guest_ended(g);
 	nets_release(g->ports.of);
+	segments_release(&g->uses);
 	restart_guest_ended(m, g);
 }
 
@@ -148,13 +149,19 @@ static void monitor_agent_heard(void *monitor, struct agent *agent,
 {
 	struct monitor *m = monitor;
 
+	if (a && a->kind == AGENT_VIEW_LATE) {
+		segments_agent_said(m->segments, agent, a);
+		return;
+	}
 	if (a && a->kind != AGENT_PROGRESS && a->kind != AGENT_DONE) {
 		caches_agent_said(m, agent, a);
 		return;
 	}
 	move_agent_heard(m, agent, a);
-	if (!a)
+	if (!a) {
+		segments_agent_died(m->segments, agent);
 		caches_agent_died(m, agent);
+	}
 }
 
 static void monitor_agent_started(void *monitor, struct agent *agent)
@@ -163,6 +170,7 @@ static void monitor_agent_started(void *monitor, struct agent *agent)
 
 	caches_agent_started(m, agent);
 	placer_agent_started(m->placer, agent);
+	segments_agent_started(m->segments, agent);
 }
 
 static const struct agents_ops agents_ops = {
@@ -222,6 +230,11 @@ static int monitor_create_parts(struct monitor *m,
 		err = nets_create(&m->nets);
 	if (!err && s->source)
 		err = placer_choose_source(m->placer, s->source, d);
+	if (!err)
+		err = segments_create(&m->segments);
+	if (!err)
+		segments_guard(m->segments, &m->agents, &m->topology,
+			       &m->watcher.err);
 	if (!err && s->plugin)
 		err = placer_load_plugin(m->placer, s->plugin, d);
 	if (err)
@@ -299,8 +312,12 @@ static void monitor_leave_nets(struct monitor *m)
 	nets_detach_all(m->nets);
 	for (struct guest *g = m->guests; g; g = g->next)
 		nets_release(g->ports.of);
+	for (struct guest *g = m->guests; g; g = g->next)
+		segments_release(&g->uses);
 	nets_destroy(m->nets);
 	m->nets = NULL;
+	segments_destroy(m->segments);
+	m->segments = NULL;
 }
 
 /* Guests go on. All-zero and half-built are fine. */

@@ -44,6 +44,18 @@ static const struct message_kind requests[] = {
 	[AGENT_PLACE_END] = { REQUEST(place_end) },
 	[AGENT_TRACE] = { REQUEST(trace), .fds = { MESSAGE_MEMORY } },
 	[AGENT_TRACE_END] = { REQUEST(trace) },
+	[AGENT_SEGMENT] = { REQUEST(segment),
+			    .fds = { MESSAGE_MEMORY, MESSAGE_MEMORY,
+				     MESSAGE_FILE } },
+	[AGENT_SEGMENT_NODE] = { REQUEST(segment_node),
+				 .fds = { MESSAGE_MEMORY } },
+	[AGENT_VIEW] = { REQUEST(view),
+			 .fds = { MESSAGE_MEMORY, MESSAGE_MEMORY,
+				  MESSAGE_SOCKET, MESSAGE_SOCKET } },
+	[AGENT_VIEW_END] = { REQUEST(view) },
+	[AGENT_SEGMENT_READY] = { REQUEST(segment_end) },
+	[AGENT_SEGMENT_END] = { REQUEST(segment_end) },
+	[AGENT_SEGMENT_DO] = { REQUEST(segment_do) },
 };
 
 static const struct message_kind answers[] = {
@@ -53,6 +65,7 @@ static const struct message_kind answers[] = {
 	[AGENT_STORE_LOST] = { ANSWER(store_lost) },
 	[AGENT_SYNCED] = { HEAD_ALONE },
 	[AGENT_PEER_LOST] = { ANSWER(peer_lost) },
+	[AGENT_VIEW_LATE] = { ANSWER(view_late) },
 };
 
 const struct message_table agent_request_table = MESSAGE_TABLE(requests);
@@ -125,6 +138,14 @@ static bool agent_machine_sane(const struct agent_req_machine *m)
 	return m->nr_nodes != 0 && m->nr_nodes <= MAX_NODES;
 }
 
+static bool agent_segment_sane(const struct agent_req_segment *s)
+{
+	return s->bytes && s->bytes % PAGE_BYTES == 0 &&
+	       s->bytes <= SHM_MAX_BYTES && s->bound_ns != 0 &&
+	       s->bound_ns <= MAX_BOUND_NS && s->trial_ns <= MAX_BOUND_NS &&
+	       s->backoff_ns <= MAX_BOUND_NS && agent_text_ends(s->policy);
+}
+
 static bool agent_request_sane(const struct agent_request *r)
 {
 	switch ((enum agent_request_kind)r->kind) {
@@ -156,6 +177,19 @@ static bool agent_request_sane(const struct agent_request *r)
 		return agent_place_sane(&r->place);
 	case AGENT_POLICY:
 		return agent_text_ends(r->policy.policy);
+	case AGENT_SEGMENT:
+		return agent_segment_sane(&r->segment);
+	case AGENT_SEGMENT_NODE:
+		return r->segment_node.node < MAX_NODES;
+	case AGENT_VIEW:
+	case AGENT_VIEW_END:
+		return r->view.view < SEGMENT_MAX_VIEWS &&
+		       r->view.node < MAX_NODES;
+	case AGENT_SEGMENT_DO:
+		return r->segment_do.what == SEGMENT_REPLICATE ||
+		       r->segment_do.what == SEGMENT_COLLAPSE;
+	case AGENT_SEGMENT_READY:
+	case AGENT_SEGMENT_END:
 	case AGENT_PLACE_END:
 	case AGENT_TRACE:
 	case AGENT_TRACE_END:
@@ -218,6 +252,9 @@ static bool agent_answer_sane(const struct agent_answer *a)
 		return a->store_lost.error <= MESSAGE_ERRNO_MAX;
 	case AGENT_PEER_LOST:
 		return a->peer_lost.error <= MESSAGE_ERRNO_MAX;
+	case AGENT_VIEW_LATE:
+		return a->view_late.error <= MESSAGE_ERRNO_MAX &&
+		       a->view_late.view < SEGMENT_MAX_VIEWS;
 	}
 	return false;
 }

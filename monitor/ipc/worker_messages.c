@@ -47,6 +47,10 @@ static const struct message_kind requests[] = {
 	[WORKER_REQ_NET_PUBLISH] = { REQUEST(net_publish) },
 	[WORKER_REQ_NET_DUMP] = { REQUEST(net_dump),
 				  .fds = { MESSAGE_SOCKET } },
+	[WORKER_REQ_SHM_LINK] = { REQUEST(shm_link),
+				  .fds = { MESSAGE_MEMORY, MESSAGE_MEMORY,
+					   MESSAGE_SOCKET, MESSAGE_SOCKET,
+					   MESSAGE_MEMORY } },
 };
 
 static const struct message_kind events[] = {
@@ -135,6 +139,8 @@ static bool worker_request_sane(const struct worker_request *r)
 	case WORKER_REQ_NET_PUBLISH:
 		return r->net_publish.host_port && r->net_publish.guest_port &&
 		       r->net_publish.on <= 1 && r->net_publish.udp <= 1;
+	case WORKER_REQ_SHM_LINK:
+		return r->shm_link.shm < VM_MAX_SHMS;
 	case WORKER_REQ_ADOPT: /* which protocol is the worker's to judge */
 	case WORKER_REQ_STATS:
 	case WORKER_REQ_STOP:

@@ -100,6 +100,19 @@ static const struct thread_class classes[] = {
 		     SCMP_SYS(clock_gettime), SCMP_SYS(futex), SCMP_SYS(exit),
 		     SCMP_SYS(exit_group), SCMP_SYS(restart_syscall) },
 	  .ioctls = { UFFDIO_COPY, UFFDIO_WAKE } },
+	/* Faults of shared segments, and what their home wants. */
+	{ .name = "segment",
+	  .calls = { SCMP_SYS(write),  /* pipe of faults, standard error */
+		     SCMP_SYS(mremap), /* one page in place of another */
+		     SCMP_SYS(munmap), SCMP_SYS(madvise), SCMP_SYS(poll),
+		     SCMP_SYS(sendto), SCMP_SYS(recvfrom), /* wake-ups */
+		     SCMP_SYS(close), SCMP_SYS(fstat), SCMP_SYS(newfstatat),
+		     SCMP_SYS(clock_gettime), SCMP_SYS(futex), SCMP_SYS(getpid),
+		     SCMP_SYS(gettid), SCMP_SYS(tgkill),
+		     SCMP_SYS(rt_sigprocmask), SCMP_SYS(exit),
+		     SCMP_SYS(exit_group), SCMP_SYS(restart_syscall) },
+	  .ioctls = { UFFDIO_REGISTER, UFFDIO_WRITEPROTECT, UFFDIO_WAKE },
+	  .regions = true },
 	/*
 	 * Only it asks where pages are: that takes time for each page, and a
 	 * guest waits for the I/O thread.

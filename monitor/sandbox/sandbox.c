@@ -80,6 +80,9 @@ int sandbox_enter(enum sandbox_class class)
 	if (class == SANDBOX_UPLINK)
 		return sandbox_install(filter_uplink,
 				       ARRAY_SIZE(filter_uplink));
+	if (class == SANDBOX_SEGMENT)
+		return sandbox_install(filter_segment,
+				       ARRAY_SIZE(filter_segment));
 	if (class == SANDBOX_READER)
 		return sandbox_install(filter_reader,
 				       ARRAY_SIZE(filter_reader));

@@ -15,14 +15,15 @@
 #include "disco/base.h"
 
 enum sandbox_class {
-	SANDBOX_IO,	/* main thread: events, devices, disks */
-	SANDBOX_VCPU,	/* runs a guest CPU and its register accesses */
-	SANDBOX_GHOST,	/* stands in for a vCPU (monitor/worker/views) */
-	SANDBOX_PAGER,	/* serves faults of regions (cowdisk/dax/pager.h) */
-	SANDBOX_SURVEY, /* looks where memory is (monitor/worker/stats.h) */
-	SANDBOX_AGENT,	/* disco-agent: its only thread */
-	SANDBOX_UPLINK, /* disco-uplink: its only thread */
-	SANDBOX_READER, /* takes hostile data apart (confined.h) */
+	SANDBOX_IO,	 /* main thread: events, devices, disks */
+	SANDBOX_VCPU,	 /* runs a guest CPU and its register accesses */
+	SANDBOX_GHOST,	 /* stands in for a vCPU (monitor/worker/views) */
+	SANDBOX_PAGER,	 /* serves faults of regions (cowdisk/dax/pager.h) */
+	SANDBOX_SURVEY,	 /* looks where memory is (monitor/worker/stats.h) */
+	SANDBOX_AGENT,	 /* disco-agent: its only thread */
+	SANDBOX_SEGMENT, /* replicas of shared segments (worker/shm/shms.h) */
+	SANDBOX_UPLINK,	 /* disco-uplink: its only thread */
+	SANDBOX_READER,	 /* takes hostile data apart (confined.h) */
 };
 
 /**

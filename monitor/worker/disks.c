@@ -4,7 +4,8 @@
 /* Mappings of all pmem disks: a quarter of what Linux allows a process. */
 #define PMEM_MAPPINGS 16384u
 
-_Static_assert(VM_MAX_DISKS <= RAM_MAX_WINDOWS, "a window a disk");
+_Static_assert(VM_MAX_DISKS + VM_MAX_SHMS <= RAM_MAX_WINDOWS,
+	       "a window per disk and segment");
 
 /* @fd: the disk's first descriptor; moved past its last one. */
 static int open_disk(const struct worker_disk *d, unsigned depth, int *fd,

@@ -106,6 +106,8 @@ static void machine_turned(void *arg)
 	buffers_turned(&m->buffers);
 	merge_turned(&m->merge);
 	paging_turned(&m->paging);
+	if (m->shms.nr && disks_idle(&m->disks))
+		shms_idle(&m->shms);
 }
 
 /* Of a VM that the monitor has; any other reads its disks without one. */
@@ -131,6 +133,11 @@ static int add_disks(struct machine *m)
 static int add_nets(struct machine *m)
 {
 	return wnets_create(&m->nets, &m->vm);
+}
+
+static int add_shms(struct machine *m)
+{
+	return shms_create(&m->shms, &m->vm);
 }
 
 static int add_balloon(struct machine *m)
@@ -159,6 +166,7 @@ int machine_create(struct machine *m, const struct worker_spec *spec,
 		{ make_cache, "buffer cache" },
 		{ add_disks, "disks" },
 		{ add_nets, "networks" },
+		{ add_shms, "shared segments" },
 		{ add_balloon, "balloon" },
 		{ add_hints, "device for hints" },
 		{ watch_standstill, "watch of the guest" },

@@ -17,6 +17,7 @@
 #include "monitor/worker/merge.h"
 #include "monitor/worker/net/wnets.h"
 #include "monitor/worker/paging.h"
+#include "monitor/worker/shm/shms.h"
 #include "monitor/worker/vm/vm.h"
 
 struct machine {
@@ -34,6 +35,7 @@ struct machine {
 	struct paging paging;
 	struct wnets nets;
 	struct hinting hinting;
+	struct shms shms;
 };
 
 /**

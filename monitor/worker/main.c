@@ -205,6 +205,9 @@ static void worker_obey(const struct worker_request *r, const int fds[FDS_MAX])
 	case WORKER_REQ_NET_DUMP:
 		wnets_obey(&machine.nets, r, fds);
 		break;
+	case WORKER_REQ_SHM_LINK:
+		shms_link(&machine.shms, &r->shm_link, fds);
+		break;
 	case WORKER_REQ_SUM:
 	case WORKER_REQ_GIVE:
 	case WORKER_REQ_SHARE:
@@ -358,6 +361,9 @@ static int worker_serve(void)
 
 	if (err)
 		return err;
+	err = shms_start(&machine.shms);
+	if (err)
+		return err;
 	err = stats_start(&stats);
 	if (err)
 		return err;
@@ -380,6 +386,7 @@ static void worker_run(void)
 	if (err)
 		vm_stop(&machine.vm, STOP_FAILED, "event loop: %s",
 			strerror(-err));
+	shms_cut(&machine.shms);
 	vm_join(&machine.vm);
 	err = disks_settle(&machine.disks);
 	if (err)

@@ -57,6 +57,13 @@ static bool wide_sane(const struct worker_spec *s)
 	return cpus <= WORKER_WIDE_CPUS;
 }
 
+static bool shm_sane(const struct worker_shm *m)
+{
+	return spec_terminated(m->name, sizeof(m->name)) &&
+	       m->bytes >= SHM_MIN_BYTES && m->bytes <= SHM_MAX_BYTES &&
+	       m->bytes % SHM_MIN_BYTES == 0;
+}
+
 static bool spec_sane(const struct worker_spec *s)
 {
 	if (!spec_terminated(s->name, sizeof(s->name)) ||
@@ -64,7 +71,8 @@ static bool spec_sane(const struct worker_spec *s)
 		return false;
 	if (s->nr_vcpus == 0 || s->nr_vcpus > VM_MAX_VCPUS ||
 	    s->nr_disks > VM_MAX_DISKS || s->nr_cpus > ARRAY_SIZE(s->cpus) ||
-	    s->nr_nets > VM_MAX_NETS || s->nr_nodes > MAX_NODES)
+	    s->nr_nets > VM_MAX_NETS || s->nr_nodes > MAX_NODES ||
+	    s->nr_shms > VM_MAX_SHMS)
 		return false;
 	if (s->ram_bytes < VM_MIN_MEMORY || s->ram_bytes > VM_MAX_MEMORY ||
 	    s->ram_bytes % PAGE_BYTES)
@@ -74,6 +82,9 @@ static bool spec_sane(const struct worker_spec *s)
 			return false;
 	for (uint32_t i = 0; i < s->nr_nets; i++)
 		if (!net_sane(&s->nets[i]))
+			return false;
+	for (uint32_t i = 0; i < s->nr_shms; i++)
+		if (!shm_sane(&s->shms[i]))
 			return false;
 	return wide_sane(s) && boot_sane(&s->boot);
 }

@@ -3,7 +3,7 @@
 # be in a folder.
 
 GUESTS	:= pvh_entry poweroff reset reset_cf9 reset_fast triple_fault serial \
-	   acpi pci_scan memory ticker pmem busy halt hvc echo lan \
+	   acpi pci_scan memory ticker pmem busy halt hvc echo lan shm \
 	   power/button
 GUEST_CC ?= gcc
 GUEST_CFLAGS := -std=gnu11 -g -O2 -m64 -ffreestanding -nostdlib -static \
@@ -35,7 +35,8 @@ $(B)/guest/obj/%.o: tests/guest/%.S
 .SECONDARY: $(GUEST_COMMON) $(B)/guest/obj/virtio.o $(GUESTS:%=$(B)/guest/obj/%.o)
 
 # Guests that drive a device.
-$(B)/guest/hvc.elf $(B)/guest/pmem.elf $(B)/guest/lan.elf: $(B)/guest/obj/virtio.o
+$(B)/guest/hvc.elf $(B)/guest/pmem.elf $(B)/guest/lan.elf \
+	$(B)/guest/shm.elf: $(B)/guest/obj/virtio.o
 
 $(GUEST_BINS): $(B)/guest/%.elf: $(B)/guest/obj/%.o $(GUEST_COMMON) \
 		tests/guest/link.ld

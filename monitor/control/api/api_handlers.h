@@ -54,6 +54,10 @@ MUST_CHECK int net_dump_open(struct guest *g, int sock, uint32_t most);
 /* api_nets.c: the same for the networks of a VM. */
 json_t *nets_json(struct guest *g, json_t *stats);
 void nets_metrics(const struct monitor *m, FILE *out);
+/* api_shms.c */
+void api_shm_list(struct api_call *c);
+void api_shm_replicate(struct api_call *c);
+void api_shm_collapse(struct api_call *c);
 
 /* Figures: api_figures.c */
 void stats_begin(struct api_call *c);

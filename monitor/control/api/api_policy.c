@@ -36,7 +36,7 @@ static json_t *policy_json(const struct monitor *m, const struct placer_view *v)
 
 	return json_pack(
 		"{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
-		"s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+		"s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
 		"policy", v->policy, "source", placer_source(m->placer),
 		"records", policy_figure(&f->records), "local",
 		policy_figure(&f->local), "remote", policy_figure(&f->remote),
@@ -44,7 +44,8 @@ static json_t *policy_json(const struct monitor *m, const struct placer_view *v)
 		policy_figure(&f->failed), "bounced",
 		policy_figure(&f->bounced), "dropped",
 		policy_figure(&f->dropped), "replicas_refused",
-		policy_figure(&f->replicas_refused), "spent_ns",
+		policy_figure(&f->replicas_refused), "replicas",
+		policy_figure(&f->replicas), "spent_ns",
 		policy_figure(&f->spent_ns), "cpu_ns",
 		policy_figure(&f->cpu_ns), "counter_bytes",
 		policy_figure(&f->counter_bytes), "lost",

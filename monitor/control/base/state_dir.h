@@ -64,6 +64,9 @@ struct vm_record {
 	struct worker_net nets[VM_MAX_NETS];
 	char publish[256]; /* ports of the first one, as in vm_config */
 	int net_fd; /* number of the first network's descriptor in the worker */
+	unsigned nr_shms;
+	struct worker_shm shms[VM_MAX_SHMS];
+	int shm_fd; /* the same of the first segment */
 };
 
 /* Return: true for a wide VM: a vCPU is on another node than its home. */

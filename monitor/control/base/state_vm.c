@@ -87,6 +87,20 @@ static json_t *pack_vcpu_nodes(const struct vm_record *r)
 	return list;
 }
 
+/* [[segment, bytes, node, guarded], ...] */
+static json_t *pack_shms(const struct vm_record *r)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < r->nr_shms; i++)
+		(void)json_array_append_new(
+			list, json_pack("[s, I, i, i]", r->shms[i].name,
+					(json_int_t)r->shms[i].bytes,
+					(int)r->shms[i].node,
+					(int)r->shms[i].guarded));
+	return list;
+}
+
 static json_t *state_vm_pack(const struct vm_record *r)
 {
 	char boot[64];
@@ -94,7 +108,8 @@ static json_t *state_vm_pack(const struct vm_record *r)
 	boot_id(boot, sizeof(boot));
 	return json_pack(
 		"{s:i, s:i, s:s, s:s, s:i, s:I, s:i, s:b, s:b, s:i, s:I, s:I, "
-		"s:s, s:s, s:s, s:o, s:i, s:o, s:i, s:s, s:s, s:o, s:s}",
+		"s:s, s:s, s:s, s:o, s:i, s:o, s:i, s:s, s:s, s:o, s:s, "
+		"s:o, s:i}",
 		"version", FORMAT, "protocol", (int)r->protocol, "boot", boot,
 		"name", r->name, "pid", (int)r->pid, "pid_start",
 		(json_int_t)r->pid_start, "node", (int)r->node, "fixed",
@@ -104,7 +119,8 @@ static json_t *state_vm_pack(const struct vm_record *r)
 		"policy", r->policy, "cached", pack_cached(r), "restarts",
 		(int)r->restarts, "nets", pack_nets(r), "net_fd", r->net_fd,
 		"cluster", r->cluster, "role", r->role, "vcpu_nodes",
-		pack_vcpu_nodes(r), "publish", r->publish);
+		pack_vcpu_nodes(r), "publish", r->publish, "shms", pack_shms(r),
+		"shm_fd", r->shm_fd);
 }
 
 static int write_new(const struct state_dir *s, const char *name,
@@ -269,6 +285,22 @@ static bool state_vm_vcpus_sane(const struct vm_record *r)
 	return true;
 }
 
+static bool state_vm_shms_sane(const struct vm_record *r)
+{
+	if (r->nr_shms > VM_MAX_SHMS || r->shm_fd < 0)
+		return false;
+	for (unsigned i = 0; i < r->nr_shms; i++) {
+		const struct worker_shm *s = &r->shms[i];
+
+		if (!state_vm_text_ends(s->name, sizeof(s->name)) ||
+		    !vm_name_valid(s->name) || s->bytes < SHM_MIN_BYTES ||
+		    s->bytes > SHM_MAX_BYTES || s->bytes % SHM_MIN_BYTES ||
+		    s->node < NODE_AUTO || s->guarded > 1)
+			return false;
+	}
+	return true;
+}
+
 bool state_vm_sane(const struct vm_record *r)
 {
 	if (!state_vm_text_ends(r->name, sizeof(r->name)) ||
@@ -293,8 +325,8 @@ bool state_vm_sane(const struct vm_record *r)
 		    r->nets[i].bits < 8 || r->nets[i].bits > 29 ||
 		    r->nets[i].slot >= STATE_NET_SLOTS)
 			return false;
-	return vm_name_valid(r->name) && r->pid > 1 && r->pid_start &&
-	       r->node >= NODE_AUTO && state_vm_vcpus_sane(r) &&
+	return state_vm_shms_sane(r) && vm_name_valid(r->name) && r->pid > 1 &&
+	       r->pid_start && r->node >= NODE_AUTO && state_vm_vcpus_sane(r) &&
 	       r->memory_bytes;
 }
 
@@ -385,6 +417,34 @@ static int unpack_vcpu_nodes(json_t *list, struct vm_record *r)
 	return 0;
 }
 
+/* The same. */
+static int unpack_shms(json_t *list, struct vm_record *r)
+{
+	json_t *item;
+	size_t i;
+
+	json_array_foreach(list, i, item)
+	{
+		const char *name = "";
+		json_int_t bytes = 0;
+		int node = 0, guarded = 0;
+
+		if (i == VM_MAX_SHMS ||
+		    json_unpack(item, "[s, I, i, i]", &name, &bytes, &node,
+				&guarded) < 0 ||
+		    strlen(name) > VM_NAME_MAX || bytes < 0 || guarded < 0)
+			return -EBADMSG;
+		r->shms[i] =
+			(struct worker_shm){ .bytes = (uint64_t)bytes,
+					     .node = node,
+					     .guarded = (uint32_t)guarded };
+		(void)snprintf(r->shms[i].name, sizeof(r->shms[i].name), "%s",
+			       name);
+		r->nr_shms++;
+	}
+	return 0;
+}
+
 static int state_vm_unpack(json_t *root, struct vm_record *r)
 {
 	const char *name = "", *kernel = "", *boot = "";
@@ -393,6 +453,7 @@ static int state_vm_unpack(json_t *root, struct vm_record *r)
 	const char *cluster = "", *role = ""; /* the same */
 	const char *publish = "";	      /* the same */
 	json_t *cached = NULL, *nets = NULL, *vcpu_nodes = NULL;
+	json_t *shms = NULL;
 	json_int_t pid_start = 0, memory = 0, start = 0;
 	int version = 0, pid = 0, node = 0, vcpus = 0;
 	int protocol = 0; /* not said by older monitors */
@@ -400,12 +461,13 @@ static int state_vm_unpack(json_t *root, struct vm_record *r)
 	int strict = 0;	  /* the same */
 	int restarts = 0; /* the same */
 	int net_fd = 0;	  /* the same */
+	int shm_fd = 0;	  /* the same */
 	char now[64];
 
 	if (json_unpack(root,
 			"{s:i, s?i, s:s, s:s, s:i, s:I, s:i, s?b, s?b, s:i, "
 			"s:I, s:I, s:s, s?s, s?s, s?o, s?i, s?o, s?i, s?s, "
-			"s?s, s?o, s?s}",
+			"s?s, s?o, s?s, s?o, s?i}",
 			"version", &version, "protocol", &protocol, "boot",
 			&boot, "name", &name, "pid", &pid, "pid_start",
 			&pid_start, "node", &node, "fixed", &fixed, "strict",
@@ -414,7 +476,8 @@ static int state_vm_unpack(json_t *root, struct vm_record *r)
 			"policy", &policy, "cached", &cached, "restarts",
 			&restarts, "nets", &nets, "net_fd", &net_fd, "cluster",
 			&cluster, "role", &role, "vcpu_nodes", &vcpu_nodes,
-			"publish", &publish) < 0 ||
+			"publish", &publish, "shms", &shms, "shm_fd",
+			&shm_fd) < 0 ||
 	    version != FORMAT)
 		return -EBADMSG;
 	*r = (struct vm_record){ .pid = pid,
@@ -428,7 +491,8 @@ static int state_vm_unpack(json_t *root, struct vm_record *r)
 				 .start_ns = (uint64_t)start,
 				 .restarts = restarts > 0 ? (unsigned)restarts
 							  : 0,
-				 .net_fd = net_fd };
+				 .net_fd = net_fd,
+				 .shm_fd = shm_fd };
 	(void)snprintf(r->name, sizeof(r->name), "%s", name);
 	(void)snprintf(r->kernel, sizeof(r->kernel), "%s", kernel);
 	(void)snprintf(r->group, sizeof(r->group), "%s", group);
@@ -438,7 +502,8 @@ static int state_vm_unpack(json_t *root, struct vm_record *r)
 	(void)snprintf(r->publish, sizeof(r->publish), "%s", publish);
 	boot_id(now, sizeof(now));
 	if (unpack_cached(cached, r) || unpack_nets(nets, r) ||
-	    unpack_vcpu_nodes(vcpu_nodes, r) || !state_vm_sane(r))
+	    unpack_shms(shms, r) || unpack_vcpu_nodes(vcpu_nodes, r) ||
+	    !state_vm_sane(r))
 		return -EBADMSG;
 	return strcmp(now, boot) == 0 ? 0 : -ESTALE;
 }

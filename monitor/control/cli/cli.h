@@ -19,8 +19,8 @@
 
 extern const struct command cli_ls, cli_stats, cli_stop, cli_restart, cli_kill,
 	cli_pause, cli_resume, cli_console, cli_move, cli_policy, cli_topology,
-	cli_net, cli_net_dump, cli_top, cli_completion, cli_cp, cli_freeze,
-	cli_thaw;
+	cli_net, cli_net_dump, cli_shm, cli_top, cli_completion, cli_cp,
+	cli_freeze, cli_thaw;
 
 /**
  * cli_number() - read a decimal number

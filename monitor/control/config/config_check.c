@@ -61,6 +61,38 @@ int net_check(const struct net_config *net, const struct config_at *at)
 	return 0;
 }
 
+int shm_check(const struct shm_config *shm, const struct config_at *at)
+{
+	if (!shm->name)
+		return config_fail(at, EINVAL, "a segment needs a 'name'");
+	if (!shm->bytes)
+		return config_fail(at, EINVAL, "segment '%s' needs a 'size'",
+				   shm->name);
+	return 0;
+}
+
+/* @k: of its segments. */
+static int check_shm_of(const struct vm_config *vm, unsigned k, struct diag *d)
+{
+	for (unsigned j = 0; j < k; j++)
+		if (!strcmp(vm->shms[j].name, vm->shms[k].name))
+			return diag_fail(d, ST_CONFIG, EINVAL,
+					 "%s: has segment '%s' twice", vm->name,
+					 vm->shms[k].name);
+	return 0;
+}
+
+/* Sizes that differ are found where segments are made: shms.h. */
+static int check_shms(const struct run_config *cfg, struct diag *d)
+{
+	int err = 0;
+
+	for (unsigned i = 0; !err && i < cfg->nr_vms; i++)
+		for (unsigned k = 1; !err && k < cfg->vms[i].nr_shms; k++)
+			err = check_shm_of(&cfg->vms[i], k, d);
+	return err;
+}
+
 static int check_nets(const struct run_config *cfg, struct diag *d)
 {
 	for (unsigned i = 0; i < cfg->nr_vms; i++) {
@@ -265,5 +297,7 @@ int config_check(const struct run_config *cfg, struct diag *d)
 		err = check_seeds(cfg, d);
 	if (!err)
 		err = check_nets(cfg, d);
+	if (!err)
+		err = check_shms(cfg, d);
 	return err;
 }

@@ -23,11 +23,16 @@ MUST_CHECK int disk_check(const struct disk_config *disk,
 MUST_CHECK int net_check(const struct net_config *net,
 			 const struct config_at *at);
 
+/* The same for a segment: has it a name and a size? */
+MUST_CHECK int shm_check(const struct shm_config *shm,
+			 const struct config_at *at);
+
 /**
  * config_check() - check that the VMs and their options go together
  * @cfg: expanded: each VM has a name and a kernel
  * @d:   out on error (ST_CONFIG): two VMs with one name, merging of huge pages,
- *       several nodes with what needs one, a writable disk with another user, a network given twice
+ *       several nodes with what needs one, a writable disk with another user, a
+ *       network or a segment given twice
  *
  * Context: any thread; opens no files. Return: 0; -EINVAL; -ENOMEM.
  */

@@ -10,7 +10,7 @@
 #include "monitor/control/config/config_check.h"
 #include "monitor/control/config/config_reader.h"
 
-/* --- disks and networks --- */
+/* --- disks, networks and segments --- */
 
 static const struct option_entry *json_option(const struct option_entry *table,
 					      const char *key)
@@ -62,6 +62,25 @@ static int read_net(struct reader *r, json_t *v, struct vm_config *vm)
 	return err ? err : net_check(net, reader_at(r));
 }
 
+static int read_shm_member(struct reader *r, const char *key, json_t *v,
+			   void *obj)
+{
+	const struct option_entry *o = json_option(shm_options, key);
+
+	return o ? reader_option(r, o, v, obj) : reader_unknown(r);
+}
+
+static int read_shm(struct reader *r, json_t *v, struct vm_config *vm)
+{
+	struct shm_config *shm = NULL;
+	int err;
+
+	err = vm_add_shm(vm, &shm, reader_at(r));
+	if (!err)
+		err = reader_object(r, v, read_shm_member, shm);
+	return err ? err : shm_check(shm, reader_at(r));
+}
+
 static int read_array(struct reader *r, json_t *v, struct vm_config *vm,
 		      int (*read)(struct reader *r, json_t *v,
 				  struct vm_config *vm))
@@ -96,6 +115,8 @@ int config_json_vm_member(struct reader *r, const char *key, json_t *v,
 		return read_array(r, v, vm, read_disk);
 	if (o->type == OPTION_NETS)
 		return read_array(r, v, vm, read_net);
+	if (o->type == OPTION_SHMS)
+		return read_array(r, v, vm, read_shm);
 	return reader_option(r, o, v, vm);
 }
 

@@ -60,6 +60,21 @@ static int write_nets(const struct vm_config *vm, json_t *out)
 	return json_object_set_new(out, "nets", nets) || err ? -1 : 0;
 }
 
+/* The same. */
+static int write_shms(const struct vm_config *vm, json_t *out)
+{
+	json_t *shms;
+	int err = 0;
+
+	if (!vm->nr_shms)
+		return 0;
+	shms = json_array();
+	for (unsigned i = 0; !err && i < vm->nr_shms; i++)
+		err = json_array_append_new(
+			shms, write_object(shm_options, &vm->shms[i], NULL));
+	return json_object_set_new(out, "shm", shms) || err ? -1 : 0;
+}
+
 static json_t *write_vm(const struct vm_config *vm, const char *dir)
 {
 	json_t *out = write_object(vm_options, vm, dir);
@@ -70,7 +85,7 @@ static json_t *write_vm(const struct vm_config *vm, const char *dir)
 		err = json_array_append_new(
 			disks, write_object(disk_options, &vm->disks[i], dir));
 	if (json_object_set_new(out, "disks", disks) || err ||
-	    write_nets(vm, out)) {
+	    write_nets(vm, out) || write_shms(vm, out)) {
 		json_decref(out);
 		return NULL;
 	}

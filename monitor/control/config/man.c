@@ -182,6 +182,7 @@ static const char *man_json_type(const struct option_entry *o)
 	case OPTION_DISKS:
 	case OPTION_NETS:
 	case OPTION_ARRAY:
+	case OPTION_SHMS:
 		return "array";
 	case OPTION_OBJECT:
 		return "object";

@@ -43,6 +43,7 @@ enum option_type {
 	OPTION_NETS,	/* the networks of a VM: the same */
 	OPTION_ARRAY,	/* of JSON, which the owner of the table reads */
 	OPTION_OBJECT,	/* the same */
+	OPTION_SHMS,	/* its shared segments: the same */
 };
 
 struct option_entry {

@@ -26,7 +26,8 @@ static bool options_is_of(const struct option_entry *table,
 
 static int apply_to(struct vm_config *vm, const struct run_options *r)
 {
-	bool disks = false, nets = false; /* those of the file are removed */
+	bool disks = false, nets = false,
+	     shms = false; /* those of the file are removed */
 
 	for (unsigned i = 0; i < r->args->nr_items; i++) {
 		const struct command_item *item = &r->args->items[i];
@@ -41,6 +42,10 @@ static int apply_to(struct vm_config *vm, const struct run_options *r)
 		if (item->option->type == OPTION_NETS && !nets) {
 			vm_clear_nets(vm);
 			nets = true;
+		}
+		if (item->option->type == OPTION_SHMS && !shms) {
+			vm_clear_shms(vm);
+			shms = true;
 		}
 		err = vm_option_apply(item->option, item->value, vm, r->d);
 		if (err)

@@ -10,6 +10,7 @@
 #define VM(member)   OPTION_AT(struct vm_config, member)
 #define DISK(member) OPTION_AT(struct disk_config, member)
 #define NET(member)  OPTION_AT(struct net_config, member)
+#define SHM(member)  OPTION_AT(struct shm_config, member)
 #define RUN(member)  OPTION_AT(struct run_config, member)
 
 /* clang-format off */
@@ -84,6 +85,10 @@ const struct option_entry vm_options[] = {
 	  .subject = "a list of ports", .unset = "none",
 	  .help = "a port of the host (127.0.0.1, or ADDRESS) leads to one of the "
 		  "VM, in its first network, which gets an uplink" },
+	{ .name = "shm", .type = OPTION_SHMS, VM(shms),
+	  .arg = "name=NAME,size=SIZE[,KEY=VALUE]...", .most = VM_MAX_SHMS,
+	  .help = "memory that VMs share, as /dev/pmemN of each; may be given "
+		  "up to 4 times" },
 	{ .name = "group", .type = OPTION_NAME, VM(group), .arg = "NAME",
 	  .unset = GROUP_DEFAULT,
 	  .help = "share cached blocks and equal pages only with VMs of this "
@@ -165,6 +170,21 @@ const struct option_entry net_options[] = {
 	{ .name = NULL },
 };
 
+const struct option_entry shm_options[] = {
+	{ .name = "name", .type = OPTION_NAME, SHM(name), .arg = "NAME",
+	  .help = "segment; VMs that name the same one share it",
+	  .needed = true },
+	{ .name = "size", .type = OPTION_SIZE, SHM(bytes), .arg = "SIZE",
+	  .least = SHM_MIN_BYTES, .most = SHM_MAX_BYTES,
+	  .multiple = SHM_MIN_BYTES, .subject = "a segment has",
+	  .unit = "of memory", .needed = true,
+	  .help = "its size, a multiple of 2 MiB; the same for all of its VMs" },
+	{ .name = "node", .type = OPTION_NODE, SHM(node), .arg = "auto|N",
+	  .init = NODE_AUTO, .unset = "that of its first VM",
+	  .help = "node of its memory; its first VM decides" },
+	{ .name = NULL },
+};
+
 const struct option_entry run_options[] = {
 	{ .name = "config", .arg = "FILE.json",
 	  .help = "read disco.json(5); options replace its values" },
@@ -206,8 +226,17 @@ void vm_clear_nets(struct vm_config *vm)
 	vm->nr_nets = 0;
 }
 
+void vm_clear_shms(struct vm_config *vm)
+{
+	for (unsigned i = 0; i < vm->nr_shms; i++)
+		option_free_texts(shm_options, &vm->shms[i]);
+	memset(vm->shms, 0, sizeof(vm->shms));
+	vm->nr_shms = 0;
+}
+
 void vm_config_destroy(struct vm_config *vm)
 {
+	vm_clear_shms(vm);
 	vm_clear_disks(vm);
 	vm_clear_nets(vm);
 	option_free_texts(vm_options, vm);
@@ -229,6 +258,9 @@ int vm_config_copy(struct vm_config *to, const struct vm_config *from)
 			err = -ENOMEM;
 	for (unsigned i = 0; i < to->nr_nets; i++)
 		if (option_own_texts(net_options, &to->nets[i]))
+			err = -ENOMEM;
+	for (unsigned i = 0; i < to->nr_shms; i++)
+		if (option_own_texts(shm_options, &to->shms[i]))
 			err = -ENOMEM;
 	return err;
 }
@@ -255,10 +287,23 @@ int vm_add_net(struct vm_config *vm, struct net_config **out,
 	return 0;
 }
 
+int vm_add_shm(struct vm_config *vm, struct shm_config **out,
+	       const struct config_at *at)
+{
+	if (vm->nr_shms == VM_MAX_SHMS)
+		return config_fail(at, EINVAL, "a VM has at most %d segments",
+				   VM_MAX_SHMS);
+	*out = &vm->shms[vm->nr_shms++];
+	option_defaults(shm_options, *out);
+	return 0;
+}
+
 const struct option_entry *vm_option_items(const struct option_entry *o)
 {
 	if (o->type == OPTION_DISKS)
 		return disk_options;
+	if (o->type == OPTION_SHMS)
+		return shm_options;
 	return o->type == OPTION_NETS ? net_options : NULL;
 }
 
@@ -298,6 +343,19 @@ static int apply_net(struct vm_config *vm, const char *arg,
 	return net_check(net, at);
 }
 
+static int apply_shm(struct vm_config *vm, const char *arg,
+		     const struct config_at *at)
+{
+	struct shm_config *shm = NULL;
+	int err;
+
+	err = vm_add_shm(vm, &shm, at);
+	if (err || !shm)
+		return err;
+	err = option_parse_list(shm_options, NULL, shm, arg, at);
+	return err ? err : shm_check(shm, at);
+}
+
 int vm_option_apply(const struct option_entry *o, const char *arg,
 		    struct vm_config *vm, struct diag *d)
 {
@@ -309,6 +367,8 @@ int vm_option_apply(const struct option_entry *o, const char *arg,
 		return apply_disk(vm, arg, &at);
 	if (o->type == OPTION_NETS)
 		return apply_net(vm, arg, &at);
+	if (o->type == OPTION_SHMS)
+		return apply_shm(vm, arg, &at);
 	if (option_has_keys(vm_options, o))
 		return option_parse_list(vm_options, o, vm, arg, &at);
 	return option_parse(o, vm, arg, &at);

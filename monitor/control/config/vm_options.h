@@ -18,6 +18,7 @@
 extern const struct option_entry vm_options[];	 /* of struct vm_config */
 extern const struct option_entry disk_options[]; /* of struct disk_config */
 extern const struct option_entry net_options[];	 /* of struct net_config */
+extern const struct option_entry shm_options[];	 /* of struct shm_config */
 extern const struct option_entry run_options[];	 /* of struct run_config */
 
 /* Set all values of a VM to their defaults. */
@@ -38,13 +39,18 @@ MUST_CHECK int vm_add_disk(struct vm_config *vm, struct disk_config **out,
 MUST_CHECK int vm_add_net(struct vm_config *vm, struct net_config **out,
 			  const struct config_at *at);
 
-/* Remove every disk; every network. */
+/* The same for a shared segment. */
+MUST_CHECK int vm_add_shm(struct vm_config *vm, struct shm_config **out,
+			  const struct config_at *at);
+
+/* Remove every disk; every network; every segment. */
 void vm_clear_disks(struct vm_config *vm);
 void vm_clear_nets(struct vm_config *vm);
+void vm_clear_shms(struct vm_config *vm);
 
 /*
  * Return: the table of the items of an option that is given several times
- * (disks, networks); NULL: it is not such an option.
+ * (disks, networks, segments); NULL: it is not such an option.
  */
 const struct option_entry *vm_option_items(const struct option_entry *o);
 
@@ -54,7 +60,8 @@ const struct option_entry *vm_option_items(const struct option_entry *o);
  * @arg: the user's text; not kept
  * @d:   out on error: the reason (ST_USAGE)
  *
- * --disk adds a disk, --net a network. Values that @arg does not name are unchanged.
+ * --disk adds a disk, --net a network, --shm a segment. Values that @arg does
+ * not name are unchanged.
  *
  * Return: 0; -EINVAL; -ENOMEM.
  */

@@ -119,6 +119,8 @@ static void adopt_finish(struct monitor *m, struct guest *g)
 {
 	int err = nets_adopt(m->nets, &g->record, g->vm.worker.pidfd,
 			     g->ports.of);
+	int shm_err = segments_adopt(m->segments, &g->record,
+				     g->vm.worker.pidfd, &g->uses);
 	char *config = NULL;
 
 	if (state_vm_load_config(&m->state, g->record.name, &config) == 0)
@@ -131,6 +133,11 @@ static void adopt_finish(struct monitor *m, struct guest *g)
 			  "disco: %s: VMs that start from now on do not reach "
 			  "it by its networks: %s",
 			  g->record.name, strerror(-err));
+	if (shm_err)
+		sink_line(&m->watcher.err,
+			  "disco: %s: VMs that start from now on do not share "
+			  "its segments: %s",
+			  g->record.name, strerror(-shm_err));
 }
 
 static void adopt_one(void *arg, const char *name)
@@ -177,5 +184,10 @@ void adopt_all(struct monitor *m)
 	for (struct guest *g = m->guests; g; g = g->next)
 		if (!g->ended)
 			nets_attach(g->ports.of, &g->vm);
+	for (struct guest *g = m->guests; g; g = g->next)
+		if (!g->ended)
+			segments_attach(&g->uses, &g->vm, g->record.node,
+					g->record.policy);
 	nets_update(m->nets);
+	segments_update(m->segments);
 }

@@ -612,6 +612,8 @@ void caches_agent_said(struct monitor *m, const struct agent *a,
 	case AGENT_STORE_LOST:
 		caches_part_lost(m, a, what->store_lost.error);
 		break;
+	case AGENT_VIEW_LATE:
+		break; /* segments_agent_said() */
 	case AGENT_PEER_LOST:
 		peers_lost(m, a->node, what->peer_lost.peer);
 		caches_part_lost(m, a, what->peer_lost.error);

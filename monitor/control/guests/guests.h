@@ -25,6 +25,7 @@
 #include "monitor/control/console/tap.h"
 #include "monitor/control/launch/boot_copies.h"
 #include "monitor/control/nets/nets.h"
+#include "monitor/control/segments/segments.h"
 #include "monitor/control/placer/placer.h"
 #include "monitor/control/workers/agents.h"
 #include "monitor/control/workers/figures.h"
@@ -95,6 +96,7 @@ struct guest {
 	struct ga_session *sessions; /* exec/ga_session.h: of clients */
 	unsigned stream_sets;	     /* those in use by sessions */
 	struct net_ports ports;	     /* of its networks */
+	struct segment_uses uses;    /* of its segments */
 	bool adopted;
 	bool moving; /* a move to another node is under way */
 	bool ended;
@@ -158,6 +160,7 @@ struct monitor {
 	struct layers *layers;
 	struct placer *placer;
 	struct nets *nets;
+	struct segments *segments;
 };
 
 /**

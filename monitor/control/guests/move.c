@@ -400,6 +400,7 @@ static void move_rehomed(struct move *mv, const struct worker_ev_rehomed *ev)
 				g->record.name);
 	g->record.node = mv->result.node;
 	state_vm_gather(&g->record);
+	segments_moved(&g->uses, g->record.node);
 	g->moves++;
 	move_record(mv);
 	move_next(mv, REST);

@@ -42,8 +42,9 @@ struct starter {
 	bool late; /* it was killed for that */
 	bool over;
 	struct diag diag;
-	struct started *vms;	 /* cfg.nr_vms */
-	struct net_ports *ports; /* the same */
+	struct started *vms;	   /* cfg.nr_vms */
+	struct net_ports *ports;   /* the same */
+	struct segment_uses *uses; /* the same */
 	unsigned nr;
 	void (*done)(void *arg, const struct diag *d);
 	void *arg;
@@ -67,7 +68,8 @@ static void starter_cut(char *out, size_t room, const char *text)
 }
 
 static void make_record(const struct launch *l, unsigned i,
-			struct net_port *const *ports, const struct worker *w,
+			struct net_port *const *ports,
+			const struct segment_uses *uses, const struct worker *w,
 			struct vm_record *r)
 {
 	const struct vm_config *vm = &l->cfg->vms[i];
@@ -99,6 +101,8 @@ static void make_record(const struct launch *l, unsigned i,
 	r->nr_cached = launch_cached(l, i, r->cached);
 	nets_record(ports, r);
 	r->net_fd = launch_net_fd(l, i);
+	segments_record(uses, r);
+	r->shm_fd = launch_shm_fd(l, i);
 }
 
 /* Waits for the monitor, which may be busy. */
@@ -129,11 +133,12 @@ static int start_one(struct launch *l, unsigned i, const struct starter *st,
 		return diag_fail(d, ST_HOST, -listener,
 				 "%s: no socket in the state directory: %s",
 				 name, strerror(-listener));
-	err = launch_spawn(l, i, listener, st->ports[i].of, &w, d);
+	err = launch_spawn(l, i, listener, st->ports[i].of, st->uses[i].of, &w,
+			   d);
 	(void)close(listener);
 	if (err)
 		return err;
-	make_record(l, i, st->ports[i].of, &w, &msg.vm.record);
+	make_record(l, i, st->ports[i].of, &st->uses[i], &w, &msg.vm.record);
 	if (start_hand_over(st->sock.fd, &msg, &w, boot->image.fd))
 		err = diag_fail(d, ST_HOST, EPIPE, "%s: cannot be handed over",
 				name);
@@ -158,7 +163,8 @@ static int close_others(const struct starter *st)
 	const int own[] = { st->sock.fd, code->file, st->m->state.fd,
 			    st->m->state.vms };
 	unsigned boots = boot_copies_each(&st->m->boots, NULL, 0);
-	unsigned nets = st->cfg.nr_vms * WORKER_MAX_NET_FDS;
+	unsigned nets =
+		st->cfg.nr_vms * (WORKER_MAX_NET_FDS + WORKER_MAX_SHM_FDS);
 	unsigned nr = ARRAY_SIZE(own), next = STDERR_FILENO + 1;
 	int *keep = calloc(nr + code->nr + boots + nets, sizeof(*keep));
 
@@ -170,6 +176,8 @@ static int close_others(const struct starter *st)
 	nr += boot_copies_each(&st->m->boots, keep + nr, boots);
 	for (unsigned i = 0; i < st->cfg.nr_vms; i++)
 		nr += nets_descriptors(st->ports[i].of, keep + nr);
+	for (unsigned i = 0; i < st->cfg.nr_vms; i++)
+		nr += segments_descriptors(&st->uses[i], keep + nr);
 	qsort(keep, nr, sizeof(keep[0]), by_number);
 	for (unsigned i = 0; i < nr; i++) {
 		if (keep[i] < (int)next)
@@ -274,6 +282,8 @@ static void starter_drop_nets(struct starter *st)
 {
 	for (unsigned i = 0; st->ports && i < st->cfg.nr_vms; i++)
 		nets_release(st->ports[i].of);
+	for (unsigned i = 0; st->uses && i < st->cfg.nr_vms; i++)
+		segments_release(&st->uses[i]);
 }
 
 static void kill_started(struct starter *st)
@@ -316,9 +326,14 @@ static void register_all(struct starter *st)
 		g->ports = st->ports[i];
 		st->ports[i] = (struct net_ports){ { NULL } };
 		nets_attach(g->ports.of, &g->vm);
+		g->uses = st->uses[i];
+		st->uses[i] = (struct segment_uses){ { NULL } };
+		segments_attach(&g->uses, &g->vm, g->record.node,
+				g->record.policy);
 		starter_keep(st->m, g);
 	}
 	nets_update(st->m->nets);
+	segments_update(st->m->segments);
 	st->nr = 0;
 }
 
@@ -371,6 +386,7 @@ static void starter_free(struct starter *st)
 		(void)close(st->pidfd.fd);
 	starter_drop_nets(st);
 	free(st->ports);
+	free(st->uses);
 	run_config_destroy(&st->cfg);
 	free(st->vms);
 	free(st);
@@ -490,6 +506,9 @@ static int starter_reserve_nets(struct starter *st, struct diag *d)
 	for (unsigned i = 0; !err && i < st->cfg.nr_vms; i++)
 		err = nets_reserve(st->m->nets, &st->cfg.vms[i],
 				   st->ports[i].of, d);
+	for (unsigned i = 0; !err && i < st->cfg.nr_vms; i++)
+		err = segments_reserve(st->m->segments, &st->cfg.vms[i],
+				       &st->uses[i], d);
 	return err;
 }
 
@@ -565,7 +584,8 @@ int starter_start(struct monitor *m, struct run_config *cfg,
 	st->cfg = *cfg;
 	st->vms = calloc(cfg->nr_vms, sizeof(*st->vms));
 	st->ports = calloc(cfg->nr_vms, sizeof(*st->ports));
-	err = st->vms && st->ports
+	st->uses = calloc(cfg->nr_vms, sizeof(*st->uses));
+	err = st->vms && st->ports && st->uses
 		      ? 0
 		      : diag_fail(d, ST_HOST, ENOMEM, "out of memory");
 	if (!err && starter_may_run(m, st))

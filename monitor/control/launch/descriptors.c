@@ -50,6 +50,9 @@ static unsigned count_open(void)
 /* Of a network of a VM: region, twice, and both ends of the wake-ups. */
 #define NET_FDS 4u
 
+/* Of a segment of a VM: its own, and the one of all. */
+#define SHM_FDS 2u
+
 /* The child of a start moves what it has up, before it moves it down. */
 static uint64_t with_child(uint64_t held, unsigned worker_fds)
 {
@@ -92,10 +95,11 @@ static uint64_t need_of(const struct run_config *cfg, unsigned direct)
 	for (unsigned i = 0; i < cfg->nr_vms; i++) {
 		unsigned n = disk_fds(&cfg->vms[i], direct);
 
-		held += VM_FDS + n + NET_FDS * cfg->vms[i].nr_nets;
+		held += VM_FDS + n + NET_FDS * cfg->vms[i].nr_nets +
+			SHM_FDS * cfg->vms[i].nr_shms;
 		if (!cfg->vms[i].kernel)
 			held += DISK_BOOT_FDS;
-		n += WORKER_NET_FDS * cfg->vms[i].nr_nets;
+		n += WORKER_NET_FDS * cfg->vms[i].nr_nets + cfg->vms[i].nr_shms;
 		most = n > most ? n : most;
 	}
 	return with_child(held, most);
@@ -114,9 +118,10 @@ int descriptors_for_vms(const struct run_config *cfg, struct diag *d)
 
 int descriptors_for_monitor(struct diag *d)
 {
-	return descriptors_check(
-		"a monitor",
-		with_child(count_open() + MONITOR_FDS,
-			   WORKER_MAX_DISK_FDS + WORKER_MAX_NET_FDS),
-		d);
+	return descriptors_check("a monitor",
+				 with_child(count_open() + MONITOR_FDS,
+					    WORKER_MAX_DISK_FDS +
+						    WORKER_MAX_NET_FDS +
+						    WORKER_MAX_SHM_FDS),
+				 d);
 }

@@ -399,6 +399,13 @@ int launch_net_fd(const struct launch *l, unsigned i)
 	return worker_net_fd(&l->ready[i].spec, 0);
 }
 
+int launch_shm_fd(const struct launch *l, unsigned i)
+{
+	const struct launch_vm *p = &l->ready[i];
+
+	return worker_net_fd(&p->spec, l->cfg->vms[i].nr_nets);
+}
+
 const struct boot_set_entry *launch_boot(const struct launch *l, unsigned i)
 {
 	return l->ready[i].boot;
@@ -435,15 +442,24 @@ static void launch_add_net(struct launch_vm *p, const struct net_port *port)
 	p->files.nr_net_fds += WORKER_NET_FDS;
 }
 
+static void launch_add_shm(struct launch_vm *p, const struct segment_use *use)
+{
+	segment_use_spec(use, &p->spec.shms[p->spec.nr_shms++]);
+	p->files.shms[p->files.nr_shm_fds++] = use->fd;
+}
+
 int launch_spawn(struct launch *l, unsigned i, int listener,
-		 struct net_port *const *ports, struct worker *out,
-		 struct diag *d)
+		 struct net_port *const *ports, struct segment_use *const *uses,
+		 struct worker *out, struct diag *d)
 {
 	struct launch_vm *p = &l->ready[i];
 
 	p->spec.nr_nets = p->files.nr_net_fds = 0;
 	for (unsigned k = 0; k < l->cfg->vms[i].nr_nets; k++)
 		launch_add_net(p, ports[k]);
+	p->spec.nr_shms = p->files.nr_shm_fds = 0;
+	for (unsigned k = 0; k < l->cfg->vms[i].nr_shms; k++)
+		launch_add_shm(p, uses[k]);
 
 	p->files.listener = listener;
 	p->spec.adoptable = listener >= 0;

@@ -11,6 +11,7 @@
 #include "disco/diag.h"
 #include "monitor/control/launch/boot_set.h"
 #include "monitor/control/nets/nets.h"
+#include "monitor/control/segments/segments.h"
 #include "monitor/control/workers/spawn.h"
 #include "monitor/control/base/state_dir.h"
 #include "monitor/control/workers/worker_code.h"
@@ -55,12 +56,14 @@ MUST_CHECK int launch_prepare(struct launch *l, const struct run_config *cfg,
  * @listener: socket by which a later control process reaches the worker, which
  *            gets a duplicate; -1: none
  * @ports:    the VM's ports, of nets_reserve(): cfg->vms[i].nr_nets
+ * @uses:     its segments, of segments_reserve(): cfg->vms[i].nr_shms
  * @out:      release with worker_destroy()
  *
  * Return: 0; -errno of worker_spawn().
  */
 MUST_CHECK int launch_spawn(struct launch *l, unsigned i, int listener,
-			    struct net_port *const *ports, struct worker *out,
+			    struct net_port *const *ports,
+			    struct segment_use *const *uses, struct worker *out,
 			    struct diag *d);
 
 /**
@@ -79,6 +82,9 @@ void launch_vcpu_nodes(const struct launch *l, unsigned i,
 
 /* Number of the first network's descriptor in the worker of a prepared VM. */
 int launch_net_fd(const struct launch *l, unsigned i);
+
+/* The same of its first segment. */
+int launch_shm_fd(const struct launch *l, unsigned i);
 
 /* The boot image of a prepared VM. */
 const struct boot_set_entry *launch_boot(const struct launch *l, unsigned i);

@@ -27,6 +27,34 @@ static uint64_t end_of_ram(uint64_t bytes)
 	return RAM_HIGH_START + (bytes > RAM_LOW_END ? bytes - RAM_LOW_END : 0);
 }
 
+static int shm_refuse(const struct vm_config *vm, const struct worker_shm *s,
+		      struct diag *d)
+{
+	char has[SIZE_TEXT_MAX];
+
+	return diag_fail(
+		d, ST_CONFIG, ERANGE,
+		"%s: segment '%s' of %s ends beyond the addresses that "
+		"its CPUs have",
+		vm->name, s->name, size_text(s->bytes, has));
+}
+
+/* Behind the disks. @at: the end of what is there. */
+static int shm_fit(const struct vm_config *vm, uint64_t at, uint64_t limit,
+		   struct diag *d)
+{
+	for (unsigned i = 0; i < vm->nr_shms; i++) {
+		struct worker_shm s = { .bytes = vm->shms[i].bytes };
+
+		at = align_up(at, PMEM_REGION_ALIGN);
+		(void)snprintf(s.name, sizeof(s.name), "%s", vm->shms[i].name);
+		if (at > limit || s.bytes > limit - at)
+			return shm_refuse(vm, &s, d);
+		at += s.bytes;
+	}
+	return 0;
+}
+
 static int pmem_refuse(const struct vm_config *vm, unsigned i, uint64_t room,
 		       uint64_t bytes, struct diag *d)
 {
@@ -57,5 +85,5 @@ int pmem_fit(const struct vm_config *vm, const struct worker_spec *spec,
 			return pmem_refuse(vm, i, room, bytes, d);
 		at += dax_region_bytes(bytes);
 	}
-	return 0;
+	return shm_fit(vm, at, limit, d);
 }

@@ -19,7 +19,9 @@ struct run {
 	struct vm_watch *vms; /* cfg->nr_vms */
 	struct nets *nets;
 	struct net_ports *ports; /* cfg->nr_vms */
-	bool lost;		 /* output of a console, which was said */
+	struct segments *segments;
+	struct segment_uses *uses; /* cfg->nr_vms */
+	bool lost;		   /* output of a console, which was said */
 };
 
 /* Guests would run for nothing; who wants that gives /dev/null. */
@@ -52,7 +54,9 @@ static int run_allocate(struct run *r, struct diag *d)
 {
 	r->vms = calloc(r->cfg->nr_vms, sizeof(*r->vms));
 	r->ports = calloc(r->cfg->nr_vms, sizeof(*r->ports));
-	if (!r->vms || !r->ports || nets_create(&r->nets))
+	r->uses = calloc(r->cfg->nr_vms, sizeof(*r->uses));
+	if (!r->vms || !r->ports || !r->uses || nets_create(&r->nets) ||
+	    segments_create(&r->segments))
 		return diag_fail(d, ST_HOST, ENOMEM, "out of memory");
 	for (unsigned i = 0; i < r->cfg->nr_vms; i++)
 		r->vms[i].worker = WORKER_NONE;
@@ -65,6 +69,9 @@ static int run_prepare(struct run *r, struct diag *d)
 
 	for (unsigned i = 0; !err && i < r->cfg->nr_vms; i++)
 		err = nets_reserve(r->nets, &r->cfg->vms[i], r->ports[i].of, d);
+	for (unsigned i = 0; !err && i < r->cfg->nr_vms; i++)
+		err = segments_reserve(r->segments, &r->cfg->vms[i],
+				       &r->uses[i], d);
 	return err;
 }
 
@@ -75,8 +82,12 @@ static void run_destroy(struct run *r)
 	for (unsigned i = 0; r->ports && i < r->cfg->nr_vms; i++)
 		nets_release(r->ports[i].of);
 	nets_destroy(r->nets);
+	for (unsigned i = 0; r->uses && i < r->cfg->nr_vms; i++)
+		segments_release(&r->uses[i]);
+	segments_destroy(r->segments);
 	launch_destroy(&r->launch);
 	free(r->ports);
+	free(r->uses);
 	free(r->vms);
 }
 
@@ -85,7 +96,7 @@ static int run_start(struct run *r, struct diag *d)
 	for (unsigned i = 0; i < r->cfg->nr_vms; i++) {
 		struct vm_watch *vm = &r->vms[i];
 		int err = launch_spawn(&r->launch, i, -1, r->ports[i].of,
-				       &vm->worker, d);
+				       r->uses[i].of, &vm->worker, d);
 
 		if (err < 0)
 			return err;
@@ -94,6 +105,9 @@ static int run_start(struct run *r, struct diag *d)
 		plan_wide(&r->cfg->vms[i], &vm->nodes);
 	}
 	launch_release(&r->launch);
+	/* Workers have them, so they end with the last of these. */
+	for (unsigned i = 0; i < r->cfg->nr_vms; i++)
+		segments_release(&r->uses[i]);
 	return 0;
 }
 

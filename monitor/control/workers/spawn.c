@@ -208,6 +208,8 @@ static void make_child(struct spawn_child *c, const struct worker_spec *spec,
 		c->fds[c->nr_fds++] = f->disks[i];
 	for (unsigned i = 0; i < f->nr_net_fds && i < WORKER_MAX_NET_FDS; i++)
 		c->fds[c->nr_fds++] = f->nets[i];
+	for (unsigned i = 0; i < f->nr_shm_fds && i < WORKER_MAX_SHM_FDS; i++)
+		c->fds[c->nr_fds++] = f->shms[i];
 	pick_environment(c->envp, ARRAY_SIZE(c->envp));
 }
 

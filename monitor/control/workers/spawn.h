@@ -29,6 +29,8 @@ struct spawn_files {
 	int disks[WORKER_MAX_DISK_FDS]; /* in the order of the spec's disks */
 	unsigned nr_net_fds;
 	int nets[WORKER_MAX_NET_FDS]; /* in the order of the spec's nets */
+	unsigned nr_shm_fds;
+	int shms[WORKER_MAX_SHM_FDS]; /* the same */
 };
 
 /* Control's side of a running worker. An empty one is WORKER_NONE, not 0. */

@@ -31,7 +31,7 @@ struct pmem_req {
 struct virtio_pmem {
 	struct virtio_dev v;
 	struct io_watch done_watch;
-	struct dax *dax;
+	struct dax *dax; /* [I] NULL: memory alone */
 	struct pmem_req *free;
 	struct pmem_req reqs[VQ_MAX_SIZE]; /* one a chain: never too few */
 };
@@ -90,6 +90,10 @@ static void pmem_start(struct virtio_pmem *p, const struct vq_chain *c)
 		pmem_finish(r, RESP_EIO);
 		return;
 	}
+	if (!p->dax) {
+		pmem_finish(r, RESP_OK);
+		return;
+	}
 	virtio_hold(&p->v);
 	dax_flush(p->dax, &r->flush);
 }
@@ -124,16 +128,16 @@ static const struct virtio_ops pmem_ops = {
 	.serve = pmem_serve,
 };
 
-int virtio_pmem_create(struct dev_host *host, struct dax *dax,
-		       struct virtio_pmem **out)
+static int pmem_create(struct dev_host *host, struct dax *dax,
+		       const struct ram_window *w, struct virtio_pmem **out)
 {
-	const struct ram_window *w = dax_window(dax);
 	struct pmem_config config = { .start = w->gpa, .size = w->bytes };
 	struct virtio_pmem *p = calloc(1, sizeof(*p));
 	int err;
 
 	if (!p) {
-		dax_destroy(dax);
+		if (dax)
+			dax_destroy(dax);
 		return -ENOMEM;
 	}
 	p->dax = dax;
@@ -144,7 +148,7 @@ int virtio_pmem_create(struct dev_host *host, struct dax *dax,
 		p->free = &p->reqs[i];
 	}
 	err = virtio_init(&p->v, host, &pmem_ops, 0, &config, sizeof(config));
-	p->done_watch = (struct io_watch){ .fd = dax_event_fd(dax),
+	p->done_watch = (struct io_watch){ .fd = dax ? dax_event_fd(dax) : -1,
 					   .ready = pmem_completed };
 	if (!err && p->done_watch.fd >= 0)
 		err = host->ops->watch(host, &p->done_watch, EPOLLIN);
@@ -156,11 +160,23 @@ int virtio_pmem_create(struct dev_host *host, struct dax *dax,
 	return 0;
 }
 
+int virtio_pmem_create(struct dev_host *host, struct dax *dax,
+		       struct virtio_pmem **out)
+{
+	return pmem_create(host, dax, dax_window(dax), out);
+}
+
+int virtio_pmem_create_plain(struct dev_host *host, const struct ram_window *w,
+			     struct virtio_pmem **out)
+{
+	return pmem_create(host, NULL, w, out);
+}
+
 int virtio_pmem_settle(struct virtio_pmem *p)
 {
 	int err;
 
-	if (!p)
+	if (!p || !p->dax)
 		return 0;
 	(void)pthread_mutex_lock(&p->v.lock);
 	err = dax_settle(p->dax);
@@ -173,7 +189,8 @@ void virtio_pmem_destroy(struct virtio_pmem *p)
 	if (!p)
 		return;
 	virtio_destroy(&p->v);
-	dax_destroy(p->dax);
+	if (p->dax)
+		dax_destroy(p->dax);
 	free(p);
 }
 

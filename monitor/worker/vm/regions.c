@@ -134,10 +134,9 @@ void regions_init(struct vm_regions *all, int vm_fd, struct ram_view *ram,
 				    .phys_bits = phys_bits };
 }
 
-int region_add(struct vm_regions *all, struct vm_region *r, struct dax *dax,
-	       bool read_only, bool logged)
+static int region_init(const struct vm_regions *all, struct vm_region *r,
+		       struct ram_window *w)
 {
-	struct ram_window *w = dax_window(dax);
 	int err = region_place(all->ram, all->phys_bits, w->bytes, &w->gpa);
 
 	if (err)
@@ -145,6 +144,35 @@ int region_add(struct vm_regions *all, struct vm_region *r, struct dax *dax,
 	r->vm_fd = all->vm_fd;
 	r->window = w;
 	r->slot = RAM_MAX_SLOTS + all->nr;
+	return 0;
+}
+
+static int region_finish(struct vm_regions *all, struct vm_region *r)
+{
+	int err = set_slot(r, true);
+
+	if (err)
+		return err;
+	all->ram->windows[all->ram->nr_windows++] = r->window;
+	all->list[all->nr++] = r;
+	return 0;
+}
+
+int region_add_window(struct vm_regions *all, struct vm_region *r,
+		      struct ram_window *w)
+{
+	int err = region_init(all, r, w);
+
+	return err ? err : region_finish(all, r);
+}
+
+int region_add(struct vm_regions *all, struct vm_region *r, struct dax *dax,
+	       bool read_only, bool logged)
+{
+	int err = region_init(all, r, dax_window(dax));
+
+	if (err)
+		return err;
 	r->flags = (read_only ? KVM_MEM_READONLY : 0) |
 		   (logged ? KVM_MEM_LOG_DIRTY_PAGES : 0);
 	if (logged) {
@@ -153,10 +181,5 @@ int region_add(struct vm_regions *all, struct vm_region *r, struct dax *dax,
 		if (err)
 			return err;
 	}
-	err = set_slot(r, true);
-	if (err)
-		return err;
-	all->ram->windows[all->ram->nr_windows++] = w;
-	all->list[all->nr++] = r;
-	return 0;
+	return region_finish(all, r);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Guest memory above RAM: the regions of virtio-pmem disks. Each is a memory
- * slot of KVM's, with a log of the pages that vCPUs write if a flush needs it.
+ * Guest memory above RAM: the regions of virtio-pmem disks, and then of shared
+ * segments. Each is a memory slot of KVM's, with a log of the pages that vCPUs write if a flush needs it.
  *
  * Addresses: regions follow the end of RAM, but are never below RAM_HIGH_START,
  * and so never overlap the PCI windows. They follow each other in the order of
@@ -73,6 +73,15 @@ MUST_CHECK int region_place(const struct ram_view *view, unsigned phys_bits,
  */
 MUST_CHECK int region_add(struct vm_regions *all, struct vm_region *r,
 			  struct dax *dax, bool read_only, bool logged);
+
+/**
+ * region_add_window() - the same for a window without a disk
+ * @w: outlives the VM; its gpa is set
+ *
+ * Vcpus may write to it. Return: as above.
+ */
+MUST_CHECK int region_add_window(struct vm_regions *all, struct vm_region *r,
+				 struct ram_window *w);
 
 /**
  * regions_set() - set (@there) or remove the KVM slots of all regions

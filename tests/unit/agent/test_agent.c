@@ -133,7 +133,7 @@ static void nonsense_is_refused(void **state)
 	r[4].pull.node = 1 << 20;
 	r[5].pull.bound_ns = 0;
 	r[6].pull.what = 4;
-	r[7].kind = AGENT_TRACE_END + 1;
+	r[7].kind = AGENT_SEGMENT_DO + 1;
 	for (size_t i = 0; i < ARRAY_SIZE(r); i++)
 		assert_int_equal(agent_request_check(&r[i], WITH(1)),
 				 i == 1 ? -EBADMSG : -EINVAL);

@@ -107,7 +107,12 @@ static void make_option(const struct option_entry *o,
 		o->of ? option_find(vm_options, NULL, o->of) : NULL;
 	char first[TEXT_MAX];
 
-	if (items == net_options)
+	if (items == shm_options)
+		(void)snprintf(buf, TEXT_MAX, "--shm=%s%s%s=%s",
+			       strcmp(o->name, "name") ? "name=n," : "",
+			       strcmp(o->name, "size") ? "size=2M," : "",
+			       o->name, value);
+	else if (items == net_options)
 		(void)snprintf(buf, TEXT_MAX, "--net=%s%s=%s",
 			       o->needed ? "" : "name=n,", o->name, value);
 	else if (items)
@@ -162,6 +167,9 @@ static void same_vm(const struct vm_config *a, const struct vm_config *b)
 	assert_int_equal(a->nr_nets, b->nr_nets);
 	for (unsigned i = 0; i < a->nr_nets; i++)
 		same_by_table(net_options, &a->nets[i], &b->nets[i]);
+	assert_int_equal(a->nr_shms, b->nr_shms);
+	for (unsigned i = 0; i < a->nr_shms; i++)
+		same_by_table(shm_options, &a->shms[i], &b->shms[i]);
 }
 
 /* --- entries --- */
@@ -236,6 +244,7 @@ static void every_field_has_an_entry(void **state)
 	static bool vm[sizeof(struct vm_config)];
 	static const bool disk[sizeof(struct disk_config)];
 	static const bool net[sizeof(struct net_config)];
+	static const bool shm[sizeof(struct shm_config)];
 	static bool run[sizeof(struct run_config)];
 
 	(void)state;
@@ -243,12 +252,15 @@ static void every_field_has_an_entry(void **state)
 	       sizeof(unsigned));
 	memset(vm + offsetof(struct vm_config, nr_nets), true,
 	       sizeof(unsigned));
+	memset(vm + offsetof(struct vm_config, nr_shms), true,
+	       sizeof(unsigned));
 	memset(run + offsetof(struct run_config, vms), true, sizeof(void *));
 	memset(run + offsetof(struct run_config, nr_vms), true,
 	       sizeof(unsigned));
 	check_fields(vm_options, sizeof(vm) / sizeof(*vm), vm);
 	check_fields(disk_options, sizeof(disk) / sizeof(*disk), disk);
 	check_fields(net_options, sizeof(net) / sizeof(*net), net);
+	check_fields(shm_options, sizeof(shm) / sizeof(*shm), shm);
 	check_fields(run_options, sizeof(run) / sizeof(*run), run);
 }
 
@@ -276,6 +288,8 @@ static const void *first_item(const struct run_config *cfg,
 {
 	if (items == net_options)
 		return &cfg->vms[0].nets[0];
+	if (items == shm_options)
+		return &cfg->vms[0].shms[0];
 	return items ? (const void *)&cfg->vms[0].disks[0] : &cfg->vms[0];
 }
 
@@ -320,6 +334,8 @@ static void each_comes_back(void **state)
 		round_trip(o, disk_options);
 	for (const struct option_entry *o = net_options; o->name; o++)
 		round_trip(o, net_options);
+	for (const struct option_entry *o = shm_options; o->name; o++)
+		round_trip(o, shm_options);
 }
 
 static void defaults_are_left_out(void **state)
@@ -441,6 +457,7 @@ static void fill(struct vm_config *vm)
 	const struct config_at at = { "fill", ST_USAGE, &d };
 	struct disk_config *disk = NULL;
 	struct net_config *net = NULL;
+	struct shm_config *shm = NULL;
 	char buf[TEXT_MAX];
 
 	vm_config_init(vm);
@@ -457,6 +474,9 @@ static void fill(struct vm_config *vm)
 	assert_int_equal(vm_add_net(vm, &net, &at), 0);
 	for (const struct option_entry *o = net_options; o->name; o++)
 		assert_int_equal(option_parse(o, net, sample(o, buf), &at), 0);
+	assert_int_equal(vm_add_shm(vm, &shm, &at), 0);
+	for (const struct option_entry *o = shm_options; o->name; o++)
+		assert_int_equal(option_parse(o, shm, sample(o, buf), &at), 0);
 }
 
 static void own_strings(const struct option_entry *table, const void *a,
@@ -480,6 +500,7 @@ static void copies_have_everything(void **state)
 	for (unsigned i = 0; i < vm.nr_disks; i++)
 		own_strings(disk_options, &vm.disks[i], &copy.disks[i]);
 	own_strings(net_options, &vm.nets[0], &copy.nets[0]);
+	own_strings(shm_options, &vm.shms[0], &copy.shms[0]);
 	vm_config_destroy(&vm);
 	assert_string_equal(copy.disks[1].path, "/dir/path");
 	vm_config_destroy(&copy);
@@ -538,6 +559,8 @@ static void names_keys(const char *text, const char *where, const char *before)
 	for (const struct option_entry *o = disk_options; o->name; o++)
 		names(text, where, before, o->name, "");
 	for (const struct option_entry *o = net_options; o->name; o++)
+		names(text, where, before, o->name, "");
+	for (const struct option_entry *o = shm_options; o->name; o++)
 		names(text, where, before, o->name, "");
 }
 
@@ -626,13 +649,10 @@ static void completion_names_each(void **state)
 }
 
 static const struct man_keys keys[] = {
-	{ "vm", vm_options },
-	{ "disk", disk_options },
-	{ "net", net_options },
-	{ "cluster", cluster_options },
-	{ "role", cluster_role_options },
-	{ "nfs", cluster_nfs_options },
-	{ .name = NULL },
+	{ "vm", vm_options },		{ "disk", disk_options },
+	{ "net", net_options },		{ "shm", shm_options },
+	{ "cluster", cluster_options }, { "role", cluster_role_options },
+	{ "nfs", cluster_nfs_options }, { .name = NULL },
 };
 
 static char *page(const char *path, int want)

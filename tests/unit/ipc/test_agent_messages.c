@@ -31,6 +31,11 @@ static size_t fill_request(void *bytes)
 		r->place = (struct agent_req_place){ .ram_pages = 1,
 						     .bound_ns = 1,
 						     .pid = 1 };
+	if (r->kind == AGENT_SEGMENT)
+		r->segment = (struct agent_req_segment){ .bytes = PAGE_BYTES,
+							 .bound_ns = 1 };
+	if (r->kind == AGENT_SEGMENT_DO)
+		r->segment_do.what = SEGMENT_COLLAPSE;
 	return agent_request_bytes(r);
 }
 
@@ -97,6 +102,9 @@ static void an_error_is_an_errno(void **state)
 		{ .kind = AGENT_LINK_LOST, .link_lost.error = 4096 },
 		{ .kind = AGENT_STORE_LOST, .store_lost.error = UINT32_MAX },
 		{ .kind = AGENT_PEER_LOST, .peer_lost.error = 1u << 31 },
+		{ .kind = AGENT_VIEW_LATE, .view_late.error = 4096 },
+		{ .kind = AGENT_VIEW_LATE,
+		  .view_late.view = SEGMENT_MAX_VIEWS },
 	};
 	struct agent_answer out = { .kind = 55 };
 

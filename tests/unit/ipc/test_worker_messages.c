@@ -125,6 +125,7 @@ static void numbers_out_of_range_are_refused(void **state)
 		R(NET_PUBLISH, .net_publish.host_port = 80),
 		R(NET_PUBLISH,
 		  .net_publish = { .host_port = 1, .guest_port = 1, .on = 2 }),
+		R(SHM_LINK, .shm_link.shm = VM_MAX_SHMS),
 		R(LINK, .link.node = -1),
 		R(LINK, .link.node = NODE_ID_MAX + 1),
 		R(CACHE, .cache = { .disk = 0, .node = 0 }),

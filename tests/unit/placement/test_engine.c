@@ -67,13 +67,16 @@ static const struct policy noting = {
 	.period = noting_period,
 };
 
+static bool replicates; /* the owner of the next engine */
+
 static int start_with(const struct policy_choice *choice)
 {
 	struct placement_config c = { .pages = PAGES,
 				      .choice = *choice,
 				      .nr_nodes = NODES,
 				      .latency_ns = latency,
-				      .move_ns = 8000 };
+				      .move_ns = 8000,
+				      .replicas = replicates };
 
 	for (unsigned i = 0; i < NODES; i++)
 		for (unsigned j = 0; j < NODES; j++)
@@ -268,6 +271,41 @@ static void a_dear_move_is_forgotten(void **state)
 	assert_int_equal(seen_cost, 11000 - 94); /* 1/32 of 3000, upwards */
 	record(100 + 100 * 256, 4, 1, 1, 1);
 	assert_int_equal(seen_cost, 8000);
+}
+
+/* To an owner that can: with what the policy has to know of the page. */
+static void replicas_are_handed_out(void **state)
+{
+	const struct policy_choice c = { .policy = &noting };
+	const struct placement_figures *f;
+	struct placement_action a;
+
+	(void)state;
+	replicates = true;
+	assert_int_equal(start_with(&c), 0);
+	replicates = false;
+	f = placement_figures(engine);
+	order = (struct policy_decision){ .action = POLICY_REPLICATE,
+					  .reason = POLICY_READ_SHARED,
+					  .to = 1 };
+	record(1, 6, 1, 2, 1);
+	assert_int_equal(placement_take(engine, &a, 1), 1);
+	assert_int_equal(a.page, 6);
+	assert_int_equal(a.to, 1);
+	assert_int_equal(a.action, POLICY_REPLICATE);
+	placement_done(engine, &a, true, 100);
+	assert_int_equal(figure(&f->replicas), 1);
+	assert_int_equal(figure(&f->moves), 0);
+	assert_int_equal(figure(&f->replicas_refused), 0);
+	record(2, 6, 1, 2, 1);
+	assert_int_equal(seen.moved, 0); /* no move of it */
+	assert_int_equal(placement_take(engine, &a, 1), 1);
+	placement_done(engine, &a, false, 100);
+	assert_int_equal(figure(&f->failed), 1);
+	order.action = POLICY_MOVE;
+	record(3, 6, 1, 2, 1);
+	assert_int_equal(placement_take(engine, &a, 1), 1);
+	assert_int_equal(a.action, POLICY_MOVE);
 }
 
 static void decisions_are_logged(void **state)
@@ -490,6 +528,7 @@ int main(void)
 		cmocka_unit_test_setup(what_was_measured_counts, start),
 		cmocka_unit_test_setup(a_dear_move_is_forgotten, start),
 		cmocka_unit_test_setup(decisions_are_logged, start),
+		cmocka_unit_test_setup(replicas_are_handed_out, start),
 		cmocka_unit_test_setup(nonsense_is_taken_for_stay, start),
 		cmocka_unit_test_setup(too_many_actions_are_dropped, start),
 		cmocka_unit_test_setup(a_policy_can_be_changed, start),

@@ -170,6 +170,24 @@ static void migrate_has_a_threshold(void **unused)
 	expect(&p, POLICY_STAY, POLICY_NOTHING, 0);
 }
 
+static void replicate_wants_readers(void **unused)
+{
+	struct policy_page p = page_of(0, 1, 128, 0, 31);
+
+	(void)unused;
+	choose("replicate");
+	expect(&p, POLICY_REPLICATE, POLICY_READ_SHARED, 1);
+	p.counts[0] = 127;
+	expect(&p, POLICY_STAY, POLICY_NOTHING, 0);
+	p.counts[0] = 128;
+	p.writes = 1;
+	expect(&p, POLICY_STAY, POLICY_WRITE_SHARED, 0);
+	choose("replicate,writes=2,trigger=5");
+	expect(&p, POLICY_REPLICATE, POLICY_READ_SHARED, 1);
+	p.home = 1;
+	expect(&p, POLICY_STAY, POLICY_NOTHING, 0);
+}
+
 /* --- disco: each leaf of the tree, and each threshold from both sides -------- */
 
 static void disco_walks_its_tree(void **unused)
@@ -554,7 +572,7 @@ static void built_in_policies_are_sound(void **unused)
 		assert_true(policy_is_sound(p));
 		assert_ptr_equal(policy_find(p->name), p);
 	}
-	assert_int_equal(nr, 7);
+	assert_int_equal(nr, 8);
 	assert_string_equal(policy_builtin(0)->name, POLICY_STANDARD);
 	for (unsigned r = 0; r < POLICY_NR_REASONS; r++)
 		assert_non_null(policy_reason_text(r));
@@ -579,6 +597,7 @@ int main(void)
 		cmocka_unit_test_setup(first_touch_stays, make_machine),
 		cmocka_unit_test_setup(interleave_goes_round, make_machine),
 		cmocka_unit_test_setup(migrate_has_a_threshold, make_machine),
+		cmocka_unit_test_setup(replicate_wants_readers, make_machine),
 		cmocka_unit_test_setup(disco_walks_its_tree, make_machine),
 		cmocka_unit_test_setup(autonuma_wants_two_in_a_row,
 				       make_machine),

@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "memory/replica/segment_map.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "memory/uffd.h"
+
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22 /* Linux 5.14 */
+#endif
+#ifndef UFFD_FEATURE_WP_HUGETLBFS_SHMEM
+#define UFFD_FEATURE_WP_HUGETLBFS_SHMEM (1 << 12) /* Linux 5.19 */
+#endif
+
+#define FEATURES     (UFFD_FEATURE_WP_HUGETLBFS_SHMEM | UFFD_FEATURE_EVENT_REMAP)
+#define BUSY_POLL_MS 1
+
+/* Return: a descriptor; -errno. */
+static int open_guard(void)
+{
+	const char *how;
+	uint64_t have;
+	int err, fd = uffd_open(O_CLOEXEC, &how);
+
+	if (fd < 0)
+		return fd;
+	err = how ? uffd_enable(fd, FEATURES, &have) : -ENOTSUP;
+	if (!err)
+		return fd;
+	(void)close(fd);
+	return err == -EINVAL ? -ENOTSUP : err;
+}
+
+int segment_map_probe(void)
+{
+	int fd = open_guard();
+
+	if (fd < 0)
+		return fd;
+	(void)close(fd);
+	return 0;
+}
+
+/* --- protection --- */
+
+static int guard_register(const struct segment_map *m, void *at, uint64_t bytes)
+{
+	struct uffdio_register r = { .range = { (uintptr_t)at, bytes },
+				     .mode = UFFDIO_REGISTER_MODE_WP };
+
+	return ioctl(m->uffd, UFFDIO_REGISTER, &r) < 0 ? -errno : 0;
+}
+
+/* EAGAIN: another thread's mremap(2) waits for its event to be read. */
+static int guard_set(const struct segment_map *m, void *at, uint64_t bytes,
+		     bool protect)
+{
+	struct uffdio_writeprotect w = {
+		.range = { (uintptr_t)at, bytes },
+		.mode = protect ? UFFDIO_WRITEPROTECT_MODE_WP : 0,
+	};
+
+	while (ioctl(m->uffd, UFFDIO_WRITEPROTECT, &w) < 0)
+		if (errno != EAGAIN)
+			return -errno;
+	return 0;
+}
+
+/* Linux 6.1 wants a range within one mapping: halves are, sooner or later. */
+static int guard_range(const struct segment_map *m, uint32_t first, uint32_t nr,
+		       bool protect)
+{
+	uint32_t half = nr / 2;
+	int err = guard_set(m, m->base + (uint64_t)first * PAGE_BYTES,
+			    (uint64_t)nr * PAGE_BYTES, protect);
+
+	if (err != -ENOENT || nr == 1)
+		return err;
+	err = guard_range(m, first, half, protect);
+	return err ? err : guard_range(m, first + half, nr - half, protect);
+}
+
+static bool busy_in(const struct segment_map *m, uint32_t first, uint32_t nr)
+{
+	if (!atomic_load(&m->any_busy))
+		return false;
+	for (uint32_t p = first; p < first + nr; p++)
+		if (atomic_load(&m->busy[p / 64]) >> (p % 64) & 1)
+			return true;
+	return false;
+}
+
+int segment_map_protect(struct segment_map *m, uint32_t first, uint32_t nr)
+{
+	int err = guard_range(m, first, nr, true);
+
+	if (err)
+		return err;
+	atomic_thread_fence(memory_order_seq_cst);
+	/* All of it: a reset, which waits for what cannot take long. */
+	while (nr > 1 && busy_in(m, first, nr))
+		(void)poll(NULL, 0, BUSY_POLL_MS);
+	if (nr > 1 || !busy_in(m, first, nr))
+		return 0;
+	(void)guard_range(m, first, nr, false);
+	return -EBUSY;
+}
+
+void segment_map_allow(struct segment_map *m, uint32_t first, uint32_t nr)
+{
+	/* Cannot fail for a range that is registered. */
+	(void)guard_range(m, first, nr, false);
+}
+
+/* --- replacement --- */
+
+static bool is_shown(const struct segment_map *m, uint32_t page)
+{
+	return (uint64_t)page * PAGE_BYTES < m->bytes &&
+	       (m->shown[page / 64] >> (page % 64) & 1);
+}
+
+/* How many runs there are more when @page is shown, too. */
+static int runs_more(const struct segment_map *m, uint32_t page)
+{
+	return 1 - (page && is_shown(m, page - 1)) - is_shown(m, page + 1);
+}
+
+/* A mapping of the page at @page of @fd, protected, goes to its place. */
+static int put_page(struct segment_map *m, uint32_t page, int fd, int flags)
+{
+	uint64_t offset = (uint64_t)page * PAGE_BYTES;
+	void *at = mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE, flags, fd,
+			(off_t)offset);
+	int err;
+
+	if (at == MAP_FAILED)
+		return -errno;
+	err = guard_register(m, at, PAGE_BYTES);
+	if (!err && madvise(at, PAGE_BYTES, MADV_POPULATE_READ) < 0)
+		err = -errno;
+	if (!err)
+		err = guard_set(m, at, PAGE_BYTES, true);
+	if (!err &&
+	    mremap(at, PAGE_BYTES, PAGE_BYTES, MREMAP_MAYMOVE | MREMAP_FIXED,
+		   m->base + offset) == MAP_FAILED)
+		err = -errno;
+	if (err)
+		(void)munmap(at, PAGE_BYTES);
+	return err;
+}
+
+int segment_map_show(struct segment_map *m, uint32_t page)
+{
+	int more = runs_more(m, page), err;
+
+	if (m->replica_fd < 0)
+		return -EBADF;
+	if (more > 0 && m->nr_runs >= SEGMENT_MAP_RUNS)
+		return -ENOSPC;
+	err = put_page(m, page, m->replica_fd, MAP_PRIVATE);
+	if (!err)
+		m->nr_runs += (uint32_t)more;
+	return err;
+}
+
+int segment_map_hide(struct segment_map *m, uint32_t page)
+{
+	int err = put_page(m, page, m->segment_fd, MAP_SHARED);
+
+	if (!err)
+		m->nr_runs -= (uint32_t)runs_more(m, page);
+	return err;
+}
+
+void segment_map_set_replicas(struct segment_map *m, int fd)
+{
+	if (m->replica_fd >= 0)
+		(void)close(m->replica_fd);
+	m->replica_fd = fd;
+}
+
+/* --- faults --- */
+
+int segment_map_wait(struct segment_map *m, uint64_t *page)
+{
+	struct uffd_msg e;
+
+	for (;;) {
+		ssize_t n = read(m->uffd, &e, sizeof(e));
+
+		if (n < 0 && errno != EINTR && errno != EAGAIN)
+			return -errno;
+		/* That a page was moved is known; reading it was the point. */
+		if (n != (ssize_t)sizeof(e) || e.event != UFFD_EVENT_PAGEFAULT)
+			continue;
+		/* Below the view: a page that is being prepared. Never. */
+		*page = (e.arg.pagefault.address - (uintptr_t)m->base) /
+			PAGE_BYTES;
+		return 0;
+	}
+}
+
+/* --- devices --- */
+
+void segment_map_busy(struct segment_map *m, uint64_t offset, uint64_t len)
+{
+	uint64_t end = (offset + len + PAGE_BYTES - 1) / PAGE_BYTES;
+
+	if (m->uffd < 0)
+		return;
+	for (uint64_t p = offset / PAGE_BYTES; p < end; p++)
+		(void)atomic_fetch_or(&m->busy[p / 64], 1ull << (p % 64));
+	atomic_store(&m->any_busy, 1);
+}
+
+void segment_map_idle(struct segment_map *m)
+{
+	if (m->uffd < 0 || !atomic_load(&m->any_busy))
+		return;
+	for (size_t w = 0; w < HOLDER_WORDS(m->bytes / PAGE_BYTES); w++)
+		if (atomic_load_explicit(&m->busy[w], memory_order_relaxed))
+			atomic_store(&m->busy[w], 0);
+	atomic_store(&m->any_busy, 0);
+}
+
+void segment_map_cut(struct segment_map *m)
+{
+	struct uffdio_range all = { (uintptr_t)m->base, m->bytes };
+
+	if (m->uffd < 0)
+		return;
+	/* Not registered: a thread that is woken finds a page it may write. */
+	if (mmap(m->base, m->bytes, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, m->segment_fd,
+		 0) == MAP_FAILED)
+		return;
+	(void)ioctl(m->uffd, UFFDIO_WAKE, &all);
+}
+
+/* --- all of it --- */
+
+static int guard_create(struct segment_map *m)
+{
+	uint64_t pages = m->bytes / PAGE_BYTES;
+	size_t words = HOLDER_WORDS(pages);
+	int err;
+
+	if (m->bytes > SEGMENT_MAP_MAX_BYTES)
+		return -EFBIG;
+	m->uffd = open_guard();
+	if (m->uffd < 0)
+		return m->uffd;
+	m->shown = calloc(words, sizeof(*m->shown));
+	m->waiting = calloc(words, sizeof(*m->waiting));
+	m->busy = calloc(words, sizeof(*m->busy));
+	if (!m->shown || !m->waiting || !m->busy)
+		return -ENOMEM;
+	err = guard_register(m, m->base, m->bytes);
+	return err ? err : guard_set(m, m->base, m->bytes, true);
+}
+
+int segment_map_create(struct segment_map *out, int fd, uint64_t bytes,
+		       bool guarded)
+{
+	void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	*out = (struct segment_map){
+		.bytes = bytes, .segment_fd = fd, .uffd = -1, .replica_fd = -1
+	};
+	if (at == MAP_FAILED)
+		return -errno;
+	out->base = at;
+	return guarded ? guard_create(out) : 0;
+}
+
+void segment_map_destroy(struct segment_map *m)
+{
+	if (!m->base)
+		return;
+	(void)munmap(m->base, m->bytes);
+	if (m->uffd >= 0)
+		(void)close(m->uffd);
+	segment_map_set_replicas(m, -1);
+	free(m->shown);
+	free(m->waiting);
+	free(m->busy);
+	m->base = NULL;
+}
