@@ -63,12 +63,20 @@ static int run_allocate(struct run *r, struct diag *d)
 	return 0;
 }
 
+/* First of all, as it checks the configuration only. */
+static int run_reserve(struct run *r, struct diag *d)
+{
+	int err = 0;
+
+	for (unsigned i = 0; !err && i < r->cfg->nr_vms; i++)
+		err = nets_reserve(r->nets, &r->cfg->vms[i], r->ports[i].of, d);
+	return err;
+}
+
 static int run_prepare(struct run *r, struct diag *d)
 {
 	int err = launch_prepare(&r->launch, r->cfg, NULL, NULL, NULL, d);
 
-	for (unsigned i = 0; !err && i < r->cfg->nr_vms; i++)
-		err = nets_reserve(r->nets, &r->cfg->vms[i], r->ports[i].of, d);
 	for (unsigned i = 0; !err && i < r->cfg->nr_vms; i++)
 		err = segments_reserve(r->segments, &r->cfg->vms[i],
 				       &r->uses[i], d);
@@ -166,7 +174,7 @@ static int run_result(const struct run *r, struct diag *d)
 int run_vms(const struct run_config *cfg, struct diag *d)
 {
 	static int (*const steps[])(struct run * r, struct diag * d) = {
-		run_allocate, run_prepare, run_start, run_supervise
+		run_allocate, run_reserve, run_prepare, run_start, run_supervise
 	};
 	struct run *r;
 	int err = run_check_output(d);
