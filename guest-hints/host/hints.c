@@ -33,7 +33,7 @@ static void ring_copy_entry(const struct hints *h, uint32_t n,
 	const _Atomic(uint64_t) *from =
 		(const void *)(h->c.ring + HINTS_ENTRIES_AT - HINTS_TAIL_AT +
 			       n % HINTS_ENTRIES * sizeof(*out));
-	uint64_t words[sizeof(*out) / sizeof(uint64_t)];
+	uint64_t words[sizeof(*out) / sizeof(uint64_t)] = { 0 };
 
 	for (unsigned i = 0; i < ARRAY_SIZE(words); i++)
 		words[i] = atomic_load_explicit(&from[i], memory_order_relaxed);

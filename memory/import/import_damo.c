@@ -127,7 +127,7 @@ static int import_damo_records(struct import_run *im, json_t *root,
 static char *import_damo_all(FILE *f, size_t *bytes)
 {
 	size_t room = MIB(1), have = 0;
-	char *all = malloc(room);
+	char *all = malloc(room), *more;
 
 	while (all) {
 		have += fread(all + have, 1, room - have, f);
@@ -138,7 +138,10 @@ static char *import_damo_all(FILE *f, size_t *bytes)
 			free(all);
 			return NULL;
 		}
-		all = realloc(all, room);
+		more = realloc(all, room);
+		if (!more)
+			free(all);
+		all = more;
 	}
 	*bytes = have;
 	return all;

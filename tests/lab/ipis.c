@@ -146,7 +146,8 @@ static void load_guest(void)
 	ram = mmap(NULL, RAM_BYTES, PROT_READ | PROT_WRITE,
 		   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	need(ram == MAP_FAILED ? -1 : 0, "memory");
-	memcpy(ram + CODE_AT, ipi_guest, (size_t)(ipi_guest_end - ipi_guest));
+	memcpy(ram + CODE_AT, ipi_guest,
+	       (uintptr_t)ipi_guest_end - (uintptr_t)ipi_guest);
 	for (unsigned i = 0; i < 256; i++)
 		gate(i, ipi_guest_bad);
 	gate(NOTE, ipi_guest_note);

@@ -283,10 +283,11 @@ static uint64_t add_slit(struct acpi_builder *b, const struct acpi_machine *mc)
 	size_t nr = mc->nr_nodes, bytes = sizeof(struct slit_head) + nr * nr;
 	uint64_t at = 0;
 	struct slit_head *head = acpi_take(b, bytes, &at);
-	uint8_t *p = (uint8_t *)(head + 1);
+	uint8_t *p;
 
 	if (!head)
 		return 0;
+	p = (uint8_t *)(head + 1);
 	head->nr = nr;
 	for (size_t i = 0; i < nr; i++, p += nr)
 		memcpy(p, mc->distance[i], nr);

@@ -274,7 +274,7 @@ static void the_boot_processor_is_reset(void **state)
 static void clocks_are_equal(void **state)
 {
 	struct rig *r = need_kvm(state);
-	uint64_t offset, first = 0;
+	uint64_t offset = 0, first = 0;
 	struct kvm_device_attr a = { .group = KVM_VCPU_TSC_CTRL,
 				     .attr = KVM_VCPU_TSC_OFFSET,
 				     .addr = (uintptr_t)&offset };
