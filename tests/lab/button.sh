@@ -101,7 +101,9 @@ s_button()
 	make_base "$WORK/base" &&
 		"$DISCO" image create "$WORK/base" "$WORK/p.cow" &&
 		start_monitor --balance=off || return 1
-	runner_start p --disk "path=$WORK/base,cow=$WORK/p.cow" &&
+	# Without its agent, which would be asked instead, and shut it down.
+	CMDLINE='disco.agent=no' runner_start p \
+		--disk "path=$WORK/base,cow=$WORK/p.cow" &&
 		runner_ready p || return 1
 	part power_button_is_a_key button_key
 	part stop_shuts_down button_stop
