@@ -99,6 +99,21 @@ bool contains(const char *text, const char *word)
 	return false;
 }
 
+uint64_t number_of(const char *text, const char *key)
+{
+	uint64_t v = 0;
+	size_t len = 0;
+
+	while (key[len])
+		len++;
+	while (*text && !same(text, key, len))
+		text++;
+	REQUIRE(*text, "no %s in the command line", key);
+	for (text += len; *text >= '0' && *text <= '9'; text++)
+		v = v * 10 + (uint64_t)(*text - '0');
+	return v;
+}
+
 /* --- ends ---------------------------------------------------------------- */
 
 void pass(void)

@@ -182,6 +182,9 @@ __attribute__((format(printf, 1, 2))) void print(const char *fmt, ...);
 bool same(const void *a, const void *b, size_t bytes);
 bool contains(const char *text, const char *word);
 
+/* The decimal number after @key, as in "pages=4". Fails if @key is not there. */
+uint64_t number_of(const char *text, const char *key);
+
 /* --- ends ---------------------------------------------------------------- */
 
 /* Prints "PASS NAME"; the caller ends the guest. */

@@ -53,24 +53,9 @@ static void check(uint64_t at, uint64_t words, uint64_t end)
 			word(at, i));
 }
 
-static uint64_t number_after(const char *text, const char *key)
-{
-	uint64_t v = 0;
-	size_t len = 0;
-
-	while (key[len])
-		len++;
-	while (*text && !same(text, key, len))
-		text++;
-	REQUIRE(*text, "no %s in the command line", key);
-	for (text += len; *text >= '0' && *text <= '9'; text++)
-		v = v * 10 + (uint64_t)(*text - '0');
-	return v;
-}
-
 void main(const struct hvm_start_info *info)
 {
-	uint64_t words = number_after((const char *)info->cmdline, "words=");
+	uint64_t words = number_of((const char *)info->cmdline, "words=");
 	uint64_t bytes = (words * 8 + 2 * MIB - 1) & ~(2 * MIB - 1), at[3];
 	unsigned slot[3] = { 0 };
 

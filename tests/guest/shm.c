@@ -38,21 +38,6 @@ static void barrier(void)
 		__asm__ volatile("pause" : : : "memory");
 }
 
-static uint64_t shm_number(const char *text, const char *key)
-{
-	uint64_t v = 0;
-	size_t len = 0;
-
-	while (key[len])
-		len++;
-	while (*text && !same(text, key, len))
-		text++;
-	REQUIRE(*text, "no %s in the command line", key);
-	for (text += len; *text >= '0' && *text <= '9'; text++)
-		v = v * 10 + (uint64_t)(*text - '0');
-	return v;
-}
-
 static void write_round(uint64_t base, uint64_t round)
 {
 	for (uint64_t i = 1; i <= pages; i++)
@@ -72,11 +57,11 @@ static void read_round(uint64_t base, uint64_t round)
 void main(const struct hvm_start_info *info)
 {
 	const char *line = (const char *)info->cmdline;
-	uint64_t rounds = shm_number(line, "rounds=");
-	uint64_t reads = shm_number(line, "reads="), base, me;
+	uint64_t rounds = number_of(line, "rounds=");
+	uint64_t reads = number_of(line, "reads="), base, me;
 
-	guests = shm_number(line, "guests=");
-	pages = shm_number(line, "pages=");
+	guests = number_of(line, "guests=");
+	pages = number_of(line, "pages=");
 	REQUIRE(virtio_find(0, VIRTIO_PMEM) < VIRTIO_SLOTS, "no pmem device");
 	base = read64(virtio_bar + VIRTIO_DEVICE);
 	REQUIRE(read64(virtio_bar + VIRTIO_DEVICE + 8) > pages * PAGE,

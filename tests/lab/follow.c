@@ -29,6 +29,7 @@
 #include "numa/flash.h"
 #include "numa/region.h"
 #include "numa/topology.h"
+#include "tests/lab/run_on_node.h"
 
 #define HOME	 0
 #define READER	 2
@@ -52,21 +53,6 @@ static void need(int status, const char *what)
 	exit(1);
 }
 
-/* On the first CPU of a node, but on CPU 0; its number to QEMU. */
-static unsigned run_on(int node)
-{
-	for (unsigned cpu = 1; cpu < flash.nr_cpus; cpu++) {
-		uint16_t number = (uint16_t)flash_number_of_cpu(&flash, cpu);
-
-		if (flash_node_of_cpu(&flash, cpu) != node)
-			continue;
-		need(node_run_on(&number, 1), "node_run_on");
-		return cpu;
-	}
-	fprintf(stderr, "follow: no CPU on node %d\n", node);
-	exit(1);
-}
-
 /* A word per line, each with its own value. */
 static bool is_whole(void)
 {
@@ -83,7 +69,7 @@ static pid_t start_reader(void)
 	int fd = memfd_create(AGENT_RAM_NAME, MFD_CLOEXEC);
 
 	need(ftruncate(fd, (off_t)bytes) ? -errno : 0, "ftruncate");
-	(void)run_on(HOME);
+	(void)run_on_node(&flash, HOME);
 	memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	need(memory == MAP_FAILED ? -errno : 0, "mmap");
 	for (uint64_t i = 0; i < bytes / LINE; i++)
@@ -92,7 +78,7 @@ static pid_t start_reader(void)
 	need(pid, "fork");
 	if (!pid) {
 		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-		(void)run_on(READER);
+		(void)run_on_node(&flash, READER);
 		while (is_whole())
 			;
 		_exit(1);
@@ -219,7 +205,7 @@ int main(int argc, char *argv[])
 	}
 	need(flash_map_nodes(&flash, &d), "flash_map_nodes");
 	need(placing_create(&placing), "placing_create");
-	cpu = run_on(READER);
+	cpu = run_on_node(&flash, READER);
 	reader = start_reader();
 	tell_machine();
 	need(flash_reset(&flash), "flash_reset");

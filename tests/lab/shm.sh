@@ -215,21 +215,9 @@ shm_replicated()
 # A write of one guest is seen by the other: its copies are gone.
 shm_written_again()
 {
-	local before sum
+	local before
 	before=$(shm_figure copies)
-	runner_do shma 60 <<-'SCRIPT' || return 1
-		head -c 1M /dev/urandom >/tmp/more
-		dd if=/tmp/more of=/dev/pmem0 bs=64k seek=16 oflag=direct \
-			conv=notrunc status=none
-		sha256sum </tmp/more
-	SCRIPT
-	sum=$(grep -oE '^[0-9a-f]{64}' "$WORK/o") || fail "$(<"$WORK/o")" ||
-		return 1
-	runner_do shmb 60 <<-'SCRIPT' || return 1
-		dd if=/dev/pmem0 bs=64k skip=16 count=16 iflag=direct status=none |
-			sha256sum
-	SCRIPT
-	want_line "^$sum" "$WORK/o" || return 1
+	shm_dd_writes || return 1
 	echo "# $before copies before, $(shm_figure copies) after;" \
 		"$(shm_figure collapsed) collapsed, $(shm_figure late) late"
 	(($(shm_figure collapsed) >= 200)) ||

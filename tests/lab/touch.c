@@ -17,6 +17,7 @@
 #include "disco/pagemap.h"
 #include "numa/bind.h"
 #include "numa/flash.h"
+#include "tests/lab/run_on_node.h"
 
 #define PAGES 64u
 #define LINE  64u
@@ -45,21 +46,6 @@ static void need(int status, const char *what)
 	exit(1);
 }
 
-/* On the first CPU of a node, but on CPU 0; its number to QEMU. */
-static unsigned run_on(int node)
-{
-	for (unsigned cpu = 1; cpu < flash.nr_cpus; cpu++) {
-		uint16_t number = (uint16_t)flash_number_of_cpu(&flash, cpu);
-
-		if (flash_node_of_cpu(&flash, cpu) != node)
-			continue;
-		need(node_run_on(&number, 1), "node_run_on");
-		return cpu;
-	}
-	fprintf(stderr, "touch: no CPU on node %d\n", node);
-	exit(1);
-}
-
 static void find_frames(void)
 {
 	uint64_t entry, first = (uint64_t)(uintptr_t)memory / PAGE_BYTES;
@@ -81,7 +67,7 @@ static void find_frames(void)
 /* Each line once; what @cpu has counted, and each page's counts. */
 static void pass(int node, enum flash_rw rw, const char *what)
 {
-	unsigned cpu = run_on(node), lines = PAGE_BYTES / LINE;
+	unsigned cpu = run_on_node(&flash, node), lines = PAGE_BYTES / LINE;
 	struct flash_counts c;
 	char name[64];
 

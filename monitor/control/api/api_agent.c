@@ -8,23 +8,9 @@
 #include "monitor/control/exec/ga.h"
 #include "monitor/control/exec/ga_session.h"
 
-/* NULL: the call was answered. */
-static struct guest *api_agent_guest(struct api_call *c)
-{
-	struct guest *g = guest_find(c->m, c->name);
-
-	if (!g)
-		api_fail(c, MHD_HTTP_NOT_FOUND, ST_NO_VM, "no VM is named '%s'",
-			 c->name);
-	else if (g->ended)
-		api_fail(c, MHD_HTTP_CONFLICT, ST_NO_VM, "%s: has ended",
-			 c->name);
-	return g && !g->ended ? g : NULL;
-}
-
 void api_vm_agent(struct api_call *c)
 {
-	if (api_agent_guest(c))
+	if (api_running_guest(c))
 		api_upgrade(c, API_AGENT);
 }
 
@@ -49,7 +35,7 @@ static void api_agent_answered(void *arg, const struct ga_result *r)
 
 void api_vm_agent_ask(struct api_call *c)
 {
-	struct guest *g = api_agent_guest(c);
+	struct guest *g = api_running_guest(c);
 	struct diag d = { .status = ST_OK };
 	const char *why = NULL;
 	json_t *request = NULL;

@@ -115,6 +115,9 @@ void hints_metrics(const struct monitor *m, FILE *out);
  */
 struct guest *api_the_guest(struct api_call *c);
 
+/* The guest of the call's name. NULL: none runs, and the call was answered. */
+struct guest *api_running_guest(struct api_call *c);
+
 /* Answer as GET /v1/vms/{name} does. */
 void api_answer_guest(struct api_call *c, const struct guest *g);
 

@@ -101,13 +101,9 @@ void api_vm_move_poll(struct api_call *c, bool late)
 	(void)late; /* a step has its deadline, the whole has none */
 	if (c->move.begun || c->m->move)
 		return;
-	g = guest_find(c->m, c->name);
-	if (!g || g->ended) {
-		api_fail(c, g ? MHD_HTTP_CONFLICT : MHD_HTTP_NOT_FOUND,
-			 ST_NO_VM, g ? "%s: has ended" : "no VM is named '%s'",
-			 c->name);
+	g = api_running_guest(c);
+	if (!g)
 		return;
-	}
 	c->move.begun = true;
 	if (c->move.vcpu >= 0)
 		err = move_vcpu_start(c->m, g, (unsigned)c->move.vcpu,

@@ -168,16 +168,12 @@ void api_vm_dump(struct api_call *c)
 	const char *bytes = mhd.lookup_connection_value(
 		c->conn, MHD_GET_ARGUMENT_KIND, "bytes");
 	unsigned long most = bytes ? strtoul(bytes, NULL, 10) : VNET_FRAME_MAX;
-	const struct guest *g = guest_find(c->m, c->name);
+	const struct guest *g = api_running_guest(c);
 
 	c->dump_bytes = (uint32_t)min_u64(most, VNET_FRAME_MAX);
 	if (!g)
-		api_fail(c, MHD_HTTP_NOT_FOUND, ST_NO_VM, "no VM is named '%s'",
-			 c->name);
-	else if (g->ended)
-		api_fail(c, MHD_HTTP_CONFLICT, ST_NO_VM, "%s: has ended",
-			 c->name);
-	else if (!g->record.nr_nets)
+		return;
+	if (!g->record.nr_nets)
 		api_fail(c, MHD_HTTP_CONFLICT, ST_CONFIG,
 			 "%s: is in no network", c->name);
 	else if (!c->dump_bytes)

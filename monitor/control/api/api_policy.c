@@ -139,17 +139,6 @@ static json_t *policy_decisions(const struct monitor *m,
 
 /* --- calls ---------------------------------------------------------------- */
 
-static struct guest *policy_guest(struct api_call *c)
-{
-	struct guest *g = guest_find(c->m, c->name);
-
-	if (g && !g->ended)
-		return g;
-	api_fail(c, g ? MHD_HTTP_CONFLICT : MHD_HTTP_NOT_FOUND, ST_NO_VM,
-		 g ? "%s: has ended" : "no VM is named '%s'", c->name);
-	return NULL;
-}
-
 static void policy_answer(struct api_call *c, const struct guest *g)
 {
 	struct placer_view v;
@@ -175,7 +164,7 @@ static void policy_answer(struct api_call *c, const struct guest *g)
 
 void api_policy_show(struct api_call *c)
 {
-	const struct guest *g = policy_guest(c);
+	const struct guest *g = api_running_guest(c);
 
 	if (g)
 		policy_answer(c, g);
@@ -195,7 +184,7 @@ static void policy_set(struct api_call *c, struct guest *g, const char *policy)
 
 void api_policy_change(struct api_call *c)
 {
-	struct guest *g = policy_guest(c);
+	struct guest *g = api_running_guest(c);
 	struct policy_choice choice;
 	struct diag d = { .status = ST_OK };
 	const char *policy = "";

@@ -123,18 +123,14 @@ static void trace_call_end(struct api_call *c, const struct guest *g,
 
 void api_trace(struct api_call *c)
 {
-	struct guest *g = guest_find(c->m, c->name);
+	struct guest *g = api_running_guest(c);
 	const char *what = "";
 	json_int_t id = 0, after = 0;
 	json_error_t why;
 	json_t *root;
 
-	if (!g || g->ended) {
-		api_fail(c, g ? MHD_HTTP_CONFLICT : MHD_HTTP_NOT_FOUND,
-			 ST_NO_VM, g ? "%s: has ended" : "no VM is named '%s'",
-			 c->name);
+	if (!g)
 		return;
-	}
 	root = json_loadb(c->body ? c->body : "", c->body_len,
 			  JSON_REJECT_DUPLICATES, &why);
 	if (!root ||

@@ -70,6 +70,17 @@ struct guest *api_the_guest(struct api_call *c)
 	return NULL;
 }
 
+struct guest *api_running_guest(struct api_call *c)
+{
+	struct guest *g = guest_find(c->m, c->name);
+
+	if (g && !g->ended)
+		return g;
+	api_fail(c, g ? MHD_HTTP_CONFLICT : MHD_HTTP_NOT_FOUND, ST_NO_VM,
+		 g ? "%s: has ended" : "no VM is named '%s'", c->name);
+	return NULL;
+}
+
 void api_vm_list(struct api_call *c)
 {
 	json_t *list = json_array();

@@ -64,6 +64,26 @@ void cli_print_json(const json_t *root)
 	printf("\n");
 }
 
+const char *cli_text(const json_t *of, const char *key)
+{
+	const char *s = json_string_value(json_object_get(of, key));
+
+	return s ? s : "";
+}
+
+const json_t *cli_find_vm(const json_t *list, const char *name)
+{
+	json_t *vm;
+	size_t i;
+
+	json_array_foreach(list, i, vm)
+	{
+		if (strcmp(cli_text(vm, "name"), name) == 0)
+			return vm;
+	}
+	return NULL;
+}
+
 const char *cli_nodes(const json_t *vm, char buf[NODE_LIST_TEXT_MAX])
 {
 	const json_t *nodes = json_object_get(vm, "nodes");

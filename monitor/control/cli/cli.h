@@ -58,6 +58,12 @@ MUST_CHECK int cli_vm_path(const char *vm, const char *what,
 /* Print JSON on standard output, indented; main() checks for errors. */
 void cli_print_json(const json_t *root);
 
+/* A text of an answer of the API, whose owner keeps it. Return: "" for none. */
+const char *cli_text(const json_t *of, const char *key);
+
+/* In a list of VMs, as of /v1/vms. Return: its element; NULL: none. */
+const json_t *cli_find_vm(const json_t *list, const char *name);
+
 /**
  * cli_run_detached() - `disco run -d`: hand VMs to the monitor
  * @cfg: checked; its paths are relative to the working directory

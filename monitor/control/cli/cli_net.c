@@ -12,13 +12,6 @@ static const struct option_entry net_ls_options[] = {
 	{ .name = NULL },
 };
 
-static const char *member_text(json_t *of, const char *key)
-{
-	const char *s = json_string_value(json_object_get(of, key));
-
-	return s ? s : "";
-}
-
 static int net_widest(int width, const char *text)
 {
 	int n = (int)strlen(text);
@@ -53,10 +46,9 @@ static void print_ports(json_t *net, int net_width, int vm_width)
 	{
 		printf("%-*s  %-*s  %-15s  %-17s  %-8s  %10lld  %10lld  "
 		       "%7lld\n",
-		       net_width, member_text(net, "name"), vm_width,
-		       member_text(p, "vm"), member_text(p, "ip"),
-		       member_text(p, "mac"), member_text(p, "link"),
-		       net_count(p, "sent_frames"),
+		       net_width, cli_text(net, "name"), vm_width,
+		       cli_text(p, "vm"), cli_text(p, "ip"), cli_text(p, "mac"),
+		       cli_text(p, "link"), net_count(p, "sent_frames"),
 		       net_count(p, "received_frames"), net_dropped(p));
 	}
 }
@@ -69,10 +61,10 @@ static void print_nets(json_t *list)
 
 	json_array_foreach(list, i, net)
 	{
-		net_width = net_widest(net_width, member_text(net, "name"));
+		net_width = net_widest(net_width, cli_text(net, "name"));
 		json_array_foreach(json_object_get(net, "ports"), k, p)
 		{
-			vm_width = net_widest(vm_width, member_text(p, "vm"));
+			vm_width = net_widest(vm_width, cli_text(p, "vm"));
 		}
 	}
 	printf("%-*s  %-*s  %-15s  %-17s  %-8s  %10s  %10s  %7s\n", net_width,

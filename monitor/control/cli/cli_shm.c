@@ -13,13 +13,6 @@ static const struct option_entry shm_ls_options[] = {
 	{ .name = NULL },
 };
 
-static const char *shm_text(json_t *of, const char *key)
-{
-	const char *s = json_string_value(json_object_get(of, key));
-
-	return s ? s : "";
-}
-
 static void shm_size(json_t *of, const char *key, char buf[SIZE_TEXT_MAX])
 {
 	json_int_t n = json_integer_value(json_object_get(of, key));
@@ -75,9 +68,9 @@ static void print_shm(json_t *shm, int name_width, int vm_width)
 		shm_node(vm, "-", node);
 		shm_percent(vm, local);
 		printf("%-*s  %10s  %10s  %4s  %8s  %-*s  %4s  %5s\n",
-		       name_width, i ? "" : shm_text(shm, "name"),
+		       name_width, i ? "" : cli_text(shm, "name"),
 		       i ? "" : size, i ? "" : used, i ? "" : home,
-		       i ? "" : copies, vm_width, shm_text(vm, "vm"), node,
+		       i ? "" : copies, vm_width, cli_text(vm, "vm"), node,
 		       local);
 	}
 }
@@ -97,10 +90,10 @@ static void print_shms(json_t *list)
 
 	json_array_foreach(list, i, shm)
 	{
-		name_width = shm_widest(name_width, shm_text(shm, "name"));
+		name_width = shm_widest(name_width, cli_text(shm, "name"));
 		json_array_foreach(json_object_get(shm, "vms"), k, vm)
 		{
-			vm_width = shm_widest(vm_width, shm_text(vm, "vm"));
+			vm_width = shm_widest(vm_width, cli_text(vm, "vm"));
 		}
 	}
 	printf("%-*s  %10s  %10s  %4s  %8s  %-*s  %4s  %5s\n", name_width,

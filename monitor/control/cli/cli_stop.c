@@ -52,13 +52,6 @@ struct stopping {
 	enum exit_status status;
 };
 
-static const char *stop_text(const json_t *vm, const char *key)
-{
-	const char *s = json_string_value(json_object_get(vm, key));
-
-	return s ? s : "";
-}
-
 /* --- on the terminal --- */
 
 static void stop_erase(struct stopping *s)
@@ -115,7 +108,7 @@ static enum exit_status stop_vm_status(const json_t *vm)
 /* An end that was not the guest's own: its message says whose. */
 static void stop_ended(struct stopping *s, const char *name, const json_t *vm)
 {
-	const char *message = stop_text(vm, "message");
+	const char *message = cli_text(vm, "message");
 	enum exit_status status = stop_vm_status(vm);
 
 	if (s->again)
@@ -129,7 +122,7 @@ static void stop_ended(struct stopping *s, const char *name, const json_t *vm)
 static bool stop_look(struct stopping *s, const struct ending *e,
 		      const json_t *vm)
 {
-	const char *state = stop_text(vm, "state");
+	const char *state = cli_text(vm, "state");
 	json_int_t pid = json_integer_value(json_object_get(vm, "pid"));
 
 	if (strcmp(state, "restarting") == 0)
@@ -139,19 +132,6 @@ static bool stop_look(struct stopping *s, const struct ending *e,
 	if (vm && (e->pid || s->again))
 		stop_ended(s, e->name, vm);
 	return true;
-}
-
-static const json_t *stop_find(const json_t *list, const char *name)
-{
-	json_t *vm;
-	size_t i;
-
-	json_array_foreach(list, i, vm)
-	{
-		if (strcmp(stop_text(vm, "name"), name) == 0)
-			return vm;
-	}
-	return NULL;
 }
 
 static int stop_look_at_all(struct stopping *s, struct diag *d)
@@ -165,7 +145,7 @@ static int stop_look_at_all(struct stopping *s, struct diag *d)
 	for (unsigned i = 0; i < s->nr; i++) {
 		struct ending *e = &s->vms[i];
 
-		if (e->over || !stop_look(s, e, stop_find(list, e->name)))
+		if (e->over || !stop_look(s, e, cli_find_vm(list, e->name)))
 			continue;
 		e->over = true;
 		s->nr_left--;
@@ -260,8 +240,8 @@ static int stop_every_one(struct stopping *s, struct diag *d)
 	names = calloc(json_array_size(list) + 1, sizeof(*names));
 	json_array_foreach(list, i, vm)
 	{
-		if (names && strcmp(stop_text(vm, "state"), "ended") != 0)
-			names[nr++] = (char *)stop_text(vm, "name");
+		if (names && strcmp(cli_text(vm, "state"), "ended") != 0)
+			names[nr++] = (char *)cli_text(vm, "name");
 	}
 	err = names ? stop_all_of(s, names, nr, d)
 		    : diag_fail(d, ST_HOST, ENOMEM, "out of memory");

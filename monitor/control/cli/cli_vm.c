@@ -16,13 +16,6 @@ static const struct option_entry ls_options[] = {
 
 /* --- ls --- */
 
-static const char *text_of(json_t *vm, const char *key)
-{
-	const char *s = json_string_value(json_object_get(vm, key));
-
-	return s ? s : "";
-}
-
 static long long number_of(json_t *vm, const char *key)
 {
 	return json_integer_value(json_object_get(vm, key));
@@ -32,18 +25,18 @@ static void print_vm(json_t *vm, int width)
 {
 	char up[24], end[64] = "-", cluster[2 * VM_NAME_MAX + 2] = "-";
 	char nodes[NODE_LIST_TEXT_MAX];
-	const char *word = text_of(vm, "status_word");
-	const char *role = text_of(vm, "role");
+	const char *word = cli_text(vm, "status_word");
+	const char *role = cli_text(vm, "role");
 
 	cli_duration((uint64_t)number_of(vm, "uptime_ms"), up, sizeof(up));
 	if (*word)
 		(void)snprintf(end, sizeof(end), "%lld %s",
 			       number_of(vm, "status"), word);
-	if (*text_of(vm, "cluster"))
+	if (*cli_text(vm, "cluster"))
 		(void)snprintf(cluster, sizeof(cluster), "%s%s%s",
-			       text_of(vm, "cluster"), *role ? "/" : "", role);
+			       cli_text(vm, "cluster"), *role ? "/" : "", role);
 	printf("%-*s  %-10s  %4s  %4lld  %7lldM  %8s  %8lld  %-14s  %s\n",
-	       width, text_of(vm, "name"), text_of(vm, "state"),
+	       width, cli_text(vm, "name"), cli_text(vm, "state"),
 	       cli_nodes(vm, nodes), number_of(vm, "vcpus"),
 	       number_of(vm, "memory_bytes") >> 20, up,
 	       number_of(vm, "restarts"), end, cluster);
@@ -57,7 +50,7 @@ static void cli_vm_print_table(json_t *list)
 
 	json_array_foreach(list, i, vm)
 	{
-		int n = (int)strlen(text_of(vm, "name"));
+		int n = (int)strlen(cli_text(vm, "name"));
 
 		width = n > width ? n : width;
 	}
@@ -82,7 +75,7 @@ static int ls_run(const struct command_args *a, struct diag *d)
 	} else if (a->given[LS_NAMES]) {
 		json_array_foreach(list, i, vm)
 		{
-			printf("%s\n", text_of(vm, "name"));
+			printf("%s\n", cli_text(vm, "name"));
 		}
 	} else {
 		cli_vm_print_table(list);

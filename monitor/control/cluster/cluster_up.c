@@ -222,7 +222,7 @@ static int up_look(struct up *u)
 	list = json_object_get(root, "vms");
 	for (unsigned i = 0; !err && i < u->c.cfg.nr_vms; i++) {
 		const struct vm_config *vm = &u->c.cfg.vms[i];
-		const json_t *now = cluster_vm_find(list, vm->name);
+		const json_t *now = cli_find_vm(list, vm->name);
 		const char *cluster =
 			json_string_value(json_object_get(now, "cluster"));
 

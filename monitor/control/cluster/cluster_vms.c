@@ -5,31 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "monitor/control/cli/cli.h"
 #include "monitor/control/cli/http_client.h"
-
-static const char *vms_text(const json_t *vm, const char *key)
-{
-	const char *s = json_string_value(json_object_get(vm, key));
-
-	return s ? s : "";
-}
-
-const json_t *cluster_vm_find(const json_t *list, const char *name)
-{
-	json_t *vm;
-	size_t i;
-
-	json_array_foreach(list, i, vm)
-	{
-		if (strcmp(vms_text(vm, "name"), name) == 0)
-			return vm;
-	}
-	return NULL;
-}
 
 bool cluster_vm_runs(const json_t *vm)
 {
-	const char *state = vms_text(vm, "state");
+	const char *state = cli_text(vm, "state");
 
 	return vm && strcmp(state, "ended") != 0 &&
 	       strcmp(state, "restarting") != 0;
@@ -39,12 +20,12 @@ bool cluster_vm_runs(const json_t *vm)
 static bool vms_matches(const json_t *vm, const char *what)
 {
 	size_t len = strcspn(what, "/");
-	const char *cluster = vms_text(vm, "cluster");
+	const char *cluster = cli_text(vm, "cluster");
 
 	return strlen(cluster) == len && len &&
 	       strncmp(cluster, what, len) == 0 &&
 	       (!what[len] ||
-		strcmp(vms_text(vm, "role"), what + len + 1) == 0);
+		strcmp(cli_text(vm, "role"), what + len + 1) == 0);
 }
 
 int cluster_vms_of(const json_t *list, const char *what,
@@ -64,9 +45,9 @@ int cluster_vms_of(const json_t *list, const char *what,
 		if (!cluster_vm_runs(vm) || !vms_matches(vm, what))
 			continue;
 		(void)snprintf(v->name, sizeof(v->name), "%s",
-			       vms_text(vm, "name"));
+			       cli_text(vm, "name"));
 		(void)snprintf(v->role, sizeof(v->role), "%s",
-			       vms_text(vm, "role"));
+			       cli_text(vm, "role"));
 		v->vcpus = (unsigned)json_integer_value(
 			json_object_get(vm, "vcpus"));
 		v->commands = (unsigned)json_integer_value(

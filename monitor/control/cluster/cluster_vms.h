@@ -23,9 +23,6 @@ struct cluster_vms {
 	unsigned nr;
 };
 
-/* Return: the VM of that name in the answer to GET /v1/vms; NULL: none. */
-const json_t *cluster_vm_find(const json_t *list, const char *name);
-
 /* Has it not ended? One that is to be started again counts as ended. */
 bool cluster_vm_runs(const json_t *vm);
 

@@ -34,22 +34,6 @@ struct shm_segment *segments_find(const struct segments *s, const char *name)
 
 /* --- memory --- */
 
-static int segment_make_memory(uint64_t bytes)
-{
-	int err, fd = memfd_create(SEGMENT_NAME,
-				   MFD_CLOEXEC | MFD_ALLOW_SEALING);
-
-	if (fd < 0)
-		return -errno;
-	if (ftruncate(fd, (off_t)bytes) == 0 &&
-	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) ==
-		    0)
-		return fd;
-	err = -errno;
-	(void)close(fd);
-	return err;
-}
-
 /* The policy is the file's: it outlives the mapping. */
 static int segment_bind(const struct shm_segment *g)
 {
@@ -135,7 +119,7 @@ static int segment_make(struct segments *s, const struct vm_config *vm,
 
 	if (!g)
 		return diag_fail(d, ST_HOST, ENOMEM, "out of memory");
-	g->fd = segment_make_memory(c->bytes);
+	g->fd = ram_file_sealed(SEGMENT_NAME, c->bytes);
 	err = g->fd < 0 ? g->fd : segment_bind(g);
 	if (!err) {
 		*out = g;

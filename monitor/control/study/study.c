@@ -56,18 +56,23 @@ const struct option_entry study_option_table[] = {
 
 /* --- the machine ---------------------------------------------------------- */
 
-/* As the agents derive latencies from distances. */
-static int study_describe_machine(const char *text, struct sim_machine *m,
-				  struct diag *d)
+int study_topology(const char *text, struct topology *t, struct diag *d)
 {
 	bool file = access(text, R_OK) == 0;
-	struct topology t = { 0 };
-	int err;
 
 	if (setenv(file ? "HWLOC_XMLFILE" : "HWLOC_SYNTHETIC", text, 1) ||
 	    setenv(file ? "HWLOC_SYNTHETIC" : "HWLOC_XMLFILE", "", 1))
 		return diag_fail(d, ST_HOST, ENOMEM, "out of memory");
-	err = topology_create(&t, d);
+	return topology_create(t, d);
+}
+
+/* As the agents derive latencies from distances. */
+static int study_describe_machine(const char *text, struct sim_machine *m,
+				  struct diag *d)
+{
+	struct topology t = { 0 };
+	int err = study_topology(text, &t, d);
+
 	if (err)
 		return err;
 	m->nr_nodes = t.nr_nodes;

@@ -15,6 +15,7 @@
 #include "memory/sim/sim.h"
 #include "memory/trace/trace_read.h"
 #include "monitor/control/config/command.h"
+#include "numa/topology.h"
 
 #define STUDY_MAX_RUNS	 4096u /* policies, per trace */
 #define STUDY_MAX_TRACES 256u
@@ -83,6 +84,16 @@ enum {
 };
 
 extern const struct option_entry study_option_table[];
+
+/**
+ * study_topology() - a machine that --topology describes
+ * @text: a file of hwloc's XML, or hwloc's synthetic text
+ * @t:    out; released with topology_destroy()
+ *
+ * Return: 0; errors of topology_create().
+ */
+MUST_CHECK int study_topology(const char *text, struct topology *t,
+			      struct diag *d);
 
 /**
  * study_create() - read the options, and open the traces

@@ -10,6 +10,7 @@
 #include "memory/import/synth.h"
 #include "monitor/control/base/new_file.h"
 #include "monitor/control/cli/cli.h"
+#include "monitor/control/study/study.h"
 #include "monitor/control/study/trace_commands.h"
 #include "numa/topology.h"
 
@@ -114,14 +115,9 @@ static int trace_take_topology(const char *text, uint32_t seen,
 			       struct trace_info *info, struct trace_cpus *cpus,
 			       struct diag *d)
 {
-	bool file = access(text, R_OK) == 0;
 	struct topology t = { 0 };
-	int err;
+	int err = study_topology(text, &t, d);
 
-	if (setenv(file ? "HWLOC_XMLFILE" : "HWLOC_SYNTHETIC", text, 1) ||
-	    setenv(file ? "HWLOC_SYNTHETIC" : "HWLOC_XMLFILE", "", 1))
-		return diag_fail(d, ST_HOST, ENOMEM, "out of memory");
-	err = topology_create(&t, d);
 	if (err)
 		return err;
 	info->nr_nodes = t.nr_nodes;

@@ -20,9 +20,9 @@
 #define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
 #endif
 
-static int sealed_memfd(uint64_t bytes)
+int ram_file_sealed(const char *name, uint64_t bytes)
 {
-	int err, fd = memfd_create(RAM_NAME, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	int err, fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
 	if (fd < 0)
 		return -errno;
@@ -75,7 +75,7 @@ int ram_file_create(uint64_t bytes, bool huge)
 {
 	int fd = huge ? huge_file(bytes) : -1;
 
-	return fd < 0 ? sealed_memfd(bytes) : fd;
+	return fd < 0 ? ram_file_sealed(RAM_NAME, bytes) : fd;
 }
 
 /* --- reserving --- */

@@ -28,6 +28,9 @@
  */
 MUST_CHECK int ram_file_create(uint64_t bytes, bool huge);
 
+/* A memfd that can neither grow nor shrink. Return: as ram_file_create(). */
+MUST_CHECK int ram_file_sealed(const char *name, uint64_t bytes);
+
 /**
  * ram_file_reserve() - take all memory of a guest from a node now
  * @fd:    of ram_file_create(), empty; its policy becomes strict

@@ -515,7 +515,7 @@ static char *printed(void (*print)(void))
 {
 	FILE *f = tmpfile();
 	int saved = dup(STDOUT_FILENO);
-	char *text = calloc(1, 1 << 18);
+	char *text = calloc(1, 65536);
 
 	assert_true(f && saved >= 0 && text);
 	(void)fflush(stdout);
@@ -525,7 +525,7 @@ static char *printed(void (*print)(void))
 	assert_true(dup2(saved, STDOUT_FILENO) >= 0);
 	(void)close(saved);
 	rewind(f);
-	assert_true(fread(text, 1, (1 << 18) - 1, f) > 0);
+	assert_true(fread(text, 1, 65535, f) > 0);
 	(void)fclose(f);
 	return text;
 }
