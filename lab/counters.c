@@ -39,6 +39,7 @@ static void usage(FILE *to)
 	      "  show              counts and modelled time, by CPU\n"
 	      "  pages             the pages with most misses, by node\n"
 	      "  process PID       misses in the pages that a process has now\n"
+	      "  remote PID        its pages with most remote misses, by node\n"
 	      "  run COMMAND...    reset, on, COMMAND, off, show\n"
 	      "\n"
 	      "  --window FILE     of a lab that has ended "
@@ -49,7 +50,7 @@ static void usage(FILE *to)
 	      "  --by-distance     a remote miss takes L x distance / 10\n"
 	      "  --cpi N           cycles per instruction (1)\n"
 	      "  --mhz N           of the CPUs (200)\n"
-	      "  --top N           pages: so many (20)\n"
+	      "  --top N           pages, remote: so many (20)\n"
 	      "\n"
 	      "Not modelled: misses of instructions, what devices access, and\n"
 	      "waiting for busy memory. See lab/flash.c.\n",
@@ -153,6 +154,7 @@ static int show(const struct flash *f, const struct options *o)
 
 struct page_sum {
 	uint64_t frame, misses;
+	uint64_t address; /* of a process */
 };
 
 static uint64_t page_misses(const struct flash *f, uint64_t frame)
@@ -179,19 +181,9 @@ static void keep_page(struct page_sum *list, unsigned *nr, unsigned max,
 	list[i] = p;
 }
 
-static int pages(const struct flash *f, const struct options *o)
+static void print_pages(const struct flash *f, const struct page_sum *list,
+			unsigned nr)
 {
-	struct page_sum *list = calloc(o->top, sizeof(*list));
-	unsigned nr = 0;
-
-	if (!list)
-		return fail("pages", -ENOMEM);
-	for (uint64_t frame = 0; frame < f->nr_pages; frame++) {
-		struct page_sum p = { frame, page_misses(f, frame) };
-
-		if (p.misses)
-			keep_page(list, &nr, o->top, p);
-	}
 	printf("%-12s %-4s reads+writes by node\n", "frame", "home");
 	for (unsigned i = 0; i < nr; i++) {
 		printf("%-12" PRIx64 " %-4d", list[i].frame,
@@ -200,8 +192,27 @@ static int pages(const struct flash *f, const struct options *o)
 			printf(" %u+%u",
 			       flash_page(f, list[i].frame, n, FLASH_READ),
 			       flash_page(f, list[i].frame, n, FLASH_WRITE));
+		if (list[i].address)
+			printf(" at %" PRIx64, list[i].address);
 		printf("\n");
 	}
+}
+
+static int pages(const struct flash *f, const struct options *o)
+{
+	struct page_sum *list = calloc(o->top, sizeof(*list));
+	unsigned nr = 0;
+
+	if (!list)
+		return fail("pages", -ENOMEM);
+	for (uint64_t frame = 0; frame < f->nr_pages; frame++) {
+		struct page_sum p = { .frame = frame,
+				      .misses = page_misses(f, frame) };
+
+		if (p.misses)
+			keep_page(list, &nr, o->top, p);
+	}
+	print_pages(f, list, nr);
 	free(list);
 	return 0;
 }
@@ -211,12 +222,15 @@ static int pages(const struct flash *f, const struct options *o)
 struct process_sum {
 	uint64_t pages, local, remote;
 	uint64_t by_node[FLASH_MAX_NODES]; /* misses, by who accesses */
+	struct page_sum *list;		   /* most remote ones first */
+	unsigned nr, max;
 };
 
-static void add_frame(const struct flash *f, uint64_t frame,
+static void add_frame(const struct flash *f, uint64_t frame, uint64_t address,
 		      struct process_sum *s)
 {
 	int home = flash_node_of_frame(f, frame);
+	struct page_sum p = { .frame = frame, .address = address };
 
 	s->pages++;
 	for (unsigned n = 0; n < f->nr_nodes; n++) {
@@ -227,8 +241,11 @@ static void add_frame(const struct flash *f, uint64_t frame,
 		if ((int)n == home)
 			s->local += nr;
 		else
-			s->remote += nr;
+			p.misses += nr;
 	}
+	s->remote += p.misses;
+	if (p.misses && s->max)
+		keep_page(s->list, &s->nr, s->max, p);
 }
 
 static void add_mapping(const struct flash *f, int pagemap, uint64_t start,
@@ -246,15 +263,16 @@ static void add_mapping(const struct flash *f, int pagemap, uint64_t start,
 		for (ssize_t i = 0; i < got / (ssize_t)sizeof(*entries); i++)
 			if (entries[i] & PM_PRESENT)
 				add_frame(f, entries[i] & ((1ull << 55) - 1),
-					  s);
+					  (page + (uint64_t)i) * PAGE_BYTES, s);
 		page += (uint64_t)got / sizeof(*entries);
 	}
 }
 
-static int process(const struct flash *f, const char *pid)
+/* Return: 0: done; 1: it cannot be read, and a message says so. */
+static int add_process(const struct flash *f, const char *pid,
+		       struct process_sum *s)
 {
 	char path[64], line[512];
-	struct process_sum s = { 0 };
 	uint64_t start, end;
 	int pagemap;
 	FILE *maps;
@@ -272,15 +290,40 @@ static int process(const struct flash *f, const char *pid)
 	}
 	while (fgets(line, sizeof(line), maps))
 		if (sscanf(line, "%" SCNx64 "-%" SCNx64, &start, &end) == 2)
-			add_mapping(f, pagemap, start, end, &s);
+			add_mapping(f, pagemap, start, end, s);
 	(void)close(pagemap);
 	(void)fclose(maps);
+	return 0;
+}
+
+static int process(const struct flash *f, const char *pid)
+{
+	struct process_sum s = { 0 };
+
+	if (add_process(f, pid, &s))
+		return 1;
 	printf("pages %" PRIu64 " local %" PRIu64 " remote %" PRIu64 " from",
 	       s.pages, s.local, s.remote);
 	for (unsigned n = 0; n < f->nr_nodes; n++)
 		printf(" %" PRIu64, s.by_node[n]);
 	printf("\n");
 	return 0;
+}
+
+static int remote(const struct flash *f, const char *pid,
+		  const struct options *o)
+{
+	struct process_sum s = { .list = calloc(o->top, sizeof(*s.list)),
+				 .max = o->top };
+	int err;
+
+	if (!s.list)
+		return fail("remote", -ENOMEM);
+	err = add_process(f, pid, &s);
+	if (!err)
+		print_pages(f, s.list, s.nr);
+	free(s.list);
+	return err;
 }
 
 /* --- control -------------------------------------------------------------- */
@@ -336,6 +379,8 @@ static int command(struct flash *f, char *argv[], const struct options *o)
 		return pages(f, o);
 	if (strcmp(name, "process") == 0 && argv[1])
 		return process(f, argv[1]);
+	if (strcmp(name, "remote") == 0 && argv[1])
+		return remote(f, argv[1], o);
 	if (!f->writable)
 		return fail(name, -EROFS);
 	if (strcmp(name, "on") == 0)

@@ -35,7 +35,7 @@
 #define SCAN_NS	     5000000ull	  /* of a turn */
 #define SCAN_REST    50u	  /* 2 % of a CPU */
 #define SCAN_SOON_NS 100000000ull /* shortest rest */
-#define SPANS_MAX    4096u
+#define SPANS_MAX    65536u /* as many mappings as Linux allows */
 #define MOVE_PAGES   128u	 /* at once; at most AGENT_MAX_RANGES */
 #define MOVES_NS     10000000ull /* of a turn */
 #define FRAME_BITS   ((1ull << 55) - 1)
@@ -238,18 +238,20 @@ void placed_count(struct placed *p, uint64_t cpu_ns, uint64_t lost)
 
 /* --- frames --------------------------------------------------------------- */
 
-static uint64_t placed_frame_of(uint64_t entry)
+/* Of a page that is the guest's own: what is shown over its RAM is not. */
+static uint64_t placed_frame_of(uint64_t entry, const struct ram_span *s)
 {
-	return entry & PM_PRESENT ? entry & FRAME_BITS : 0;
+	return pull_wants(entry, s->own) ? entry & FRAME_BITS : 0;
 }
 
-/* Of @nr pages from an address on. Return: how many; 0: its memory is gone. */
-static uint64_t placed_look_up(struct placed *p, uint64_t address,
+/* Of pages of a span, from one on. Return: how many; 0: its memory is gone. */
+static uint64_t placed_look_up(struct placed *p, const struct ram_span *s,
 			       uint64_t page, uint64_t nr)
 {
 	uint64_t entries[SCAN_ENTRIES], want = min_u64(nr, SCAN_ENTRIES);
+	uint64_t at = s->start / PAGE_BYTES + (page - s->page);
 	ssize_t got = pread(p->pagemap, entries, want * sizeof(entries[0]),
-			    (off_t)(address / PAGE_BYTES * sizeof(entries[0])));
+			    (off_t)(at * sizeof(entries[0])));
 
 	if (got <= 0) {
 		p->gone = true;
@@ -257,7 +259,8 @@ static uint64_t placed_look_up(struct placed *p, uint64_t address,
 	}
 	nr = (uint64_t)got / sizeof(entries[0]);
 	for (uint64_t i = 0; i < nr; i++)
-		frame_map_set(p->frames, page + i, placed_frame_of(entries[i]));
+		frame_map_set(p->frames, page + i,
+			      placed_frame_of(entries[i], s));
 	return nr;
 }
 
@@ -285,8 +288,7 @@ static void placed_scan_slice(struct placed *p)
 {
 	const struct ram_span *s = &p->spans[p->scan_span];
 
-	p->scan_page += placed_look_up(p, s->start + p->scan_page * PAGE_BYTES,
-				       s->page + p->scan_page,
+	p->scan_page += placed_look_up(p, s, s->page + p->scan_page,
 				       s->pages - p->scan_page);
 	if (p->scan_page < s->pages)
 		return;
@@ -352,7 +354,10 @@ static void placed_account(struct placed *p, const struct placement_action *a,
 	ret = move_pages(p->pid, nr, pages, NULL, status, 0);
 	for (unsigned i = 0; i < nr; i++) {
 		if (pages[i])
-			(void)placed_look_up(p, (uint64_t)(uintptr_t)pages[i],
+			(void)placed_look_up(p,
+					     ram_spans_find(p->spans,
+							    p->nr_spans,
+							    a[i].page),
 					     a[i].page, 1);
 		trace_tap_done(&p->tap, p->engine, &a[i],
 			       !ret && status[i] == node, each_ns);
@@ -395,7 +400,7 @@ static void placed_move_to(struct placed *p, const struct placement_action *a,
 	uint64_t spent_ns;
 
 	r = (struct agent_req_pull){ .bound_ns = p->bound_ns,
-				     .what = AGENT_FILE,
+				     .what = AGENT_FILE | AGENT_ANON,
 				     .pid = p->pid,
 				     .node = node };
 	for (unsigned i = 0; i < nr; i++)

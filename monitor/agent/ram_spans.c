@@ -10,35 +10,52 @@
 #include "disco/agent_proto.h"
 
 #define RAM_PATH "/memfd:" AGENT_RAM_NAME
+#define OVER_RAM "/memfd:disco-" /* of a cache, a boot image */
 
-/* A line of which only the beginning is there is as one that is whole. */
-static bool ram_span_of_line(const char *line, uint64_t ram_pages,
-			     struct ram_span *out)
+/* Whether @path names this memory: what may follow is " (deleted)". */
+static bool ram_span_is_of(const char *path, const char *name)
 {
-	uint64_t start, end, offset;
+	size_t len = strlen(name);
+
+	return strncmp(path, name, len) == 0 &&
+	       (path[len] == '\0' || path[len] == ' ');
+}
+
+/*
+ * A mapping of RAM, or one over it: private, and next to @below (NULL: there is
+ * none). A line of which only the beginning is there is as one that is whole.
+ */
+static bool ram_span_of_line(const char *line, uint64_t ram_pages,
+			     const struct ram_span *below, struct ram_span *out)
+{
+	uint64_t start, end, offset, page;
+	bool shared;
 	char perms[5] = "";
-	const char *path;
 	int at = 0;
 
 	if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s %" SCNx64 " %*s %*s %n",
 		   &start, &end, perms, &offset, &at) != 4 ||
-	    at == 0 || perms[3] != 's')
-		return false;
-	path = line + at;
-	if (strncmp(path, RAM_PATH, strlen(RAM_PATH)) != 0)
-		return false;
-	path += strlen(RAM_PATH);
-	if (*path != '\0' && *path != ' ')
+	    at == 0)
 		return false;
 	if (start >= end || end > AGENT_MAX_PIECES ||
 	    (start | end | offset) % PAGE_BYTES)
 		return false;
-	*out = (struct ram_span){ .start = start,
-				  .page = offset / PAGE_BYTES,
-				  .pages = (end - start) / PAGE_BYTES };
-	if (out->page >= ram_pages)
+	shared = perms[3] == 's';
+	if (shared && !ram_span_is_of(line + at, RAM_PATH))
 		return false;
-	out->pages = min_u64(out->pages, ram_pages - out->page);
+	if (!shared && (strncmp(line + at, OVER_RAM, strlen(OVER_RAM)) != 0 ||
+			!below ||
+			below->start + below->pages * PAGE_BYTES != start))
+		return false;
+	page = shared ? offset / PAGE_BYTES : below->page + below->pages;
+	if (page >= ram_pages)
+		return false;
+	*out = (struct ram_span){
+		.start = start,
+		.page = page,
+		.pages = min_u64((end - start) / PAGE_BYTES, ram_pages - page),
+		.own = shared ? AGENT_FILE : AGENT_ANON,
+	};
 	return true;
 }
 
@@ -61,7 +78,9 @@ int ram_spans_read(int maps, uint64_t ram_pages, struct ram_span *out,
 				     have - (size_t)(line - text)))) {
 			*end = '\0';
 			if (nr < max &&
-			    ram_span_of_line(line, ram_pages, &out[nr]))
+			    ram_span_of_line(line, ram_pages,
+					     nr ? &out[nr - 1] : NULL,
+					     &out[nr]))
 				nr++;
 			line = end + 1;
 		}
@@ -73,13 +92,29 @@ int ram_spans_read(int maps, uint64_t ram_pages, struct ram_span *out,
 	return got < 0 ? -errno : (int)nr;
 }
 
+const struct ram_span *ram_spans_find(const struct ram_span *spans, unsigned nr,
+				      uint64_t page)
+{
+	unsigned low = 0, high = nr;
+
+	/* The first one that begins beyond the page is spans[high]. */
+	while (low < high) {
+		unsigned middle = low + (high - low) / 2;
+
+		if (spans[middle].page <= page)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (!high || page - spans[high - 1].page >= spans[high - 1].pages)
+		return NULL;
+	return &spans[high - 1];
+}
+
 uint64_t ram_spans_address(const struct ram_span *spans, unsigned nr,
 			   uint64_t page)
 {
-	for (unsigned i = 0; i < nr; i++)
-		if (page >= spans[i].page &&
-		    page - spans[i].page < spans[i].pages)
-			return spans[i].start +
-			       (page - spans[i].page) * PAGE_BYTES;
-	return 0;
+	const struct ram_span *s = ram_spans_find(spans, nr, page);
+
+	return s ? s->start + (page - s->page) * PAGE_BYTES : 0;
 }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Where a worker has mapped its guest's RAM: from /proc/PID/maps. Pages that are
- * shown over it, of a cache or a boot image, are no RAM, so there may be many
- * spans.
+ * Where a worker has mapped its guest's RAM: from /proc/PID/maps. Over parts of
+ * it, pages of a cache or a boot image are shown, by a private mapping that
+ * begins where the one below it ends. Of such a part only those pages are the
+ * guest's own that it has written: the kernel has copied them to memory of no
+ * file. So there may be many spans.
  */
 #ifndef DISCO_MONITOR_AGENT_RAM_SPANS_H
 #define DISCO_MONITOR_AGENT_RAM_SPANS_H
@@ -13,12 +15,14 @@ struct ram_span {
 	uint64_t start; /* address in the worker */
 	uint64_t page;	/* of the memfd: number of the VM's page there */
 	uint64_t pages;
+	uint32_t own; /* pages that are the guest's: AGENT_FILE or AGENT_ANON */
 };
 
 /**
  * ram_spans_read() - find them
  * @maps:      /proc/PID/maps, or any file like it; its offset moves
  * @ram_pages: size of the memfd; what lies beyond is left out
+ * @out:       in the order of their addresses
  * @max:       of @out: spans beyond are left out, at the highest addresses
  *
  * Context: one thread. Return: how many; -errno of lseek() or read().
@@ -26,6 +30,13 @@ struct ram_span {
  */
 MUST_CHECK int ram_spans_read(int maps, uint64_t ram_pages,
 			      struct ram_span *out, unsigned max);
+
+/*
+ * The span of a page; NULL: it is in none of them. Of a worker whose pages are
+ * not in the order of their addresses, as ours are, not all are found.
+ */
+const struct ram_span *ram_spans_find(const struct ram_span *spans, unsigned nr,
+				      uint64_t page);
 
 /* Address of a page; 0: it is in none of them. */
 uint64_t ram_spans_address(const struct ram_span *spans, unsigned nr,

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -168,14 +169,30 @@ static bool dump_frame(struct dump *u, size_t len)
 	return true;
 }
 
+/* Until there is a message, or one of the signals has come, be it before. */
+static void dump_wait(int sock)
+{
+	struct pollfd p = { .fd = sock, .events = POLLIN };
+	sigset_t ends, others;
+
+	(void)sigemptyset(&ends);
+	(void)sigaddset(&ends, SIGINT);
+	(void)sigaddset(&ends, SIGTERM);
+	(void)sigprocmask(SIG_BLOCK, &ends, &others);
+	if (!dump_ends)
+		(void)ppoll(&p, 1, NULL, &others);
+	(void)sigprocmask(SIG_SETMASK, &others, NULL);
+}
+
 /* Return: bytes of a message; 0: there are no more. */
 static ssize_t dump_next(struct dump *u)
 {
 	ssize_t n = recv(u->sock, u->message, sizeof(u->message), MSG_DONTWAIT);
 
-	if (n < 0 && errno == EAGAIN) {
+	while (n < 0 && errno == EAGAIN && !dump_ends) {
 		(void)fflush(u->out); /* who reads it sees what there is */
-		n = recv(u->sock, u->message, sizeof(u->message), 0);
+		dump_wait(u->sock);
+		n = recv(u->sock, u->message, sizeof(u->message), MSG_DONTWAIT);
 	}
 	return n < 0 ? 0 : n;
 }

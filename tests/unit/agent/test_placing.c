@@ -42,44 +42,64 @@ static int file_with(const char *text)
 	return fd;
 }
 
-static void spans_are_shared_mappings_of_ram(void **state)
+static void spans_are_ram_and_what_is_over_it(void **state)
 {
 	struct ram_span s[8];
 	int fd = file_with(
+		"7efff0000000-7efff0001000 rw-p 00000000 00:01 98 "
+		"/memfd:disco-cache (deleted)\n"
 		"7f0000000000-7f0000004000 rw-s 00000000 00:01 99 "
 		"/memfd:disco-ram (deleted)\n"
 		"7f0000004000-7f0000005000 rw-p 00007000 00:01 98 "
 		"/memfd:disco-cache (deleted)\n"
 		"7f0000005000-7f0000008000 rw-s 00005000 00:01 99 "
 		"/memfd:disco-ram (deleted)\n"
-		"7f0000008000-7f0000009000 rw-p 00008000 00:01 99 "
-		"/memfd:disco-ram (deleted)\n"
+		"7f0000008000-7f0000009000 rw-p 00000000 00:00 0\n"
 		"7f0000009000-7f000000a000 rw-s 00000000 00:01 97 "
 		"/memfd:disco-ram2 (deleted)\n"
 		"7f000000b000-7f000000a000 rw-s 00000000 00:01 97 "
 		"/memfd:disco-ram (deleted)\n"
 		"fffff00000000000-fffff00000001000 rw-s 00000000 00:01 9 "
 		"/memfd:disco-ram\n"
-		"7f000000c000-7f000000f000 rw-s 0000e000 00:01 99 "
+		"7f000000a000-7f000000b000 rw-p 00000000 00:01 98 "
+		"/memfd:disco-boot (deleted)\n"
+		"7f000000c000-7f000000d000 rw-s 0000c000 00:01 99 "
 		"/memfd:disco-ram\n"
-		"7f0000010000-7f0000011000 rw-s 00010000 00:01 99 "
+		"7f000000d000-7f000000e000 rw-p 00000000 00:01 98 "
+		"/memfd:disco-boot (deleted)\n"
+		"7f000000e000-7f0000013000 rw-p 00003000 00:01 97 "
+		"/memfd:disco-cache (deleted)\n"
+		"7f0000013000-7f0000014000 rw-p 00003000 00:01 97 "
+		"/memfd:disco-cache (deleted)\n"
+		"7f0000020000-7f0000021000 rw-s 00010000 00:01 99 "
 		"/memfd:disco-ram\n"
 		"nonsense\n\n7f00-\n");
+	static const struct ram_span want[] = {
+		{ 0x7f0000000000, 0, 4, AGENT_FILE },
+		{ 0x7f0000004000, 4, 1, AGENT_ANON },
+		{ 0x7f0000005000, 5, 3, AGENT_FILE },
+		{ 0x7f000000c000, 12, 1, AGENT_FILE },
+		{ 0x7f000000d000, 13, 1, AGENT_ANON },
+		/* What is beyond RAM is cut off. */
+		{ 0x7f000000e000, 14, 2, AGENT_ANON },
+	};
 
 	(void)state;
-	assert_int_equal(ram_spans_read(fd, PAGES, s, 8), 3);
-	assert_int_equal(s[0].start, 0x7f0000000000);
-	assert_int_equal(s[0].page, 0);
-	assert_int_equal(s[0].pages, 4);
-	assert_int_equal(s[1].page, 5);
-	assert_int_equal(s[1].pages, 3);
-	assert_int_equal(s[2].page, 14); /* what is beyond RAM is cut off */
-	assert_int_equal(s[2].pages, 2);
-	assert_int_equal(ram_spans_address(s, 3, 0), 0x7f0000000000);
-	assert_int_equal(ram_spans_address(s, 3, 4), 0);
-	assert_int_equal(ram_spans_address(s, 3, 6), 0x7f0000006000);
-	assert_int_equal(ram_spans_address(s, 3, 15), 0x7f000000d000);
-	assert_int_equal(ram_spans_address(s, 3, UINT64_MAX), 0);
+	assert_int_equal(ram_spans_read(fd, PAGES, s, 8), 6);
+	for (unsigned i = 0; i < 6; i++) {
+		assert_int_equal(s[i].start, want[i].start);
+		assert_int_equal(s[i].page, want[i].page);
+		assert_int_equal(s[i].pages, want[i].pages);
+		assert_int_equal(s[i].own, want[i].own);
+	}
+	assert_int_equal(ram_spans_address(s, 6, 0), 0x7f0000000000);
+	assert_int_equal(ram_spans_address(s, 6, 4), 0x7f0000004000);
+	assert_int_equal(ram_spans_address(s, 6, 6), 0x7f0000006000);
+	assert_int_equal(ram_spans_address(s, 6, 8), 0);
+	assert_int_equal(ram_spans_address(s, 6, 15), 0x7f000000f000);
+	assert_int_equal(ram_spans_address(s, 6, UINT64_MAX), 0);
+	assert_int_equal(ram_spans_address(s, 0, 0), 0);
+	assert_ptr_equal(ram_spans_find(s, 6, 7), &s[2]);
 	assert_int_equal(ram_spans_read(fd, PAGES, s, 2), 2);
 	(void)close(fd);
 }
@@ -483,7 +503,7 @@ static void strange_requests_do_no_harm(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(spans_are_shared_mappings_of_ram),
+		cmocka_unit_test(spans_are_ram_and_what_is_over_it),
 		cmocka_unit_test(long_lines_are_left_out),
 		cmocka_unit_test(pages_are_placed),
 		cmocka_unit_test(many_moves_fit_the_sandbox),
