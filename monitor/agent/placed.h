@@ -91,7 +91,7 @@ void placed_count(struct placed *p, uint64_t cpu_ns, uint64_t lost);
  */
 MUST_CHECK bool placed_turn(struct placed *p);
 
-/* Whether there are pages to move that the last turn had no time for. */
+/* Whether there are pages to move that the last turn had no time for: not few. */
 MUST_CHECK bool placed_hurries(const struct placed *p);
 
 #endif
