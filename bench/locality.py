@@ -82,7 +82,7 @@ def workloads(a):
             "queries": max(a.scale // 4, 1)}
     return {
         "engineering": Workload(compiled("netlist"),
-                                f"/tmp/netlist 8 {125000 * a.scale}"),
+                                f"/tmp/netlist 8 {250000 * a.scale}"),
         "database": Workload(DATABASE.format(**size), QUERIES.format(**size)),
         "pmake": Workload("", "rm -rf /tmp/pmake; make -s -C /usr/src/pmake "
                               "-j1 OUT=/tmp/pmake CC=tcc lua"),

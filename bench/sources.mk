@@ -93,7 +93,8 @@ do-bench-move: all images kernel-cache $(B)/bench/move_loop
 # one, as on Disco's machine, and a page is hot after 32 misses. Runs that are
 # done are kept, so that a lab may die, or be ended. LOCALITY: more options.
 do-bench-locality: all images kernel-cache
-	$(Q)for lab in 1 2 3 4 5 6; do \
+	$(Q)rm -f $(BENCH_OUT)/bench-locality.state; \
+	for lab in 1 2 3 4 5 6; do \
 		lab/run --flash=trigger=32 --dist 30,30 --timeout 6000 -- \
 			bench/locality.py $(call bench_args,locality) \
 			--disco $(B)/disco --counters $(B)/lab/counters \

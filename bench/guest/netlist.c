@@ -3,25 +3,31 @@
  * netlist MIB EVENTS - the engineering workload of bench-locality: simulates a
  * random network of gates, event by event, as the circuit simulators that Disco
  * was measured with do. A gate takes 64 bytes; an event reads two other gates,
- * writes its own, and goes on to one of two. As in real circuits some gates are
- * busier than others: 7 of 8 connections lead to a quarter of them. Compiled in
- * the guest by tcc. Prints a sum that depends on every event.
+ * writes its own, and is followed by one for one of two others, at the end of
+ * the queue. As in real circuits some gates are busier than others: 7 of 8
+ * connections lead to a quarter of them. Compiled in the guest by tcc. Prints a
+ * sum that depends on every event.
  */
 #include <stdio.h>
 #include <stdlib.h>
 
-#define DELAY_STEPS 6 /* of arithmetic per event: 30 instructions per miss */
+#define DELAY_STEPS 2	  /* of arithmetic per event: the delay of a gate */
+#define INPUT_EVERY 4u
+#define PENDING	    16384u /* events: few enough to stay in the cache */
 
 struct gate {
 	unsigned in[2], out[2], state, toggles, pad[10];
 };
 
 static unsigned seed = 1;
+static unsigned pending[PENDING];
 
 static unsigned draw(void)
 {
-	seed = seed * 1664525 + 1013904223;
-	return seed >> 4;
+	seed ^= seed << 13; /* xorshift32: the low bits are as good as others */
+	seed ^= seed >> 17;
+	seed ^= seed << 5;
+	return seed;
 }
 
 static unsigned draw_gate(unsigned mask)
@@ -53,7 +59,7 @@ static unsigned evaluate(struct gate *gates, unsigned at)
 		state = state * 69069 + (state >> 15);
 	g->toggles += state != g->state;
 	g->state = state;
-	/* A walk alone would end in a short circle. */
+	/* Without that, all events would end in a few short circles. */
 	return g->out[state >> 9 & 1] ^ (g->toggles & 0xff);
 }
 
@@ -61,15 +67,22 @@ int main(int argc, char *argv[])
 {
 	unsigned mib = argc > 1 ? (unsigned)atoi(argv[1]) : 8;
 	unsigned events = argc > 2 ? (unsigned)atoi(argv[2]) : 100000;
-	unsigned mask = (mib << 14) - 1, at = 0, sum = 0;
+	unsigned mask = (mib << 14) - 1, sum = 0;
 	struct gate *gates = malloc((size_t)(mask + 1) * sizeof(*gates));
 
 	if (!gates || !mib || mib & (mib - 1))
 		return 1;
 	connect_gates(gates, mask);
+	for (unsigned i = 0; i < PENDING; i++)
+		pending[i] = draw_gate(mask);
 	for (unsigned i = 0; i < events; i++) {
-		at = evaluate(gates, at) & mask;
-		sum = sum * 31 + at;
+		unsigned *at = &pending[i % PENDING];
+
+		/* Now and then, an input of the circuit changes. */
+		*at = (i + i / PENDING) % INPUT_EVERY
+			      ? evaluate(gates, *at) & mask
+			      : draw_gate(mask);
+		sum = sum * 31 + *at;
 	}
 	printf("netlist %u\n", sum);
 	return 0;

@@ -312,7 +312,7 @@ static void no_read_is_stale(void **state)
 	const char *ops = getenv("DISCO_STRESS_OPERATIONS");
 
 	(void)state;
-	wanted_operations = ops ? strtoull(ops, NULL, 10) : 400000;
+	wanted_operations = ops ? strtoull(ops, NULL, 10) : 100000;
 	segment = memory();
 	for (unsigned n = 0; n < NODES; n++)
 		replicas[n] = memory();
