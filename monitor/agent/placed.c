@@ -45,6 +45,7 @@
  */
 #define GATHER_PAGES 64u
 #define GATHER_NS    100000000ull
+#define LAB_BOUND_NS 1000000000ull
 #define FRAME_BITS   ((1ull << 55) - 1)
 #define HINTS_TURN   64u /* per turn */
 
@@ -400,6 +401,17 @@ static uint64_t placed_pull(struct placed *p, const struct agent_req_pull *r)
 	return cpu == sched_getcpu() ? placed_work(p, cpu) - work : 0;
 }
 
+/*
+ * How long a call of move_pages(2) may take, by the wall's clock. That of a lab
+ * runs for the lab's host, ten times as long and more for the same work: by it,
+ * each call would be of one page or two.
+ */
+static uint64_t placed_bound_ns(const struct placed *p)
+{
+	return p->machine->work_ns ? max_u64(p->bound_ns, LAB_BOUND_NS)
+				   : p->bound_ns;
+}
+
 /* Actions with one destination, by page. */
 static void placed_move_to(struct placed *p, const struct placement_action *a,
 			   unsigned nr)
@@ -408,7 +420,7 @@ static void placed_move_to(struct placed *p, const struct placement_action *a,
 	int32_t node = p->machine->numbers[a[0].to];
 	uint64_t spent_ns;
 
-	r = (struct agent_req_pull){ .bound_ns = p->bound_ns,
+	r = (struct agent_req_pull){ .bound_ns = placed_bound_ns(p),
 				     .what = AGENT_FILE | AGENT_ANON,
 				     .pid = p->pid,
 				     .node = node };
