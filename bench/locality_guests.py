@@ -2,23 +2,15 @@
 """Guests of bench-locality: they run scripts, and their threads change node.
 
 A guest has a home, on which its memory is when a run begins, and a place, the
-node on whose CPUs its threads run. Scripts go over the console, by the protocol
-of lab/guest/disco/runner.
+node on whose CPUs its threads run.
 """
-import base64
 import glob
 import json
 import os
-import queue
-import re
 import subprocess
-import threading
-import time
 from typing import NamedTuple
 
-from rounds import RoundFailed
-
-CMDLINE = "console=ttyS0 quiet disco.run=runner"
+from consoles import CMDLINE, Console
 
 
 class Layout(NamedTuple):
@@ -52,12 +44,11 @@ def cpus_of(node):
     return cpus & os.sched_getaffinity(0)
 
 
-class Guest:
+class Guest(Console):
     """A guest of the monitor, from its start to its end."""
 
     def __init__(self, monitor, a, layout):
-        self.monitor, self.layout, self.nr = monitor, layout, 0
-        self.timeout = a.timeout
+        self.monitor, self.layout = monitor, layout
         monitor.call("run", "-d", "--name", layout.name, "--kernel", a.kernel,
                      "--initrd", a.initrd, "--memory", layout.memory,
                      "--cpus", str(layout.cpus), "--disk",
@@ -65,55 +56,8 @@ class Guest:
                      "--cmdline", CMDLINE)
         vms = json.loads(monitor.call("ls", "--json"))["vms"]
         self.pid = next(v["pid"] for v in vms if v["name"] == layout.name)
-        # pylint: disable=consider-using-with # until close()
-        self.console = subprocess.Popen(
-            [a.disco, "console", layout.name], stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-        self.lines, self.said = queue.Queue(), []
-        threading.Thread(target=self.listen, daemon=True).start()
-
-    def listen(self):
-        for line in self.console.stdout:
-            self.lines.put(line.decode(errors="replace").rstrip("\r\n"))
-        self.lines.put(None)
-
-    def wait_for(self, pattern):
-        """Lines until one matches; the match, and the lines before it."""
-        end, before = time.monotonic() + self.timeout, []
-        while True:
-            try:
-                line = self.lines.get(timeout=max(end - time.monotonic(), 0))
-            except queue.Empty:
-                line = None
-            if line is None:
-                raise RoundFailed(f"{self.layout.name}: no '{pattern}' within "
-                                  f"{self.timeout} s; last: {before[-5:]}")
-            match = re.search(pattern, line)
-            if match:
-                return match, before
-            before.append(line)
-
-    def ready(self):
-        self.wait_for("RUNNER ready")
-
-    def send(self, script):
-        self.nr += 1
-        text = base64.b64encode(script.encode()).decode()
-        parts = [f"+{text[i:i + 900]}" for i in range(0, len(text), 900)]
-        self.console.stdin.write(
-            "".join(f"{p}\n" for p in [*parts, f"run {self.nr}"]).encode())
-        self.console.stdin.flush()
-
-    def result(self):
-        """What the script that was sent last has printed."""
-        match, said = self.wait_for(rf"RUNNER end {self.nr} (\d+)")
-        if match[1] != "0":
-            raise RoundFailed(f"{self.layout.name}: its script failed: {said}")
-        return said
-
-    def do(self, script):
-        self.send(script)
-        return self.result()
+        super().__init__(layout.name, [a.disco, "console", layout.name],
+                         a.timeout)
 
     def run_on(self, node):
         """All of its threads."""
@@ -133,7 +77,3 @@ class Guest:
     def figures(self):
         return json.loads(self.monitor.call("policy", "--json",
                                             self.layout.name))
-
-    def close(self):
-        self.console.kill()
-        self.console.wait()

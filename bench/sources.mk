@@ -3,7 +3,7 @@
 
 BENCH_OUT	:= build/lab-out
 BENCHES		:= boot channel ring cache cow move scale footprint figures exec \
-		   locality pmake sim hints
+		   locality pmake sim hints net
 
 .PHONY: bench
 bench: $(BENCHES:%=bench-%)
@@ -50,6 +50,10 @@ do-bench-exec: all images kernel-cache $(B)/bench/qga_exec
 # On one node: a guest of 8 virtual CPUs has all 8 CPUs only there.
 do-bench-pmake: all images kernel-cache
 	$(call in_labs,pmake,--plot $(BENCH_OUT)/bench-pmake.svg,--nodes 1)
+
+# On one node, as no peer places its guests.
+do-bench-net: all images kernel-cache
+	$(call in_labs,net,$(NET),--nodes 1)
 
 do-bench-scale do-bench-footprint: do-bench-%: all images kernel-cache
 	$(call in_labs,$*)

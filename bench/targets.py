@@ -149,6 +149,12 @@ def footprint_to_ksm(*modes):
         row("total", guests=8, mode="qcow2-ksm")) for m in modes}
 
 
+def net(field, peer):
+    """Disco's figure to that of a peer."""
+    return {f"disco to {peer}": quotient(row(field, peer="disco"),
+                                         row(field, peer=peer))}
+
+
 # --- the targets --------------------------------------------------------------
 
 TARGETS = {
@@ -249,6 +255,13 @@ TARGETS = {
                footprint("of_unshared", "pmem-merge", scale=100)),
         Target("footprint-ksm", "below", 1, "",
                footprint_to_ksm("blk-merge", "pmem-merge")),
+    ),
+    "net": (
+        Target("net-flow", "at least", 1.2, "times", net("flow", "vhost")),
+        Target("net-flow-tap", "at least", 3, "times", net("flow", "tap")),
+        Target("net-p50", "at most", 0.6, "", net("p50_us", "vhost")),
+        Target("net-p99", "at most", 0.5, "", net("p99_us", "vhost")),
+        Target("net-cpu", "at most", 0.7, "", net("cpu_per_gb", "vhost")),
     ),
     "pmake": (),  # measured beside the paper's; no bound
 }

@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define DELAY_STEPS 2	  /* of arithmetic per event: the delay of a gate */
+#define DELAY_STEPS 2 /* of arithmetic per event: the delay of a gate */
 #define INPUT_EVERY 4u
 #define PENDING	    16384u /* events: few enough to stay in the cache */
 

@@ -35,9 +35,9 @@
 #define SCAN_NS	     5000000ull	  /* of a turn */
 #define SCAN_REST    50u	  /* 2 % of a CPU */
 #define SCAN_SOON_NS 100000000ull /* shortest rest */
-#define SPANS_MAX    65536u /* as many mappings as Linux allows */
-#define MOVE_PAGES   128u	 /* at once; at most AGENT_MAX_RANGES */
-#define MOVES_NS     10000000ull /* of a turn */
+#define SPANS_MAX    65536u	  /* as many mappings as Linux allows */
+#define MOVE_PAGES   128u	  /* at once; at most AGENT_MAX_RANGES */
+#define MOVES_NS     10000000ull  /* of a turn */
 /*
  * Moves are gathered until there are so many, or for so long: move_pages(2) asks
  * all CPUs to empty their lists of pages (lru_add_drain_all()) once per call,
@@ -71,7 +71,7 @@ struct placed {
 	uint64_t scan_page;  /* of the span */
 	uint64_t scanned_ns; /* end of the last slice */
 	uint64_t spent_ns;   /* by the round that is under way, or the last */
-	bool gathering; /* moves, until gathered_ns */
+	bool gathering;	     /* moves, until gathered_ns */
 	uint64_t gathered_ns;
 	bool gone;
 };

@@ -43,9 +43,9 @@ static bool ram_span_of_line(const char *line, uint64_t ram_pages,
 	shared = perms[3] == 's';
 	if (shared && !ram_span_is_of(line + at, RAM_PATH))
 		return false;
-	if (!shared && (strncmp(line + at, OVER_RAM, strlen(OVER_RAM)) != 0 ||
-			!below ||
-			below->start + below->pages * PAGE_BYTES != start))
+	if (!shared &&
+	    (strncmp(line + at, OVER_RAM, strlen(OVER_RAM)) != 0 || !below ||
+	     below->start + below->pages * PAGE_BYTES != start))
 		return false;
 	page = shared ? offset / PAGE_BYTES : below->page + below->pages;
 	if (page >= ram_pages)

@@ -23,6 +23,7 @@ import sim
 import footprint
 import locality
 import move
+import net
 import rounds
 import scale
 
@@ -113,6 +114,15 @@ def figures_result():
     return figures.summarise(a, rows)
 
 
+def net_result():
+    a = arguments(megabytes=32, trips=500)
+    mb_s = {"disco": 60, "vhost": 40, "tap": 15, "stream": 10}
+    return net.summarise(a, STATE, {"loopback": [90.0], "rounds": {
+        p: [{"flow": v, "flows": v, "packets": 1000.0 * v, "p50_us": 9000 / v - 50,
+             "p99_us": 20000 / v - 200, "cpu_per_gb": 2000 / v}]
+        for p, v in mb_s.items()}})
+
+
 def sim_result():
     return sim.summarise(arguments(), [
         {"kind": kind, "millions_per_s": 21.0 + n, "regret_percent": 2.0}
@@ -123,7 +133,7 @@ def main():
     os.environ["DISCO_LAB"] = "1"
     for make in (boot_result, move_result, locality_result, scale_result,
                  cow_result, footprint_result, figures_result, exec_result,
-                 sim_result):
+                 sim_result, net_result):
         out = make()
         rounds.write_json(f"{sys.argv[1]}/{out['bench']}.json", out)
 

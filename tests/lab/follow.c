@@ -40,8 +40,8 @@
  * the agent at one pace, but its misses cost it nothing there. The machine that
  * is modelled takes 118 ms for 8 MiB of remote misses, the lab 3 ms.
  */
-#define REST_MS	 20
-#define ENOUGH	 95u /* percent */
+#define REST_MS 20
+#define ENOUGH	95u /* percent */
 
 static struct flash flash;
 static struct flash_clock ticks;
