@@ -3,10 +3,10 @@
  * Frames are looked up by slices: all of the VM's, over and over, with a rest
  * between two rounds that is SCAN_REST times as long as a round has taken; and
  * those of pages that were moved, at once. All times are of placed_machine's
- * clock. What a record says of a page that
- * changed its frame since is wrong for that long, and such a record is one of
- * many. A page that was touched since is unknown for that long: it is where it
- * was touched.
+ * clock, but for the time of a round, which is this thread's work. What a record
+ * says of a page that changed its frame since is wrong for that long, and such a
+ * record is one of many. A page that was touched since is unknown for that long:
+ * it is where it was touched.
  *
  * Moves are pulls (pull.c), of a few pages each, and as many as fit MOVES_NS, so
  * that the agent's other work waits for some milliseconds only. Nothing is served
@@ -19,6 +19,7 @@
 #include <numaif.h>
 #include <sched.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "disco/pagemap.h"
@@ -306,21 +307,50 @@ static void placed_scan_slice(struct placed *p)
 	p->scanning = ++p->scan_span < p->nr_spans;
 }
 
-static void placed_scan(struct placed *p)
+/* @cpu: that this thread runs on */
+static uint64_t placed_work(const struct placed *p, int cpu)
 {
-	uint64_t now = placed_now(p), end = now;
-	uint64_t rest = max_u64(p->spent_ns * SCAN_REST, SCAN_SOON_NS);
+	return p->machine->work_ns && cpu >= 0
+		       ? p->machine->work_ns(p->machine->arg, (unsigned)cpu)
+		       : 0;
+}
 
-	if (!p->scanning && p->scanned && now - p->scanned_ns < rest)
-		return;
+/* What this thread has worked: in a lab, as far as it stays on its CPU. */
+static uint64_t placed_worked(const struct placed *p, int cpu)
+{
+	struct timespec t;
+
+	if (p->machine->work_ns)
+		return placed_work(p, cpu);
+	(void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* Some of a round. Not time that passes, but work counts: others run as well. */
+static void placed_scan_some(struct placed *p)
+{
+	int cpu = sched_getcpu();
+	uint64_t begun = placed_worked(p, cpu), spent = 0;
+
 	if (!p->scanning)
 		placed_begin_round(p);
-	while (p->scanning && !p->gone && end - now < SCAN_NS) {
+	while (p->scanning && !p->gone && spent < SCAN_NS) {
 		placed_scan_slice(p);
-		end = placed_now(p);
+		spent = placed_worked(p, cpu) - begun;
+		if (cpu != sched_getcpu())
+			spent = SCAN_NS;
 	}
-	p->spent_ns += end - now;
-	p->scanned_ns = end;
+	p->spent_ns += spent;
+}
+
+static void placed_scan(struct placed *p)
+{
+	uint64_t rest = max_u64(p->spent_ns * SCAN_REST, SCAN_SOON_NS);
+
+	if (!p->scanning && p->scanned && placed_now(p) - p->scanned_ns < rest)
+		return;
+	placed_scan_some(p);
+	p->scanned_ns = placed_now(p);
 	p->scanned = true;
 }
 
@@ -372,14 +402,6 @@ static void placed_account(struct placed *p, const struct placement_action *a,
 		trace_tap_done(&p->tap, p->engine, &a[i],
 			       !ret && status[i] == node, each_ns);
 	}
-}
-
-/* @cpu: that this thread runs on */
-static uint64_t placed_work(const struct placed *p, int cpu)
-{
-	return p->machine->work_ns && cpu >= 0
-		       ? p->machine->work_ns(p->machine->arg, (unsigned)cpu)
-		       : 0;
 }
 
 /*
