@@ -20,7 +20,7 @@ net_up()
 		#!/bin/bash
 		case $1 in
 		deconfig)
-			ip addr flush dev $interface ;;
+			ip -4 addr flush dev $interface ;;
 		bound)
 			ip addr add $ip/$mask dev $interface
 			[[ ! $router ]] ||
