@@ -357,8 +357,9 @@ void home_touch(struct home *h, uint32_t page)
 /* --- all pages --- */
 
 /*
- * A holder shows no copy, and writes nothing; or it is dead. Lists change only
- * behind the page that is looked at.
+ * A holder shows no copy, and writes nothing; or it is dead. A page whose copies
+ * nobody shows any more is plain again. Lists change only behind the page that is
+ * looked at.
  */
 static void pages_forget(struct home *h, unsigned holder)
 {
@@ -376,6 +377,8 @@ static void pages_forget(struct home *h, unsigned holder)
 			next = p->next;
 			p->held &= keep;
 			p->pending &= keep;
+			if (p->state == HOME_SHARED && !p->held)
+				page_collapse(h, page);
 			page_answered(h, page);
 		}
 	}
