@@ -23,8 +23,11 @@ uplink_outside()
 	mkdir -p "$WORK/www"
 	head -c 2M /dev/urandom >"$WORK/www/file"
 	sha256sum <"$WORK/www/file" >"$WORK/www/sum"
-	ip netns exec out busybox httpd -f -p 192.0.2.2:80 -h "$WORK/www" &
-	until_true 20 curl -sf -o /dev/null http://192.0.2.2/sum ||
+	# What it inherited would keep the scenario's output open.
+	ip netns exec out busybox httpd -f -p 192.0.2.2:80 -h "$WORK/www" \
+		>/dev/null 2>&1 &
+	UPLINK_SERVER=$!
+	until_true 20 curl -sf -m 5 -o /dev/null http://192.0.2.2/sum ||
 		fail 'no server'
 }
 
@@ -143,6 +146,7 @@ s_uplink()
 	part next_monitor_keeps_the_uplink uplink_adopted
 	"$DISCO" kill upa upb
 	stop_monitor
+	kill "$UPLINK_SERVER"
 	ip netns del out
 }
 
