@@ -17,26 +17,20 @@ import sys
 import tempfile
 import time
 
-from rounds import (QEMU, Monitor, RoundFailed, arguments, header, load,
-                    print_heading, print_repeated, repeated, write_json)
+from consoles import CMDLINE
+from rounds import (Monitor, RoundFailed, arguments, header, load,
+                    print_heading, print_repeated, qemu_guest, repeated,
+                    write_json)
 
-CMDLINE = "console=ttyS0 quiet disco.run=runner"
 VM = "bench-exec"
 
 
 def qemu_command(a, socket):
-    return [QEMU, "-M", "q35", "-accel", "kvm", "-cpu", "host", "-m",
-            f"{a.memory}M", "-nodefaults", "-display", "none", "-no-reboot",
-            "-serial", "null", "-kernel", a.kernel, "-initrd", a.initrd,
-            "-append", CMDLINE, "-drive",
-            f"if=none,id=d0,file={a.disk},format=raw,readonly=on,"
-            "file.locking=off",  # Disco has it, too
-            "-device", "virtio-blk-pci,drive=d0",
-            "-device", "virtio-serial-pci",
-            "-chardev", "null,id=c0", "-device", "virtconsole,chardev=c0",
-            "-chardev", f"socket,id=c1,path={socket},server=on,wait=off",
-            "-device", "virtserialport,chardev=c1,"
-            "name=org.qemu.guest_agent.0"]
+    return qemu_guest(
+        a, CMDLINE,
+        "-chardev", "null,id=c0", "-device", "virtconsole,chardev=c0",
+        "-chardev", f"socket,id=c1,path={socket},server=on,wait=off",
+        "-device", "virtserialport,chardev=c1,name=org.qemu.guest_agent.0")
 
 
 def run_once(cmd, timeout):

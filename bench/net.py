@@ -23,8 +23,9 @@ import sys
 import tempfile
 
 from consoles import CMDLINE, Console
-from rounds import (QEMU, Monitor, RoundFailed, arguments, header, load,
-                    print_heading, print_repeated, repeated, write_json)
+from rounds import (Monitor, RoundFailed, arguments, header, load,
+                    print_heading, print_repeated, qemu_guest, repeated,
+                    write_json)
 
 PEERS = ("disco", "vhost", "tap", "stream")
 BRIDGE = "benchnet"
@@ -38,18 +39,11 @@ IPERF = ("iperf3 -c {to} -p 5201 -J {how} >/tmp/j || "
 
 
 def qemu_command(a, mac, netdev):
-    return [QEMU, "-M", "q35", "-accel", "kvm", "-cpu", "host", "-m",
-            f"{a.memory}M", "-nodefaults", "-display", "none", "-no-reboot",
-            "-serial", "null", "-kernel", a.kernel, "-initrd", a.initrd,
-            "-append", CMDLINE, "-drive",
-            f"if=none,id=d0,file={a.disk},format=raw,readonly=on,"
-            "file.locking=off",  # Disco has it, too
-            "-device", "virtio-blk-pci,drive=d0",
-            "-netdev", f"{netdev},id=n0",
-            "-device", f"virtio-net-pci,netdev=n0,mac={mac}",
-            "-device", "virtio-serial-pci",
-            "-chardev", "stdio,id=c0,signal=off",
-            "-device", "virtconsole,chardev=c0"]
+    return qemu_guest(
+        a, CMDLINE, "-netdev", f"{netdev},id=n0",
+        "-device", f"virtio-net-pci,netdev=n0,mac={mac}",
+        "-chardev", "stdio,id=c0,signal=off",
+        "-device", "virtconsole,chardev=c0")
 
 
 def ip(*words):

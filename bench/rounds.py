@@ -49,6 +49,18 @@ def qemu_commands(a, n, mib, machine, device):
     return [cmd] * n
 
 
+def qemu_guest(a, cmdline, *devices):
+    """One guest with the root image and a virtio-serial bus, and devices."""
+    return [QEMU, "-M", "q35", "-accel", "kvm", "-cpu", "host", "-m",
+            f"{a.memory}M", "-nodefaults", "-display", "none", "-no-reboot",
+            "-serial", "null", "-kernel", a.kernel, "-initrd", a.initrd,
+            "-append", cmdline, "-drive",
+            f"if=none,id=d0,file={a.disk},format=raw,readonly=on,"
+            "file.locking=off",  # Disco has it, too
+            "-device", "virtio-blk-pci,drive=d0",
+            "-device", "virtio-serial-pci", *devices]
+
+
 class Monitor:
     """A monitor of its own, for as long as the block runs."""
 
