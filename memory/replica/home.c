@@ -271,7 +271,8 @@ static void page_publish(struct home *h, uint32_t page)
 
 	/* Room is made while it is not SHARED: it is not taken for it. */
 	page_copy_wanted(h, page);
-	if (!p->copied) {
+	if (!p->held) { /* no room; or who was to show it has gone */
+		page_drop_copies(h, page);
 		page_enter(h, page, HOME_PLAIN);
 		page_back_off(h, p);
 		page_allow_writers(h, page);

@@ -37,7 +37,8 @@
 #define DEAD	255u /* memory that was given back */
 
 extern const struct home_variant home_0, home_1, home_2, home_3, home_4, home_5,
-	home_6, home_7, home_8, home_9, home_10, home_11, home_12, home_13;
+	home_6, home_7, home_8, home_9, home_10, home_11, home_12, home_13,
+	home_14;
 extern const struct holder_variant holder_0, holder_1, holder_2, holder_3,
 	holder_4, holder_5, holder_6, holder_7;
 
@@ -258,6 +259,9 @@ static void check_rest(void)
 			if (s.vms[i].alive && s.vms[i].replica[p])
 				violate("a plain page has a replica");
 	}
+	for (unsigned p = 0; p < PAGES; p++)
+		if (s.pages[p].state == HOME_SHARED && !s.pages[p].held)
+			violate("nobody shows the copies of a page");
 	for (unsigned n = 0; n < NODES; n++)
 		if (s.home.stats.copies[n] > scenario->limit)
 			violate("more copies than the limit");
@@ -640,9 +644,9 @@ static void nothing_is_violated(void **state)
 static void bugs_of_the_home_are_found(void **state)
 {
 	static const struct home_variant *const bugs[] = {
-		&home_1,  &home_2,  &home_3,  &home_4, &home_5,
-		&home_6,  &home_7,  &home_8,  &home_9, &home_10,
-		&home_11, &home_12, &home_13,
+		&home_1,  &home_2,  &home_3,  &home_4,	&home_5,
+		&home_6,  &home_7,  &home_8,  &home_9,	&home_10,
+		&home_11, &home_12, &home_13, &home_14,
 	};
 
 	(void)state;
