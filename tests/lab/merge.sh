@@ -3,11 +3,11 @@
 #
 # Tests of the merging of equal pages with stock guests. MERGE_PAGES: how many
 # two of them have to have in common (1500). MERGE_FILES: how many programs of
-# the root are then read (30; make check-all: all).
+# the root are then read (10; make check-all: all).
 # Needs monitor.sh, runner.sh, move.sh and cache.sh.
 
 MERGE_PAGES=${MERGE_PAGES:-1500}
-MERGE_FILES=${MERGE_FILES:-30}
+MERGE_FILES=${MERGE_FILES:-10}
 
 # anonymous_kib NAME - written copies of its worker
 anonymous_kib()
