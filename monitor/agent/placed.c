@@ -19,9 +19,9 @@
 #include <numaif.h>
 #include <sched.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "disco/clock.h"
 #include "disco/pagemap.h"
 #include "memory/guest_ram.h"
 #include "memory/placement/frames.h"
@@ -260,7 +260,7 @@ static uint64_t placed_look_up(struct placed *p, const struct ram_span *s,
 			       uint64_t page, uint64_t nr)
 {
 	uint64_t entries[SCAN_ENTRIES], want = min_u64(nr, SCAN_ENTRIES);
-	uint64_t at = s->start / PAGE_BYTES + (page - s->page);
+	uint64_t at = ram_span_at(s, page) / PAGE_BYTES;
 	ssize_t got = pread(p->pagemap, entries, want * sizeof(entries[0]),
 			    (off_t)(at * sizeof(entries[0])));
 
@@ -318,12 +318,7 @@ static uint64_t placed_work(const struct placed *p, int cpu)
 /* What this thread has worked: in a lab, as far as it stays on its CPU. */
 static uint64_t placed_worked(const struct placed *p, int cpu)
 {
-	struct timespec t;
-
-	if (p->machine->work_ns)
-		return placed_work(p, cpu);
-	(void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+	return p->machine->work_ns ? placed_work(p, cpu) : clock_thread_ns();
 }
 
 /* Some of a round. Not time that passes, but work counts: others run as well. */
@@ -382,23 +377,24 @@ static void placed_add_range(struct agent_req_pull *r, uint64_t address)
 static void placed_account(struct placed *p, const struct placement_action *a,
 			   unsigned nr, int32_t node, uint64_t each_ns)
 {
+	const struct ram_span *spans[MOVE_PAGES];
 	void *pages[MOVE_PAGES];
 	int status[MOVE_PAGES];
 	long ret;
 
 	for (unsigned i = 0; i < nr; i++) {
+		const struct ram_span *s =
+			ram_spans_find(p->spans, p->nr_spans, a[i].page);
+
 		status[i] = -ENOENT;
-		pages[i] = (void *)(uintptr_t)ram_spans_address(
-			p->spans, p->nr_spans, a[i].page);
+		spans[i] = s;
+		pages[i] = s ? (void *)(uintptr_t)ram_span_at(s, a[i].page)
+			     : NULL;
 	}
 	ret = move_pages(p->pid, nr, pages, NULL, status, 0);
 	for (unsigned i = 0; i < nr; i++) {
-		if (pages[i])
-			(void)placed_look_up(p,
-					     ram_spans_find(p->spans,
-							    p->nr_spans,
-							    a[i].page),
-					     a[i].page, 1);
+		if (spans[i])
+			(void)placed_look_up(p, spans[i], a[i].page, 1);
 		trace_tap_done(&p->tap, p->engine, &a[i],
 			       !ret && status[i] == node, each_ns);
 	}

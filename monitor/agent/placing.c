@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "disco/clock.h"
 #include "memory/placement/source_flash.h"
@@ -271,14 +270,6 @@ int placing_wait_ms(struct placing *p)
 	return p->flash.base ? LOOK_MS : (int)((due - now) / 1000000 + 1);
 }
 
-static uint64_t placing_cpu_ns(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 /* Some of what there is. Return: whether there may be more. */
 static bool placing_read_some(struct placing *p)
 {
@@ -321,7 +312,7 @@ void placing_turn(struct placing *p)
 
 	if (placing_wait_ms(p) != 0)
 		return;
-	cpu_ns = placing_cpu_ns();
+	cpu_ns = clock_thread_ns();
 	placing_read(p);
 	for (unsigned i = p->nr; i-- > 0;)
 		if (!placed_turn(p->list[i]))
@@ -331,7 +322,7 @@ void placing_turn(struct placing *p)
 	if (!p->nr || !p->source)
 		return;
 	/* Each of them has its share. */
-	cpu_ns = (placing_cpu_ns() - cpu_ns) / p->nr;
+	cpu_ns = (clock_thread_ns() - cpu_ns) / p->nr;
 	lost = p->source->lost - p->lost;
 	p->lost = p->source->lost;
 	for (unsigned i = 0; i < p->nr; i++)

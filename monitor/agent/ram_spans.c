@@ -116,5 +116,5 @@ uint64_t ram_spans_address(const struct ram_span *spans, unsigned nr,
 {
 	const struct ram_span *s = ram_spans_find(spans, nr, page);
 
-	return s ? s->start + (page - s->page) * PAGE_BYTES : 0;
+	return s ? ram_span_at(s, page) : 0;
 }

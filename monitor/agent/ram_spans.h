@@ -38,6 +38,12 @@ MUST_CHECK int ram_spans_read(int maps, uint64_t ram_pages,
 const struct ram_span *ram_spans_find(const struct ram_span *spans, unsigned nr,
 				      uint64_t page);
 
+/* Address of a page of the span. */
+static inline uint64_t ram_span_at(const struct ram_span *s, uint64_t page)
+{
+	return s->start + (page - s->page) * PAGE_BYTES;
+}
+
 /* Address of a page; 0: it is in none of them. */
 uint64_t ram_spans_address(const struct ram_span *spans, unsigned nr,
 			   uint64_t page);

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "disco/clock.h"
 #include "memory/sim/optimum.h"
 #include "monitor/control/base/progress.h"
 #include "monitor/control/study/study.h"
@@ -30,14 +31,6 @@ struct study_jobs {
 	struct diag d; /* [L:lock] the first failure */
 	int err;       /* [L:lock] */
 };
-
-static uint64_t study_cpu_ns(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
 
 /* A trace that is read, with what takes its chunks. */
 struct study_feed {
@@ -111,7 +104,7 @@ static int study_run_policy(struct study_jobs *j, struct study_trace *t,
 				      .proof_ns = o->proof_ns,
 				      .turn_ns = o->turn_ns,
 				      .turn_pages = o->turn_pages };
-	uint64_t before = study_cpu_ns();
+	uint64_t before = clock_thread_ns();
 	struct sim *sim;
 	int err = sim_create(&sim, &c);
 
@@ -123,7 +116,7 @@ static int study_run_policy(struct study_jobs *j, struct study_trace *t,
 	if (!err)
 		out->result = *sim_result(sim);
 	sim_destroy(sim);
-	out->cpu_ns = study_cpu_ns() - before;
+	out->cpu_ns = clock_thread_ns() - before;
 	return err;
 }
 
