@@ -144,9 +144,10 @@ s_uplink()
 	part others_have_no_way_out uplink_others
 	part killed_uplink_comes_back uplink_killed
 	part next_monitor_keeps_the_uplink uplink_adopted
+	# First, as stop_monitor waits for every process of the scenario.
+	kill "$UPLINK_SERVER"
 	"$DISCO" kill upa upb
 	stop_monitor
-	kill "$UPLINK_SERVER"
 	ip netns del out
 }
 
