@@ -270,8 +270,10 @@ report()
 		return
 	fi
 	FAILED=1
-	tail -n 8 "$WORK/monitor" >>"$WORK/why" 2>/dev/null
+	[[ $(<"$WORK/why") == 'not reached' ]] ||
+		tail -n 8 "$WORK/monitor" >>"$WORK/why" 2>/dev/null
 	echo "not ok $1: $(tr '\n' ' ' <"$WORK/why")"
+	: >"$WORK/why"
 	return 1
 }
 
@@ -295,7 +297,9 @@ run_scenario()
 	else
 		"s_$name" || FAILED=1
 		for part in ${PARTS[$name]}; do
-			[[ ${REPORTED[$part]:-} ]] || report "$part" 1 0
+			[[ ! ${REPORTED[$part]:-} ]] || continue
+			[[ -s $WORK/why ]] || echo 'not reached' >"$WORK/why"
+			report "$part" 1 0
 		done
 	fi
 	if ((FAILED)); then

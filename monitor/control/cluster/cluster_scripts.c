@@ -47,7 +47,7 @@ static const char export_script[] =
 	"exportfs -r\n"
 	"pidof rpc.mountd >/dev/null || rpc.mountd -N 2 -N 3\n"
 	"[ \"$(cat /proc/fs/nfsd/threads)\" -gt 0 ] ||"
-	" rpc.nfsd -G 15 -L 15 -N 2 -N 3 -V 4 8\n"
+	" rpc.nfsd -G 15 -L 15 -N 3 -V 4 8\n"
 	"END\n"
 	"chmod 755 /run/disco-nfs;/run/disco-nfs;"
 	"if [ ! -e /etc/rc.local ]||grep -q 'disco up' /etc/rc.local;then "
