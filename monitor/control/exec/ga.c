@@ -16,6 +16,9 @@
 #define GA_LOOK_NS   250000000ull /* between looks whether the agent is there */
 #define GA_READ_SIZE 16384u
 
+/* A worker that dies hangs up before its death is known: for so long at most. */
+#define GA_LOST_NS 1000000000ull
+
 #define GA_ADVICE                                                              \
 	"in the guest, install and start it: apt install qemu-guest-agent "    \
 	"(dnf, zypper, apk: the same name)"
@@ -35,6 +38,7 @@ enum ga_state {
 	GA_SYNC,  /* waits for the answer to guest-sync-delimited */
 	GA_READY, /* idle */
 	GA_ASKED, /* waits for the answer to the first command */
+	GA_LOST,  /* hung up; waits to hear whether the guest has ended */
 };
 
 /* In memory until its VM ends; the socket comes and goes. */
@@ -102,6 +106,17 @@ static void ga_fail(struct ga *ga, bool all, enum exit_status status, int err,
 		ga_finish_first(ga, &r);
 }
 
+static void ga_fail_lost(struct ga *ga)
+{
+	ga_fail(ga, true, ST_NO_AGENT, ENOTCONN,
+		"the connection to its guest agent has ended");
+}
+
+static void ga_deadline_in(struct ga *ga, uint64_t ns)
+{
+	loop_timer_set(ga->loop, &ga->deadline, clock_now_ns() + ns);
+}
+
 static void ga_disconnect(struct ga *ga)
 {
 	loop_want(ga->loop, &ga->watch, 0);
@@ -114,18 +129,24 @@ static void ga_disconnect(struct ga *ga)
 static void ga_hung_up(struct ga *ga)
 {
 	ga_disconnect(ga);
-	ga_fail(ga, true, ST_NO_AGENT, ENOTCONN,
-		"the connection to its guest agent has ended");
+	loop_timer_cancel(ga->loop, &ga->look);
+	if (ga->first) {
+		ga->state = GA_LOST;
+		ga_deadline_in(ga, GA_LOST_NS);
+	}
 }
 
 static void ga_on_deadline(struct loop_timer *t)
 {
 	struct ga *ga = container_of(t, struct ga, deadline);
 
-	ga_fail(ga, true, ST_NO_AGENT, ETIMEDOUT,
-		ga->state == GA_SYNC ? "its guest agent does not answer"
-				     : "its guest agent has not answered in "
-				       "time");
+	if (ga->state == GA_LOST)
+		ga_fail_lost(ga);
+	else
+		ga_fail(ga, true, ST_NO_AGENT, ETIMEDOUT,
+			ga->state == GA_SYNC
+				? "its guest agent does not answer"
+				: "its guest agent has not answered in time");
 	ga_next(ga);
 }
 
@@ -161,11 +182,6 @@ static void ga_push(struct ga *ga)
 	}
 	loop_want(ga->loop, &ga->watch,
 		  EPOLLIN | (ga->out_len ? EPOLLOUT : 0u));
-}
-
-static void ga_deadline_in(struct ga *ga, uint64_t ns)
-{
-	loop_timer_set(ga->loop, &ga->deadline, clock_now_ns() + ns);
 }
 
 /* Numbers that fit a double, and that no guest can guess. */
@@ -319,6 +335,9 @@ static int ga_connect(struct ga *ga)
 				    .port.port = GUEST_PORT_AGENT };
 	int sv[2], err;
 
+	/* What was asked before may have run: nothing is asked twice. */
+	if (ga->state == GA_LOST)
+		ga_fail_lost(ga);
 	if (ga->watch.fd >= 0)
 		return 0;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) < 0)
@@ -462,7 +481,7 @@ void ga_guest_ended(struct guest *g)
 	if (!ga)
 		return;
 	ga_disconnect(ga);
-	ga_fail(ga, true, ST_NO_VM, ESRCH, "has ended");
+	ga_fail(ga, true, ST_NO_VM, ESRCH, "the guest has ended");
 	ga_line_destroy(&ga->in);
 	loop_timer_cancel(ga->loop, &ga->look);
 }

@@ -298,14 +298,45 @@ static void an_agent_that_goes_fails_its_commands(void **state)
 	expect_it_works();
 }
 
+static void hang_up(void)
+{
+	(void)close(f.ports[GUEST_PORT_AGENT]);
+	f.ports[GUEST_PORT_AGENT] = -1;
+	fake_agent_run(&f);
+	assert_int_equal(nr_done, 0); /* has the guest ended? */
+}
+
 static void a_worker_that_hangs_up_fails_them_as_well(void **state)
 {
 	(void)state;
 	begin("guest-ping");
-	(void)close(f.ports[GUEST_PORT_AGENT]);
-	f.ports[GUEST_PORT_AGENT] = -1;
+	hang_up();
+	fake_agent_sleep(&f, 2000000000ull);
 	expect_failure(1, "connection");
 	expect_it_works();
+}
+
+static void what_was_asked_before_a_hang_up_is_not_asked_again(void **state)
+{
+	(void)state;
+	begin("guest-exec");
+	hang_up();
+	must_ask("guest-ping");
+	expect_failure(1, "connection");
+	fake_agent_sync(&f);
+	expect_command("guest-ping");
+}
+
+static void
+a_worker_hangs_up_before_its_guest_is_known_to_have_ended(void **state)
+{
+	(void)state;
+	begin("guest-ping");
+	hang_up();
+	f.g->ended = true;
+	ga_guest_ended(f.g);
+	assert_int_equal(nr_done, 1);
+	assert_int_equal(last.status, ST_NO_VM);
 }
 
 static void a_guest_that_ends_ends_them(void **state)
@@ -381,6 +412,8 @@ int main(void)
 		GA_TEST(what_nobody_asked_for_is_skipped),
 		GA_TEST(an_agent_that_goes_fails_its_commands),
 		GA_TEST(a_worker_that_hangs_up_fails_them_as_well),
+		GA_TEST(what_was_asked_before_a_hang_up_is_not_asked_again),
+		GA_TEST(a_worker_hangs_up_before_its_guest_is_known_to_have_ended),
 		GA_TEST(a_guest_that_ends_ends_them),
 		GA_TEST(a_forgotten_command_keeps_its_place),
 		GA_TEST(so_many_commands_wait_and_no_more),
