@@ -222,7 +222,7 @@ cluster_killed()
 	cluster_do 0 kill c-client-2 && wait_state c-client-2 ended 60 &&
 		cluster_do 0 exec c-server -- touch /srv/share/go || return 1
 	wait $pid || status=$?
-	((status == 16)) || fail "exit status $status: $(<"$WORK/killed")" ||
+	((status == 17)) || fail "exit status $status: $(<"$WORK/killed")" ||
 		return 1
 	want_line '^c-client-0 +0$' "$WORK/killed" &&
 		want_line '^c-client-1 +0$' "$WORK/killed" &&
