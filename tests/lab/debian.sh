@@ -49,7 +49,7 @@ debian_login()
 	runner_type "$1" root
 	debian_wait "$1" 'root@[a-z0-9-]*:~# ' 120 || return 1
 	# Not bash, which edits lines.
-	runner_type "$1" 'stty -echo; echo READ""Y; PS1= exec dash'
+	runner_type "$1" 'stty -echo; echo READ""Y; PS1= PS2= exec dash'
 	debian_wait "$1" 'READY' 60
 }
 

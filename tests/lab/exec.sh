@@ -144,19 +144,23 @@ frozen()
 	in_guest 0 x -- true </dev/null
 }
 
+# With what it has started, which has the port open as well.
+# shellcheck disable=SC2016 # expanded in the guest
+AGENT_GOES='[ ! -e /run/agent.pid ] || kill -9 -- -$(cat /run/agent.pid)'
+
 # agent_is SCRIPT - in the place of the guest's agent, by the console; it has the
 # port open when this returns
 agent_is()
 {
 	runner_do x 60 <<-END
 	pkill qemu-ga
-	pkill -f /tmp/agent
-	while pkill -0 'qemu-ga|/tmp/agent'; do sleep 0.1; done
+	$AGENT_GOES
 	cat >/tmp/agent <<'SCRIPT'
 	$1
 	SCRIPT
 	until exec 9<>/dev/vport0p1; do sleep 0.1; done
 	setsid bash /tmp/agent <&9 >&9 2>/dev/null &
+	echo \$! >/run/agent.pid
 	END
 }
 
@@ -176,8 +180,9 @@ hostile_agent()
 		runner_do x 60 <<<'echo the console works' || return 1
 		grep -qx x <("$DISCO" ls --names) || fail 'no VM' || return 1
 	done
-	runner_do x 60 <<-'END'
-	pkill -f /tmp/agent
+	runner_do x 60 <<-END
+	$AGENT_GOES
+	until : 9<>/dev/vport0p1; do sleep 0.1; done
 	qemu-ga -p /dev/vport0p1 -t /run -f /run/qemu-ga.pid \
 		</dev/null >/run/qemu-ga.log 2>&1 &
 	END
