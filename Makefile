@@ -82,7 +82,7 @@ ROOMS := numa memory \
 	 $(addprefix cowdisk/,base store cache disk dax) vnet guest-hints/host \
 	 monitor/ipc monitor/sandbox monitor/boot \
 	 monitor/bootentry monitor/bootdisk \
-	 $(addprefix monitor/dev/,platform virtio) \
+	 $(addprefix monitor/dev/,platform virtio net) \
 	 monitor/worker/views monitor/worker/vm monitor/worker/net \
 	 monitor/worker/shm monitor/worker monitor/agent monitor/uplink \
 	 $(addprefix monitor/control/,base console config disks doctor workers \

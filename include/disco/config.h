@@ -40,11 +40,12 @@ enum restart_policy {
 };
 
 struct net_config {
-	char *name;   /* of the network */
-	char *mac;    /* "02:00:00:00:00:01"; NULL: made from its address */
-	char *ip;     /* "10.1.0.5"; NULL: chosen */
-	bool uplink;  /* it leads to the host's network, too */
-	char *subnet; /* of the network, "10.1.0.0/24"; NULL: as it is */
+	char *name;	 /* of the network */
+	char *mac;	 /* "02:00:00:00:00:01"; NULL: made from its address */
+	char *ip;	 /* "10.1.0.5"; NULL: chosen */
+	bool uplink;	 /* it leads to the host's network, too */
+	unsigned queues; /* pairs, 1 .. NET_MAX_QUEUES; 0: one per vCPU */
+	char *subnet;	 /* of the network, "10.1.0.0/24"; NULL: as it is */
 };
 
 struct shm_config {

@@ -18,6 +18,7 @@
 #define VM_MAX_MEMORY	GIB(1024)
 #define DISK_SERIAL_MAX 20	    /* bytes, virtio 1.2 section 5.2.6.1 */
 #define DISK_MAX_QUEUES 8	    /* request queues */
+#define NET_MAX_QUEUES	8	    /* pairs of queues of a network */
 #define DISK_MAX_IOPS	1000000000u /* requests per second */
 #define DISK_MIN_BPS	512u	    /* bytes per second */
 #define DISK_MAX_BPS	GIB(1024)

@@ -62,6 +62,11 @@ struct worker_net {
 	uint8_t server[4];
 	uint8_t bits;
 	uint8_t routed; /* 0 or 1 */
+	/*
+	 * Pairs of queues, at most NET_MAX_QUEUES and never more than vCPUs; 0:
+	 * as many as there may be. Of a worker's start only: no record has it.
+	 */
+	uint8_t queues;
 };
 
 /* A shared segment: its memfd, opened for this worker alone. */

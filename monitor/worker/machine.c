@@ -5,7 +5,8 @@
 
 /* Every vector of every device can have a route at the same time. */
 _Static_assert(GSI_MSI_FIRST + PCI_SLOTS * 3 +
-			       VM_MAX_DISKS * (DISK_MAX_QUEUES + 1 - 3) <=
+			       VM_MAX_DISKS * (DISK_MAX_QUEUES + 1 - 3) +
+			       VM_MAX_NETS * (2 * NET_MAX_QUEUES + 2 - 3) <=
 		       VM_MAX_MSI_ROUTES,
 	       "a route a vector");
 

@@ -5,12 +5,13 @@
  * over, writes into its own region at any time. Checked: nothing ends the VM or
  * makes the I/O thread spin, the guest's device is not broken by the peer, a
  * frame from an honest port arrives at the end, and an honest one gets what the
- * guest sends (and what the sanitizers see).
+ * guest sends (and what the sanitizers see). The device has four pairs of
+ * queues; the guest changes how many are in use, to any number.
  */
 #include <string.h>
 #include <unistd.h>
 
-#include "monitor/dev/virtio/virtio_net.h"
+#include "monitor/dev/net/virtio_net.h"
 #include "tests/fuzz/bytes.h"
 #include "tests/unit/virtio/guest_driver.h"
 #include "tests/unit/vnet/ports.h"
@@ -20,7 +21,11 @@
 #define MAX_OPS	  200u
 #define SPINS	  4000u
 #define QUEUE	  16u
+#define PAIRS	  4u
+#define QUEUES	  (2u * PAIRS + 1u)
+#define FEATURES  (NET_FEATURES | NET_F_MQ)
 #define RX_GPA	  0x80000u
+#define CTRL_GPA  0x78000u
 #define HDR	  12u
 
 static struct fake_host h;
@@ -34,10 +39,11 @@ static void make(void)
 {
 	fake_host_create(&h, RAM_BYTES);
 	ports_create(&p, 3);
-	must(virtio_net_create(&h.host, p.of[0], "lan", NULL, &net) == 0);
+	must(virtio_net_create(&h.host, p.of[0], "lan", NULL, PAIRS, &net) ==
+	     0);
 	p.of[0] = NULL; /* the device's */
 	driver_attach(&d, &h, virtio_net_dev(net));
-	driver_start(&d, NET_FEATURES, 3, QUEUE);
+	driver_start(&d, FEATURES, QUEUES, QUEUE);
 }
 
 static void destroy(void)
@@ -134,12 +140,30 @@ static void port_op(struct bytes *b)
 
 static void give(struct bytes *b)
 {
-	unsigned n = (unsigned)take(b, 1) % QUEUE;
+	unsigned how = (unsigned)take(b, 1), n = how % QUEUE;
+	unsigned queue = NET_RX(how / QUEUE % PAIRS);
 
-	ring_desc(&d.rings[NET_QUEUE_RX], n, RX_GPA + n * 2048,
+	ring_desc(&d.rings[queue], n, RX_GPA + n * 2048,
 		  (uint32_t)take(b, 2) % 4096, D_WRITE, 0);
-	ring_offer(&d.rings[NET_QUEUE_RX], (uint16_t)n);
-	driver_kick(&d, NET_QUEUE_RX);
+	ring_offer(&d.rings[queue], (uint16_t)n);
+	driver_kick(&d, queue);
+}
+
+/* Mostly the number of pairs; else any command, of any length. */
+static void control(struct bytes *b)
+{
+	struct ring *r = &d.rings[QUEUES - 1];
+	uint8_t *at = fake_guest(&h, CTRL_GPA, 64);
+	unsigned how = (unsigned)take(b, 1);
+
+	memset(at, 0, 64);
+	at[0] = how & 0x80 ? (uint8_t)take(b, 1) : 4;
+	at[1] = how & 0x40 ? (uint8_t)take(b, 1) : 0;
+	(void)take_into(b, at + 2, how & 0x20 ? 2 : 1);
+	ring_desc(r, 0, CTRL_GPA, how & 0x10 ? how & 15 : 4, D_NEXT, 1);
+	ring_desc(r, 1, CTRL_GPA + 63, 1, D_WRITE, 0);
+	ring_offer(r, 0);
+	driver_kick(&d, QUEUES - 1);
 }
 
 /* From its own address: then it is looked at. */
@@ -151,8 +175,10 @@ static void put(struct bytes *b)
 	unsigned how = (unsigned)take(b, 1);
 	struct vnet_station to = ports_station(how & 3);
 	uint8_t *at = fake_guest(&h, DATA_GPA, 4096), *f = at + HDR;
-	uint32_t bytes = HDR + (uint32_t)take(b, 2) % 4000;
+	uint32_t bytes = HDR + (uint32_t)take(b, 2);
+	unsigned queue = NET_TX(bytes / 4096 % PAIRS);
 
+	bytes = HDR + bytes % 4000;
 	memset(at, 0, HDR);
 	if (how & 0x80)
 		(void)take_into(b, at, HDR);
@@ -167,14 +193,14 @@ static void put(struct bytes *b)
 		vnet_put16(f + 16, bytes);
 		memcpy(f + 14 + IP4_SRC, own.ip, 4);
 	}
-	ring_desc(&d.rings[NET_QUEUE_TX], 0, DATA_GPA, bytes, 0, 0);
-	ring_offer(&d.rings[NET_QUEUE_TX], 0);
-	driver_kick(&d, NET_QUEUE_TX);
+	ring_desc(&d.rings[queue], 0, DATA_GPA, bytes, 0, 0);
+	ring_offer(&d.rings[queue], 0);
+	driver_kick(&d, queue);
 }
 
 static void descriptor(struct bytes *b)
 {
-	unsigned queue = (unsigned)take(b, 1) % 3;
+	unsigned queue = (unsigned)take(b, 1) % QUEUES;
 	struct ring *r = &d.rings[queue];
 	unsigned i = (unsigned)take(b, 1) % QUEUE;
 
@@ -187,7 +213,7 @@ static void descriptor(struct bytes *b)
 
 static void step(struct bytes *b)
 {
-	switch (take(b, 1) % 12) {
+	switch (take(b, 1) % 13) {
 	case 0:
 	case 1:
 	case 2:
@@ -211,6 +237,9 @@ static void step(struct bytes *b)
 	case 10:
 		port_op(b);
 		break;
+	case 11:
+		control(b);
+		break;
 	default:
 		run();
 	}
@@ -229,7 +258,7 @@ static void check_honest(void)
 	while (vnet_port_next(p.of[2], &frame))
 		vnet_port_take(p.of[2], &frame);
 	vnet_port_settle(p.of[2]);
-	driver_start(&d, NET_FEATURES, 3, QUEUE);
+	driver_start(&d, FEATURES, QUEUES, QUEUE);
 	memset(at, 0, 128);
 	memcpy(f + ETH_DST, other.mac, 6);
 	memcpy(f + ETH_SRC, own.mac, 6);

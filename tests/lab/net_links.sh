@@ -2,12 +2,15 @@
 # shellcheck shell=bash
 #
 # Links of virtual networks between stock guests: addresses of the operator's
-# choice, IPv6, two networks, what ports count, dumps, and workers that are
-# killed in the middle of a transfer and come back.
+# choice, IPv6, two networks, what ports count, dumps, workers that are killed in
+# the middle of a transfer and come back, and devices with several queues.
 
 scenario network_links addresses_are_chosen ipv6_has_names \
 	two_networks_are_apart dumps_are_read frames_are_counted \
 	killed_worker_comes_back restarted_vm_keeps_its_address
+scenario network_queues pairs_of_queues_are_seen flows_arrive_whole \
+	interrupts_on_several_queues dumps_have_all_queues \
+	next_monitor_keeps_queues
 
 # link_address NAME - of its first network
 link_address()
@@ -256,5 +259,135 @@ s_network_links()
 	part restarted_vm_keeps_its_address links_restarted
 	runner_end linka
 	"$DISCO" kill linkb linkc
+	stop_monitor
+}
+
+# queues_of NAME - "rx N tx N", as its driver has them in use
+queues_of()
+{
+	runner_do "$1" 30 <<-'SCRIPT'
+		cd /sys/class/net/eth0/queues
+		echo "rx $(ls -d rx-* | wc -l) tx $(ls -d tx-* | wc -l)"
+	SCRIPT
+}
+
+queues_seen()
+{
+	queues_of qa && want_line '^rx 4 tx 4' "$WORK/o" || return 1
+	# As many as were asked for; and not more than it has CPUs.
+	queues_of qb && want_line '^rx 2 tx 2' "$WORK/o" || return 1
+	queues_of qc && want_line '^rx 1 tx 1' "$WORK/o" || return 1
+	runner_do qc 30 <<-'SCRIPT' || return 1
+		dev=$(basename "$(readlink -f /sys/class/net/eth0/device)")
+		# Features of the device by bit, from 0: 22 is MQ.
+		echo "mq $(cut -c 23 "/sys/bus/virtio/devices/$dev/features")"
+		grep -c "$dev-input" /proc/interrupts | sed 's/^/inputs /'
+	SCRIPT
+	want_line '^mq 0' "$WORK/o" && want_line '^inputs 1' "$WORK/o"
+}
+
+# queues_flows - from each CPU of qa a TCP connection to qb at the same time;
+# what arrives is what was sent
+queues_flows()
+{
+	local want got nr
+	runner_send qb <<-'SCRIPT'
+		for c in 0 1 2 3; do
+			busybox nc -l -p 500$c < <(exec sleep 3600) |
+				sha256sum >/tmp/sum$c &
+			pids+=($!)
+		done
+		wait "${pids[@]}"
+		cat /tmp/sum?
+	SCRIPT
+	nr=$RUNNER_NR
+	runner_do qa 180 <<-SCRIPT || return 1
+		head -c ${NET_MIB}M /dev/urandom >/tmp/bytes
+		read -r ip _ < <(getent ahostsv4 qb)
+		for c in 0 1 2 3; do
+			{ echo flow \$c; cat /tmp/bytes; } >/tmp/flow\$c
+			until taskset -c \$c bash -c \
+				"cat /tmp/flow\$c >/dev/tcp/\$ip/500\$c"; do
+				sleep 0.2
+			done &
+			pids+=(\$!)
+		done
+		wait "\${pids[@]}"
+		for c in 0 1 2 3; do sha256sum </tmp/flow\$c; done
+	SCRIPT
+	want=$(grep -oE '^[0-9a-f]{64}' "$WORK/o")
+	(($(wc -l <<<"$want") == 4)) || fail "not 4 sums: $(<"$WORK/o")" ||
+		return 1
+	runner_result qb 60 "$nr" || return 1
+	got=$(grep -oE '^[0-9a-f]{64}' "$WORK/o")
+	[[ $got == "$want" ]] || fail "sent $want, arrived $(<"$WORK/o")"
+}
+
+# Each flow of qa is received where it is sent, and qb has two queues.
+queues_interrupts()
+{
+	local name
+	for name in qa qb; do
+		runner_do $name 30 <<-'SCRIPT' || return 1
+			dev=$(basename "$(readlink -f /sys/class/net/eth0/device)")
+			awk -v input="$dev-input" '
+			index($NF, input) == 1 {
+				n = $2 + $3 + $4 + $5
+				print $NF, n
+				busy += n > 0
+			}
+			END { print "busy", busy + 0 }' /proc/interrupts
+		SCRIPT
+		want_line '^busy [2-4]' "$WORK/o" || return 1
+	done
+}
+
+queues_dumped()
+{
+	local pid port
+	"$DISCO" net dump -w "$WORK/dump" -s 100 qa 2>"$WORK/dump.err" &
+	pid=$!
+	until_true 20 test -s "$WORK/dump" || fail 'no dump' || return 1
+	queues_flows || return 1
+	kill -INT $pid
+	wait $pid || fail "$(<"$WORK/dump.err")" || return 1
+	for port in 5000 5001 5002 5003; do
+		dump_line "\\.$port: Flags \\[S\\]" "$WORK/dump" || return 1
+	done
+}
+
+queues_adopted()
+{
+	local name
+	kill_monitor TERM || return 1
+	wait "$MONITOR_PID" 2>/dev/null
+	start_monitor || return 1
+	for name in qa qb qc; do
+		wait_state $name running 20 || return 1
+		wait "${RUNNER_PID[$name]}"
+		runner_attach $name
+	done
+	until_true 20 net_listed qa qb qc || fail "$("$DISCO" net ls)" ||
+		return 1
+	queues_flows && queues_of qa && want_line '^rx 4 tx 4' "$WORK/o"
+}
+
+s_network_queues()
+{
+	local name
+	start_monitor || return 1
+	runner_start qa --cpus 4 --net name=lan || return 1
+	runner_start qb --cpus 4 --net name=lan,queues=2 || return 1
+	runner_start qc --net name=lan,queues=4 || return 1
+	runner_ready qa qb qc || return 1
+	for name in qa qb qc; do
+		net_up $name || return 1
+	done
+	part pairs_of_queues_are_seen queues_seen
+	part flows_arrive_whole queues_flows
+	part interrupts_on_several_queues queues_interrupts
+	part dumps_have_all_queues queues_dumped
+	part next_monitor_keeps_queues queues_adopted
+	"$DISCO" kill qa qb qc
 	stop_monitor
 }

@@ -167,6 +167,12 @@ const struct option_entry net_options[] = {
 		  "of its VMs" },
 	{ .name = "uplink", .type = OPTION_SWITCH, NET(uplink),
 	  .help = "this VM reaches the host's network through the network" },
+	{ .name = "queues", .type = OPTION_NUMBER, NET(queues), .arg = "N",
+	  .least = 1, .most = NET_MAX_QUEUES, .subject = "a network device has",
+	  .unit = "pairs of queues",
+	  .unset = "one per virtual CPU, at most 8",
+	  .help = "pairs of a receive and a transmit queue, at most one per "
+		  "virtual CPU" },
 	{ .name = NULL },
 };
 

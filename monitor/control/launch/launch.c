@@ -431,11 +431,14 @@ void launch_vcpu_nodes(const struct launch *l, unsigned i,
 				 : l->nodes[i];
 }
 
-static void launch_add_net(struct launch_vm *p, const struct net_port *port)
+static void launch_add_net(struct launch_vm *p, const struct net_port *port,
+			   const struct net_config *cfg)
 {
+	struct worker_net *spec = &p->spec.nets[p->spec.nr_nets++];
 	int *fds = &p->files.nets[p->files.nr_net_fds];
 
-	net_port_spec(port, &p->spec.nets[p->spec.nr_nets++]);
+	net_port_spec(port, spec);
+	spec->queues = (uint8_t)cfg->queues;
 	fds[WORKER_NET_REGION] = port->region;
 	fds[WORKER_NET_WAKE] = port->wake_rx;
 	fds[WORKER_NET_WAKER] = port->wake_tx;
@@ -456,7 +459,7 @@ int launch_spawn(struct launch *l, unsigned i, int listener,
 
 	p->spec.nr_nets = p->files.nr_net_fds = 0;
 	for (unsigned k = 0; k < l->cfg->vms[i].nr_nets; k++)
-		launch_add_net(p, ports[k]);
+		launch_add_net(p, ports[k], &l->cfg->vms[i].nets[k]);
 	p->spec.nr_shms = p->files.nr_shm_fds = 0;
 	for (unsigned k = 0; k < l->cfg->vms[i].nr_shms; k++)
 		launch_add_shm(p, uses[k]);

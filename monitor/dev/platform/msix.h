@@ -14,7 +14,7 @@
 #include "disco/base.h"
 #include "monitor/dev/platform/dev_host.h"
 
-#define MSIX_MAX 9 /* vectors of one device */
+#define MSIX_MAX 18 /* vectors of one device */
 
 struct msix_vector {
 	int fd; /* [I] eventfd, connected on first use */

@@ -10,6 +10,17 @@ _Static_assert(VM_NAME_MAX == VNET_NAME_MAX, "stations are named after VMs");
 _Static_assert(sizeof(struct vnet_stats) <= sizeof(struct figures_net),
 	       "all counts are shown");
 
+/*
+ * A pair per vCPU, as with disks: each vCPU sends without another one's lock,
+ * and gets the interrupts of its flows. More than one per vCPU are never used.
+ */
+static unsigned pairs_of(const struct worker_spec *s,
+			 const struct worker_net *n)
+{
+	return (unsigned)min_u64(s->nr_vcpus,
+				 n->queues ? n->queues : NET_MAX_QUEUES);
+}
+
 static int add_net(struct wnets *w, struct vm *vm, unsigned i)
 {
 	const struct worker_net *n = &vm->spec->nets[i];
@@ -29,7 +40,8 @@ static int add_net(struct wnets *w, struct vm *vm, unsigned i)
 	if (err)
 		return err;
 	err = virtio_net_create(&vm->host, port, n->net,
-				vm->figures->nets[i].words, &w->nets[i]);
+				vm->figures->nets[i].words,
+				pairs_of(vm->spec, n), &w->nets[i]);
 	if (err)
 		return err;
 	w->nr = i + 1;

@@ -7,7 +7,7 @@
 #define DISCO_MONITOR_WORKER_WNETS_H
 
 #include "disco/worker_spec.h"
-#include "monitor/dev/virtio/virtio_net.h"
+#include "monitor/dev/net/virtio_net.h"
 #include "monitor/worker/vm/vm.h"
 
 struct wnets {

@@ -29,7 +29,7 @@
 #include "monitor/worker/vm/standstill.h"
 #include "numa/region.h"
 
-#define VM_MAX_MSI_ROUTES 256
+#define VM_MAX_MSI_ROUTES 320
 
 struct pager;
 struct vm;

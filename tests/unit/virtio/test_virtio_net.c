@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "disco/net_dump.h"
-#include "monitor/dev/virtio/virtio_net.h"
+#include "monitor/dev/net/virtio_net.h"
 #include "tests/unit/support.h"
 #include "tests/unit/virtio/guest_driver.h"
 #include "tests/unit/vnet/ports.h"
@@ -43,7 +43,7 @@ static struct guest {
 static void guest_create(struct guest *g, uint32_t slot, uint64_t features)
 {
 	fake_host_create(&g->h, MIB(8));
-	must(virtio_net_create(&g->h.host, p.of[slot], NET, NULL, &g->net) ==
+	must(virtio_net_create(&g->h.host, p.of[slot], NET, NULL, 1, &g->net) ==
 	     0);
 	p.of[slot] = NULL; /* the device's */
 	driver_attach(&g->d, &g->h, virtio_net_dev(g->net));
@@ -755,7 +755,8 @@ static void counts_are_shown(void **state)
 	memset(counts, 0xff, sizeof(counts));
 	memset(&c, 0, sizeof(c));
 	fake_host_create(&c.h, MIB(8));
-	must(virtio_net_create(&c.h.host, p.of[2], NET, counts, &c.net) == 0);
+	must(virtio_net_create(&c.h.host, p.of[2], NET, counts, 1, &c.net) ==
+	     0);
 	p.of[2] = NULL;
 	driver_attach(&c.d, &c.h, virtio_net_dev(c.net));
 	driver_start(&c.d, NET_FEATURES, 3, QUEUE);

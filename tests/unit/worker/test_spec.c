@@ -23,6 +23,9 @@ static int setup(void **state)
 	good.ram_bytes = MIB(256);
 	good.nr_disks = 1;
 	good.disks[0].bytes = 4096;
+	good.nr_nets = 1;
+	good.nets[0].gen = 1;
+	good.nets[0].bits = 24;
 	good.boot.entry_kind = BOOT_PVH;
 	good.boot.nr_extents = 1;
 	good.boot.extents[0] = (struct boot_extent){ MIB(1), MIB(4) };
@@ -112,6 +115,10 @@ static void counts(void **state)
 	TAKEN(disks[0].iops, DISK_MAX_IOPS);
 	REFUSED(disks[0].bps, UINT64_MAX);
 	TAKEN(disks[0].bps, DISK_MAX_BPS);
+	REFUSED(nets[0].queues, NET_MAX_QUEUES + 1);
+	REFUSED(nets[0].queues, UINT8_MAX);
+	TAKEN(nets[0].queues, NET_MAX_QUEUES);
+	TAKEN(nets[0].queues, 0);
 }
 
 /* What the guest may forget needs no file when it is memory. */

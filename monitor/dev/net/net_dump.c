@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "monitor/dev/virtio/net_dump.h"
+#include "monitor/dev/net/net_dump.h"
 
 #include <errno.h>
 #include <string.h>

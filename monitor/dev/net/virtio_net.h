@@ -8,11 +8,25 @@
  * sent them. A guest that cannot take them gets complete checksums, and segments
  * (vnet/segment.h).
  *
+ * Queues: up to NET_MAX_QUEUES pairs of a receive and a transmit queue; pair i
+ * has the queues 2i and 2i + 1. The control queue comes after those of all pairs
+ * if the driver has accepted MQ, else after those of the first one. The driver
+ * decides how many pairs are in use, one at first (VQ_PAIRS_SET). The I/O
+ * thread serves all queues. A frame is received on the pair that net_steer.h
+ * finds for its flow, among those in use; if the driver has not enabled that
+ * queue, on the first one. What a driver has put into the transmit queue of a
+ * pair that is not in use is sent: Linux reduces the pairs before it stops using
+ * their transmit queues, and would wait for these frames for ever. A device of
+ * one pair does not offer MQ.
+ *
  * Waiting: frames for a destination that is behind stay in the transmit queue,
  * at most NET_PATIENCE_NS since it last took one. From then on its frames are
  * dropped until it takes some, so that it cannot keep back what the guest sends
- * to others. Frames that arrive while the guest has no buffers stay in their
- * ring, so their sender waits in turn.
+ * to others. Each transmit queue waits for itself. Frames that arrive while
+ * the guest has no buffers in the pair of the next one stay in their ring, in
+ * order, so their sender waits in turn: a guest that leaves one receive queue
+ * empty gets frames as late as if it had no other one. The choice of the pair is
+ * made again whenever the frame is tried.
  *
  * Every command of the control queue completes, also if the driver sends it
  * before DRIVER_OK: Linux spins until then, without a limit.
@@ -28,7 +42,9 @@
 
 #define NET_QUEUE_RX	0u
 #define NET_QUEUE_TX	1u
-#define NET_QUEUE_CTRL	2u
+#define NET_QUEUE_CTRL	2u /* without MQ */
+#define NET_RX(pair)	(2 * (pair))
+#define NET_TX(pair)	(2 * (pair) + 1)
 #define NET_PATIENCE_NS 20000000ull
 
 /* Feature bits, 5.1.3. */
@@ -47,6 +63,7 @@
 #define NET_F_CTRL_VQ	     (1ull << 17)
 #define NET_F_CTRL_RX	     (1ull << 18)
 #define NET_F_GUEST_ANNOUNCE (1ull << 21)
+#define NET_F_MQ	     (1ull << 22) /* with several pairs only */
 
 /* What every guest is offered: pinned, as a driver keeps what it negotiated. */
 #define NET_FEATURES                                                           \
@@ -67,13 +84,14 @@ struct virtio_net;
  * @name: of the network; not owned, outlives the device
  * @counts: where the counts of its port are stored after each batch, NET_COUNTS
  *        of them; outlives the device; NULL: nowhere
+ * @pairs: of queues, 1 .. NET_MAX_QUEUES
  * @out:  release with virtio_net_destroy(); untouched on error
  *
  * Return: 0; -ENOMEM; -errno of timerfd_create(), eventfd() and the watches.
  */
 MUST_CHECK int virtio_net_create(struct dev_host *host, struct vnet_port *port,
 				 const char *name, _Atomic(uint64_t) *counts,
-				 struct virtio_net **out);
+				 unsigned pairs, struct virtio_net **out);
 void virtio_net_destroy(struct virtio_net *n);
 
 struct virtio_dev *virtio_net_dev(struct virtio_net *n);

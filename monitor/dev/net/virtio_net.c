@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "monitor/dev/virtio/virtio_net.h"
+#include "monitor/dev/net/virtio_net.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -9,8 +9,10 @@
 #include <unistd.h>
 
 #include "disco/clock.h"
-#include "monitor/dev/virtio/net_control.h"
-#include "monitor/dev/virtio/net_dump.h"
+#include "monitor/dev/net/net_control.h"
+#include "monitor/dev/net/net_dump.h"
+#include "monitor/dev/net/net_gather.h"
+#include "monitor/dev/net/net_steer.h"
 #include "vnet/reply.h"
 #include "vnet/segment.h"
 
@@ -19,38 +21,42 @@
 #define DISCARD_NS   1000000u /* until the next ones */
 #define REPLIES	     8u	      /* answers that wait for buffers */
 #define HDR_BYTES    12u      /* 5.1.6.1: with VERSION_1, always num_buffers */
-#define GATHER_MAX   256u     /* chains for one frame */
-#define GATHER_IOV   (2u * VQ_MAX_IOV)
 #define S_LINK_UP    1u
 #define CONFIG_BYTES 12u
 
-/* Chains of the receive queue that were taken and not given back. */
-struct rx_gather {
-	struct vq_used chains[GATHER_MAX];
-	uint64_t rooms[GATHER_MAX]; /* of each, in bytes */
-	unsigned nr_chains;
-	uint64_t room; /* of all */
-	struct iovec iov[GATHER_IOV];
-	unsigned nr_iov;
+_Static_assert(2 * NET_MAX_QUEUES + 1 <= VIRTIO_MAX_QUEUES, "a place a queue");
+_Static_assert(2 * NET_MAX_QUEUES + 1 < MSIX_MAX, "a vector a queue");
+_Static_assert(NET_FLOW_BYTES <= VNET_LOOK_BYTES, "a filter's look is enough");
+
+struct net_pair {
+	struct net_gather gather;
+	bool waits; /* the head of its TX waits for room at a peer */
 };
 
 struct virtio_net {
 	struct virtio_dev v;
+	struct virtio_ops ops; /* [I] */
 	struct vnet_port *port;
 	const char *name;
 	_Atomic(uint64_t) *counts; /* of others, for reading; NULL: none */
 	struct net_dump dump;
 	struct io_watch wake, timer;
-	uint64_t waiting_ns; /* since when TX waits for @waiting; 0: not */
-	uint32_t waiting;    /* slot of a peer */
+	uint64_t timer_ns; /* when it expires; 0: it is not set */
+	/* By slot of a peer: since when it has no room; 0: it had some. */
+	uint64_t full_ns[VNET_PORTS_MAX];
 	bool slow[VNET_PORTS_MAX]; /* by slot: not waited for */
+	struct net_pair *of;	   /* owned, @max_pairs of them */
+	unsigned max_pairs;	   /* [I] */
+	unsigned pairs;		   /* in use; 1 .. max_pairs */
+	unsigned short_of;	   /* pair whose buffers a frame waits for */
+	unsigned tx_turn;	   /* pair that is the first to go on */
+	struct net_steer steer;
 	struct {
 		uint32_t bytes;
 		uint8_t frame[VNET_REPLY_MAX];
 	} replies[REPLIES];
 	unsigned reply_head, nr_replies;
-	struct vq_chain chain; /* the one that is looked at */
-	struct rx_gather gather;
+	struct vq_chain chain;	       /* the one that is looked at */
 	uint8_t frame[VNET_FRAME_MAX]; /* private copy, where one is needed */
 	/* A frame that the guest takes in segments only, and what is left. */
 	struct vnet_segments segments;
@@ -70,10 +76,28 @@ static bool net_running(const struct virtio_net *n)
 	       VIRTIO_STATUS_DRIVER_OK;
 }
 
-static void net_arm(struct virtio_net *n, uint64_t ns)
+static bool net_has(const struct virtio_net *n, uint64_t feature)
+{
+	return n->v.driver_features & feature;
+}
+
+/* Pairs that the driver may use. */
+static unsigned net_most_pairs(const struct virtio_net *n)
+{
+	return net_has(n, NET_F_MQ) ? n->max_pairs : 1;
+}
+
+static unsigned net_pairs(const struct virtio_net *n)
+{
+	return net_has(n, NET_F_MQ) ? n->pairs : 1;
+}
+
+/* @ns: less than a second. */
+static void net_arm(struct virtio_net *n, uint64_t now, uint64_t ns)
 {
 	const struct itimerspec t = { .it_value.tv_nsec = (long)ns };
 
+	n->timer_ns = now + ns;
 	(void)timerfd_settime(n->timer.fd, 0, &t, NULL);
 }
 
@@ -108,7 +132,7 @@ static bool queue_reply(struct virtio_net *n, const uint8_t *frame,
 		return false;
 	n->nr_replies++;
 	n->port->stats.answered++;
-	virtio_again(&n->v, NET_QUEUE_RX);
+	virtio_again(&n->v, NET_RX(0));
 	return true;
 }
 
@@ -118,20 +142,22 @@ static bool queue_reply(struct virtio_net *n, const uint8_t *frame,
  */
 static enum tx_done tx_full(struct virtio_net *n, const struct vnet_peer *to)
 {
+	uint64_t *since = &n->full_ns[to->slot];
 	uint64_t now = clock_now_ns();
 
 	if (n->slow[to->slot])
 		goto drop;
-	if (!n->waiting_ns || n->waiting != to->slot) {
-		n->waiting_ns = now;
-		n->waiting = to->slot;
-		net_arm(n, NET_PATIENCE_NS);
+	if (!*since)
+		*since = now;
+	if (now - *since < NET_PATIENCE_NS) {
+		uint64_t end = *since + NET_PATIENCE_NS;
+
+		/* Queues wait for several peers: the first end counts. */
+		if (!n->timer_ns || end < n->timer_ns)
+			net_arm(n, now, end - now);
 		return TX_WAIT;
 	}
-	if (now - n->waiting_ns < NET_PATIENCE_NS)
-		return TX_WAIT;
 	n->slow[to->slot] = true;
-	n->waiting_ns = 0;
 drop:
 	n->port->stats.full++;
 	return TX_DONE;
@@ -166,9 +192,10 @@ static enum tx_done tx_forward(struct virtio_net *n, const struct vq_chain *c,
 		n->port->stats.full++;
 		return TX_DONE;
 	}
-	n->waiting_ns = 0;
-	if (to)
+	if (to) {
+		n->full_ns[to->slot] = 0;
 		n->slow[to->slot] = false;
+	}
 	vnet_port_begin(n->port, bytes, &b);
 	/* What was checked is what is sent; the rest comes from the guest. */
 	memcpy(b.bytes, look, looked);
@@ -190,7 +217,16 @@ static bool tx_local(struct virtio_net *n, const struct vq_chain *c,
 	return queue_reply(n, n->frame, bytes);
 }
 
-static enum tx_done tx_frame(struct virtio_net *n, const struct vq_chain *c)
+/* A frame that the guest may send tells where its flow is received. */
+static void tx_note(struct virtio_net *n, unsigned pair, const uint8_t *look,
+		    size_t len)
+{
+	if (net_pairs(n) > 1 && pair < net_pairs(n))
+		net_steer_note(&n->steer, net_flow(look, len), pair);
+}
+
+static enum tx_done tx_frame(struct virtio_net *n, unsigned pair,
+			     const struct vq_chain *c)
 {
 	uint8_t look[VNET_LOOK_BYTES];
 	struct vnet_hdr hdr;
@@ -219,12 +255,14 @@ static enum tx_done tx_frame(struct virtio_net *n, const struct vq_chain *c)
 	switch (vnet_filter(&n->port->station, &n->port->plan, look,
 			    (uint32_t)got)) {
 	case VNET_LOCAL:
+		tx_note(n, pair, look, got);
 		/* The uplink has the same address as the network. */
 		if (tx_local(n, c, bytes) || !n->port->plan.routed ||
 		    vnet_is_group(look))
 			return TX_DONE;
 		return tx_forward(n, c, &hdr, look, bytes);
 	case VNET_FORWARD:
+		tx_note(n, pair, look, got);
 		return tx_forward(n, c, &hdr, look, bytes);
 	default:
 		n->port->stats.refused++;
@@ -245,23 +283,25 @@ static void tx_dump(struct virtio_net *n, const struct vq_chain *c)
 		       HDR_BYTES, (uint32_t)c->out_bytes - HDR_BYTES);
 }
 
-static enum virtio_served net_serve_tx(struct virtio_net *n)
+static enum virtio_served net_serve_tx(struct virtio_net *n, unsigned pair)
 {
 	enum virtio_served served = SERVED_SOME;
 
+	n->of[pair].waits = false;
 	for (unsigned budget = BATCH; budget; budget--) {
-		if (!virtio_pop(&n->v, NET_QUEUE_TX, &n->chain)) {
+		if (!virtio_pop(&n->v, NET_TX(pair), &n->chain)) {
 			served = SERVED_ALL;
 			break;
 		}
-		if (tx_frame(n, &n->chain) == TX_WAIT) {
-			vq_unpop(&n->v.queues[NET_QUEUE_TX].vq);
+		if (tx_frame(n, pair, &n->chain) == TX_WAIT) {
+			vq_unpop(&n->v.queues[NET_TX(pair)].vq);
+			n->of[pair].waits = true;
 			served = SERVED_WAIT;
 			break;
 		}
 		if (net_dump_on(&n->dump))
 			tx_dump(n, &n->chain);
-		virtio_push(&n->v, NET_QUEUE_TX, n->chain.head, 0);
+		virtio_push(&n->v, NET_TX(pair), n->chain.head, 0);
 	}
 	vnet_port_flush(n->port);
 	net_show_counts(n);
@@ -270,74 +310,23 @@ static enum virtio_served net_serve_tx(struct virtio_net *n)
 
 /* --- receive --- */
 
-static bool net_has(const struct virtio_net *n, uint64_t feature)
-{
-	return n->v.driver_features & feature;
-}
-
-enum rx_room { RX_ROOM, RX_NONE, RX_NEVER };
-
-/* Take chains until @bytes fit. RX_NEVER: they will not, in what is there. */
-static enum rx_room rx_gather_room(struct virtio_net *n, uint64_t bytes)
-{
-	struct rx_gather *g = &n->gather;
-	const struct vq_chain *c = &n->chain;
-
-	while (g->room < bytes) {
-		if (g->nr_chains ==
-		    (net_has(n, NET_F_MRG_RXBUF) ? GATHER_MAX : 1))
-			return RX_NEVER;
-		if (!virtio_pop(&n->v, NET_QUEUE_RX, &n->chain))
-			return RX_NONE;
-		g->chains[g->nr_chains].id = c->head;
-		g->rooms[g->nr_chains++] = 0;
-		if (g->nr_iov + c->nr_in > GATHER_IOV)
-			return RX_NEVER;
-		g->rooms[g->nr_chains - 1] = c->in_bytes;
-		memcpy(g->iov + g->nr_iov, c->iov + c->nr_out,
-		       c->nr_in * sizeof(c->iov[0]));
-		g->nr_iov += c->nr_in;
-		g->room += c->in_bytes;
-	}
-	return RX_ROOM;
-}
-
-/* How many of the chains @bytes fill. */
-static unsigned rx_count(const struct rx_gather *g, uint64_t bytes)
-{
-	uint64_t room = 0;
-	unsigned n = 0;
-
-	while (room < bytes)
-		room += g->rooms[n++];
-	return n;
-}
-
 /*
- * Give back the first @nr chains, with @bytes in them: all are full but the
- * last one (5.1.6.4). All become visible at once, as a driver counts on it.
+ * The pair of a frame, among those in use. A driver that uses a pair without
+ * having enabled its queue gets all of it on the first one.
  */
-static void rx_give_back(struct virtio_net *n, unsigned nr, uint64_t bytes)
+static unsigned rx_pair(const struct virtio_net *n, const struct vnet_frame *f)
 {
-	struct rx_gather *g = &n->gather;
-	unsigned iov = 0;
+	uint8_t look[NET_FLOW_BYTES];
+	size_t len = min_u64(f->len, sizeof(look));
+	unsigned pair;
 
-	for (unsigned i = 0; i < nr; i++) {
-		uint64_t room = g->rooms[i];
-		uint64_t used = min_u64(room, bytes);
-
-		g->chains[i].written = (uint32_t)used;
-		bytes -= used;
-		g->room -= room;
-		while (room && iov < g->nr_iov)
-			room -= min_u64(room, g->iov[iov++].iov_len);
-	}
-	virtio_push_all(&n->v, NET_QUEUE_RX, g->chains, nr);
-	g->nr_chains -= nr;
-	g->nr_iov -= iov;
-	memmove(g->chains, g->chains + nr, g->nr_chains * sizeof(g->chains[0]));
-	memmove(g->rooms, g->rooms + nr, g->nr_chains * sizeof(g->rooms[0]));
-	memmove(g->iov, g->iov + iov, g->nr_iov * sizeof(g->iov[0]));
+	if (net_pairs(n) == 1)
+		return 0;
+	/* Once: its sender may change it at any time. */
+	memcpy(look, f->bytes, len);
+	atomic_signal_fence(memory_order_seq_cst);
+	pair = net_steer_pair(&n->steer, net_flow(look, len), net_pairs(n));
+	return n->v.queues[NET_RX(pair)].vq.enabled ? pair : 0;
 }
 
 /* Does the guest take frames only in segments that this one is not cut in? */
@@ -368,21 +357,24 @@ static bool rx_deliver(struct virtio_net *n, const struct vnet_frame *from)
 	struct vnet_frame f = *from;
 	uint8_t head[HDR_BYTES] = { 0 };
 	uint64_t bytes = (uint64_t)f.len + HDR_BYTES;
-	struct rx_gather *g = &n->gather;
-	unsigned nr;
+	unsigned pair = rx_pair(n, &f), nr;
+	struct net_gather *g = &n->of[pair].gather;
 
 	rx_complete(n, &f);
-	switch (rx_gather_room(n, bytes)) {
-	case RX_NONE:
+	switch (net_gather_room(
+		g, &n->v, NET_RX(pair), &n->chain,
+		net_has(n, NET_F_MRG_RXBUF) ? NET_GATHER_MAX : 1, bytes)) {
+	case GATHER_NONE:
+		n->short_of = pair;
 		return false;
-	case RX_NEVER:
+	case GATHER_NEVER:
 		/* The chains are kept, for smaller frames. */
 		n->port->stats.lost++;
 		return true;
 	default:
 		break;
 	}
-	nr = rx_count(g, bytes);
+	nr = net_gather_count(g, bytes);
 	memcpy(head, &f.hdr, sizeof(f.hdr));
 	head[10] = (uint8_t)nr;
 	head[11] = (uint8_t)(nr >> 8);
@@ -392,7 +384,7 @@ static bool rx_deliver(struct virtio_net *n, const struct vnet_frame *from)
 	if (net_dump_on(&n->dump))
 		net_dump_frame(&n->dump, NET_DUMP_IN, &f.hdr, g->iov, g->nr_iov,
 			       HDR_BYTES, f.len);
-	rx_give_back(n, nr, bytes);
+	net_gather_give_back(g, &n->v, NET_RX(pair), nr, bytes);
 	return true;
 }
 
@@ -433,44 +425,59 @@ static bool rx_segment(struct virtio_net *n)
 	return true;
 }
 
-static enum virtio_served rx_some(struct virtio_net *n)
+enum rx_end { RX_ASLEEP, RX_SHORT, RX_MORE };
+
+static enum rx_end rx_some(struct virtio_net *n)
 {
 	struct vnet_frame f;
 
 	for (unsigned budget = BATCH; budget && net_running(n); budget--) {
 		if (n->nr_replies) {
 			if (!rx_reply(n))
-				return SERVED_ALL; /* until buffers come */
+				return RX_SHORT;
 			continue;
 		}
 		if (vnet_segments_left(&n->segments)) {
 			if (!rx_segment(n))
-				return SERVED_ALL;
+				return RX_SHORT;
 			continue;
 		}
 		if (!vnet_port_next(n->port, &f)) {
 			/* No buffers are needed: do not let them be told. */
 			if (vnet_port_sleep(n->port))
-				return SERVED_WAIT;
+				return RX_ASLEEP;
 			continue;
 		}
 		if (rx_must_cut(n, &f.hdr))
 			rx_cut(n, &f);
 		else if (!rx_deliver(n, &f))
-			return SERVED_ALL;
+			return RX_SHORT;
 		vnet_port_take(n->port, &f);
 	}
-	return SERVED_SOME;
+	return RX_MORE;
 }
 
-static enum virtio_served net_serve_rx(struct virtio_net *n)
+/* @pair: whose receive queue is served, with what there is for all pairs. */
+static enum virtio_served net_serve_rx(struct virtio_net *n, unsigned pair)
 {
-	enum virtio_served served = rx_some(n);
+	enum rx_end end = rx_some(n);
 
-	if (served != SERVED_WAIT)
+	if (end != RX_ASLEEP)
 		vnet_port_settle(n->port);
 	net_show_counts(n);
-	return served;
+	if (end == RX_ASLEEP)
+		return SERVED_WAIT;
+	if (end == RX_MORE)
+		return SERVED_SOME;
+	if (n->short_of == pair)
+		return SERVED_ALL; /* until buffers come */
+	/*
+	 * The transport arms the queue that is served, and the frame waits for
+	 * another one. Buffers that have come meanwhile are taken after other
+	 * work, as a guest may add some as fast as they are used.
+	 */
+	return vq_arm(&n->v.queues[NET_RX(n->short_of)].vq) ? SERVED_SOME
+							    : SERVED_WAIT;
 }
 
 /*
@@ -493,27 +500,45 @@ static void net_discard(struct virtio_net *n)
 	}
 	vnet_port_settle(n->port);
 	net_show_counts(n);
-	net_arm(n, DISCARD_NS);
+	net_arm(n, clock_now_ns(), DISCARD_NS);
 }
 
 /* --- the loop --- */
 
+/* The pairs whose TX waits, as bits; no pair is always the first to go on. */
+static unsigned net_waiting(struct virtio_net *n, unsigned *first)
+{
+	unsigned waiting = 0;
+
+	for (unsigned i = 0; i < n->max_pairs; i++)
+		waiting |= n->of[i].waits ? 1u << i : 0;
+	*first = n->tx_turn;
+	if (waiting)
+		n->tx_turn = (n->tx_turn + 1) % n->max_pairs;
+	return waiting;
+}
+
 /* Frames may have come, or room. */
 static void net_look(struct virtio_net *n)
 {
-	bool running, waiting;
+	unsigned waiting, first;
+	bool running;
 
 	(void)pthread_mutex_lock(&n->v.lock);
 	running = net_running(n);
-	waiting = n->waiting_ns != 0;
+	waiting = net_waiting(n, &first);
 	if (!running)
 		net_discard(n);
 	(void)pthread_mutex_unlock(&n->v.lock);
 	if (!running)
 		return;
-	virtio_serve(&n->v, NET_QUEUE_RX);
-	if (waiting)
-		virtio_serve(&n->v, NET_QUEUE_TX);
+	virtio_serve(&n->v, NET_RX(0));
+	for (unsigned i = 0; i < n->max_pairs; i++) {
+		unsigned pair = (first + i) % n->max_pairs;
+
+		if (waiting & 1u << pair)
+			virtio_serve(&n->v, NET_TX(pair));
+	}
 }
 
 static void net_woken(struct io_watch *w, uint32_t events)
@@ -533,6 +558,9 @@ static void net_timed(struct io_watch *w, uint32_t events)
 	(void)events;
 	if (read(w->fd, &times, sizeof(times)) < 0)
 		return;
+	(void)pthread_mutex_lock(&n->v.lock);
+	n->timer_ns = 0;
+	(void)pthread_mutex_unlock(&n->v.lock);
 	net_look(n);
 }
 
@@ -540,42 +568,67 @@ void virtio_net_changed(struct virtio_net *n)
 {
 	(void)pthread_mutex_lock(&n->v.lock);
 	memset(n->slow, 0, sizeof(n->slow));
+	memset(n->full_ns, 0, sizeof(n->full_ns));
 	(void)pthread_mutex_unlock(&n->v.lock);
 	/* Its wake-up may have come before it was known. */
 	vnet_port_awake(n->port);
 	net_look(n);
 	/* What waits for a port that is gone goes nowhere now. */
-	virtio_serve(&n->v, NET_QUEUE_TX);
+	for (unsigned i = 0; i < n->max_pairs; i++)
+		virtio_serve(&n->v, NET_TX(i));
+}
+
+static enum virtio_served net_serve_control(struct virtio_net *n,
+					    unsigned queue)
+{
+	const struct net_control c = { .mac = n->port->station.mac,
+				       .max_pairs = net_most_pairs(n),
+				       .pairs = &n->pairs };
+	unsigned before = n->pairs;
+	enum virtio_served served;
+
+	served = net_control_serve(&n->v, queue, &c, &n->chain);
+	/* A frame that waits for buffers may have another pair now. */
+	if (n->pairs != before)
+		virtio_again(&n->v, NET_RX(0));
+	return served;
 }
 
 static enum virtio_served net_serve(struct virtio_dev *v, unsigned queue)
 {
 	struct virtio_net *n = net_from_dev(v);
+	unsigned pair = queue / 2;
 
-	if (queue == NET_QUEUE_RX)
-		return net_serve_rx(n);
-	if (queue == NET_QUEUE_TX)
-		return net_serve_tx(n);
-	return net_control_serve(v, NET_QUEUE_CTRL, n->port->station.mac,
-				 &n->chain);
+	if (queue == 2 * net_most_pairs(n))
+		return net_serve_control(n, queue);
+	/*
+	 * A queue that this driver does not have; or it may be the control
+	 * queue of another driver, served before DRIVER_OK, and is not of this.
+	 */
+	if (pair >= net_most_pairs(n) || !net_running(n))
+		return SERVED_WAIT;
+	return queue == NET_RX(pair) ? net_serve_rx(n, pair)
+				     : net_serve_tx(n, pair);
 }
 
 static void net_reset(struct virtio_dev *v)
 {
 	struct virtio_net *n = net_from_dev(v);
 
-	n->gather.nr_chains = n->gather.nr_iov = 0;
-	n->gather.room = 0;
+	for (unsigned i = 0; i < n->max_pairs; i++) {
+		net_gather_reset(&n->of[i].gather);
+		n->of[i].waits = false;
+	}
+	n->pairs = 1;
 	n->nr_replies = 0;
-	n->waiting_ns = 0;
+	memset(n->full_ns, 0, sizeof(n->full_ns));
+	memset(&n->steer, 0, sizeof(n->steer));
 	n->segments = (struct vnet_segments){ .frame = NULL };
 }
 
 static const struct virtio_ops net_ops = {
 	.type = 1,
 	.class_code = 0x020000,
-	.nr_queues = 3,
-	.early = 1u << NET_QUEUE_CTRL,
 	.serve = net_serve,
 	.reset = net_reset,
 };
@@ -583,12 +636,13 @@ static const struct virtio_ops net_ops = {
 /* --- making one --- */
 
 /* 5.1.4: struct virtio_net_config as far as MTU. */
-static void net_config(const struct vnet_port *p, uint8_t config[CONFIG_BYTES])
+static void net_config(const struct vnet_port *p, unsigned pairs,
+		       uint8_t config[CONFIG_BYTES])
 {
 	memset(config, 0, CONFIG_BYTES);
 	memcpy(config, p->station.mac, VNET_MAC_BYTES);
 	config[6] = S_LINK_UP;
-	config[8] = 1; /* max_virtqueue_pairs */
+	config[8] = (uint8_t)pairs; /* max_virtqueue_pairs */
 	config[10] = VNET_MTU & 0xff;
 	config[11] = VNET_MTU >> 8;
 }
@@ -613,24 +667,39 @@ static int net_watch(struct virtio_net *n)
 	return ops->watch(n->v.host, &n->wake, EPOLLIN);
 }
 
+/* Where the control queue is depends on what the driver will accept. */
+static void net_queues(struct virtio_net *n)
+{
+	n->ops = net_ops;
+	n->ops.nr_queues = 2 * n->max_pairs + 1;
+	n->ops.early = 1u << NET_QUEUE_CTRL | 1u << 2 * n->max_pairs;
+}
+
 int virtio_net_create(struct dev_host *host, struct vnet_port *port,
 		      const char *name, _Atomic(uint64_t) *counts,
-		      struct virtio_net **out)
+		      unsigned pairs, struct virtio_net **out)
 {
 	struct virtio_net *n = calloc(1, sizeof(*n));
+	struct net_pair *of = calloc(pairs, sizeof(*of));
 	uint8_t config[CONFIG_BYTES];
 	int err;
 
-	if (!n) {
+	if (!n || !of) {
+		free(n);
+		free(of);
 		vnet_port_destroy(port);
 		return -ENOMEM;
 	}
 	n->port = port;
 	n->name = name;
 	n->counts = counts;
+	n->of = of;
+	n->max_pairs = pairs;
 	n->timer.fd = n->dump.fd = -1;
-	net_config(port, config);
-	err = virtio_init(&n->v, host, &net_ops, NET_FEATURES, config,
+	net_queues(n);
+	net_config(port, pairs, config);
+	err = virtio_init(&n->v, host, &n->ops,
+			  NET_FEATURES | (pairs > 1 ? NET_F_MQ : 0), config,
 			  sizeof(config));
 	if (!err)
 		err = net_watch(n);
@@ -652,6 +721,7 @@ void virtio_net_destroy(struct virtio_net *n)
 	if (n->timer.fd >= 0)
 		(void)close(n->timer.fd);
 	vnet_port_destroy(n->port);
+	free(n->of);
 	free(n);
 }
 
