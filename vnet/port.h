@@ -45,15 +45,18 @@
  * can read all frames that are sent there, as on a shared wire; ports of other
  * networks get no descriptor of the region.
  *
- * THE TABLE OF PORTS needs no RCU: one thread (the worker's I/O thread) gets
- * control's messages, sends, and receives, so all that is private to a port
- * belongs to this thread.
+ * THE TABLE OF PORTS needs no RCU: a port has one caller at a time, for sending,
+ * receiving, and what control's messages change, so all that is private to a
+ * port belongs to that caller. In a worker it is the one that holds the device's
+ * lock (monitor/dev/net/virtio_net.h says who that may be); in disco-uplink
+ * there is one thread.
  *
  * Wake-ups are bytes in a socket and not an eventfd, for the reason that
  * chan_wake_create() states; and here all other ports hold the same end, so one
  * that reads an eventfd could steal the wake-ups of another one.
  *
- * Context of all functions: one thread at a time per port.
+ * Context of all functions: one thread at a time per port; the next one comes
+ * after it by a lock.
  */
 #ifndef DISCO_VNET_PORT_H
 #define DISCO_VNET_PORT_H

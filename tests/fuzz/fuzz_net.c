@@ -127,13 +127,12 @@ static void port_op(struct bytes *b)
 	struct vnet_station s = ports_station(1);
 
 	if (take(b, 1) & 1) {
-		vnet_port_remove(virtio_net_port(net), 1, 0);
+		virtio_net_remove_port(net, 1, 0);
 	} else {
 		gen += (uint32_t)take(b, 1);
-		(void)!vnet_port_add(virtio_net_port(net), 1, gen, &s,
-				     dup(p.reader[1]), dup(p.waker[1]));
+		(void)!virtio_net_add_port(net, 1, gen, &s, dup(p.reader[1]),
+					   dup(p.waker[1]));
 	}
-	virtio_net_changed(net);
 }
 
 /* --- the guest --- */
@@ -271,8 +270,7 @@ static void check_honest(void)
 	must(vnet_port_next(p.of[2], &frame));
 	must(frame.len == 60);
 	/* What others have sent comes first; the device takes what it can. */
-	vnet_port_remove(virtio_net_port(net), 1, 0);
-	virtio_net_changed(net);
+	virtio_net_remove_port(net, 1, 0);
 	must(ports_send(&p, 2, p.of[2]->peers[0], 60, 3) == 0);
 	for (unsigned i = 0; i < QUEUE; i++) {
 		ring_desc(&d.rings[NET_QUEUE_RX], i, RX_GPA + i * 2048, 2048,

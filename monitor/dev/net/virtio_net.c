@@ -10,90 +10,22 @@
 
 #include "disco/clock.h"
 #include "monitor/dev/net/net_control.h"
-#include "monitor/dev/net/net_dump.h"
-#include "monitor/dev/net/net_gather.h"
-#include "monitor/dev/net/net_steer.h"
-#include "vnet/reply.h"
-#include "vnet/segment.h"
+#include "monitor/dev/net/virtio_net_internal.h"
 
-#define BATCH	     64u      /* frames, before others have their turn */
-#define DISCARD	     1024u    /* frames, the same */
+#define DISCARD	     1024u    /* frames, before others have their turn */
 #define DISCARD_NS   1000000u /* until the next ones */
-#define REPLIES	     8u	      /* answers that wait for buffers */
-#define HDR_BYTES    12u      /* 5.1.6.1: with VERSION_1, always num_buffers */
 #define S_LINK_UP    1u
 #define CONFIG_BYTES 12u
 
 _Static_assert(2 * NET_MAX_QUEUES + 1 <= VIRTIO_MAX_QUEUES, "a place a queue");
 _Static_assert(2 * NET_MAX_QUEUES + 1 < MSIX_MAX, "a vector a queue");
-_Static_assert(NET_FLOW_BYTES <= VNET_LOOK_BYTES, "a filter's look is enough");
-
-struct net_pair {
-	struct net_gather gather;
-	bool waits; /* the head of its TX waits for room at a peer */
-};
-
-struct virtio_net {
-	struct virtio_dev v;
-	struct virtio_ops ops; /* [I] */
-	struct vnet_port *port;
-	const char *name;
-	_Atomic(uint64_t) *counts; /* of others, for reading; NULL: none */
-	struct net_dump dump;
-	struct io_watch wake, timer;
-	uint64_t timer_ns; /* when it expires; 0: it is not set */
-	/* By slot of a peer: since when it has no room; 0: it had some. */
-	uint64_t full_ns[VNET_PORTS_MAX];
-	bool slow[VNET_PORTS_MAX]; /* by slot: not waited for */
-	struct net_pair *of;	   /* owned, @max_pairs of them */
-	unsigned max_pairs;	   /* [I] */
-	unsigned pairs;		   /* in use; 1 .. max_pairs */
-	unsigned short_of;	   /* pair whose buffers a frame waits for */
-	unsigned tx_turn;	   /* pair that is the first to go on */
-	struct net_steer steer;
-	struct {
-		uint32_t bytes;
-		uint8_t frame[VNET_REPLY_MAX];
-	} replies[REPLIES];
-	unsigned reply_head, nr_replies;
-	struct vq_chain chain;	       /* the one that is looked at */
-	uint8_t frame[VNET_FRAME_MAX]; /* private copy, where one is needed */
-	/* A frame that the guest takes in segments only, and what is left. */
-	struct vnet_segments segments;
-	uint8_t whole[VNET_FRAME_MAX];
-	uint8_t segment[VNET_SEGMENT_MAX];
-};
 
 static struct virtio_net *net_from_dev(struct virtio_dev *v)
 {
 	return container_of(v, struct virtio_net, v);
 }
 
-static bool net_running(const struct virtio_net *n)
-{
-	return (n->v.status &
-		(VIRTIO_STATUS_DRIVER_OK | VIRTIO_STATUS_NEEDS_RESET)) ==
-	       VIRTIO_STATUS_DRIVER_OK;
-}
-
-static bool net_has(const struct virtio_net *n, uint64_t feature)
-{
-	return n->v.driver_features & feature;
-}
-
-/* Pairs that the driver may use. */
-static unsigned net_most_pairs(const struct virtio_net *n)
-{
-	return net_has(n, NET_F_MQ) ? n->max_pairs : 1;
-}
-
-static unsigned net_pairs(const struct virtio_net *n)
-{
-	return net_has(n, NET_F_MQ) ? n->pairs : 1;
-}
-
-/* @ns: less than a second. */
-static void net_arm(struct virtio_net *n, uint64_t now, uint64_t ns)
+void net_arm(struct virtio_net *n, uint64_t now, uint64_t ns)
 {
 	const struct itimerspec t = { .it_value.tv_nsec = (long)ns };
 
@@ -101,8 +33,7 @@ static void net_arm(struct virtio_net *n, uint64_t now, uint64_t ns)
 	(void)timerfd_settime(n->timer.fd, 0, &t, NULL);
 }
 
-/* What the port has counted, for whoever reads it. */
-static void net_show_counts(struct virtio_net *n)
+void net_show_counts(struct virtio_net *n)
 {
 	uint64_t now[NET_COUNTS];
 
@@ -112,200 +43,6 @@ static void net_show_counts(struct virtio_net *n)
 	for (unsigned i = 0; i < NET_COUNTS; i++)
 		atomic_store_explicit(&n->counts[i], now[i],
 				      memory_order_relaxed);
-}
-
-/* --- transmit --- */
-
-enum tx_done { TX_DONE, TX_WAIT };
-
-/* Return: false: the network has no answer to it. */
-static bool queue_reply(struct virtio_net *n, const uint8_t *frame,
-			uint32_t bytes)
-{
-	unsigned at = (n->reply_head + n->nr_replies) % REPLIES;
-
-	if (n->nr_replies == REPLIES)
-		return true; /* who asks without taking answers gets none */
-	n->replies[at].bytes = vnet_reply(n->port, n->name, frame, bytes,
-					  n->replies[at].frame);
-	if (!n->replies[at].bytes)
-		return false;
-	n->nr_replies++;
-	n->port->stats.answered++;
-	virtio_again(&n->v, NET_RX(0));
-	return true;
-}
-
-/*
- * No room at @to. Return: TX_WAIT: the frame stays where it is, until it is
- * woken or the timer expires; TX_DONE: it is dropped.
- */
-static enum tx_done tx_full(struct virtio_net *n, const struct vnet_peer *to)
-{
-	uint64_t *since = &n->full_ns[to->slot];
-	uint64_t now = clock_now_ns();
-
-	if (n->slow[to->slot])
-		goto drop;
-	if (!*since)
-		*since = now;
-	if (now - *since < NET_PATIENCE_NS) {
-		uint64_t end = *since + NET_PATIENCE_NS;
-
-		/* Queues wait for several peers: the first end counts. */
-		if (!n->timer_ns || end < n->timer_ns)
-			net_arm(n, now, end - now);
-		return TX_WAIT;
-	}
-	n->slow[to->slot] = true;
-drop:
-	n->port->stats.full++;
-	return TX_DONE;
-}
-
-/* Return: TX_WAIT; TX_DONE: the frame was sent or dropped. */
-static enum tx_done tx_forward(struct virtio_net *n, const struct vq_chain *c,
-			       const struct vnet_hdr *hdr, const uint8_t *look,
-			       uint32_t bytes)
-{
-	static const struct vnet_hdr none;
-	bool with_hdr = memcmp(hdr, &none, sizeof(none)) != 0;
-	uint32_t looked = (uint32_t)min_u64(bytes, VNET_LOOK_BYTES);
-	struct vnet_peer *to = NULL;
-	struct vnet_buf b;
-	int err;
-
-	if (!vnet_is_group(look)) {
-		to = vnet_port_by_mac(n->port, look);
-		if (!to) {
-			n->port->stats.unknown++;
-			return TX_DONE;
-		}
-	}
-	err = vnet_port_room(n->port, to, bytes);
-	while (to && err == -EAGAIN && !n->slow[to->slot] &&
-	       !vnet_port_want(n->port, to))
-		err = vnet_port_room(n->port, to, bytes);
-	if (to && err == -EAGAIN)
-		return tx_full(n, to);
-	if (err) {
-		n->port->stats.full++;
-		return TX_DONE;
-	}
-	if (to) {
-		n->full_ns[to->slot] = 0;
-		n->slow[to->slot] = false;
-	}
-	vnet_port_begin(n->port, bytes, &b);
-	/* What was checked is what is sent; the rest comes from the guest. */
-	memcpy(b.bytes, look, looked);
-	(void)!iov_read(c->iov, c->nr_out, HDR_BYTES + looked, b.bytes + looked,
-			bytes - looked);
-	if (with_hdr)
-		*b.hdr = *hdr;
-	vnet_port_send(n->port, &b, to, bytes, with_hdr);
-	return TX_DONE;
-}
-
-/* Return: false: the network has no answer to it. */
-static bool tx_local(struct virtio_net *n, const struct vq_chain *c,
-		     uint32_t bytes)
-{
-	if (bytes > VNET_REPLY_MAX)
-		return false;
-	(void)!iov_read(c->iov, c->nr_out, HDR_BYTES, n->frame, bytes);
-	return queue_reply(n, n->frame, bytes);
-}
-
-/* A frame that the guest may send tells where its flow is received. */
-static void tx_note(struct virtio_net *n, unsigned pair, const uint8_t *look,
-		    size_t len)
-{
-	if (net_pairs(n) > 1 && pair < net_pairs(n))
-		net_steer_note(&n->steer, net_flow(look, len), pair);
-}
-
-static enum tx_done tx_frame(struct virtio_net *n, unsigned pair,
-			     const struct vq_chain *c)
-{
-	uint8_t look[VNET_LOOK_BYTES];
-	struct vnet_hdr hdr;
-	uint32_t bytes;
-	size_t got;
-
-	if (c->out_bytes < HDR_BYTES + VNET_ETH_BYTES ||
-	    c->out_bytes > HDR_BYTES + VNET_FRAME_MAX) {
-		n->port->stats.refused++;
-		return TX_DONE;
-	}
-	bytes = (uint32_t)c->out_bytes - HDR_BYTES;
-	(void)!iov_read(c->iov, c->nr_out, 0, &hdr, sizeof(hdr));
-	got = iov_read(c->iov, c->nr_out, HDR_BYTES, look,
-		       min_u64(bytes, sizeof(look)));
-	/* 5.1.6.2: other flags are for frames that a driver receives. */
-	hdr.flags &= VNET_HDR_NEEDS_CSUM;
-	if (hdr.gso_type == VNET_GSO_NONE)
-		hdr.gso_size = hdr.hdr_len = 0;
-	if (!(hdr.flags & VNET_HDR_NEEDS_CSUM))
-		hdr.csum_start = hdr.csum_offset = 0;
-	if (!vnet_hdr_valid(&hdr, bytes)) {
-		n->port->stats.refused++;
-		return TX_DONE;
-	}
-	switch (vnet_filter(&n->port->station, &n->port->plan, look,
-			    (uint32_t)got)) {
-	case VNET_LOCAL:
-		tx_note(n, pair, look, got);
-		/* The uplink has the same address as the network. */
-		if (tx_local(n, c, bytes) || !n->port->plan.routed ||
-		    vnet_is_group(look))
-			return TX_DONE;
-		return tx_forward(n, c, &hdr, look, bytes);
-	case VNET_FORWARD:
-		tx_note(n, pair, look, got);
-		return tx_forward(n, c, &hdr, look, bytes);
-	default:
-		n->port->stats.refused++;
-		return TX_DONE;
-	}
-}
-
-/* A frame that was sent or dropped. */
-static void tx_dump(struct virtio_net *n, const struct vq_chain *c)
-{
-	struct vnet_hdr hdr;
-
-	if (c->out_bytes < HDR_BYTES + VNET_ETH_BYTES ||
-	    c->out_bytes > HDR_BYTES + VNET_FRAME_MAX)
-		return;
-	(void)!iov_read(c->iov, c->nr_out, 0, &hdr, sizeof(hdr));
-	net_dump_frame(&n->dump, NET_DUMP_OUT, &hdr, c->iov, c->nr_out,
-		       HDR_BYTES, (uint32_t)c->out_bytes - HDR_BYTES);
-}
-
-static enum virtio_served net_serve_tx(struct virtio_net *n, unsigned pair)
-{
-	enum virtio_served served = SERVED_SOME;
-
-	n->of[pair].waits = false;
-	for (unsigned budget = BATCH; budget; budget--) {
-		if (!virtio_pop(&n->v, NET_TX(pair), &n->chain)) {
-			served = SERVED_ALL;
-			break;
-		}
-		if (tx_frame(n, pair, &n->chain) == TX_WAIT) {
-			vq_unpop(&n->v.queues[NET_TX(pair)].vq);
-			n->of[pair].waits = true;
-			served = SERVED_WAIT;
-			break;
-		}
-		if (net_dump_on(&n->dump))
-			tx_dump(n, &n->chain);
-		virtio_push(&n->v, NET_TX(pair), n->chain.head, 0);
-	}
-	vnet_port_flush(n->port);
-	net_show_counts(n);
-	return served;
 }
 
 /* --- receive --- */
@@ -355,8 +92,8 @@ static void rx_complete(struct virtio_net *n, struct vnet_frame *f)
 static bool rx_deliver(struct virtio_net *n, const struct vnet_frame *from)
 {
 	struct vnet_frame f = *from;
-	uint8_t head[HDR_BYTES] = { 0 };
-	uint64_t bytes = (uint64_t)f.len + HDR_BYTES;
+	uint8_t head[NET_HDR_BYTES] = { 0 };
+	uint64_t bytes = (uint64_t)f.len + NET_HDR_BYTES;
 	unsigned pair = rx_pair(n, &f), nr;
 	struct net_gather *g = &n->of[pair].gather;
 
@@ -379,11 +116,11 @@ static bool rx_deliver(struct virtio_net *n, const struct vnet_frame *from)
 	head[10] = (uint8_t)nr;
 	head[11] = (uint8_t)(nr >> 8);
 	(void)!iov_write(g->iov, g->nr_iov, 0, head, sizeof(head));
-	(void)!iov_write(g->iov, g->nr_iov, HDR_BYTES, f.bytes, f.len);
+	(void)!iov_write(g->iov, g->nr_iov, NET_HDR_BYTES, f.bytes, f.len);
 	/* As the guest got it: its sender may change its own copy meanwhile. */
 	if (net_dump_on(&n->dump))
 		net_dump_frame(&n->dump, NET_DUMP_IN, &f.hdr, g->iov, g->nr_iov,
-			       HDR_BYTES, f.len);
+			       NET_HDR_BYTES, f.len);
 	net_gather_give_back(g, &n->v, NET_RX(pair), nr, bytes);
 	return true;
 }
@@ -398,7 +135,7 @@ static bool rx_reply(struct virtio_net *n)
 
 	if (!rx_deliver(n, &f))
 		return false;
-	n->reply_head = (n->reply_head + 1) % REPLIES;
+	n->reply_head = (n->reply_head + 1) % NET_REPLIES;
 	n->nr_replies--;
 	return true;
 }
@@ -431,7 +168,7 @@ static enum rx_end rx_some(struct virtio_net *n)
 {
 	struct vnet_frame f;
 
-	for (unsigned budget = BATCH; budget && net_running(n); budget--) {
+	for (unsigned budget = NET_BATCH; budget && net_running(n); budget--) {
 		if (n->nr_replies) {
 			if (!rx_reply(n))
 				return RX_SHORT;
@@ -518,13 +255,15 @@ static unsigned net_waiting(struct virtio_net *n, unsigned *first)
 	return waiting;
 }
 
-/* Frames may have come, or room. */
-static void net_look(struct virtio_net *n)
+/* Frames may have come, or room. @woken: the port's socket says so. */
+static void net_look(struct virtio_net *n, bool woken)
 {
 	unsigned waiting, first;
 	bool running;
 
 	(void)pthread_mutex_lock(&n->v.lock);
+	if (woken)
+		vnet_port_awake(n->port);
 	running = net_running(n);
 	waiting = net_waiting(n, &first);
 	if (!running)
@@ -546,8 +285,7 @@ static void net_woken(struct io_watch *w, uint32_t events)
 	struct virtio_net *n = container_of(w, struct virtio_net, wake);
 
 	(void)events;
-	vnet_port_awake(n->port);
-	net_look(n);
+	net_look(n, true);
 }
 
 static void net_timed(struct io_watch *w, uint32_t events)
@@ -561,21 +299,39 @@ static void net_timed(struct io_watch *w, uint32_t events)
 	(void)pthread_mutex_lock(&n->v.lock);
 	n->timer_ns = 0;
 	(void)pthread_mutex_unlock(&n->v.lock);
-	net_look(n);
+	net_look(n, false);
 }
 
-void virtio_net_changed(struct virtio_net *n)
+/* The ports have changed; the lock is held, and given back. */
+static void net_changed(struct virtio_net *n)
 {
-	(void)pthread_mutex_lock(&n->v.lock);
 	memset(n->slow, 0, sizeof(n->slow));
 	memset(n->full_ns, 0, sizeof(n->full_ns));
 	(void)pthread_mutex_unlock(&n->v.lock);
 	/* Its wake-up may have come before it was known. */
-	vnet_port_awake(n->port);
-	net_look(n);
+	net_look(n, true);
 	/* What waits for a port that is gone goes nowhere now. */
 	for (unsigned i = 0; i < n->max_pairs; i++)
 		virtio_serve(&n->v, NET_TX(i));
+}
+
+int virtio_net_add_port(struct virtio_net *n, uint32_t slot, uint32_t gen,
+			const struct vnet_station *station, int region_fd,
+			int wake_fd)
+{
+	int err;
+
+	(void)pthread_mutex_lock(&n->v.lock);
+	err = vnet_port_add(n->port, slot, gen, station, region_fd, wake_fd);
+	net_changed(n);
+	return err;
+}
+
+void virtio_net_remove_port(struct virtio_net *n, uint32_t slot, uint32_t gen)
+{
+	(void)pthread_mutex_lock(&n->v.lock);
+	vnet_port_remove(n->port, slot, gen);
+	net_changed(n);
 }
 
 static enum virtio_served net_serve_control(struct virtio_net *n,

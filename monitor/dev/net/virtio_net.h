@@ -31,7 +31,14 @@
  * Every command of the control queue completes, also if the driver sends it
  * before DRIVER_OK: Linux spins until then, without a limit.
  *
- * Context: as virtio_pci.h; the port belongs to the I/O thread.
+ * WHO HOLDS THE PORT. A port has one caller at a time (vnet/port.h): whoever
+ * holds the device's lock, struct virtio_dev.lock. That is the I/O thread, which
+ * serves the queues, is woken by other ports and by the timer, and adds and
+ * removes ports; and virtio_net_create() and _destroy(), when no other thread
+ * has the device. A vCPU that resets the device, or writes another register,
+ * holds the lock and does not call the port.
+ *
+ * Context: as virtio_pci.h.
  * Source: virtio 1.2, 5.1.
  */
 #ifndef DISCO_MONITOR_VIRTIO_NET_H
@@ -97,11 +104,20 @@ void virtio_net_destroy(struct virtio_net *n);
 struct virtio_dev *virtio_net_dev(struct virtio_net *n);
 
 /*
- * The port, to add and remove others; call virtio_net_changed() after that.
- * Context: I/O thread.
+ * The port, to look at its counts. Context: while nobody else holds it; for
+ * tests.
  */
 struct vnet_port *virtio_net_port(struct virtio_net *n);
-void virtio_net_changed(struct virtio_net *n);
+
+/*
+ * vnet_port_add() and vnet_port_remove(): descriptors and errors are as there.
+ * What waits for a port that is gone is dropped. Context: I/O thread.
+ */
+MUST_CHECK int virtio_net_add_port(struct virtio_net *n, uint32_t slot,
+				   uint32_t gen,
+				   const struct vnet_station *station,
+				   int region_fd, int wake_fd);
+void virtio_net_remove_port(struct virtio_net *n, uint32_t slot, uint32_t gen);
 
 /*
  * Copy all frames to @fd from now on, at most @most bytes of each, until its

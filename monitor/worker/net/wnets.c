@@ -69,8 +69,7 @@ static void wnets_add_port(struct virtio_net *n,
 	memcpy(s.mac, p->mac, sizeof(s.mac));
 	memcpy(s.ip, p->ip, sizeof(s.ip));
 	memcpy(s.name, p->name, sizeof(s.name));
-	err = vnet_port_add(virtio_net_port(n), p->slot, p->gen, &s, fds[0],
-			    fds[1]);
+	err = virtio_net_add_port(n, p->slot, p->gen, &s, fds[0], fds[1]);
 	if (err)
 		(void)fprintf(stderr, "network: %s is not reached: %s\n",
 			      s.name, strerror(-err));
@@ -105,7 +104,6 @@ void wnets_obey(struct wnets *w, const struct worker_request *r,
 	if (add)
 		wnets_add_port(w->nets[net], &r->net_port, fds);
 	else
-		vnet_port_remove(virtio_net_port(w->nets[net]),
-				 r->net_port_end.slot, r->net_port_end.gen);
-	virtio_net_changed(w->nets[net]);
+		virtio_net_remove_port(w->nets[net], r->net_port_end.slot,
+				       r->net_port_end.gen);
 }

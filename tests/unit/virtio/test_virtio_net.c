@@ -618,8 +618,7 @@ static void ports_come_and_go(void **state)
 		sent(&a);
 	}
 	put(&a, NULL, frame, 60, 4096); /* waits */
-	vnet_port_remove(virtio_net_port(a.net), 1, 1);
-	virtio_net_changed(a.net);
+	virtio_net_remove_port(a.net, 1, 1);
 	sent(&a);
 	assert_int_equal(stats(&a)->unknown, 1);
 }

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <errno.h>
+#include <string.h>
+
+#include "disco/clock.h"
+#include "monitor/dev/net/virtio_net_internal.h"
+
+_Static_assert(NET_FLOW_BYTES <= VNET_LOOK_BYTES, "a filter's look is enough");
+
+enum tx_done { TX_DONE, TX_WAIT };
+
+/* Return: false: the network has no answer to it. */
+static bool queue_reply(struct virtio_net *n, const uint8_t *frame,
+			uint32_t bytes)
+{
+	unsigned at = (n->reply_head + n->nr_replies) % NET_REPLIES;
+
+	if (n->nr_replies == NET_REPLIES)
+		return true; /* who asks without taking answers gets none */
+	n->replies[at].bytes = vnet_reply(n->port, n->name, frame, bytes,
+					  n->replies[at].frame);
+	if (!n->replies[at].bytes)
+		return false;
+	n->nr_replies++;
+	n->port->stats.answered++;
+	virtio_again(&n->v, NET_RX(0));
+	return true;
+}
+
+/*
+ * No room at @to. Return: TX_WAIT: the frame stays where it is, until it is
+ * woken or the timer expires; TX_DONE: it is dropped.
+ */
+static enum tx_done tx_full(struct virtio_net *n, const struct vnet_peer *to)
+{
+	uint64_t *since = &n->full_ns[to->slot];
+	uint64_t now = clock_now_ns();
+
+	if (n->slow[to->slot])
+		goto drop;
+	if (!*since)
+		*since = now;
+	if (now - *since < NET_PATIENCE_NS) {
+		uint64_t end = *since + NET_PATIENCE_NS;
+
+		/* Queues wait for several peers: the first end counts. */
+		if (!n->timer_ns || end < n->timer_ns)
+			net_arm(n, now, end - now);
+		return TX_WAIT;
+	}
+	n->slow[to->slot] = true;
+drop:
+	n->port->stats.full++;
+	return TX_DONE;
+}
+
+/* Return: TX_WAIT; TX_DONE: the frame was sent or dropped. */
+static enum tx_done tx_forward(struct virtio_net *n, const struct vq_chain *c,
+			       const struct vnet_hdr *hdr, const uint8_t *look,
+			       uint32_t bytes)
+{
+	static const struct vnet_hdr none;
+	bool with_hdr = memcmp(hdr, &none, sizeof(none)) != 0;
+	uint32_t looked = (uint32_t)min_u64(bytes, VNET_LOOK_BYTES);
+	struct vnet_peer *to = NULL;
+	struct vnet_buf b;
+	int err;
+
+	if (!vnet_is_group(look)) {
+		to = vnet_port_by_mac(n->port, look);
+		if (!to) {
+			n->port->stats.unknown++;
+			return TX_DONE;
+		}
+	}
+	err = vnet_port_room(n->port, to, bytes);
+	while (to && err == -EAGAIN && !n->slow[to->slot] &&
+	       !vnet_port_want(n->port, to))
+		err = vnet_port_room(n->port, to, bytes);
+	if (to && err == -EAGAIN)
+		return tx_full(n, to);
+	if (err) {
+		n->port->stats.full++;
+		return TX_DONE;
+	}
+	if (to) {
+		n->full_ns[to->slot] = 0;
+		n->slow[to->slot] = false;
+	}
+	vnet_port_begin(n->port, bytes, &b);
+	/* What was checked is what is sent; the rest comes from the guest. */
+	memcpy(b.bytes, look, looked);
+	(void)!iov_read(c->iov, c->nr_out, NET_HDR_BYTES + looked,
+			b.bytes + looked, bytes - looked);
+	if (with_hdr)
+		*b.hdr = *hdr;
+	vnet_port_send(n->port, &b, to, bytes, with_hdr);
+	return TX_DONE;
+}
+
+/* Return: false: the network has no answer to it. */
+static bool tx_local(struct virtio_net *n, const struct vq_chain *c,
+		     uint32_t bytes)
+{
+	if (bytes > VNET_REPLY_MAX)
+		return false;
+	(void)!iov_read(c->iov, c->nr_out, NET_HDR_BYTES, n->frame, bytes);
+	return queue_reply(n, n->frame, bytes);
+}
+
+/* A frame that the guest may send tells where its flow is received. */
+static void tx_note(struct virtio_net *n, unsigned pair, const uint8_t *look,
+		    size_t len)
+{
+	if (net_pairs(n) > 1 && pair < net_pairs(n))
+		net_steer_note(&n->steer, net_flow(look, len), pair);
+}
+
+static enum tx_done tx_frame(struct virtio_net *n, unsigned pair,
+			     const struct vq_chain *c)
+{
+	uint8_t look[VNET_LOOK_BYTES];
+	struct vnet_hdr hdr;
+	uint32_t bytes;
+	size_t got;
+
+	if (c->out_bytes < NET_HDR_BYTES + VNET_ETH_BYTES ||
+	    c->out_bytes > NET_HDR_BYTES + VNET_FRAME_MAX) {
+		n->port->stats.refused++;
+		return TX_DONE;
+	}
+	bytes = (uint32_t)c->out_bytes - NET_HDR_BYTES;
+	(void)!iov_read(c->iov, c->nr_out, 0, &hdr, sizeof(hdr));
+	got = iov_read(c->iov, c->nr_out, NET_HDR_BYTES, look,
+		       min_u64(bytes, sizeof(look)));
+	/* 5.1.6.2: other flags are for frames that a driver receives. */
+	hdr.flags &= VNET_HDR_NEEDS_CSUM;
+	if (hdr.gso_type == VNET_GSO_NONE)
+		hdr.gso_size = hdr.hdr_len = 0;
+	if (!(hdr.flags & VNET_HDR_NEEDS_CSUM))
+		hdr.csum_start = hdr.csum_offset = 0;
+	if (!vnet_hdr_valid(&hdr, bytes)) {
+		n->port->stats.refused++;
+		return TX_DONE;
+	}
+	switch (vnet_filter(&n->port->station, &n->port->plan, look,
+			    (uint32_t)got)) {
+	case VNET_LOCAL:
+		tx_note(n, pair, look, got);
+		/* The uplink has the same address as the network. */
+		if (tx_local(n, c, bytes) || !n->port->plan.routed ||
+		    vnet_is_group(look))
+			return TX_DONE;
+		return tx_forward(n, c, &hdr, look, bytes);
+	case VNET_FORWARD:
+		tx_note(n, pair, look, got);
+		return tx_forward(n, c, &hdr, look, bytes);
+	default:
+		n->port->stats.refused++;
+		return TX_DONE;
+	}
+}
+
+/* A frame that was sent or dropped. */
+static void tx_dump(struct virtio_net *n, const struct vq_chain *c)
+{
+	struct vnet_hdr hdr;
+
+	if (c->out_bytes < NET_HDR_BYTES + VNET_ETH_BYTES ||
+	    c->out_bytes > NET_HDR_BYTES + VNET_FRAME_MAX)
+		return;
+	(void)!iov_read(c->iov, c->nr_out, 0, &hdr, sizeof(hdr));
+	net_dump_frame(&n->dump, NET_DUMP_OUT, &hdr, c->iov, c->nr_out,
+		       NET_HDR_BYTES, (uint32_t)c->out_bytes - NET_HDR_BYTES);
+}
+
+enum virtio_served net_serve_tx(struct virtio_net *n, unsigned pair)
+{
+	enum virtio_served served = SERVED_SOME;
+
+	n->of[pair].waits = false;
+	for (unsigned budget = NET_BATCH; budget; budget--) {
+		if (!virtio_pop(&n->v, NET_TX(pair), &n->chain)) {
+			served = SERVED_ALL;
+			break;
+		}
+		if (tx_frame(n, pair, &n->chain) == TX_WAIT) {
+			vq_unpop(&n->v.queues[NET_TX(pair)].vq);
+			n->of[pair].waits = true;
+			served = SERVED_WAIT;
+			break;
+		}
+		if (net_dump_on(&n->dump))
+			tx_dump(n, &n->chain);
+		virtio_push(&n->v, NET_TX(pair), n->chain.head, 0);
+	}
+	vnet_port_flush(n->port);
+	net_show_counts(n);
+	return served;
+}
