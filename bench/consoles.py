@@ -10,6 +10,18 @@ import time
 from rounds import RoundFailed
 
 CMDLINE = "console=ttyS0 quiet disco.run=runner"
+# Of qemu_guest(): standard input and output are the console's.
+QEMU_CONSOLE = ("-chardev", "stdio,id=c0,signal=off",
+                "-device", "virtconsole,chardev=c0")
+
+
+def word_of(said, key):
+    """What stands behind the key in the one line that begins with it."""
+    for line in said:
+        words = line.split()
+        if words and words[0] == key:
+            return words[1:]
+    raise RoundFailed(f"no '{key}' in {said[-5:]}")
 
 
 class Console:

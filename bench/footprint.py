@@ -37,8 +37,8 @@ import sys
 import tempfile
 import time
 
-from rounds import (QEMU, Monitor, RoundFailed, arguments, header, load,
-                    print_heading, repeated, write_json)
+from rounds import (ACCOUNTS, QEMU, Monitor, RoundFailed, arguments, header,
+                    load, meminfo, print_heading, repeated, write_json)
 
 SCRIPT = """
 /usr/lib/disco/pmake | tail -1
@@ -48,14 +48,6 @@ sleep 100000
 """
 READY = b"FOOT-READY"
 KSM = "/sys/kernel/mm/ksm/"
-ACCOUNTS = ("Shmem", "AnonPages", "PageTables", "SecPageTables")
-
-
-def meminfo():
-    with open("/proc/meminfo", encoding="ascii") as f:
-        kib = {m[1]: int(m[2]) for m in
-               (re.match(r"(\w+):\s+(\d+)", line) for line in f) if m}
-    return {k: kib.get(k, 0) / 1024 for k in ACCOUNTS}
 
 
 def in_page_cache(path):
@@ -186,20 +178,13 @@ class Disco:
         self.monitor.__enter__()
         return [self.start_one(i) for i in range(guests)]
 
-    def merged(self):
-        s = json.loads(self.monitor.call("stats", "--json"))
-        return sum(v["cache"]["merged_pages"] for v in s["vms"])
-
     def settle(self):
         """Merging: until nothing is gained for 45 s, some five looks."""
         time.sleep(self.a.settle)
-        last, now = -1, self.merged()
-        end = time.monotonic() + self.a.ksm_seconds
-        while self.merge and now != last and time.monotonic() < end:
-            time.sleep(45)
-            last, now = now, self.merged()
+        pages, settled = self.monitor.merging_rests(
+            45, self.a.ksm_seconds) if self.merge else (0, True)
         self.end_consoles()
-        return {"merged": now / 256, "settled": now == last} \
+        return {"merged": pages / 256, "settled": settled} \
             if self.merge else {}
 
     def end_consoles(self):

@@ -18,17 +18,16 @@ is one flow inside one guest: what its kernel alone can do.
 import argparse
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 
-from consoles import CMDLINE, Console
-from rounds import (Monitor, RoundFailed, arguments, header, load,
+from bridge import Bridge, nic
+from consoles import CMDLINE, QEMU_CONSOLE, Console, word_of
+from rounds import (Monitor, RoundFailed, arguments, busy_s, header, load,
                     print_heading, print_repeated, qemu_guest, repeated,
                     write_json)
 
 PEERS = ("disco", "vhost", "tap", "stream")
-BRIDGE = "benchnet"
 PINGPONG = os.path.join(os.path.dirname(os.path.abspath(__file__)), "guest",
                         "pingpong.c")
 # Of iperf3's JSON the last of these figures is what has arrived.
@@ -38,51 +37,21 @@ IPERF = ("iperf3 -c {to} -p 5201 -J {how} >/tmp/j || "
          "/tmp/j")
 
 
-def qemu_command(a, mac, netdev):
-    return qemu_guest(
-        a, CMDLINE, "-netdev", f"{netdev},id=n0",
-        "-device", f"virtio-net-pci,netdev=n0,mac={mac}",
-        "-chardev", "stdio,id=c0,signal=off",
-        "-device", "virtconsole,chardev=c0")
-
-
-def ip(*words):
-    p = subprocess.run(["ip", *words], capture_output=True, text=True,
-                       check=False)
-    if p.returncode:
-        sys.exit(f"bench-net: ip {' '.join(words)}: {p.stderr.strip()}")
-
-
-def make_bridge():
-    for module in ("tun", "bridge", "vhost_net"):
-        subprocess.run(["modprobe", module], check=False, capture_output=True)
-    if not os.path.exists("/dev/vhost-net"):
-        sys.exit("bench-net: no /dev/vhost-net: what is it to be compared with?")
-    ip("link", "add", BRIDGE, "type", "bridge")
-    ip("link", "set", BRIDGE, "up")
-
-
-def tap(name):
-    ip("tuntap", "add", name, "mode", "tap", "vnet_hdr")
-    ip("link", "set", name, "master", BRIDGE, "up")
-    return f"tap,ifname={name},script=no,downscript=no"
-
-
-def netdevs(peer, tmp):
+def netdevs(peer, bridge, tmp):
     """Of a pair's two guests."""
     if peer == "stream":
         where = f"addr.type=unix,addr.path={tmp}/stream"
         return [f"stream,server=on,{where}", f"stream,server=off,{where}"]
-    on = "on" if peer == "vhost" else "off"
-    return [f"{tap(f'bn{peer}{i}')},vhost={on}" for i in range(2)]
+    return [bridge.tap(f"bn{peer}{i}", peer == "vhost") for i in range(2)]
 
 
-def qemu_pair(a, peer, tmp):
+def qemu_pair(a, peer, bridge, tmp):
     pair = []
-    for i, netdev in enumerate(netdevs(peer, tmp)):
+    for i, netdev in enumerate(netdevs(peer, bridge, tmp)):
         mac = f"52:54:00:00:{PEERS.index(peer):02x}:{i:02x}"
-        pair.append(Console(f"{peer}{i}", qemu_command(a, mac, netdev),
-                            a.timeout))
+        pair.append(Console(f"{peer}{i}",
+                            qemu_guest(a, CMDLINE, *nic(netdev, mac),
+                                       *QEMU_CONSOLE), a.timeout))
         pair[-1].ready()  # the first is the stream's server
     return pair
 
@@ -112,15 +81,6 @@ ip -4 -o addr show dev eth0 | awk '{ split($4, a, "/"); print "address", a[1] }'
 """
 
 
-def word_of(said, key):
-    """What stands behind the key in the one line that begins with it."""
-    for line in said:
-        words = line.split()
-        if words and words[0] == key:
-            return words[1:]
-    raise RoundFailed(f"no '{key}' in {said[-5:]}")
-
-
 def set_up(peer, pair):
     """Addresses, servers in the second; the address that they have."""
     with open(PINGPONG, encoding="utf-8") as f:
@@ -138,13 +98,6 @@ def set_up(peer, pair):
              "{ /tmp/pingpong >/dev/null 2>&1 & }")
     pair[0].do(f"until busybox ping -c 1 -W 1 {to}; do sleep 0.2; done")
     return to
-
-
-def busy_s():
-    """CPU time of the machine so far that was not idle."""
-    with open("/proc/stat", encoding="ascii") as f:
-        t = [int(x) for x in f.readline().split()[1:9]]
-    return (sum(t) - t[3] - t[4]) / os.sysconf("SC_CLK_TCK")
 
 
 def flow(client, to, how):
@@ -171,13 +124,13 @@ def one_round(a, client, to):
 def measure(a):
     """Rounds of each peer."""
     rounds = {p: [] for p in a.peers}
-    with tempfile.TemporaryDirectory() as tmp, Monitor(a.disco) as m:
-        make_bridge()
+    with tempfile.TemporaryDirectory() as tmp, Monitor(a.disco) as m, \
+            Bridge() as bridge:
         pairs, address, loopback = {}, {}, []
         try:
             for p in a.peers:
                 pairs[p] = (disco_pair(a, m) if p == "disco" else
-                            qemu_pair(a, p, tmp))
+                            qemu_pair(a, p, bridge, tmp))
                 address[p] = set_up(p, pairs[p])
             for r in range(a.rounds):
                 for p in a.peers:
@@ -189,7 +142,6 @@ def measure(a):
         finally:
             for c in [c for pair in pairs.values() for c in pair]:
                 c.close()
-            ip("link", "del", BRIDGE)
     return {"rounds": rounds, "loopback": loopback}
 
 

@@ -12,21 +12,18 @@ no system without Disco to compare with, so times are relative to those of one
 guest with 8 CPUs, as are the paper's. Rounds are interleaved.
 """
 import argparse
-import json
-import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 
+from clusters import Cluster, role
 from rounds import (Monitor, RoundFailed, arguments, header, load,
                     print_heading, print_repeated, repeated, write_json)
 
 CPUS = 8
 PAPER = {1: 136, 2: 92, 4: 64, 8: 60}
 PAPER_NFS = 86  # 8 VMs that share by NFS
-CMDLINE = "console=ttyS0 quiet disco.run=cluster"
 # The sources of one guest: every Nth of all, in order of their names.
 COMPILE = """
 cd /srv/src || exit
@@ -41,24 +38,17 @@ make -s -j{jobs} OUT=/tmp/out CC={cc} "${{mine[@]}}" && echo built ${{#mine[@]}}
 
 def cluster(a, guests):
     """The file of a cluster of so many compiling guests."""
-    image = os.path.abspath(a.disk)
-    common = {"kernel": os.path.abspath(a.kernel),
-              "initrd": os.path.abspath(a.initrd), "huge": "thp",
-              "deadline": a.timeout}
     memory = max(a.memory * CPUS // guests // 2, 256)
     return {
         "cluster": "pmake",
         "nfs": {"role": "server", "export": "/srv/src",
                 "options": "vers=4.2,hard,ro"},
         "roles": [
-            {"name": "server", "memory": "384M",
-             "cmdline": f"{CMDLINE} disco.rw",
-             "disks": [{"path": image, "snapshot": True}],
-             "start": ["cp -a /usr/src/pmake/. /srv/src/"], **common},
-            {"name": "node", "count": guests, "cpus": CPUS // guests,
-             "memory": f"{memory}M", "cmdline": CMDLINE,
-             "disks": [{"path": image, "ro": True}],
-             "health": ["test -e /srv/src/Makefile"], **common}]}
+            role(a, "server", 384, {"snapshot": True}, huge="thp",
+                 start=["cp -a /usr/src/pmake/. /srv/src/"]),
+            role(a, "node", memory, {"ro": True}, huge="thp", count=guests,
+                 cpus=CPUS // guests,
+                 health=["test -e /srv/src/Makefile"])]}
 
 
 def script(a, guests):
@@ -70,26 +60,15 @@ def script(a, guests):
 
 def measure(a, guests):
     """Seconds of the job, in a cluster that comes up for it."""
-    with tempfile.TemporaryDirectory() as tmp, \
-            Monitor(a.disco, "--balance=off") as m:
-        path = os.path.join(tmp, "cluster.json")
-        with open(path, "w", encoding="utf-8") as f:
-            json.dump(cluster(a, guests), f)
-        up = subprocess.run([a.disco, "up", path], capture_output=True,
-                            text=True, timeout=2 * a.timeout, check=False)
-        if up.returncode:
-            raise RoundFailed(f"up: {up.stderr}")
+    with Monitor(a.disco, "--balance=off") as m, \
+            Cluster(a, m, cluster(a, guests)) as c:
         start = time.monotonic()
-        p = subprocess.run([a.disco, "exec", "pmake/node", "--", "bash", "-c",
-                            script(a, guests)], stdin=subprocess.DEVNULL,
-                           capture_output=True, text=True, timeout=a.timeout,
-                           check=False)
+        said = c.exec("node", script(a, guests))
         seconds = time.monotonic() - start
-        built = sum(int(line.split()[-1]) for line in p.stdout.splitlines()
-                    if "| built " in line)
-        if p.returncode or built != a.files:
-            raise RoundFailed(f"{built} of {a.files} built: {p.stderr}")
-        m.call("down", "--timeout", "30", "pmake")
+        built = sum(int(line.split()[-1]) for lines in said.values()
+                    for line in lines if line.startswith("built "))
+        if built != a.files:
+            raise RoundFailed(f"{built} of {a.files} built")
     return seconds
 
 

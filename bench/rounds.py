@@ -11,6 +11,7 @@ header() and write_json() are for benches of other things as well.
 import json
 import os
 import platform
+import re
 import resource
 import selectors
 import subprocess
@@ -20,6 +21,8 @@ import time
 
 MARK = b"DISCO-GUEST userspace"
 QEMU = "qemu-system-x86_64"
+# What guests take of the machine, by the names of /proc/meminfo.
+ACCOUNTS = ("Shmem", "AnonPages", "PageTables", "SecPageTables")
 
 
 def header(a, bench, **more):
@@ -49,13 +52,13 @@ def qemu_commands(a, n, mib, machine, device):
     return [cmd] * n
 
 
-def qemu_guest(a, cmdline, *devices):
+def qemu_guest(a, cmdline, *devices, disk="readonly=on"):
     """One guest with the root image and a virtio-serial bus, and devices."""
     return [QEMU, "-M", "q35", "-accel", "kvm", "-cpu", "host", "-m",
             f"{a.memory}M", "-nodefaults", "-display", "none", "-no-reboot",
             "-serial", "null", "-kernel", a.kernel, "-initrd", a.initrd,
             "-append", cmdline, "-drive",
-            f"if=none,id=d0,file={a.disk},format=raw,readonly=on,"
+            f"if=none,id=d0,file={a.disk},format=raw,{disk},"
             "file.locking=off",  # Disco has it, too
             "-device", "virtio-blk-pci,drive=d0",
             "-device", "virtio-serial-pci", *devices]
@@ -85,6 +88,22 @@ class Monitor:
             raise RoundFailed(f"disco {' '.join(args)}: {p.stderr}")
         return p.stdout
 
+    def merged_pages(self):
+        s = json.loads(self.call("stats", "--json"))
+        return sum(v["cache"]["merged_pages"] for v in s["vms"])
+
+    def merging_rests(self, window, most):
+        """Wait until nothing was merged for window s; at most so many s.
+
+        The pages merged so far, and whether it rests.
+        """
+        last, now = -1, self.merged_pages()
+        end = time.monotonic() + most
+        while now != last and time.monotonic() < end:
+            time.sleep(window)
+            last, now = now, self.merged_pages()
+        return now, now == last
+
     def __exit__(self, *what):
         names = self.call("ls", "--names").split()
         if names:
@@ -99,6 +118,21 @@ class Monitor:
 def children_cpu():
     u = resource.getrusage(resource.RUSAGE_CHILDREN)
     return u.ru_utime + u.ru_stime
+
+
+def busy_s():
+    """CPU time of the machine so far that was not idle."""
+    with open("/proc/stat", encoding="ascii") as f:
+        t = [int(x) for x in f.readline().split()[1:9]]
+    return (sum(t) - t[3] - t[4]) / os.sysconf("SC_CLK_TCK")
+
+
+def meminfo():
+    """MiB of each account now."""
+    with open("/proc/meminfo", encoding="ascii") as f:
+        kib = {m[1]: int(m[2]) for m in
+               (re.match(r"(\w+):\s+(\d+)", line) for line in f) if m}
+    return {k: kib.get(k, 0) / 1024 for k in ACCOUNTS}
 
 
 class RoundFailed(Exception):

@@ -3,7 +3,7 @@
 
 BENCH_OUT	:= build/lab-out
 BENCHES		:= boot channel ring cache cow move scale footprint figures exec \
-		   locality pmake sim hints net
+		   locality pmake sim hints net nfs
 
 .PHONY: bench
 bench: $(BENCHES:%=bench-%)
@@ -51,9 +51,12 @@ do-bench-exec: all images kernel-cache $(B)/bench/qga_exec
 do-bench-pmake: all images kernel-cache
 	$(call in_labs,pmake,--plot $(BENCH_OUT)/bench-pmake.svg,--nodes 1)
 
-# On one node, as no peer places its guests.
+# On one node, as no peer places its guests. NET, NFS: more options.
 do-bench-net: all images kernel-cache
 	$(call in_labs,net,$(NET),--nodes 1)
+
+do-bench-nfs: all images kernel-cache
+	$(call in_labs,nfs,$(NFS),--nodes 1)
 
 do-bench-scale do-bench-footprint: do-bench-%: all images kernel-cache
 	$(call in_labs,$*)

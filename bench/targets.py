@@ -263,6 +263,13 @@ TARGETS = {
         Target("net-p99", "at most", 0.5, "", net("p99_us", "vhost")),
         Target("net-cpu", "at most", 0.7, "", net("cpu_per_gb", "vhost")),
     ),
+    "nfs": (
+        Target("nfs-sequential", "at least", 1.5, "times",
+               net("sequential", "vhost")),
+        Target("nfs-memory", "at most", 1.5, "", {
+            "clients that hint, to one client": row("to_one_client",
+                                                    mode="hints")}),
+    ),
     "pmake": (),  # measured beside the paper's; no bound
 }
 

@@ -24,6 +24,7 @@ import footprint
 import locality
 import move
 import net
+import nfs
 import rounds
 import scale
 
@@ -123,6 +124,18 @@ def net_result():
         for p, v in mb_s.items()}})
 
 
+def nfs_result():
+    a = arguments(megabytes=64, random_megabytes=4, seed=1, memory_rounds=1,
+                  clients=4, modes=["plain", "hints"])
+    reads = {p: [{"sequential": 10.0 * v, "random": 0.1 * v,
+                  "cpu_per_gb": 90.0 / v}] * a.rounds
+             for p, v in (("disco", 1.6), ("vhost", 1))}
+    mib = {(1, "plain"): 66.0, (4, "plain"): 263.5, (4, "hints"): 81.0}
+    return nfs.summarise(a, STATE, reads, {run: [
+        {"mib": mib[run], "merged_mib": 0.0, "guests_see_mib": 500.0,
+         "at_rest": True}] for run in nfs.memory_runs(a)})
+
+
 def sim_result():
     return sim.summarise(arguments(), [
         {"kind": kind, "millions_per_s": 21.0 + n, "regret_percent": 2.0}
@@ -133,7 +146,7 @@ def main():
     os.environ["DISCO_LAB"] = "1"
     for make in (boot_result, move_result, locality_result, scale_result,
                  cow_result, footprint_result, figures_result, exec_result,
-                 sim_result, net_result):
+                 sim_result, net_result, nfs_result):
         out = make()
         rounds.write_json(f"{sys.argv[1]}/{out['bench']}.json", out)
 
