@@ -27,6 +27,15 @@ bool vnet_hdr_valid(const struct vnet_hdr *h, uint32_t bytes)
 		h->csum_start + h->csum_offset + 2u <= bytes);
 }
 
+void vnet_hdr_clean(struct vnet_hdr *h)
+{
+	h->flags &= VNET_HDR_NEEDS_CSUM;
+	if (h->gso_type == VNET_GSO_NONE)
+		h->gso_size = h->hdr_len = 0;
+	if (!(h->flags & VNET_HDR_NEEDS_CSUM))
+		h->csum_start = h->csum_offset = 0;
+}
+
 /* --- addresses --- */
 
 void vnet_prefix6(const char *net, uint8_t prefix[VNET_PREFIX6])

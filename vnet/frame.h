@@ -101,6 +101,13 @@ MUST_CHECK bool vnet_is_ip6_of(const uint8_t ip[VNET_IP6_BYTES],
  */
 MUST_CHECK bool vnet_hdr_valid(const struct vnet_hdr *h, uint32_t bytes);
 
+/*
+ * Drop from a header what its sender may not state, or need not: flags other
+ * than VNET_HDR_NEEDS_CSUM (virtio 1.2, 5.1.6.2: those are for frames that a
+ * driver receives), and fields that the remaining ones give no meaning.
+ */
+void vnet_hdr_clean(struct vnet_hdr *h);
+
 enum vnet_verdict {
 	VNET_FORWARD, /* to the port of its destination, or to all */
 	VNET_LOCAL,   /* a question that the network answers: vnet/reply.h */

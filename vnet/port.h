@@ -75,6 +75,11 @@
 #define VNET_HDR_ROOM	 64u /* before the bytes of a frame */
 #define VNET_NR_CHUNKS	 (VNET_SMALL_NR + VNET_LARGE_NR)
 #define VNET_TURN	 32u /* frames from one peer before the next one */
+/*
+ * Slot of the trunk: the port, where there is one, that leads to stations that
+ * have no port in this network. Frames to addresses that no port has go there.
+ */
+#define VNET_SLOT_TRUNK 254u
 
 _Static_assert(VNET_HDR_ROOM + VNET_SMALL_ROOM <= VNET_SMALL_BYTES &&
 		       VNET_HDR_ROOM + VNET_FRAME_MAX <= VNET_LARGE_BYTES &&
@@ -204,6 +209,12 @@ struct vnet_peer *vnet_port_by_ip(const struct vnet_port *p,
 /* Whose link-local address, or address of the network's prefix, it is. */
 struct vnet_peer *vnet_port_by_ip6(const struct vnet_port *p,
 				   const uint8_t ip[VNET_IP6_BYTES]);
+
+/* Return: the port that unknown addresses are behind; NULL: there is none. */
+static inline struct vnet_peer *vnet_port_trunk(const struct vnet_port *p)
+{
+	return p->peers[VNET_SLOT_TRUNK];
+}
 
 /* --- sending --- */
 

@@ -4,6 +4,7 @@
 
 #include "disco/clock.h"
 #include "monitor/dev/net/virtio_net_internal.h"
+#include "vnet/packet.h"
 
 _Static_assert(NET_FLOW_BYTES <= VNET_LOOK_BYTES, "a filter's look is enough");
 
@@ -54,25 +55,46 @@ drop:
 	return TX_DONE;
 }
 
-/* Return: TX_WAIT; TX_DONE: the frame was sent or dropped. */
+/* Whose address a frame has; NULL: nobody's. */
+static struct vnet_peer *tx_destination(const struct virtio_net *n,
+					const uint8_t *look)
+{
+	struct vnet_peer *to = vnet_port_by_mac(n->port, look);
+
+	return to ? to : vnet_port_trunk(n->port);
+}
+
+/*
+ * Who gets a frame that the network has no answer to; NULL: nobody. The uplink
+ * has the same address as the network. Behind the trunk are stations that ask,
+ * and answer, for themselves.
+ */
+static struct vnet_peer *tx_asked(const struct virtio_net *n,
+				  const uint8_t *look)
+{
+	bool group = vnet_is_group(look);
+
+	if (n->port->plan.routed && !group && vnet_port_by_mac(n->port, look))
+		return vnet_port_by_mac(n->port, look);
+	if (!vnet_port_trunk(n->port) ||
+	    vnet_get16(look + ETH_TYPE) == ETHERTYPE_IP4)
+		return NULL;
+	return group ? vnet_port_trunk(n->port) : tx_destination(n, look);
+}
+
+/*
+ * @to: NULL: all. Return: TX_WAIT; TX_DONE: the frame was sent or dropped.
+ */
 static enum tx_done tx_forward(struct virtio_net *n, const struct vq_chain *c,
 			       const struct vnet_hdr *hdr, const uint8_t *look,
-			       uint32_t bytes)
+			       uint32_t bytes, struct vnet_peer *to)
 {
 	static const struct vnet_hdr none;
 	bool with_hdr = memcmp(hdr, &none, sizeof(none)) != 0;
 	uint32_t looked = (uint32_t)min_u64(bytes, VNET_LOOK_BYTES);
-	struct vnet_peer *to = NULL;
 	struct vnet_buf b;
 	int err;
 
-	if (!vnet_is_group(look)) {
-		to = vnet_port_by_mac(n->port, look);
-		if (!to) {
-			n->port->stats.unknown++;
-			return TX_DONE;
-		}
-	}
 	err = vnet_port_room(n->port, to, bytes);
 	while (to && err == -EAGAIN && !n->slow[to->slot] &&
 	       !vnet_port_want(n->port, to))
@@ -120,6 +142,7 @@ static enum tx_done tx_frame(struct virtio_net *n, unsigned pair,
 			     const struct vq_chain *c)
 {
 	uint8_t look[VNET_LOOK_BYTES];
+	struct vnet_peer *to = NULL;
 	struct vnet_hdr hdr;
 	uint32_t bytes;
 	size_t got;
@@ -133,12 +156,7 @@ static enum tx_done tx_frame(struct virtio_net *n, unsigned pair,
 	(void)!iov_read(c->iov, c->nr_out, 0, &hdr, sizeof(hdr));
 	got = iov_read(c->iov, c->nr_out, NET_HDR_BYTES, look,
 		       min_u64(bytes, sizeof(look)));
-	/* 5.1.6.2: other flags are for frames that a driver receives. */
-	hdr.flags &= VNET_HDR_NEEDS_CSUM;
-	if (hdr.gso_type == VNET_GSO_NONE)
-		hdr.gso_size = hdr.hdr_len = 0;
-	if (!(hdr.flags & VNET_HDR_NEEDS_CSUM))
-		hdr.csum_start = hdr.csum_offset = 0;
+	vnet_hdr_clean(&hdr);
 	if (!vnet_hdr_valid(&hdr, bytes)) {
 		n->port->stats.refused++;
 		return TX_DONE;
@@ -147,14 +165,18 @@ static enum tx_done tx_frame(struct virtio_net *n, unsigned pair,
 			    (uint32_t)got)) {
 	case VNET_LOCAL:
 		tx_note(n, pair, look, got);
-		/* The uplink has the same address as the network. */
-		if (tx_local(n, c, bytes) || !n->port->plan.routed ||
-		    vnet_is_group(look))
-			return TX_DONE;
-		return tx_forward(n, c, &hdr, look, bytes);
+		if (!tx_local(n, c, bytes))
+			to = tx_asked(n, look);
+		return to ? tx_forward(n, c, &hdr, look, bytes, to) : TX_DONE;
 	case VNET_FORWARD:
 		tx_note(n, pair, look, got);
-		return tx_forward(n, c, &hdr, look, bytes);
+		if (!vnet_is_group(look)) {
+			to = tx_destination(n, look);
+			n->port->stats.unknown += !to;
+			if (!to)
+				return TX_DONE;
+		}
+		return tx_forward(n, c, &hdr, look, bytes, to);
 	default:
 		n->port->stats.refused++;
 		return TX_DONE;

@@ -5,7 +5,7 @@
  * the worker, commands that are not answered or come too early, mergeable
  * buffers that are not filled.
  *
- * 833 lines because all of it shares one pair of guests and their driver.
+ * 888 lines because all of it shares one pair of guests and their driver.
  */
 #include <fcntl.h>
 #include <string.h>
@@ -744,6 +744,60 @@ static void the_uplink_gets_what_is_not_answered(void **state)
 	assert_int_equal(f.len, 9000);
 }
 
+/* The trunk gets what nobody else is to get, or answers. */
+static void the_trunk_gets_what_is_for_nobody_here(void **state)
+{
+	static const uint8_t foreign[6] = { 0x02, 0xee, 0, 0, 0, 9 };
+	struct vnet_port *q = virtio_net_port(a.net);
+	struct vnet_station s = ports_station(0), t = ports_station(1);
+	struct vnet_frame f;
+
+	(void)state;
+	tcp(0, 1, 60);
+	memcpy(frame, foreign, 6);
+	put(&a, NULL, frame, 60, 4096);
+	sent(&a);
+	assert_false(vnet_port_next(p.of[2], &f));
+	assert_int_equal(stats(&a)->unknown, 1);
+	q->peers[VNET_SLOT_TRUNK] = q->peers[2];
+	put(&a, NULL, frame, 60, 4096);
+	sent(&a);
+	assert_true(vnet_port_next(p.of[2], &f));
+	assert_memory_equal(f.bytes, frame, 60);
+	vnet_port_take(p.of[2], &f);
+	/* To the network's own address nothing leaves it. */
+	memcpy(frame + 14 + IP4_DST, q->plan.server, 4);
+	put(&a, NULL, frame, 60, 4096);
+	sent(&a);
+	assert_false(vnet_port_next(p.of[2], &f));
+	/* Who has an address: of a station, the network says it; else others. */
+	memset(frame, 0xff, 6);
+	vnet_put16(frame + ETH_TYPE, ETHERTYPE_ARP);
+	memcpy(frame + 14, "\0\1\x08\0\6\4\0\1", 8);
+	memcpy(frame + 14 + ARP_SHA, s.mac, 6);
+	memcpy(frame + 14 + ARP_SPA, s.ip, 4);
+	memcpy(frame + 14 + ARP_TPA, t.ip, 4);
+	give(&b, 1, 1526);
+	put(&a, NULL, frame, 60, 4096);
+	sent(&a);
+	assert_false(vnet_port_next(p.of[2], &f));
+	frame[14 + ARP_TPA + 3] = 99;
+	put(&a, NULL, frame, 60, 4096);
+	sent(&a);
+	assert_true(vnet_port_next(p.of[2], &f));
+	assert_memory_equal(f.bytes, frame, 60);
+	vnet_port_take(p.of[2], &f);
+	/* An answer to somebody there; and nobody here has got any of it. */
+	memcpy(frame, foreign, 6);
+	frame[14 + ARP_OP + 1] = ARP_ANSWER;
+	put(&a, NULL, frame, 60, 4096);
+	sent(&a);
+	assert_true(vnet_port_next(p.of[2], &f));
+	vnet_port_take(p.of[2], &f);
+	assert_int_equal(ring_used_index(&b.d.rings[RX]), 0);
+	q->peers[VNET_SLOT_TRUNK] = NULL;
+}
+
 static void counts_are_shown(void **state)
 {
 	_Atomic(uint64_t) counts[NET_COUNTS];
@@ -826,6 +880,7 @@ int main(void)
 		T(a_dump_that_is_not_read_loses_frames),
 		T(counts_are_shown),
 		T(the_uplink_gets_what_is_not_answered),
+		T(the_trunk_gets_what_is_for_nobody_here),
 		T(hostile_buffers_end_in_a_dropped_frame),
 	};
 
