@@ -6,7 +6,9 @@
 #
 # The lab's tests are scripts (tests/lab/all) and enter the lab by themselves.
 
-UNIT_TESTS	:= $(sort $(wildcard tests/unit/*/test_*.c))
+# disco-uplink's own: where libslirp is, as it is built only there.
+UNIT_TESTS	:= $(sort $(filter-out $(if $(UPLINK),,tests/unit/uplink/%), \
+		   $(wildcard tests/unit/*/test_*.c)))
 FUZZ_TESTS	:= $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_SECONDS	?= 60
 
@@ -30,6 +32,7 @@ ROOMS_agent	:= $(AGENT_ROOMS) monitor/control/workers monitor/control/base
 ROOMS_boot	:= monitor/boot monitor/ipc numa
 ROOMS_bootdisk	:= monitor/bootdisk monitor/bootentry monitor/boot monitor/ipc monitor/sandbox \
 		   cowdisk/disk cowdisk/base memory numa
+ROOMS_uplink	:= $(UPLINK_ROOMS)
 ROOMS_control	:= $(CONTROL_ROOMS)
 ROOMS_exec	:= $(CONTROL_ROOMS)
 ROOMS_guests	:= $(CONTROL_ROOMS) $(AGENT_ROOMS) $(WORKER_ROOMS)

@@ -177,6 +177,22 @@ static const struct thread_class classes[] = {
 		       { SCMP_SYS(fcntl), F_SETFD } },
 	  .regions = true,
 	  .sockets = true },
+	/* Frames of a tap device that it has; no sockets can be made. */
+	{ .name = "trunk",
+	  .calls = { SCMP_SYS(poll), SCMP_SYS(write), /* standard error */
+		     SCMP_SYS(readv), SCMP_SYS(writev), SCMP_SYS(sendto),
+		     SCMP_SYS(recvfrom),		 /* wake-ups */
+		     SCMP_SYS(recvmsg), SCMP_SYS(close), /* control */
+		     /* is it a region; fstat(3) is newfstatat(2) for some */
+		     SCMP_SYS(fstat), SCMP_SYS(newfstatat),
+		     /* malloc; abort() */
+		     SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(mremap),
+		     SCMP_SYS(madvise), SCMP_SYS(futex),
+		     SCMP_SYS(clock_gettime), SCMP_SYS(getpid),
+		     SCMP_SYS(gettid), SCMP_SYS(tgkill),
+		     SCMP_SYS(rt_sigprocmask), SCMP_SYS(exit_group),
+		     SCMP_SYS(restart_syscall) },
+	  .regions = true },
 	/* Takes hostile data apart, and writes what it has found. */
 	{ .name = "reader",
 	  .calls = { SCMP_SYS(write), SCMP_SYS(pread64), SCMP_SYS(preadv),

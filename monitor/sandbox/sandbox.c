@@ -80,6 +80,8 @@ int sandbox_enter(enum sandbox_class class)
 	if (class == SANDBOX_UPLINK)
 		return sandbox_install(filter_uplink,
 				       ARRAY_SIZE(filter_uplink));
+	if (class == SANDBOX_TRUNK)
+		return sandbox_install(filter_trunk, ARRAY_SIZE(filter_trunk));
 	if (class == SANDBOX_SEGMENT)
 		return sandbox_install(filter_segment,
 				       ARRAY_SIZE(filter_segment));

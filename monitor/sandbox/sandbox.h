@@ -23,6 +23,7 @@ enum sandbox_class {
 	SANDBOX_AGENT,	 /* disco-agent: its only thread */
 	SANDBOX_SEGMENT, /* replicas of shared segments (worker/shm/shms.h) */
 	SANDBOX_UPLINK,	 /* disco-uplink: its only thread */
+	SANDBOX_TRUNK,	 /* the same, of a tap device alone */
 	SANDBOX_READER,	 /* takes hostile data apart (confined.h) */
 };
 

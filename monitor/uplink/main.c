@@ -2,8 +2,9 @@
 /*
  * disco-uplink: the way out of one network, in a process of its own, because it
  * takes packets of the host's network and of guests apart. It has no capability
- * and no file system, and is in the host's network. Started by control, and
- * ended by the end of its socket. Never started by hand.
+ * and no file system, and is in the host's network; or it passes frames between
+ * the network and a tap device, and can make no socket at all. Started by
+ * control, and ended by the end of its socket. Never started by hand.
  */
 #include <errno.h>
 #include <poll.h>
@@ -11,17 +12,20 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "disco/uplink_proto.h"
 #include "monitor/ipc/worker_messages.h"
 #include "monitor/sandbox/sandbox.h"
 #include "monitor/uplink/nat.h"
+#include "monitor/uplink/trunk.h"
 
 struct uplink_server {
 	struct uplink_spec spec;
 	struct vnet_port *port;
-	struct nat *nat;
+	struct nat *nat;     /* NULL: it is a trunk */
+	struct trunk *trunk; /* NULL: it is none */
 };
 
 static int uplink_load(struct uplink_server *u)
@@ -30,7 +34,7 @@ static int uplink_load(struct uplink_server *u)
 	ssize_t n = pread(UPLINK_FD_SPEC, &u->spec, sizeof(u->spec), 0);
 
 	if (n != (ssize_t)sizeof(u->spec) || u->spec.magic != UPLINK_MAGIC ||
-	    u->spec.size != sizeof(u->spec) || !w->gen ||
+	    u->spec.size != sizeof(u->spec) || u->spec.trunk > 1 || !w->gen ||
 	    !memchr(w->net, '\0', sizeof(w->net)) || w->bits < VNET_BITS_MIN ||
 	    w->bits > VNET_BITS_MAX)
 		return -EPROTO;
@@ -51,7 +55,10 @@ static int uplink_open(struct uplink_server *u)
 	memcpy(own.ip, w->ip, sizeof(own.ip));
 	err = vnet_port_create(UPLINK_FD_REGION, UPLINK_FD_WAKE, w->slot,
 			       w->gen, &own, &plan, &u->port);
-	return err ? err : nat_create(u->port, &u->nat);
+	if (err)
+		return err;
+	return u->spec.trunk ? trunk_create(u->port, UPLINK_FD_TAP, &u->trunk)
+			     : nat_create(u->port, &u->nat);
 }
 
 static void uplink_add_port(struct uplink_server *u,
@@ -101,7 +108,8 @@ static bool uplink_obey(struct uplink_server *u)
 				 r.net_port_end.gen);
 		break;
 	case WORKER_REQ_NET_PUBLISH:
-		uplink_publish(u, &r.net_publish);
+		if (u->nat)
+			uplink_publish(u, &r.net_publish);
 		break;
 	default:
 		fds_close(fds, FDS_MAX);
@@ -127,6 +135,29 @@ static void uplink_serve(struct uplink_server *u)
 	}
 }
 
+/* Until control has gone, or the device. */
+static void uplink_serve_trunk(struct uplink_server *u)
+{
+	const uint8_t gone = UPLINK_TAP_GONE;
+
+	while (!trunk_is_gone(u->trunk)) {
+		struct pollfd p[] = {
+			{ .fd = UPLINK_FD_CONTROL, .events = POLLIN },
+			{ .fd = u->port->wake_fd, .events = POLLIN },
+			{ .fd = UPLINK_FD_TAP, .events = POLLIN },
+		};
+		bool more = trunk_send_frames(u->trunk);
+
+		more |= trunk_take_frames(u->trunk);
+		(void)poll(p, ARRAY_SIZE(p),
+			   !more && vnet_port_sleep(u->port) ? -1 : 0);
+		vnet_port_awake(u->port);
+		if (p[0].revents && !uplink_obey(u))
+			return;
+	}
+	(void)send(UPLINK_FD_CONTROL, &gone, sizeof(gone), MSG_NOSIGNAL);
+}
+
 int main(void)
 {
 	static struct uplink_server u;
@@ -140,11 +171,14 @@ int main(void)
 	if (!err)
 		err = sandbox_drop();
 	if (!err)
-		err = sandbox_enter(SANDBOX_UPLINK);
+		err = sandbox_enter(u.trunk ? SANDBOX_TRUNK : SANDBOX_UPLINK);
 	if (err) {
 		(void)fprintf(stderr, "disco: uplink: %s\n", strerror(-err));
 		return EXIT_FAILURE;
 	}
-	uplink_serve(&u);
+	if (u.trunk)
+		uplink_serve_trunk(&u);
+	else
+		uplink_serve(&u);
 	_exit(EXIT_SUCCESS);
 }

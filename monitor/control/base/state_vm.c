@@ -73,6 +73,16 @@ static json_t *pack_nets(const struct vm_record *r)
 	return list;
 }
 
+/* Of each network, "" for none. */
+static json_t *pack_taps(const struct vm_record *r)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < r->nr_nets; i++)
+		(void)json_array_append_new(list, json_string(r->taps[i]));
+	return list;
+}
+
 /* Of a wide VM; else null. */
 static json_t *pack_vcpu_nodes(const struct vm_record *r)
 {
@@ -109,7 +119,7 @@ static json_t *state_vm_pack(const struct vm_record *r)
 	return json_pack(
 		"{s:i, s:i, s:s, s:s, s:i, s:I, s:i, s:b, s:b, s:i, s:I, s:I, "
 		"s:s, s:s, s:s, s:o, s:i, s:o, s:i, s:s, s:s, s:o, s:s, "
-		"s:o, s:i}",
+		"s:o, s:i, s:o}",
 		"version", FORMAT, "protocol", (int)r->protocol, "boot", boot,
 		"name", r->name, "pid", (int)r->pid, "pid_start",
 		(json_int_t)r->pid_start, "node", (int)r->node, "fixed",
@@ -120,7 +130,7 @@ static json_t *state_vm_pack(const struct vm_record *r)
 		(int)r->restarts, "nets", pack_nets(r), "net_fd", r->net_fd,
 		"cluster", r->cluster, "role", r->role, "vcpu_nodes",
 		pack_vcpu_nodes(r), "publish", r->publish, "shms", pack_shms(r),
-		"shm_fd", r->shm_fd);
+		"shm_fd", r->shm_fd, "taps", pack_taps(r));
 }
 
 static int write_new(const struct state_dir *s, const char *name,
@@ -325,6 +335,9 @@ bool state_vm_sane(const struct vm_record *r)
 		    r->nets[i].bits < 8 || r->nets[i].bits > 29 ||
 		    r->nets[i].slot >= STATE_NET_SLOTS)
 			return false;
+	for (unsigned i = 0; i < r->nr_nets; i++)
+		if (!state_vm_text_ends(r->taps[i], sizeof(r->taps[i])))
+			return false;
 	return state_vm_shms_sane(r) && vm_name_valid(r->name) && r->pid > 1 &&
 	       r->pid_start && r->node >= NODE_AUTO && state_vm_vcpus_sane(r) &&
 	       r->memory_bytes;
@@ -395,6 +408,23 @@ static int unpack_nets(json_t *list, struct vm_record *r)
 	return 0;
 }
 
+/* The same. */
+static int unpack_taps(json_t *list, struct vm_record *r)
+{
+	json_t *item;
+	size_t i;
+
+	json_array_foreach(list, i, item)
+	{
+		const char *name = json_string_value(item);
+
+		if (i >= r->nr_nets || !name || strlen(name) > NET_TAP_MAX)
+			return -EBADMSG;
+		(void)snprintf(r->taps[i], sizeof(r->taps[i]), "%s", name);
+	}
+	return 0;
+}
+
 /* The same: then all are on its node. */
 static int unpack_vcpu_nodes(json_t *list, struct vm_record *r)
 {
@@ -453,7 +483,7 @@ static int state_vm_unpack(json_t *root, struct vm_record *r)
 	const char *cluster = "", *role = ""; /* the same */
 	const char *publish = "";	      /* the same */
 	json_t *cached = NULL, *nets = NULL, *vcpu_nodes = NULL;
-	json_t *shms = NULL;
+	json_t *shms = NULL, *taps = NULL;
 	json_int_t pid_start = 0, memory = 0, start = 0;
 	int version = 0, pid = 0, node = 0, vcpus = 0;
 	int protocol = 0; /* not said by older monitors */
@@ -467,7 +497,7 @@ static int state_vm_unpack(json_t *root, struct vm_record *r)
 	if (json_unpack(root,
 			"{s:i, s?i, s:s, s:s, s:i, s:I, s:i, s?b, s?b, s:i, "
 			"s:I, s:I, s:s, s?s, s?s, s?o, s?i, s?o, s?i, s?s, "
-			"s?s, s?o, s?s, s?o, s?i}",
+			"s?s, s?o, s?s, s?o, s?i, s?o}",
 			"version", &version, "protocol", &protocol, "boot",
 			&boot, "name", &name, "pid", &pid, "pid_start",
 			&pid_start, "node", &node, "fixed", &fixed, "strict",
@@ -476,8 +506,8 @@ static int state_vm_unpack(json_t *root, struct vm_record *r)
 			"policy", &policy, "cached", &cached, "restarts",
 			&restarts, "nets", &nets, "net_fd", &net_fd, "cluster",
 			&cluster, "role", &role, "vcpu_nodes", &vcpu_nodes,
-			"publish", &publish, "shms", &shms, "shm_fd",
-			&shm_fd) < 0 ||
+			"publish", &publish, "shms", &shms, "shm_fd", &shm_fd,
+			"taps", &taps) < 0 ||
 	    version != FORMAT)
 		return -EBADMSG;
 	*r = (struct vm_record){ .pid = pid,
@@ -502,8 +532,8 @@ static int state_vm_unpack(json_t *root, struct vm_record *r)
 	(void)snprintf(r->publish, sizeof(r->publish), "%s", publish);
 	boot_id(now, sizeof(now));
 	if (unpack_cached(cached, r) || unpack_nets(nets, r) ||
-	    unpack_shms(shms, r) || unpack_vcpu_nodes(vcpu_nodes, r) ||
-	    !state_vm_sane(r))
+	    unpack_taps(taps, r) || unpack_shms(shms, r) ||
+	    unpack_vcpu_nodes(vcpu_nodes, r) || !state_vm_sane(r))
 		return -EBADMSG;
 	return strcmp(now, boot) == 0 ? 0 : -ESTALE;
 }

@@ -167,6 +167,12 @@ const struct option_entry net_options[] = {
 		  "of its VMs" },
 	{ .name = "uplink", .type = OPTION_SWITCH, NET(uplink),
 	  .help = "this VM reaches the host's network through the network" },
+	{ .name = "tap", .type = OPTION_TOKEN, NET(tap), .arg = "IFNAME",
+	  .most = NET_TAP_MAX, .subject = "a network interface",
+	  .unset = "none",
+	  .help = "a tap device of the host, by which this VM reaches, and is "
+		  "reached by, what the device leads to; the same for all VMs "
+		  "of the network that have one" },
 	{ .name = "queues", .type = OPTION_NUMBER, NET(queues), .arg = "N",
 	  .least = 1, .most = NET_MAX_QUEUES, .subject = "a network device has",
 	  .unit = "pairs of queues",

@@ -3,14 +3,37 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "disco/clock.h"
 #include "monitor/control/nets/nets_internal.h"
+#include "monitor/control/nets/net_tap.h"
 #include "monitor/control/nets/uplink_start.h"
 #include "monitor/ipc/fds.h"
+#include "vnet/port.h"
 
 #define UPLINK_SLOT	NET_STATIONS_MAX /* after those of VMs */
 #define UPLINK_AGAIN_NS 1000000000ull
+#define BUSY_NS		5000000000ull /* an earlier trunk has ended by then */
+
+_Static_assert(VNET_SLOT_TRUNK > UPLINK_SLOT &&
+		       VNET_SLOT_TRUNK < VNET_PORTS_MAX,
+	       "no VM's, and not the uplink's");
+
+bool net_port_has(const struct net_port *p, const struct uplink *u)
+{
+	if (!u)
+		return true;
+	return u->trunk ? p->tap[0] != '\0' : p->routed;
+}
+
+const char *network_tap(const struct network *net)
+{
+	for (const struct net_port *p = net->ports; p; p = p->next)
+		if (p->tap[0])
+			return p->tap;
+	return NULL;
+}
 
 /* Its process ends when it finds its socket closed. */
 static void uplink_stop(struct uplink *u)
@@ -25,39 +48,70 @@ static void uplink_stop(struct uplink *u)
 	u->port = NULL;
 }
 
-static void uplink_fail(struct uplink *u, int err)
+/* @text, with the names of network and device, once until it is back. */
+static void uplink_report(struct uplink *u, const char *text)
 {
 	struct nets *n = u->net->nets;
 
-	if (!u->reported && n->err)
-		sink_line(n->err, "disco: network '%s' has no uplink: %s",
-			  u->net->name,
-			  err == -ENOENT ? "disco-uplink is not installed"
-					 : strerror(-err));
+	if (u->reported || !n->err)
+		return;
+	if (u->trunk)
+		sink_line(n->err, "disco: network '%s': tap device '%s': %s",
+			  u->net->name, network_tap(u->net), text);
+	else
+		sink_line(n->err, "disco: network '%s': uplink: %s",
+			  u->net->name, text);
 	u->reported = true;
 }
 
-/* It says nothing: it has died. */
+/* Its process could not be started. */
+static int uplink_fail(struct uplink *u, int err)
+{
+	uplink_report(u, err == -ENOENT ? "disco-uplink is not installed"
+					: strerror(-err));
+	return err;
+}
+
+/* Its device could not be opened. */
+static int trunk_fail(struct uplink *u, int err)
+{
+	uint64_t now = clock_now_ns();
+
+	if (err == -EBUSY) {
+		u->busy_ns = u->busy_ns ? u->busy_ns : now;
+		if (now - u->busy_ns < BUSY_NS)
+			return err;
+	}
+	uplink_report(u, net_tap_error(err));
+	return err;
+}
+
+/* It says that its device is gone; or nothing: it has died. */
 static void uplink_on_event(struct loop_watch *w, uint32_t events)
 {
 	struct uplink *u = container_of(w, struct uplink, watch);
-	struct nets *n = u->net->nets;
-	char byte;
+	uint8_t byte = 0;
+	ssize_t n = recv(w->fd, &byte, sizeof(byte), MSG_DONTWAIT);
 
 	(void)events;
-	if (recv(w->fd, &byte, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN)
+	if (n < 0 && errno == EAGAIN)
 		return;
-	if (!u->reported && n->err)
-		sink_line(n->err, "disco: the uplink of network '%s' has died",
-			  u->net->name);
-	u->reported = true;
+	if (u->trunk && n > 0 && byte == UPLINK_TAP_GONE)
+		uplink_report(u, "it is gone; nothing goes there until it is "
+				 "back");
+	else
+		uplink_report(
+			u,
+			u->trunk ? "its process has died, and is started again"
+				 : "it has died, and is started again");
 	uplink_stop(u);
 	u->died_ns = clock_now_ns();
 	network_update(u->net);
 }
 
-static int uplink_make_port(struct network *net)
+static int uplink_make_port(struct uplink *u)
 {
+	struct network *net = u->net;
 	struct net_port *p = net_port_new(net->nets, "", 0);
 	int err = p ? net_port_open(p) : -ENOMEM;
 
@@ -66,32 +120,36 @@ static int uplink_make_port(struct network *net)
 			net_port_free(p);
 		return err;
 	}
-	p->slot = UPLINK_SLOT;
+	p->slot = u->trunk ? VNET_SLOT_TRUNK : UPLINK_SLOT;
 	p->gen = nets_next_gen(net->nets);
-	p->routed = true;
-	p->uplink = &net->uplink;
-	net_plan_server(&net->plan, p->station.ip);
+	p->uplink = u;
+	/* A trunk is no station: 0.0.0.0. */
+	p->routed = !u->trunk;
+	if (!u->trunk)
+		net_plan_server(&net->plan, p->station.ip);
 	net_port_default_mac(&p->station);
 	(void)!net_port_insert(net, p);
-	net->uplink.port = p;
+	u->port = p;
 	return 0;
 }
 
-static int uplink_begin(struct uplink *u)
+/* @tap: of net_tap_open(), not owned; -1: it is no trunk. */
+static int uplink_begin(struct uplink *u, int tap)
 {
 	struct worker_net spec;
 	struct net_port *p;
-	int err = uplink_make_port(u->net);
+	int err = uplink_make_port(u);
 	pid_t pid;
 
 	if (err)
-		return err;
+		return uplink_fail(u, err);
 	p = u->port;
 	net_port_spec(p, &spec);
-	err = uplink_start(&spec, p->region, p->wake_rx, &u->control, &pid);
+	err = uplink_start(&spec, p->region, p->wake_rx, tap, &u->control,
+			   &pid);
 	if (err) {
 		uplink_stop(u);
-		return err;
+		return uplink_fail(u, err);
 	}
 	fds_drop(&p->region);
 	fds_drop(&p->wake_rx);
@@ -101,35 +159,64 @@ static int uplink_begin(struct uplink *u)
 	return 0;
 }
 
-void network_uplink(struct network *net)
+static int trunk_begin(struct uplink *u)
 {
-	struct uplink *u = &net->uplink;
+	int tap, err = net_tap_open(network_tap(u->net), &tap);
+
+	if (err)
+		return trunk_fail(u, err);
+	err = uplink_begin(u, tap);
+	(void)close(tap);
+	if (err)
+		return err;
+	if (u->reported && u->net->nets->err)
+		sink_line(u->net->nets->err,
+			  "disco: network '%s': tap device '%s': it is back",
+			  u->net->name, network_tap(u->net));
+	u->reported = false;
+	u->busy_ns = 0;
+	return 0;
+}
+
+static void uplink_update(struct uplink *u)
+{
+	struct nets *n = u->net->nets;
 	uint64_t now = clock_now_ns();
 	bool wanted = false;
 	int err;
 
-	for (const struct net_port *p = net->ports; p; p = p->next)
-		wanted = wanted || (p->vm && p->routed);
+	for (const struct net_port *p = u->net->ports; p; p = p->next)
+		wanted = wanted || (p->vm && net_port_has(p, u));
 	if (!wanted) {
 		uplink_stop(u);
+		u->reported = false;
+		u->busy_ns = 0;
 		return;
 	}
-	if (u->port || !net->nets->loop)
+	if (u->port || !n->loop)
 		return;
 	if (u->died_ns && now - u->died_ns < UPLINK_AGAIN_NS) {
-		nets_retry_in(net->nets, UPLINK_AGAIN_NS);
+		nets_retry_in(n, UPLINK_AGAIN_NS);
 		return;
 	}
-	err = uplink_begin(u);
+	err = u->trunk ? trunk_begin(u) : uplink_begin(u, -1);
 	if (!err)
 		return;
-	uplink_fail(u, err);
 	u->died_ns = now;
+	if (u->trunk)
+		nets_retry_in(n, UPLINK_AGAIN_NS);
+}
+
+void network_uplink(struct network *net)
+{
+	uplink_update(&net->uplink);
+	uplink_update(&net->trunk);
 }
 
 void network_uplink_stop(struct network *net)
 {
 	uplink_stop(&net->uplink);
+	uplink_stop(&net->trunk);
 }
 
 /* --- published ports --- */

@@ -12,6 +12,7 @@
 
 #include "disco/clock.h"
 #include "monitor/control/nets/nets_internal.h"
+#include "monitor/control/nets/net_tap.h"
 #include "monitor/ipc/fds.h"
 #include "monitor/ipc/worker_messages.h"
 #include "numa/channel.h"
@@ -19,6 +20,11 @@
 #include "vnet/port.h"
 
 #define GEN_UNIT_NS 100000000ull
+/*
+ * Uplinks and trunks of an earlier monitor are in no record: so many of them may
+ * have got a generation after the last VM's.
+ */
+#define GEN_UPLINKS 4096u
 #define SUBNETS	    65536u
 #define SUBNET_BITS 24u
 
@@ -71,7 +77,9 @@ static struct network *network_make(struct nets *n, const char *name)
 	pick_subnet(n, net);
 	net->nets = n;
 	net->uplink.net = net;
-	net->uplink.control = -1;
+	net->trunk.net = net;
+	net->trunk.trunk = true;
+	net->uplink.control = net->trunk.control = -1;
 	net->next = n->list;
 	n->list = net;
 	return net;
@@ -128,7 +136,9 @@ static bool port_knows(const struct net_port *to, const struct net_port *p)
 {
 	if (!p || p == to || !port_runs(p))
 		return false;
-	return !(p->uplink || to->uplink) || (p->routed && to->routed);
+	if (p->uplink && to->uplink)
+		return false;
+	return net_port_has(p, to->uplink) && net_port_has(to, p->uplink);
 }
 
 int net_port_send(const struct net_port *to, struct worker_request *r,
@@ -387,6 +397,35 @@ static int port_uplink(struct net_port *p, const struct vm_config *vm,
 	return p->publish ? 0 : diag_fail(d, ST_HOST, ENOMEM, "out of memory");
 }
 
+/* The trunk of the network, that of its other VMs; whether it can be used. */
+static int port_tap(const struct network *net, const struct net_config *c,
+		    struct net_port *p, struct diag *d)
+{
+	const char *other = network_tap(net);
+	int fd, err;
+
+	if (!c->tap)
+		return 0;
+	if (other && strcmp(other, c->tap) != 0)
+		return diag_fail(d, ST_CONFIG, EEXIST,
+				 "%s: network '%s' has VMs with the tap device "
+				 "'%s', not '%s'",
+				 p->station.name, net->name, other, c->tap);
+	(void)snprintf(p->tap, sizeof(p->tap), "%s", c->tap);
+	if (other)
+		return 0;
+	err = net_tap_open(c->tap, &fd);
+	if (!err)
+		(void)close(fd);
+	else if (err != -EBUSY)
+		return diag_fail(d,
+				 err == -ENODEV || err == -EINVAL ? ST_CONFIG
+								  : ST_HOST,
+				 -err, "%s: tap device '%s': %s",
+				 p->station.name, c->tap, net_tap_error(err));
+	return 0;
+}
+
 static int port_reserve(struct nets *n, const struct vm_config *vm,
 			unsigned index, struct net_port **out, struct diag *d)
 {
@@ -404,6 +443,8 @@ static int port_reserve(struct nets *n, const struct vm_config *vm,
 	err = port_address(net, c, p, d);
 	if (!err)
 		err = port_uplink(p, vm, d);
+	if (!err)
+		err = port_tap(net, c, p, d);
 	if (err)
 		goto fail;
 	err = net_port_open(p);
@@ -534,8 +575,10 @@ void nets_record(struct net_port *const ports[VM_MAX_NETS], struct vm_record *r)
 	r->nr_nets = 0;
 	(void)snprintf(r->publish, sizeof(r->publish), "%s",
 		       ports[0] && ports[0]->publish ? ports[0]->publish : "");
-	for (unsigned i = 0; i < VM_MAX_NETS && ports[i]; i++)
+	for (unsigned i = 0; i < VM_MAX_NETS && ports[i]; i++) {
+		memcpy(r->taps[i], ports[i]->tap, sizeof(r->taps[i]));
 		net_port_spec(ports[i], &r->nets[r->nr_nets++]);
+	}
 }
 
 static int port_take_over(struct net_port *p, const struct vm_record *r,
@@ -549,6 +592,7 @@ static int port_take_over(struct net_port *p, const struct vm_record *r,
 	memcpy(p->station.mac, w->mac, sizeof(w->mac));
 	memcpy(p->station.ip, w->ip, sizeof(w->ip));
 	p->routed = w->routed;
+	memcpy(p->tap, r->taps[p->index], sizeof(p->tap));
 	if (p->index == 0 && *r->publish)
 		p->publish = strdup(r->publish);
 	for (unsigned i = 0; i < VNET_PORTS_MAX; i++)
@@ -617,8 +661,8 @@ static int port_adopt(struct nets *n, const struct vm_record *r, unsigned index,
 	if (err)
 		goto fail;
 	net_plan_remember(&net->plan, w->slot, r->name, w->ip);
-	if (p->gen > n->last_gen)
-		n->last_gen = p->gen;
+	if (p->gen + GEN_UPLINKS > n->last_gen)
+		n->last_gen = p->gen + GEN_UPLINKS;
 	*out = p;
 	return 0;
 fail:

@@ -13,7 +13,9 @@
  * A network of which a VM has an uplink has a process that leads further
  * (disco/uplink_proto.h), in a slot that no VM gets. Only the VMs with an uplink
  * know its port, and it theirs. It ends with control; one that dies is started
- * again.
+ * again. The same holds for the trunk of a network, which VMs with a tap device
+ * know (monitor/uplink/trunk.h): while its device does not exist, it is tried again
+ * every second.
  *
  * What a worker knows is brought up to date by comparison: a request that
  * cannot be sent now, because the worker does not read, is sent later. So a
@@ -49,11 +51,13 @@ struct net_port {
 	 * reading; both ends of its wake-ups, the same.
 	 */
 	int region, reader, wake_rx, wake_tx;
-	struct vm_watch *vm;   /* of its worker; NULL: does not run yet */
-	bool routed;	       /* it has an uplink */
-	char *publish;	       /* owned: as in struct vm_config; NULL: none */
-	uint32_t published;    /* generation of the uplink that was told */
-	struct uplink *uplink; /* it is the uplink's own port; NULL: a VM's */
+	struct vm_watch *vm;	   /* of its worker; NULL: does not run yet */
+	bool routed;		   /* it has an uplink */
+	char tap[NET_TAP_MAX + 1]; /* the trunk's device; "": it has none */
+	char *publish;	    /* owned: as in struct vm_config; NULL: none */
+	uint32_t published; /* generation of the uplink that was told */
+	/* It is the own port of the uplink, or the trunk; NULL: a VM's. */
+	struct uplink *uplink;
 	/*
 	 * Generations of the ports that its worker knows, by slot; 0: none;
 	 * NET_UNKNOWN: an earlier monitor has told it.
@@ -78,8 +82,10 @@ void nets_destroy(struct nets *n);
  * @ports: out, vm->nr_nets entries, owned by the caller until nets_release();
  *         the others, and all on error, are NULL
  *
- * Return: 0; -ENOSPC a network is full, -EEXIST an address is taken (ST_CONFIG);
- * -errno of regions and sockets (ST_HOST).
+ * Return: 0; -ENOSPC a network is full, -EEXIST an address is taken, or its trunk
+ * is another device, -ENODEV, -EINVAL of net_tap_open() (ST_CONFIG); -errno of
+ * regions and sockets, others of net_tap_open() (ST_HOST). A device that is in use
+ * is no error: it may be by an earlier trunk that is about to end.
  */
 MUST_CHECK int nets_reserve(struct nets *n, const struct vm_config *vm,
 			    struct net_port *ports[VM_MAX_NETS],

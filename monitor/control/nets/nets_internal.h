@@ -7,13 +7,15 @@
 
 #define NETS_RETRY_NS 50000000ull
 
-/* The process that leads out of a network: net_uplink.c. */
+/* A process that leads out of a network, or its trunk: net_uplink.c. */
 struct uplink {
 	struct network *net;
+	bool trunk;	       /* [I] */
 	struct net_port *port; /* owned */
 	int control;	       /* owned; -1: it is not there */
 	struct loop_watch watch;
 	uint64_t died_ns; /* 0: it has not */
+	uint64_t busy_ns; /* since when the device is in use; 0: it is not */
 	bool reported;	  /* that it cannot be started, or has died */
 };
 
@@ -23,7 +25,7 @@ struct network {
 	char name[VM_NAME_MAX + 1];
 	struct net_plan plan;
 	struct net_port *ports; /* by slot */
-	struct uplink uplink;
+	struct uplink uplink, trunk;
 };
 
 struct nets {
@@ -58,9 +60,13 @@ MUST_CHECK int net_port_send(const struct net_port *to,
 
 /* --- net_uplink.c --- */
 
-/* Start or stop the uplink, as the VMs that run want it. */
+/* Start or stop uplink and trunk, as the VMs that run want them. */
 void network_uplink(struct network *net);
 void network_uplink_stop(struct network *net);
+/* Has a VM this way out? NULL is accepted, for no way. */
+bool net_port_has(const struct net_port *p, const struct uplink *u);
+/* The device of a network's trunk, for VMs that run or start; NULL: none. */
+const char *network_tap(const struct network *net);
 /* Publish the ports of VMs; after their ports were announced. */
 void network_publish(struct network *net);
 /* The ports of @p are published no more. */

@@ -37,10 +37,11 @@ static int uplink_find(char *out, size_t size)
 	return access(out, X_OK) < 0 ? -errno : 0;
 }
 
-static int uplink_spec_fd(const struct worker_net *net)
+static int uplink_spec_fd(const struct worker_net *net, bool trunk)
 {
 	const struct uplink_spec spec = { .magic = UPLINK_MAGIC,
 					  .size = sizeof(spec),
+					  .trunk = trunk,
 					  .net = *net };
 	int fd = memfd_create("disco-uplink-spec", MFD_CLOEXEC);
 
@@ -53,19 +54,24 @@ static int uplink_spec_fd(const struct worker_net *net)
 	return fd;
 }
 
-/* From its number in @fds on; above all places first, as they may overlap. */
+/*
+ * From its number in @fds on; above all places first, as they may overlap. The
+ * last one may be -1.
+ */
 static void uplink_place(int fds[UPLINK_NR_FDS])
 {
-	for (int i = 0; i < UPLINK_NR_FDS; i++) {
+	int nr = UPLINK_NR_FDS - (fds[UPLINK_NR_FDS - 1] < 0);
+
+	for (int i = 0; i < nr; i++) {
 		fds[i] = fcntl(fds[i], F_DUPFD,
 			       UPLINK_FD_CONTROL + UPLINK_NR_FDS);
 		if (fds[i] < 0)
 			_exit(EXIT_FAILURE);
 	}
-	for (int i = 0; i < UPLINK_NR_FDS; i++)
+	for (int i = 0; i < nr; i++)
 		if (dup2(fds[i], UPLINK_FD_CONTROL + i) < 0)
 			_exit(EXIT_FAILURE);
-	(void)close_range(UPLINK_FD_CONTROL + UPLINK_NR_FDS, ~0u, 0);
+	(void)close_range(UPLINK_FD_CONTROL + (unsigned)nr, ~0u, 0);
 }
 
 _Noreturn static void uplink_child(const char *path, int fds[UPLINK_NR_FDS])
@@ -89,7 +95,7 @@ _Noreturn static void uplink_child(const char *path, int fds[UPLINK_NR_FDS])
 	_exit(EXIT_FAILURE);
 }
 
-int uplink_start(const struct worker_net *net, int region, int wake,
+int uplink_start(const struct worker_net *net, int region, int wake, int tap,
 		 int *control, pid_t *pid)
 {
 	int pair[2], fds[UPLINK_NR_FDS], spec, err;
@@ -98,7 +104,7 @@ int uplink_start(const struct worker_net *net, int region, int wake,
 	err = uplink_find(path, sizeof(path));
 	if (err)
 		return err;
-	spec = uplink_spec_fd(net);
+	spec = uplink_spec_fd(net, tap >= 0);
 	if (spec < 0)
 		return spec;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
@@ -110,6 +116,7 @@ int uplink_start(const struct worker_net *net, int region, int wake,
 	fds[UPLINK_FD_REGION - 3] = region;
 	fds[UPLINK_FD_WAKE - 3] = wake;
 	fds[UPLINK_FD_SPEC - 3] = spec;
+	fds[UPLINK_FD_TAP - 3] = tap;
 	*pid = fork();
 	if (*pid == 0)
 		uplink_child(path, fds);

@@ -14,6 +14,7 @@
  * uplink_start() - start disco-uplink, which is beside this program
  * @net:     of its port
  * @region:  of its port; @wake: the receiving end of its wake-ups; not owned
+ * @tap:     of net_tap_open(), not owned: it is a trunk; -1: it is none
  * @control: out: its socket, owned by the caller
  * @pid:     out: whoever reaps children of this process reaps it
  *
@@ -22,6 +23,6 @@
  * the step that failed.
  */
 MUST_CHECK int uplink_start(const struct worker_net *net, int region, int wake,
-			    int *control, pid_t *pid);
+			    int tap, int *control, pid_t *pid);
 
 #endif

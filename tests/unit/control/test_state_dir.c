@@ -94,6 +94,38 @@ static void a_record_comes_back(void **state)
 	state_dir_close(&s);
 }
 
+static void networks_come_back(void **state)
+{
+	struct vm_record r = good(), got;
+	struct state_dir s = opened();
+
+	(void)state;
+	r.net_fd = 40;
+	r.nr_nets = 2;
+	r.nets[0] = (struct worker_net){ .net = "lan",
+					 .slot = 3,
+					 .gen = 7,
+					 .mac = { 2, 1, 2, 3, 4, 5 },
+					 .ip = { 10, 1, 0, 5 },
+					 .server = { 10, 1, 0, 1 },
+					 .bits = 24,
+					 .routed = 1 };
+	r.nets[1] = r.nets[0];
+	memcpy(r.nets[1].net, "wan", 4);
+	r.nets[1].routed = 0;
+	memcpy(r.taps[1], "fifteen-letters", NET_TAP_MAX);
+	assert_int_equal(state_vm_save(&s, &r), 0);
+	assert_int_equal(state_vm_load(&s, r.name, &got), 0);
+	assert_int_equal(got.nr_nets, 2);
+	assert_int_equal(got.net_fd, 40);
+	assert_memory_equal(got.nets, r.nets, sizeof(r.nets));
+	assert_memory_equal(got.taps, r.taps, sizeof(r.taps));
+	memset(r.taps[1], 'x', sizeof(r.taps[1]));
+	assert_false(state_vm_sane(&r));
+	state_vm_remove(&s, r.name);
+	state_dir_close(&s);
+}
+
 static void where_vcpus_are_comes_back(void **state)
 {
 	struct vm_record r = good(), got;
@@ -353,6 +385,7 @@ int main(void)
 #define IN_DIR(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		IN_DIR(a_record_comes_back),
+		IN_DIR(networks_come_back),
 		IN_DIR(where_vcpus_are_comes_back),
 		IN_DIR(an_old_record_is_of_a_fixed_vm),
 		IN_DIR(bad_records_are_refused),

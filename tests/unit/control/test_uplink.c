@@ -8,7 +8,6 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <libgen.h>
 #include <net/if.h>
 #include <poll.h>
 #include <sched.h>
@@ -20,32 +19,23 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "monitor/control/nets/nets.h"
 #include "monitor/ipc/worker_messages.h"
 #include "tests/must.h"
+#include "tests/unit/control/net_vms.h"
 #include "tests/unit/support.h"
 #include "vnet/packet.h"
-#include "vnet/port.h"
 #include "vnet/reply.h"
 
 #define OUTSIDE	  "198.51.100.1" /* of the namespace; RFC 5737 */
 #define IP	  14u
 #define L4	  34u
 #define PROTO_TCP 6u
-#define VMS	  2u
 
 static const char *skip_why;
-static struct watcher watcher;
-static struct nets *nets;
-static struct vm_config configs[VMS];
-static struct net_ports ports[VMS];
-static struct vm_watch vms[VMS];
-static int theirs[VMS];
+static struct net_vms lan;
 static struct vnet_port *port; /* of the first VM */
-static unsigned told;	       /* ports that it got to know */
 static uint8_t frame[2048], got[2048];
 static uint32_t got_len;
-static struct diag d;
 
 /* --- the namespace --- */
 
@@ -68,15 +58,8 @@ static void name_address(const char *name, const char *ip)
 
 static void find_uplink(const char *self)
 {
-	char path[4096];
-
-	/* build/VARIANT/tests/unit/control/test_uplink */
-	(void)snprintf(path, sizeof(path), "%s/../../../disco-uplink",
-		       dirname(strdup(self)));
-	if (access(path, X_OK) < 0)
+	if (!net_vms_find_uplink(self))
 		skip_why = "disco-uplink was not built";
-	else
-		(void)setenv("DISCO_UPLINK", path, 1);
 	if (!skip_why && unshare(CLONE_NEWNET) < 0)
 		skip_why = "no network namespace can be made";
 	if (skip_why)
@@ -87,49 +70,10 @@ static void find_uplink(const char *self)
 
 /* --- the VM's worker --- */
 
-static void worker_obey(void)
-{
-	struct worker_request r;
-	int fds[FDS_MAX];
-
-	while (worker_request_receive(theirs[0], &r, fds) == 0) {
-		struct vnet_station s = { .mac = { 0 } };
-
-		if (r.kind == WORKER_REQ_NET_PORT_END) {
-			vnet_port_remove(port, r.net_port_end.slot,
-					 r.net_port_end.gen);
-			continue;
-		}
-		assert_int_equal(r.kind, WORKER_REQ_NET_PORT);
-		memcpy(s.mac, r.net_port.mac, sizeof(s.mac));
-		memcpy(s.ip, r.net_port.ip, sizeof(s.ip));
-		assert_int_equal(vnet_port_add(port, r.net_port.slot,
-					       r.net_port.gen, &s, fds[0],
-					       fds[1]),
-				 0);
-		told++;
-	}
-}
-
 /* Return: true: a frame came, in @got. */
 static bool run(void)
 {
-	struct pollfd p = { .fd = port->wake_fd, .events = POLLIN };
-	struct vnet_frame f;
-
-	must(loop_turn(&watcher.loop, 0) == 0);
-	worker_obey();
-	if (!vnet_port_next(port, &f)) {
-		if (vnet_port_sleep(port))
-			(void)poll(&p, 1, 20);
-		vnet_port_awake(port);
-		return false;
-	}
-	got_len = f.len;
-	memcpy(got, f.bytes, f.len < sizeof(got) ? f.len : sizeof(got));
-	vnet_port_take(port, &f);
-	vnet_port_settle(port);
-	return true;
+	return net_vms_run(&lan, 0, got, sizeof(got), &got_len, NULL);
 }
 
 static struct vnet_peer *uplink(void)
@@ -137,59 +81,19 @@ static struct vnet_peer *uplink(void)
 	return vnet_port_by_ip(port, port->plan.server);
 }
 
-static void vm_start(unsigned i)
-{
-	if (nets_reserve(nets, &configs[i], ports[i].of, &d))
-		fail_msg("%s", d.text);
-}
-
-static void vm_open(void)
-{
-	const struct net_port *p = ports[0].of[0];
-	struct vnet_plan plan = { .bits = 24, .routed = true };
-	struct worker_net w;
-
-	net_port_spec(p, &w);
-	assert_int_equal(w.routed, 1);
-	memcpy(plan.server, w.server, 4);
-	assert_int_equal(vnet_port_create(dup(p->region), dup(p->wake_rx),
-					  p->slot, p->gen, &p->station, &plan,
-					  &port),
-			 0);
-}
-
 static int setup(void **state)
 {
-	static char names[VMS][8];
-
 	(void)state;
 	if (skip_why)
 		return 0;
-	memset(configs, 0, sizeof(configs));
-	memset(vms, 0, sizeof(vms));
-	told = 0;
-	assert_int_equal(loop_create(&watcher.loop), 0);
-	assert_int_equal(nets_create(&nets), 0);
-	for (unsigned i = 0; i < VMS; i++) {
-		int pair[2];
-
-		assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair),
-				 0);
-		vms[i].watcher = &watcher;
-		vms[i].worker = WORKER_NONE;
-		vms[i].worker.control = pair[0];
-		theirs[i] = pair[1];
-		(void)snprintf(names[i], sizeof(names[i]), "vm-%u", i);
-		configs[i].name = names[i];
-		configs[i].nets[0].name = (char *)(uintptr_t) "lan";
-		configs[i].nr_nets = 1;
-	}
-	configs[0].publish = (char *)(uintptr_t) "2222:22,198.51.100.1:5353:53/"
-						 "udp,5354:4000/udp";
-	vm_start(0);
-	vm_open();
-	nets_attach(ports[0].of, &vms[0]);
-	nets_update(nets);
+	net_vms_create(&lan);
+	lan.configs[0].publish =
+		(char *)(uintptr_t) "2222:22,198.51.100.1:5353:"
+				    "53/udp,5354:4000/udp";
+	net_vms_start(&lan, 0, true);
+	port = lan.port[0];
+	assert_true(port->plan.routed);
+	nets_update(lan.nets);
 	WAIT_UNTIL((run(), uplink() != NULL));
 	return 0;
 }
@@ -197,20 +101,8 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	(void)state;
-	if (skip_why)
-		return 0;
-	nets_detach_all(nets);
-	for (unsigned i = 0; i < VMS; i++) {
-		nets_release(ports[i].of);
-		(void)close(vms[i].worker.control);
-		(void)close(theirs[i]);
-	}
-	nets_destroy(nets);
-	loop_destroy(&watcher.loop);
-	vnet_port_destroy(port);
-	/* It ends with its socket, and has nobody else to wait for it. */
-	while (waitpid(-1, NULL, 0) > 0)
-		;
+	if (!skip_why)
+		net_vms_destroy(&lan);
 	return 0;
 }
 
@@ -324,10 +216,8 @@ static int host_socket(int type, const char *ip, unsigned tcp_port)
 #define NEEDS_UPLINK()                                                         \
 	do {                                                                   \
 		(void)state;                                                   \
-		if (skip_why) {                                                \
-			print_message("SKIP: %s\n", skip_why);                 \
-			skip();                                                \
-		}                                                              \
+		if (skip_why)                                                  \
+			SKIP("%s", skip_why);                                  \
 	} while (0)
 
 static void udp_goes_out_and_back(void **state)
@@ -501,21 +391,6 @@ static void nothing_begins_at_the_host_itself(void **state)
 	(void)close(outside);
 }
 
-static pid_t child_of_ours(void)
-{
-	siginfo_t si = { .si_pid = 0 };
-	FILE *f = fopen("/proc/thread-self/children", "re");
-	int pid = 0;
-
-	(void)si;
-	if (f) {
-		if (fscanf(f, "%d", &pid) != 1) /* NOLINT: ours */
-			pid = 0;
-		(void)fclose(f);
-	}
-	return pid;
-}
-
 static void one_that_dies_is_started_again(void **state)
 {
 	uint32_t gen;
@@ -523,7 +398,7 @@ static void one_that_dies_is_started_again(void **state)
 
 	NEEDS_UPLINK();
 	gen = uplink()->gen;
-	pid = child_of_ours();
+	pid = net_vms_child();
 	assert_true(pid > 0);
 	(void)kill(pid, SIGKILL);
 	WAIT_UNTIL((run(), uplink() && uplink()->gen > gen));
@@ -539,17 +414,16 @@ static void only_vms_with_an_uplink_know_it(void **state)
 	unsigned nr = 0;
 
 	NEEDS_UPLINK();
-	vm_start(1);
-	nets_attach(ports[1].of, &vms[1]);
-	nets_update(nets);
-	while (worker_request_receive(theirs[1], &r, fds) == 0) {
+	net_vms_start(&lan, 1, false);
+	nets_update(lan.nets);
+	while (worker_request_receive(lan.theirs[1], &r, fds) == 0) {
 		assert_int_equal(r.kind, WORKER_REQ_NET_PORT);
-		assert_int_equal(r.net_port.slot, ports[0].of[0]->slot);
+		assert_int_equal(r.net_port.slot, lan.ports[0].of[0]->slot);
 		fds_close(fds, FDS_MAX);
 		nr++;
 	}
 	assert_int_equal(nr, 1);
-	WAIT_UNTIL((run(), told == 2));
+	WAIT_UNTIL((run(), lan.told[0] == 2));
 }
 
 static void lists_of_ports_are_parsed(void **state)
