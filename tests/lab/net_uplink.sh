@@ -126,12 +126,8 @@ uplink_adopted()
 
 s_uplink()
 {
-	local part
 	if [[ ! -x ${DISCO%/*}/disco-uplink ]]; then
-		echo '# SKIP uplink: disco-uplink was not built (libslirp)'
-		for part in ${PARTS[uplink]}; do
-			REPORTED[$part]=1
-		done
+		skip_scenario uplink 'disco-uplink was not built (libslirp)'
 		return 0
 	fi
 	uplink_outside || return 1
