@@ -78,13 +78,14 @@ all:
 # which a program or a test takes what it uses. Who may include whom is decided
 # by this order and by scripts/lint.
 ROOMS := numa memory \
-	 $(addprefix memory/,placement trace import sim replica) \
+	 $(addprefix memory/,sampling placement trace import sim replica) \
 	 $(addprefix cowdisk/,base store cache disk dax) vnet guest-hints/host \
 	 monitor/ipc monitor/sandbox monitor/boot \
 	 monitor/bootentry monitor/bootdisk \
 	 $(addprefix monitor/dev/,platform virtio net) \
 	 monitor/worker/views monitor/worker/vm monitor/worker/net \
-	 monitor/worker/shm monitor/worker monitor/agent monitor/uplink \
+	 monitor/worker/shm monitor/worker/sampling monitor/worker \
+	 monitor/agent monitor/uplink \
 	 $(addprefix monitor/control/,base console config disks doctor workers \
 	 nets segments placer launch run guests exec restart api cli cluster \
 	 study) monitor/control

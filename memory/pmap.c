@@ -490,6 +490,11 @@ int64_t pmap_sweep(struct pmap *pm, int pagemap, uint64_t budget,
 	return one < 0 ? one : found;
 }
 
+bool pmap_is_ram(const struct pmap *pm, uint64_t page)
+{
+	return page < pm->nr && !pm->e[page];
+}
+
 int pmap_own(const struct pmap *pm, int pagemap, uint64_t first, uint64_t nr,
 	     uint64_t own[PMAP_OWN_MAX / 64])
 {

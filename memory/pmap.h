@@ -171,6 +171,12 @@ MUST_CHECK int64_t pmap_sweep(struct pmap *pm, int pagemap, uint64_t budget,
  */
 uint64_t pmap_skip(const struct pmap *pm, uint64_t at);
 
+/*
+ * Whether a page of the view is a page of the RAM memfd, mapped shared; false
+ * past the end. Context: the I/O thread, which alone can change it.
+ */
+bool pmap_is_ram(const struct pmap *pm, uint64_t page);
+
 /**
  * pmap_own() - find the pages whose contents no source has
  * @pagemap: descriptor of /proc/self/pagemap

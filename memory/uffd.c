@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -108,4 +109,37 @@ void uffd_wake(int fd, void *at)
 
 	/* Fails for an address that is no page of this process. */
 	(void)ioctl(fd, UFFDIO_WAKE, &r);
+}
+
+int uffd_trap(int fd, void *at)
+{
+	struct uffdio_register r = { .range = uffd_range_of(at, PAGE_BYTES),
+				     .mode = UFFDIO_REGISTER_MODE_MINOR };
+	int err;
+
+	if (ioctl(fd, UFFDIO_REGISTER, &r) < 0)
+		return -errno;
+	/* Registered first: an access in between finds the page as it was. */
+	if (madvise(at, PAGE_BYTES, MADV_DONTNEED) == 0)
+		return 0;
+	err = -errno;
+	(void)uffd_untrap(fd, at);
+	return err;
+}
+
+int uffd_untrap(int fd, void *at)
+{
+	struct uffdio_range r = uffd_range_of(at, PAGE_BYTES);
+	uint64_t pages = 0;
+	int err = ioctl(fd, UFFDIO_UNREGISTER, &r) < 0 ? -errno : 0;
+
+	/* Neighbours that are trapped as well are one mapping with it. */
+	if (err)
+		(void)!uffd_continue(fd, at, PAGE_BYTES, &pages);
+	/*
+	 * Unregistering wakes only who waits for a mapping that is registered:
+	 * not one who waits for what was mapped there before.
+	 */
+	uffd_wake(fd, at);
+	return err;
 }

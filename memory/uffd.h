@@ -2,8 +2,8 @@
 /*
  * userfaultfd: this process itself, not the kernel, provides its missing pages.
  *
- * All functions are for private mappings of a memfd. After such a mapping was
- * registered for both kinds of faults, only uffd_continue() maps pages of the
+ * All functions but those of traps are for private mappings of a memfd. After such
+ * a mapping was registered for both kinds of faults, only uffd_continue() maps pages of the
  * file: a hole causes a missing fault, an existing page causes a minor fault,
  * and the kernel does not map neighbours of a touched page in such mappings
  * (no fault-around).
@@ -66,5 +66,30 @@ MUST_CHECK int uffd_copy(int fd, void *at, const void *from);
 
 /* Make the threads that wait for the page at @at retry their access. */
 void uffd_wake(int fd, void *at);
+
+/**
+ * uffd_trap() - unmap a page of a shared mapping, and report its next access
+ * @at: page-aligned; the caller knows that a shared mapping of a memfd is there,
+ *      and that nobody maps anything else there meanwhile
+ *
+ * The page stays in its file: nothing is lost, and no device that has pinned it
+ * notices. If the file has no page there, the next access is not reported.
+ *
+ * Return: 0; -errno of UFFDIO_REGISTER (-ENOMEM: too many mappings) or
+ * madvise(): the page is not trapped.
+ */
+MUST_CHECK int uffd_trap(int fd, void *at);
+
+/**
+ * uffd_untrap() - the page's accesses are not reported any more
+ *
+ * Threads that wait for it go on, whatever is mapped there by now. If the
+ * kernel cannot split a mapping any more (vm.max_map_count), the page is mapped
+ * instead.
+ *
+ * Return: 0; -errno of UFFDIO_UNREGISTER, with the threads woken all the same:
+ * if the page is absent and still registered, their access is reported again.
+ */
+int uffd_untrap(int fd, void *at);
 
 #endif

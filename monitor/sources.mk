@@ -3,10 +3,11 @@
 
 WORKER_ROOMS	:= monitor/worker monitor/worker/net monitor/worker/shm \
 		   monitor/worker/vm monitor/worker/views \
+		   monitor/worker/sampling \
 		   monitor/dev/net monitor/dev/virtio \
 		   monitor/dev/platform monitor/sandbox monitor/ipc \
 		   $(filter cowdisk/%,$(ROOMS)) vnet guest-hints/host \
-		   memory/replica memory numa
+		   memory/replica memory/sampling memory numa
 AGENT_ROOMS	:= monitor/agent monitor/sandbox monitor/ipc cowdisk/store \
 		   cowdisk/base $(filter memory/%,$(ROOMS)) memory numa
 CONTROL_ROOMS	:= $(filter monitor/control%,$(ROOMS)) monitor/bootdisk \

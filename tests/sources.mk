@@ -17,6 +17,7 @@ ROOMS_numa	:= numa
 ROOMS_lab	:= numa
 ROOMS_ipc	:= monitor/ipc numa
 ROOMS_memory	:= memory numa
+ROOMS_sampling	:= memory/sampling memory numa
 ROOMS_placement	:= memory/placement memory numa
 ROOMS_trace	:= $(filter memory/%,$(ROOMS)) memory numa
 ROOMS_replica	:= memory/replica memory numa
