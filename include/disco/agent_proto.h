@@ -91,8 +91,9 @@ enum agent_request_kind {
 	 * The requests from here on concern the placement of pages. They have
 	 * no answers either: what an engine does is in its figures.
 	 *
-	 * .machine: the nodes; before any AGENT_PLACE. Descriptor: the window
-	 * of a lab's counters (abi/flash.h), for reading.
+	 * .machine: the nodes, and the source of accesses; before any
+	 * AGENT_PLACE. Descriptor: of AGENT_SOURCE_FLASH the window of a lab's
+	 * counters (abi/flash.h), for reading; else of no use.
 	 */
 	AGENT_MACHINE = 14,
 	AGENT_NODES = 15, /* .nodes: how the nodes are now */
@@ -101,7 +102,8 @@ enum agent_request_kind {
 	 * already. Descriptors: /proc/PID/pagemap and /proc/PID/maps of its
 	 * worker; a prepared region of PLACEMENT_BYTES, which the agent takes
 	 * (disco/placement.h); the region of the worker's figures, for reading:
-	 * it has the guest's hints (disco/hint_log.h). Ends by itself when the
+	 * it has the guest's hints (disco/hint_log.h), and what its worker has
+	 * sampled (disco/fault_log.h). Ends by itself when the
 	 * worker has ended.
 	 */
 	AGENT_PLACE = 16,
@@ -193,11 +195,21 @@ struct agent_req_peer_end {
 	uint64_t peer;
 };
 
+enum agent_source {
+	AGENT_SOURCE_FLASH = 0,	 /* memory/placement/source_flash.h */
+	AGENT_SOURCE_FAULTS = 1, /* memory/placement/source_faults.h */
+};
+
+#define AGENT_MAX_CPUS 2048u
+#define AGENT_NO_NODE  UINT8_MAX
+
 /* All of them by index, as the topology has them. */
 struct agent_req_machine {
 	uint32_t nr_nodes;
-	uint32_t zero;
+	uint32_t source;	  /* enum agent_source */
 	int32_t nodes[MAX_NODES]; /* numbers */
+	/* Index of each CPU's node, by the CPU's number; AGENT_NO_NODE */
+	uint8_t node_of_cpu[AGENT_MAX_CPUS];
 	/* ACPI SLIT's: 10 is local; 255 and more as 255. */
 	uint8_t distance[MAX_NODES][MAX_NODES];
 };

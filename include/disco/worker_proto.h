@@ -19,7 +19,7 @@
 #include "disco/message.h"
 
 /* 0 stands for a worker that was built before protocols had numbers. */
-#define WORKER_PROTOCOL 6u
+#define WORKER_PROTOCOL 7u
 
 /* --- control to worker --- */
 
@@ -137,6 +137,13 @@ enum worker_request_kind {
 	 * of the VM's node, for reading. No answer.
 	 */
 	WORKER_REQ_SHM_LINK = 23,
+	/*
+	 * .sample: sample accesses to guest memory by faults, into the log in the
+	 * region of figures (disco/fault_log.h); again: at another rate. A worker
+	 * that was not started for it (struct worker_spec) does nothing. No
+	 * answer.
+	 */
+	WORKER_REQ_SAMPLE = 24,
 };
 
 struct worker_req_adopt {
@@ -230,6 +237,11 @@ struct worker_req_shm_link {
 	uint32_t zero;
 };
 
+struct worker_req_sample {
+	uint32_t rate;	/* pages per second; 0: none from now on */
+	uint32_t share; /* of a CPU at most, in permille; at least 1 */
+};
+
 struct worker_request {
 	uint32_t kind; /* enum worker_request_kind */
 	uint32_t zero;
@@ -250,6 +262,7 @@ struct worker_request {
 		struct worker_req_net_dump net_dump;
 		struct worker_req_net_publish net_publish;
 		struct worker_req_shm_link shm_link;
+		struct worker_req_sample sample;
 	};
 };
 
@@ -354,7 +367,7 @@ struct worker_event {
 	};
 };
 
-_Static_assert(WORKER_PROTOCOL == 6 && sizeof(struct worker_request) == 104 &&
+_Static_assert(WORKER_PROTOCOL == 7 && sizeof(struct worker_request) == 104 &&
 		       sizeof(struct worker_event) == 1384,
 	       "a control process of another build takes workers over: other "
 	       "messages are another WORKER_PROTOCOL");

@@ -242,8 +242,7 @@ static unsigned page_traps_go_over(struct page_traps *t, uint64_t now_ns,
 	return set;
 }
 
-uint64_t page_traps_turn(struct page_traps *t, struct sampler *s,
-			 uint64_t now_ns)
+void page_traps_turn(struct page_traps *t, struct sampler *s, uint64_t now_ns)
 {
 	unsigned due = (unsigned)min_u64(sampler_due(s, now_ns),
 					 PAGE_TRAPS_TURN / PAGE_TRAPS_TRIES);
@@ -258,7 +257,6 @@ uint64_t page_traps_turn(struct page_traps *t, struct sampler *s,
 	 * this turn has had its tries.
 	 */
 	sampler_spend(s, now_ns, due, 0);
-	return off ? 0 : now_ns + s->ns_per_page;
 }
 
 /* --- the faults thread ---------------------------------------------------- */

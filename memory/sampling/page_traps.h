@@ -86,11 +86,9 @@ MUST_CHECK int page_traps_probe(void);
 /**
  * page_traps_turn() - set the traps that are due, take old ones away
  *
- * Context: the I/O thread. Return: time of CLOCK_MONOTONIC at which it has
- * something to do again at the latest, if the sampler is off; 0: nothing.
+ * With a sampler that is off, all go. Context: the I/O thread.
  */
-uint64_t page_traps_turn(struct page_traps *t, struct sampler *s,
-			 uint64_t now_ns);
+void page_traps_turn(struct page_traps *t, struct sampler *s, uint64_t now_ns);
 
 /**
  * page_traps_wait() - wait for a fault, and let who waits go on

@@ -59,6 +59,7 @@ struct placed {
 	struct region region;		      /* of the engine's figures */
 	struct region_view worker;	      /* its figures; may be empty */
 	uint64_t next_hint;		      /* to read of them */
+	uint64_t next_fault;		      /* the same, of its samples */
 	struct placement *engine;
 	char policy[AGENT_POLICY_MAX];
 	struct region ring;   /* of a recording; empty: there is none */
@@ -105,6 +106,16 @@ static int placed_create_engine(struct placed *p, const char *policy)
 	return err ? err : placement_create(&p->engine, &c);
 }
 
+/* What was sampled before, another agent has read, or nobody: it is old. */
+static void placed_skip_faults(struct placed *p)
+{
+	const struct figures *f = p->worker.base;
+
+	if (f)
+		p->next_fault = atomic_load_explicit(&f->fault_log.written,
+						     memory_order_acquire);
+}
+
 int placed_create(const struct agent_req_place *r,
 		  const struct placed_machine *m, const int *fds,
 		  struct placed **out)
@@ -147,6 +158,7 @@ int placed_create(const struct agent_req_place *r,
 		return err;
 	}
 	placed_nodes_changed(p);
+	placed_skip_faults(p);
 	*out = p;
 	return 0;
 }
@@ -321,12 +333,29 @@ static uint64_t placed_worked(const struct placed *p, int cpu)
 	return p->machine->work_ns ? placed_work(p, cpu) : clock_thread_ns();
 }
 
+/*
+ * The mappings alone, where nobody asks for the pages of frames. They change as
+ * pages are sampled and shown; a span that is wrong is a page without a home.
+ */
+static void placed_scan_spans(struct placed *p, int cpu)
+{
+	uint64_t begun = placed_worked(p, cpu);
+
+	placed_begin_round(p);
+	p->scanning = false;
+	p->spent_ns = placed_worked(p, cpu) - begun;
+}
+
 /* Some of a round. Not time that passes, but work counts: others run as well. */
 static void placed_scan_some(struct placed *p)
 {
 	int cpu = sched_getcpu();
 	uint64_t begun = placed_worked(p, cpu), spent = 0;
 
+	if (p->machine->by_page) {
+		placed_scan_spans(p, cpu);
+		return;
+	}
 	if (!p->scanning)
 		placed_begin_round(p);
 	while (p->scanning && !p->gone && spent < SCAN_NS) {
@@ -481,15 +510,24 @@ static uint64_t placed_page_of(uint64_t frame)
 	return frame < high ? frame : frame - (high - RAM_LOW_END / PAGE_BYTES);
 }
 
+static const struct figures *placed_worker(const struct placed *p)
+{
+	const struct figures *f = p->worker.base;
+
+	return f && atomic_load_explicit(&f->magic, memory_order_relaxed) ==
+				       FIGURES_MAGIC
+		       ? f
+		       : NULL;
+}
+
 /* The worker's words, which the engine checks like those of any source. */
 static void placed_read_hints(struct placed *p, uint64_t now)
 {
-	const struct figures *f = p->worker.base;
+	const struct figures *f = placed_worker(p);
 	uint64_t lost = 0;
 	struct hint_record h;
 
-	if (!f || atomic_load_explicit(&f->magic, memory_order_relaxed) !=
-			  FIGURES_MAGIC)
+	if (!f)
 		return;
 	for (unsigned i = 0; i < HINTS_TURN; i++) {
 		struct access_record r = { .time_ns = now,
@@ -506,6 +544,38 @@ static void placed_read_hints(struct placed *p, uint64_t now)
 		placement_record(p->engine, &r);
 	}
 	placement_count_owner(p->engine, 0, lost, 0);
+}
+
+/* --- samples -------------------------------------------------------------- */
+
+void placed_faults_log(struct placed *p, struct faults_log *out)
+{
+	const struct figures *f = placed_worker(p);
+
+	*out = (struct faults_log){ .log = f ? &f->fault_log : NULL,
+				    .next = &p->next_fault,
+				    .pages = p->ram_pages };
+}
+
+void placed_homes(const struct placed *p, const uint64_t *pages, unsigned nr,
+		  uint8_t *out)
+{
+	void *at[FAULTS_BATCH];
+	int status[FAULTS_BATCH];
+	long ret;
+
+	for (unsigned i = 0; i < nr; i++) {
+		at[i] = (void *)(uintptr_t)ram_spans_address(
+			p->spans, p->nr_spans, pages[i]);
+		status[i] = -ENOENT;
+	}
+	/* A question: it moves nothing. */
+	ret = move_pages(p->pid, nr, at, NULL, status, 0);
+	for (unsigned i = 0; i < nr; i++)
+		out[i] = !ret && at[i] && status[i] >= 0 &&
+					 status[i] <= UINT8_MAX
+				 ? placed_node_of(p, (uint8_t)status[i])
+				 : ACCESS_NO_NODE;
 }
 
 /* Whether moves that were decided are to be made now. */

@@ -10,6 +10,7 @@
 
 #include "disco/agent_proto.h"
 #include "memory/placement/engine.h"
+#include "memory/placement/source_faults.h"
 
 /* Nodes by index, as engines have them. */
 struct placed_machine {
@@ -31,6 +32,11 @@ struct placed_machine {
 	 */
 	void (*catch_up)(void *arg);
 	void *arg; /* of these */
+	/*
+	 * Records name pages, and nobody asks for the page of a frame: frames
+	 * are not looked up then.
+	 */
+	bool by_page;
 	int32_t numbers[MAX_NODES];
 	uint32_t latency_ns[MAX_NODES * MAX_NODES]; /* [nr_nodes * nr_nodes] */
 	struct policy_node nodes[MAX_NODES];
@@ -77,6 +83,18 @@ void placed_nodes_changed(struct placed *p);
 /* Return: whether a page of the VM was in that frame when it was looked up. */
 MUST_CHECK bool placed_find(const struct placed *p, uint64_t frame,
 			    uint64_t *page);
+
+/* What its worker has sampled, and where this agent has read up to. */
+void placed_faults_log(struct placed *p, struct faults_log *out);
+
+/**
+ * placed_homes() - which nodes pages are on now
+ * @pages: @nr of them, at most FAULTS_BATCH
+ * @out:   indexes; ACCESS_NO_NODE: not mapped, being moved, or a node that there
+ *         is not
+ */
+void placed_homes(const struct placed *p, const uint64_t *pages, unsigned nr,
+		  uint8_t *out);
 
 void placed_record(struct placed *p, const struct access_record *r);
 

@@ -3,8 +3,10 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "disco/clock.h"
+#include "memory/placement/source_faults.h"
 #include "memory/placement/source_flash.h"
 #include "monitor/agent/placed.h"
 #include "monitor/ipc/fds.h"
@@ -21,6 +23,7 @@ struct placing {
 	struct flash flash; /* closed: no source */
 	struct flash_clock clock;
 	struct access_source *source;
+	uint8_t node_of_cpu[AGENT_MAX_CPUS];
 	struct placed *list[MAX_PLACED]; /* a record's vm is its place in it */
 	unsigned nr;
 	bool turned;
@@ -117,14 +120,13 @@ static void placing_catch_up(void *arg);
 
 /* --- control -------------------------------------------------------------- */
 
-static void placing_open_source(struct placing *p, int fd)
+static void placing_open_flash(struct placing *p, int fd)
 {
 	struct flash_source_config c = { .flash = &p->flash,
 					 .clock = &p->clock,
 					 .find = placing_find_frame,
 					 .arg = p };
 
-	placing_drop_source(p);
 	if (fd < 0 || flash_attach(&p->flash, fd))
 		return;
 	for (unsigned i = 0; i < FLASH_MAX_NODES; i++)
@@ -134,6 +136,48 @@ static void placing_open_source(struct placing *p, int fd)
 			c.index_of[p->machine.numbers[i]] = (uint8_t)i;
 	if (flash_source_create(&p->source, &c))
 		flash_close(&p->flash);
+}
+
+static unsigned placing_nr_vms(void *arg)
+{
+	const struct placing *p = arg;
+
+	return p->nr;
+}
+
+static void placing_log_of(void *arg, unsigned vm, struct faults_log *out)
+{
+	const struct placing *p = arg;
+
+	placed_faults_log(p->list[vm], out);
+}
+
+static uint8_t placing_node_of(void *arg, unsigned cpu)
+{
+	const struct placing *p = arg;
+
+	return cpu < AGENT_MAX_CPUS ? p->node_of_cpu[cpu] : ACCESS_NO_NODE;
+}
+
+static void placing_homes_of(void *arg, unsigned vm, const uint64_t *pages,
+			     unsigned nr, uint8_t *out)
+{
+	const struct placing *p = arg;
+
+	placed_homes(p->list[vm], pages, nr, out);
+}
+
+static void placing_open_faults(struct placing *p)
+{
+	const struct faults_source_config c = { .nr_vms = placing_nr_vms,
+						.log_of = placing_log_of,
+						.node_of = placing_node_of,
+						.homes_of = placing_homes_of,
+						.now_ns = placing_now,
+						.arg = p };
+
+	/* No memory: nothing is placed. */
+	(void)!faults_source_create(&p->source, &c);
 }
 
 /* Engines have the nodes of when they were made: those that are there end. */
@@ -158,7 +202,13 @@ static void placing_take_machine(struct placing *p,
 				(uint32_t)max_u64(r->distance[i][j],
 						  DISTANCE_MIN);
 	}
-	placing_open_source(p, fd);
+	placing_drop_source(p);
+	memcpy(p->node_of_cpu, r->node_of_cpu, sizeof(p->node_of_cpu));
+	m->by_page = r->source == AGENT_SOURCE_FAULTS;
+	if (m->by_page)
+		placing_open_faults(p);
+	else
+		placing_open_flash(p, fd);
 	if (p->flash.base) {
 		m->work_ns = placing_work;
 		m->catch_up = placing_catch_up;

@@ -87,7 +87,9 @@ static const struct option_entry monitor_options[] = {
 			     .arg = "NAME",
 			     .help = "where accesses to memory are learnt "
 				     "from: "
-				     "auto, flash or off (default auto)" },
+				     "auto, flash, "
+				     "faults[,rate=PAGES][,cpu=PERMILLE] or "
+				     "off (default auto)" },
 	{ .name = NULL },
 };
 

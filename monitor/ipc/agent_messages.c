@@ -135,7 +135,12 @@ static bool agent_machine_sane(const struct agent_req_machine *m)
 	for (uint32_t i = 0; i < m->nr_nodes && i < MAX_NODES; i++)
 		if (m->nodes[i] < 0 || m->nodes[i] > NODE_ID_MAX)
 			return false;
-	return m->nr_nodes != 0 && m->nr_nodes <= MAX_NODES;
+	for (uint32_t i = 0; i < AGENT_MAX_CPUS; i++)
+		if (m->node_of_cpu[i] >= m->nr_nodes &&
+		    m->node_of_cpu[i] != AGENT_NO_NODE)
+			return false;
+	return m->nr_nodes != 0 && m->nr_nodes <= MAX_NODES &&
+	       m->source <= AGENT_SOURCE_FAULTS;
 }
 
 static bool agent_segment_sane(const struct agent_req_segment *s)

@@ -12,6 +12,8 @@
  *	cache		I/O thread			control
  *	hints		I/O thread			control
  *	hint_log	I/O thread			agent of the home node
+ *	samples		I/O thread			control
+ *	fault_log	thread of sampled faults	agent of the home node
  *	vcpus[n]	thread of vCPU n		control, I/O thread
  *	nets[n]		I/O thread			control
  *
@@ -30,11 +32,12 @@
 #include <stdatomic.h>
 
 #include "disco/base.h"
+#include "disco/fault_log.h"
 #include "disco/hint_log.h"
 #include "disco/limits.h"
 
 #define FIGURES_NAME  "disco-figures"
-#define FIGURES_MAGIC 0x3753455255474946ull /* "FIGURES7" */
+#define FIGURES_MAGIC 0x3853455255474946ull /* "FIGURES8" */
 
 /* Reasons why KVM_RUN returned. */
 enum figures_exit {
@@ -133,6 +136,23 @@ struct figures_hints {
 	_Alignas(128) _Atomic(uint64_t) words[FIGURES_NR_HINTS];
 };
 
+/* Values of memory/sampling/page_traps.h, in total. */
+enum figures_samples_word {
+	FIGURES_SAMPLES_SET = 0, /* pages that were unmapped */
+	FIGURES_SAMPLES_SKIPPED, /* that were tried, and left out */
+	FIGURES_SAMPLES_FAULTS,	 /* that were accessed then */
+	FIGURES_SAMPLES_EXPIRED, /* that were not */
+	FIGURES_SAMPLES_FAILED,	 /* that the kernel refused to unmap */
+	FIGURES_SAMPLES_NOBODYS, /* accessed by no vCPU: by devices and others */
+	FIGURES_SAMPLES_SPENT_NS, /* CPU time of all of this */
+	FIGURES_NR_SAMPLES
+};
+
+struct figures_samples {
+	/* [A: I/O thread / control, relaxed] */
+	_Alignas(128) _Atomic(uint64_t) words[FIGURES_NR_SAMPLES];
+};
+
 struct figures {
 	/* [A: main thread / control, relaxed] */
 	_Alignas(128) _Atomic(uint64_t) magic;
@@ -142,6 +162,8 @@ struct figures {
 	struct figures_net nets[VM_MAX_NETS];
 	struct figures_hints hints;
 	struct hint_log hint_log;
+	struct figures_samples samples;
+	struct fault_log fault_log;
 };
 
 _Static_assert(sizeof(struct figures_vcpu) == 128, "shared layout");

@@ -51,6 +51,7 @@ static const struct message_kind requests[] = {
 				  .fds = { MESSAGE_MEMORY, MESSAGE_MEMORY,
 					   MESSAGE_SOCKET, MESSAGE_SOCKET,
 					   MESSAGE_MEMORY } },
+	[WORKER_REQ_SAMPLE] = { REQUEST(sample) },
 };
 
 static const struct message_kind events[] = {
@@ -141,6 +142,8 @@ static bool worker_request_sane(const struct worker_request *r)
 		       r->net_publish.on <= 1 && r->net_publish.udp <= 1;
 	case WORKER_REQ_SHM_LINK:
 		return r->shm_link.shm < VM_MAX_SHMS;
+	case WORKER_REQ_SAMPLE:
+		return r->sample.share >= 1 && r->sample.share <= 1000;
 	case WORKER_REQ_ADOPT: /* which protocol is the worker's to judge */
 	case WORKER_REQ_STATS:
 	case WORKER_REQ_STOP:

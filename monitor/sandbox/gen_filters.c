@@ -91,7 +91,9 @@ static const struct thread_class classes[] = {
 		      KVM_IOEVENTFD, KVM_SET_USER_MEMORY_REGION,
 		      KVM_GET_DIRTY_LOG,
 		      /* regions that show the buffer cache */
-		      UFFDIO_REGISTER, UFFDIO_CONTINUE, UFFDIO_WAKE },
+		      UFFDIO_REGISTER, UFFDIO_CONTINUE, UFFDIO_WAKE,
+		      /* sampled pages */
+		      UFFDIO_UNREGISTER },
 	  .moves = true,
 	  .regions = true },
 	{ .name = "pager",
@@ -100,6 +102,15 @@ static const struct thread_class classes[] = {
 		     SCMP_SYS(clock_gettime), SCMP_SYS(futex), SCMP_SYS(exit),
 		     SCMP_SYS(exit_group), SCMP_SYS(restart_syscall) },
 	  .ioctls = { UFFDIO_COPY, UFFDIO_WAKE } },
+	/* Faults at sampled pages, and which CPUs who made them is bound to. */
+	{ .name = "faults",
+	  .calls = { SCMP_SYS(poll), SCMP_SYS(sched_getaffinity),
+		     SCMP_SYS(write), /* eventfd: the guest cannot go on */
+		     SCMP_SYS(getpid), SCMP_SYS(tgkill), /* is it ours? */
+		     SCMP_SYS(clock_gettime), SCMP_SYS(futex),
+		     SCMP_SYS(rt_sigprocmask), SCMP_SYS(exit),
+		     SCMP_SYS(exit_group), SCMP_SYS(restart_syscall) },
+	  .ioctls = { UFFDIO_UNREGISTER, UFFDIO_CONTINUE, UFFDIO_WAKE } },
 	/* Faults of shared segments, and what their home wants. */
 	{ .name = "segment",
 	  .calls = { SCMP_SYS(write),  /* pipe of faults, standard error */

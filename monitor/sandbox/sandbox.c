@@ -85,6 +85,9 @@ int sandbox_enter(enum sandbox_class class)
 	if (class == SANDBOX_SEGMENT)
 		return sandbox_install(filter_segment,
 				       ARRAY_SIZE(filter_segment));
+	if (class == SANDBOX_FAULTS)
+		return sandbox_install(filter_faults,
+				       ARRAY_SIZE(filter_faults));
 	if (class == SANDBOX_READER)
 		return sandbox_install(filter_reader,
 				       ARRAY_SIZE(filter_reader));

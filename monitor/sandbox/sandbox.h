@@ -24,6 +24,7 @@ enum sandbox_class {
 	SANDBOX_SEGMENT, /* replicas of shared segments (worker/shm/shms.h) */
 	SANDBOX_UPLINK,	 /* disco-uplink: its only thread */
 	SANDBOX_TRUNK,	 /* the same, of a tap device alone */
+	SANDBOX_FAULTS,	 /* sampled faults (worker/sampling/sampling.h) */
 	SANDBOX_READER,	 /* takes hostile data apart (confined.h) */
 };
 

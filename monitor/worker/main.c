@@ -19,6 +19,7 @@
 #include "monitor/worker/adopt.h"
 #include "monitor/worker/machine.h"
 #include "monitor/worker/rehome.h"
+#include "monitor/worker/sampling/sampling.h"
 #include "monitor/worker/spec.h"
 #include "monitor/worker/stats.h"
 #include "monitor/worker/text.h"
@@ -33,6 +34,7 @@ static struct machine machine;
 static struct io_watch control_watch;
 static struct adopt adopt;
 static struct stats stats;
+static struct sampling sampling;
 
 static void worker_send(const struct worker_event *e)
 {
@@ -208,6 +210,9 @@ static void worker_obey(const struct worker_request *r, const int fds[FDS_MAX])
 	case WORKER_REQ_SHM_LINK:
 		shms_link(&machine.shms, &r->shm_link, fds);
 		break;
+	case WORKER_REQ_SAMPLE:
+		sampling_set(&sampling, &r->sample);
+		break;
 	case WORKER_REQ_SUM:
 	case WORKER_REQ_GIVE:
 	case WORKER_REQ_SHARE:
@@ -326,6 +331,11 @@ static int prepare_merge(void)
 			    machine.buffers.pagemap, worker_send_merged, NULL);
 }
 
+static int prepare_sampling(void)
+{
+	return sampling_create(&sampling, &machine.vm);
+}
+
 /* Everything that can fail before a guest runs; the process ends if it does. */
 static int worker_prepare(void)
 {
@@ -337,7 +347,7 @@ static int worker_prepare(void)
 		{ prepare_boot, "boot protocol" }, { watch_control, "start" },
 		{ vcpu_install_kick, "start" },	   { prepare_stats, "start" },
 		{ rehome_init, "start" },	   { prepare_merge, "start" },
-		{ sandbox_drop, "sandbox" },
+		{ prepare_sampling, "start" },	   { sandbox_drop, "sandbox" },
 	};
 
 	cpu_time_init();
@@ -365,6 +375,9 @@ static int worker_serve(void)
 	if (err)
 		return err;
 	err = stats_start(&stats);
+	if (err)
+		return err;
+	err = sampling_start(&sampling);
 	if (err)
 		return err;
 	err = vm_start(&machine.vm);

@@ -2,15 +2,18 @@
 /* Probes: sources of access information. */
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <linux/perf_event.h>
 
+#include "memory/sampling/page_traps.h"
 #include "monitor/control/doctor/doctor.h"
 #include "numa/flash.h"
 
-#define SOURCES "/sys/bus/event_source/devices/"
+#define FIRST_PID_NS 0xEFFFFFFCul /* PROC_PID_INIT_INO: proc_ns.h */
+#define SOURCES	     "/sys/bus/event_source/devices/"
 
 static bool doctor_perf_exists(const char *path)
 {
@@ -117,6 +120,49 @@ static void probe_flash(struct check *c)
 	flash_close(&f);
 }
 
+/*
+ * Numbers of the kernel's threads, one of which takes most faults of a guest, are
+ * known in the first PID namespace alone.
+ */
+static bool doctor_perf_first_pids(void)
+{
+	struct stat st;
+
+	return stat("/proc/self/ns/pid", &st) == 0 && st.st_ino == FIRST_PID_NS;
+}
+
+/* 0: workers can sample accesses by faults; -errno: why not. */
+static int doctor_perf_faults(void)
+{
+	int err = page_traps_probe();
+
+	return err ? err : doctor_perf_first_pids() ? 0 : -ESRCH;
+}
+
+static void probe_faults(struct check *c)
+{
+	int err = doctor_perf_faults();
+
+	if (err == 0) {
+		check_value(c, VERDICT_OK,
+			    "traps in shared memory, with thread numbers");
+		check_advice(c, "on request: disco monitor "
+				"--access-source=faults");
+	} else if (err == -ESRCH) {
+		check_value(c, VERDICT_WARN, "in a PID namespace");
+		check_advice(c, "KVM's own threads, which take most faults of "
+				"guests, have no numbers here: few accesses "
+				"would have a node");
+	} else if (err == -EOPNOTSUPP) {
+		check_value(c, VERDICT_ABSENT,
+			    "userfaultfd without minor-shmem or thread-id");
+		check_advice(c, "Linux 5.14 has them");
+	} else {
+		check_value(c, VERDICT_WARN, "userfaultfd: %s", strerror(-err));
+		check_advice(c, "see the line 'userfaultfd'");
+	}
+}
+
 /* Which of them the monitor takes (placer_choose_source()), and why. */
 static void probe_source(struct check *c)
 {
@@ -128,7 +174,11 @@ static void probe_source(struct check *c)
 		return;
 	}
 	check_value(c, VERDICT_ABSENT, "none: pages stay on their nodes");
-	check_advice(c, doctor_perf_exists(SOURCES "ibs_op")
+	check_advice(c, doctor_perf_faults() == 0
+				? "'disco monitor --access-source=faults' "
+				  "samples accesses, which makes guests wait "
+				  "for some microseconds each"
+			: doctor_perf_exists(SOURCES "ibs_op")
 				? "IBS is there, but Disco does not use it yet"
 				: "Disco cannot use any source of this machine "
 				  "yet, so 'disco policy' has nothing to show");
@@ -137,6 +187,7 @@ static void probe_source(struct check *c)
 const struct probe doctor_perf_probes[] = {
 	{ "access-source", probe_source },
 	{ "flash", probe_flash },
+	{ "faults", probe_faults },
 	{ "perf-ibs", probe_ibs },
 	{ "perf-pebs", probe_pebs },
 	{ "perf-hardware", probe_hardware },

@@ -128,6 +128,7 @@ static void adopt_finish(struct monitor *m, struct guest *g)
 	/* The last monitor may have ended between a move and its record. */
 	guest_pin_vcpus(g);
 	(void)vm_watch_request(&g->vm, WORKER_REQ_STATS);
+	guest_unsample(g);
 	if (err)
 		sink_line(&m->watcher.err,
 			  "disco: %s: VMs that start from now on do not reach "

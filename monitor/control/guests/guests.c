@@ -275,8 +275,35 @@ void guest_stop(struct guest *g, unsigned limit_s)
 	shutdown_begin(&g->vm, limit_s);
 }
 
+/* @rate, @share: as of WORKER_REQ_SAMPLE. A worker that is dead is reported. */
+static void guest_sample(struct guest *g, uint32_t rate, uint32_t share)
+{
+	struct worker_request r = { .kind = WORKER_REQ_SAMPLE,
+				    .sample = { rate, share } };
+
+	(void)!vm_watch_send(&g->vm, &r, NULL);
+}
+
+void guest_unplace(struct guest *g)
+{
+	struct worker_req_sample sample;
+
+	if (!g->ended && placer_sampling(g->m->placer, &sample))
+		guest_sample(g, 0, sample.share);
+	placer_stop(g->m->placer, g->id);
+}
+
+void guest_unsample(struct guest *g)
+{
+	struct worker_req_sample sample;
+
+	if (!placer_sampling(g->m->placer, &sample))
+		guest_sample(g, 0, 1);
+}
+
 void guest_place(struct guest *g)
 {
+	struct worker_req_sample sample;
 	struct placer_vm vm = { .id = g->id,
 				.name = g->record.name,
 				.pid = g->record.pid,
@@ -286,8 +313,11 @@ void guest_place(struct guest *g)
 
 	memcpy(vm.policy, g->record.policy, sizeof(vm.policy));
 	vm.nodes = g->vm.nodes;
-	if (!g->ended)
-		placer_start(g->m->placer, &vm);
+	if (g->ended)
+		return;
+	placer_start(g->m->placer, &vm);
+	if (placer_sampling(g->m->placer, &sample))
+		guest_sample(g, sample.rate, sample.share);
 }
 
 /* --- what workers do --- */

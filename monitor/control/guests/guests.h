@@ -245,6 +245,15 @@ void guests_count_promises(struct monitor *m);
  */
 void guest_place(struct guest *g);
 
+/* No more, until the next guest_place(): as it is about to move. */
+void guest_unplace(struct guest *g);
+
+/*
+ * A worker that was taken over may sample accesses as the last monitor wanted:
+ * end that, unless this one wants it too.
+ */
+void guest_unsample(struct guest *g);
+
 /*
  * The record's nodes were changed: what is shown of the guest, and which of its
  * pages are local, follows.

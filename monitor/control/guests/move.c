@@ -639,7 +639,7 @@ int move_start(struct monitor *m, struct guest *g, nodeid_t node,
 	m->move = mv;
 	g->moving = true;
 	/* Two that move the same pages would work against each other. */
-	placer_stop(m->placer, g->id);
+	guest_unplace(g);
 	layers_leave(m, g);
 	move_next(mv, BIND);
 	return 0;

@@ -195,6 +195,7 @@ _Noreturn static void child_run(struct starter *st)
 {
 	struct start_message msg = { .kind = START_FAILED };
 	struct launch l = { .cfg = NULL };
+	struct worker_req_sample sample;
 	sigset_t none;
 	int err;
 
@@ -207,6 +208,8 @@ _Noreturn static void child_run(struct starter *st)
 	else
 		err = launch_prepare(&l, &st->cfg, &st->m->code, &st->m->boots,
 				     &st->m->topology, &msg.failed);
+	if (!err && placer_sampling(st->m->placer, &sample))
+		launch_sampled(&l);
 	for (unsigned i = 0; !err && i < st->cfg.nr_vms; i++)
 		err = start_one(&l, i, st, &msg.failed);
 	if (err)

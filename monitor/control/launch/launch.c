@@ -374,6 +374,12 @@ int launch_prepare(struct launch *l, const struct run_config *cfg,
 	return 0;
 }
 
+void launch_sampled(struct launch *l)
+{
+	for (unsigned i = 0; i < l->cfg->nr_vms; i++)
+		l->ready[i].spec.sampled = 1;
+}
+
 unsigned launch_cached(const struct launch *l, unsigned i,
 		       struct vm_cached *out)
 {

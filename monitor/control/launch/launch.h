@@ -50,6 +50,9 @@ MUST_CHECK int launch_prepare(struct launch *l, const struct run_config *cfg,
 			      const struct boot_copies *running,
 			      const struct topology *ledger, struct diag *d);
 
+/* Workers that are started from now on can be asked to sample accesses. */
+void launch_sampled(struct launch *l);
+
 /**
  * launch_spawn() - start one of the prepared workers
  * @i:        0 .. cfg->nr_vms - 1

@@ -9,6 +9,7 @@
 
 #include "disco/clock.h"
 #include "memory/placement/plugin.h"
+#include "memory/sampling/page_traps.h"
 #include "monitor/control/base/sink.h"
 #include "monitor/control/workers/worker_file.h"
 #include "monitor/ipc/fds.h"
@@ -30,9 +31,11 @@ struct placer {
 	struct agents *agents;
 	struct topology *t;
 	struct sink *err;
-	int window;		     /* of a lab's counters; -1: no source */
-	int plugin_fd;		     /* -1: none */
-	struct policy_plugin plugin; /* to check what users choose */
+	enum agent_source source;
+	int window; /* of the source, for agents; -1: there is no source */
+	struct worker_req_sample sample; /* of AGENT_SOURCE_FAULTS */
+	int plugin_fd;			 /* -1: none */
+	struct policy_plugin plugin;	 /* to check what users choose */
 	struct placer_entry *list;
 	struct loop_timer timer; /* while a VM is placed */
 	uint64_t traces;	 /* recordings so far */
@@ -43,6 +46,17 @@ struct placer {
 static uint32_t placer_nr_nodes(const struct placer *p)
 {
 	return (uint32_t)min_u64(p->t->nr_nodes, MAX_NODES);
+}
+
+/* CPUs beyond what a message has room for are of no node. */
+static void placer_add_cpus(const struct placer *p, struct agent_req_machine *m)
+{
+	memset(m->node_of_cpu, AGENT_NO_NODE, sizeof(m->node_of_cpu));
+	for (uint32_t i = 0; i < m->nr_nodes; i++)
+		for (unsigned j = 0; j < p->t->nodes[i].nr_cpus; j++)
+			if (p->t->nodes[i].cpus[j] < AGENT_MAX_CPUS)
+				m->node_of_cpu[p->t->nodes[i].cpus[j]] =
+					(uint8_t)i;
 }
 
 static int placer_tell_machine(struct placer *p, struct agent *a)
@@ -61,6 +75,8 @@ static int placer_tell_machine(struct placer *p, struct agent *a)
 			r->machine.distance[i][j] = (uint8_t)min_u64(
 				p->t->distance[i][j], UINT8_MAX);
 	}
+	r->machine.source = p->source;
+	placer_add_cpus(p, &r->machine);
 	err = agent_ask(a, r, &p->window);
 	free(r);
 	return err;
@@ -349,15 +365,84 @@ bool placer_look(const struct placer *p, uint64_t id, struct placer_view *out)
 
 const char *placer_source(const struct placer *p)
 {
-	return p && p->window >= 0 ? "flash" : NULL;
+	if (!p || p->window < 0)
+		return NULL;
+	return p->source == AGENT_SOURCE_FAULTS ? "faults" : "flash";
+}
+
+bool placer_sampling(const struct placer *p, struct worker_req_sample *out)
+{
+	if (!p || p->window < 0 || p->source != AGENT_SOURCE_FAULTS)
+		return false;
+	*out = p->sample;
+	return true;
+}
+
+/* One ",key=number" of the source's; @at: moved past it. */
+static bool placer_take_number(const char **at, const char *key,
+			       unsigned long most, uint32_t *out)
+{
+	size_t len = strlen(key);
+	unsigned long n;
+	char *end;
+
+	if (strncmp(*at, key, len) != 0 || (*at)[len] < '0' || (*at)[len] > '9')
+		return false;
+	n = strtoul(*at + len, &end, 10);
+	if (n < 1 || n > most || (*end && *end != ','))
+		return false;
+	*out = (uint32_t)n;
+	*at = end;
+	return true;
+}
+
+/* Of "faults": what follows the name. */
+static int placer_choose_faults(struct placer *p, const char *name,
+				const char *at, struct diag *d)
+{
+	int err;
+
+	p->sample = (struct worker_req_sample){ PLACER_FAULTS_RATE,
+						PLACER_FAULTS_CPU };
+	/* A comma is passed only with what follows it. */
+	while (placer_take_number(&at, ",rate=", SAMPLER_MAX_RATE,
+				  &p->sample.rate) ||
+	       placer_take_number(&at, ",cpu=", SAMPLER_MAX_SHARE,
+				  &p->sample.share))
+		;
+	if (*at)
+		return diag_fail(d, ST_USAGE, EINVAL,
+				 "--access-source=%s: 'faults' takes "
+				 "rate=PAGES (1 to %u per second) and "
+				 "cpu=PERMILLE (1 to %u)",
+				 name, SAMPLER_MAX_RATE, SAMPLER_MAX_SHARE);
+	err = page_traps_probe();
+	if (err)
+		return diag_fail(
+			d, ST_HOST, ENODEV,
+			"--access-source=faults: userfaultfd of shared "
+			"memory: %s; see 'disco doctor'",
+			strerror(-err));
+	/* The message to agents has a descriptor, whatever the source is. */
+	fds_drop(&p->window);
+	p->window = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	p->source = AGENT_SOURCE_FAULTS;
+	return p->window < 0 ? diag_fail(d, ST_HOST, errno, "/dev/null: %s",
+					 strerror(errno))
+			     : 0;
 }
 
 int placer_choose_source(struct placer *p, const char *name, struct diag *d)
 {
+	const size_t faults = strlen("faults");
+
 	if (strcmp(name, "off") == 0) {
 		fds_drop(&p->window);
 		return 0;
 	}
+	if (strncmp(name, "faults", faults) == 0 &&
+	    (!name[faults] || name[faults] == ','))
+		return placer_choose_faults(p, name, name + faults, d);
 	if (strcmp(name, "auto") == 0 ||
 	    (strcmp(name, "flash") == 0 && p->window >= 0))
 		return 0;
@@ -367,7 +452,8 @@ int placer_choose_source(struct placer *p, const char *name, struct diag *d)
 				 "machine; they are there in a lab of lab/run "
 				 "--flash");
 	return diag_fail(d, ST_USAGE, EINVAL,
-			 "--access-source=%s: must be auto, flash or off",
+			 "--access-source=%s: must be auto, flash, faults or "
+			 "off",
 			 name);
 }
 

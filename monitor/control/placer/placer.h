@@ -13,6 +13,7 @@
 #define DISCO_MONITOR_CONTROL_PLACER_H
 
 #include "disco/placement.h"
+#include "disco/worker_proto.h"
 #include "memory/placement/policies.h"
 #include "memory/trace/trace_ring.h"
 #include "monitor/control/base/loop.h"
@@ -20,8 +21,10 @@
 #include "numa/node_list.h"
 #include "numa/topology.h"
 
-#define PLACER_NODES_NS 2000000000ull  /* between looks at the nodes' memory */
-#define PLACER_TRACE_NS 10000000000ull /* a recording that nobody reads ends */
+#define PLACER_NODES_NS	   2000000000ull /* between looks at the nodes' memory */
+#define PLACER_FAULTS_RATE 1000u	 /* pages per second and VM */
+#define PLACER_FAULTS_CPU  10u		 /* permille of a CPU */
+#define PLACER_TRACE_NS	   10000000000ull /* a recording that nobody reads ends */
 
 struct placer;
 
@@ -59,11 +62,14 @@ void placer_destroy(struct placer *p);
 
 /**
  * placer_choose_source() - another source than the best that there is
- * @name: "auto": the best; "flash"; "off": nothing is placed
+ * @name: "auto": the best of those that cost guests nothing; "flash";
+ *        "faults[,rate=PAGES][,cpu=PERMILLE]": sampled by workers, so many pages
+ *        per second and VM, for at most that share of a CPU; "off": nothing is
+ *        placed
  * @d:    out on error
  *
  * Before the agents are created. Return: 0; -EINVAL no such source; -ENODEV this
- * machine has none of that name.
+ * machine has none of that name; -ENOMEM.
  */
 MUST_CHECK int placer_choose_source(struct placer *p, const char *name,
 				    struct diag *d);
@@ -86,8 +92,14 @@ int placer_plugin_fd(const struct placer *p);
 MUST_CHECK int placer_parse(const struct placer *p, const char *text,
 			    struct policy_choice *out, struct diag *d);
 
-/* "flash"; NULL: there is none. */
+/* "flash", "faults"; NULL: there is none. */
 const char *placer_source(const struct placer *p);
+
+/*
+ * Whether workers are to sample accesses. NULL is accepted. @out: what to ask them
+ * for; untouched if not.
+ */
+bool placer_sampling(const struct placer *p, struct worker_req_sample *out);
 
 /* A new agent runs: it is told what it has to place. */
 void placer_agent_started(struct placer *p, struct agent *a);

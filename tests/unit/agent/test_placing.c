@@ -444,6 +444,78 @@ static void pages_are_placed(void **state)
 	region_detach(&figures);
 }
 
+/*
+ * What a worker has sampled: pages are found without a look at frames, their
+ * homes by a question to the kernel. The agent's clock is this machine's.
+ */
+static void sampled_faults_are_placed(void **state)
+{
+	struct agent_request m = { .kind = AGENT_MACHINE };
+	struct fault_record f = { .page = 3, .cpu_first = 0, .cpu_last = 0 };
+	int fd = memfd_create("disco-ram", MFD_CLOEXEC);
+	uint64_t end = wait_end_ns(), before;
+	struct figures *w;
+	struct region r;
+
+	(void)state;
+	/* Another test's would be RAM of this worker as well. */
+	if (ram)
+		(void)munmap(ram, PAGES * PAGE_BYTES);
+	assert_int_equal(ftruncate(fd, PAGES * PAGE_BYTES), 0);
+	ram = mmap(NULL, PAGES * PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED,
+		   fd, 0);
+	(void)close(fd);
+	ram[3 * PAGE_BYTES] = 1; /* page 4 is not there */
+	assert_int_equal(
+		region_create(&r, "figures", FIGURES_BYTES, NODE_AUTO, 0), 0);
+	assert_int_equal(region_reader_fd(r.fd, &worker_figures), 0);
+	w = r.base;
+	atomic_store(&w->magic, FIGURES_MAGIC);
+	fault_log_add(&w->fault_log, &f); /* before it is placed: too old */
+	assert_int_equal(placing_create(&placing), 0);
+	m.machine = (struct agent_req_machine){
+		.nr_nodes = NODES,
+		.source = AGENT_SOURCE_FAULTS,
+		.nodes = { 0, 1 },
+		.distance = { { 10, 20 }, { 20, 10 } },
+	};
+	memset(m.machine.node_of_cpu, AGENT_NO_NODE,
+	       sizeof(m.machine.node_of_cpu));
+	m.machine.node_of_cpu[0] = 0;
+	m.machine.node_of_cpu[7] = 1;
+	obey(&m, open("/dev/null", O_RDONLY | O_CLOEXEC), -1, -1);
+	tell_place("autonuma");
+	placing_turn(placing); /* it looks where RAM is */
+	before = atomic_load(&said()->records);
+	assert_int_equal(before, 0);
+	f.latency_ns = 10000000;
+	fault_log_add(&w->fault_log, &f); /* local, as 10 accesses */
+	f.cpu_first = f.cpu_last = 7;
+	fault_log_add(&w->fault_log, &f); /* remote, twice in a row */
+	fault_log_add(&w->fault_log, &f);
+	f.page = 4;
+	fault_log_add(&w->fault_log, &f); /* nowhere */
+	f.page = 3;
+	f.cpu_last = 0;
+	fault_log_add(&w->fault_log, &f); /* of two nodes */
+	while (tried() < 1) {
+		int ms = placing_wait_ms(placing);
+
+		assert_true(ms >= 0 && clock_now_ns() < end);
+		(void)poll(NULL, 0, ms);
+		placing_turn(placing);
+	}
+	assert_int_equal(atomic_load(&said()->records), 3);
+	assert_int_equal(atomic_load(&said()->local), 10);
+	assert_int_equal(atomic_load(&said()->remote), 20);
+	assert_int_equal(tried(), 1);
+	assert_int_equal(ram[3 * PAGE_BYTES], 1);
+	placing_destroy(placing);
+	fds_drop(&worker_figures);
+	region_destroy(&r);
+	region_detach(&figures);
+}
+
 /* As many moves as are taken at once, with the system calls of an agent. */
 static void take_in_sandbox(void)
 {
@@ -514,6 +586,7 @@ int main(void)
 		cmocka_unit_test(spans_are_ram_and_what_is_over_it),
 		cmocka_unit_test(long_lines_are_left_out),
 		cmocka_unit_test(pages_are_placed),
+		cmocka_unit_test(sampled_faults_are_placed),
 		cmocka_unit_test(many_moves_fit_the_sandbox),
 		cmocka_unit_test(strange_requests_do_no_harm),
 	};

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "memory/sampling/page_traps.h"
 #include "monitor/control/base/sink.h"
 #include "monitor/control/placer/placer.h"
 #include "monitor/control/workers/worker_file.h"
@@ -334,9 +335,75 @@ static void the_source_can_be_chosen(void **state)
 	assert_int_equal(nr_told, 0);
 }
 
+/* In place of the kernel's answer. */
+static int traps_err;
+
+int page_traps_probe(void)
+{
+	return traps_err;
+}
+
+static void faults_are_sampled_on_request(void **state)
+{
+	static const char *const wrong[] = {
+		"faults,",	 "faults,rate=",    "faults,rate=0",
+		"faults,rate=x", "faults,rate=1x",  "faults,cpu=501",
+		"faults,cpu=-1", "faults,rate=1,,", "faults,rate=100001",
+		"faultsy",	 "faults rate=1",   "faults,latency=1",
+	};
+	static uint16_t cpus[] = { 1, 3, 2047, 2048 };
+	const struct agent_req_machine *m = &told[0].r.machine;
+	struct worker_req_sample s = { 7, 7 };
+
+	(void)state;
+	assert_false(placer_sampling(NULL, &s));
+	assert_false(placer_sampling(placer, &s));
+	assert_int_equal(s.rate, 7);
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+		struct diag d = { 0 };
+
+		assert_int_equal(placer_choose_source(placer, wrong[i], &d),
+				 -EINVAL);
+		assert_int_equal(d.status, ST_USAGE);
+		assert_null(placer_source(placer));
+	}
+	traps_err = -EPERM;
+	assert_int_equal(
+		placer_choose_source(placer, "faults", &(struct diag){ 0 }),
+		-ENODEV);
+	assert_null(placer_source(placer));
+	traps_err = 0;
+	assert_int_equal(
+		placer_choose_source(placer, "faults", &(struct diag){ 0 }), 0);
+	assert_string_equal(placer_source(placer), "faults");
+	assert_true(placer_sampling(placer, &s));
+	assert_int_equal(s.rate, PLACER_FAULTS_RATE);
+	assert_int_equal(s.share, PLACER_FAULTS_CPU);
+	assert_int_equal(placer_choose_source(placer, "faults,cpu=20,rate=50",
+					      &(struct diag){ 0 }),
+			 0);
+	assert_true(placer_sampling(placer, &s));
+	assert_int_equal(s.rate, 50);
+	assert_int_equal(s.share, 20);
+	topology.nodes[1].cpus = cpus;
+	topology.nodes[1].nr_cpus = ARRAY_SIZE(cpus);
+	placer_agent_started(placer, &agents.list[0]);
+	assert_int_equal(nr_told, 1);
+	assert_int_equal(m->source, AGENT_SOURCE_FAULTS);
+	assert_int_equal(m->node_of_cpu[0], AGENT_NO_NODE);
+	assert_int_equal(m->node_of_cpu[1], 1);
+	assert_int_equal(m->node_of_cpu[3], 1);
+	assert_int_equal(m->node_of_cpu[2047], 1);
+	assert_int_equal(
+		placer_choose_source(placer, "off", &(struct diag){ 0 }), 0);
+	assert_false(placer_sampling(placer, &s));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(faults_are_sampled_on_request,
+						begin_without, end),
 		cmocka_unit_test_setup_teardown(
 			nothing_is_told_without_a_source, begin_without, end),
 		PLACED(the_machine_and_its_vms_are_told),

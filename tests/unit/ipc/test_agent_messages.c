@@ -120,6 +120,35 @@ static void an_error_is_an_errno(void **state)
 	assert_int_equal(out.kind, 55);
 }
 
+static int check_machine(const struct agent_req_machine *m)
+{
+	struct agent_request r = { .kind = AGENT_MACHINE, .machine = *m };
+
+	return agent_request_check(&r, agent_request_bytes(&r));
+}
+
+static void machines_that_cannot_be_are_refused(void **state)
+{
+	struct agent_req_machine m = { .nr_nodes = 2 };
+
+	(void)state;
+	m.node_of_cpu[AGENT_MAX_CPUS - 1] = AGENT_NO_NODE;
+	m.node_of_cpu[1] = 1;
+	m.source = AGENT_SOURCE_FAULTS;
+	assert_int_equal(check_machine(&m), 0);
+	m.node_of_cpu[1] = 2;
+	assert_int_equal(check_machine(&m), -EINVAL);
+	m.node_of_cpu[1] = 0;
+	m.source = AGENT_SOURCE_FAULTS + 1;
+	assert_int_equal(check_machine(&m), -EINVAL);
+	m.source = AGENT_SOURCE_FLASH;
+	m.nodes[1] = -1;
+	assert_int_equal(check_machine(&m), -EINVAL);
+	m.nodes[1] = 0;
+	m.nr_nodes = MAX_NODES + 1;
+	assert_int_equal(check_machine(&m), -EINVAL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -128,6 +157,7 @@ int main(void)
 		cmocka_unit_test(unknown_kinds_are_refused),
 		cmocka_unit_test(descriptors_belong_to_the_kind),
 		cmocka_unit_test(an_error_is_an_errno),
+		cmocka_unit_test(machines_that_cannot_be_are_refused),
 	};
 
 	return cmocka_run_group_tests_name("agent_messages", tests, NULL, NULL);

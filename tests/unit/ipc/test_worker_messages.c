@@ -33,6 +33,8 @@ static size_t fill_request(void *bytes)
 		r->net_publish.host_port = r->net_publish.guest_port = 80;
 	if (r->kind == WORKER_REQ_NET_DUMP)
 		r->net_dump.most = 96;
+	if (r->kind == WORKER_REQ_SAMPLE)
+		r->sample.share = 1000;
 	if (r->kind == WORKER_REQ_NET_PORT) {
 		r->net_port.gen = 1;
 		(void)strcpy(r->net_port.name, "vm");
@@ -126,6 +128,8 @@ static void numbers_out_of_range_are_refused(void **state)
 		R(NET_PUBLISH,
 		  .net_publish = { .host_port = 1, .guest_port = 1, .on = 2 }),
 		R(SHM_LINK, .shm_link.shm = VM_MAX_SHMS),
+		R(SAMPLE, .sample = { .rate = 1, .share = 0 }),
+		R(SAMPLE, .sample = { .rate = 1, .share = 1001 }),
 		R(LINK, .link.node = -1),
 		R(LINK, .link.node = NODE_ID_MAX + 1),
 		R(CACHE, .cache = { .disk = 0, .node = 0 }),

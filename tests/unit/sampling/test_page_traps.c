@@ -90,7 +90,7 @@ static void trap(uint64_t nr)
 
 	while (counts().set < nr) {
 		assert_true(clock_now_ns() < end);
-		(void)page_traps_turn(traps, &sampler, clock_now_ns());
+		page_traps_turn(traps, &sampler, clock_now_ns());
 	}
 }
 
@@ -98,7 +98,7 @@ static void trap(uint64_t nr)
 static void end_traps(void)
 {
 	sampler_set(&sampler, 0, 1, clock_now_ns());
-	(void)page_traps_turn(traps, &sampler, clock_now_ns());
+	page_traps_turn(traps, &sampler, clock_now_ns());
 }
 
 /* --- a toucher of one page ------------------------------------------------- */
@@ -169,7 +169,7 @@ static void who_touches_is_reported(void **state)
 	sampler_set(&sampler, RATE, SAMPLER_MAX_SHARE, clock_now_ns());
 	for (uint64_t end = wait_end_ns(); counts().set < PAGES + 8;) {
 		assert_true(clock_now_ns() < end);
-		(void)page_traps_turn(traps, &sampler, clock_now_ns());
+		page_traps_turn(traps, &sampler, clock_now_ns());
 	}
 	touch(&t, 13, false);
 	f = next_fault();
@@ -189,14 +189,13 @@ static void traps_that_nobody_runs_into_end(void **state)
 	trap(PAGES);
 	/* By the clock that it is told, without waiting. */
 	sampler_set(&sampler, 0, 1, clock_now_ns());
-	(void)page_traps_turn(traps, &sampler, clock_now_ns());
+	page_traps_turn(traps, &sampler, clock_now_ns());
 	assert_int_equal(counts().expired, PAGES);
 	for (unsigned i = 0; i < PAGES; i++)
 		assert_int_equal(atomic_load(word(i)), i);
 	sampler_set(&sampler, RATE, SAMPLER_MAX_SHARE, clock_now_ns());
 	trap(2 * PAGES);
-	(void)page_traps_turn(traps, &sampler,
-			      clock_now_ns() + PAGE_TRAPS_LIFE_NS);
+	page_traps_turn(traps, &sampler, clock_now_ns() + PAGE_TRAPS_LIFE_NS);
 	assert_true(counts().expired >= 2 * PAGES);
 	end_traps();
 	for (unsigned i = 0; i < PAGES; i++)
@@ -219,7 +218,7 @@ static void only_ram_that_is_mapped_is_trapped(void **state)
 	assert_int_equal(pmap_free(pm, (gfn_t){ 64 }, 64), 0);
 	trap(128);
 	for (unsigned i = 0; i < 200; i++)
-		(void)page_traps_turn(traps, &sampler, begun += 1000000);
+		page_traps_turn(traps, &sampler, begun += 1000000);
 	now = counts();
 	c = &now;
 	assert_int_equal(c->set, 128);
@@ -325,7 +324,7 @@ static void nothing_is_lost_under_way(void **state)
 	for (; counts().faults < FAULTS; n++) {
 		uint64_t page = PAGES / 2 + n * 7 % (PAGES / 2);
 
-		(void)page_traps_turn(traps, &sampler, clock_now_ns());
+		page_traps_turn(traps, &sampler, clock_now_ns());
 		if (n % 3 == 0)
 			(void)!pmap_show(pm, view.hva + page * PAGE_BYTES, 1,
 					 source_id, page);

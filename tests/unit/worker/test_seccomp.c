@@ -401,6 +401,50 @@ static void pager_is_killed(void **state)
 			 SIGSYS);
 }
 
+static void do_uffd_copy(void)
+{
+	struct uffdio_copy c = { 0 };
+
+	(void)syscall(SYS_ioctl, -1, UFFDIO_COPY, &c);
+}
+
+static void do_uffd_unregister(void)
+{
+	struct uffdio_range r = { 0 };
+
+	(void)syscall(SYS_ioctl, -1, UFFDIO_UNREGISTER, &r);
+}
+
+static void do_getaffinity(void)
+{
+	(void)syscall(SYS_sched_getaffinity, 0, 0, NULL);
+}
+
+/* It takes traps away, and sets none: that is the I/O thread's. */
+static void who_takes_sampled_faults_is_killed(void **state)
+{
+	void (*const calls[])(void) = {
+		do_send,	 do_move_pages,	  do_accept4,
+		do_dup3,	 do_mbind,	  do_memory_slot,
+		do_move_code,	 do_get_seals,	  do_fstatfs,
+		do_allocate,	 do_truncate,	  do_io_uring_register,
+		do_epoll_create, do_memfd_create, do_uffd_register,
+		do_uffd_copy,	 do_pread,
+	};
+
+	(void)state;
+	expect_all_killed(SANDBOX_FAULTS);
+	for (size_t i = 0; i < ARRAY_SIZE(calls); i++)
+		assert_int_equal(WTERMSIG(in_child(SANDBOX_FAULTS, calls[i])),
+				 SIGSYS);
+	assert_int_equal(in_child(SANDBOX_FAULTS, do_poll), 0);
+	assert_int_equal(in_child(SANDBOX_FAULTS, do_getaffinity), 0);
+	assert_int_equal(in_child(SANDBOX_FAULTS, do_uffd_unregister), 0);
+	assert_int_equal(in_child(SANDBOX_IO, do_uffd_unregister), 0);
+	assert_int_equal(WTERMSIG(in_child(SANDBOX_VCPU, do_uffd_unregister)),
+			 SIGSYS);
+}
+
 static void do_lseek(void)
 {
 	(void)syscall(SYS_lseek, -1, 0, SEEK_DATA);
@@ -642,6 +686,7 @@ int main(void)
 		cmocka_unit_test(vcpu_thread_has_no_files_and_sockets),
 		cmocka_unit_test(agent_is_killed),
 		cmocka_unit_test(pager_is_killed),
+		cmocka_unit_test(who_takes_sampled_faults_is_killed),
 		cmocka_unit_test(only_the_surveyor_asks_where_pages_are),
 		cmocka_unit_test(needed_calls_work),
 		cmocka_unit_test(agent_calls_work),

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Sampled faults of a worker without a guest: the kernel's userfaultfd, the
+ * thread that takes the faults in its sandbox, and a thread of the test that
+ * stands for a vCPU. This thread is the I/O thread.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "memory/sampling/page_traps.h"
+#include "monitor/worker/sampling/sampling.h"
+#include "tests/unit/support.h"
+
+#define PAGES  64u
+#define FAULTS 200u
+
+static struct vm vm;
+static struct worker_spec spec;
+static struct vcpu vcpu;
+static struct sampling sampling;
+static _Atomic(bool) over;
+static uint64_t next, lost;
+
+static _Atomic(uint32_t) *word(uint64_t page)
+{
+	return (_Atomic(uint32_t) *)(vm.ram.hva + page * PAGE_BYTES);
+}
+
+static void make_vm(void)
+{
+	int fd = memfd_create("ram", MFD_CLOEXEC);
+
+	assert_return_code(ftruncate(fd, PAGES * PAGE_BYTES), errno);
+	memset(&vm, 0, sizeof(vm));
+	memset(&sampling, 0, sizeof(sampling));
+	vm.spec = &spec;
+	vm.figures = aligned_alloc(128, FIGURES_BYTES);
+	memset(vm.figures, 0, FIGURES_BYTES);
+	vcpu = (struct vcpu){ .vm = &vm, .figures = &vm.figures->vcpus[0] };
+	vm.vcpus = &vcpu;
+	vm.nr_vcpus = 1;
+	assert_int_equal(ram_view_create(&vm.ram, fd, PAGES * PAGE_BYTES), 0);
+	assert_int_equal(pmap_create(&vm.ram, 100, &vm.pmap), 0);
+	assert_int_equal(io_loop_init(&vm.loop), 0);
+	for (unsigned i = 0; i < PAGES; i++)
+		atomic_store(word(i), i);
+}
+
+/* One turn of the loop, if something is ready. */
+static void turn(void)
+{
+	struct epoll_event e;
+
+	if (epoll_wait(vm.loop.epoll_fd, &e, 1, 1) == 1)
+		((struct io_watch *)e.data.ptr)->ready(e.data.ptr, e.events);
+}
+
+static uint64_t figure(enum figures_samples_word w)
+{
+	return atomic_load(&vm.figures->samples.words[w]);
+}
+
+static void set(uint32_t rate, uint32_t share)
+{
+	const struct worker_req_sample r = { rate, share };
+
+	sampling_set(&sampling, &r);
+}
+
+/* Without the request, or with huge pages: nothing is opened, nothing happens. */
+static void not_every_vm_is_sampled(void **state)
+{
+	(void)state;
+	spec = (struct worker_spec){ .huge_thp = 0 };
+	make_vm();
+	assert_int_equal(sampling_create(&sampling, &vm), 0);
+	assert_int_equal(sampling_start(&sampling), 0);
+	set(1000, 10);
+	assert_null(sampling.traps);
+	spec.sampled = spec.huge_thp = 1;
+	assert_int_equal(sampling_create(&sampling, &vm), 0);
+	assert_null(sampling.traps);
+	set(1000, 10);
+	set(0, 1);
+}
+
+/* Reads even pages, writes odd ones, over and over; on CPU 0 alone. */
+static void *vcpu_main(void *arg)
+{
+	cpu_set_t cpu;
+
+	(void)arg;
+	CPU_ZERO(&cpu);
+	CPU_SET(0, &cpu);
+	assert_int_equal(sched_setaffinity(0, sizeof(cpu), &cpu), 0);
+	atomic_store(&vcpu.figures->thread, (uint64_t)gettid());
+	while (!atomic_load(&over))
+		for (unsigned i = 0; i < PAGES; i++)
+			if (i % 2)
+				(void)atomic_fetch_add(word(i), 2);
+			else
+				(void)atomic_load(word(i));
+	return NULL;
+}
+
+static void check_records(unsigned *seen, unsigned *again)
+{
+	struct fault_record r;
+
+	while (fault_log_take(&vm.figures->fault_log, &next, &lost, &r)) {
+		assert_true(r.page < PAGES);
+		assert_int_equal(r.vcpu, 0);
+		assert_int_equal(r.cpu_first, 0);
+		assert_int_equal(r.cpu_last, 0);
+		assert_int_equal(r.kind,
+				 r.page % 2 ? FAULT_LOG_WRITE : FAULT_LOG_READ);
+		assert_true(r.latency_ns > 0);
+		(*seen)++;
+		*again += r.again;
+	}
+}
+
+static void a_vcpus_accesses_are_logged(void **state)
+{
+	unsigned seen = 0, again = 0;
+	uint64_t end = wait_end_ns();
+	pthread_t thread;
+	cpu_set_t all;
+
+	(void)state;
+	if (page_traps_probe())
+		SKIP("userfaultfd: %s", strerror(-page_traps_probe()));
+	if (sched_getaffinity(0, sizeof(all), &all) || !CPU_ISSET(0, &all))
+		SKIP("CPU 0 is not for this process");
+	spec = (struct worker_spec){ .sampled = 1 };
+	make_vm();
+	assert_int_equal(sampling_create(&sampling, &vm), 0);
+	assert_non_null(sampling.traps);
+	assert_int_equal(sampling_start(&sampling), 0);
+	set(10000, SAMPLER_MAX_SHARE);
+	assert_int_equal(pthread_create(&thread, NULL, vcpu_main, NULL), 0);
+	while (seen < FAULTS || !again) {
+		turn();
+		check_records(&seen, &again);
+		assert_true(clock_now_ns() < end);
+	}
+	atomic_store(&over, true);
+	(void)pthread_join(thread, NULL);
+	check_records(&seen, &again);
+	print_message("# %u logged, %u of them second looks; %llu set\n", seen,
+		      again, (unsigned long long)figure(FIGURES_SAMPLES_SET));
+	assert_int_equal(figure(FIGURES_SAMPLES_FAILED), 0);
+	assert_true(figure(FIGURES_SAMPLES_SPENT_NS) > 0);
+	/* This thread is no vCPU, and may wait at its own traps. */
+	while (figure(FIGURES_SAMPLES_NOBODYS) < 10) {
+		turn();
+		for (unsigned i = 0; i < PAGES; i++)
+			(void)atomic_load(word(i));
+		assert_true(clock_now_ns() < end);
+	}
+	check_records(&seen, &again);
+	set(0, 1);
+	for (unsigned i = 0; i < PAGES; i += 2)
+		assert_int_equal(atomic_load(word(i)), i);
+	/* On and off again, as by a move. */
+	end = figure(FIGURES_SAMPLES_SET);
+	set(10000, SAMPLER_MAX_SHARE);
+	while (figure(FIGURES_SAMPLES_SET) <= end)
+		turn();
+	set(0, 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(not_every_vm_is_sampled),
+		cmocka_unit_test(a_vcpus_accesses_are_logged),
+	};
+
+	return cmocka_run_group_tests_name("sampling", tests, NULL, NULL);
+}
