@@ -71,7 +71,8 @@ $(B)/lab/counters: $(call obj,lab/counters.c) $(call lib,numa)
 	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $(call in_group,$^) $(LIBS)
 
 # What lab/counters' test counts: see tests/lab/counters.
-LAB_TEST_DEPS += $(B)/lab/touch $(B)/lab/follow $(B)/examples/policy_nearest.so
+LAB_TEST_DEPS += $(B)/lab/touch $(B)/lab/follow $(B)/lab/samples \
+		 $(B)/examples/policy_nearest.so
 
 # What a hostile guest runs, which has the same C library: see tests/lab/hints.sh.
 LAB_TEST_DEPS += $(B)/lab/hostile_hints
@@ -87,6 +88,11 @@ $(B)/lab/touch: $(call obj,tests/lab/touch.c) $(call lib,numa)
 
 # It has the agent's part of the placement in it.
 $(B)/lab/follow: $(call obj,tests/lab/follow.c) $(call lib,$(AGENT_ROOMS))
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $(call in_group,$^) $(LIBS)
+
+$(B)/lab/samples: $(call obj,tests/lab/samples.c) $(call lib,$(AGENT_ROOMS))
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $(call in_group,$^) $(LIBS)

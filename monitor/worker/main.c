@@ -94,6 +94,8 @@ static void control_lost(void)
 
 	merge_cancel(&machine.merge); /* said to nobody */
 	stats_forget(&stats);
+	/* Nobody uses them; the next control process asks for them again. */
+	sampling_set(&sampling, &(struct worker_req_sample){ 0, 1 });
 	if (adopt.keep) {
 		err = io_loop_watch(&machine.vm.loop, &control_watch, 0);
 		console_detach(&machine.console);
