@@ -131,14 +131,14 @@ int uffd_untrap(int fd, void *at)
 {
 	struct uffdio_range r = uffd_range_of(at, PAGE_BYTES);
 	uint64_t pages = 0;
-	int err = ioctl(fd, UFFDIO_UNREGISTER, &r) < 0 ? -errno : 0;
+	int err;
 
-	/* Neighbours that are trapped as well are one mapping with it. */
-	if (err)
-		(void)!uffd_continue(fd, at, PAGE_BYTES, &pages);
+	/* It may be no trap any more, and its page may be gone: no matter. */
+	(void)!uffd_continue(fd, at, PAGE_BYTES, &pages);
+	err = ioctl(fd, UFFDIO_UNREGISTER, &r) < 0 ? -errno : 0;
 	/*
-	 * Unregistering wakes only who waits for a mapping that is registered:
-	 * not one who waits for what was mapped there before.
+	 * The other two wake only who waits for a mapping that is registered: not
+	 * one who waits for what was mapped there before.
 	 */
 	uffd_wake(fd, at);
 	return err;

@@ -81,14 +81,15 @@ void uffd_wake(int fd, void *at);
 MUST_CHECK int uffd_trap(int fd, void *at);
 
 /**
- * uffd_untrap() - the page's accesses are not reported any more
+ * uffd_untrap() - map the page again, and report its accesses no more
  *
- * Threads that wait for it go on, whatever is mapped there by now. If the
- * kernel cannot split a mapping any more (vm.max_map_count), the page is mapped
- * instead.
+ * Threads that wait for it go on, whatever is mapped there by now. A page that is
+ * not mapped again would be overlooked by whoever goes by page tables: by
+ * move_pages(2), for one.
  *
- * Return: 0; -errno of UFFDIO_UNREGISTER, with the threads woken all the same:
- * if the page is absent and still registered, their access is reported again.
+ * Return: 0; -errno of UFFDIO_UNREGISTER: it could not split a mapping any more
+ * (-ENOMEM, vm.max_map_count). The page is mapped all the same; should it be
+ * unmapped by somebody else, its next access is reported.
  */
 int uffd_untrap(int fd, void *at);
 

@@ -30,12 +30,12 @@
 
 #define FEATURES (UFFD_FEATURE_MINOR_SHMEM | UFFD_FEATURE_THREAD_ID)
 
-enum slot_state { SLOT_FREE, SLOT_SET, SLOT_TAKEN, SLOT_AGAIN };
+enum trap_state { TRAP_FREE, TRAP_SET, TRAP_TAKEN, TRAP_AGAIN };
 
 struct trap_slot {
 	uint64_t page;
 	uint64_t time_ns; /* when it was set; when it is due again */
-	uint8_t state;	  /* enum slot_state */
+	uint8_t state;	  /* enum trap_state */
 	bool again;	  /* a second look */
 };
 
@@ -119,7 +119,7 @@ static uint8_t *page_traps_at(const struct page_traps *t, uint64_t page)
 static struct trap_slot *page_traps_find(struct page_traps *t, uint64_t page)
 {
 	for (unsigned i = 0; i < t->used; i++)
-		if (t->slots[i].state != SLOT_FREE && t->slots[i].page == page)
+		if (t->slots[i].state != TRAP_FREE && t->slots[i].page == page)
 			return &t->slots[i];
 	return NULL;
 }
@@ -128,7 +128,7 @@ static struct trap_slot *page_traps_find(struct page_traps *t, uint64_t page)
 static struct trap_slot *page_traps_free_slot(struct page_traps *t)
 {
 	for (unsigned i = 0; i < t->used; i++)
-		if (t->slots[i].state == SLOT_FREE)
+		if (t->slots[i].state == TRAP_FREE)
 			return &t->slots[i];
 	return t->used < PAGE_TRAPS_MAX ? &t->slots[t->used++] : NULL;
 }
@@ -147,7 +147,7 @@ static bool page_traps_wants(const struct page_traps *t, uint64_t page)
 
 /* --- the I/O thread ------------------------------------------------------- */
 
-/* A slot that this thread has put into SLOT_SET. Return: whether it is a trap. */
+/* A slot that this thread has put into TRAP_SET. Return: whether it is a trap. */
 static bool page_traps_spring(struct page_traps *t, struct trap_slot *s,
 			      uint64_t page, bool wanted)
 {
@@ -158,8 +158,8 @@ static bool page_traps_spring(struct page_traps *t, struct trap_slot *s,
 	t->counts.skipped += !wanted;
 	t->counts.failed += err != 0;
 	/* Of a trap that failed, a fault may have been taken meanwhile. */
-	if ((!wanted || err) && s->state == SLOT_SET)
-		s->state = SLOT_FREE;
+	if ((!wanted || err) && s->state == TRAP_SET)
+		s->state = TRAP_FREE;
 	(void)pthread_mutex_unlock(&t->lock);
 	return wanted && !err;
 }
@@ -178,7 +178,7 @@ static bool page_traps_set(struct page_traps *t, uint64_t page, bool *full)
 	if (s)
 		*s = (struct trap_slot){ .page = page,
 					 .time_ns = clock_now_ns(),
-					 .state = SLOT_SET };
+					 .state = TRAP_SET };
 	t->counts.skipped += !s;
 	(void)pthread_mutex_unlock(&t->lock);
 	*full = wanted && !known && !s;
@@ -186,26 +186,26 @@ static bool page_traps_set(struct page_traps *t, uint64_t page, bool *full)
 }
 
 /*
- * What a slot is now, by the time. Return: the state that it was in: SLOT_SET:
- * it is free, and its trap is to be taken away; SLOT_AGAIN: it is set, and its
- * trap is to be set; SLOT_FREE: nothing.
+ * What a slot is now, by the time. Return: the state that it was in: TRAP_SET:
+ * it is free, and its trap is to be taken away; TRAP_AGAIN: it is set, and its
+ * trap is to be set; TRAP_FREE: nothing.
  */
-static enum slot_state page_traps_age(struct page_traps *t, struct trap_slot *s,
+static enum trap_state page_traps_age(struct page_traps *t, struct trap_slot *s,
 				      uint64_t now_ns, bool off, bool may_set)
 {
-	enum slot_state was = SLOT_FREE;
+	enum trap_state was = TRAP_FREE;
 
 	(void)pthread_mutex_lock(&t->lock);
-	if (s->state == SLOT_SET &&
+	if (s->state == TRAP_SET &&
 	    (off || now_ns >= s->time_ns + PAGE_TRAPS_LIFE_NS)) {
-		was = SLOT_SET;
-		s->state = SLOT_FREE;
+		was = TRAP_SET;
+		s->state = TRAP_FREE;
 		t->counts.expired++;
-	} else if (s->state == SLOT_AGAIN && off) {
-		s->state = SLOT_FREE;
-	} else if (s->state == SLOT_AGAIN && may_set && now_ns >= s->time_ns) {
-		was = SLOT_AGAIN;
-		s->state = SLOT_SET;
+	} else if (s->state == TRAP_AGAIN && off) {
+		s->state = TRAP_FREE;
+	} else if (s->state == TRAP_AGAIN && may_set && now_ns >= s->time_ns) {
+		was = TRAP_AGAIN;
+		s->state = TRAP_SET;
 		s->again = true;
 		s->time_ns = clock_now_ns();
 	}
@@ -224,14 +224,14 @@ static unsigned page_traps_go_over(struct page_traps *t, uint64_t now_ns,
 		uint64_t page = s->page; /* this thread alone writes it */
 
 		switch (page_traps_age(t, s, now_ns, off, set < most)) {
-		case SLOT_SET:
+		case TRAP_SET:
 			/*
 			 * What cannot be unregistered stays mapped, and its
 			 * next fault is one at no trap.
 			 */
 			(void)uffd_untrap(t->fd, page_traps_at(t, page));
 			break;
-		case SLOT_AGAIN:
+		case TRAP_AGAIN:
 			set += page_traps_spring(t, s, page,
 						 page_traps_wants(t, page));
 			break;
@@ -268,10 +268,10 @@ static struct trap_slot *page_traps_take(struct page_traps *t, uint64_t page)
 
 	(void)pthread_mutex_lock(&t->lock);
 	s = page_traps_find(t, page);
-	if (s && s->state != SLOT_SET)
+	if (s && s->state != TRAP_SET)
 		s = NULL;
 	if (s)
-		s->state = SLOT_TAKEN;
+		s->state = TRAP_TAKEN;
 	(void)pthread_mutex_unlock(&t->lock);
 	return s;
 }
@@ -281,7 +281,7 @@ static void page_traps_give_back(struct page_traps *t, struct trap_slot *s,
 {
 	(void)pthread_mutex_lock(&t->lock);
 	t->counts.faults++;
-	s->state = s->again ? SLOT_FREE : SLOT_AGAIN;
+	s->state = s->again ? TRAP_FREE : TRAP_AGAIN;
 	s->time_ns = now_ns + PAGE_TRAPS_AGAIN_NS;
 	(void)pthread_mutex_unlock(&t->lock);
 }

@@ -15,18 +15,20 @@
  *  2. Who runs into a trap waits for the faults thread alone, and that thread
  *     waits for nobody: it takes one lock that is held for some instructions,
  *     and touches no guest memory.
- *  3. A trap ends with its first fault, or after PAGE_TRAPS_LIFE_NS. A page whose
- *     trap has ended is mapped by the kernel when it is touched, as any other:
- *     nothing has to be undone. The traps of a process that ends end with it.
+ *  3. A trap ends with its first fault, or after PAGE_TRAPS_LIFE_NS, or when the
+ *     sampler is turned off; its page is mapped again then. The traps of a
+ *     process that ends end with it.
  *  4. A page that becomes something else while it is trapped (an overlay, a hole)
  *     is not trapped any more. Who waits for it goes on.
  *  5. There are at most PAGE_TRAPS_MAX traps, each of which costs at most two
- *     mappings. A turn does at most PAGE_TRAPS_TURN steps.
+ *     mappings. A turn does at most PAGE_TRAPS_TURN steps, and sets a
+ *     PAGE_TRAPS_TRIES-th of that.
+ *  6. What goes by page tables overlooks a page while it is trapped: a survey of
+ *     memory (memory/ram_survey.h), or a move of that page, which then fails.
  *
  * LEFT OUT. Pages that are no RAM in the pmap (shown from a cache or an image,
  * merged, or a copy of such a page that the guest has written); that are not
- * mapped, so that nobody has used them since they were looked at last; that are
- * being moved to another node.
+ * mapped; that are being moved to another node.
  *
  * SECOND LOOKS. A page whose trap was run into is trapped once more,
  * PAGE_TRAPS_AGAIN_NS later, as policies ask for two accesses that agree. All such

@@ -30,6 +30,28 @@ static json_t *policy_reasons(const struct placement_figures *f)
 	return reasons;
 }
 
+/* What the worker has sampled; zeroes where that is not the source. */
+static json_t *policy_samples(struct guest *g)
+{
+	static const char *const keys[FIGURES_NR_SAMPLES] = {
+		[FIGURES_SAMPLES_SET] = "unmapped",
+		[FIGURES_SAMPLES_SKIPPED] = "skipped",
+		[FIGURES_SAMPLES_FAULTS] = "accessed",
+		[FIGURES_SAMPLES_EXPIRED] = "expired",
+		[FIGURES_SAMPLES_FAILED] = "failed",
+		[FIGURES_SAMPLES_NOBODYS] = "nobodys",
+		[FIGURES_SAMPLES_SPENT_NS] = "spent_ns",
+	};
+	json_t *all = json_object();
+
+	figures_look(&g->figures);
+	for (unsigned i = 0; i < FIGURES_NR_SAMPLES; i++)
+		(void)json_object_set_new(
+			all, keys[i],
+			json_integer((json_int_t)g->figures.last.samples[i]));
+	return all;
+}
+
 static json_t *policy_json(const struct monitor *m, const struct placer_view *v)
 {
 	const struct placement_figures *f = v->figures;
@@ -139,7 +161,7 @@ static json_t *policy_decisions(const struct monitor *m,
 
 /* --- calls ---------------------------------------------------------------- */
 
-static void policy_answer(struct api_call *c, const struct guest *g)
+static void policy_answer(struct api_call *c, struct guest *g)
 {
 	struct placer_view v;
 	json_t *root;
@@ -157,6 +179,7 @@ static void policy_answer(struct api_call *c, const struct guest *g)
 		return;
 	}
 	root = policy_json(c->m, &v);
+	(void)json_object_set_new(root, "samples", policy_samples(g));
 	(void)json_object_set_new(root, "decisions",
 				  policy_decisions(c->m, v.figures));
 	api_answer(c, MHD_HTTP_OK, root);
@@ -164,7 +187,7 @@ static void policy_answer(struct api_call *c, const struct guest *g)
 
 void api_policy_show(struct api_call *c)
 {
-	const struct guest *g = api_running_guest(c);
+	struct guest *g = api_running_guest(c);
 
 	if (g)
 		policy_answer(c, g);

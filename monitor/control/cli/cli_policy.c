@@ -24,14 +24,24 @@ static const char *policy_text(const json_t *root, const char *key)
 	return text ? text : "?";
 }
 
+static void print_samples(const json_t *s)
+{
+	printf("  of %.0f pages that were unmapped %.0f were accessed, %.0f of "
+	       "these by no vCPU; %.3f s of CPU\n",
+	       policy_number(s, "unmapped"), policy_number(s, "accessed"),
+	       policy_number(s, "nobodys"), policy_number(s, "spent_ns") / 1e9);
+}
+
 /* The one line that says whether NUMA is the problem. */
 static void print_policy(const char *vm, const json_t *r)
 {
 	double local = policy_number(r, "local");
 	double all = local + policy_number(r, "remote");
 
-	printf("%s: %s, by %s: %.0f misses seen, ", vm,
-	       policy_text(r, "policy"), policy_text(r, "source"), all);
+	bool sampled = strcmp(policy_text(r, "source"), "faults") == 0;
+
+	printf("%s: %s, by %s: %.0f %s seen, ", vm, policy_text(r, "policy"),
+	       policy_text(r, "source"), all, sampled ? "accesses" : "misses");
 	if (all > 0)
 		printf("%.1f %% of them local", 100 * local / all);
 	else
@@ -41,6 +51,8 @@ static void print_policy(const char *vm, const json_t *r)
 	       policy_number(r, "moves"), policy_number(r, "spent_ns") / 1e9,
 	       policy_number(r, "failed"), policy_number(r, "bounced"),
 	       policy_number(r, "cpu_ns") / 1e9);
+	if (sampled)
+		print_samples(json_object_get(r, "samples"));
 }
 
 static void print_reasons(json_t *r)

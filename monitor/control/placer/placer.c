@@ -405,7 +405,7 @@ static int placer_choose_faults(struct placer *p, const char *name,
 	p->sample = (struct worker_req_sample){ PLACER_FAULTS_RATE,
 						PLACER_FAULTS_CPU };
 	/* A comma is passed only with what follows it. */
-	while (placer_take_number(&at, ",rate=", SAMPLER_MAX_RATE,
+	while (placer_take_number(&at, ",rate=", PLACER_FAULTS_MOST,
 				  &p->sample.rate) ||
 	       placer_take_number(&at, ",cpu=", SAMPLER_MAX_SHARE,
 				  &p->sample.share))
@@ -415,7 +415,7 @@ static int placer_choose_faults(struct placer *p, const char *name,
 				 "--access-source=%s: 'faults' takes "
 				 "rate=PAGES (1 to %u per second) and "
 				 "cpu=PERMILLE (1 to %u)",
-				 name, SAMPLER_MAX_RATE, SAMPLER_MAX_SHARE);
+				 name, PLACER_FAULTS_MOST, SAMPLER_MAX_SHARE);
 	err = page_traps_probe();
 	if (err)
 		return diag_fail(

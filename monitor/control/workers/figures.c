@@ -69,6 +69,8 @@ void figures_look(struct figures_view *f)
 			f->last.nets[i][k] = figures_word(&r->nets[i].words[k]);
 	for (unsigned i = 0; i < FIGURES_NR_HINTS; i++)
 		f->last.hints[i] = figures_word(&r->hints.words[i]);
+	for (unsigned i = 0; i < FIGURES_NR_SAMPLES; i++)
+		f->last.samples[i] = figures_word(&r->samples.words[i]);
 }
 
 enum figures_stand figures_stand_now(const struct figures_view *f)

@@ -471,7 +471,9 @@ static void sampled_faults_are_placed(void **state)
 	assert_int_equal(region_reader_fd(r.fd, &worker_figures), 0);
 	w = r.base;
 	atomic_store(&w->magic, FIGURES_MAGIC);
-	fault_log_add(&w->fault_log, &f); /* before it is placed: too old */
+	/* Before it is placed: old, and not lost. */
+	for (unsigned i = 0; i < 2 * FAULT_LOG_ENTRIES; i++)
+		fault_log_add(&w->fault_log, &f);
 	assert_int_equal(placing_create(&placing), 0);
 	m.machine = (struct agent_req_machine){
 		.nr_nodes = NODES,
@@ -508,6 +510,7 @@ static void sampled_faults_are_placed(void **state)
 	assert_int_equal(atomic_load(&said()->records), 3);
 	assert_int_equal(atomic_load(&said()->local), 10);
 	assert_int_equal(atomic_load(&said()->remote), 20);
+	assert_int_equal(atomic_load(&said()->lost), 0);
 	assert_int_equal(tried(), 1);
 	assert_int_equal(ram[3 * PAGE_BYTES], 1);
 	placing_destroy(placing);

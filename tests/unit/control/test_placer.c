@@ -348,7 +348,7 @@ static void faults_are_sampled_on_request(void **state)
 	static const char *const wrong[] = {
 		"faults,",	 "faults,rate=",    "faults,rate=0",
 		"faults,rate=x", "faults,rate=1x",  "faults,cpu=501",
-		"faults,cpu=-1", "faults,rate=1,,", "faults,rate=100001",
+		"faults,cpu=-1", "faults,rate=1,,", "faults,rate=10001",
 		"faultsy",	 "faults rate=1",   "faults,latency=1",
 	};
 	static uint16_t cpus[] = { 1, 3, 2047, 2048 };
