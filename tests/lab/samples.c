@@ -2,8 +2,9 @@
 /*
  * samples PID [LOOKS [SECONDS]] - in a lab of lab/run --flash, of a worker whose
  * accesses are sampled by faults and whose pages nobody moves: what the worker
- * logs, against what the lab's counters have counted meanwhile. Ends when each
- * page of RAM has been looked at LOOKS times (2), or after SECONDS (1200).
+ * logs, against what the lab's counters have counted meanwhile. Ends after LOOKS (2)
+ * looks per page of RAM, or after SECONDS (1200). Second looks at pages that were
+ * accessed are among these, so 2 are at least one round of all pages.
  *
  * Prints a table by how often pages were missed, in tenths of all pages that were
  * missed at all; and a last line:
@@ -132,7 +133,7 @@ static void drain(void)
 	}
 }
 
-/* Pages of RAM that were tried since the beginning, of which each is @looks. */
+/* Until so many pages of RAM were tried, for each that there is. */
 static void watch(unsigned looks, uint64_t seconds)
 {
 	uint64_t begun =

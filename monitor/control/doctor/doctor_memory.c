@@ -65,7 +65,7 @@ static void probe_uffd(struct check *c)
 	if (fd < 0) {
 		check_value(c, fd == -ENOSYS ? VERDICT_ABSENT : VERDICT_WARN,
 			    "%s", strerror(-fd));
-		check_advice(c, "no hinting faults and no paged DAX regions: "
+		check_advice(c, "no samples by faults, no paged DAX regions: "
 				"give this user /dev/userfaultfd, or sysctl -w "
 				"vm.unprivileged_userfaultfd=1");
 		return;
