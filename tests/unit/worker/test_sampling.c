@@ -7,10 +7,14 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "memory/sampling/page_traps.h"
@@ -176,11 +180,103 @@ static void a_vcpus_accesses_are_logged(void **state)
 	set(0, 1);
 }
 
+/* --- who is no thread of this process ------------------------------------- */
+
+/*
+ * Reads all pages of its parent over and over, as KVM's threads fetch pages: the
+ * faults are those of a thread of another process. @bound: to CPU 0.
+ */
+static pid_t fetch_pages(bool bound)
+{
+	pid_t parent = getpid(), pid = fork();
+	cpu_set_t cpu;
+
+	if (pid)
+		return pid;
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	CPU_ZERO(&cpu);
+	CPU_SET(0, &cpu);
+	if (!bound && sched_getaffinity(0, sizeof(cpu), &cpu))
+		_exit(1);
+	if (sched_setaffinity(0, sizeof(cpu), &cpu))
+		_exit(1);
+	for (;;)
+		for (unsigned i = 0; i < PAGES; i++) {
+			char byte;
+			struct iovec to = { &byte, 1 };
+			struct iovec from = { word(i), 1 };
+
+			if (process_vm_readv(parent, &to, 1, &from, 1, 0) != 1)
+				_exit(1);
+		}
+}
+
+static void stop_fetching(pid_t pid)
+{
+	int status;
+
+	(void)kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status));
+}
+
+static void kvms_threads_are_known_by_their_cpu(void **state)
+{
+	uint64_t end = wait_end_ns(), seen = 0, before;
+	struct fault_record r;
+	cpu_set_t all;
+	pid_t pid;
+
+	(void)state;
+	if (page_traps_probe())
+		SKIP("userfaultfd: %s", strerror(-page_traps_probe()));
+	if (sched_getaffinity(0, sizeof(all), &all) || !CPU_ISSET(0, &all) ||
+	    CPU_COUNT(&all) < 2)
+		SKIP("CPU 0 and another one are not for this process");
+	spec = (struct worker_spec){ .sampled = 1 };
+	make_vm();
+	next = 0;
+	assert_int_equal(sampling_create(&sampling, &vm), 0);
+	if (!sampling.first_pids)
+		SKIP("not in the first PID namespace");
+	assert_int_equal(sampling_start(&sampling), 0);
+	set(10000, SAMPLER_MAX_SHARE);
+	pid = fetch_pages(true);
+	while (seen < 20) {
+		turn();
+		while (fault_log_take(&vm.figures->fault_log, &next, &lost,
+				      &r)) {
+			assert_int_equal(r.vcpu, FAULT_LOG_NO_VCPU);
+			assert_int_equal(r.kind, FAULT_LOG_UNKNOWN);
+			assert_int_equal(r.cpu_first, 0);
+			assert_int_equal(r.cpu_last, 0);
+			seen++;
+		}
+		assert_true(clock_now_ns() < end);
+	}
+	assert_int_equal(figure(FIGURES_SAMPLES_NOBODYS), 0);
+	stop_fetching(pid);
+	/*
+	 * Of one that may be anywhere, nobody knows where it was. The last fault of
+	 * the one before it may be logged only now.
+	 */
+	before = atomic_load(&vm.figures->fault_log.written);
+	pid = fetch_pages(false);
+	while (figure(FIGURES_SAMPLES_NOBODYS) < 20) {
+		turn();
+		assert_true(clock_now_ns() < end);
+	}
+	stop_fetching(pid);
+	assert_true(atomic_load(&vm.figures->fault_log.written) <= before + 1);
+	set(0, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(not_every_vm_is_sampled),
 		cmocka_unit_test(a_vcpus_accesses_are_logged),
+		cmocka_unit_test(kvms_threads_are_known_by_their_cpu),
 	};
 
 	return cmocka_run_group_tests_name("sampling", tests, NULL, NULL);
