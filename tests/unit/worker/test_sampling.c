@@ -24,16 +24,19 @@
 #define PAGES  64u
 #define FAULTS 200u
 
-static struct vm vm;
+/*
+ * Each test has its own, as their threads live until the process ends. Never freed.
+ */
+static struct vm *vm;
 static struct worker_spec spec;
-static struct vcpu vcpu;
-static struct sampling sampling;
+static struct vcpu *vcpu;
+static struct sampling *sampling;
 static _Atomic(bool) over;
 static uint64_t next, lost;
 
 static _Atomic(uint32_t) *word(uint64_t page)
 {
-	return (_Atomic(uint32_t) *)(vm.ram.hva + page * PAGE_BYTES);
+	return (_Atomic(uint32_t) *)(vm->ram.hva + page * PAGE_BYTES);
 }
 
 static void make_vm(void)
@@ -41,17 +44,19 @@ static void make_vm(void)
 	int fd = memfd_create("ram", MFD_CLOEXEC);
 
 	assert_return_code(ftruncate(fd, PAGES * PAGE_BYTES), errno);
-	memset(&vm, 0, sizeof(vm));
-	memset(&sampling, 0, sizeof(sampling));
-	vm.spec = &spec;
-	vm.figures = aligned_alloc(128, FIGURES_BYTES);
-	memset(vm.figures, 0, FIGURES_BYTES);
-	vcpu = (struct vcpu){ .vm = &vm, .figures = &vm.figures->vcpus[0] };
-	vm.vcpus = &vcpu;
-	vm.nr_vcpus = 1;
-	assert_int_equal(ram_view_create(&vm.ram, fd, PAGES * PAGE_BYTES), 0);
-	assert_int_equal(pmap_create(&vm.ram, 100, &vm.pmap), 0);
-	assert_int_equal(io_loop_init(&vm.loop), 0);
+	vm = calloc(1, sizeof(*vm));
+	vcpu = calloc(1, sizeof(*vcpu));
+	sampling = calloc(1, sizeof(*sampling));
+	assert_true(vm && vcpu && sampling);
+	vm->spec = &spec;
+	vm->figures = aligned_alloc(128, FIGURES_BYTES);
+	memset(vm->figures, 0, FIGURES_BYTES);
+	*vcpu = (struct vcpu){ .vm = vm, .figures = &vm->figures->vcpus[0] };
+	vm->vcpus = vcpu;
+	vm->nr_vcpus = 1;
+	assert_int_equal(ram_view_create(&vm->ram, fd, PAGES * PAGE_BYTES), 0);
+	assert_int_equal(pmap_create(&vm->ram, 100, &vm->pmap), 0);
+	assert_int_equal(io_loop_init(&vm->loop), 0);
 	for (unsigned i = 0; i < PAGES; i++)
 		atomic_store(word(i), i);
 }
@@ -61,20 +66,20 @@ static void turn(void)
 {
 	struct epoll_event e;
 
-	if (epoll_wait(vm.loop.epoll_fd, &e, 1, 1) == 1)
+	if (epoll_wait(vm->loop.epoll_fd, &e, 1, 1) == 1)
 		((struct io_watch *)e.data.ptr)->ready(e.data.ptr, e.events);
 }
 
 static uint64_t figure(enum figures_samples_word w)
 {
-	return atomic_load(&vm.figures->samples.words[w]);
+	return atomic_load(&vm->figures->samples.words[w]);
 }
 
 static void set(uint32_t rate, uint32_t share)
 {
 	const struct worker_req_sample r = { rate, share };
 
-	sampling_set(&sampling, &r);
+	sampling_set(sampling, &r);
 }
 
 /* Without the request, or with huge pages: nothing is opened, nothing happens. */
@@ -83,13 +88,13 @@ static void not_every_vm_is_sampled(void **state)
 	(void)state;
 	spec = (struct worker_spec){ .huge_thp = 0 };
 	make_vm();
-	assert_int_equal(sampling_create(&sampling, &vm), 0);
-	assert_int_equal(sampling_start(&sampling), 0);
+	assert_int_equal(sampling_create(sampling, vm), 0);
+	assert_int_equal(sampling_start(sampling), 0);
 	set(1000, 10);
-	assert_null(sampling.traps);
+	assert_null(sampling->traps);
 	spec.sampled = spec.huge_thp = 1;
-	assert_int_equal(sampling_create(&sampling, &vm), 0);
-	assert_null(sampling.traps);
+	assert_int_equal(sampling_create(sampling, vm), 0);
+	assert_null(sampling->traps);
 	set(1000, 10);
 	set(0, 1);
 }
@@ -103,7 +108,7 @@ static void *vcpu_main(void *arg)
 	CPU_ZERO(&cpu);
 	CPU_SET(0, &cpu);
 	assert_int_equal(sched_setaffinity(0, sizeof(cpu), &cpu), 0);
-	atomic_store(&vcpu.figures->thread, (uint64_t)gettid());
+	atomic_store(&vcpu->figures->thread, (uint64_t)gettid());
 	while (!atomic_load(&over))
 		for (unsigned i = 0; i < PAGES; i++)
 			if (i % 2)
@@ -117,7 +122,7 @@ static void check_records(unsigned *seen, unsigned *again)
 {
 	struct fault_record r;
 
-	while (fault_log_take(&vm.figures->fault_log, &next, &lost, &r)) {
+	while (fault_log_take(&vm->figures->fault_log, &next, &lost, &r)) {
 		assert_true(r.page < PAGES);
 		assert_int_equal(r.vcpu, 0);
 		assert_int_equal(r.cpu_first, 0);
@@ -144,9 +149,9 @@ static void a_vcpus_accesses_are_logged(void **state)
 		SKIP("CPU 0 is not for this process");
 	spec = (struct worker_spec){ .sampled = 1 };
 	make_vm();
-	assert_int_equal(sampling_create(&sampling, &vm), 0);
-	assert_non_null(sampling.traps);
-	assert_int_equal(sampling_start(&sampling), 0);
+	assert_int_equal(sampling_create(sampling, vm), 0);
+	assert_non_null(sampling->traps);
+	assert_int_equal(sampling_start(sampling), 0);
 	set(10000, SAMPLER_MAX_SHARE);
 	assert_int_equal(pthread_create(&thread, NULL, vcpu_main, NULL), 0);
 	while (seen < FAULTS || !again) {
@@ -236,15 +241,15 @@ static void kvms_threads_are_known_by_their_cpu(void **state)
 	spec = (struct worker_spec){ .sampled = 1 };
 	make_vm();
 	next = 0;
-	assert_int_equal(sampling_create(&sampling, &vm), 0);
-	if (!sampling.first_pids)
+	assert_int_equal(sampling_create(sampling, vm), 0);
+	if (!sampling->first_pids)
 		SKIP("not in the first PID namespace");
-	assert_int_equal(sampling_start(&sampling), 0);
+	assert_int_equal(sampling_start(sampling), 0);
 	set(10000, SAMPLER_MAX_SHARE);
 	pid = fetch_pages(true);
 	while (seen < 20) {
 		turn();
-		while (fault_log_take(&vm.figures->fault_log, &next, &lost,
+		while (fault_log_take(&vm->figures->fault_log, &next, &lost,
 				      &r)) {
 			assert_int_equal(r.vcpu, FAULT_LOG_NO_VCPU);
 			assert_int_equal(r.kind, FAULT_LOG_UNKNOWN);
@@ -260,14 +265,14 @@ static void kvms_threads_are_known_by_their_cpu(void **state)
 	 * Of one that may be anywhere, nobody knows where it was. The last fault of
 	 * the one before it may be logged only now.
 	 */
-	before = atomic_load(&vm.figures->fault_log.written);
+	before = atomic_load(&vm->figures->fault_log.written);
 	pid = fetch_pages(false);
 	while (figure(FIGURES_SAMPLES_NOBODYS) < 20) {
 		turn();
 		assert_true(clock_now_ns() < end);
 	}
 	stop_fetching(pid);
-	assert_true(atomic_load(&vm.figures->fault_log.written) <= before + 1);
+	assert_true(atomic_load(&vm->figures->fault_log.written) <= before + 1);
 	set(0, 1);
 }
 
