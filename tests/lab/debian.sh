@@ -79,8 +79,8 @@ debian_boots()
 
 t_debian_12() { debian_boots 12; }
 
-# Debian 13 has cloud-init: the seed is applied before the prompt has its name,
-# and on the next boot, through the same COW file, not again.
+# Debian 13 has cloud-init: the seed is applied before the prompt has its name.
+# cloud-init goes on behind the first prompt, and hangs up whoever is logged in.
 t_debian_13()
 {
 	cat >"$WORK/user-data" <<-'END'
@@ -93,6 +93,7 @@ t_debian_13()
 	END
 	debian_run seed "$DEBIAN/debian-13.img" \
 		--cloud-init "$WORK/user-data" &&
+		debian_wait seed 'Cloud-init v.* finished' 400 &&
 		debian_login seed &&
 		debian_do seed 400 'cloud-init status --wait' &&
 		want_line 'status: done' "$WORK/o" || return 1
