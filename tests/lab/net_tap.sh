@@ -104,7 +104,7 @@ tap_meet()
 # With segmentation and checksums left to whoever has to do them.
 tap_tcp()
 {
-	local sum
+	local sum name
 	runner_do tapc 60 <<-'G' || return 1
 		mkdir -p /tmp/www
 		head -c 4M /dev/urandom >/tmp/www/file
