@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -39,6 +40,7 @@ struct thread_class {
 	bool moves;		  /* allow_moves() */
 	bool regions;		  /* allow_regions() */
 	bool sockets;		  /* allow_sockets() */
+	bool secure_getenv;	  /* allow_secure_getenv() */
 };
 
 /* read(2) is number 0: given apart, in every class. */
@@ -213,7 +215,8 @@ static const struct thread_class classes[] = {
 		     SCMP_SYS(madvise), SCMP_SYS(futex), SCMP_SYS(getpid),
 		     SCMP_SYS(gettid), SCMP_SYS(tgkill),
 		     SCMP_SYS(rt_sigprocmask), SCMP_SYS(clock_gettime),
-		     SCMP_SYS(exit_group), SCMP_SYS(restart_syscall) } },
+		     SCMP_SYS(exit_group), SCMP_SYS(restart_syscall) },
+	  .secure_getenv = true },
 };
 
 /* What descriptors that control sends may take the places of. */
@@ -241,6 +244,23 @@ static int allow_moves(scmp_filter_ctx ctx)
 		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(dup3), 1,
 				       SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffff,
 					       (scmp_datum_t)places[i]));
+	return err;
+}
+
+/*
+ * What libext2fs asks before it reads its environment (1.47.2 does): whether
+ * this process has more rights than who started it.
+ */
+static int allow_secure_getenv(scmp_filter_ctx ctx)
+{
+	static const int calls[] = { SCMP_SYS(getuid), SCMP_SYS(geteuid),
+				     SCMP_SYS(getgid), SCMP_SYS(getegid) };
+	int err = seccomp_rule_add(
+		ctx, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1,
+		SCMP_A0(SCMP_CMP_MASKED_EQ, 0xffffffff, PR_GET_DUMPABLE));
+
+	for (size_t i = 0; !err && i < ARRAY_SIZE(calls); i++)
+		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, calls[i], 0);
 	return err;
 }
 
@@ -298,6 +318,8 @@ static int allow_calls(scmp_filter_ctx ctx, const struct thread_class *c)
 		err = allow_regions(ctx);
 	if (!err && c->sockets)
 		err = allow_sockets(ctx);
+	if (!err && c->secure_getenv)
+		err = allow_secure_getenv(ctx);
 	return err;
 }
 
