@@ -110,11 +110,15 @@ TSAN_BINS := $(TSAN_TESTS:%.c=build/tsan/%)
 # A monitor with its workers and agents is several busy processes, which wait
 # for each other: those tests run one after the other.
 ALONE := $(filter $(B)/tests/unit/guests/%,$(UNIT_BINS))
-ASIDE := $(filter-out $(ALONE),$(UNIT_BINS))
+# It tries all interleavings, which takes 40 s of an idle CPU.
+LONGEST := $(B)/tests/unit/replica/test_replica_model
+ASIDE := $(filter-out $(ALONE) $(LONGEST),$(UNIT_BINS))
 ifeq ($(VARIANT),tsan)
-UNIT_RUNS := $(ASIDE:%="tests/tsan %") --alone $(ALONE:%="tests/tsan %") --unit
+UNIT_RUNS := --long "tests/tsan $(LONGEST)" --unit $(ASIDE:%="tests/tsan %") \
+	     --alone $(ALONE:%="tests/tsan %") --unit
 else
-UNIT_RUNS := $(ASIDE) $(TSAN_BINS:%="tests/tsan %") --alone $(ALONE) --unit
+UNIT_RUNS := --long $(LONGEST) --unit $(ASIDE) $(TSAN_BINS:%="tests/tsan %") \
+	     --alone $(ALONE) --unit
 endif
 
 .PHONY: tests check check-unit check-lab fuzz do-check do-check-lab do-fuzz

@@ -241,7 +241,8 @@ static void udp_goes_out_and_back(void **state)
 	WAIT_UNTIL(run() && got_is(PROTO_UDP, 4000));
 	assert_memory_equal(got, port->station.mac, 6);
 	assert_memory_equal(got + ETH_SRC, uplink()->station.mac, 6);
-	assert_int_equal(got_len, L4 + UDP_BYTES + 6);
+	/* From 4.8 on libslirp pads frames to the least length of Ethernet. */
+	assert_true(got_len == L4 + UDP_BYTES + 6 || got_len == 60);
 	assert_memory_equal(got + L4 + UDP_BYTES, "answer", 6);
 	(void)close(s);
 }
