@@ -27,6 +27,7 @@ ROOMS_cowdisk	:= $(COWDISK_ROOMS) monitor/ipc memory numa
 ROOMS_cache	:= $(ROOMS_cowdisk)
 ROOMS_platform	:= $(WORKER_ROOMS)
 ROOMS_virtio	:= $(WORKER_ROOMS)
+ROOMS_net	:= $(WORKER_ROOMS)
 ROOMS_worker	:= $(WORKER_ROOMS)
 ROOMS_views	:= monitor/worker/views monitor/dev/platform monitor/sandbox numa
 ROOMS_agent	:= $(AGENT_ROOMS) monitor/control/workers monitor/control/base

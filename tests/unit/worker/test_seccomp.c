@@ -215,6 +215,13 @@ static void expect_all_killed(enum sandbox_class class)
 	}
 }
 
+static void expect_killed(enum sandbox_class class, void (*const calls[])(void),
+			  size_t nr)
+{
+	for (size_t i = 0; i < nr; i++)
+		assert_int_equal(WTERMSIG(in_child(class, calls[i])), SIGSYS);
+}
+
 static void io_thread_is_killed(void **state)
 {
 	(void)state;
@@ -363,9 +370,7 @@ static void agent_is_killed(void **state)
 
 	(void)state;
 	expect_all_killed(SANDBOX_AGENT);
-	for (size_t i = 0; i < ARRAY_SIZE(calls); i++)
-		assert_int_equal(WTERMSIG(in_child(SANDBOX_AGENT, calls[i])),
-				 SIGSYS);
+	expect_killed(SANDBOX_AGENT, calls, ARRAY_SIZE(calls));
 }
 
 static void do_uffd_register(void)
@@ -391,9 +396,7 @@ static void pager_is_killed(void **state)
 
 	(void)state;
 	expect_all_killed(SANDBOX_PAGER);
-	for (size_t i = 0; i < ARRAY_SIZE(calls); i++)
-		assert_int_equal(WTERMSIG(in_child(SANDBOX_PAGER, calls[i])),
-				 SIGSYS);
+	expect_killed(SANDBOX_PAGER, calls, ARRAY_SIZE(calls));
 	assert_int_equal(in_child(SANDBOX_PAGER, do_pread), 0);
 	assert_int_equal(in_child(SANDBOX_PAGER, do_poll), 0);
 	assert_int_equal(in_child(SANDBOX_IO, do_uffd_register), 0);
@@ -434,9 +437,7 @@ static void who_takes_sampled_faults_is_killed(void **state)
 
 	(void)state;
 	expect_all_killed(SANDBOX_FAULTS);
-	for (size_t i = 0; i < ARRAY_SIZE(calls); i++)
-		assert_int_equal(WTERMSIG(in_child(SANDBOX_FAULTS, calls[i])),
-				 SIGSYS);
+	expect_killed(SANDBOX_FAULTS, calls, ARRAY_SIZE(calls));
 	assert_int_equal(in_child(SANDBOX_FAULTS, do_poll), 0);
 	assert_int_equal(in_child(SANDBOX_FAULTS, do_getaffinity), 0);
 	assert_int_equal(in_child(SANDBOX_FAULTS, do_uffd_unregister), 0);
@@ -473,9 +474,7 @@ static void only_the_surveyor_asks_where_pages_are(void **state)
 
 	(void)state;
 	expect_all_killed(SANDBOX_SURVEY);
-	for (size_t i = 0; i < ARRAY_SIZE(calls); i++)
-		assert_int_equal(WTERMSIG(in_child(SANDBOX_SURVEY, calls[i])),
-				 SIGSYS);
+	expect_killed(SANDBOX_SURVEY, calls, ARRAY_SIZE(calls));
 	for (size_t i = 0; i < ARRAY_SIZE(needed); i++)
 		assert_int_equal(in_child(SANDBOX_SURVEY, needed[i]), 0);
 	assert_int_equal(WTERMSIG(in_child(SANDBOX_IO, do_move_pages)), SIGSYS);

@@ -7,16 +7,14 @@
 
 #include "disco/clock.h"
 #include "monitor/dev/net/net_steer.h"
-#include "monitor/dev/net/virtio_net.h"
+#include "tests/unit/net/net_guests.h"
 #include "tests/unit/support.h"
-#include "tests/unit/virtio/guest_driver.h"
-#include "tests/unit/vnet/ports.h"
 #include "vnet/packet.h"
 
 #define PAIRS 4u /* of most guests here */
 #define ALL   (2u * PAIRS + 1u)
 #define QUEUE 16u
-#define HDR   12u
+#define HDR   NET_GUEST_HDR
 #define BYTES 60u /* of a frame */
 #define MQ    (NET_FEATURES | NET_F_MQ)
 
@@ -27,69 +25,33 @@
 #define RX_ROOM	 2048u
 
 static struct ports p;
-static struct guest {
-	struct fake_host h;
-	struct virtio_net *net;
-	struct driver d;
-	unsigned ctrl; /* its control queue */
-	unsigned given[NET_MAX_QUEUES], put[NET_MAX_QUEUES];
-} a, b;
-
-static void guest_create(struct guest *g, uint32_t slot, unsigned pairs)
-{
-	memset(g, 0, sizeof(*g));
-	fake_host_create(&g->h, MIB(8));
-	must(virtio_net_create(&g->h.host, p.of[slot], "lan", NULL, pairs,
-			       &g->net) == 0);
-	p.of[slot] = NULL; /* the device's */
-	driver_attach(&g->d, &g->h, virtio_net_dev(g->net));
-}
-
-static void guest_start(struct guest *g, uint64_t features, unsigned queues)
-{
-	memset(g->given, 0, sizeof(g->given));
-	memset(g->put, 0, sizeof(g->put));
-	g->ctrl = features & NET_F_MQ ? queues - 1 : NET_QUEUE_CTRL;
-	driver_start(&g->d, features, queues, QUEUE);
-	must(fake_host_run(&g->h) < 4000);
-}
+static struct net_guest a, b;
 
 static int setup(void **state)
 {
 	(void)state;
 	ports_create(&p, 3);
-	guest_create(&a, 0, PAIRS);
-	guest_create(&b, 1, PAIRS);
-	guest_start(&a, MQ, ALL);
-	guest_start(&b, MQ, ALL);
+	net_guest_create(&a, &p, 0, "lan", PAIRS);
+	net_guest_create(&b, &p, 1, "lan", PAIRS);
+	net_guest_start(&a, MQ, ALL, QUEUE);
+	net_guest_start(&b, MQ, ALL, QUEUE);
 	return 0;
 }
 
 static int teardown(void **state)
 {
 	(void)state;
-	virtio_net_destroy(a.net);
-	virtio_net_destroy(b.net);
-	fake_host_destroy(&a.h);
-	fake_host_destroy(&b.h);
+	net_guests_destroy(&a, &b);
 	ports_destroy(&p);
 	return 0;
 }
 
 static void run(void)
 {
-	for (int i = 0; i < 4; i++) {
-		must(fake_host_run(&a.h) < 4000);
-		must(fake_host_run(&b.h) < 4000);
-	}
+	net_guests_run(&a, &b);
 }
 
-static const struct vnet_stats *stats(const struct guest *g)
-{
-	return &virtio_net_port(g->net)->stats;
-}
-
-static bool broken(struct guest *g)
+static bool broken(struct net_guest *g)
 {
 	return driver_status(&g->d) & VIRTIO_STATUS_NEEDS_RESET;
 }
@@ -97,7 +59,7 @@ static bool broken(struct guest *g)
 /* --- the guest's driver --- */
 
 /* Give @nr receive buffers on a pair. */
-static void give(struct guest *g, unsigned pair, unsigned nr)
+static void give(struct net_guest *g, unsigned pair, unsigned nr)
 {
 	struct ring *r = &g->d.rings[NET_RX(pair)];
 
@@ -134,7 +96,7 @@ static void udp(uint32_t from, uint32_t to, unsigned sport, unsigned dport)
 }
 
 /* Put the frame into the transmit queue of a pair; it may have to wait. */
-static void put(struct guest *g, unsigned pair)
+static void put(struct net_guest *g, unsigned pair)
 {
 	struct ring *r = &g->d.rings[NET_TX(pair)];
 	unsigned n = g->put[pair]++ % QUEUE;
@@ -149,18 +111,18 @@ static void put(struct guest *g, unsigned pair)
 	run();
 }
 
-static unsigned sent(struct guest *g, unsigned pair)
+static unsigned sent(struct net_guest *g, unsigned pair)
 {
 	return ring_used_index(&g->d.rings[NET_TX(pair)]);
 }
 
 /* Return: number of frames that have been received on a pair so far. */
-static unsigned got(struct guest *g, unsigned pair)
+static unsigned got(struct net_guest *g, unsigned pair)
 {
 	return ring_used_index(&g->d.rings[NET_RX(pair)]);
 }
 
-static unsigned got_all(struct guest *g)
+static unsigned got_all(struct net_guest *g)
 {
 	unsigned sum = 0;
 
@@ -170,7 +132,7 @@ static unsigned got_all(struct guest *g)
 }
 
 /* Return: what was answered; 255: nothing. */
-static uint8_t command(struct guest *g, unsigned class, const void *data,
+static uint8_t command(struct net_guest *g, unsigned class, const void *data,
 		       uint32_t len)
 {
 	uint8_t *at = fake_guest(&g->h, CTRL_GPA, 64);
@@ -191,7 +153,7 @@ static uint8_t command(struct guest *g, unsigned class, const void *data,
 	return at[63];
 }
 
-static uint8_t set_pairs(struct guest *g, unsigned pairs)
+static uint8_t set_pairs(struct net_guest *g, unsigned pairs)
 {
 	const uint8_t data[2] = { (uint8_t)pairs, (uint8_t)(pairs >> 8) };
 	uint8_t ack = command(g, 4, data, sizeof(data));
@@ -218,15 +180,15 @@ static void to_port(unsigned port)
 
 static void one_pair_is_as_before(void **state)
 {
-	struct guest c;
+	struct net_guest c;
 
 	(void)state;
-	guest_create(&c, 2, 1);
+	net_guest_create(&c, &p, 2, "lan", 1);
 	assert_false(driver_offered(&c.d) & NET_F_MQ);
 	assert_int_equal(driver_read(&c.d, R_NQUEUES, 2), 3);
 	assert_int_equal(driver_read(&c.d, R_DEVICE + 8, 2), 1);
 	assert_int_equal(virtio_net_dev(c.net)->pci.msix.nr, 4);
-	guest_start(&c, NET_FEATURES, 3);
+	net_guest_start(&c, NET_FEATURES, 3, QUEUE);
 	assert_int_equal(set_pairs(&c, 1), 0);
 	assert_int_equal(set_pairs(&c, 2), 1);
 	virtio_net_destroy(c.net);
@@ -258,11 +220,11 @@ static void several_pairs_are_offered(void **state)
 /* As many as there may be. */
 static void eight_pairs(void **state)
 {
-	struct guest c;
+	struct net_guest c;
 
 	(void)state;
-	guest_create(&c, 2, NET_MAX_QUEUES);
-	guest_start(&c, MQ, 2 * NET_MAX_QUEUES + 1);
+	net_guest_create(&c, &p, 2, "lan", NET_MAX_QUEUES);
+	net_guest_start(&c, MQ, 2 * NET_MAX_QUEUES + 1, QUEUE);
 	assert_int_equal(set_pairs(&c, 9), 1);
 	assert_int_equal(set_pairs(&c, 8), 0);
 	udp(2, 1, 7, 7);
@@ -321,7 +283,7 @@ static void a_driver_without_mq(void **state)
 	const uint8_t on = 1;
 
 	(void)state;
-	guest_start(&b, NET_FEATURES, ALL);
+	net_guest_start(&b, NET_FEATURES, ALL, QUEUE);
 	assert_int_equal(command(&b, 0, &on, 1), 0);
 	assert_int_equal(set_pairs(&b, 1), 0);
 	assert_int_equal(set_pairs(&b, 2), 1);
@@ -414,8 +376,8 @@ static void a_frame_waits_for_its_own_pair(void **state)
 	give(&b, 3, 1);
 	assert_int_equal(got(&b, 3), 1);
 	assert_int_equal(got(&b, 1), 1);
-	assert_int_equal(stats(&b)->lost, 0);
-	assert_int_equal(stats(&a)->full, 0);
+	assert_int_equal(net_guest_stats(&b)->lost, 0);
+	assert_int_equal(net_guest_stats(&a)->full, 0);
 }
 
 static void pairs_change_while_frames_wait(void **state)
@@ -439,7 +401,7 @@ static void pairs_change_while_frames_wait(void **state)
 	assert_int_equal(set_pairs(&b, PAIRS), 0);
 	to_port(1000);
 	assert_int_equal(got(&b, 3), 1);
-	assert_int_equal(stats(&b)->lost, 0);
+	assert_int_equal(net_guest_stats(&b)->lost, 0);
 }
 
 static void a_pair_without_a_queue(void **state)
@@ -466,7 +428,7 @@ static void reset_begins_with_one_pair(void **state)
 	give(&b, 3, 4);
 	to_port(1000);
 	assert_int_equal(got(&b, 3), 1);
-	guest_start(&b, MQ, ALL);
+	net_guest_start(&b, MQ, ALL, QUEUE);
 	for (unsigned i = 0; i < PAIRS; i++)
 		give(&b, i, 4);
 	to_port(1000);
@@ -484,7 +446,7 @@ static void a_broken_ring_of_a_pair(void **state)
 	driver_kick(&b.d, NET_RX(2));
 	to_port(1000);
 	assert_true(broken(&b));
-	guest_start(&b, MQ, ALL);
+	net_guest_start(&b, MQ, ALL, QUEUE);
 	give(&b, 0, 2);
 	to_port(1000);
 	assert_true(got(&b, 0) > 0);
@@ -506,7 +468,7 @@ static void a_pair_that_is_not_in_use_sends(void **state)
 		to_port(1000);
 		assert_int_equal(got(&b, i), 1);
 	}
-	assert_int_equal(stats(&b)->sent, 4);
+	assert_int_equal(net_guest_stats(&b)->sent, 4);
 }
 
 /* Fill the ring of @b, which takes nothing; @a has one more in each pair. */
@@ -533,14 +495,14 @@ static void each_queue_waits_for_itself(void **state)
 	WAIT_UNTIL((run(), got(&b, 0) == 32));
 	assert_int_equal(sent(&a, 0), VNET_RING_SLOTS + 1);
 	assert_int_equal(sent(&a, 1), 1);
-	assert_int_equal(stats(&a)->full, 0);
+	assert_int_equal(net_guest_stats(&a)->full, 0);
 }
 
 static void patience_is_of_the_receiver(void **state)
 {
 	(void)state;
 	fill(PAIRS);
-	WAIT_UNTIL((run(), stats(&a)->full == PAIRS));
+	WAIT_UNTIL((run(), net_guest_stats(&a)->full == PAIRS));
 	assert_int_equal(sent(&a, 0), VNET_RING_SLOTS + 1);
 	for (unsigned i = 1; i < PAIRS; i++)
 		assert_int_equal(sent(&a, i), 1);
@@ -564,8 +526,8 @@ static void patience_begins_anew(void **state)
 		before = sent(&a, 0);
 		put(&a, 0);
 	} while (sent(&a, 0) != before);
-	assert_int_equal(stats(&a)->full, 0);
-	WAIT_UNTIL((run(), stats(&a)->full == 1));
+	assert_int_equal(net_guest_stats(&a)->full, 0);
+	WAIT_UNTIL((run(), net_guest_stats(&a)->full == 1));
 	assert_int_equal(sent(&a, 0), before + 1);
 }
 

@@ -5,7 +5,7 @@
  * the worker, commands that are not answered or come too early, mergeable
  * buffers that are not filled.
  *
- * 888 lines because all of it shares one pair of guests and their driver.
+ * 859 lines because all of it shares one pair of guests and their driver.
  */
 #include <fcntl.h>
 #include <string.h>
@@ -13,15 +13,13 @@
 #include <unistd.h>
 
 #include "disco/net_dump.h"
-#include "monitor/dev/net/virtio_net.h"
+#include "tests/unit/net/net_guests.h"
 #include "tests/unit/support.h"
-#include "tests/unit/virtio/guest_driver.h"
-#include "tests/unit/vnet/ports.h"
 #include "vnet/packet.h"
 #include "vnet/reply.h"
 
 #define QUEUE 64u
-#define HDR   12u
+#define HDR   NET_GUEST_HDR
 #define NET   "lan"
 #define RX    NET_QUEUE_RX
 #define TX    NET_QUEUE_TX
@@ -33,30 +31,15 @@
 #define CTRL_GPA 0x0f0000u
 
 static struct ports p;
-static struct guest {
-	struct fake_host h;
-	struct virtio_net *net;
-	struct driver d;
-	unsigned next_rx;
-} a, b;
-
-static void guest_create(struct guest *g, uint32_t slot, uint64_t features)
-{
-	fake_host_create(&g->h, MIB(8));
-	must(virtio_net_create(&g->h.host, p.of[slot], NET, NULL, 1, &g->net) ==
-	     0);
-	p.of[slot] = NULL; /* the device's */
-	driver_attach(&g->d, &g->h, virtio_net_dev(g->net));
-	driver_start(&g->d, features, 3, QUEUE);
-	(void)fake_host_run(&g->h);
-	g->next_rx = 0;
-}
+static struct net_guest a, b;
 
 static void start(uint64_t of_a, uint64_t of_b)
 {
 	ports_create(&p, 3);
-	guest_create(&a, 0, of_a);
-	guest_create(&b, 1, of_b);
+	net_guest_create(&a, &p, 0, NET, 1);
+	net_guest_create(&b, &p, 1, NET, 1);
+	net_guest_start(&a, of_a, 3, QUEUE);
+	net_guest_start(&b, of_b, 3, QUEUE);
 }
 
 static int setup(void **state)
@@ -69,35 +52,23 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	(void)state;
-	virtio_net_destroy(a.net);
-	virtio_net_destroy(b.net);
-	fake_host_destroy(&a.h);
-	fake_host_destroy(&b.h);
+	net_guests_destroy(&a, &b);
 	ports_destroy(&p);
 	return 0;
 }
 
 static void run(void)
 {
-	/* Each may have something for the other one. */
-	for (int i = 0; i < 4; i++) {
-		must(fake_host_run(&a.h) < 4000);
-		must(fake_host_run(&b.h) < 4000);
-	}
-}
-
-static const struct vnet_stats *stats(const struct guest *g)
-{
-	return &virtio_net_port(g->net)->stats;
+	net_guests_run(&a, &b);
 }
 
 /* --- the guest's driver --- */
 
 /* Give @nr receive buffers of @bytes each. */
-static void give(struct guest *g, unsigned nr, uint32_t bytes)
+static void give(struct net_guest *g, unsigned nr, uint32_t bytes)
 {
-	for (unsigned i = 0; i < nr; i++, g->next_rx++) {
-		unsigned n = g->next_rx % QUEUE;
+	for (unsigned i = 0; i < nr; i++, g->given[0]++) {
+		unsigned n = g->given[0] % QUEUE;
 
 		ring_desc(&g->d.rings[RX], n, RX_GPA + n * 0x12000u, bytes,
 			  D_WRITE, 0);
@@ -107,7 +78,7 @@ static void give(struct guest *g, unsigned nr, uint32_t bytes)
 }
 
 /* One chain: @bytes after a header, cut into pieces of @piece. */
-static void put(struct guest *g, const struct vnet_hdr *hdr,
+static void put(struct net_guest *g, const struct vnet_hdr *hdr,
 		const uint8_t *frame, uint32_t bytes, uint32_t piece)
 {
 	uint8_t *at = fake_guest(&g->h, TX_GPA, HDR + bytes);
@@ -132,7 +103,7 @@ static void put(struct guest *g, const struct vnet_hdr *hdr,
 	run();
 }
 
-static void sent(struct guest *g)
+static void sent(struct net_guest *g)
 {
 	uint32_t id, written;
 
@@ -145,7 +116,7 @@ static void sent(struct guest *g)
  * A frame that the guest has received, out of all buffers that it was merged
  * in. Return: its length; 0: none.
  */
-static uint32_t got(struct guest *g, struct vnet_hdr *hdr, uint8_t *frame,
+static uint32_t got(struct net_guest *g, struct vnet_hdr *hdr, uint8_t *frame,
 		    uint32_t *first)
 {
 	uint32_t id, written, bytes = 0;
@@ -245,7 +216,7 @@ static void large_frames_are_whole_in_mergeable_buffers(void **state)
 	assert_int_equal(first, 1526); /* full, as all but the last */
 	assert_memory_equal(in, frame, VNET_FRAME_MAX);
 	assert_memory_equal(&hdr, &tso, sizeof(hdr));
-	assert_int_equal(stats(&b)->lost, 0);
+	assert_int_equal(net_guest_stats(&b)->lost, 0);
 }
 
 /* A ring without buffers, with too few, and then with enough. */
@@ -263,7 +234,7 @@ static void frames_wait_for_buffers(void **state)
 	run();
 	assert_int_equal(got(&b, &hdr, in, NULL), 5000);
 	assert_memory_equal(in, frame, 5000);
-	assert_int_equal(stats(&b)->lost, 0);
+	assert_int_equal(net_guest_stats(&b)->lost, 0);
 }
 
 static void a_full_receiver_makes_the_sender_wait(void **state)
@@ -291,7 +262,7 @@ static void a_full_receiver_makes_the_sender_wait(void **state)
 		give(&b, 16, 1526);
 		run();
 	}
-	assert_int_equal(stats(&a)->full, 0);
+	assert_int_equal(net_guest_stats(&a)->full, 0);
 }
 
 /* The patience for one receiver is over: others get their frames. */
@@ -308,11 +279,11 @@ static void a_dead_receiver_holds_nobody_up(void **state)
 	}
 	tcp(0, 1, 60);
 	put(&a, NULL, frame, 60, 4096);
-	WAIT_UNTIL((run(), stats(&a)->full == 1));
+	WAIT_UNTIL((run(), net_guest_stats(&a)->full == 1));
 	sent(&a);
 	put(&a, NULL, frame, 60, 4096); /* at once now */
 	sent(&a);
-	assert_int_equal(stats(&a)->full, 2);
+	assert_int_equal(net_guest_stats(&a)->full, 2);
 	tcp(0, 2, 60);
 	put(&a, NULL, frame, 60, 4096);
 	sent(&a);
@@ -330,8 +301,8 @@ static void a_dead_receiver_holds_nobody_up(void **state)
 	sent(&a);
 	give(&b, 1, 1526);
 	run();
-	assert_int_equal(stats(&a)->full, 2);
-	assert_int_equal(stats(&b)->received, VNET_RING_SLOTS + 1);
+	assert_int_equal(net_guest_stats(&a)->full, 2);
+	assert_int_equal(net_guest_stats(&b)->received, VNET_RING_SLOTS + 1);
 }
 
 static void wrong_frames_are_refused(void **state)
@@ -351,7 +322,7 @@ static void wrong_frames_are_refused(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
 		put(&a, &wrong[i], frame, 60, 4096);
 		sent(&a);
-		assert_int_equal(stats(&a)->refused, i + 1);
+		assert_int_equal(net_guest_stats(&a)->refused, i + 1);
 	}
 	/* Without a header, too short, too long. */
 	put(&a, NULL, frame, 13, 4096);
@@ -368,13 +339,13 @@ static void wrong_frames_are_refused(void **state)
 	tcp(2, 1, 60);
 	put(&a, NULL, frame, 60, 4096);
 	sent(&a);
-	assert_int_equal(stats(&a)->refused, ARRAY_SIZE(wrong) + 4);
+	assert_int_equal(net_guest_stats(&a)->refused, ARRAY_SIZE(wrong) + 4);
 	assert_int_equal(got(&b, &hdr, in, NULL), 0);
 	/* Nobody there. */
 	tcp(0, 6, 60);
 	put(&a, NULL, frame, 60, 4096);
 	sent(&a);
-	assert_int_equal(stats(&a)->unknown, 1);
+	assert_int_equal(net_guest_stats(&a)->unknown, 1);
 	assert_int_equal(driver_status(&a.d) & VIRTIO_STATUS_NEEDS_RESET, 0);
 }
 
@@ -414,14 +385,14 @@ static void the_network_answers(void **state)
 	run();
 	assert_int_equal(got(&a, &hdr, in, NULL), 42);
 	assert_memory_equal(in + 14 + ARP_SHA, t.mac, 6);
-	assert_int_equal(stats(&a)->answered, 1);
-	assert_int_equal(stats(&b)->received, 0);
+	assert_int_equal(net_guest_stats(&a)->answered, 1);
+	assert_int_equal(net_guest_stats(&b)->received, 0);
 	/* Who never takes answers gets 8 at most. */
 	for (unsigned i = 0; i < 20; i++) {
 		put(&a, NULL, frame, 60, 4096);
 		sent(&a);
 	}
-	assert_int_equal(stats(&a)->answered, 9);
+	assert_int_equal(net_guest_stats(&a)->answered, 9);
 }
 
 /* --- guests that take less --- */
@@ -448,7 +419,7 @@ static void without_offloads_checksums_are_complete(void **state)
 	put(&a, NULL, frame, 9000, 4096);
 	sent(&a);
 	assert_int_equal(got(&b, &hdr, in, NULL), 0);
-	assert_int_equal(stats(&b)->lost, 1);
+	assert_int_equal(net_guest_stats(&b)->lost, 1);
 }
 
 /* As if it came from a wire: with all headers, and buffers that come later. */
@@ -489,13 +460,13 @@ static void without_offloads_frames_are_cut(void **state)
 		run();
 	}
 	assert_int_equal(got(&b, &hdr, in, NULL), 0);
-	assert_int_equal(stats(&b)->lost, 0);
+	assert_int_equal(net_guest_stats(&b)->lost, 0);
 	/* Headers that are none: lost, and nothing else. */
 	frame[34 + 12] = 4 << 4;
 	put(&a, &tso, frame, bytes, 4096);
 	sent(&a);
 	assert_int_equal(got(&b, &hdr, in, NULL), 0);
-	assert_int_equal(stats(&b)->lost, 1);
+	assert_int_equal(net_guest_stats(&b)->lost, 1);
 }
 
 static void big_buffers_take_large_frames(void **state)
@@ -514,7 +485,7 @@ static void big_buffers_take_large_frames(void **state)
 /* --- the control queue --- */
 
 /* Return: what was answered; 255: nothing. */
-static uint8_t command(struct guest *g, unsigned class, unsigned cmd,
+static uint8_t command(struct net_guest *g, unsigned class, unsigned cmd,
 		       const void *data, uint32_t len)
 {
 	uint8_t *at = fake_guest(&g->h, CTRL_GPA, 64);
@@ -587,8 +558,8 @@ static void without_a_driver_frames_are_dropped(void **state)
 		put(&a, NULL, frame, 60, 4096);
 		sent(&a);
 	}
-	assert_int_equal(stats(&a)->full, 0);
-	assert_int_equal(stats(&b)->lost, 2 * VNET_RING_SLOTS);
+	assert_int_equal(net_guest_stats(&a)->full, 0);
+	assert_int_equal(net_guest_stats(&b)->lost, 2 * VNET_RING_SLOTS);
 }
 
 /* Buffers that were taken for a frame are not written after a reset. */
@@ -602,7 +573,7 @@ static void reset_while_a_frame_waits(void **state)
 	driver_write(&b.d, R_STATUS, 1, 0);
 	assert_int_equal(driver_status(&b.d), 0);
 	driver_start(&b.d, NET_FEATURES, 3, QUEUE);
-	b.next_rx = 0;
+	b.given[0] = 0;
 	give(&b, 4, 1526);
 	run();
 	assert_int_equal(got(&b, &hdr, in, NULL), 5000);
@@ -620,7 +591,7 @@ static void ports_come_and_go(void **state)
 	put(&a, NULL, frame, 60, 4096); /* waits */
 	virtio_net_remove_port(a.net, 1, 1);
 	sent(&a);
-	assert_int_equal(stats(&a)->unknown, 1);
+	assert_int_equal(net_guest_stats(&a)->unknown, 1);
 }
 
 /* The next message of a dump. Return: bytes of it; -1: there is none. */
@@ -758,7 +729,7 @@ static void the_trunk_gets_what_is_for_nobody_here(void **state)
 	put(&a, NULL, frame, 60, 4096);
 	sent(&a);
 	assert_false(vnet_port_next(p.of[2], &f));
-	assert_int_equal(stats(&a)->unknown, 1);
+	assert_int_equal(net_guest_stats(&a)->unknown, 1);
 	q->peers[VNET_SLOT_TRUNK] = q->peers[2];
 	put(&a, NULL, frame, 60, 4096);
 	sent(&a);
@@ -802,7 +773,7 @@ static void counts_are_shown(void **state)
 {
 	_Atomic(uint64_t) counts[NET_COUNTS];
 	struct vnet_stats s;
-	struct guest c;
+	struct net_guest c;
 
 	(void)state;
 	memset(counts, 0xff, sizeof(counts));
@@ -849,7 +820,7 @@ static void hostile_buffers_end_in_a_dropped_frame(void **state)
 	put(&a, &tso, frame, 9000, 4096);
 	sent(&a);
 	assert_int_equal(ring_used_index(&b.d.rings[RX]), 0);
-	assert_int_equal(stats(&b)->lost, 1);
+	assert_int_equal(net_guest_stats(&b)->lost, 1);
 	tcp(0, 1, 60);
 	put(&a, NULL, frame, 60, 4096);
 	assert_int_equal(got(&b, &hdr, in, NULL), 60);
