@@ -2,11 +2,11 @@
 /*
  * userfaultfd: this process itself, not the kernel, provides its missing pages.
  *
- * All functions but those of traps are for private mappings of a memfd. After such
- * a mapping was registered for both kinds of faults, only uffd_continue() maps pages of the
- * file: a hole causes a missing fault, an existing page causes a minor fault,
- * and the kernel does not map neighbours of a touched page in such mappings
- * (no fault-around).
+ * All functions but those of traps are for private mappings of a memfd. After
+ * such a mapping was registered for both kinds of faults, only uffd_continue()
+ * maps pages of the file: a hole causes a missing fault, an existing page causes
+ * a minor fault, and the kernel does not map neighbours of a touched page in such
+ * mappings (no fault-around).
  *
  * Context: any thread.
  * Source: userfaultfd(2), ioctl_userfaultfd(2); Linux mm/userfaultfd.c.

@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "disco/mix.h"
+
 /*
  * A machine as in Disco's experiments (SOSP'97): 300 ns for a local miss, 900 for
  * a remote one, and about 50 us to move a page. A CPU computes 1 us between two
@@ -242,14 +244,9 @@ struct synth_run {
 	uint32_t process[MOST_CPUS]; /* by CPU */
 };
 
-/* Splitmix64 (public domain, S. Vigna). */
 static uint64_t synth_random(struct synth_run *r)
 {
-	uint64_t z = r->random += 0x9e3779b97f4a7c15ull;
-
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
-	z = (z ^ z >> 27) * 0x94d049bb133111ebull;
-	return z ^ z >> 31;
+	return mix_u64(r->random += MIX_STEP);
 }
 
 static uint32_t synth_below(struct synth_run *r, uint32_t n)

@@ -21,6 +21,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "disco/clock.h"
@@ -28,7 +29,8 @@
 #include "memory/pmap.h"
 #include "memory/uffd.h"
 
-#define FEATURES (UFFD_FEATURE_MINOR_SHMEM | UFFD_FEATURE_THREAD_ID)
+#define FEATURES     (UFFD_FEATURE_MINOR_SHMEM | UFFD_FEATURE_THREAD_ID)
+#define FIRST_PID_NS 0xEFFFFFFCul /* PROC_PID_INIT_INO: Linux's proc_ns.h */
 
 enum trap_state { TRAP_FREE, TRAP_SET, TRAP_TAKEN, TRAP_AGAIN };
 
@@ -47,8 +49,8 @@ struct page_traps {
 	/* [L:lock] */
 	struct trap_slot slots[PAGE_TRAPS_MAX];
 	struct page_traps_counts counts;
-	unsigned
-		used; /* I/O thread: slots from there on have always been free */
+	/* I/O thread writes; slots from there on have always been free */
+	unsigned used;
 };
 
 static int page_traps_open(void)
@@ -73,6 +75,13 @@ int page_traps_probe(void)
 	if (fd >= 0)
 		(void)close(fd);
 	return fd < 0 ? fd : 0;
+}
+
+bool page_traps_first_pids(void)
+{
+	struct stat st;
+
+	return stat("/proc/self/ns/pid", &st) == 0 && st.st_ino == FIRST_PID_NS;
 }
 
 int page_traps_create(struct page_traps **out, const struct ram_view *view,

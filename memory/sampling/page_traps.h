@@ -85,6 +85,12 @@ void page_traps_destroy(struct page_traps *t);
 /* Whether there could be traps. Return: as page_traps_create(). */
 MUST_CHECK int page_traps_probe(void);
 
+/*
+ * Whether this is the first PID namespace: the numbers of the kernel's threads,
+ * one of which takes most faults of a guest, are known there alone.
+ */
+MUST_CHECK bool page_traps_first_pids(void);
+
 /**
  * page_traps_turn() - set the traps that are due, take old ones away
  *

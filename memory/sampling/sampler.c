@@ -3,13 +3,11 @@
 
 #include <assert.h>
 
-/* Finalizer of SplitMix64: Steele, Lea, Flood, OOPSLA'14. */
+#include "disco/mix.h"
+
 static uint64_t sampler_mix(uint64_t x)
 {
-	x += 0x9e3779b97f4a7c15ull;
-	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9ull;
-	x = (x ^ x >> 27) * 0x94d049bb133111ebull;
-	return x ^ x >> 31;
+	return mix_u64(x + MIX_STEP);
 }
 
 static void sampler_begin_round(struct sampler *s)

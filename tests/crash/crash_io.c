@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "disco/mix.h"
 #include "tests/must.h"
 
 struct crash_write {
@@ -15,12 +16,8 @@ struct crash_write {
 
 uint64_t crash_rand(struct crash_random *r, uint64_t below)
 {
-	r->state += 0x9e3779b97f4a7c15ull;
-	uint64_t z = r->state;
+	uint64_t z = mix_u64(r->state += MIX_STEP);
 
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
-	z ^= z >> 31;
 	return below ? z % below : z;
 }
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Touches 2048 pages of RAM over and over, for ever: counts in each, and each has
- * to have the count of before. Says so now and then. With "sti" on its command line interrupts are
- * enabled, though none comes: so KVM may let the guest's CPU rest while a page is
- * absent (asynchronous page faults), as it does with a Linux guest.
+ * to have the count of before. Says so now and then. With "sti" on its command
+ * line interrupts are enabled, though none comes: so KVM may let the guest's CPU
+ * rest while a page is absent (asynchronous page faults), as it does with a Linux
+ * guest.
  */
 #include "guest.h"
 

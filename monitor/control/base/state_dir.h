@@ -62,8 +62,8 @@ struct vm_record {
 	struct vm_cached cached[VM_MAX_DISKS];
 	unsigned nr_nets;
 	struct worker_net nets[VM_MAX_NETS];
-	char taps[VM_MAX_NETS]
-		 [NET_TAP_MAX + 1]; /* as in net_config; "": none */
+	/* As in struct net_config; "": none. */
+	char taps[VM_MAX_NETS][NET_TAP_MAX + 1];
 	char publish[256]; /* ports of the first one, as in vm_config */
 	int net_fd; /* number of the first network's descriptor in the worker */
 	unsigned nr_shms;

@@ -37,7 +37,6 @@ static void print_policy(const char *vm, const json_t *r)
 {
 	double local = policy_number(r, "local");
 	double all = local + policy_number(r, "remote");
-
 	bool sampled = strcmp(policy_text(r, "source"), "faults") == 0;
 
 	printf("%s: %s, by %s: %.0f %s seen, ", vm, policy_text(r, "policy"),

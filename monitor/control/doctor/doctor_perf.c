@@ -2,7 +2,6 @@
 /* Probes: sources of access information. */
 #include <errno.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -12,8 +11,7 @@
 #include "monitor/control/doctor/doctor.h"
 #include "numa/flash.h"
 
-#define FIRST_PID_NS 0xEFFFFFFCul /* PROC_PID_INIT_INO: proc_ns.h */
-#define SOURCES	     "/sys/bus/event_source/devices/"
+#define SOURCES "/sys/bus/event_source/devices/"
 
 static bool doctor_perf_exists(const char *path)
 {
@@ -120,23 +118,12 @@ static void probe_flash(struct check *c)
 	flash_close(&f);
 }
 
-/*
- * Numbers of the kernel's threads, one of which takes most faults of a guest, are
- * known in the first PID namespace alone.
- */
-static bool doctor_perf_first_pids(void)
-{
-	struct stat st;
-
-	return stat("/proc/self/ns/pid", &st) == 0 && st.st_ino == FIRST_PID_NS;
-}
-
 /* 0: workers can sample accesses by faults; -errno: why not. */
 static int doctor_perf_faults(void)
 {
 	int err = page_traps_probe();
 
-	return err ? err : doctor_perf_first_pids() ? 0 : -ESRCH;
+	return err ? err : page_traps_first_pids() ? 0 : -ESRCH;
 }
 
 static void probe_faults(struct check *c)

@@ -21,11 +21,11 @@
 #include "numa/node_list.h"
 #include "numa/topology.h"
 
-#define PLACER_NODES_NS	   2000000000ull /* between looks at the nodes' memory */
-#define PLACER_FAULTS_RATE 1000u	 /* pages per second and VM */
-#define PLACER_FAULTS_MOST 10000u	 /* as fast as traps can be set */
-#define PLACER_FAULTS_CPU  10u		 /* permille of a CPU */
-#define PLACER_TRACE_NS	   10000000000ull /* a recording that nobody reads ends */
+#define PLACER_NODES_NS	   2000000000ull  /* between looks at nodes' memory */
+#define PLACER_FAULTS_RATE 1000u	  /* pages per second and VM */
+#define PLACER_FAULTS_MOST 10000u	  /* as fast as traps can be set */
+#define PLACER_FAULTS_CPU  10u		  /* permille of a CPU */
+#define PLACER_TRACE_NS	   10000000000ull /* then an unread recording ends */
 
 struct placer;
 

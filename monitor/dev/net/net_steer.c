@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "disco/mix.h"
 #include "vnet/frame.h"
 #include "vnet/packet.h"
 
@@ -14,14 +15,6 @@
 _Static_assert(NET_FLOW_BYTES == VNET_ETH_BYTES + 60 + PORTS_BYTES,
 	       "an IPv4 header with all options, and the ports");
 
-/* The finalizer of splitmix64: each bit of @x changes half of the result. */
-static uint64_t steer_mix(uint64_t x)
-{
-	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9ull;
-	x = (x ^ x >> 27) * 0x94d049bb133111ebull;
-	return x ^ x >> 31;
-}
-
 /* One end of a flow; @port NULL: it has none. */
 static uint64_t steer_end(const uint8_t *address, unsigned bytes,
 			  const uint8_t *port)
@@ -29,7 +22,7 @@ static uint64_t steer_end(const uint8_t *address, unsigned bytes,
 	uint64_t sum = port ? vnet_get16(port) + 1u : 0;
 
 	for (unsigned i = 0; i < bytes; i += 4)
-		sum = steer_mix(sum << 32 ^ sum ^ vnet_ip4(address + i));
+		sum = mix_u64(sum << 32 ^ sum ^ vnet_ip4(address + i));
 	return sum;
 }
 
@@ -39,7 +32,7 @@ static uint32_t steer_ends(const uint8_t *src, const uint8_t *dst,
 {
 	uint64_t a = steer_end(src, bytes, ports);
 	uint64_t b = steer_end(dst, bytes, ports ? ports + PORT_BYTES : NULL);
-	uint32_t flow = (uint32_t)(steer_mix(a + b) >> 32);
+	uint32_t flow = (uint32_t)(mix_u64(a + b) >> 32);
 
 	return flow ? flow : 1;
 }

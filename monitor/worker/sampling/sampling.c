@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -16,8 +15,8 @@
 
 #define SAMPLING_STACK KIB(64)
 #define TURN_NS	       20000000l
-#define HOST_CPUS      8192u	    /* that a mask has room for */
-#define FIRST_PID_NS   0xEFFFFFFCul /* PROC_PID_INIT_INO: Linux's proc_ns.h */
+#define HOST_CPUS      8192u /* that a mask has room for */
+#define MASK_BITS      (8u * sizeof(long))
 
 /* --- the faults thread ---------------------------------------------------- */
 
@@ -33,18 +32,22 @@ static uint16_t sampling_vcpu(const struct vm *vm, uint32_t thread)
 /* Lowest and highest CPU of a thread. Return: how many it has; 0: not known. */
 static int sampling_cpus(uint32_t thread, uint16_t *first, uint16_t *last)
 {
-	unsigned long mask[HOST_CPUS / (8 * sizeof(long))] = { 0 };
-	const unsigned bits = 8 * sizeof(long);
+	unsigned long mask[HOST_CPUS / MASK_BITS] = { 0 };
 	int nr = 0;
 
 	if (sched_getaffinity((pid_t)thread, sizeof(mask), (cpu_set_t *)mask))
 		return 0;
-	for (unsigned i = 0; i < HOST_CPUS; i++) {
-		if (!(mask[i / bits] >> i % bits & 1))
+	/* By words: this is done for each fault. */
+	for (unsigned i = 0; i < ARRAY_SIZE(mask); i++) {
+		unsigned at = i * MASK_BITS;
+
+		if (!mask[i])
 			continue;
-		if (!nr++)
-			*first = (uint16_t)i;
-		*last = (uint16_t)i;
+		if (!nr)
+			*first = (uint16_t)(at + __builtin_ctzl(mask[i]));
+		*last = (uint16_t)(at + MASK_BITS - 1 -
+				   __builtin_clzl(mask[i]));
+		nr += __builtin_popcountl(mask[i]);
 	}
 	return nr;
 }
@@ -162,7 +165,6 @@ void sampling_set(struct sampling *s, const struct worker_req_sample *r)
 
 int sampling_create(struct sampling *s, struct vm *vm)
 {
-	struct stat st;
 	int err;
 
 	s->vm = vm;
@@ -178,8 +180,7 @@ int sampling_create(struct sampling *s, struct vm *vm)
 						 : strerror(-err));
 		return 0;
 	}
-	s->first_pids = stat("/proc/self/ns/pid", &st) == 0 &&
-			st.st_ino == FIRST_PID_NS;
+	s->first_pids = page_traps_first_pids();
 	sampler_init(&s->sampler, vm->ram.bytes / PAGE_BYTES, clock_now_ns());
 	s->timer.ready = sampling_timer_ready;
 	s->timer.fd =

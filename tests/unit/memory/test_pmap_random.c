@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "disco/mix.h"
 #include "tests/unit/memory/pmap_world.h"
 
 #define STEPS 4000u
@@ -18,12 +19,7 @@ static uint64_t next_index; /* otherwise */
 
 static uint64_t dice(uint64_t sides)
 {
-	/* splitmix64 */
-	uint64_t z = seed += 0x9e3779b97f4a7c15ull;
-
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
-	z = (z ^ z >> 27) * 0x94d049bb133111ebull;
-	return (z ^ z >> 31) % sides;
+	return mix_u64(seed += MIX_STEP) % sides;
 }
 
 static uint64_t dice_run(uint64_t *page)
