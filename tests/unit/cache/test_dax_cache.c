@@ -414,6 +414,10 @@ static void an_io_thread_in_a_hurry(void **state)
 	pager_hurry(b->p, true);
 	assert_int_equal(touch_end(&t[0]), agent_byte(IN_FILE, 5 * PAGE_BYTES));
 	pager_hurry(b->p, false);
+	/* The pager wakes us after the page is there, and before a next one. */
+	touch_start(&t[1], b, 101, false);
+	assert_int_equal(touch_end(&t[1]),
+			 agent_byte(IN_FILE, 101 * PAGE_BYTES));
 	pager_ready(b->p);
 	touch_start(&t[1], b, 100, false);
 	assert_int_equal(touch_end(&t[1]),
