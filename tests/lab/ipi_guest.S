@@ -73,16 +73,19 @@ ipi_guest_note:
 	restore
 	iretw
 
-/* Counts, and writes the ICR if something is left to be sent. */
+/*
+ * Counts, and writes the ICR if something is left to be sent. What is sent is
+ * read before LEFT goes down: whoever sees it at 0 may set what comes next.
+ */
 ipi_guest_ping:
 	save
 	incl	PINGS
 	end_of_interrupt
 	cmpl	$0, LEFT
 	je	2f
-	decl	LEFT
 	movl	ICR_LO, %eax
 	movl	ICR_HI, %edx
+	decl	LEFT
 	write_msr 0x830
 2:	restore
 	iretw
