@@ -32,7 +32,10 @@
 _Static_assert(LAYOUT_PCI_MMIO >= RAM_LOW_END, "RAM ends below the BARs");
 
 /* I/O ports. */
+#define PORT_TIMER	0x40 /* cmos.h */
+#define PORT_TIMER_GATE 0x61
 #define PORT_I8042	0x64 /* reset only */
+#define PORT_CMOS	0x70 /* index, data */
 #define PORT_FAST_RESET 0x92
 #define PORT_SERIAL	0x3f8 /* (A) */
 #define PORT_SLEEP	0x600 /* (A) control, status */
