@@ -73,6 +73,7 @@ struct vm_config {
 	nodeid_t node;	       /* NODE_AUTO or a node's number */
 	char *nodes;	    /* spread over them; NULL: on one (node_list.h) */
 	bool numa_show;	    /* the guest is told of its nodes */
+	bool views;	    /* a KVM VM for each of its nodes */
 	bool strict;	    /* all memory is on the node, or no start */
 	bool overcommit;    /* strict memory is not reserved at the start */
 	bool huge_thp;	    /* memory=...,huge=thp */

@@ -15,6 +15,7 @@
 #define VM_MAX_NETS	4  /* networks that a VM is in */
 #define NET_TAP_MAX	15 /* bytes of a network interface's name */
 #define VM_MAX_SHMS	4  /* shared segments that a VM maps */
+#define VM_MAX_VIEWS	16 /* nodes of a VM with views */
 #define VM_MIN_MEMORY	MIB(1)
 #define VM_MAX_MEMORY	GIB(1024)
 #define DISK_SERIAL_MAX 20	    /* bytes, virtio 1.2 section 5.2.6.1 */
@@ -36,5 +37,8 @@
 #define GROUP_DEFAULT "default"
 #define VM_POLICY_MAX 256u /* bytes of a policy of its pages, with NUL */
 #define CMDLINE_MAX   2047 /* bytes, x86 COMMAND_LINE_SIZE less the NUL */
+/* What a worker puts before the command line of a guest with views. */
+#define CMDLINE_CLOCK	  "tsc_early_khz=%d tsc=reliable "
+#define CMDLINE_CLOCK_MAX 40 /* bytes, with any rate */
 
 #endif

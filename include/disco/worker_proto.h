@@ -19,7 +19,7 @@
 #include "disco/message.h"
 
 /* 0 stands for a worker that was built before protocols had numbers. */
-#define WORKER_PROTOCOL 7u
+#define WORKER_PROTOCOL 8u
 
 /* --- control to worker --- */
 
@@ -295,6 +295,16 @@ struct worker_node_pages {
 	uint64_t pages; /* 0: the entry counts nothing */
 };
 
+/* What goes from one view of a guest to another (monitor/worker/views). */
+enum worker_sent {
+	WORKER_SENT_NOTHING = 0, /* wake-ups that were for nothing */
+	WORKER_SENT_VECTORS,
+	WORKER_SENT_NMIS,
+	WORKER_SENT_INITS,
+	WORKER_SENT_STARTUPS,
+	WORKER_NR_SENT
+};
+
 /* What a worker uses; 0: not known. */
 struct worker_usage {
 	uint64_t cpu_ns;	   /* CPU time since exec */
@@ -312,6 +322,8 @@ struct worker_usage {
 	uint64_t private_bytes;	   /* worker memory that is not guest RAM */
 	uint64_t text_pages;	   /* mapped pages of its program, read-only */
 	uint64_t text_pages_local; /* those of them on the worker's node */
+	uint64_t nr_views;	   /* of the guest; 0: it has no views */
+	uint64_t sent[WORKER_NR_SENT]; /* between them, in total */
 };
 
 struct worker_ev_stopped {
@@ -367,8 +379,8 @@ struct worker_event {
 	};
 };
 
-_Static_assert(WORKER_PROTOCOL == 7 && sizeof(struct worker_request) == 104 &&
-		       sizeof(struct worker_event) == 1384,
+_Static_assert(WORKER_PROTOCOL == 8 && sizeof(struct worker_request) == 104 &&
+		       sizeof(struct worker_event) == 1432,
 	       "a control process of another build takes workers over: other "
 	       "messages are another WORKER_PROTOCOL");
 

@@ -117,10 +117,11 @@ static inline unsigned worker_disk_fds(const struct worker_disk *d)
  * in the order in which the operator has named nodes; the first one is its home.
  */
 struct worker_wide {
-	uint32_t nr_nodes;	  /* 0: it is not wide; else 2 .. MAX_NODES */
-	uint32_t show;		  /* the guest is told of its virtual nodes */
-	int32_t nodes[MAX_NODES]; /* NODE_AUTO: memory is not bound */
-	uint8_t vcpu_node[VM_MAX_VCPUS];	/* virtual node of each vCPU */
+	uint32_t nr_nodes; /* 0: it is not wide; else 2 .. MAX_NODES */
+	uint32_t show;	   /* the guest is told of its virtual nodes */
+	uint32_t views;	   /* a KVM VM per virtual node, at most VM_MAX_VIEWS */
+	int32_t nodes[MAX_NODES];	 /* NODE_AUTO: memory is not bound */
+	uint8_t vcpu_node[VM_MAX_VCPUS]; /* virtual node of each vCPU */
 	uint8_t distance[MAX_NODES][MAX_NODES]; /* as of the ACPI SLIT */
 	/*
 	 * Host CPUs that vCPUs may run on: of virtual node i, node_cpus[i] of

@@ -206,6 +206,7 @@ static void worker_usage_clean(struct worker_usage *u)
 	u->ram_exact = u->ram_exact == 1;
 	if (u->text_pages_local > u->text_pages)
 		u->text_pages = u->text_pages_local = 0;
+	u->nr_views = min_u64(u->nr_views, VM_MAX_VIEWS);
 }
 
 /* Changes what can be mended; false: it makes no sense. */

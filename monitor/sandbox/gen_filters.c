@@ -57,7 +57,8 @@ static const struct thread_class classes[] = {
 		     SCMP_SYS(restart_syscall) },
 	  .ioctls = { KVM_RUN, KVM_IRQ_LINE, KVM_SET_GSI_ROUTING, KVM_IRQFD,
 		      KVM_IOEVENTFD, KVM_GET_REGS, KVM_GET_MP_STATE,
-		      KVM_KVMCLOCK_CTRL } },
+		      KVM_KVMCLOCK_CTRL,
+		      KVM_SIGNAL_MSI /* the IOAPIC of a guest with views */ } },
 	/* Sends on what arrives at an APIC of a view; enters no guest. */
 	{ .name = "ghost",
 	  .calls = { SCMP_SYS(write), /* eventfd: the guest cannot go on */
@@ -91,7 +92,7 @@ static const struct thread_class classes[] = {
 		     SCMP_SYS(restart_syscall) },
 	  .ioctls = { KVM_IRQ_LINE, KVM_SET_GSI_ROUTING, KVM_IRQFD,
 		      KVM_IOEVENTFD, KVM_SET_USER_MEMORY_REGION,
-		      KVM_GET_DIRTY_LOG,
+		      KVM_GET_DIRTY_LOG, KVM_SIGNAL_MSI,
 		      /* regions that show the buffer cache */
 		      UFFDIO_REGISTER, UFFDIO_CONTINUE, UFFDIO_WAKE,
 		      /* sampled pages */

@@ -9,6 +9,10 @@ _Static_assert(GSI_MSI_FIRST + PCI_SLOTS * 3 +
 			       VM_MAX_NETS * (2 * NET_MAX_QUEUES + 2 - 3) <=
 		       VM_MAX_MSI_ROUTES,
 	       "a route a vector");
+_Static_assert(PCI_SLOTS * 3 + VM_MAX_DISKS * (DISK_MAX_QUEUES + 1 - 3) +
+			       VM_MAX_NETS * (2 * NET_MAX_QUEUES + 2 - 3) <=
+		       VIEW_MAX_ROUTES,
+	       "the same with views");
 
 static int add_registers(struct machine *m)
 {
@@ -40,7 +44,10 @@ static int add_registers(struct machine *m)
 		if (err)
 			return err;
 	}
-	return 0;
+	if (!vm->kvms.views)
+		return 0;
+	cmos_init(&m->cmos, NULL);
+	return cmos_add(&m->cmos, &vm->pio);
 }
 
 static void machine_ports_changed(void *arg, uint64_t ports)

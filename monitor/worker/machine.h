@@ -5,6 +5,7 @@
 #ifndef DISCO_MONITOR_MACHINE_H
 #define DISCO_MONITOR_MACHINE_H
 
+#include "monitor/dev/platform/cmos.h"
 #include "monitor/dev/platform/console.h"
 #include "monitor/dev/platform/power.h"
 #include "monitor/dev/platform/serial.h"
@@ -28,6 +29,7 @@ struct machine {
 	struct virtio_rng rng;
 	struct pvpanic pvpanic;
 	struct reset_ports resets;
+	struct cmos cmos; /* with views: there is no kvm-clock */
 	struct virtio_balloon balloon;
 	struct disks disks;
 	struct buffers buffers;

@@ -272,6 +272,25 @@ void stats_moved(struct stats *s)
 	(void)pthread_mutex_unlock(&s->lock);
 }
 
+_Static_assert((unsigned)WORKER_SENT_NOTHING == GHOST_NONE &&
+		       (unsigned)WORKER_SENT_VECTORS == GHOST_FIXED &&
+		       (unsigned)WORKER_SENT_NMIS == GHOST_NMI &&
+		       (unsigned)WORKER_SENT_INITS == GHOST_INIT &&
+		       (unsigned)WORKER_SENT_STARTUPS == GHOST_STARTUP &&
+		       (unsigned)WORKER_NR_SENT == GHOST_NR_EVENTS,
+	       "one table");
+
+static void stats_fill_views(const struct views *v, struct worker_usage *u)
+{
+	struct views_figures f;
+
+	if (!v)
+		return;
+	views_read_figures(v, &f);
+	u->nr_views = views_count(v);
+	memcpy(u->sent, f.sent, sizeof(u->sent));
+}
+
 void stats_fill(struct stats *s, struct worker_usage *u)
 {
 	struct vm *vm = s->vm;
@@ -298,6 +317,7 @@ void stats_fill(struct stats *s, struct worker_usage *u)
 	u->private_bytes = l.private_bytes;
 	u->text_pages = l.text_pages;
 	u->text_pages_local = l.text_pages_local;
+	stats_fill_views(vm->kvms.views, u);
 }
 
 void stats_end(struct stats *s)

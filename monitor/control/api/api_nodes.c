@@ -31,6 +31,7 @@ json_t *node_figures_json(const struct guest *g, json_t *stats)
 				  json_integer((json_int_t)g->vcpu_moves));
 	(void)json_object_set_new(stats, "ram_on",
 				  report_node_pages(&g->vm.figures));
+	(void)json_object_set_new(stats, "views", report_views(&g->vm.figures));
 	return stats;
 }
 
@@ -79,24 +80,38 @@ static void nodes_print_pages(const struct guest *g, const char *name,
 			nodes_print(name, g, on[i].node, on[i].pages, out);
 }
 
+static void nodes_print_sent(const struct guest *g, const char *name, FILE *out)
+{
+	const struct vm_figures *f = &g->vm.figures;
+
+	for (unsigned k = 0; f->nr_views && k < WORKER_NR_SENT; k++)
+		(void)fprintf(out, "%s{vm=\"%s\",kind=\"%s\"} %llu\n", name,
+			      g->record.name,
+			      report_sent_name((enum worker_sent)k),
+			      (unsigned long long)f->sent[k]);
+}
+
 void node_metrics(const struct monitor *m, FILE *out)
 {
 	static const struct {
-		const char *name, *help;
+		const char *name, *type, *help;
 		void (*print)(const struct guest *g, const char *name,
 			      FILE *out);
 	} metrics[] = {
-		{ "disco_vm_node_vcpus", "Virtual CPUs of the VM on the node.",
-		  nodes_print_vcpus },
-		{ "disco_vm_node_pages",
+		{ "disco_vm_node_vcpus", "gauge",
+		  "Virtual CPUs of the VM on the node.", nodes_print_vcpus },
+		{ "disco_vm_node_pages", "gauge",
 		  "Touched pages of guest memory on the node.",
 		  nodes_print_pages },
+		{ "disco_vm_views_sent_total", "counter",
+		  "Interrupts that went from one view of the VM to another.",
+		  nodes_print_sent },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(metrics); i++) {
-		(void)fprintf(out, "# HELP %s %s\n# TYPE %s gauge\n",
-			      metrics[i].name, metrics[i].help,
-			      metrics[i].name);
+		(void)fprintf(out, "# HELP %s %s\n# TYPE %s %s\n",
+			      metrics[i].name, metrics[i].help, metrics[i].name,
+			      metrics[i].type);
 		for (const struct guest *g = m->guests; g; g = g->next)
 			if (!g->ended)
 				metrics[i].print(g, metrics[i].name, out);

@@ -147,6 +147,12 @@ static int check_wide(const struct vm_config *vm, struct diag *d)
 		return diag_fail(d, ST_CONFIG, EINVAL,
 				 "%s: numa=show needs 'nodes', two or more",
 				 vm->name);
+	if (vm->views && (l.nr < 2 || l.nr > VM_MAX_VIEWS))
+		return diag_fail(
+			d, ST_CONFIG, EINVAL,
+			"%s: views=on is one view per node, of 2 to %u nodes: "
+			"give it 'nodes', or leave out 'views'",
+			vm->name, VM_MAX_VIEWS);
 	if (vm->numa_show && vm->memory_bytes / l.nr < NODES_PART_MIN)
 		return diag_fail(
 			d, ST_CONFIG, EINVAL,

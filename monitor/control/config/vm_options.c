@@ -44,6 +44,10 @@ const struct option_entry vm_options[] = {
 	{ .name = "numa", .type = OPTION_CHOICE, VM(numa_show), .of = "memory",
 	  .arg = "show", .unset = "hide",
 	  .help = "tell the guest that it has several nodes (SRAT, SLIT)" },
+	{ .name = "views", .type = OPTION_CHOICE, VM(views), .of = "memory",
+	  .arg = "on", .unset = "off",
+	  .help = "a KVM VM for each of its nodes (a view), experimental; see "
+		  "disco(1)" },
 	{ .name = "strict", .type = OPTION_SWITCH, VM(strict), .of = "memory",
 	  .help = "all memory is on the node, or the VM does not start" },
 	{ .name = "huge", .type = OPTION_CHOICE, VM(huge_thp), .of = "memory",

@@ -179,6 +179,7 @@ static void spec_wide(const struct launch *l, const struct vm_config *vm,
 	plan_wide(vm, &nodes);
 	w->nr_nodes = nodes.nr;
 	w->show = vm->numa_show;
+	w->views = vm->views;
 	for (unsigned i = 0; nodes.nr && i < vm->nr_vcpus; i++)
 		w->vcpu_node[i] =
 			(uint8_t)node_list_spread(&nodes, vm->nr_vcpus, i);
@@ -287,6 +288,20 @@ static int launch_find_kernel(const struct launch *l, struct launch_vm *p,
 	return err;
 }
 
+/* The command line may be the disk's. */
+static int launch_check_views(const struct vm_config *vm, struct diag *d)
+{
+	size_t bytes = vm->cmdline ? strlen(vm->cmdline) : 0;
+
+	if (!vm->views || bytes <= CMDLINE_MAX - CMDLINE_CLOCK_MAX)
+		return 0;
+	return diag_fail(d, ST_CONFIG, E2BIG,
+			 "%s: its kernel command line has %zu bytes, and with "
+			 "views=on at most %u, as the rate of its clock is put "
+			 "before it: shorten it, or leave out 'views'",
+			 vm->name, bytes, CMDLINE_MAX - CMDLINE_CLOCK_MAX);
+}
+
 static int prepare_vm(struct launch *l, unsigned i, struct diag *d)
 {
 	const struct vm_config *vm = &l->cfg->vms[i];
@@ -298,6 +313,8 @@ static int prepare_vm(struct launch *l, unsigned i, struct diag *d)
 		err = make_seed(vm, p, d);
 	if (!err)
 		err = launch_find_kernel(l, p, &vm, d);
+	if (!err)
+		err = launch_check_views(vm, d);
 	if (err)
 		return err;
 	launch_make_spec(l, vm, l->nodes[i], &p->spec);

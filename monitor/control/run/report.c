@@ -100,13 +100,40 @@ json_t *report_node_pages(const struct vm_figures *f)
 	return list;
 }
 
+const char *report_sent_name(enum worker_sent kind)
+{
+	static const char *const names[WORKER_NR_SENT] = {
+		[WORKER_SENT_NOTHING] = "idle_wakeups",
+		[WORKER_SENT_VECTORS] = "vectors",
+		[WORKER_SENT_NMIS] = "nmis",
+		[WORKER_SENT_INITS] = "inits",
+		[WORKER_SENT_STARTUPS] = "startups",
+	};
+
+	return names[kind];
+}
+
+json_t *report_views(const struct vm_figures *f)
+{
+	json_t *views;
+
+	if (!f->nr_views)
+		return json_null();
+	views = json_pack("{s:i}", "count", (int)f->nr_views);
+	for (unsigned k = 0; k < WORKER_NR_SENT; k++)
+		(void)json_object_set_new(views,
+					  report_sent_name((enum worker_sent)k),
+					  json_integer((json_int_t)f->sent[k]));
+	return views;
+}
+
 static json_t *make_vm(const struct vm_watch *vm)
 {
 	const struct vm_figures *f = &vm->figures;
 
 	return json_pack(
 		"{s:s, s:i, s:i, s:s, s:s, s:o, s:f, s:I, s:I, s:o, s:o, s:b, "
-		"s:I, s:I, s:I, s:I}",
+		"s:I, s:I, s:I, s:I, s:o}",
 		"name", vm->name, "node", vm->node, "status", (int)f->status,
 		"status_word", status_word(f->status), "status_text",
 		status_meaning(f->status), "mark_ms", make_mark(f), "wall_ms",
@@ -117,7 +144,7 @@ static json_t *make_vm(const struct vm_watch *vm)
 		"private_bytes", (json_int_t)f->private_bytes, "exits",
 		(json_int_t)f->exits, "cpu_ns_before_first_run",
 		(json_int_t)f->cpu_ns_before_first_run, "cpu_ns",
-		(json_int_t)f->cpu_ns);
+		(json_int_t)f->cpu_ns, "views", report_views(f));
 }
 
 static json_t *make_report(const struct vm_watch *vms, unsigned nr)

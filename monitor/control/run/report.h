@@ -29,6 +29,15 @@ void report_summary(const struct vm_watch *vms, unsigned nr, FILE *out);
  */
 json_t *report_node_pages(const struct vm_figures *f);
 
+/* Name of a count of vm_figures.sent. */
+const char *report_sent_name(enum worker_sent kind);
+
+/*
+ * {"count", "vectors", "nmis", "inits", "startups", "idle_wakeups"} of a VM with
+ * views; else null. Return: a new reference.
+ */
+json_t *report_views(const struct vm_figures *f);
+
 /**
  * report_write() - write all figures as JSON
  * @path: replaced as a whole if it is a regular file, else written to; see
@@ -37,9 +46,10 @@ json_t *report_node_pages(const struct vm_figures *f);
  *
  * {"version", "disco", "host_kernel", "vms": [{"name", "node", "status",
  * "status_word", "status_text", "mark_ms", "wall_ms", "ram_pages",
- * "ram_pages_local", "ram_on": [{"node", "pages"}], "ram_age_ms", "ram_exact", "private_bytes", "exits", "cpu_ns_before_first_run",
- * "cpu_ns"}]}. mark_ms is null when the mark was not seen. ram_age_ms
- * is how old the figures of memory were at the VM's end; null: there are none.
+ * "ram_pages_local", "ram_on": [{"node", "pages"}], "ram_age_ms", "ram_exact",
+ * "private_bytes", "exits", "cpu_ns_before_first_run", "cpu_ns", "views"}]}.
+ * mark_ms is null when the mark was not seen. ram_age_ms is how old the figures
+ * of memory were at the VM's end; null: there are none. views: report_views().
  *
  * Context: blocks on the file. Return: 0; errors of replace_file_write().
  */

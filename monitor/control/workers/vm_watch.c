@@ -161,6 +161,8 @@ static void note_figures(struct vm_watch *vm, const struct worker_usage *u)
 	f->text_pages = u->text_pages;
 	f->text_pages_local = u->text_pages_local;
 	f->cpu_ns_before_first_run = u->first_run_cpu_ns;
+	f->nr_views = (unsigned)u->nr_views;
+	memcpy(f->sent, u->sent, sizeof(f->sent));
 }
 
 static void take_event(struct vm_watch *vm, const struct worker_event *ev)

@@ -39,6 +39,8 @@ struct vm_figures {
 	uint64_t exits;
 	uint64_t text_pages;
 	uint64_t text_pages_local;
+	unsigned nr_views;	       /* 0: it has no views */
+	uint64_t sent[WORKER_NR_SENT]; /* between them, by enum worker_sent */
 };
 
 struct watcher;

@@ -126,6 +126,12 @@ int views_create(const struct views_spec *spec, struct views **out)
 	return err;
 }
 
+static void views_enter(const struct views *v, unsigned view)
+{
+	if (v->spec.enter)
+		v->spec.enter(v->spec.arg, view);
+}
+
 static int ghost_at(struct views *v, unsigned view, unsigned vcpu,
 		    size_t run_bytes)
 {
@@ -151,7 +157,8 @@ int views_make_ghosts(struct views *v)
 	v->ghosts = calloc(nr ? nr : 1, sizeof(*v->ghosts));
 	if (!v->ghosts)
 		return -ENOMEM;
-	for (unsigned i = 0; i < v->spec.nr_views; i++)
+	for (unsigned i = 0; i < v->spec.nr_views; i++) {
+		views_enter(v, i);
 		for (unsigned c = 0; c < v->spec.nr_vcpus; c++) {
 			int err = 0;
 
@@ -160,16 +167,22 @@ int views_make_ghosts(struct views *v)
 			if (err)
 				return err;
 		}
+	}
 	return 0;
 }
 
 int views_start(struct views *v)
 {
-	for (unsigned i = 0; i < v->nr_ghosts; i++) {
-		int err = ghost_start(&v->ghosts[i]);
+	for (unsigned i = 0; i < v->spec.nr_views; i++) {
+		views_enter(v, i);
+		for (unsigned g = 0; g < v->nr_ghosts; g++) {
+			int err = 0;
 
-		if (err)
-			return err;
+			if (v->ghosts[g].spec.vm_fd == v->view[i].vm_fd)
+				err = ghost_start(&v->ghosts[g]);
+			if (err)
+				return err;
+		}
 	}
 	return 0;
 }

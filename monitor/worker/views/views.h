@@ -32,9 +32,10 @@
 #include <linux/kvm.h>
 
 #include "disco/base.h"
+#include "disco/limits.h"
 #include "monitor/worker/views/ghost.h"
 
-#define VIEWS_MAX 16
+#define VIEWS_MAX VM_MAX_VIEWS
 
 struct views;
 
@@ -54,6 +55,12 @@ struct views_spec {
 	 * Return: 0; -errno.
 	 */
 	int (*prepare)(void *arg, int fd, unsigned index);
+	/*
+	 * The ghosts of @view are made, or started, next: the caller may run on
+	 * CPUs of the view's node, whose memory and CPUs they get by that. NULL:
+	 * nothing is done. Context: views_make_ghosts(), views_start().
+	 */
+	void (*enter)(void *arg, unsigned view);
 	/* See ghost_spec.failed. */
 	void (*failed)(void *arg, unsigned index, int err);
 	void *arg;

@@ -3,6 +3,7 @@
 
 #include <asm/bootparam.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
@@ -82,10 +83,33 @@ static bool boot_is_pvh(const struct vm *vm)
 	return vm->spec->boot.entry_kind == BOOT_PVH;
 }
 
+/*
+ * A guest with views has no kvm-clock, which would have said how fast the
+ * time-stamp counter is, and no other timer to measure it by. Linux 5.9 and
+ * later take the rate from the command line. "reliable": KVM gives all vCPUs the
+ * same counter (views_align_tsc()), but Linux takes it for unstable where the
+ * CPU does not say that it is constant. Both come first, so that the operator's
+ * own words override them.
+ */
+static int put_clock_cmdline(const struct vm *vm)
+{
+	int khz = ioctl(vm->vcpus[0].fd, KVM_GET_TSC_KHZ), n;
+	char s[CMDLINE_MAX + 1];
+
+	if (khz <= 0)
+		return khz < 0 ? -errno : -ENOTSUP;
+	n = snprintf(s, sizeof(s), CMDLINE_CLOCK "%s", khz, vm->spec->cmdline);
+	if (n >= (int)sizeof(s))
+		return -E2BIG;
+	return boot_put(vm, LAYOUT_CMDLINE, s, (size_t)n + 1);
+}
+
 static int put_cmdline(const struct vm *vm)
 {
 	const char *s = vm->spec->cmdline;
 
+	if (vm->kvms.views)
+		return put_clock_cmdline(vm);
 	return boot_put(vm, LAYOUT_CMDLINE, s, strlen(s) + 1);
 }
 

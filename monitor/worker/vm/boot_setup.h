@@ -14,7 +14,8 @@
  * boot_setup() - prepare vCPU 0 to run the boot image
  *
  * Context: start of the worker. Return: 0; -EFAULT the guest has too little low
- * memory; -errno of KVM.
+ * memory; -E2BIG its command line has no room for what views put before it
+ * (CMDLINE_CLOCK); -errno of KVM.
  */
 MUST_CHECK int boot_setup(struct vm *vm);
 

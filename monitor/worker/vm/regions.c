@@ -47,7 +47,7 @@ static int set_slot(const struct vm_region *r, bool there)
 		.userspace_addr = (uintptr_t)r->window->hva,
 	};
 
-	return ioctl(r->vm_fd, KVM_SET_USER_MEMORY_REGION, &m) < 0 ? -errno : 0;
+	return kvms_set_slot(r->kvms, &m);
 }
 
 /* --- what vCPUs have written --- */
@@ -60,14 +60,21 @@ static void add_bits(uint64_t *to, const uint64_t *from, uint64_t bytes)
 			to[i] |= from[i];
 }
 
-/* KVM fills all of the bitmap in, or nothing. */
+/*
+ * KVM fills all of a bitmap in, or nothing. The logs of all views but the last
+ * are kept, so that no bit is lost if a later one cannot be read.
+ */
 static int take_slot(struct vm_region *r, uint64_t *bits)
 {
 	struct kvm_dirty_log l = { .slot = r->slot, .dirty_bitmap = r->taken };
+	unsigned last = kvms_count(r->kvms) - 1;
 
-	if (ioctl(r->vm_fd, KVM_GET_DIRTY_LOG, &l) < 0)
-		return -errno;
-	add_bits(bits, r->taken, r->bitmap_bytes);
+	for (unsigned i = 0; i <= last; i++) {
+		if (ioctl(kvms_fd(r->kvms, i), KVM_GET_DIRTY_LOG, &l) < 0)
+			return -errno;
+		add_bits(i < last ? r->kept : bits, r->taken, r->bitmap_bytes);
+		r->any_kept = r->any_kept || i < last;
+	}
 	return 0;
 }
 
@@ -126,10 +133,10 @@ static int make_log(struct vm_region *r)
 	return 0;
 }
 
-void regions_init(struct vm_regions *all, int vm_fd, struct ram_view *ram,
-		  unsigned phys_bits)
+void regions_init(struct vm_regions *all, const struct kvms *kvms,
+		  struct ram_view *ram, unsigned phys_bits)
 {
-	*all = (struct vm_regions){ .vm_fd = vm_fd,
+	*all = (struct vm_regions){ .kvms = kvms,
 				    .ram = ram,
 				    .phys_bits = phys_bits };
 }
@@ -141,7 +148,7 @@ static int region_init(const struct vm_regions *all, struct vm_region *r,
 
 	if (err)
 		return err;
-	r->vm_fd = all->vm_fd;
+	r->kvms = all->kvms;
 	r->window = w;
 	r->slot = RAM_MAX_SLOTS + all->nr;
 	return 0;

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Guest memory above RAM: the regions of virtio-pmem disks, and then of shared
- * segments. Each is a memory slot of KVM's, with a log of the pages that vCPUs write if a flush needs it.
+ * segments. Each is a memory slot of KVM's, the same in all views of a guest,
+ * with a log of the pages that vCPUs write if a flush needs it. What vCPUs of
+ * several views have written is united.
  *
  * Addresses: regions follow the end of RAM, but are never below RAM_HIGH_START,
  * and so never overlap the PCI windows. They follow each other in the order of
@@ -17,36 +19,38 @@
 
 #include "cowdisk/dax/dax.h"
 #include "disco/limits.h"
+#include "monitor/worker/views/kvms.h"
 
 struct vm_region {
 	struct dax_log log;
-	int vm_fd;		   /* [I] KVM's; not owned */
+	const struct kvms *kvms;   /* [I] not owned */
 	struct ram_window *window; /* [I] */
 	unsigned slot;		   /* [I] KVM's number */
 	uint32_t flags;		   /* [I] of KVM_SET_USER_MEMORY_REGION */
 	uint64_t bitmap_bytes;	   /* [I] */
 	uint64_t *taken;	   /* the result of one KVM_GET_DIRTY_LOG */
-	uint64_t *kept;		   /* the log of a slot that was removed */
+	/* Of a slot that was removed, and of views until the last one was read. */
+	uint64_t *kept;
 	bool any_kept;
 };
 
 /* All of a VM's. */
 struct vm_regions {
-	int vm_fd;	      /* [I] KVM's; not owned */
-	struct ram_view *ram; /* [I] windows are added to it */
-	unsigned phys_bits;   /* [I] width of the guest's addresses */
+	const struct kvms *kvms; /* [I] not owned */
+	struct ram_view *ram;	 /* [I] windows are added to it */
+	unsigned phys_bits;	 /* [I] width of the guest's addresses */
 	struct vm_region *list[RAM_MAX_WINDOWS]; /* [I] */
 	unsigned nr;				 /* [I] */
 };
 
 /**
  * regions_init() - none yet
- * @vm_fd:     KVM's; not owned
+ * @kvms:      of the guest; outlives it
  * @ram:       outlives it
  * @phys_bits: width of the guest's physical addresses
  */
-void regions_init(struct vm_regions *all, int vm_fd, struct ram_view *ram,
-		  unsigned phys_bits);
+void regions_init(struct vm_regions *all, const struct kvms *kvms,
+		  struct ram_view *ram, unsigned phys_bits);
 
 /**
  * region_place() - compute the address of the next region

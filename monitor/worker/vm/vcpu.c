@@ -288,19 +288,25 @@ static int set_msrs(struct vcpu *c)
 	return ioctl(c->fd, KVM_SET_MSRS, &m) < 0 ? -errno : 0;
 }
 
+int vcpu_set_cpuid(struct vm *vm, int fd, unsigned index)
+{
+	cpuid_set_topology(&vm->cpuid, vnode_place(vm->spec, index),
+			   vm->tsc_deadline);
+	return ioctl(fd, KVM_SET_CPUID2, &vm->cpuid) < 0 ? -errno : 0;
+}
+
 int vcpu_create(struct vcpu *c, struct vm *vm, unsigned index)
 {
-	const struct cpuid_place place = vnode_place(vm->spec, index);
 	void *run;
 	int err;
 
 	*c = (struct vcpu){ .vm = vm,
 			    .index = index,
 			    .figures = &vm->figures->vcpus[index] };
-	/* KVM's number of a vCPU is its APIC's. */
-	c->fd = ioctl(vm->fd, KVM_CREATE_VCPU, (unsigned long)place.apic_id);
+	c->fd = kvms_make_vcpu(&vm->kvms, index,
+			       vnode_place(vm->spec, index).apic_id);
 	if (c->fd < 0)
-		return -errno;
+		return c->fd;
 	run = mmap(NULL, vm->run_bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
 		   c->fd, 0);
 	if (run == MAP_FAILED) {
@@ -309,12 +315,9 @@ int vcpu_create(struct vcpu *c, struct vm *vm, unsigned index)
 	}
 	c->run = run;
 	c->run_bytes = vm->run_bytes;
-	cpuid_set_topology(&vm->cpuid, place, vm->tsc_deadline);
-	if (ioctl(c->fd, KVM_SET_CPUID2, &vm->cpuid) < 0) {
-		err = -errno;
-		goto undo_run;
-	}
-	err = set_msrs(c);
+	err = vcpu_set_cpuid(vm, c->fd, index);
+	if (!err)
+		err = set_msrs(c);
 	if (err)
 		goto undo_run;
 	return 0;

@@ -11,6 +11,12 @@
 MUST_CHECK int vcpu_create(struct vcpu *c, struct vm *vm, unsigned index);
 void vcpu_destroy(struct vcpu *c);
 
+/*
+ * Give @fd, vCPU @index or a ghost of it, its CPUID. Context: start of the
+ * worker. Return: 0; -errno of KVM.
+ */
+MUST_CHECK int vcpu_set_cpuid(struct vm *vm, int fd, unsigned index);
+
 /* Run on a thread of its own until vm_stopping(). Return: 0; -errno. */
 MUST_CHECK int vcpu_start(struct vcpu *c);
 

@@ -20,8 +20,6 @@
 #include "monitor/worker/vm/vnodes.h"
 #include "numa/bind.h"
 
-#define IOAPIC_PINS 24u
-
 static struct vm *from_host(struct dev_host *h)
 {
 	return container_of(h, struct vm, host);
@@ -58,67 +56,21 @@ static void stop_ready(struct io_watch *w, uint32_t events)
 
 /* --- what devices ask for --- */
 
-static int set_routes(struct vm *vm)
-{
-	vm->routes.head.nr = vm->nr_routes;
-	return ioctl(vm->fd, KVM_SET_GSI_ROUTING, &vm->routes) < 0 ? -errno : 0;
-}
-
-static int new_route(struct vm *vm, int fd, uint32_t *gsi)
-{
-	struct kvm_irqfd irqfd = { .fd = (uint32_t)fd };
-
-	if (vm->nr_routes == VM_MAX_MSI_ROUTES)
-		return -ENOSPC;
-	irqfd.gsi = GSI_MSI_FIRST + vm->nr_routes - IOAPIC_PINS;
-	if (ioctl(vm->fd, KVM_IRQFD, &irqfd) < 0)
-		return -errno;
-	vm->routes.e[vm->nr_routes++] =
-		(struct kvm_irq_routing_entry){ .gsi = irqfd.gsi,
-						.type = KVM_IRQ_ROUTING_MSI };
-	*gsi = irqfd.gsi;
-	return 0;
-}
-
 static int host_msi_route(struct dev_host *h, int fd, uint32_t *gsi,
 			  uint64_t addr, uint32_t data)
 {
-	struct vm *vm = from_host(h);
-	int err = 0;
-
-	(void)pthread_mutex_lock(&vm->route_lock);
-	if (*gsi == 0)
-		err = new_route(vm, fd, gsi);
-	for (unsigned i = 0; !err && i < vm->nr_routes; i++) {
-		struct kvm_irq_routing_entry *e = &vm->routes.e[i];
-
-		if (e->gsi != *gsi || e->type != KVM_IRQ_ROUTING_MSI)
-			continue;
-		e->u.msi.address_lo = (uint32_t)addr;
-		e->u.msi.address_hi = (uint32_t)(addr >> 32);
-		e->u.msi.data = data;
-		err = set_routes(vm);
-		break;
-	}
-	(void)pthread_mutex_unlock(&vm->route_lock);
-	return err;
+	return kvms_msi_route(&from_host(h)->kvms, fd, gsi, addr, data);
 }
 
 static int host_ioeventfd(struct dev_host *h, int fd, uint64_t at, unsigned len,
 			  bool on)
 {
-	struct kvm_ioeventfd e = { .addr = at, .len = len, .fd = fd };
-
-	e.flags = on ? 0 : KVM_IOEVENTFD_FLAG_DEASSIGN;
-	return ioctl(from_host(h)->fd, KVM_IOEVENTFD, &e) < 0 ? -errno : 0;
+	return kvms_ioeventfd(&from_host(h)->kvms, fd, at, len, on);
 }
 
 static void host_irq_line(struct dev_host *h, uint32_t gsi, bool high)
 {
-	struct kvm_irq_level l = { .irq = gsi, .level = high };
-
-	/* Fails only for a line that does not exist. */
-	(void)ioctl(from_host(h)->fd, KVM_IRQ_LINE, &l);
+	kvms_irq_line(&from_host(h)->kvms, gsi, high);
 }
 
 static int host_watch(struct dev_host *h, struct io_watch *w,
@@ -147,17 +99,17 @@ static int host_show_memory(struct dev_host *h, unsigned which, uint64_t at,
 	struct kvm_userspace_memory_region r = {
 		.slot = RAM_MAX_SLOTS + RAM_MAX_WINDOWS + which,
 	};
-	int fd = from_host(h)->fd;
+	const struct kvms *kvms = &from_host(h)->kvms;
 
 	/* One that is not there is no error. */
-	(void)ioctl(fd, KVM_SET_USER_MEMORY_REGION, &r);
+	(void)!kvms_set_slot(kvms, &r);
 	if (!bytes)
 		return 0;
 	r.flags = read_only ? KVM_MEM_READONLY : 0;
 	r.guest_phys_addr = at;
 	r.memory_size = bytes;
 	r.userspace_addr = (uintptr_t)hva;
-	return ioctl(fd, KVM_SET_USER_MEMORY_REGION, &r) < 0 ? -errno : 0;
+	return kvms_set_slot(kvms, &r);
 }
 
 /* Standard error: control shows it, with the VM's name. */
@@ -203,9 +155,10 @@ static int set_slots(struct vm *vm, bool there)
 			.memory_size = there ? s->bytes : 0,
 			.userspace_addr = (uintptr_t)(vm->ram.hva + s->offset),
 		};
+		int err = kvms_set_slot(&vm->kvms, &r);
 
-		if (ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &r) < 0)
-			return -errno;
+		if (err)
+			return err;
 	}
 	return 0;
 }
@@ -290,20 +243,7 @@ static int make_memory(struct vm *vm)
 
 static int make_irqchip(struct vm *vm)
 {
-	uint64_t identity = LAYOUT_IDENTITY_MAP;
-
-	if (ioctl(vm->fd, KVM_SET_IDENTITY_MAP_ADDR, &identity) < 0 ||
-	    ioctl(vm->fd, KVM_SET_TSS_ADDR, (unsigned long)LAYOUT_TSS) < 0 ||
-	    ioctl(vm->fd, KVM_CREATE_IRQCHIP, 0) < 0)
-		return -errno;
-	for (uint32_t pin = 0; pin < IOAPIC_PINS; pin++)
-		vm->routes.e[vm->nr_routes++] = (struct kvm_irq_routing_entry){
-			.gsi = pin,
-			.type = KVM_IRQ_ROUTING_IRQCHIP,
-			.u.irqchip = { .irqchip = KVM_IRQCHIP_IOAPIC,
-				       .pin = pin },
-		};
-	return set_routes(vm);
+	return kvms_make_irqchip(&vm->kvms, &vm->mmio);
 }
 
 /*
@@ -371,19 +311,108 @@ static int make_stop(struct vm *vm)
 	return io_loop_watch(&vm->loop, &vm->stop_watch, EPOLLIN);
 }
 
-static int make_kvm(struct vm *vm)
+/* --- views --- */
+
+/* The thread goes to the node of view @view, for what it makes next. */
+static void vm_enter_view(void *arg, unsigned view)
+{
+	const struct vm *vm = arg;
+	const uint16_t *cpus = NULL;
+	unsigned nr = vnode_cpus_of(vm->spec, view, &cpus);
+
+	(void)!node_run_on(cpus, nr);
+}
+
+static void vm_leave_views(const struct vm *vm)
+{
+	(void)!node_run_on(vm->spec->cpus, vm->spec->nr_cpus);
+}
+
+static int vm_prepare_ghost(void *arg, int fd, unsigned index)
+{
+	return vcpu_set_cpuid(arg, fd, index);
+}
+
+static void vm_ghost_failed(void *arg, unsigned index, int err)
+{
+	vm_stop(arg, STOP_FAILED,
+		"views: interrupts of vCPU %u from other nodes would be lost: "
+		"%s",
+		index, strerror(-err));
+}
+
+static int make_views(struct vm *vm)
+{
+	uint8_t apic_ids[VM_MAX_VCPUS];
+	const struct worker_spec *s = vm->spec;
+	const struct views_spec spec = { .kvm_fd = vm->kvm_fd,
+					 .nr_views = s->wide.nr_nodes,
+					 .nr_vcpus = s->nr_vcpus,
+					 .home = s->wide.vcpu_node,
+					 .apic_ids = apic_ids,
+					 .prepare = vm_prepare_ghost,
+					 .enter = vm_enter_view,
+					 .failed = vm_ghost_failed,
+					 .arg = vm };
+
+	for (unsigned i = 0; i < s->nr_vcpus; i++)
+		apic_ids[i] = (uint8_t)vnode_place(s, i).apic_id;
+	return kvms_create(&vm->kvms, vm->kvm_fd, &spec);
+}
+
+/* vCPUs are there; none runs. */
+static int make_ghosts(struct vm *vm)
+{
+	int fds[VM_MAX_VCPUS], err;
+
+	if (!vm->kvms.views)
+		return 0;
+	for (unsigned i = 0; i < vm->nr_vcpus; i++)
+		fds[i] = vm->vcpus[i].fd;
+	err = views_make_ghosts(vm->kvms.views);
+	vm_leave_views(vm);
+	if (err)
+		return err;
+	err = views_align_tsc(vm->kvms.views, fds);
+	return err == -ENXIO ? -ENOTSUP : err;
+}
+
+static int start_ghosts(struct vm *vm)
 {
 	int err;
 
-	vm->fd = ioctl(vm->kvm_fd, KVM_CREATE_VM, 0);
-	if (vm->fd < 0)
-		return -errno;
+	if (!vm->kvms.views)
+		return 0;
+	err = views_start(vm->kvms.views);
+	vm_leave_views(vm);
+	if (err == -ENOTSUP)
+		vm_stop(vm, STOP_FAILED,
+			"views: this host's KVM does not let interrupts be "
+			"passed between the views of a guest (APICv or AVIC?): "
+			"leave out views=on");
+	else if (err)
+		vm_stop(vm, STOP_FAILED, "views: %s", strerror(-err));
+	return err;
+}
+
+/* --- all of it --- */
+
+static int make_kvm(struct vm *vm)
+{
+	int err = vm->spec->wide.views
+			  ? make_views(vm)
+			  : kvms_create(&vm->kvms, vm->kvm_fd, NULL);
+
+	if (err)
+		return err;
 	vm->tsc_deadline = ioctl(vm->kvm_fd, KVM_CHECK_EXTENSION,
 				 KVM_CAP_TSC_DEADLINE_TIMER) > 0;
 	err = cpuid_supported(vm->kvm_fd, &vm->cpuid);
 	if (err)
 		return err;
-	regions_init(&vm->regions, vm->fd, &vm->ram,
+	if (vm->kvms.views)
+		views_hide_features(vm->cpuid.entries, vm->cpuid.head.nent);
+	regions_init(&vm->regions, &vm->kvms, &vm->ram,
 		     cpuid_phys_bits(&vm->cpuid));
 	return 0;
 }
@@ -402,21 +431,27 @@ int vm_create(struct vm *vm, int kvm_fd, const struct worker_spec *spec,
 		{ add_memory, "KVM_SET_USER_MEMORY_REGION" },
 		{ make_irqchip, "KVM_CREATE_IRQCHIP" },
 		{ make_vcpus, "KVM_CREATE_VCPU" },
+		{ make_ghosts, "ghosts of views" },
 	};
+	static const char lacks[] =
+		"views=on: this host's KVM lacks KVM_CAP_SPLIT_IRQCHIP, "
+		"KVM_CAP_SYNC_REGS or KVM_VCPU_TSC_CTRL (Linux 5.16)";
 
 	vm->spec = spec;
 	vm->node = spec->node;
 	vm->kvm_fd = kvm_fd;
-	vm->fd = vm->loop.epoll_fd = vm->stop_watch.fd = -1;
+	vm->loop.epoll_fd = vm->stop_watch.fd = -1;
 	vm->host.ops = &host_ops;
 	vm->host.ram = &vm->ram;
-	(void)pthread_mutex_init(&vm->route_lock, NULL);
+	kvms_init(&vm->kvms);
 	park_init(&vm->park);
 	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
 		int err = steps[i].make(vm);
 
 		if (err) {
-			*what = steps[i].what;
+			*what = err == -ENOTSUP && spec->wide.views
+					? lacks
+					: steps[i].what;
 			return err;
 		}
 	}
@@ -425,13 +460,12 @@ int vm_create(struct vm *vm, int kvm_fd, const struct worker_spec *spec,
 
 int vm_start(struct vm *vm)
 {
-	for (unsigned i = 0; i < vm->nr_vcpus; i++) {
-		int err = vcpu_start(&vm->vcpus[i]);
+	/* They listen before a vCPU sends. */
+	int err = start_ghosts(vm);
 
-		if (err)
-			return err;
-	}
-	return 0;
+	for (unsigned i = 0; !err && i < vm->nr_vcpus; i++)
+		err = vcpu_start(&vm->vcpus[i]);
+	return err;
 }
 
 /* --- running and stopping vCPUs --- */
@@ -476,6 +510,9 @@ void vm_join(struct vm *vm)
 	vm_kick(vm);
 	for (unsigned i = 0; i < vm->nr_vcpus; i++)
 		vcpu_join(&vm->vcpus[i]);
+	/* Nobody is left who waits for what they send on. */
+	if (vm->kvms.views)
+		views_stop(vm->kvms.views);
 }
 
 void vm_destroy(struct vm *vm)
@@ -485,13 +522,11 @@ void vm_destroy(struct vm *vm)
 	free(vm->vcpus);
 	pmap_destroy(vm->pmap);
 	ram_view_destroy(&vm->ram);
-	if (vm->fd >= 0)
-		(void)close(vm->fd);
+	kvms_destroy(&vm->kvms);
 	if (vm->stop_watch.fd >= 0)
 		(void)close(vm->stop_watch.fd);
 	io_loop_destroy(&vm->loop);
 	region_destroy(&vm->shown);
-	(void)pthread_mutex_destroy(&vm->route_lock);
 	park_destroy(&vm->park);
 }
 

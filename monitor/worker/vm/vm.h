@@ -2,8 +2,8 @@
 /*
  * One virtual machine inside its worker: the KVM side.
  *
- * A guest may one day have several KVM VMs and several views of its RAM (one
- * per node). So both are members here, and no code finds them by a global.
+ * A guest with views has several KVM VMs: what concerns all of them goes through
+ * monitor/worker/views/kvms.h.
  *
  * Threads: the main thread is the I/O thread; there is one thread per vCPU.
  * Everything marked [I] is written before the vCPU threads are created.
@@ -24,12 +24,11 @@
 #include "monitor/worker/vm/boot_pages.h"
 #include "monitor/worker/vm/cpuid.h"
 #include "monitor/worker/vm/io_loop.h"
+#include "monitor/worker/views/kvms.h"
 #include "monitor/worker/vm/pause.h"
 #include "monitor/worker/vm/regions.h"
 #include "monitor/worker/vm/standstill.h"
 #include "numa/region.h"
-
-#define VM_MAX_MSI_ROUTES 320
 
 struct pager;
 struct vm;
@@ -55,11 +54,11 @@ struct vm {
 	nodeid_t node;			/* I/O thread; spec's before a move */
 	struct dev_host host;		/* for devices */
 	int kvm_fd;			/* [I] not owned */
-	int fd;				/* [I] */
-	struct ram_view ram;		/* [I] */
-	struct pmap *pmap;		/* [I]; contents: I/O thread */
-	struct boot_others others;	/* I/O thread */
-	struct vm_regions regions;	/* [I] memory above RAM */
+	struct kvms kvms;
+	struct ram_view ram;	   /* [I] */
+	struct pmap *pmap;	   /* [I]; contents: I/O thread */
+	struct boot_others others; /* I/O thread */
+	struct vm_regions regions; /* [I] memory above RAM */
 	struct pager *pager; /* [I] of the regions; NULL: files are mapped */
 	struct region shown; /* [I] the region that control reads */
 	struct figures *figures; /* [I] in that region */
@@ -78,16 +77,6 @@ struct vm {
 	size_t run_bytes;	  /* [I] */
 	struct park park;	  /* vCPUs out of the guest */
 	struct standstill standstill;
-	/*
-	 * Interrupt routes. The lock is per VM and off the exit path: routes
-	 * change when a guest programs MSI-X.
-	 */
-	pthread_mutex_t route_lock;
-	unsigned nr_routes;
-	struct {
-		struct kvm_irq_routing head;
-		struct kvm_irq_routing_entry e[VM_MAX_MSI_ROUTES];
-	} routes;
 	/*
 	 * Stop: the first caller's reason wins.
 	 * [A: any thread, compare-and-swap from 0, release; I/O thread loads

@@ -116,16 +116,22 @@ int vnodes_bind(const struct worker_spec *s, const struct ram_view *ram)
 	return ram_bind_parts(ram, parts, w->nr_nodes);
 }
 
-unsigned vnode_cpus(const struct worker_spec *s, unsigned vcpu,
-		    const uint16_t **cpus)
+unsigned vnode_cpus_of(const struct worker_spec *s, unsigned node,
+		       const uint16_t **cpus)
 {
 	const struct worker_wide *w = &s->wide;
-	unsigned node = w->vcpu_node[vcpu], first = 0;
+	unsigned first = 0;
 
-	if (!w->nr_nodes)
-		return 0;
 	for (unsigned i = 0; i < node; i++)
 		first += w->node_cpus[i];
 	*cpus = w->cpus + first;
 	return w->node_cpus[node];
+}
+
+unsigned vnode_cpus(const struct worker_spec *s, unsigned vcpu,
+		    const uint16_t **cpus)
+{
+	const struct worker_wide *w = &s->wide;
+
+	return w->nr_nodes ? vnode_cpus_of(s, w->vcpu_node[vcpu], cpus) : 0;
 }

@@ -63,4 +63,8 @@ MUST_CHECK int vnodes_bind(const struct worker_spec *s,
 unsigned vnode_cpus(const struct worker_spec *s, unsigned vcpu,
 		    const uint16_t **cpus);
 
+/* The same, of virtual node @node of a wide VM. */
+unsigned vnode_cpus_of(const struct worker_spec *s, unsigned node,
+		       const uint16_t **cpus);
+
 #endif

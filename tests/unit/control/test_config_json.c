@@ -58,8 +58,9 @@ static void dump_vm(const struct vm_config *vm, FILE *f)
 	if (vm->no_hints)
 		fprintf(f, " no hints");
 	if (vm->nodes)
-		fprintf(f, " nodes=%s%s", vm->nodes,
-			vm->numa_show ? " show" : "");
+		fprintf(f, " nodes=%s%s%s", vm->nodes,
+			vm->numa_show ? " show" : "",
+			vm->views ? " views" : "");
 	if (vm->group)
 		fprintf(f, " group=%s", vm->group);
 	for (unsigned i = 0; i < vm->nr_disks; i++) {

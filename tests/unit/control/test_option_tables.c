@@ -32,6 +32,7 @@
 static const char *const companions[][2] = {
 	{ "pmem", "ro" },
 	{ "numa", "nodes=0-1" },
+	{ "views", "nodes=0-1" },
 };
 
 static const char *companion_of(const char *name)

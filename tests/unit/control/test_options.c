@@ -170,6 +170,10 @@ static void several_nodes_are_asked_for(void **state)
 	accept("--kernel k --cpus 2 --memory 64M,nodes=2+0,numa=show,huge=thp",
 	       &cfg);
 	assert_true(cfg.vms[0].numa_show && cfg.vms[0].huge_thp);
+	assert_false(cfg.vms[0].views);
+	run_config_destroy(&cfg);
+	accept("--kernel k --cpus 2 --memory 64M,nodes=2+0,views=on", &cfg);
+	assert_true(cfg.vms[0].views && !cfg.vms[0].numa_show);
 	run_config_destroy(&cfg);
 	accept("--kernel k --memory 1G,nodes=2,numa=hide", &cfg);
 	assert_string_equal(cfg.vms[0].nodes, "2");
@@ -206,6 +210,22 @@ static void nodes_that_do_not_go_together(void **state)
 	refuse("--kernel k --cpus 4 --memory 127M,nodes=0-3,numa=show",
 	       ST_CONFIG,
 	       "vm: numa=show needs at least 32 MiB of memory per node");
+	refuse("--kernel k --cpus 4 --memory 1G,views=on", ST_CONFIG,
+	       "vm: views=on is one view per node, of 2 to 16 nodes: give it "
+	       "'nodes', or leave out 'views'");
+	refuse("--kernel k --cpus 4 --memory 1G,views=on,nodes=1", ST_CONFIG,
+	       "vm: views=on is one view per node, of 2 to 16 nodes: give it "
+	       "'nodes', or leave out 'views'");
+	refuse("--kernel k --cpus 32 --memory 1G,views=on,nodes=0-16",
+	       ST_CONFIG,
+	       "vm: views=on is one view per node, of 2 to 16 nodes: give it "
+	       "'nodes', or leave out 'views'");
+	refuse("--kernel k --cpus 4 --memory 1G,views=on,nodes=0-1,merge",
+	       ST_CONFIG,
+	       "vm: equal pages are merged on one node: leave out 'merge' or "
+	       "'nodes'");
+	refuse("--kernel k --memory 1G,views=yes", ST_USAGE,
+	       "--memory: views must be on or off, not 'yes'");
 }
 
 static void count_numbers_names(void **state)
@@ -332,7 +352,7 @@ static void bad_values_name_the_option(void **state)
 	       "--memory: strict must be on or off, not 'maybe'");
 	refuse("--kernel k --memory 1M,foo", ST_USAGE,
 	       "--memory: unknown key 'foo'; known: node, nodes, numa, "
-	       "strict, huge, merge");
+	       "views, strict, huge, merge");
 	refuse("--kernel k --cpus 65", ST_USAGE,
 	       "--cpus: a VM has 1 to 64 CPUs, not 65");
 	refuse("--kernel k --cpus 1x", ST_USAGE,

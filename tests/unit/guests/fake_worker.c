@@ -35,7 +35,9 @@ static const struct worker_usage usage = { .cpu_ns = 2000,
 					   .ram_pages_local = 199,
 					   .ram_age_ns = 3000000000,
 					   .private_bytes = 4096,
-					   .exits = 7 };
+					   .exits = 7,
+					   .nr_views = 2,
+					   .sent = { 5, 4, 3, 2, 1 } };
 
 static void say(const struct worker_event *ev)
 {

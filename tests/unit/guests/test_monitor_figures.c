@@ -102,6 +102,35 @@ static void figures_outlive_a_killed_monitor(void **state)
 	assert_true(first_exits("mmio") > before); /* the last ones */
 }
 
+/* --- views --- */
+
+static long long views_figure(const char *key)
+{
+	json_t *root = call("GET", "/v1/stats", NULL);
+	json_t *vm = json_array_get(json_object_get(root, "vms"), 0);
+	json_t *n = json_object_get(json_object_get(vm, "views"), key);
+	long long value = json_is_integer(n) ? json_integer_value(n) : -1;
+
+	json_decref(root);
+	return value;
+}
+
+/* The worker of every VM here says that its guest has two. */
+static void what_views_send_is_shown(void **state)
+{
+	(void)state;
+	start_vm("obey.v");
+	assert_int_equal(views_figure("count"), 2);
+	assert_int_equal(views_figure("idle_wakeups"), 5);
+	assert_int_equal(views_figure("vectors"), 4);
+	assert_int_equal(views_figure("nmis"), 3);
+	assert_int_equal(views_figure("inits"), 2);
+	assert_int_equal(views_figure("startups"), 1);
+	metrics_are_well_formed("disco_vm_views_sent_total{vm=\"obey.v\","
+				"kind=\"vectors\"} 4\n");
+	vm_call("obey.v", "kill");
+}
+
 /* --- where memory is --- */
 
 static bool vm_exact(const char *path)
@@ -227,6 +256,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		WITH_MONITOR(garbage_in_figures_hurts_nobody),
 		WITH_MONITOR(figures_outlive_a_killed_monitor),
+		WITH_MONITOR(what_views_send_is_shown),
 		WITH_MONITOR(the_age_of_figures_is_shown),
 		WITH_MONITOR(exact_figures_are_waited_for),
 	};

@@ -5,13 +5,27 @@
  * last, and everything it put into memory is there.
  */
 #include <errno.h>
+#include <stdarg.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "monitor/worker/vm/boot_setup.h"
 #include "monitor/dev/platform/layout.h"
 #include "tests/unit/support.h"
+
+static int tsc_khz; /* of vCPUs */
+
+/* In place of the C library's: there is no vCPU but for its clock. */
+int ioctl(int fd, unsigned long request, ...)
+{
+	(void)fd;
+	if (request == KVM_GET_TSC_KHZ && tsc_khz >= 0)
+		return tsc_khz;
+	errno = EBADF;
+	return -1;
+}
 
 static struct ram_view ram_of(uint64_t bytes)
 {
@@ -271,6 +285,55 @@ static void longest_command_line(void **state)
 	ram_end(&b.vm.ram);
 }
 
+/* --- views --- */
+
+static void setup_views(int khz)
+{
+	setup_vm(MIB(128), BOOT_LINUX64);
+	b.vm.kvms.views = (void *)&b; /* only asked whether there are any */
+	tsc_khz = khz;
+}
+
+static void the_clock_of_views_has_its_rate(void **state)
+{
+	(void)state;
+	setup_views(2400123);
+	assert_int_equal(boot_setup(&b.vm), -EBADF);
+	assert_string_equal(text(LAYOUT_CMDLINE),
+			    "tsc_early_khz=2400123 tsc=reliable "
+			    "console=ttyS0 quiet");
+	assert_true(snprintf(NULL, 0, CMDLINE_CLOCK, INT32_MAX) <=
+		    CMDLINE_CLOCK_MAX);
+	ram_end(&b.vm.ram);
+}
+
+static void no_views_without_a_rate(void **state)
+{
+	(void)state;
+	setup_views(-1);
+	assert_int_equal(boot_setup(&b.vm), -EBADF);
+	assert_int_equal(get(LAYOUT_CMDLINE, 8), 0);
+	ram_end(&b.vm.ram);
+	setup_views(0);
+	assert_int_equal(boot_setup(&b.vm), -ENOTSUP);
+	ram_end(&b.vm.ram);
+}
+
+static void no_room_for_the_rate(void **state)
+{
+	(void)state;
+	setup_views(1);
+	memset(b.spec.cmdline, 'c', CMDLINE_MAX);
+	b.spec.cmdline[CMDLINE_MAX] = '\0';
+	assert_int_equal(boot_setup(&b.vm), -E2BIG);
+	ram_end(&b.vm.ram);
+	setup_views(INT32_MAX);
+	memset(b.spec.cmdline, 'c', CMDLINE_MAX - CMDLINE_CLOCK_MAX);
+	b.spec.cmdline[CMDLINE_MAX - CMDLINE_CLOCK_MAX] = '\0';
+	assert_int_equal(boot_setup(&b.vm), -EBADF);
+	ram_end(&b.vm.ram);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -285,6 +348,9 @@ int main(void)
 		cmocka_unit_test(pvh_start_info),
 		cmocka_unit_test(pvh_without_initrd),
 		cmocka_unit_test(longest_command_line),
+		cmocka_unit_test(the_clock_of_views_has_its_rate),
+		cmocka_unit_test(no_views_without_a_rate),
+		cmocka_unit_test(no_room_for_the_rate),
 	};
 
 	return cmocka_run_group_tests_name("boot_setup", tests, NULL, NULL);

@@ -7,39 +7,59 @@
 #include "monitor/worker/vm/vm.h"
 #include "tests/unit/cowdisk/dax_bench.h"
 
-#define VM_FD	  12345
+#define VM_FD	  12345 /* and the numbers after it, of further views */
 #define MAX_SLOTS 8
+#define MAX_VMS	  2
+
+/* --- KVM --- */
 
 static struct {
+	unsigned vms;
 	struct kvm_userspace_memory_region slot[MAX_SLOTS];
-	uint64_t dirty[MAX_SLOTS][64];
+	uint64_t dirty[MAX_VMS][MAX_SLOTS][64];
 	unsigned gets;
-	int refuse; /* errno of KVM_GET_DIRTY_LOG */
+	int refuse;	    /* errno of KVM_GET_DIRTY_LOG */
+	unsigned refuse_vm; /* from this VM on */
 } kvm;
 
-static int set_slot(const struct kvm_userspace_memory_region *m)
+/* In place of monitor/worker/views/kvms.c */
+unsigned kvms_count(const struct kvms *k)
 {
+	(void)k;
+	return kvm.vms;
+}
+
+int kvms_fd(const struct kvms *k, unsigned i)
+{
+	(void)k;
+	return VM_FD + (int)i;
+}
+
+int kvms_set_slot(const struct kvms *k,
+		  const struct kvm_userspace_memory_region *m)
+{
+	(void)k;
 	assert_true(m->slot < MAX_SLOTS);
 	/* A log goes with its slot. */
-	if (!m->memory_size)
-		memset(kvm.dirty[m->slot], 0, sizeof(kvm.dirty[0]));
+	for (unsigned i = 0; !m->memory_size && i < MAX_VMS; i++)
+		memset(kvm.dirty[i][m->slot], 0, sizeof(kvm.dirty[0][0]));
 	kvm.slot[m->slot] = *m;
 	return 0;
 }
 
-static int get_log(const struct kvm_dirty_log *l)
+static int get_log(unsigned vm, const struct kvm_dirty_log *l)
 {
 	const struct kvm_userspace_memory_region *m = &kvm.slot[l->slot];
 	size_t bytes = align_up(m->memory_size / PAGE_BYTES, 64) / 8;
 
 	kvm.gets++;
-	if (kvm.refuse || !(m->flags & KVM_MEM_LOG_DIRTY_PAGES) ||
-	    !m->memory_size) {
+	if ((kvm.refuse && vm >= kvm.refuse_vm) || !m->memory_size ||
+	    !(m->flags & KVM_MEM_LOG_DIRTY_PAGES)) {
 		errno = kvm.refuse ? kvm.refuse : ENOENT;
 		return -1;
 	}
-	memcpy(l->dirty_bitmap, kvm.dirty[l->slot], bytes);
-	memset(kvm.dirty[l->slot], 0, bytes);
+	memcpy(l->dirty_bitmap, kvm.dirty[vm][l->slot], bytes);
+	memset(kvm.dirty[vm][l->slot], 0, bytes);
 	return 0;
 }
 
@@ -52,13 +72,12 @@ int ioctl(int fd, unsigned long request, ...)
 	va_start(ap, request);
 	arg = va_arg(ap, void *);
 	va_end(ap);
-	assert_int_equal(fd, VM_FD);
-	if (request == KVM_SET_USER_MEMORY_REGION)
-		return set_slot(arg);
+	assert_in_range(fd, VM_FD, VM_FD + (int)kvm.vms - 1);
 	assert_int_equal(request, KVM_GET_DIRTY_LOG);
-	return get_log(arg);
+	return get_log((unsigned)(fd - VM_FD), arg);
 }
 
+static struct kvms kvms;
 static struct ram_view ram;
 static struct vm_regions all;
 static struct vm_region regions[3];
@@ -69,9 +88,10 @@ static int setup(void **state)
 	memset(&ram, 0, sizeof(ram));
 	memset(&kvm, 0, sizeof(kvm));
 	memset(regions, 0, sizeof(regions));
+	kvm.vms = 1;
 	ram.nr_slots = 1;
 	ram.slots[0].bytes = MIB(256);
-	regions_init(&all, VM_FD, &ram, 36);
+	regions_init(&all, &kvms, &ram, 36);
 	return 0;
 }
 
@@ -192,17 +212,17 @@ static void a_log_outlives_its_slot(void **state)
 
 	(void)state;
 	assert_int_equal(region_add(&all, &regions[0], b->dax, false, true), 0);
-	kvm.dirty[2][0] = 1u << 3;
+	kvm.dirty[0][2][0] = 1u << 3;
 	assert_int_equal(regions_set(&all, false), 0);
 	assert_int_equal(regions_set(&all, true), 0);
-	kvm.dirty[2][15] = 1ull << 63;
+	kvm.dirty[0][2][15] = 1ull << 63;
 	assert_int_equal(dax_flush_now(b), 0);
 	assert_int_equal(dax_written(b), 2);
 	assert_int_equal(dax_flush_now(b), 0);
 	assert_int_equal(dax_written(b), 2);
 	/* Bits are added to what is there. */
 	bits[0] = 1;
-	kvm.dirty[2][0] = 2;
+	kvm.dirty[0][2][0] = 2;
 	assert_int_equal(regions[0].log.take(&regions[0].log, bits), 0);
 	assert_int_equal(bits[0], 3);
 	dax_bench_destroy(b);
@@ -214,7 +234,7 @@ static void a_log_that_cannot_be_read(void **state)
 
 	(void)state;
 	assert_int_equal(region_add(&all, &regions[0], b->dax, false, true), 0);
-	kvm.dirty[2][0] = 1;
+	kvm.dirty[0][2][0] = 1;
 	kvm.refuse = ENOMEM;
 	assert_int_equal(dax_flush_now(b), -ENOMEM);
 	assert_int_equal(regions_set(&all, false), -ENOMEM);
@@ -222,6 +242,50 @@ static void a_log_that_cannot_be_read(void **state)
 	kvm.refuse = 0;
 	assert_int_equal(dax_flush_now(b), 0);
 	assert_int_equal(dax_written(b), 1);
+	dax_bench_destroy(b);
+}
+
+/* What vCPUs of several views have written is one log. */
+static void logs_of_views_are_united(void **state)
+{
+	struct dax_bench *b = dax_bench_make(MIB(4), true, true);
+
+	(void)state;
+	kvm.vms = 2;
+	assert_int_equal(region_add(&all, &regions[0], b->dax, false, true), 0);
+	kvm.dirty[0][2][0] = 1u << 3 | 1u << 4;
+	kvm.dirty[1][2][0] = 1u << 4 | 1u << 5;
+	assert_int_equal(dax_flush_now(b), 0);
+	assert_int_equal(kvm.gets, 2);
+	assert_int_equal(dax_written(b), 3);
+	assert_int_equal(dax_flush_now(b), 0);
+	assert_int_equal(dax_written(b), 3);
+	/* Slots that are made anew. */
+	kvm.dirty[0][2][1] = 1;
+	kvm.dirty[1][2][2] = 1;
+	assert_int_equal(regions_set(&all, false), 0);
+	assert_int_equal(regions_set(&all, true), 0);
+	assert_int_equal(dax_flush_now(b), 0);
+	assert_int_equal(dax_written(b), 5);
+	dax_bench_destroy(b);
+}
+
+/* What was read of the first view comes with the next flush. */
+static void no_bit_of_a_view_is_lost(void **state)
+{
+	struct dax_bench *b = dax_bench_make(MIB(4), true, true);
+
+	(void)state;
+	kvm.vms = 2;
+	assert_int_equal(region_add(&all, &regions[0], b->dax, false, true), 0);
+	kvm.dirty[0][2][0] = 1;
+	kvm.dirty[1][2][0] = 2;
+	kvm.refuse = ENOMEM;
+	kvm.refuse_vm = 1;
+	assert_int_equal(dax_flush_now(b), -ENOMEM);
+	kvm.refuse = 0;
+	assert_int_equal(dax_flush_now(b), 0);
+	assert_int_equal(dax_written(b), 2);
 	dax_bench_destroy(b);
 }
 
@@ -249,6 +313,8 @@ int main(void)
 		T(slots_are_given_and_taken),
 		T(a_log_outlives_its_slot),
 		T(a_log_that_cannot_be_read),
+		T(logs_of_views_are_united),
+		T(no_bit_of_a_view_is_lost),
 		T(no_place_no_slot),
 	};
 

@@ -212,6 +212,21 @@ static void virtual_nodes(void **state)
 	assert_int_equal(load(), 0);
 }
 
+static void views_of_virtual_nodes(void **state)
+{
+	(void)state;
+	make_wide();
+	good.wide.views = 1;
+	assert_int_equal(load(), 0);
+	good.nr_vcpus = VM_MAX_VIEWS + 1;
+	good.wide.nr_nodes = VM_MAX_VIEWS;
+	assert_int_equal(load(), 0);
+	good.wide.nr_nodes = VM_MAX_VIEWS + 1;
+	assert_int_equal(load(), -EINVAL);
+	good.wide.nr_nodes = 0;
+	assert_int_equal(load(), -EINVAL);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup(f, setup)
@@ -219,6 +234,7 @@ int main(void)
 		T(good_one),   T(of_another_build), T(strings_without_end),
 		T(counts),     T(memory),	    T(boot),
 		T(pmem_disks), T(direct_disks),	    T(virtual_nodes),
+		T(pmem_disks), T(direct_disks),	    T(views_of_virtual_nodes),
 	};
 
 	return cmocka_run_group_tests_name("spec", tests, NULL, NULL);

@@ -69,6 +69,20 @@ void text_pages(nodeid_t node, uint64_t *pages, uint64_t *local)
 	*pages = *local = 7;
 }
 
+/* In place of monitor/worker/views/views.c */
+unsigned views_count(const struct views *v)
+{
+	assert_ptr_equal(v, &vm);
+	return 2;
+}
+
+void views_read_figures(const struct views *v, struct views_figures *f)
+{
+	assert_ptr_equal(v, &vm);
+	for (unsigned k = 0; k < GHOST_NR_EVENTS; k++)
+		f->sent[k] = 10 + k;
+}
+
 /* --- the I/O thread --- */
 
 static uint64_t answered; /* the last id */
@@ -254,6 +268,20 @@ static void a_survey_of_another_node_is_repeated(void **state)
 	assert_true(node_asked == 2 && usage.ram_exact && nr_exact == 2);
 }
 
+static void figures_of_views_are_added(void **state)
+{
+	(void)state;
+	start_known();
+	stats_fill(&stats, &usage);
+	assert_int_equal(usage.nr_views, 0);
+	vm.kvms.views = (void *)&vm;
+	stats_fill(&stats, &usage);
+	assert_int_equal(usage.nr_views, 2);
+	assert_int_equal(usage.sent[WORKER_SENT_NOTHING], 10);
+	assert_int_equal(usage.sent[WORKER_SENT_VECTORS], 11);
+	assert_int_equal(usage.sent[WORKER_SENT_STARTUPS], 14);
+}
+
 static void nobody_is_answered_who_has_gone(void **state)
 {
 	(void)state;
@@ -350,6 +378,7 @@ int main(void)
 		TEST(the_first_waits_for_figures),
 		TEST(figures_of_another_node_are_over),
 		TEST(a_survey_of_another_node_is_repeated),
+		TEST(figures_of_views_are_added),
 		TEST(nobody_is_answered_who_has_gone),
 		TEST(an_exact_one_begins_when_it_is_asked_for),
 		cmocka_unit_test(private_memory_is_as_the_kernel_says),
