@@ -33,6 +33,8 @@ t_tiny_hvc()
 		fail 'lines were lost, or came in another order'
 }
 t_tiny_acpi() { tiny acpi 0; }
+t_tiny_smp() { tiny smp 0 --cpus 4; }
+t_tiny_views() { tiny smp 0 --cpus 4 --memory 64M,nodes=0-3,views=on; }
 t_tiny_pci_scan() { tiny pci_scan 0; }
 t_tiny_memory() { tiny memory 0 --memory 4G; }
 

@@ -37,7 +37,7 @@ views_has_booted()
 	cat /proc/cmdline
 	cat /sys/devices/system/clocksource/clocksource0/current_clocksource
 	dmesg | grep -iE 'tsc|x2apic|clocksource' || true
-	dmesg | grep -E 'BUG|WARNING|Call Trace|soft lockup|rcu.*stall' &&
+	dmesg | grep -E 'BUG:|Call Trace|soft lockup|rcu.*stall|unstable' &&
 		echo COMPLAINS
 	true
 	G
@@ -160,7 +160,7 @@ views_busy()
 	runner_do v $((60 + 10 * VIEWS_SECONDS)) <<-G
 	stress-ng --cpu 2 --futex 2 --mmap 2 --mmap-bytes 4M --fork 2 \
 		--timeout $VIEWS_SECONDS 2>&1 | tail -n 3
-	dmesg | grep -E 'BUG|soft lockup|rcu.*stall|Call Trace' && exit 1
+	dmesg | grep -E 'BUG:|soft lockup|rcu.*stall|Call Trace' && exit 1
 	exit 0
 	G
 }
