@@ -5,7 +5,7 @@
 # directly and a tiny guest of its own, and with a stock guest of 4 virtual CPUs,
 # 0 and 1 on node 0, 2 and 3 on node 1. IPI_ROUNDS: round trips of IPIs per
 # measurement. VIEWS_SECONDS: how long the stock guest is busy (4). Needs
-# monitor.sh, move.sh and runner.sh.
+# monitor.sh, move.sh, wide.sh and runner.sh.
 
 VIEWS_SECONDS=${VIEWS_SECONDS:-4}
 
@@ -44,6 +44,9 @@ views_has_booted()
 	sed 's/^/# /' "$WORK/o"
 	[[ $(views_sent count) == 2 ]] ||
 		fail "$(views_sent count) views, not 2" || return 1
+	# Two vCPUs, and the ghosts of the two others.
+	(($(threads_on v 1) == 4)) ||
+		fail "$(threads_on v 1) threads on node 1, not 4" || return 1
 	want_line '^tsc_early_khz=[0-9]+ tsc=reliable ' "$WORK/o" &&
 		want_line '^tsc(-early)?$' "$WORK/o" || return 1
 	! grep COMPLAINS "$WORK/o" || fail "$(grep -B 4 COMPLAINS "$WORK/o")"
