@@ -55,6 +55,15 @@ struct kvm_facts {
 	int paging;    /* npt or ept: 1 on, 0 off, -1 not known */
 };
 
+/* The facts that decide whether guests can have views (views=on). */
+struct views_facts {
+	int open_err;	 /* as above */
+	bool split;	 /* KVM_CAP_SPLIT_IRQCHIP, KVM_CAP_SIGNAL_MSI */
+	bool sync_regs;	 /* KVM_CAP_SYNC_REGS, with a vCPU's events */
+	bool tsc_offset; /* KVM_VCPU_TSC_CTRL */
+	bool tsc;	 /* the kernel trusts the TSC: it is among its clocks */
+};
+
 /* Set a check's verdict and value, or its advice; @fmt is a printf format. */
 PRINTF(3, 4)
 void check_value(struct check *c, enum verdict v, const char *fmt, ...);
@@ -73,6 +82,9 @@ bool doctor_cpu_flag(const char *flag);
 
 /* Judge whether stock guests can run. A pure function. */
 void kvm_judge(const struct kvm_facts *f, struct check *c);
+
+/* Judge whether guests can have views. A pure function. */
+void views_judge(const struct views_facts *f, struct check *c);
 
 /* Runs every probe, in about 50 ms. One thread; blocks on /proc and /sys. */
 void doctor_run(struct doctor_report *r);

@@ -12,6 +12,9 @@
 
 #define LAB "use the lab: 'make demo', or 'lab/run -- COMMAND'"
 
+#define CLOCKS                                                                 \
+	"/sys/devices/system/clocksource/clocksource0/available_clocksource"
+
 static int read_switch(const char *path)
 {
 	char line[16];
@@ -149,6 +152,84 @@ void kvm_judge(const struct kvm_facts *f, struct check *c)
 	}
 }
 
+/* --- views --- */
+
+static bool doctor_trusts_tsc(void)
+{
+	char line[256], *at = line, *word;
+	bool found = false;
+
+	if (doctor_read_line(CLOCKS, line, sizeof(line)))
+		return false;
+	while (!found && (word = strsep(&at, " ")))
+		found = strcmp(word, "tsc") == 0;
+	return found;
+}
+
+/* Only a vCPU can be asked. */
+static bool doctor_has_tsc_offset(int kvm)
+{
+	struct kvm_device_attr a = { .group = KVM_VCPU_TSC_CTRL,
+				     .attr = KVM_VCPU_TSC_OFFSET };
+	int vm = ioctl(kvm, KVM_CREATE_VM, 0);
+	int vcpu = vm < 0 ? -1 : ioctl(vm, KVM_CREATE_VCPU, 0);
+	bool has = vcpu >= 0 && ioctl(vcpu, KVM_HAS_DEVICE_ATTR, &a) == 0;
+
+	if (vcpu >= 0)
+		(void)close(vcpu);
+	if (vm >= 0)
+		(void)close(vm);
+	return has;
+}
+
+static void views_gather(struct views_facts *f)
+{
+	int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC), regs;
+
+	*f = (struct views_facts){ .open_err = fd < 0 ? errno : 0,
+				   .tsc = doctor_trusts_tsc() };
+	if (fd < 0)
+		return;
+	f->split = ioctl(fd, KVM_CHECK_EXTENSION, KVM_CAP_SPLIT_IRQCHIP) > 0 &&
+		   ioctl(fd, KVM_CHECK_EXTENSION, KVM_CAP_SIGNAL_MSI) > 0;
+	regs = ioctl(fd, KVM_CHECK_EXTENSION, KVM_CAP_SYNC_REGS);
+	f->sync_regs = regs > 0 && (regs & KVM_SYNC_X86_EVENTS);
+	f->tsc_offset = doctor_has_tsc_offset(fd);
+	(void)close(fd);
+}
+
+void views_judge(const struct views_facts *f, struct check *c)
+{
+	const char *lacks = !f->split	     ? "KVM_CAP_SPLIT_IRQCHIP"
+			    : !f->sync_regs  ? "KVM_CAP_SYNC_REGS"
+			    : !f->tsc_offset ? "KVM_VCPU_TSC_CTRL"
+					     : NULL;
+
+	if (f->open_err) {
+		check_value(c, VERDICT_ABSENT, "/dev/kvm: %s",
+			    strerror(f->open_err));
+	} else if (lacks) {
+		check_value(c, VERDICT_ABSENT, "no: KVM lacks %s", lacks);
+		check_advice(c, "views=on needs Linux 5.16 or later");
+	} else if (!f->tsc) {
+		check_value(c, VERDICT_WARN, "yes, without a reliable clock");
+		check_advice(c, "the kernel does not trust the TSC, which "
+				"guests with views=on have as their clock");
+	} else {
+		check_value(c, VERDICT_OK, "yes");
+	}
+}
+
+static void probe_views(struct check *c)
+{
+	struct views_facts f;
+
+	views_gather(&f);
+	views_judge(&f, c);
+}
+
+/* --- stock guests --- */
+
 static void probe_stock_guests(struct check *c)
 {
 	struct kvm_facts f;
@@ -158,9 +239,7 @@ static void probe_stock_guests(struct check *c)
 }
 
 const struct probe doctor_kvm_probes[] = {
-	{ "kvm-device", probe_device },
-	{ "cpu", probe_cpu },
-	{ "nested-paging", probe_paging },
-	{ "stock-guests", probe_stock_guests },
-	{ NULL, NULL },
+	{ "kvm-device", probe_device },		{ "cpu", probe_cpu },
+	{ "nested-paging", probe_paging },	{ "views", probe_views },
+	{ "stock-guests", probe_stock_guests }, { NULL, NULL },
 };

@@ -51,7 +51,7 @@ void kvms_destroy(struct kvms *k);
 /**
  * kvms_create() - make the KVM VM, or those of all views
  * @kvm_fd: /dev/kvm; not owned
- * @views:  NULL: one KVM VM; what it refers to outlives @k
+ * @views:  NULL: one KVM VM; its tables are copied, its @arg outlives @k
  *
  * Context: start of the worker. Return: 0; -errno of KVM; as views_create().
  */

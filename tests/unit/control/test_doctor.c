@@ -67,6 +67,49 @@ static void judges_stock_guests(void **state)
 	}
 }
 
+static const struct {
+	struct views_facts facts;
+	enum verdict verdict;
+	const char *value, *advice;
+} views_cases[] = {
+	{ { 0, true, true, true, true }, VERDICT_OK, "yes", "" },
+	{ { 0, true, true, true, false },
+	  VERDICT_WARN,
+	  "yes, without a reliable clock",
+	  "does not trust the TSC" },
+	{ { 0, true, true, false, true },
+	  VERDICT_ABSENT,
+	  "KVM_VCPU_TSC_CTRL",
+	  "Linux 5.16" },
+	{ { 0, true, false, true, true },
+	  VERDICT_ABSENT,
+	  "KVM_CAP_SYNC_REGS",
+	  "Linux 5.16" },
+	{ { 0, false, false, false, true },
+	  VERDICT_ABSENT,
+	  "KVM_CAP_SPLIT_IRQCHIP",
+	  "Linux 5.16" },
+	{ { ENOENT, false, false, false, true },
+	  VERDICT_ABSENT,
+	  "No such file",
+	  "" },
+};
+
+static void judges_views(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(views_cases); i++) {
+		struct check c = { 0 };
+
+		views_judge(&views_cases[i].facts, &c);
+		if (c.verdict != views_cases[i].verdict ||
+		    !strstr(c.value, views_cases[i].value) ||
+		    !strstr(c.advice, views_cases[i].advice))
+			fail_msg("case %zu: %d '%s' '%s'", i, (int)c.verdict,
+				 c.value, c.advice);
+	}
+}
+
 static void every_probe_finds_something(void **state)
 {
 	struct doctor_report r;
@@ -209,6 +252,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(judges_stock_guests),
+		cmocka_unit_test(judges_views),
 		cmocka_unit_test(every_probe_finds_something),
 		cmocka_unit_test(json_can_be_read_back),
 		cmocka_unit_test(table_fits_the_terminal),
