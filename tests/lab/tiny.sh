@@ -71,7 +71,8 @@ pmem_was_flushed()
 	[[ $(sha256sum <"$WORK/base") == "$1" ]] || fail 'the base has changed'
 }
 
-t_tiny_pmem()
+# pmem_flushes ARG... - a guest of such a kind writes to its disks
+pmem_flushes()
 {
 	local before nr=400000 # no multiple of a page
 	make_words "$WORK/base" "$nr" || return 1
@@ -81,8 +82,14 @@ t_tiny_pmem()
 	tiny pmem 0 --cmdline "words=$nr" \
 		--disk "path=$WORK/base,cow=$WORK/a.cow,pmem" \
 		--disk "path=$WORK/base,snapshot,pmem" \
-		--disk "path=$WORK/base,ro,pmem" || return 1
+		--disk "path=$WORK/base,ro,pmem" "$@" || return 1
 	pmem_was_flushed "$before"
+}
+
+t_tiny_pmem() { pmem_flushes; }
+t_tiny_pmem_of_views()
+{
+	pmem_flushes --cpus 2 --memory 64M,nodes=0-1,views=on
 }
 
 # The same guest out of the buffer cache: three disks read the image once.
