@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * All CPUs of the MADT start by INIT and a start-up IPI right after it, and each
- * of them sends an IPI to the first one. CPUs stay in real mode with interrupts
- * off: what has come is in the request register of the local APIC.
+ * of them sends an IPI to the first one. Its time-stamp counter, as it starts, is
+ * between what the first one's was before and is afterwards; so a difference is
+ * found that is longer than a start. CPUs stay in real mode with interrupts off:
+ * what has come is in the request register of the local APIC.
  */
 #include "guest.h"
 
@@ -11,6 +13,7 @@
 #define MAX_ID	     31u
 #define CODE	     0x6000ul /* of the other CPUs: start-up vector 6 */
 #define STARTED	     0x7000ul /* how many of them have */
+#define COUNTER	     0x7008ul /* of the last one that has, when it did */
 #define FIRST_VECTOR 0x60u    /* CPU n sends this and n more */
 
 #define MSR_APIC_BASE 0x1bu
@@ -33,6 +36,9 @@ __asm__("	.section .rodata\n"
 	"	cli\n"
 	"	xorw	%ax, %ax\n"
 	"	movw	%ax, %ds\n"
+	"	rdtsc\n"
+	"	movl	%eax, 0x7008\n"
+	"	movl	%edx, 0x700c\n"
 	"	lock incw 0x7000\n"
 	"	movl	$0x1b, %ecx\n" /* x2APIC */
 	"	rdmsr\n"
@@ -75,14 +81,26 @@ static bool has_come(unsigned vector)
 	return smp_rdmsr(MSR_IRR + vector / 32) >> vector % 32 & 1;
 }
 
+static uint64_t smp_counter(void)
+{
+	uint32_t lo, hi;
+
+	__asm__ volatile("rdtsc" : "=a"(lo), "=d"(hi) : : "memory");
+	return (uint64_t)hi << 32 | lo;
+}
+
 static void smp_start(unsigned id, unsigned before)
 {
-	uint64_t turns = 0;
+	uint64_t turns = 0, then = smp_counter(), at, now;
 
 	smp_wrmsr(MSR_ICR, (uint64_t)id << 32 | ICR_INIT);
 	smp_wrmsr(MSR_ICR, (uint64_t)id << 32 | ICR_STARTUP | CODE >> 12);
 	while (read8(STARTED) != (uint8_t)(before + 1))
 		REQUIRE(++turns < PATIENCE, "CPU %u does not start", id);
+	now = smp_counter();
+	at = read32(COUNTER) | (uint64_t)read32(COUNTER + 4) << 32;
+	REQUIRE(then <= at && at <= now, "CPU %u: at %lx, not %lx to %lx", id,
+		at, then, now);
 	while (!has_come(FIRST_VECTOR + id))
 		REQUIRE(++turns < PATIENCE, "nothing comes from CPU %u", id);
 }
