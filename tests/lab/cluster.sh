@@ -274,3 +274,95 @@ s_cluster()
 	part cluster_start_fails cluster_fails
 	stop_monitor
 }
+
+# --- sixteen guests: names, and one command in all of them ---------------------
+scenario sixteen sixteen_come_up sixteen_resolve_each_other \
+	sixteen_answer_in_one_table
+
+SIXTEEN=16
+
+# sixteen_file - each guest notes when its link is up, and when it has resolved
+# all the names, in seconds of the clock that all of them share
+sixteen_file()
+{
+	local script how
+	script=$(base64 -w 0 <<-END
+		(
+		cd /run
+		until ip -4 addr show dev eth0 | grep -q inet; do sleep 0.2; done
+		date +%s.%N >link
+		for ((i = 0; i < $SIXTEEN; i++)); do
+			until getent hosts many-guest-\$i; do sleep 0.2; done
+		done >names.tmp
+		date +%s.%N >resolved
+		mv names.tmp names
+		) &
+		exec /usr/lib/disco/cluster
+	END
+	)
+	how='"huge": "thp", "kernel": "'$PWD/$KERNEL'",
+		"initrd": "'$PWD/$INITRD'"'
+	cat >"$WORK/many.json" <<-END
+	{ "cluster": "many", "roles": [
+	  { "name": "guest", $how, "memory": "192M", "count": $SIXTEEN,
+	    "cmdline": "console=ttyS0 quiet disco.sh=$script",
+	    "nets": [ { "name": "many" } ],
+	    "disks": [ { "path": "$PWD/$ROOT_DISK", "ro": true } ],
+	    "health": [ "test -s /run/names" ],
+	    "deadline": $((300 * SCALE)) } ] }
+	END
+}
+
+sixteen_up()
+{
+	sixteen_file
+	cluster_do 0 up "$WORK/many.json" || return 1
+	sed 's/^/# /' "$WORK/o.err"
+	want_line "^many: role guest is up: $SIXTEEN VMs" "$WORK/o.err"
+}
+
+# latest FILE - the last of the times of that name in the guests
+latest()
+{
+	cluster_do 0 exec many -- cat "/run/$1" &&
+		sed -n 's/^many-guest-[0-9]* *| //p' "$WORK/o" | sort -n | tail -n 1
+}
+
+# A second after the last link is up; a machine that is slower has longer.
+sixteen_names()
+{
+	local link resolved
+	link=$(latest link) && resolved=$(latest resolved) ||
+		fail "$(<"$WORK/o")" || return 1
+	awk -v link="$link" -v resolved="$resolved" -v limit="$SCALE" 'BEGIN {
+		printf "# all names known %.2f s after the last link; limit: %d s\n",
+			resolved - link, limit
+		exit !(link > 0 && resolved - link <= limit) }' ||
+		fail "links up at $link, names known at $resolved" || return 1
+	cluster_do 0 exec many -- sort -u -k 2 /run/names || return 1
+	[[ $(sed -n 's/^many-guest-[0-9]* *| [0-9a-f:.]* *//p' "$WORK/o" |
+		sort | uniq -c | awk '{ print $1 }' | sort -u) == "$SIXTEEN" ]] ||
+		fail "a name is missing: $(<"$WORK/o")"
+}
+
+sixteen_table()
+{
+	local i
+	cluster_do 0 exec many -- hostname || return 1
+	for ((i = 0; i < SIXTEEN; i++)); do
+		want_line "^many-guest-$i +\\| many-guest-$i\$" "$WORK/o" &&
+			want_line "^many-guest-$i +0\$" "$WORK/o.err" || return 1
+	done
+	[[ $(grep -cE '^many-guest-[0-9]+ +[0-9]+$' "$WORK/o.err") == "$SIXTEEN" ]] ||
+		fail "not one line each: $(<"$WORK/o.err")"
+}
+
+s_sixteen()
+{
+	start_monitor --balance=off || return 1
+	part sixteen_come_up sixteen_up || return 1
+	part sixteen_resolve_each_other sixteen_names
+	part sixteen_answer_in_one_table sixteen_table
+	cluster_do 0 down many
+	stop_monitor
+}
