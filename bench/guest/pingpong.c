@@ -64,24 +64,11 @@ static int compare(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-int main(int argc, char *argv[])
+/* Return: 0; 1: the peer has gone. */
+static int ask(int fd, double *us, int nr)
 {
-	struct sockaddr_in to = { 0 };
-	int fd = socket(AF_INET, SOCK_STREAM, 0), one = 1;
-	int nr = argc > 2 ? atoi(argv[2]) : 0;
-	double *us = malloc((nr + 1) * sizeof(*us));
 	char buf[BYTES] = "ping";
 
-	to.sin_family = AF_INET;
-	to.sin_port = htons(PORT);
-	to.sin_addr.s_addr = argc > 1 ? inet_addr(argv[1]) : INADDR_ANY;
-	if (fd < 0 || !us)
-		return 1;
-	if (argc < 3)
-		return answer(fd, &to);
-	if (connect(fd, (struct sockaddr *)&to, sizeof(to)))
-		return 1;
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	/* The first ones fill caches, of addresses as well. */
 	for (int i = -nr / 10; i < nr; i++) {
 		double start = now_us();
@@ -93,4 +80,28 @@ int main(int argc, char *argv[])
 	qsort(us, nr, sizeof(*us), compare);
 	printf("pingpong %.1f %.1f\n", us[nr / 2], us[nr * 99 / 100]);
 	return 0;
+}
+
+int main(int argc, char *argv[])
+{
+	struct sockaddr_in to = { 0 };
+	int fd = socket(AF_INET, SOCK_STREAM, 0), one = 1;
+	int nr, status;
+	double *us;
+
+	to.sin_family = AF_INET;
+	to.sin_port = htons(PORT);
+	to.sin_addr.s_addr = argc > 1 ? inet_addr(argv[1]) : INADDR_ANY;
+	if (fd < 0)
+		return 1;
+	if (argc < 3)
+		return answer(fd, &to);
+	nr = atoi(argv[2]);
+	if (nr < 1 || connect(fd, (struct sockaddr *)&to, sizeof(to)))
+		return 1;
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	us = malloc(nr * sizeof(*us));
+	status = us ? ask(fd, us, nr) : 1;
+	free(us);
+	return status;
 }
