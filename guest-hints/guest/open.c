@@ -54,7 +54,7 @@ static bool hint_find_device(char *name, size_t size)
 			continue;
 		found = strlen(e->d_name) < size;
 		if (found)
-			(void)strcpy(name, e->d_name);
+			memcpy(name, e->d_name, strlen(e->d_name) + 1);
 	}
 	if (dir)
 		(void)closedir(dir);

@@ -148,7 +148,7 @@ __attribute__((constructor)) static void preload_start(void)
 
 	if (!given || strlen(given) >= sizeof(text))
 		return;
-	(void)strcpy(text, given);
+	memcpy(text, given, strlen(given) + 1);
 	while ((word = strsep(&rest, ",")) != NULL)
 		preload_rule(word);
 	if (!nr_rules || disco_hint_open(&hint) != 0)

@@ -72,4 +72,10 @@ static inline int diag_fail(struct diag *d, enum exit_status status, int err,
 	return -err;
 }
 
+#ifdef __clang_analyzer__
+/* It does not look into functions with "...": this is what they return. */
+#define diag_fail(d, status, err, ...)                                         \
+	((void)diag_fail(d, status, err, __VA_ARGS__), -(err))
+#endif
+
 #endif

@@ -36,9 +36,9 @@ static bool import_csv_words(char *const field[FIELDS], struct access_record *r)
 	if (!field[6][0] || field[6][1] || !kind)
 		return false;
 	r->kind = (uint8_t)(kind - kinds);
-	for (uint8_t i = 0; i < ACCESS_NR_CLASSES; i++)
+	for (unsigned i = 0; i < ACCESS_NR_CLASSES; i++)
 		if (strcmp(field[8], classes[i]) == 0) {
-			r->class = i;
+			r->class = (uint8_t)i;
 			return true;
 		}
 	return false;

@@ -185,6 +185,7 @@ static void placement_next_period(struct placement *e)
 	struct policy_now now;
 	uint64_t period;
 
+	/* policy_is_sound() lets no period be 0. NOLINTNEXTLINE(*DivideZero) */
 	period = (e->now_ns - e->first_ns) / e->period_ns;
 	e->period_begin_ns = e->first_ns + period * e->period_ns;
 	now = placement_now(e);

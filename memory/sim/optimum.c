@@ -72,7 +72,7 @@ int optimum_create(struct optimum **out, const struct trace_info *info,
 		optimum_fill_tables(o);
 	for (uint32_t vm = 0; vm < info->nr_vms; vm++) {
 		o->chunks[vm] = calloc(info->vms[vm].pages / CHUNK + 1,
-				       sizeof(*o->chunks[vm]));
+				       sizeof(struct optimum_chunk *));
 		if (!o->chunks[vm]) {
 			optimum_destroy(o);
 			return -ENOMEM;
@@ -112,7 +112,7 @@ static void optimum_least(uint64_t *cost, uint64_t other)
 /* @bit: how a node is a state. */
 static void optimum_move(const struct optimum *o, uint64_t *costs, bool bits)
 {
-	uint64_t was[POLICY_MAX_NODES];
+	uint64_t was[POLICY_MAX_NODES] = { 0 };
 
 	for (uint32_t i = 0; i < o->nr_nodes; i++)
 		was[i] = costs[bits ? 1u << i : i];
@@ -128,7 +128,7 @@ static void optimum_move(const struct optimum *o, uint64_t *costs, bool bits)
 /* Larger sets first, so that several copies go at once. */
 static void optimum_drop(const struct optimum *o, uint64_t *costs)
 {
-	for (uint32_t s = o->nr_states - 1; s; s--)
+	for (uint32_t s = o->nr_states; s-- > 1;)
 		for (uint32_t n = 0; n < o->nr_nodes; n++)
 			if (s >> n & 1 && s != 1u << n)
 				optimum_least(&costs[s & ~(1u << n)],
@@ -243,7 +243,8 @@ int optimum_feed(struct optimum *o, const struct access_record *records,
 static uint64_t optimum_of_page(const struct optimum *o,
 				const struct optimum_chunk *c, uint32_t page)
 {
-	uint64_t costs[POLICY_MAX_NODES > STATES ? POLICY_MAX_NODES : STATES];
+	uint64_t costs[POLICY_MAX_NODES > STATES ? POLICY_MAX_NODES
+						 : STATES] = { 0 };
 	struct optimum_run run = c->runs[page];
 	uint64_t best = NEVER;
 

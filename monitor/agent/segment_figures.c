@@ -29,8 +29,8 @@ static void figures_look_up_run(struct segment_home *g, uint64_t at,
 	void *pages[LOOK_PAGES];
 	int status[LOOK_PAGES];
 
-	if (madvise((void *)(uintptr_t)(g->base + at), nr * PAGE_BYTES,
-		    MADV_POPULATE_READ) < 0)
+	if (nr == 0 || madvise((void *)(uintptr_t)(g->base + at),
+			       nr * PAGE_BYTES, MADV_POPULATE_READ) < 0)
 		return;
 	for (uint64_t i = 0; i < nr; i++)
 		pages[i] = (void *)(uintptr_t)(g->base + at + i * PAGE_BYTES);

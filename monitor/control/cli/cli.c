@@ -112,7 +112,7 @@ const char *cli_node_pages(const json_t *vm, char buf[CLI_NODE_PAGES_MAX])
 		node_list_insert(&l, (nodeid_t)json_integer_value(
 					     json_object_get(entry, "node")));
 	}
-	(void)strcpy(buf, "-");
+	(void)snprintf(buf, CLI_NODE_PAGES_MAX, "-");
 	for (unsigned k = 0; k < l.nr; k++)
 		json_array_foreach(on, i, entry)
 		{

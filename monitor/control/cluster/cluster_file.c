@@ -263,15 +263,17 @@ static int read_nfs(struct reader *r, json_t *v, struct cluster_nfs *nfs)
 {
 	int err = reader_object(r, v, read_nfs_member, nfs);
 
-	if (!err && (!nfs->role || !nfs->path))
-		err = config_fail(reader_at(r), EINVAL, "has no '%s'",
-				  nfs->role ? "export" : "role");
-	if (!err && (!nfs_path_is_plain(nfs->path) ||
-		     (nfs->mount && !nfs_path_is_plain(nfs->mount))))
-		err = config_fail(reader_at(r), EINVAL,
-				  "'export' and 'mount' are absolute paths of "
-				  "letters, digits and /._-");
-	return err;
+	if (err)
+		return err;
+	if (!nfs->role || !nfs->path)
+		return config_fail(reader_at(r), EINVAL, "has no '%s'",
+				   nfs->role ? "export" : "role");
+	if (!nfs_path_is_plain(nfs->path) ||
+	    (nfs->mount && !nfs_path_is_plain(nfs->mount)))
+		return config_fail(reader_at(r), EINVAL,
+				   "'export' and 'mount' are absolute paths of "
+				   "letters, digits and /._-");
+	return 0;
 }
 
 static int read_cluster_member(struct reader *r, const char *key, json_t *v,
@@ -460,18 +462,25 @@ static void cluster_draft_destroy(struct cluster_draft *from)
 	free(from->roles);
 }
 
+static int read_draft(struct reader *r, json_t *root,
+		      struct cluster_draft *draft)
+{
+	int err = reader_object(r, root, read_cluster_member, draft);
+
+	if (err)
+		return err;
+	if (!draft->c->name || !draft->roles)
+		return config_fail(reader_at(r), EINVAL, "has no '%s'",
+				   draft->c->name ? "roles" : "cluster");
+	err = expand_roles(draft, r);
+	return err ? err : keep_roles(draft, r->d);
+}
+
 static int read_cluster(struct reader *r, json_t *root, struct cluster *c)
 {
 	struct cluster_draft draft = { .c = c };
-	int err = reader_object(r, root, read_cluster_member, &draft);
+	int err = read_draft(r, root, &draft);
 
-	if (!err && (!c->name || !draft.roles))
-		err = config_fail(reader_at(r), EINVAL, "has no '%s'",
-				  c->name ? "roles" : "cluster");
-	if (!err)
-		err = expand_roles(&draft, r);
-	if (!err)
-		err = keep_roles(&draft, r->d);
 	cluster_draft_destroy(&draft);
 	return err;
 }

@@ -16,11 +16,11 @@
 static uint32_t balancer_measure(struct balancer_guest *b, pid_t pid,
 				 uint64_t now)
 {
+	uint64_t past = now > b->seen_ns ? now - b->seen_ns : 0;
 	uint64_t demand = process_demand_ns(pid), load = 0;
 
-	if (b->seen_ns && demand > b->demand_ns && now > b->seen_ns)
-		load = (demand - b->demand_ns) * BALANCE_CPU /
-		       (now - b->seen_ns);
+	if (b->seen_ns && past && demand > b->demand_ns)
+		load = (demand - b->demand_ns) * BALANCE_CPU / past;
 	b->seen_ns = now;
 	b->demand_ns = demand;
 	return (uint32_t)min_u64(load, UINT32_MAX);

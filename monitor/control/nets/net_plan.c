@@ -126,7 +126,7 @@ int net_publish_next(const char **text, struct net_publish *out)
 
 	if (!*at)
 		return 0;
-	if (memchr(at, '.', n)) {
+	if (colon && memchr(at, '.', n)) {
 		if (n >= sizeof(ip))
 			return -EINVAL;
 		memcpy(ip, at, n);

@@ -313,24 +313,23 @@ static void segment_update(struct segments *s, struct shm_segment *g)
 {
 	struct agent_request ready = { .kind = AGENT_SEGMENT_READY };
 	struct agent *a = segment_may_replicate(g) ? home_agent(s, g) : NULL;
+	struct segment_use *first = g->uses;
 	int err = 0;
 
-	if (!a)
+	if (!a || !first)
 		return;
 	if (!g->id)
 		err = home_begin(s, g, a);
-	for (struct segment_use *u = g->uses; u; u = u->next) {
-		if (err || u->linked || !u->vm)
+	if (err) {
+		links_complain(s, first, err);
+		return;
+	}
+	for (struct segment_use *u = first; u; u = u->next) {
+		if (u->linked || !u->vm)
 			continue;
 		err = view_link(s, u);
-		if (err) {
+		if (err)
 			links_complain(s, u, err);
-			err = 0;
-		}
-	}
-	if (err) {
-		links_complain(s, g->uses, err);
-		return;
 	}
 	ready.segment_end.segment = g->id;
 	if (!g->ready && !agents_tell(s->agents, g->home, &ready, NULL))

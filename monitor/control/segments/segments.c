@@ -202,7 +202,7 @@ static int use_reserve(struct segments *s, const struct vm_config *vm,
 		return segment_refuse_size(vm, c, g, d);
 	if (!g)
 		err = segment_make(s, vm, c, &g, d);
-	if (err)
+	if (!g)
 		return err;
 	u = use_new(s, g, vm->name, index);
 	if (!u) {

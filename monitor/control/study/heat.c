@@ -52,7 +52,7 @@ static int heat_read_extent(struct trace_reader *r, struct heat *h,
 			h->last_ns = c.records[c.nr - 1].time_ns;
 	}
 	for (uint32_t v = 0; got == 0 && v < info->nr_vms; v++)
-		for (uint64_t i = 0; i < info->vms[v].pages; i++)
+		for (uint64_t i = 0; p->rank[v] && i < info->vms[v].pages; i++)
 			if (p->rank[v][i])
 				p->rank[v][i] = nr++;
 	h->pages = nr;
@@ -86,7 +86,7 @@ static int heat_by_weight(const void *a, const void *b)
 static void heat_finish(struct heat *h, const struct heat_pages *p)
 {
 	static uint64_t sorted[HEAT_ROWS * HEAT_COLUMNS];
-	size_t nr = 0;
+	size_t nr = 0, tenth;
 
 	for (uint32_t y = 0; y < HEAT_ROWS; y++)
 		for (uint32_t x = 0; x < HEAT_COLUMNS; x++) {
@@ -106,7 +106,8 @@ static void heat_finish(struct heat *h, const struct heat_pages *p)
 		}
 	qsort(sorted, nr, sizeof(sorted[0]), heat_by_weight);
 	h->most = nr ? sorted[nr - 1] : 0;
-	h->floor = nr ? (double)sorted[nr / 10] : 1;
+	tenth = nr / 10;
+	h->floor = nr ? (double)sorted[tenth] : 1;
 }
 
 int heat_make(const char *path, struct heat *out, struct diag *d)

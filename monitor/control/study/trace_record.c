@@ -224,7 +224,7 @@ static int record_into(struct trace_recording *r, int fd, uint64_t seconds,
 	if (!err)
 		printf("%s: %llu accesses, %llu lost, %llu bytes\n", r->vm,
 		       (unsigned long long)trace_writer_accesses(r->w),
-		       (unsigned long long)(r->lost + r->refused),
+		       (unsigned long long)r->lost + r->refused,
 		       (unsigned long long)trace_writer_bytes(r->w));
 out:
 	trace_writer_destroy(r->w);

@@ -332,7 +332,7 @@ int trace_run_export(const struct command_args *a, struct diag *d)
 {
 	char mark[TRACE_EVENT_TEXT] = "";
 	bool json = a->given[TRACE_EXPORT_JSON];
-	struct trace_reader *r;
+	struct trace_reader *r = NULL;
 	struct trace_chunk c;
 	int got = trace_open_path(a->words[0], &r, d);
 

@@ -14,7 +14,6 @@
 #include "disco/clock.h"
 
 #define FLUSH_BYTES 16384u
-#define FLUSH_NS    2000000
 #define PACE_NS	    20000000
 #define INPUT_CHUNK 256u
 
@@ -33,7 +32,7 @@ static uint32_t console_dev_used(const struct console *c)
 static void console_dev_arm(struct console *c, bool line)
 {
 	bool much = console_dev_used(c) >= FLUSH_BYTES;
-	struct itimerspec t = { .it_value.tv_nsec = FLUSH_NS };
+	struct itimerspec t = { .it_value.tv_nsec = CONSOLE_FLUSH_NS };
 	uint64_t since;
 
 	if (c->woken || (c->armed && !line && !much))
@@ -43,7 +42,7 @@ static void console_dev_arm(struct console *c, bool line)
 		c->woken = true;
 		(void)eventfd_write(c->wake.fd, 1);
 	} else if (!c->armed) {
-		if (since < PACE_NS - FLUSH_NS)
+		if (since < PACE_NS - CONSOLE_FLUSH_NS)
 			t.it_value.tv_nsec = (long)(PACE_NS - since);
 		(void)timerfd_settime(c->timer.fd, 0, &t, NULL);
 	}

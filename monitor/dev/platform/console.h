@@ -4,10 +4,11 @@
  * console) and the socket that the control process reads.
  *
  * Output: any thread of a device appends to one bounded buffer. The I/O thread
- * sends the buffer in batches: a line at once, a part of one FLUSH_NS after its
- * first byte, but neither less than PACE_NS after the last batch; FLUSH_BYTES at
- * once. A reader cannot see the difference, and a guest that writes many short
- * lines wakes the I/O thread 50 times a second, and not once per line.
+ * sends the buffer in batches: a line at once, a part of one CONSOLE_FLUSH_NS
+ * after its first byte, but neither less than PACE_NS after the last batch;
+ * FLUSH_BYTES at once. A reader cannot see the difference, and a guest that
+ * writes many short lines wakes the I/O thread 50 times a second, and not once
+ * per line.
  * Each device handles a full buffer itself: the serial port
  * shows "transmitter busy", the virtio console leaves the chain in the queue.
  * So a slow reader slows down its own guest and loses nothing.
@@ -31,6 +32,7 @@
 
 #define CONSOLE_OUT_BYTES   65536u
 #define CONSOLE_BURST_BYTES 16u /* see leaves */
+#define CONSOLE_FLUSH_NS    2000000
 
 /* A device on the console. Calls are made by the I/O thread without a lock. */
 struct console_port {

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "disco/clock.h"
 #include "monitor/dev/platform/console.h"
 #include "tests/unit/virtio/fake_host.h"
 #include "tests/unit/platform/console_peer.h"
@@ -138,10 +139,17 @@ static void one_port_does_not_take_the_room_of_another(void **state)
 
 static void a_part_of_a_line_goes_out_soon(void **state)
 {
+	uint64_t begin = clock_now_ns();
+	int ran;
+
 	(void)state;
 	put(&a, "login: ");
-	assert_int_equal(fake_host_run(&h), 0); /* not yet: batching */
-	assert_true(fake_host_wait(&h, 1000) > 0);
+	ran = fake_host_run(&h);
+	/* Not yet: batching. Unless this process had no CPU meanwhile. */
+	if (clock_now_ns() - begin < CONSOLE_FLUSH_NS)
+		assert_int_equal(ran, 0);
+	if (!ran)
+		assert_true(fake_host_wait(&h, 1000) > 0);
 	expect_peer("login: ");
 	put(&a, "x"); /* the timer is armed again */
 	assert_true(fake_host_wait(&h, 1000) > 0);
