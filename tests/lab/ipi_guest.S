@@ -74,20 +74,20 @@ ipi_guest_note:
 	iretw
 
 /*
- * Counts, and writes the ICR if something is left to be sent. What is sent is
- * read before LEFT goes down: whoever sees it at 0 may set what comes next.
+ * Writes the ICR if something is left to be sent, and counts: who sees the count
+ * may set what is sent next, so it comes last.
  */
 ipi_guest_ping:
 	save
-	incl	PINGS
 	end_of_interrupt
 	cmpl	$0, LEFT
 	je	2f
+	decl	LEFT
 	movl	ICR_LO, %eax
 	movl	ICR_HI, %edx
-	decl	LEFT
 	write_msr 0x830
-2:	restore
+2:	incl	PINGS
+	restore
 	iretw
 
 ipi_guest_nmi:
