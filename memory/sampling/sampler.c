@@ -32,7 +32,10 @@ void sampler_set(struct sampler *s, uint32_t rate, uint32_t share,
 		 uint64_t now_ns)
 {
 	rate = (uint32_t)min_u64(rate, SAMPLER_MAX_RATE);
-	s->share = (uint32_t)min_u64(max_u64(share, 1), SAMPLER_MAX_SHARE);
+	/* Off: what it costs to end is paid for at the share of before. */
+	if (rate)
+		s->share =
+			(uint32_t)min_u64(max_u64(share, 1), SAMPLER_MAX_SHARE);
 	s->ns_per_page = rate ? 1000000000ull / rate : 0;
 	s->paid_ns = max_u64(s->paid_ns, now_ns);
 	s->cpu_paid_ns = max_u64(s->cpu_paid_ns, now_ns);

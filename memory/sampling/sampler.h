@@ -40,7 +40,10 @@ struct sampler {
 /* @pages: 1 .. SAMPLER_MAX_PAGES. It is off. */
 void sampler_init(struct sampler *s, uint64_t pages, uint64_t seed);
 
-/* @rate: pages per second, 0: off; @share: permille. Larger ones are cut. */
+/*
+ * @rate: pages per second, 0: off; @share: permille, of no meaning if it is off.
+ * Larger ones are cut.
+ */
 void sampler_set(struct sampler *s, uint32_t rate, uint32_t share,
 		 uint64_t now_ns);
 

@@ -162,6 +162,34 @@ static void the_share_of_a_cpu_is_kept(void **state)
 	assert_true(n <= 60 * 50 * 13 / 10 && n > 60 * 50 / 2);
 }
 
+/*
+ * Who turns it off may know no share (control has gone): what that costs is no
+ * debt that keeps it off when it is turned on again.
+ */
+static void off_and_on_again(void **state)
+{
+	uint64_t now = 1000 * S;
+	struct sampler s;
+	unsigned n;
+
+	(void)state;
+	sampler_init(&s, 1000, 1);
+	/* Nothing was promised yet: nothing is to be paid. */
+	sampler_set(&s, 0, 1, now);
+	sampler_spend(&s, now, 0, 5 * MS);
+	sampler_set(&s, 1000, 10, now);
+	n = run(&s, &now, 20 * MS, now + S, 0);
+	assert_true(n >= 960 && n <= 1000);
+	/* 5 ms at 1 % are paid for in half a second. */
+	sampler_set(&s, 0, 1, now);
+	sampler_spend(&s, now, 0, 5 * MS);
+	sampler_set(&s, 1000, 10, now);
+	n = run(&s, &now, 20 * MS, now + 480 * MS, 0);
+	assert_int_equal(n, 0);
+	n = run(&s, &now, 20 * MS, now + S, 0);
+	assert_true(n >= 960 && n <= 1100);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -171,6 +199,7 @@ int main(void)
 		cmocka_unit_test(windows_are_spread_over_memory),
 		cmocka_unit_test(the_rate_is_kept),
 		cmocka_unit_test(the_share_of_a_cpu_is_kept),
+		cmocka_unit_test(off_and_on_again),
 	};
 
 	return cmocka_run_group_tests_name("sampler", tests, NULL, NULL);
