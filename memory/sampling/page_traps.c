@@ -51,6 +51,7 @@ struct page_traps {
 	struct page_traps_counts counts;
 	/* I/O thread writes; slots from there on have always been free */
 	unsigned used;
+	unsigned nr_set; /* slots that are TRAP_SET */
 };
 
 static int page_traps_open(void)
@@ -124,6 +125,14 @@ static uint8_t *page_traps_at(const struct page_traps *t, uint64_t page)
 	return t->view->hva + page * PAGE_BYTES;
 }
 
+/* [L:lock] */
+static void page_traps_become(struct page_traps *t, struct trap_slot *s,
+			      enum trap_state state)
+{
+	t->nr_set += (state == TRAP_SET) - (s->state == TRAP_SET);
+	s->state = state;
+}
+
 /* [L:lock] NULL: the page has none. */
 static struct trap_slot *page_traps_find(struct page_traps *t, uint64_t page)
 {
@@ -168,7 +177,7 @@ static bool page_traps_spring(struct page_traps *t, struct trap_slot *s,
 	t->counts.failed += err != 0;
 	/* Of a trap that failed, a fault may have been taken meanwhile. */
 	if ((!wanted || err) && s->state == TRAP_SET)
-		s->state = TRAP_FREE;
+		page_traps_become(t, s, TRAP_FREE);
 	(void)pthread_mutex_unlock(&t->lock);
 	return wanted && !err;
 }
@@ -184,10 +193,11 @@ static bool page_traps_set(struct page_traps *t, uint64_t page, bool *full)
 		known = page_traps_find(t, page);
 	if (wanted && !known)
 		s = page_traps_free_slot(t);
-	if (s)
+	if (s) {
 		*s = (struct trap_slot){ .page = page,
-					 .time_ns = clock_now_ns(),
-					 .state = TRAP_SET };
+					 .time_ns = clock_now_ns() };
+		page_traps_become(t, s, TRAP_SET);
+	}
 	t->counts.skipped += !s;
 	(void)pthread_mutex_unlock(&t->lock);
 	*full = wanted && !known && !s;
@@ -208,18 +218,34 @@ static enum trap_state page_traps_age(struct page_traps *t, struct trap_slot *s,
 	if (s->state == TRAP_SET &&
 	    (off || now_ns >= s->time_ns + PAGE_TRAPS_LIFE_NS)) {
 		was = TRAP_SET;
-		s->state = TRAP_FREE;
+		page_traps_become(t, s, TRAP_FREE);
 		t->counts.expired++;
 	} else if (s->state == TRAP_AGAIN && off) {
-		s->state = TRAP_FREE;
+		page_traps_become(t, s, TRAP_FREE);
 	} else if (s->state == TRAP_AGAIN && may_set && now_ns >= s->time_ns) {
 		was = TRAP_AGAIN;
-		s->state = TRAP_SET;
+		page_traps_become(t, s, TRAP_SET);
 		s->again = true;
 		s->time_ns = clock_now_ns();
 	}
 	(void)pthread_mutex_unlock(&t->lock);
 	return was;
+}
+
+/*
+ * Is there anything to go over? Where the share of a CPU is used up, no look is due,
+ * and all traps have ended before long: were the slots that wait for their second
+ * look gone over all the same, that alone could take the share, for ever.
+ */
+static bool page_traps_has_work(struct page_traps *t, bool off, unsigned most)
+{
+	bool has;
+
+	(void)pthread_mutex_lock(&t->lock);
+	has = off || most || t->nr_set;
+	t->counts.steps += has ? t->used : 0;
+	(void)pthread_mutex_unlock(&t->lock);
+	return has;
 }
 
 /* Old traps, and second looks, @most of these. Return: how many of these. */
@@ -228,6 +254,8 @@ static unsigned page_traps_go_over(struct page_traps *t, uint64_t now_ns,
 {
 	unsigned set = 0;
 
+	if (!page_traps_has_work(t, off, most))
+		return 0;
 	for (unsigned i = 0; i < t->used; i++) {
 		struct trap_slot *s = &t->slots[i];
 		uint64_t page = s->page; /* this thread alone writes it */
@@ -280,7 +308,7 @@ static struct trap_slot *page_traps_take(struct page_traps *t, uint64_t page)
 	if (s && s->state != TRAP_SET)
 		s = NULL;
 	if (s)
-		s->state = TRAP_TAKEN;
+		page_traps_become(t, s, TRAP_TAKEN);
 	(void)pthread_mutex_unlock(&t->lock);
 	return s;
 }
@@ -290,7 +318,7 @@ static void page_traps_give_back(struct page_traps *t, struct trap_slot *s,
 {
 	(void)pthread_mutex_lock(&t->lock);
 	t->counts.faults++;
-	s->state = s->again ? TRAP_FREE : TRAP_AGAIN;
+	page_traps_become(t, s, s->again ? TRAP_FREE : TRAP_AGAIN);
 	s->time_ns = now_ns + PAGE_TRAPS_AGAIN_NS;
 	(void)pthread_mutex_unlock(&t->lock);
 }

@@ -22,7 +22,8 @@
  *     is not trapped any more. Who waits for it goes on.
  *  5. There are at most PAGE_TRAPS_MAX traps, each of which costs at most two
  *     mappings. A turn does at most PAGE_TRAPS_TURN steps, and sets a
- *     PAGE_TRAPS_TRIES-th of that.
+ *     PAGE_TRAPS_TRIES-th of that. One at which nothing is due, while no trap is
+ *     set, does none.
  *  6. What goes by page tables overlooks a page while it is trapped: a survey of
  *     memory (memory/ram_survey.h), or a move of that page, which then fails.
  *
@@ -56,6 +57,7 @@ struct page_traps_counts {
 	uint64_t faults;  /* traps that somebody ran into */
 	uint64_t expired; /* traps that nobody ran into */
 	uint64_t failed;  /* traps that the kernel refused */
+	uint64_t steps;	  /* slots that turns have gone over */
 };
 
 struct page_trap_fault {

@@ -236,6 +236,39 @@ static void traps_that_nobody_runs_into_end(void **state)
 		assert_int_equal(atomic_load(word(i)), i);
 }
 
+/*
+ * Or the share of a CPU that is used up could be used up for ever. The page that was
+ * accessed is not forgotten.
+ */
+static void without_traps_turns_cost_nothing_until_a_look_is_due(void **state)
+{
+	uint64_t end, steps;
+	struct toucher t;
+
+	(void)state;
+	NEED_TRAPS();
+	trap(PAGES);
+	touch(&t, 10, false);
+	assert_int_equal(next_fault().page, 10);
+	(void)pthread_join(t.thread, NULL);
+	end = clock_now_ns() + PAGE_TRAPS_LIFE_NS;
+	/* An hour at half a CPU. */
+	sampler_spend(&sampler, clock_now_ns(), 0, 1800000000000ull);
+	page_traps_turn(traps, &sampler, end);
+	assert_int_equal(counts().expired, PAGES - 1);
+	steps = counts().steps;
+	for (unsigned i = 0; i < 100; i++)
+		page_traps_turn(traps, &sampler, end);
+	assert_int_equal(counts().steps, steps);
+	assert_int_equal(counts().set, PAGES);
+	sampler_init(&sampler, PAGES, 6);
+	sampler_set(&sampler, 1000, SAMPLER_MAX_SHARE, end);
+	page_traps_turn(traps, &sampler, end + 1000000);
+	assert_int_equal(counts().set, PAGES + 1);
+	assert_false(is_mapped(10));
+	end_traps();
+}
+
 /* A private copy that was unmapped would be lost: the worst that could happen. */
 static void only_ram_that_is_mapped_is_trapped(void **state)
 {
@@ -391,6 +424,9 @@ int main(void)
 						tear_down),
 		cmocka_unit_test_setup_teardown(traps_that_nobody_runs_into_end,
 						set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			without_traps_turns_cost_nothing_until_a_look_is_due,
+			set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			only_ram_that_is_mapped_is_trapped, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
