@@ -71,19 +71,36 @@ static unsigned faults_add_homes(struct faults_source *s, unsigned vm,
 	return kept;
 }
 
+/* How far a log is read now. */
+static uint64_t faults_end(const struct faults_log *l)
+{
+	uint64_t end;
+
+	if (!l->log)
+		return 0;
+	end = atomic_load_explicit(&l->log->written, memory_order_relaxed);
+	/* A writer that went back: begin anew with it. */
+	if (*l->next > end)
+		*l->next = end;
+	return end;
+}
+
 /*
- * At most @max records of one VM. The steps are bounded by the log's entries,
- * whatever its writer does meanwhile.
+ * At most @max records of one VM. There is one end for all of them: a writer that
+ * overtakes the reader, over and over, makes each take a search through all
+ * entries. So they are at most two searches, whatever it does meanwhile.
  */
 static unsigned faults_read_vm(struct faults_source *s, unsigned vm,
 			       struct access_record *out, unsigned max)
 {
 	struct faults_log l = { .log = NULL };
-	unsigned nr = 0, batch = 0, left = FAULT_LOG_ENTRIES;
+	unsigned nr = 0, batch = 0;
 	struct fault_record f;
+	uint64_t end;
 
 	s->c.log_of(s->c.arg, vm, &l);
-	while (l.log && left-- && nr + batch < max &&
+	end = faults_end(&l);
+	while (l.log && *l.next < end && nr + batch < max &&
 	       fault_log_take(l.log, l.next, &s->source.lost, &f)) {
 		if (!faults_record(s, vm, l.pages, &f, &out[nr + batch])) {
 			s->source.strange++;

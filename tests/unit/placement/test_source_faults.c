@@ -56,9 +56,20 @@ static void fake_homes_of(void *arg, unsigned vm, const uint64_t *pages,
 	}
 }
 
+static bool overtakes; /* the first log's writer, whenever it can */
+
+/* It is asked once per record: then the writer is a whole log ahead again. */
 static uint64_t fake_now_ns(void *arg)
 {
+	uint64_t n = atomic_load(&logs[0].written) + FAULT_LOG_ENTRIES;
+	struct fault_log_entry *e =
+		&logs[0].entries[(n - 1) % FAULT_LOG_ENTRIES];
+
 	(void)arg;
+	if (overtakes) {
+		atomic_store(&e->stamp, n);
+		atomic_store(&logs[0].written, n);
+	}
 	return NOW;
 }
 
@@ -75,6 +86,7 @@ static int set_up(void **state)
 	memset(next, 0, sizeof(next));
 	nr_vms = 2;
 	asked = 0;
+	overtakes = false;
 	return faults_source_create(&source, &c);
 }
 
@@ -222,6 +234,25 @@ static void broken_logs_end(void **state)
 	}
 }
 
+/* It cannot make the agent search for one record after the other. */
+static void a_writer_that_overtakes_has_one_search(void **state)
+{
+	uint64_t before;
+
+	(void)state;
+	overtakes = true;
+	add(0, fault(8, 0));
+	for (unsigned i = 0; i < 10; i++) {
+		before = source->lost;
+		assert_int_equal(access_read(source, out, RECORDS), 1);
+		assert_int_equal(out[0].page, 8);
+		assert_true(source->lost - before < 2 * FAULT_LOG_ENTRIES);
+	}
+	/* Nor does it keep the records of others back. */
+	add(1, fault(9, 0));
+	assert_int_equal(access_read(source, out, RECORDS), 2);
+}
+
 static void each_vm_has_its_turn(void **state)
 {
 	unsigned of[2] = { 0 };
@@ -362,6 +393,7 @@ int main(void)
 		cmocka_unit_test(weights_are_bounded),
 		TEST(hostile_entries_are_left_out),
 		TEST(broken_logs_end),
+		TEST(a_writer_that_overtakes_has_one_search),
 		TEST(each_vm_has_its_turn),
 		TEST(a_slow_reader_loses_the_oldest),
 		cmocka_unit_test(who_is_seen_as_often_as_it_accesses),
