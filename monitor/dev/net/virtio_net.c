@@ -334,6 +334,17 @@ void virtio_net_remove_port(struct virtio_net *n, uint32_t slot, uint32_t gen)
 	net_changed(n);
 }
 
+/*
+ * The driver has reset the device, or broken it. Frames that wait for its buffers
+ * are to be dropped (net_look()), and none that comes wakes the I/O thread, as the
+ * port is not asleep while frames wait: so the timer does.
+ */
+static void net_stopped(struct virtio_net *n)
+{
+	if (n->timer.fd >= 0)
+		net_arm(n, clock_now_ns(), 1);
+}
+
 static enum virtio_served net_serve_control(struct virtio_net *n,
 					    unsigned queue)
 {
@@ -354,6 +365,7 @@ static enum virtio_served net_serve(struct virtio_dev *v, unsigned queue)
 {
 	struct virtio_net *n = net_from_dev(v);
 	unsigned pair = queue / 2;
+	enum virtio_served served;
 
 	if (queue == 2 * net_most_pairs(n))
 		return net_serve_control(n, queue);
@@ -363,8 +375,11 @@ static enum virtio_served net_serve(struct virtio_dev *v, unsigned queue)
 	 */
 	if (pair >= net_most_pairs(n) || !net_running(n))
 		return SERVED_WAIT;
-	return queue == NET_RX(pair) ? net_serve_rx(n, pair)
-				     : net_serve_tx(n, pair);
+	served = queue == NET_RX(pair) ? net_serve_rx(n, pair)
+				       : net_serve_tx(n, pair);
+	if (!net_running(n))
+		net_stopped(n);
+	return served;
 }
 
 static void net_reset(struct virtio_dev *v)
@@ -380,6 +395,7 @@ static void net_reset(struct virtio_dev *v)
 	memset(n->full_ns, 0, sizeof(n->full_ns));
 	memset(&n->steer, 0, sizeof(n->steer));
 	n->segments = (struct vnet_segments){ .frame = NULL };
+	net_stopped(n);
 }
 
 static const struct virtio_ops net_ops = {

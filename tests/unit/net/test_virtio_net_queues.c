@@ -436,6 +436,30 @@ static void reset_begins_with_one_pair(void **state)
 	assert_int_equal(got_all(&b), 1);
 }
 
+/* Nobody takes what waits any more: it is dropped, so that its sender goes on. */
+static void what_waits_ends_with_the_driver(void **state)
+{
+	(void)state;
+	udp(0, 1, 7, 1000);
+	for (unsigned n = 0; n < 2; n++) {
+		for (unsigned i = 0; i < 8; i++)
+			put(&a, 0);
+		assert_int_equal(net_guest_stats(&b)->lost, 9 * n);
+		if (n) {
+			ring_offer(&b.d.rings[NET_TX(0)], QUEUE + 1);
+			driver_kick(&b.d, NET_TX(0));
+		} else {
+			driver_write(&b.d, R_STATUS, 1, 0);
+		}
+		WAIT_UNTIL((run(), net_guest_stats(&b)->lost == 9 * n + 8));
+		assert_int_equal(broken(&b), n);
+		/* Nor does anything wait from then on. */
+		put(&a, 0);
+		assert_int_equal(net_guest_stats(&b)->lost, 9 * n + 9);
+		net_guest_start(&b, MQ, ALL, QUEUE);
+	}
+}
+
 /* A broken queue of any pair ends the device, and nothing else. */
 static void a_broken_ring_of_a_pair(void **state)
 {
@@ -644,6 +668,7 @@ int main(void)
 		T(pairs_change_while_frames_wait),
 		T(a_pair_without_a_queue),
 		T(reset_begins_with_one_pair),
+		T(what_waits_ends_with_the_driver),
 		T(a_broken_ring_of_a_pair),
 		T(a_pair_that_is_not_in_use_sends),
 		T(each_queue_waits_for_itself),
