@@ -196,7 +196,7 @@ static void uplink_update(struct uplink *u)
 	if (u->port || !n->loop)
 		return;
 	if (u->died_ns && now - u->died_ns < UPLINK_AGAIN_NS) {
-		nets_retry_in(n, UPLINK_AGAIN_NS);
+		nets_retry_in(n, UPLINK_AGAIN_NS - (now - u->died_ns));
 		return;
 	}
 	err = u->trunk ? trunk_begin(u) : uplink_begin(u, -1);

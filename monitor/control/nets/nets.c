@@ -122,8 +122,10 @@ static struct net_port *port_at(const struct network *net, uint32_t slot)
 
 void nets_retry_in(struct nets *n, uint64_t ns)
 {
-	if (n->loop && !n->retry.at_ns)
-		loop_timer_set(n->loop, &n->retry, clock_now_ns() + ns);
+	uint64_t at_ns = clock_now_ns() + ns;
+
+	if (n->loop && (!n->retry.at_ns || at_ns < n->retry.at_ns))
+		loop_timer_set(n->loop, &n->retry, at_ns);
 }
 
 static bool port_runs(const struct net_port *p)

@@ -36,7 +36,7 @@ struct nets {
 	struct loop_timer retry;
 };
 
-/* Look at all networks again, unless that is to happen already. */
+/* Look at all networks again, then, or before if that is to happen already. */
 void nets_retry_in(struct nets *n, uint64_t ns);
 
 /* Tell all ports of a network what they have to know. */

@@ -8,7 +8,8 @@
 #include <sys/pidfd.h>
 #include <sys/socket.h>
 
-#include "monitor/control/nets/nets.h"
+#include "disco/clock.h"
+#include "monitor/control/nets/nets_internal.h"
 #include "monitor/ipc/worker_messages.h"
 #include "numa/region.h"
 #include "tests/unit/support.h"
@@ -225,6 +226,26 @@ static void a_full_socket_is_tried_again(void **state)
 		    recv(theirs[0], &r, 1, MSG_PEEK | MSG_DONTWAIT) > 0));
 	told_port(0, 1, 0);
 	told_port(0, 2, 0);
+}
+
+/* Soon, also if something else is to be tried again much later. */
+static void the_earlier_retry_counts(void **state)
+{
+	struct worker_request r = { .kind = WORKER_REQ_STATS };
+	uint64_t now = clock_now_ns(), later = now + 100 * NETS_RETRY_NS;
+
+	(void)state;
+	start(0, 1);
+	nets_retry_in(nets, 100 * NETS_RETRY_NS);
+	assert_true(nets->retry.at_ns >= later);
+	while (vm_watch_send(&vms[0], &r, NULL) == 0)
+		;
+	start(1, 2);
+	assert_true(nets->retry.at_ns < later);
+	/* And is not put off by it. */
+	now = nets->retry.at_ns;
+	nets_retry_in(nets, 100 * NETS_RETRY_NS);
+	assert_int_equal(nets->retry.at_ns, now);
 }
 
 static void addresses_are_unique(void **state)
@@ -505,6 +526,7 @@ int main(void)
 		T(the_end_is_told),
 		T(networks_are_apart),
 		T(a_full_socket_is_tried_again),
+		T(the_earlier_retry_counts),
 		T(addresses_are_unique),
 		T(mac_addresses_are_parsed),
 		T(a_vm_gets_its_address_again),
