@@ -173,7 +173,6 @@ static int trunk_begin(struct uplink *u)
 		sink_line(u->net->nets->err,
 			  "disco: network '%s': tap device '%s': it is back",
 			  u->net->name, network_tap(u->net));
-	u->reported = false;
 	u->busy_ns = 0;
 	return 0;
 }
@@ -200,8 +199,10 @@ static void uplink_update(struct uplink *u)
 		return;
 	}
 	err = u->trunk ? trunk_begin(u) : uplink_begin(u, -1);
-	if (!err)
+	if (!err) {
+		u->reported = false;
 		return;
+	}
 	u->died_ns = now;
 	if (u->trunk)
 		nets_retry_in(n, UPLINK_AGAIN_NS);

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -408,6 +409,32 @@ static void one_that_dies_is_started_again(void **state)
 	published_ports_lead_to_the_vm(state);
 }
 
+/* A line for each, and not one for the first alone. */
+static void each_death_is_reported(void **state)
+{
+	static const char line[] = "disco: network 'lan': uplink: it has died, "
+				   "and is started again\n";
+	char text[1024] = "", want[1024] = "";
+	int log;
+
+	NEEDS_UPLINK();
+	log = memfd_create("log", MFD_CLOEXEC);
+	sink_create(&lan.watcher.err, &lan.watcher.loop, log);
+	for (unsigned i = 0; i < 2; i++) {
+		uint32_t gen = uplink()->gen;
+		pid_t pid = net_vms_child();
+
+		(void)kill(pid, SIGKILL);
+		WAIT_UNTIL((run(), uplink() && uplink()->gen > gen));
+		(void)waitpid(pid, NULL, 0);
+		(void)strcat(want, line);
+	}
+	assert_true(pread(log, text, sizeof(text) - 1, 0) > 0);
+	assert_string_equal(text, want);
+	sink_destroy(&lan.watcher.err);
+	(void)close(log);
+}
+
 static void only_vms_with_an_uplink_know_it(void **state)
 {
 	struct worker_request r;
@@ -470,6 +497,7 @@ int main(int argc, char **argv)
 		T(published_ports_answer),
 		T(nothing_begins_at_the_host_itself),
 		T(one_that_dies_is_started_again),
+		T(each_death_is_reported),
 		T(only_vms_with_an_uplink_know_it),
 	};
 
