@@ -35,6 +35,17 @@ const char *network_tap(const struct network *net)
 	return NULL;
 }
 
+const struct network *nets_with_tap(const struct nets *n, const char *tap)
+{
+	for (const struct network *net = n->list; net; net = net->next) {
+		const char *its = network_tap(net);
+
+		if (its && strcmp(its, tap) == 0)
+			return net;
+	}
+	return NULL;
+}
+
 /* Its process ends when it finds its socket closed. */
 static void uplink_stop(struct uplink *u)
 {

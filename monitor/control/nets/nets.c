@@ -399,15 +399,25 @@ static int port_uplink(struct net_port *p, const struct vm_config *vm,
 	return p->publish ? 0 : diag_fail(d, ST_HOST, ENOMEM, "out of memory");
 }
 
-/* The trunk of the network, that of its other VMs; whether it can be used. */
+/*
+ * The trunk of the network, that of its other VMs, and of no other network;
+ * whether it can be used.
+ */
 static int port_tap(const struct network *net, const struct net_config *c,
 		    struct net_port *p, struct diag *d)
 {
 	const char *other = network_tap(net);
+	const struct network *its;
 	int fd, err;
 
 	if (!c->tap)
 		return 0;
+	its = nets_with_tap(p->nets, c->tap);
+	if (its && its != net)
+		return diag_fail(d, ST_CONFIG, EEXIST,
+				 "%s: the tap device '%s' is that of network "
+				 "'%s'; give network '%s' one of its own",
+				 p->station.name, c->tap, its->name, net->name);
 	if (other && strcmp(other, c->tap) != 0)
 		return diag_fail(d, ST_CONFIG, EEXIST,
 				 "%s: network '%s' has VMs with the tap device "

@@ -82,10 +82,11 @@ void nets_destroy(struct nets *n);
  * @ports: out, vm->nr_nets entries, owned by the caller until nets_release();
  *         the others, and all on error, are NULL
  *
- * Return: 0; -ENOSPC a network is full, -EEXIST an address is taken, or its trunk
- * is another device, -ENODEV, -EINVAL of net_tap_open() (ST_CONFIG); -errno of
- * regions and sockets, others of net_tap_open() (ST_HOST). A device that is in use
- * is no error: it may be by an earlier trunk that is about to end.
+ * Return: 0; -ENOSPC a network is full, -EEXIST an address is taken, its trunk is
+ * another device, or the device another network's, -ENODEV, -EINVAL of
+ * net_tap_open() (ST_CONFIG); -errno of regions and sockets, others of
+ * net_tap_open() (ST_HOST). A device that somebody else has is no error: it may be
+ * an earlier trunk that is about to end.
  */
 MUST_CHECK int nets_reserve(struct nets *n, const struct vm_config *vm,
 			    struct net_port *ports[VM_MAX_NETS],

@@ -67,6 +67,8 @@ void network_uplink_stop(struct network *net);
 bool net_port_has(const struct net_port *p, const struct uplink *u);
 /* The device of a network's trunk, for VMs that run or start; NULL: none. */
 const char *network_tap(const struct network *net);
+/* The network whose trunk that device is; NULL: there is none. */
+const struct network *nets_with_tap(const struct nets *n, const char *tap);
 /* Publish the ports of VMs; after their ports were announced. */
 void network_publish(struct network *net);
 /* The ports of @p are published no more. */

@@ -402,6 +402,21 @@ static void operators_choose_addresses(void **state)
 	assert_int_not_equal(ports[3].of[0]->station.ip[3], 4);
 }
 
+/* Before anybody opens it: there need be none here. */
+static void a_tap_device_is_of_one_network(void **state)
+{
+	(void)state;
+	config(1, "wan", "lan");
+	start(0, 1);
+	(void)strcpy(ports[0].of[0]->tap, "disco-no-tap");
+	set(&configs[1].nets[0].tap, "disco-no-tap");
+	refused(1, -EEXIST,
+		"vm-1: the tap device 'disco-no-tap' is that of network 'lan'");
+	/* It is free when its last VM has ended. */
+	nets_release(ports[0].of);
+	refused(1, -ENODEV, "'disco-no-tap': there is no such device");
+}
+
 static void a_small_subnet_is_full(void **state)
 {
 	(void)state;
@@ -532,6 +547,7 @@ int main(void)
 		T(a_vm_gets_its_address_again),
 		T(a_lost_vm_gets_its_address_again),
 		T(operators_choose_addresses),
+		T(a_tap_device_is_of_one_network),
 		T(a_small_subnet_is_full),
 		T(subnets_are_parsed),
 		T(the_next_monitor_keeps_networks),
