@@ -53,7 +53,10 @@
  *
  * Wake-ups are bytes in a socket and not an eventfd, for the reason that
  * chan_wake_create() states; and here all other ports hold the same end, so one
- * that reads an eventfd could steal the wake-ups of another one.
+ * that reads an eventfd could steal the wake-ups of another one. For the same reason
+ * one that calls shutdown(2) ends the wake-ups of all, and leaves the socket readable
+ * for ever. disco-uplink needs that call for its own sockets, and workers may not make
+ * it: so the port of a VM has to notice (monitor/dev/net/virtio_net.c, net_deafen()).
  *
  * Context of all functions: one thread at a time per port; the next one comes
  * after it by a lock.

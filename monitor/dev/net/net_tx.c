@@ -42,11 +42,8 @@ static enum tx_done tx_full(struct virtio_net *n, const struct vnet_peer *to)
 	if (!*since)
 		*since = now;
 	if (now - *since < NET_PATIENCE_NS) {
-		uint64_t end = *since + NET_PATIENCE_NS;
-
 		/* Queues wait for several peers: the first end counts. */
-		if (!n->timer_ns || end < n->timer_ns)
-			net_arm(n, now, end - now);
+		net_arm_by(n, *since + NET_PATIENCE_NS);
 		return TX_WAIT;
 	}
 	n->slow[to->slot] = true;

@@ -2,6 +2,7 @@
 #include "monitor/dev/net/virtio_net.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -14,6 +15,7 @@
 
 #define DISCARD	     1024u    /* frames, before others have their turn */
 #define DISCARD_NS   1000000u /* until the next ones */
+#define DEAF_NS	     5000000u /* between looks without wake-ups */
 #define S_LINK_UP    1u
 #define CONFIG_BYTES 12u
 
@@ -31,6 +33,14 @@ void net_arm(struct virtio_net *n, uint64_t now, uint64_t ns)
 
 	n->timer_ns = now + ns;
 	(void)timerfd_settime(n->timer.fd, 0, &t, NULL);
+}
+
+void net_arm_by(struct virtio_net *n, uint64_t at_ns)
+{
+	uint64_t now = clock_now_ns();
+
+	if (!n->timer_ns || at_ns < n->timer_ns)
+		net_arm(n, now, at_ns > now ? at_ns - now : 1);
 }
 
 void net_show_counts(struct virtio_net *n)
@@ -264,6 +274,8 @@ static void net_look(struct virtio_net *n, bool woken)
 	(void)pthread_mutex_lock(&n->v.lock);
 	if (woken)
 		vnet_port_awake(n->port);
+	if (n->deaf)
+		net_arm_by(n, clock_now_ns() + DEAF_NS);
 	running = net_running(n);
 	waiting = net_waiting(n, &first);
 	if (!running)
@@ -280,11 +292,31 @@ static void net_look(struct virtio_net *n, bool woken)
 	}
 }
 
+/*
+ * A peer has shut the socket down, of which all of them hold the same end: it is
+ * readable for ever, and takes no byte of anybody. From now on the timer looks.
+ */
+static void net_deafen(struct virtio_net *n)
+{
+	char text[160];
+
+	(void)n->v.host->ops->watch(n->v.host, &n->wake, 0);
+	(void)pthread_mutex_lock(&n->v.lock);
+	n->deaf = true;
+	(void)pthread_mutex_unlock(&n->v.lock);
+	(void)snprintf(text, sizeof(text),
+		       "network '%s': another port has shut down its wake-ups, "
+		       "so its frames come late until this VM is started again",
+		       n->name);
+	n->v.host->ops->report(n->v.host, text);
+}
+
 static void net_woken(struct io_watch *w, uint32_t events)
 {
 	struct virtio_net *n = container_of(w, struct virtio_net, wake);
 
-	(void)events;
+	if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+		net_deafen(n);
 	net_look(n, true);
 }
 
@@ -436,7 +468,7 @@ static int net_watch(struct virtio_net *n)
 	err = ops->watch(n->v.host, &n->timer, EPOLLIN);
 	if (err)
 		return err;
-	return ops->watch(n->v.host, &n->wake, EPOLLIN);
+	return ops->watch(n->v.host, &n->wake, EPOLLIN | EPOLLRDHUP);
 }
 
 /* Where the control queue is depends on what the driver will accept. */

@@ -31,6 +31,7 @@ struct virtio_net {
 	struct net_dump dump;
 	struct io_watch wake, timer;
 	uint64_t timer_ns; /* when it expires; 0: it is not set */
+	bool deaf;	   /* @wake is of no use any more: net_deafen() */
 	/* By slot of a peer: since when it has no room; 0: it had some. */
 	uint64_t full_ns[VNET_PORTS_MAX];
 	bool slow[VNET_PORTS_MAX]; /* by slot: not waited for */
@@ -81,6 +82,9 @@ static inline unsigned net_pairs(const struct virtio_net *n)
  * time that was set before.
  */
 void net_arm(struct virtio_net *n, uint64_t now, uint64_t ns);
+
+/* The timer expires at @at_ns, or at the time that was set if that is before. */
+void net_arm_by(struct virtio_net *n, uint64_t at_ns);
 
 /* What the port has counted, for whoever reads it. */
 void net_show_counts(struct virtio_net *n);
