@@ -39,7 +39,7 @@ int net_tap_open(const char *name, int *fd)
 		return -ENODEV;
 	tun = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
 	if (tun < 0)
-		return -errno;
+		return errno == EPERM ? -EACCES : -errno;
 	err = net_tap_attach(tun, name);
 	if (err)
 		(void)close(tun);
@@ -56,8 +56,10 @@ const char *net_tap_error(int err)
 	case -EINVAL:
 		return "it is no tap device, or one with several queues";
 	case -EPERM:
+		return "it belongs to another user: make it with 'ip tuntap "
+		       "add ... user', for the one who runs this";
 	case -EACCES:
-		return "it belongs to another user";
+		return "this user, or container, may not open /dev/net/tun";
 	case -EBUSY:
 		return "another program uses it";
 	case -ENOENT:

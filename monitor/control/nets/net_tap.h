@@ -17,7 +17,8 @@
  *
  * Context: any thread; does not wait. Return: 0; -ENODEV there is no such device,
  * -EINVAL it is no tap device, or one with several queues; -EPERM this user may
- * not use it; -EBUSY somebody else does; -ENOENT no /dev/net/tun; -errno.
+ * not use it; -EBUSY somebody else does; -ENOENT no /dev/net/tun, -EACCES it may
+ * not be opened; -errno.
  * Source: Documentation/networking/tuntap.rst; drivers/net/tun.c.
  */
 MUST_CHECK int net_tap_open(const char *name, int *fd);

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include "disco/clock.h"
+#include "monitor/control/nets/net_tap.h"
 #include "monitor/control/nets/nets_internal.h"
 #include "monitor/ipc/worker_messages.h"
 #include "numa/region.h"
@@ -402,6 +403,17 @@ static void operators_choose_addresses(void **state)
 	assert_int_not_equal(ports[3].of[0]->station.ip[3], 4);
 }
 
+/* Whose fault it is: that of the device, or of the file by which all are opened. */
+static void why_a_tap_device_is_not_opened(void **state)
+{
+	(void)state;
+	assert_non_null(strstr(net_tap_error(-EPERM), "another user"));
+	assert_non_null(strstr(net_tap_error(-EACCES), "/dev/net/tun"));
+	assert_null(strstr(net_tap_error(-EACCES), "another user"));
+	assert_non_null(strstr(net_tap_error(-ENOENT), "/dev/net/tun"));
+	assert_string_equal(net_tap_error(-EMFILE), strerror(EMFILE));
+}
+
 /* Before anybody opens it: there need be none here. */
 static void a_tap_device_is_of_one_network(void **state)
 {
@@ -548,6 +560,7 @@ int main(void)
 		T(a_lost_vm_gets_its_address_again),
 		T(operators_choose_addresses),
 		T(a_tap_device_is_of_one_network),
+		cmocka_unit_test(why_a_tap_device_is_not_opened),
 		T(a_small_subnet_is_full),
 		T(subnets_are_parsed),
 		T(the_next_monitor_keeps_networks),
