@@ -76,6 +76,7 @@ static void placing_drop_source(struct placing *p)
 {
 	access_destroy(p->source);
 	p->source = NULL;
+	p->lost = 0; /* the next one counts from 0 on */
 	flash_close(&p->flash);
 }
 
@@ -111,9 +112,11 @@ static bool placing_find_frame(void *arg, uint64_t frame, uint32_t *vm,
 	return true;
 }
 
+/* Samples by page are of VMs' own memory alone. */
 static bool placing_any(const struct placing *p)
 {
-	return p->nr || (p->others && p->others->any(p->others_arg));
+	return p->nr || (!p->machine.by_page && p->others &&
+			 p->others->any(p->others_arg));
 }
 
 static void placing_catch_up(void *arg);

@@ -519,6 +519,32 @@ static void sampled_faults_are_placed(void **state)
 	region_detach(&figures);
 }
 
+static bool others_are_there(void *arg)
+{
+	(void)arg;
+	return true;
+}
+
+/* Segments are there; they have no samples, so nothing is to be done for them. */
+static void samples_are_of_vms_alone(void **state)
+{
+	static const struct placing_others others = { .any = others_are_there };
+	struct agent_request m = { .kind = AGENT_MACHINE };
+
+	(void)state;
+	m.machine = (struct agent_req_machine){ .nr_nodes = 1,
+						.source = AGENT_SOURCE_FAULTS,
+						.distance = { { 10 } } };
+	assert_int_equal(placing_create(&placing), 0);
+	placing_set_others(placing, &others, NULL);
+	obey(&m, open("/dev/null", O_RDONLY | O_CLOEXEC), -1, -1);
+	assert_int_equal(placing_wait_ms(placing), -1);
+	tell_place("first-touch");
+	assert_int_equal(placing_wait_ms(placing), 0);
+	placing_destroy(placing);
+	region_detach(&figures);
+}
+
 /* As many moves as are taken at once, with the system calls of an agent. */
 static void take_in_sandbox(void)
 {
@@ -590,6 +616,7 @@ int main(void)
 		cmocka_unit_test(long_lines_are_left_out),
 		cmocka_unit_test(pages_are_placed),
 		cmocka_unit_test(sampled_faults_are_placed),
+		cmocka_unit_test(samples_are_of_vms_alone),
 		cmocka_unit_test(many_moves_fit_the_sandbox),
 		cmocka_unit_test(strange_requests_do_no_harm),
 	};
