@@ -124,6 +124,42 @@ static enum vnet_verdict filter_arp(const struct vnet_station *own,
 	return VNET_LOCAL;
 }
 
+static bool ip6_is_passed_over(unsigned header)
+{
+	return header == IP6_HOP_OPTIONS || header == IP6_ROUTING ||
+	       header == IP6_FRAGMENT || header == IP6_DST_OPTIONS;
+}
+
+bool vnet_ip6_claim(const uint8_t *ip, uint32_t len, const uint8_t **claim)
+{
+	unsigned next = ip[IP6_NEXT];
+	uint32_t at = IP6_BYTES;
+
+	*claim = NULL;
+	while (ip6_is_passed_over(next)) {
+		const uint8_t *h = ip + at;
+
+		if (at + IP6_UNIT > len)
+			return false;
+		/* A later fragment: what it is is in the first one. */
+		if (next == IP6_FRAGMENT &&
+		    vnet_get16(h + IP6_FRAG_OFFSET) & IP6_OFFSET_MASK)
+			return true;
+		at += next == IP6_FRAGMENT ? IP6_UNIT : (h[1] + 1u) * IP6_UNIT;
+		next = h[0];
+	}
+	if (next != PROTO_ICMP6)
+		return true;
+	if (at >= len)
+		return false;
+	if (ip[at] != ICMP6_ANSWER)
+		return true;
+	if (at + ICMP6_TARGET + VNET_IP6_BYTES > len)
+		return false;
+	*claim = ip + at + ICMP6_TARGET;
+	return true;
+}
+
 /* Questions of neighbour and router discovery. */
 static bool ip6_asks(const uint8_t *ip, uint32_t len)
 {
@@ -137,8 +173,12 @@ static enum vnet_verdict filter_ip6(const struct vnet_station *own,
 				    const uint8_t *ip, uint32_t len)
 {
 	static const uint8_t any[VNET_IP6_BYTES];
+	const uint8_t *claim;
 
 	if (len < IP6_BYTES || ip[0] >> 4 != 6)
+		return VNET_REFUSE;
+	if (!vnet_ip6_claim(ip, len, &claim) ||
+	    (claim && !vnet_is_ip6_of(claim, plan->prefix6, own->mac)))
 		return VNET_REFUSE;
 	if (!vnet_is_ip6_of(ip + IP6_SRC, plan->prefix6, own->mac) &&
 	    memcmp(ip + IP6_SRC, any, VNET_IP6_BYTES) != 0)

@@ -95,6 +95,20 @@ MUST_CHECK bool vnet_is_ip6_of(const uint8_t ip[VNET_IP6_BYTES],
 			       const uint8_t prefix[VNET_PREFIX6],
 			       const uint8_t mac[VNET_MAC_BYTES]);
 
+/**
+ * vnet_ip6_claim() - whose address a packet says that its sender has
+ * @ip:    an IPv6 packet, of which @len bytes are there, at least its header
+ * @claim: out: the target of a neighbour advertisement (RFC 4861, 4.4), in @ip;
+ *         NULL: it is none
+ *
+ * Its receivers note the sender for that address, whatever the source is. Headers
+ * before that of ICMPv6 are passed over, as receivers do.
+ *
+ * Return: false: they go on beyond @len, so nobody can tell.
+ */
+MUST_CHECK bool vnet_ip6_claim(const uint8_t *ip, uint32_t len,
+			       const uint8_t **claim);
+
 /*
  * Is the header one of a frame of @bytes? Flags and types are known, and what it
  * points at is in the frame.
@@ -121,7 +135,8 @@ enum vnet_verdict {
  *
  * A station sends from its own MAC address and IPv4 address (or 0.0.0.0, to
  * DHCP), and from the IPv6 addresses that are made of its MAC: link-local and of
- * the network's prefix (or from ::). Frames that are neither IPv4, ARP nor IPv6
+ * the network's prefix (or from ::). It says of these alone that it has them, by
+ * ARP and by neighbour advertisements. Frames that are neither IPv4, ARP nor IPv6
  * are refused.
  */
 MUST_CHECK enum vnet_verdict vnet_filter(const struct vnet_station *own,

@@ -42,11 +42,21 @@
 #define IP6_BYTES   40u
 #define PROTO_ICMP6 58u
 
+/* RFC 8200, 4: headers before that of the protocol, in units of 8 bytes */
+#define IP6_HOP_OPTIONS 0u
+#define IP6_ROUTING	43u
+#define IP6_FRAGMENT	44u
+#define IP6_DST_OPTIONS 60u
+#define IP6_UNIT	8u
+#define IP6_FRAG_OFFSET 2 /* of the fragment's header */
+#define IP6_OFFSET_MASK 0xfff8u
+
 /* RFC 4861, 4 */
 #define ICMP6_ROUTER_WHO    133u
 #define ICMP6_ROUTER_ANSWER 134u
 #define ICMP6_WHO	    135u
 #define ICMP6_ANSWER	    136u
+#define ICMP6_TARGET	    8 /* address that is asked for, or claimed */
 
 #define UDP_SPORT 0
 #define UDP_DPORT 2

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "vnet/packet.h"
+#include "vnet/reply.h"
 
 #define BATCH 64u
 
@@ -15,6 +16,7 @@ struct trunk {
 	struct vnet_port *port;
 	int fd;
 	bool gone;
+	uint8_t server[VNET_MAC_BYTES]; /* [I] the network's own address */
 	struct vnet_hdr hdr;
 	/* A private copy; one byte more, so that longer frames are noticed. */
 	uint8_t frame[VNET_FRAME_MAX + 1];
@@ -28,6 +30,7 @@ int trunk_create(struct vnet_port *port, int fd, struct trunk **out)
 		return -ENOMEM;
 	t->port = port;
 	t->fd = fd;
+	vnet_mac_of_ip(port->plan.server, t->server);
 	*out = t;
 	return 0;
 }
@@ -102,6 +105,12 @@ bool trunk_send_frames(struct trunk *t)
 
 /* --- from the device --- */
 
+static bool trunk_is_our_mac(const struct trunk *t, const uint8_t *mac)
+{
+	return vnet_port_by_mac(t->port, mac) ||
+	       memcmp(mac, t->server, VNET_MAC_BYTES) == 0;
+}
+
 /* Is it an address that nobody behind the device can have? */
 static bool trunk_is_ours4(const struct vnet_port *p, const uint8_t ip[4])
 {
@@ -111,20 +120,39 @@ static bool trunk_is_ours4(const struct vnet_port *p, const uint8_t ip[4])
 	       (memcmp(ip, p->plan.server, 4) == 0 || vnet_port_by_ip(p, ip));
 }
 
+static bool trunk_is_ours6(const struct trunk *t,
+			   const uint8_t ip[VNET_IP6_BYTES])
+{
+	return vnet_port_by_ip6(t->port, ip) ||
+	       vnet_is_ip6_of(ip, t->port->plan.prefix6, t->server);
+}
+
+static bool trunk_is_foreign6(const struct trunk *t, const uint8_t *ip,
+			      uint32_t len)
+{
+	const uint8_t *claim;
+
+	return len >= IP6_BYTES && ip[0] >> 4 == 6 &&
+	       !trunk_is_ours6(t, ip + IP6_SRC) &&
+	       vnet_ip6_claim(ip, len, &claim) &&
+	       !(claim && trunk_is_ours6(t, claim));
+}
+
 /* @in: behind the Ethernet header, @len bytes. */
-static bool trunk_is_foreign(const struct vnet_port *p, unsigned type,
+static bool trunk_is_foreign(const struct trunk *t, unsigned type,
 			     const uint8_t *in, uint32_t len)
 {
+	const struct vnet_port *p = t->port;
+
 	switch (type) {
 	case ETHERTYPE_IP4:
 		return len >= IP4_BYTES && in[0] >> 4 == 4 &&
 		       !trunk_is_ours4(p, in + IP4_SRC);
 	case ETHERTYPE_ARP:
-		return len >= ARP_BYTES && !vnet_port_by_mac(p, in + ARP_SHA) &&
+		return len >= ARP_BYTES && !trunk_is_our_mac(t, in + ARP_SHA) &&
 		       !trunk_is_ours4(p, in + ARP_SPA);
 	case ETHERTYPE_IP6:
-		return len >= IP6_BYTES && in[0] >> 4 == 6 &&
-		       !vnet_port_by_ip6(p, in + IP6_SRC);
+		return trunk_is_foreign6(t, in, len);
 	default:
 		return false;
 	}
@@ -136,9 +164,9 @@ static bool trunk_may_take(const struct trunk *t, uint32_t len)
 
 	return len >= VNET_ETH_BYTES && len <= VNET_FRAME_MAX &&
 	       vnet_hdr_valid(&t->hdr, len) && !vnet_is_group(f + ETH_SRC) &&
-	       !vnet_port_by_mac(t->port, f + ETH_SRC) &&
-	       trunk_is_foreign(t->port, vnet_get16(f + ETH_TYPE),
-				f + VNET_ETH_BYTES, len - VNET_ETH_BYTES);
+	       !trunk_is_our_mac(t, f + ETH_SRC) &&
+	       trunk_is_foreign(t, vnet_get16(f + ETH_TYPE), f + VNET_ETH_BYTES,
+				len - VNET_ETH_BYTES);
 }
 
 static void trunk_deliver(struct trunk *t, uint32_t len)

@@ -14,7 +14,8 @@
  *			network's own address, or to its DHCP, stays here
  *	from it		header, length, IPv4, ARP or IPv6, and that neither its
  *			MAC nor its IPv4 or IPv6 address is that of a station
- *			that this port knows, or of the network itself
+ *			that this port knows, or of the network itself; nor an
+ *			address that it claims by a neighbour advertisement
  *
  * What a station does not take at once is lost, as on a wire: the other ones,
  * and the device, are not held up.

@@ -15,6 +15,7 @@
 #include "tests/unit/support.h"
 #include "tests/unit/vnet/ports.h"
 #include "vnet/packet.h"
+#include "vnet/reply.h"
 
 #define IP	14u
 #define STATION 1u /* slot of a station; 0 is the trunk's, 2 another one's */
@@ -161,6 +162,61 @@ static void lengths_are_checked(void **state)
 	assert_false(trunk_is_gone(trunk));
 }
 
+/* An advertisement of @target, from somebody behind the device. */
+static void make_claim(const uint8_t *prefix, const uint8_t *mac)
+{
+	static const uint8_t from[] = { 0x02, 0xee, 0, 0, 0, 9 };
+
+	good_frame(100);
+	vnet_put16(frame + ETH_TYPE, ETHERTYPE_IP6);
+	memset(frame + IP, 0, 100 - IP);
+	frame[IP] = 0x60;
+	vnet_put16(frame + IP + IP6_LEN, 32);
+	frame[IP + IP6_NEXT] = PROTO_ICMP6;
+	frame[IP + IP6_HOPS] = 255;
+	vnet_ip6(NULL, from, frame + IP + IP6_SRC);
+	frame[IP + IP6_BYTES] = ICMP6_ANSWER;
+	vnet_ip6(prefix, mac, frame + IP + IP6_BYTES + ICMP6_TARGET);
+}
+
+/* Return: whether the station gets it. */
+static bool comes_in(void)
+{
+	static const struct vnet_hdr none;
+
+	assert_true(device_sends(&none, 100));
+	(void)trunk_take_frames(trunk);
+	return station_got(STATION) == 1;
+}
+
+/* Of a station, or of the network: by its MAC, by IPv6, by an advertisement. */
+static void no_address_of_the_network_comes_in(void **state)
+{
+	static const uint8_t foreign[] = { 0x02, 0xee, 0, 0, 0, 7 };
+	const uint8_t *prefix = p.of[0]->plan.prefix6;
+	const struct vnet_station s = ports_station(2);
+	uint8_t server[6];
+
+	(void)state;
+	vnet_mac_of_ip(p.of[0]->plan.server, server);
+	for (unsigned i = 0; i < 2; i++, prefix = NULL) {
+		make_claim(prefix, foreign);
+		assert_true(comes_in());
+		make_claim(prefix, s.mac);
+		assert_false(comes_in());
+		make_claim(prefix, server);
+		assert_false(comes_in());
+		make_claim(prefix, foreign);
+		vnet_ip6(prefix, server, frame + IP + IP6_SRC);
+		assert_false(comes_in());
+	}
+	good_frame(100);
+	memcpy(frame + ETH_SRC, server, 6);
+	assert_false(comes_in());
+	good_frame(100);
+	assert_true(comes_in());
+}
+
 /* Good ones with some bytes changed, and of any length. */
 static void any_bytes_are_a_frame_or_nothing(void **state)
 {
@@ -214,6 +270,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(headers_are_checked),
 		T(lengths_are_checked),
+		T(no_address_of_the_network_comes_in),
 		T(any_bytes_are_a_frame_or_nothing),
 		T(a_slow_station_holds_nobody_up),
 	};

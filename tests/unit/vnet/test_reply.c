@@ -232,6 +232,7 @@ static void link_local_ipv6_is_forwarded(void **state)
 	ethernet(ETHERTYPE_IP6);
 	memset(q + IP, 0, IP6_BYTES);
 	q[IP] = 0x60;
+	q[IP + IP6_NEXT] = 59; /* nothing comes after it */
 	q_len = IP + IP6_BYTES;
 	assert_int_equal(verdict(), VNET_FORWARD); /* from :: */
 	src[0] = 0xfe;

@@ -147,6 +147,65 @@ static void own_addresses_may_send(void **state)
 	assert_int_equal(verdict(), VNET_REFUSE);
 }
 
+/* "I have @target", behind @nr headers of options. */
+static void claims(const uint8_t *target, unsigned header, unsigned nr)
+{
+	uint8_t src[16], *at = q + ICMP;
+
+	vnet_ip6(NULL, own.mac, src);
+	icmp6(src, 0, 24 + 8 * nr);
+	vnet_put16(at + 2, 0);
+	for (unsigned i = 0; i < nr; i++, at += 8)
+		at[0] = (uint8_t)(i + 1 < nr ? header : PROTO_ICMP6);
+	if (nr)
+		q[IP + IP6_NEXT] = (uint8_t)header;
+	at[0] = ICMP6_ANSWER;
+	memcpy(at + ICMP6_TARGET, target, 16);
+}
+
+/* Its receivers believe an advertisement, whoever the packet is from. */
+static void a_station_claims_its_own_addresses(void **state)
+{
+	static const unsigned headers[] = { IP6_HOP_OPTIONS, IP6_ROUTING,
+					    IP6_FRAGMENT, IP6_DST_OPTIONS };
+	uint8_t mine[16], theirs[16];
+
+	(void)state;
+	for (int global = 0; global < 2; global++) {
+		const uint8_t *prefix = global ? plan()->prefix6 : NULL;
+
+		vnet_ip6(prefix, own.mac, mine);
+		vnet_ip6(prefix, other.mac, theirs);
+		for (unsigned i = 0; i < ARRAY_SIZE(headers); i++)
+			for (unsigned nr = 0; nr <= 6; nr++) {
+				claims(mine, headers[i], nr);
+				assert_int_equal(verdict(), VNET_FORWARD);
+				claims(theirs, headers[i], nr);
+				assert_int_equal(verdict(), VNET_REFUSE);
+			}
+	}
+	/* Further back than a filter looks: nobody can tell. */
+	claims(mine, IP6_DST_OPTIONS, 7);
+	assert_int_equal(verdict(), VNET_REFUSE);
+	claims(mine, IP6_DST_OPTIONS, 20);
+	assert_int_equal(verdict(), VNET_REFUSE);
+	/* Cut off. */
+	for (q_len = ICMP; q_len < ICMP + 24; q_len++) {
+		uint32_t cut = q_len;
+
+		claims(theirs, 0, 0);
+		q_len = cut;
+		assert_int_equal(verdict(), VNET_REFUSE);
+	}
+	/* Not what it looks like: a later fragment; a report of groups. */
+	claims(theirs, IP6_FRAGMENT, 1);
+	vnet_put16(q + ICMP + IP6_FRAG_OFFSET, 8);
+	assert_int_equal(verdict(), VNET_FORWARD);
+	claims(theirs, IP6_HOP_OPTIONS, 1);
+	q[ICMP + 8] = 143;
+	assert_int_equal(verdict(), VNET_FORWARD);
+}
+
 static void neighbours_are_found(void **state)
 {
 	uint8_t src[16], target[16];
@@ -323,6 +382,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(addresses_are_of_the_mac),
 		T(own_addresses_may_send),
+		T(a_station_claims_its_own_addresses),
 		T(neighbours_are_found),
 		T(the_prefix_is_announced),
 		T(wrong_questions_are_not_answered),
