@@ -109,6 +109,23 @@ static void networks_sweep(struct nets *n, unsigned keep)
 	}
 }
 
+static void nets_on_sweep(struct loop_timer *t)
+{
+	networks_sweep(container_of(t, struct nets, sweep), NETS_EMPTY_MAX);
+}
+
+/*
+ * Not now: an event of a network's uplink may be among those that this turn of the
+ * loop has still to handle, and its watch is in the network.
+ */
+static void nets_sweep_soon(struct nets *n)
+{
+	if (n->loop)
+		loop_timer_set(n->loop, &n->sweep, clock_now_ns());
+	else
+		networks_sweep(n, NETS_EMPTY_MAX);
+}
+
 static struct net_port *port_at(const struct network *net, uint32_t slot)
 {
 	struct net_port *p = net->ports;
@@ -474,7 +491,7 @@ static int port_reserve(struct nets *n, const struct vm_config *vm,
 	return 0;
 fail:
 	net_port_free(p);
-	networks_sweep(n, NETS_EMPTY_MAX);
+	nets_sweep_soon(n);
 	return err;
 }
 
@@ -512,7 +529,7 @@ static void port_release(struct net_port *p)
 	p->vm = NULL;
 	network_update(net);
 	net_port_free(p);
-	networks_sweep(net->nets, NETS_EMPTY_MAX);
+	nets_sweep_soon(net->nets);
 }
 
 void nets_release(struct net_port *ports[VM_MAX_NETS])
@@ -549,6 +566,7 @@ void nets_detach_all(struct nets *n)
 	if (!n || !n->loop)
 		return;
 	loop_timer_cancel(n->loop, &n->retry);
+	loop_timer_cancel(n->loop, &n->sweep);
 	for (struct network *net = n->list; net; net = net->next)
 		network_uplink_stop(net);
 	n->loop = NULL;
@@ -648,7 +666,7 @@ void nets_remember(struct nets *n, const struct vm_record *r)
 		    net_plan_has(&net->plan, w->ip))
 			net_plan_remember(&net->plan, w->slot, r->name, w->ip);
 	}
-	networks_sweep(n, NETS_EMPTY_MAX);
+	nets_sweep_soon(n);
 }
 
 static int port_adopt(struct nets *n, const struct vm_record *r, unsigned index,
@@ -680,7 +698,7 @@ static int port_adopt(struct nets *n, const struct vm_record *r, unsigned index,
 fail:
 	if (p)
 		net_port_free(p);
-	networks_sweep(n, NETS_EMPTY_MAX);
+	nets_sweep_soon(n);
 	return err;
 }
 
@@ -720,6 +738,7 @@ int nets_create(struct nets **out)
 	if (!n)
 		return -ENOMEM;
 	n->retry.expired = nets_on_retry;
+	n->sweep.expired = nets_on_sweep;
 	*out = n;
 	return 0;
 }

@@ -34,6 +34,7 @@ struct nets {
 	struct loop *loop; /* of the attached VMs; NULL: none is */
 	struct sink *err;  /* the same */
 	struct loop_timer retry;
+	struct loop_timer sweep; /* of networks without ports */
 };
 
 /* Look at all networks again, then, or before if that is to happen already. */

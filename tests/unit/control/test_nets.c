@@ -278,6 +278,54 @@ static void addresses_are_unique(void **state)
 	}
 }
 
+static void refused(unsigned i, int err, const char *why)
+{
+	memset(&d, 0, sizeof(d));
+	assert_int_equal(nets_reserve(nets, &configs[i], ports[i].of, &d), err);
+	if (!strstr(d.text, why))
+		fail_msg("'%s' is not in: %s", why, d.text);
+}
+
+static void set(char **field, const char *text)
+{
+	*field = (char *)(uintptr_t)text;
+}
+
+static unsigned nr_networks(void)
+{
+	unsigned n = 0;
+
+	for (const struct network *net = nets->list; net; net = net->next)
+		n++;
+	return n;
+}
+
+/*
+ * Its uplink's watch is in it, of which the same turn may have an event: a network
+ * stays until the end of the turn in which its last VM ends.
+ */
+static void networks_go_at_the_end_of_a_turn(void **state)
+{
+	char name[16];
+
+	(void)state;
+	start(0, 1);
+	config(1, name, NULL);
+	for (unsigned i = 0; i < NETS_EMPTY_MAX + 3; i++) {
+		(void)snprintf(name, sizeof(name), "net-%u", i);
+		start(1, 2);
+		nets_release(ports[1].of);
+	}
+	assert_int_equal(nr_networks(), 1 + NETS_EMPTY_MAX + 3);
+	/* One that is refused is none the less. */
+	set(&configs[1].nets[0].subnet, "10.1");
+	(void)strcpy(name, "net-x");
+	refused(1, -EINVAL, "10.1");
+	assert_int_equal(nr_networks(), 1 + NETS_EMPTY_MAX + 4);
+	assert_int_equal(loop_turn(&watcher.loop, 0), 0);
+	assert_int_equal(nr_networks(), 1 + NETS_EMPTY_MAX);
+}
+
 static void mac_addresses_are_parsed(void **state)
 {
 	static const char *const wrong[] = {
@@ -354,19 +402,6 @@ static void a_lost_vm_gets_its_address_again(void **state)
 	nets_remember(nets, &r);
 	start(0, 2);
 	assert_memory_equal(ports[1].of[0]->station.ip, ip, 4);
-}
-
-static void refused(unsigned i, int err, const char *why)
-{
-	memset(&d, 0, sizeof(d));
-	assert_int_equal(nets_reserve(nets, &configs[i], ports[i].of, &d), err);
-	if (!strstr(d.text, why))
-		fail_msg("'%s' is not in: %s", why, d.text);
-}
-
-static void set(char **field, const char *text)
-{
-	*field = (char *)(uintptr_t)text;
 }
 
 static void operators_choose_addresses(void **state)
@@ -555,6 +590,7 @@ int main(void)
 		T(a_full_socket_is_tried_again),
 		T(the_earlier_retry_counts),
 		T(addresses_are_unique),
+		T(networks_go_at_the_end_of_a_turn),
 		T(mac_addresses_are_parsed),
 		T(a_vm_gets_its_address_again),
 		T(a_lost_vm_gets_its_address_again),
