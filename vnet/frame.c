@@ -130,12 +130,16 @@ static bool ip6_is_passed_over(unsigned header)
 	       header == IP6_FRAGMENT || header == IP6_DST_OPTIONS;
 }
 
-bool vnet_ip6_claim(const uint8_t *ip, uint32_t len, const uint8_t **claim)
+/*
+ * The header of ICMPv6, behind others; NULL: there is none. Return: false: those go
+ * on beyond @len.
+ */
+static bool ip6_find_icmp(const uint8_t *ip, uint32_t len, const uint8_t **icmp)
 {
 	unsigned next = ip[IP6_NEXT];
 	uint32_t at = IP6_BYTES;
 
-	*claim = NULL;
+	*icmp = NULL;
 	while (ip6_is_passed_over(next)) {
 		const uint8_t *h = ip + at;
 
@@ -152,12 +156,32 @@ bool vnet_ip6_claim(const uint8_t *ip, uint32_t len, const uint8_t **claim)
 		return true;
 	if (at >= len)
 		return false;
-	if (ip[at] != ICMP6_ANSWER)
-		return true;
-	if (at + ICMP6_TARGET + VNET_IP6_BYTES > len)
-		return false;
-	*claim = ip + at + ICMP6_TARGET;
+	*icmp = ip + at;
 	return true;
+}
+
+bool vnet_ip6_claim(const uint8_t *ip, uint32_t len, const uint8_t **claim)
+{
+	const uint8_t *icmp;
+
+	*claim = NULL;
+	if (!ip6_find_icmp(ip, len, &icmp))
+		return false;
+	if (!icmp || icmp[0] != ICMP6_ANSWER)
+		return true;
+	if (ip + len - icmp < (ptrdiff_t)(ICMP6_TARGET + VNET_IP6_BYTES))
+		return false;
+	*claim = icmp + ICMP6_TARGET;
+	return true;
+}
+
+/* What makes its receivers send by this station: as all are hosts, none is one. */
+static bool ip6_announces_router(const uint8_t *ip, uint32_t len)
+{
+	const uint8_t *icmp;
+
+	return ip6_find_icmp(ip, len, &icmp) && icmp &&
+	       icmp[0] == ICMP6_ROUTER_ANSWER;
 }
 
 /* Questions of neighbour and router discovery. */
@@ -178,7 +202,8 @@ static enum vnet_verdict filter_ip6(const struct vnet_station *own,
 	if (len < IP6_BYTES || ip[0] >> 4 != 6)
 		return VNET_REFUSE;
 	if (!vnet_ip6_claim(ip, len, &claim) ||
-	    (claim && !vnet_is_ip6_of(claim, plan->prefix6, own->mac)))
+	    (claim && !vnet_is_ip6_of(claim, plan->prefix6, own->mac)) ||
+	    ip6_announces_router(ip, len))
 		return VNET_REFUSE;
 	if (!vnet_is_ip6_of(ip + IP6_SRC, plan->prefix6, own->mac) &&
 	    memcmp(ip + IP6_SRC, any, VNET_IP6_BYTES) != 0)

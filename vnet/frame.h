@@ -136,8 +136,9 @@ enum vnet_verdict {
  * A station sends from its own MAC address and IPv4 address (or 0.0.0.0, to
  * DHCP), and from the IPv6 addresses that are made of its MAC: link-local and of
  * the network's prefix (or from ::). It says of these alone that it has them, by
- * ARP and by neighbour advertisements. Frames that are neither IPv4, ARP nor IPv6
- * are refused.
+ * ARP and by neighbour advertisements. It is no router, as it may send nobody else's
+ * packets: so it announces none. Frames that are neither IPv4, ARP nor IPv6 are
+ * refused.
  */
 MUST_CHECK enum vnet_verdict vnet_filter(const struct vnet_station *own,
 					 const struct vnet_plan *plan,

@@ -164,7 +164,7 @@ static void claims(const uint8_t *target, unsigned header, unsigned nr)
 }
 
 /* Its receivers believe an advertisement, whoever the packet is from. */
-static void a_station_claims_its_own_addresses(void **state)
+static void a_station_claims_its_own_addresses_alone(void **state)
 {
 	static const unsigned headers[] = { IP6_HOP_OPTIONS, IP6_ROUTING,
 					    IP6_FRAGMENT, IP6_DST_OPTIONS };
@@ -195,6 +195,12 @@ static void a_station_claims_its_own_addresses(void **state)
 
 		claims(theirs, 0, 0);
 		q_len = cut;
+		assert_int_equal(verdict(), VNET_REFUSE);
+	}
+	/* That it is a router, to which others send: nobody is. */
+	for (unsigned nr = 0; nr <= 6; nr++) {
+		claims(mine, IP6_DST_OPTIONS, nr);
+		q[ICMP + 8 * nr] = ICMP6_ROUTER_ANSWER;
 		assert_int_equal(verdict(), VNET_REFUSE);
 	}
 	/* Not what it looks like: a later fragment; a report of groups. */
@@ -382,7 +388,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(addresses_are_of_the_mac),
 		T(own_addresses_may_send),
-		T(a_station_claims_its_own_addresses),
+		T(a_station_claims_its_own_addresses_alone),
 		T(neighbours_are_found),
 		T(the_prefix_is_announced),
 		T(wrong_questions_are_not_answered),
