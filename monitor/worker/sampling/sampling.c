@@ -163,23 +163,33 @@ void sampling_set(struct sampling *s, const struct worker_req_sample *r)
 	(void)timerfd_settime(s->timer.fd, 0, &every, NULL);
 }
 
-int sampling_create(struct sampling *s, struct vm *vm)
+/* Return: whether there is sampling; why not is reported. */
+static bool sampling_open(struct sampling *s)
 {
+	struct vm *vm = s->vm;
 	int err;
 
-	s->vm = vm;
-	if (!vm->spec->sampled)
-		return 0;
-	err = vm->spec->huge_thp
-		      ? -EOPNOTSUPP
-		      : page_traps_create(&s->traps, &vm->ram, vm->pmap);
-	if (err) {
-		s->traps = NULL;
-		(void)fprintf(stderr, "accesses are not sampled: %s\n",
-			      vm->spec->huge_thp ? "huge pages"
-						 : strerror(-err));
-		return 0;
+	if (vm->spec->huge_thp) {
+		(void)fprintf(stderr, "accesses are not sampled: memory has "
+				      "huge pages (huge=thp)\n");
+		return false;
 	}
+	err = page_traps_create(&s->traps, &vm->ram, vm->pmap);
+	if (!err)
+		return true;
+	s->traps = NULL;
+	(void)fprintf(stderr,
+		      "accesses are not sampled: userfaultfd of shared memory: "
+		      "%s; see 'disco doctor'\n",
+		      strerror(-err));
+	return false;
+}
+
+int sampling_create(struct sampling *s, struct vm *vm)
+{
+	s->vm = vm;
+	if (!vm->spec->sampled || !sampling_open(s))
+		return 0;
 	s->first_pids = page_traps_first_pids();
 	sampler_init(&s->sampler, vm->ram.bytes / PAGE_BYTES, clock_now_ns());
 	s->timer.ready = sampling_timer_ready;

@@ -13,6 +13,7 @@
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -82,6 +83,32 @@ static void set(uint32_t rate, uint32_t share)
 	sampling_set(sampling, &r);
 }
 
+/* The line of a sampling_create() that opens nothing, with @files at most. */
+static const char *what_it_reports(rlim_t files)
+{
+	static char text[256];
+	int log = memfd_create("log", MFD_CLOEXEC), was = dup(STDERR_FILENO);
+	struct rlimit before, now;
+	ssize_t n;
+	int err;
+
+	assert_true(log >= 0 && was >= 0);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	now = (struct rlimit){ files, before.rlim_max };
+	(void)dup2(log, STDERR_FILENO);
+	(void)setrlimit(RLIMIT_NOFILE, &now);
+	err = sampling_create(sampling, vm);
+	(void)setrlimit(RLIMIT_NOFILE, &before);
+	(void)dup2(was, STDERR_FILENO);
+	assert_int_equal(err, 0);
+	assert_null(sampling->traps);
+	n = pread(log, text, sizeof(text) - 1, 0);
+	text[n > 0 ? n : 0] = '\0';
+	(void)close(log);
+	(void)close(was);
+	return text;
+}
+
 /* Without the request, or with huge pages: nothing is opened, nothing happens. */
 static void not_every_vm_is_sampled(void **state)
 {
@@ -93,10 +120,18 @@ static void not_every_vm_is_sampled(void **state)
 	set(1000, 10);
 	assert_null(sampling->traps);
 	spec.sampled = spec.huge_thp = 1;
-	assert_int_equal(sampling_create(sampling, vm), 0);
-	assert_null(sampling->traps);
+	assert_non_null(strstr(what_it_reports(100), "(huge=thp)"));
 	set(1000, 10);
 	set(0, 1);
+}
+
+/* As where a user may have none: no descriptor is left for it. */
+static void what_is_missing_is_named(void **state)
+{
+	(void)state;
+	spec = (struct worker_spec){ .sampled = 1 };
+	make_vm();
+	assert_non_null(strstr(what_it_reports(0), "; see 'disco doctor'"));
 }
 
 /* Reads even pages, writes odd ones, over and over; on CPU 0 alone. */
@@ -280,6 +315,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(not_every_vm_is_sampled),
+		cmocka_unit_test(what_is_missing_is_named),
 		cmocka_unit_test(a_vcpus_accesses_are_logged),
 		cmocka_unit_test(kvms_threads_are_known_by_their_cpu),
 	};
