@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -15,6 +16,8 @@
 #ifndef USERFAULTFD_IOC_NEW
 #define USERFAULTFD_IOC_NEW _IO(0xAA, 0x00)
 #endif
+
+#define UFFD_BY_CALL "system call"
 
 int uffd_open(int flags, const char **how)
 {
@@ -28,13 +31,29 @@ int uffd_open(int flags, const char **how)
 	}
 	if (fd < 0) {
 		fd = (int)syscall(SYS_userfaultfd, flags);
-		*how = "system call";
+		*how = UFFD_BY_CALL;
 	}
 	if (fd < 0 && errno == EPERM) {
 		fd = (int)syscall(SYS_userfaultfd, flags | UFFD_USER_MODE_ONLY);
 		*how = NULL;
 	}
 	return fd < 0 ? -errno : fd;
+}
+
+bool uffd_by_capability(const char *how)
+{
+	char may = '1'; /* as before Linux 5.2, which has no such file */
+	int fd;
+
+	if (!how || strcmp(how, UFFD_BY_CALL) != 0)
+		return false;
+	fd = open("/proc/sys/vm/unprivileged_userfaultfd",
+		  O_RDONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		(void)!read(fd, &may, 1);
+		(void)close(fd);
+	}
+	return may != '1';
 }
 
 int uffd_enable(int fd, uint64_t features, uint64_t *have)

@@ -27,6 +27,12 @@
  */
 MUST_CHECK int uffd_open(int flags, const char **how);
 
+/*
+ * Whether that way is open to this process by a capability alone (CAP_SYS_PTRACE):
+ * it is closed to workers then, which have none.
+ */
+MUST_CHECK bool uffd_by_capability(const char *how);
+
 /**
  * uffd_enable() - choose the features to be used
  * @features: UFFD_FEATURE_* bits; 0: none

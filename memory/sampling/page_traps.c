@@ -54,15 +54,15 @@ struct page_traps {
 	unsigned nr_set; /* slots that are TRAP_SET */
 };
 
-static int page_traps_open(void)
+/* @how: out, see uffd_open() */
+static int page_traps_open(const char **how)
 {
-	const char *how = NULL;
-	int fd = uffd_open(O_CLOEXEC | O_NONBLOCK, &how), err;
+	int fd = uffd_open(O_CLOEXEC | O_NONBLOCK, how), err;
 	uint64_t have;
 
 	if (fd < 0)
 		return fd;
-	err = how ? uffd_enable(fd, FEATURES, &have) : -EPERM;
+	err = *how ? uffd_enable(fd, FEATURES, &have) : -EPERM;
 	if (!err)
 		return fd;
 	(void)close(fd);
@@ -71,11 +71,13 @@ static int page_traps_open(void)
 
 int page_traps_probe(void)
 {
-	int fd = page_traps_open();
+	const char *how = NULL;
+	int fd = page_traps_open(&how);
 
-	if (fd >= 0)
-		(void)close(fd);
-	return fd < 0 ? fd : 0;
+	if (fd < 0)
+		return fd;
+	(void)close(fd);
+	return uffd_by_capability(how) ? -EPERM : 0;
 }
 
 bool page_traps_first_pids(void)
@@ -89,6 +91,7 @@ int page_traps_create(struct page_traps **out, const struct ram_view *view,
 		      const struct pmap *pm)
 {
 	struct page_traps *t = calloc(1, sizeof(*t));
+	const char *how = NULL;
 	int err;
 
 	if (!t)
@@ -97,7 +100,7 @@ int page_traps_create(struct page_traps **out, const struct ram_view *view,
 	t->pm = pm;
 	(void)pthread_mutex_init(&t->lock, NULL);
 	t->pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-	t->fd = t->pagemap < 0 ? -errno : page_traps_open();
+	t->fd = t->pagemap < 0 ? -errno : page_traps_open(&how);
 	if (t->fd < 0) {
 		err = t->fd;
 		page_traps_destroy(t);

@@ -84,7 +84,7 @@ MUST_CHECK int page_traps_create(struct page_traps **out,
 /* No thread waits for a fault. NULL is accepted. */
 void page_traps_destroy(struct page_traps *t);
 
-/* Whether there could be traps. Return: as page_traps_create(). */
+/* Whether there could be traps in a worker. Return: as page_traps_create(). */
 MUST_CHECK int page_traps_probe(void);
 
 /*

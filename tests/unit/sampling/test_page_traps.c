@@ -6,9 +6,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "disco/pagemap.h"
@@ -340,6 +343,44 @@ static void who_waits_goes_on_whatever_the_page_becomes(void **state)
 			assert_int_equal(atomic_load(word(i)), i);
 }
 
+/* --- who may ------------------------------------------------------------------ */
+
+/* As where there is no /dev/userfaultfd: by the system call alone. */
+static int probe_without_device(void)
+{
+	if (unshare(CLONE_NEWNS) ||
+	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount("/dev/null", "/dev/userfaultfd", NULL, MS_BIND, NULL))
+		return 77;
+	return page_traps_probe() == -EPERM ? 0 : 1;
+}
+
+/* A process with capabilities, as doctor and the monitor, is told what they may. */
+static void workers_have_no_capability(void **state)
+{
+	char may = '1';
+	int fd = open("/proc/sys/vm/unprivileged_userfaultfd",
+		      O_RDONLY | O_CLOEXEC),
+	    status;
+	pid_t pid;
+
+	(void)state;
+	if (fd >= 0) {
+		(void)!read(fd, &may, 1);
+		(void)close(fd);
+	}
+	if (may == '1')
+		SKIP("everybody may");
+	pid = fork();
+	if (!pid)
+		_exit(probe_without_device());
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	if (WEXITSTATUS(status) == 77)
+		SKIP("no mounts of its own, or no /dev/userfaultfd");
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 /* --- all at once ----------------------------------------------------------- */
 
 static _Atomic(bool) over;
@@ -432,6 +473,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			who_waits_goes_on_whatever_the_page_becomes, set_up,
 			tear_down),
+		cmocka_unit_test(workers_have_no_capability),
 		cmocka_unit_test_setup_teardown(nothing_is_lost_under_way,
 						set_up, tear_down),
 	};
