@@ -15,6 +15,9 @@
 #define UPLINK_SLOT	NET_STATIONS_MAX /* after those of VMs */
 #define UPLINK_AGAIN_NS 1000000000ull
 #define BUSY_NS		5000000000ull /* an earlier trunk has ended by then */
+/* One that dies before that is reported again after QUIET_NS only. */
+#define UPLINK_LIVES_NS 10000000000ull
+#define QUIET_NS	60000000000ull
 
 _Static_assert(VNET_SLOT_TRUNK > UPLINK_SLOT &&
 		       VNET_SLOT_TRUNK < VNET_PORTS_MAX,
@@ -97,6 +100,19 @@ static int trunk_fail(struct uplink *u, int err)
 	return err;
 }
 
+/* It has died: once if it does so again and again, as where a library is missing. */
+static void uplink_report_death(struct uplink *u)
+{
+	uint64_t now = clock_now_ns();
+
+	if (u->told_ns && now - u->told_ns < QUIET_NS &&
+	    now - u->begun_ns < UPLINK_LIVES_NS)
+		return;
+	u->told_ns = now;
+	uplink_report(u, u->trunk ? "its process has died, and is started again"
+				  : "it has died, and is started again");
+}
+
 /* It says that its device is gone; or nothing: it has died. */
 static void uplink_on_event(struct loop_watch *w, uint32_t events)
 {
@@ -111,10 +127,7 @@ static void uplink_on_event(struct loop_watch *w, uint32_t events)
 		uplink_report(u, "it is gone; nothing goes there until it is "
 				 "back");
 	else
-		uplink_report(
-			u,
-			u->trunk ? "its process has died, and is started again"
-				 : "it has died, and is started again");
+		uplink_report_death(u);
 	uplink_stop(u);
 	u->died_ns = clock_now_ns();
 	network_update(u->net);
@@ -212,6 +225,7 @@ static void uplink_update(struct uplink *u)
 	err = u->trunk ? trunk_begin(u) : uplink_begin(u, -1);
 	if (!err) {
 		u->reported = false;
+		u->begun_ns = clock_now_ns();
 		return;
 	}
 	u->died_ns = now;

@@ -14,9 +14,11 @@ struct uplink {
 	struct net_port *port; /* owned */
 	int control;	       /* owned; -1: it is not there */
 	struct loop_watch watch;
-	uint64_t died_ns; /* 0: it has not */
-	uint64_t busy_ns; /* since when the device is in use; 0: it is not */
-	bool reported;	  /* that it cannot be started, or has died */
+	uint64_t died_ns;  /* 0: it has not */
+	uint64_t begun_ns; /* when it was started last */
+	uint64_t told_ns;  /* when a death was reported last; 0: never */
+	uint64_t busy_ns;  /* since when the device is in use; 0: it is not */
+	bool reported;	   /* that it cannot be started, or has died */
 };
 
 struct network {

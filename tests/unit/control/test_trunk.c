@@ -628,6 +628,35 @@ static void a_killed_process_is_started_again(void **state)
 	(void)close(log);
 }
 
+/* No two lines per second. */
+static void one_that_cannot_live_is_reported_once(void **state)
+{
+	char *was;
+	int log;
+
+	NEEDS_TRUNK();
+	was = strdup(getenv("DISCO_UPLINK"));
+	log = memfd_create("log", MFD_CLOEXEC);
+	sink_create(&lan.watcher.err, &lan.watcher.loop, log);
+	(void)setenv("DISCO_UPLINK", "/bin/false", 1);
+	(void)kill(net_vms_child(), SIGKILL);
+	for (unsigned deaths = 0; deaths < 3; deaths++) {
+		uint64_t last = lan.nets->list->trunk.died_ns;
+
+		WAIT_UNTIL((vm_got(0), lan.nets->list->trunk.died_ns != last));
+	}
+	assert_string_equal(
+		lines(log),
+		"disco: network 'lan': tap device 'tap-test': its "
+		"process has died, and is started again\n"
+		"disco: network 'lan': tap device 'tap-test': it is "
+		"back\n");
+	sink_destroy(&lan.watcher.err);
+	(void)close(log);
+	(void)setenv("DISCO_UPLINK", was, 1);
+	free(was);
+}
+
 static void refused(const char *tap, int err, const char *why)
 {
 	struct net_ports ports;
@@ -670,6 +699,7 @@ int main(int argc, char **argv)
 		T(the_next_monitor_keeps_it),
 		T(a_device_in_use_is_waited_for),
 		T(a_killed_process_is_started_again),
+		T(one_that_cannot_live_is_reported_once),
 		T(other_devices_are_refused),
 	};
 

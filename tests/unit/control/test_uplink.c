@@ -20,6 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "monitor/control/nets/nets_internal.h"
 #include "monitor/ipc/worker_messages.h"
 #include "tests/must.h"
 #include "tests/unit/control/net_vms.h"
@@ -409,6 +410,12 @@ static void one_that_dies_is_started_again(void **state)
 	published_ports_lead_to_the_vm(state);
 }
 
+/* The network is the only one. */
+static struct uplink *the_uplink(void)
+{
+	return &lan.nets->list->uplink;
+}
+
 /* A line for each, and not one for the first alone. */
 static void each_death_is_reported(void **state)
 {
@@ -424,6 +431,8 @@ static void each_death_is_reported(void **state)
 		uint32_t gen = uplink()->gen;
 		pid_t pid = net_vms_child();
 
+		/* It has lived for a while. */
+		the_uplink()->begun_ns -= 10000000000ull;
 		(void)kill(pid, SIGKILL);
 		WAIT_UNTIL((run(), uplink() && uplink()->gen > gen));
 		(void)waitpid(pid, NULL, 0);
@@ -433,6 +442,33 @@ static void each_death_is_reported(void **state)
 	assert_string_equal(text, want);
 	sink_destroy(&lan.watcher.err);
 	(void)close(log);
+}
+
+/* As where a library is missing: no line per second. */
+static void one_that_cannot_live_is_reported_once(void **state)
+{
+	char *was;
+	char text[1024] = "";
+	int log;
+
+	NEEDS_UPLINK();
+	was = strdup(getenv("DISCO_UPLINK"));
+	log = memfd_create("log", MFD_CLOEXEC);
+	sink_create(&lan.watcher.err, &lan.watcher.loop, log);
+	(void)setenv("DISCO_UPLINK", "/bin/false", 1);
+	(void)kill(net_vms_child(), SIGKILL);
+	for (unsigned deaths = 0; deaths < 3; deaths++) {
+		uint64_t last = the_uplink()->died_ns;
+
+		WAIT_UNTIL((run(), the_uplink()->died_ns != last));
+	}
+	assert_true(pread(log, text, sizeof(text) - 1, 0) > 0);
+	assert_string_equal(text, "disco: network 'lan': uplink: it has died, "
+				  "and is started again\n");
+	sink_destroy(&lan.watcher.err);
+	(void)close(log);
+	(void)setenv("DISCO_UPLINK", was, 1);
+	free(was);
 }
 
 static void only_vms_with_an_uplink_know_it(void **state)
@@ -498,6 +534,7 @@ int main(int argc, char **argv)
 		T(nothing_begins_at_the_host_itself),
 		T(one_that_dies_is_started_again),
 		T(each_death_is_reported),
+		T(one_that_cannot_live_is_reported_once),
 		T(only_vms_with_an_uplink_know_it),
 	};
 
