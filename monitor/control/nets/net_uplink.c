@@ -229,8 +229,7 @@ static void uplink_update(struct uplink *u)
 		return;
 	}
 	u->died_ns = now;
-	if (u->trunk)
-		nets_retry_in(n, UPLINK_AGAIN_NS);
+	nets_retry_in(n, UPLINK_AGAIN_NS);
 }
 
 void network_uplink(struct network *net)

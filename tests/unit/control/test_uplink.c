@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -444,6 +445,28 @@ static void each_death_is_reported(void **state)
 	(void)close(log);
 }
 
+/* No descriptor was left for it, for a while. */
+static void one_that_cannot_be_started_is_tried_again(void **state)
+{
+	struct rlimit before, none;
+	uint64_t last;
+	uint32_t gen;
+
+	NEEDS_UPLINK();
+	gen = uplink()->gen;
+	last = the_uplink()->died_ns;
+	(void)kill(net_vms_child(), SIGKILL);
+	WAIT_UNTIL((run(), the_uplink()->died_ns != last));
+	last = the_uplink()->died_ns;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = (struct rlimit){ 0, before.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	WAIT_UNTIL((run(), the_uplink()->died_ns != last));
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_null(the_uplink()->port);
+	WAIT_UNTIL((run(), uplink() && uplink()->gen > gen));
+}
+
 /* As where a library is missing: no line per second. */
 static void one_that_cannot_live_is_reported_once(void **state)
 {
@@ -534,6 +557,7 @@ int main(int argc, char **argv)
 		T(nothing_begins_at_the_host_itself),
 		T(one_that_dies_is_started_again),
 		T(each_death_is_reported),
+		T(one_that_cannot_be_started_is_tried_again),
 		T(one_that_cannot_live_is_reported_once),
 		T(only_vms_with_an_uplink_know_it),
 	};
