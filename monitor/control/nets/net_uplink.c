@@ -78,9 +78,11 @@ static void uplink_report(struct uplink *u, const char *text)
 	u->reported = true;
 }
 
-/* Its process could not be started. */
+/* Its process could not be started: reported also if it was one that has died. */
 static int uplink_fail(struct uplink *u, int err)
 {
+	u->reported = u->reported && u->failed;
+	u->failed = true;
 	uplink_report(u, err == -ENOENT ? "disco-uplink is not installed"
 					: strerror(-err));
 	return err;
@@ -212,7 +214,7 @@ static void uplink_update(struct uplink *u)
 		wanted = wanted || (p->vm && net_port_has(p, u));
 	if (!wanted) {
 		uplink_stop(u);
-		u->reported = false;
+		u->reported = u->failed = false;
 		u->busy_ns = 0;
 		return;
 	}
@@ -224,7 +226,7 @@ static void uplink_update(struct uplink *u)
 	}
 	err = u->trunk ? trunk_begin(u) : uplink_begin(u, -1);
 	if (!err) {
-		u->reported = false;
+		u->reported = u->failed = false;
 		u->begun_ns = clock_now_ns();
 		return;
 	}

@@ -19,6 +19,7 @@ struct uplink {
 	uint64_t told_ns;  /* when a death was reported last; 0: never */
 	uint64_t busy_ns;  /* since when the device is in use; 0: it is not */
 	bool reported;	   /* that it cannot be started, or has died */
+	bool failed;	   /* the former */
 };
 
 struct network {

@@ -449,10 +449,14 @@ static void each_death_is_reported(void **state)
 static void one_that_cannot_be_started_is_tried_again(void **state)
 {
 	struct rlimit before, none;
+	char text[1024] = "";
 	uint64_t last;
 	uint32_t gen;
+	int log;
 
 	NEEDS_UPLINK();
+	log = memfd_create("log", MFD_CLOEXEC);
+	sink_create(&lan.watcher.err, &lan.watcher.loop, log);
 	gen = uplink()->gen;
 	last = the_uplink()->died_ns;
 	(void)kill(net_vms_child(), SIGKILL);
@@ -465,6 +469,14 @@ static void one_that_cannot_be_started_is_tried_again(void **state)
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
 	assert_null(the_uplink()->port);
 	WAIT_UNTIL((run(), uplink() && uplink()->gen > gen));
+	assert_true(pread(log, text, sizeof(text) - 1, 0) > 0);
+	assert_string_equal(text,
+			    "disco: network 'lan': uplink: it has died, and is "
+			    "started again\n"
+			    "disco: network 'lan': uplink: Too many open "
+			    "files\n");
+	sink_destroy(&lan.watcher.err);
+	(void)close(log);
 }
 
 /* As where a library is missing: no line per second. */
