@@ -308,6 +308,7 @@ static void a_long_path_is_cut_between_characters(void **state)
 	kernel = json_object_get(root, "kernel");
 	assert_int_equal(json_string_length(kernel), 254);
 	json_decref(root);
+	vm_call("obey.p", "kill");
 }
 
 static void a_console_is_shown_again(void **state)
