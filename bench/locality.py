@@ -14,80 +14,30 @@ the time by the model (300 ns for a local, 900 ns for a remote miss), which is
 the CPUs' time added up. The UMA bound is the time of the same workload under
 first-touch if all of its misses were local: what no policy can do better than.
 Moves and their cost are those that the engines have counted.
+
+Guests that share memory (raytrace, radix; locality_work.py) run on the nodes
+where their own memory is, and what they share is on the first guest's.
+
+Each run of a workload has to print the same. Exit status 1: one did not.
 """
 import argparse
-import os
+import json
 import random
 import statistics
 import subprocess
 import sys
-from typing import NamedTuple
+import tempfile
 
 from locality_guests import LAYOUTS, Guest
 from locality_plot import write_plot
+from locality_work import SHARES, workloads
 from rounds import (Monitor, RoundFailed, arguments, header, load, repeated,
                     write_json)
 
 POLICIES = ("first-touch", "interleave", "migrate", "disco", "carrefour",
             "autonuma", "balanced")
+NAMES = "engineering,database,pmake,stream,raytrace,raytrace-disk,radix"
 LOCAL_NS, REMOTE_NS = 300, 900
-GUEST_SOURCES = os.path.join(os.path.dirname(os.path.abspath(__file__)),
-                             "guest")
-
-
-class Workload(NamedTuple):
-    """Scripts of a guest: once before all runs, and the work of a run."""
-    prepare: str
-    work: str
-
-
-def compiled(name):
-    """A script that makes /tmp/NAME of guest/NAME.c."""
-    with open(os.path.join(GUEST_SOURCES, f"{name}.c"),
-              encoding="utf-8") as f:
-        return (f"cat >/tmp/{name}.c <<'EOF'\n{f.read()}EOF\n"
-                f"tcc -o /tmp/{name} /tmp/{name}.c\n")
-
-
-DATABASE = """
-sqlite3 /dev/shm/db <<'SQL'
-CREATE TABLE part(id INTEGER PRIMARY KEY, kind INT, price INT);
-CREATE TABLE line(id INTEGER PRIMARY KEY, part INT, amount INT, day INT,
-	note TEXT);
-BEGIN;
-WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {parts})
-INSERT INTO part SELECT i, i % 25, (i * 7919) % 10007 FROM n;
-WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {lines})
-INSERT INTO line SELECT i, 1 + (i * 104729) % {parts}, (i * 31337) % 50,
-	i % 365, 'a remark of some length, as orders have them ' || i FROM n;
-COMMIT;
-SQL
-"""
-QUERIES = """
-for i in $(seq {queries}); do
-sqlite3 /dev/shm/db <<'SQL'
-PRAGMA mmap_size=67108864;
-PRAGMA temp_store=MEMORY;
-SELECT kind, sum(amount * price), count(*) FROM line JOIN part ON
-	part.id = line.part WHERE day BETWEEN 30 AND 300 GROUP BY kind
-	ORDER BY 2 DESC LIMIT 3;
-SELECT day / 30, avg(amount), max(length(note)) FROM line GROUP BY 1;
-SQL
-done | md5sum
-"""
-
-
-def workloads(a):
-    size = {"parts": 500 * a.scale, "lines": 5000 * a.scale,
-            "queries": max(a.scale // 4, 1)}
-    return {
-        "engineering": Workload(compiled("netlist"),
-                                f"/tmp/netlist 8 {250000 * a.scale}"),
-        "database": Workload(DATABASE.format(**size), QUERIES.format(**size)),
-        "pmake": Workload("", "rm -rf /tmp/pmake; make -s -C /usr/src/pmake "
-                              "-j1 OUT=/tmp/pmake CC=tcc lua"),
-        "stream": Workload(compiled("stream"), f"/tmp/stream 2 {2 * a.scale}"),
-    }
 
 
 # --- one run ------------------------------------------------------------------
@@ -110,43 +60,67 @@ def counted(text):
     raise RoundFailed(f"no counts in: {text}")
 
 
-def sums(guests):
+def sums(monitor, guests):
+    """Of the guests' engines, and of the segment that they share, if any."""
     all_of = [g.figures() for g in guests]
-    return {k: sum(f[k] for f in all_of)
-            for k in ("moves", "failed", "bounced", "spent_ns", "records",
-                      "lost", "replicas_refused")}
+    segments = [x["replicas"] or {} for x in
+                json.loads(monitor.call("shm", "ls", "--json"))["shms"]]
+    return {**{k: sum(f[k] for f in all_of)
+               for k in ("moves", "failed", "bounced", "spent_ns", "records",
+                         "lost", "replicas_refused")},
+            **{k: sum(s.get(k, 0) for s in segments)
+               for k in ("replicated", "collapsed", "late")}}
 
 
-def one_run(a, guests, work, policy):
-    for g in guests:
-        g.policy("first-touch")
-    for g in guests:
-        g.bring_home(a.nodes)
-        g.run_on(g.layout.place)
-        g.policy(policy)
-    before = sums(guests)
+def scripted(guests, script):
+    """The script for each guest, which all run at once; what they print last."""
+    for i, g in enumerate(guests):
+        g.send(f"part={i}\nparts={len(guests)}\n{script}")
+    return [g.result()[-1:] for g in guests]
+
+
+def measured(a, monitor, guests, work):
+    before = sums(monitor, guests)
     counters(a, "reset")
     counters(a, "on")
     try:
-        for g in guests:
-            g.send(work)
-        for g in guests:
-            g.result()
+        said = scripted(guests, work.work)
     finally:
         counters(a, "off")
     counts = counted(counters(a, "show"))
-    after = sums(guests)
-    run = {**counts, **{k: after[k] - before[k] for k in before}}
+    after = sums(monitor, guests)
+    run = {**counts, **{k: after[k] - before[k] for k in before}, "said": said}
     run["cost_us"] = (run["spent_ns"] / run["moves"] / 1000 if run["moves"]
                       else None)
     run["uma_ms"] = (counts["ms"]
                      - counts["remote"] * (REMOTE_NS - LOCAL_NS) / 1e6)
     run["local_percent"] = (100 * counts["local"]
                             / max(counts["local"] + counts["remote"], 1))
-    print(f"  {policy:12} {run['local_percent']:5.1f} % local, "
-          f"{run['ms']:8.1f} ms, {run['moves']} moves, {run['failed']} failed",
-          file=sys.stderr, flush=True)
     return run
+
+
+def one_run(a, monitor, guests, work, policy):
+    for g in guests:
+        g.policy("first-touch")
+    for g in guests:
+        g.bring_home(a.nodes)
+        g.run_on(g.layout.place)
+        g.policy(policy)
+    return measured(a, monitor, guests, work)
+
+
+def run_of_new(a, work, policy, directory):
+    """A run by guests that are started for it, and share memory."""
+    share = SHARES[work.share]
+    with Guests(a, LAYOUTS["at-home"](a), policy,
+                share.options(a, directory)) as g:
+        scripted(g.guests, work.prepare)
+        first = f"parts={len(g.guests)}\n{share.make}{work.fill}"
+        g.guests[0].do(first + "sync\n")
+        scripted(g.guests[1:], share.join)
+        for x in g.guests:
+            x.run_on(x.layout.place)
+        return measured(a, g.monitor, g.guests, work)
 
 
 # --- all of them --------------------------------------------------------------
@@ -160,32 +134,70 @@ def wanted(a, state, name):
     return [x for x in runs if f"{name}/{x[1]}/{x[0]}" not in state["done"]]
 
 
+class Guests:
+    """A monitor and its guests, ready, for as long as the block runs."""
+
+    def __init__(self, a, layouts, policy="first-touch", options=()):
+        self.a, self.layouts, self.guests = a, layouts, []
+        self.policy, self.options = policy, options
+        self.monitor = Monitor(a.disco, "--balance=off")
+
+    def __enter__(self):
+        self.monitor.__enter__()
+        try:
+            for x in self.layouts:
+                self.guests.append(Guest(self.monitor, self.a, x, self.policy,
+                                         self.options))
+            for g in self.guests:
+                g.ready()
+        except BaseException:
+            self.__exit__(*sys.exc_info())
+            raise
+        return self
+
+    def __exit__(self, *what):
+        for g in self.guests:
+            g.close()
+        self.monitor.__exit__(*what)
+
+
+def kept(state, name, todo, run):
+    """Do the runs, and keep what they measure."""
+    for r, policy in todo:
+        print(f"{name}, round {r + 1}", file=sys.stderr, flush=True)
+        x = repeated(state, f"{name}/{policy}/{r}", lambda p=policy: run(p))
+        print(f"  {policy:12} {x['local_percent']:5.1f} % local, "
+              f"{x['ms']:8.1f} ms, {x['moves']} moves, {x['failed']} failed, "
+              f"{x['replicated']} replicas", file=sys.stderr, flush=True)
+
+
 def run_workload(a, state, name):
     todo = wanted(a, state, name)
     if not todo:
         return
     work = workloads(a)[name]
-    with Monitor(a.disco, "--balance=off") as m:
-        guests = [Guest(m, a, x) for x in LAYOUTS[a.layout](a)]
-        try:
-            for g in guests:
-                g.ready()
-            for g in guests:
-                g.send(work.prepare or "true")
-            for g in guests:
-                g.result()
-            for r, policy in todo:
-                print(f"{name}, round {r + 1}", file=sys.stderr, flush=True)
-                repeated(state, f"{name}/{policy}/{r}",
-                         lambda p=policy: one_run(a, guests, work.work, p))
-        finally:
-            for g in guests:
-                g.close()
+    if work.share:
+        with tempfile.TemporaryDirectory() as directory:
+            kept(state, name, todo,
+                 lambda p: run_of_new(a, work, p, directory))
+        return
+    with Guests(a, LAYOUTS[a.layout](a)) as g:
+        scripted(g.guests, work.prepare or "true")
+        kept(state, name, todo,
+             lambda p: one_run(a, g.monitor, g.guests, work, p))
 
 
 def median_of(runs, key):
-    values = [r[key] for r in runs if r[key] is not None]
+    values = [r[key] for r in runs if r.get(key) is not None]
     return statistics.median(values) if values else None
+
+
+def differing(a, state):
+    """Workloads of which not all runs have printed the same."""
+    said = {name: {json.dumps(state["done"][f"{name}/{p}/{r}"].get("said"))
+                   for p in a.policies for r in range(a.rounds)}
+            for name in a.workloads}
+    return [name for name, texts in said.items() if len(texts) > 1]
 
 
 def rows_of(a, state, name):
@@ -199,7 +211,7 @@ def rows_of(a, state, name):
     for p in a.policies:
         row = {k: median_of(runs[p], k)
                for k in ("local_percent", "ms", "moves", "failed", "bounced",
-                         "lost", "cost_us")}
+                         "lost", "cost_us", "replicated", "collapsed")}
         rows.append({"workload": name, "policy": p, **row,
                      "of_first_touch": row["ms"] / base,
                      "of_uma": row["ms"] / bound, "all": runs[p]})
@@ -210,7 +222,8 @@ def summarise(a, state):
     rows = [r for name in a.workloads for r in rows_of(a, state, name)]
     return header(a, "locality", seed=a.seed, guests=a.guests,
                   layout=a.layout, scale=a.scale, memory_mib=a.memory,
-                  repeated=state["repeated"], rows=rows)
+                  repeated=state["repeated"], differing=differing(a, state),
+                  rows=rows)
 
 
 def print_rows(out):
@@ -218,21 +231,26 @@ def print_rows(out):
           f"{out['kernel']}, lab {out['lab']}, seed {out['seed']}, "
           f"{out['guests']} guests, median of {out['rounds']} rounds")
     print(f"{'workload':12}{'policy':13}{'local %':>8}{'ms':>10}"
-          f"{'of first-t.':>12}{'of UMA':>8}{'moves':>8}{'us each':>9}")
+          f"{'of first-t.':>12}{'of UMA':>8}{'moves':>8}{'us each':>9}"
+          f"{'replicas':>9}")
     for r in out["rows"]:
         cost = r.get("cost_us")
         print(f"{r['workload']:12}{r['policy']:13}{r['local_percent']:8.1f}"
               f"{r['ms']:10.1f}{r['of_first_touch']:12.3f}{r['of_uma']:8.3f}"
               f"{r.get('moves') or 0:8.0f}"
-              f"{f'{cost:.1f}' if cost is not None else '-':>9}")
+              f"{f'{cost:.1f}' if cost is not None else '-':>9}"
+              f"{r.get('replicated') or 0:9.0f}")
+    for name in out["differing"]:
+        print(f"{name}: not all runs have printed the same")
 
 
 def parse():
     p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     arguments(p)
-    names = "engineering,database,pmake,stream"
     p.add_argument("--counters", default="build/release/lab/counters")
-    p.add_argument("--workloads", default=names, type=lambda s: s.split(","))
+    p.add_argument("--programs", default="build/release/bench",
+                   help="where raytrace is, to make a disk with a scene")
+    p.add_argument("--workloads", default=NAMES, type=lambda s: s.split(","))
     p.add_argument("--policies", default=",".join(POLICIES),
                    type=lambda s: s.split(","))
     p.add_argument("--layout", default="one-node", choices=LAYOUTS)
@@ -243,6 +261,9 @@ def parse():
     p.set_defaults(guests=4, rounds=3, memory=128, timeout=300)
     a = p.parse_args()
     a.guests = a.guests[0] if isinstance(a.guests, list) else a.guests
+    for name in a.workloads:
+        if name not in NAMES.split(","):
+            p.error(f"--workloads: no '{name}'; there are {NAMES}")
     if "first-touch" not in a.policies:
         p.error("--policies: first-touch is what others are compared with")
     return a
@@ -258,7 +279,7 @@ def main():
     write_json(a.out, out)
     if a.plot:
         write_plot(a.plot, out)
-    return 0
+    return 1 if out["differing"] else 0
 
 
 if __name__ == "__main__":

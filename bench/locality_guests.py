@@ -29,7 +29,12 @@ def one_node(a):
             for i in range(a.guests)]
 
 
-LAYOUTS = {"one-node": one_node}
+def at_home(a):
+    """The same, but on their home's CPUs: what is remote is what they share."""
+    return [x._replace(place=x.home) for x in one_node(a)]
+
+
+LAYOUTS = {"one-node": one_node, "at-home": at_home}
 
 
 def cpus_of(node):
@@ -47,13 +52,13 @@ def cpus_of(node):
 class Guest(Console):
     """A guest of the monitor, from its start to its end."""
 
-    def __init__(self, monitor, a, layout):
+    def __init__(self, monitor, a, layout, policy="first-touch", options=()):
         self.monitor, self.layout = monitor, layout
         monitor.call("run", "-d", "--name", layout.name, "--kernel", a.kernel,
                      "--initrd", a.initrd, "--memory", layout.memory,
                      "--cpus", str(layout.cpus), "--disk",
-                     f"path={a.disk},ro", "--policy", "first-touch",
-                     "--cmdline", CMDLINE)
+                     f"path={a.disk},ro", "--policy", policy,
+                     "--cmdline", CMDLINE, *options)
         vms = json.loads(monitor.call("ls", "--json"))["vms"]
         self.pid = next(v["pid"] for v in vms if v["name"] == layout.name)
         super().__init__(layout.name, [a.disco, "console", layout.name],

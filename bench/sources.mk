@@ -78,6 +78,12 @@ $(eval $(call bench_rule,hints,guest-hints/host memory/placement memory numa))
 $(eval $(call bench_rule,move_loop,monitor/control/workers \
 	monitor/control/base monitor/ipc numa))
 
+# Programs of guests, for this machine: to make what guests share, and to test.
+$(B)/bench/raytrace $(B)/bench/radix: $(B)/bench/%: $(B)/obj/bench/guest/%.o
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $<
+
 # On the machine itself, no guest: two processes and two CPUs are all that
 # channels and rings need.
 do-bench-channel do-bench-ring do-bench-cache do-bench-hints: do-bench-%: $(B)/bench/%
@@ -99,12 +105,13 @@ do-bench-move: all images kernel-cache $(B)/bench/move_loop
 # In a lab that counts: every remote miss takes three times as long as a local
 # one, as on Disco's machine, and a page is hot after 32 misses. Runs that are
 # done are kept, so that a lab may die, or be ended. LOCALITY: more options.
-do-bench-locality: all images kernel-cache
+do-bench-locality: all images kernel-cache $(B)/bench/raytrace
 	$(Q)rm -f $(BENCH_OUT)/bench-locality.state; \
 	for lab in 1 2 3 4 5 6; do \
 		lab/run --flash=trigger=32 --dist 30,30 --timeout 6000 -- \
 			bench/locality.py $(call bench_args,locality) \
 			--disco $(B)/disco --counters $(B)/lab/counters \
+			--programs $(B)/bench \
 			--plot $(BENCH_OUT)/bench-locality \
 			--state $(BENCH_OUT)/bench-locality.state $(LOCALITY); \
 		status=$$?; [ $$status = 125 ] || exit $$status; \
@@ -119,4 +126,4 @@ do-bench-figures: all guests
 
 # Built by every check, so that they go on being built.
 BENCH_BINS := $(patsubst %,$(B)/bench/%,channel ring cache cow_io move_loop \
-	      qga_exec hints)
+	      qga_exec hints raytrace radix)

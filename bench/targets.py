@@ -60,6 +60,13 @@ def member(*path, scale=1):
     return figure
 
 
+def count(key):
+    """Members of the list at out[key]."""
+    def figure(out):
+        return len(out[key])
+    return figure
+
+
 def row(field, scale=1, **where):
     """A field of the one row that has these members."""
     def figure(out):
@@ -245,6 +252,18 @@ TARGETS = {
             f"{w}, balanced": row("of_first_touch", workload=w,
                                   policy="balanced")
             for w in ("database", "pmake", "stream")}),
+        Target("locality-read", "at least", 85, "%", {
+            f"{w}, balanced": row("local_percent", workload=w,
+                                  policy="balanced")
+            for w in ("raytrace", "raytrace-disk")}),
+        Target("locality-read-time", "at most", 1.2, "", {
+            f"{w}, balanced": row("of_uma", workload=w, policy="balanced")
+            for w in ("raytrace", "raytrace-disk")}),
+        Target("locality-written", "at most", 1.02, "", {
+            "radix, balanced": row("of_first_touch", workload="radix",
+                                   policy="balanced")}),
+        Target("locality-same", "exactly", 0, "workloads", {
+            "runs with other results": count("differing")}),
     ),
     "footprint": (
         Target("footprint-image", "at most", 1.15, "",

@@ -60,7 +60,7 @@ def move_result():
 
 def locality_result():
     a = arguments(guests=4, seed=1, layout="one-node", scale=4,
-                  workloads=["engineering", "database", "pmake", "stream"],
+                  workloads=locality.NAMES.split(","),
                   policies=["first-touch", "balanced"])
     far = {"local_percent": 2.0, "ms": 1000.0, "uma_ms": 480.0, "moves": 0,
            "failed": 0, "bounced": 0, "lost": 0, "cost_us": None}
