@@ -1,24 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "memory/placement/counters.h"
 
-#include <errno.h>
 #include <stdlib.h>
 
-/*
- * One page, as it is stored: 0 is a page of which nothing was counted.
- *
- *	bits	what
- *	0..13	misses of the first node
- *	14..27	misses of the second one, at most as many
- *	28..33	the first node, if it has misses
- *	34..39	the second one, if it has
- *	40..47	writes
- *	48..53	node of the last access
- *	54	whether there was one
- *	55..58	moves of late
- *	59..60	moves in this period
- *	61	whether one of the moves of late has succeeded
- */
+/* A word of counters.h, unpacked. */
 struct page_count {
 	uint32_t counts[POLICY_TOP];
 	uint8_t nodes[POLICY_TOP];
@@ -26,26 +11,24 @@ struct page_count {
 	uint32_t writes, moves, moved, succeeded;
 };
 
-#define BITS(word, first, nr) ((word) >> (first) & ((1ull << (nr)) - 1))
-
-/* Inline, and so are the next ones: each record needs all of them once. */
-static inline struct page_count page_unpack(uint64_t w)
+static struct page_count page_unpack(uint64_t w)
 {
 	return (struct page_count){
-		.counts = { (uint32_t)BITS(w, 0, 14),
-			    (uint32_t)BITS(w, 14, 14) },
-		.nodes = { (uint8_t)BITS(w, 28, 6), (uint8_t)BITS(w, 34, 6) },
-		.writes = (uint32_t)BITS(w, 40, 8),
-		.previous = (uint8_t)BITS(w, 48, 6),
-		.has_previous = (uint8_t)BITS(w, 54, 1),
-		.moves = (uint32_t)BITS(w, 55, 4),
-		.moved = (uint32_t)BITS(w, 59, 2),
-		.succeeded = (uint32_t)BITS(w, 61, 1),
+		.counts = { (uint32_t)PAGE_BITS(w, 0, 14),
+			    (uint32_t)PAGE_BITS(w, 14, 14) },
+		.nodes = { (uint8_t)PAGE_BITS(w, 28, 6),
+			   (uint8_t)PAGE_BITS(w, 34, 6) },
+		.writes = (uint32_t)PAGE_BITS(w, 40, 8),
+		.previous = (uint8_t)PAGE_BITS(w, 48, 6),
+		.has_previous = (uint8_t)PAGE_BITS(w, 54, 1),
+		.moves = (uint32_t)PAGE_BITS(w, 55, 4),
+		.moved = (uint32_t)PAGE_BITS(w, 59, 2),
+		.succeeded = (uint32_t)PAGE_BITS(w, 61, 1),
 	};
 }
 
 /* No value is larger than its bits: see the limits below. */
-static inline uint64_t page_pack(const struct page_count *p)
+static uint64_t page_pack(const struct page_count *p)
 {
 	return (uint64_t)p->counts[0] | (uint64_t)p->counts[1] << 14 |
 	       (uint64_t)p->nodes[0] << 28 | (uint64_t)p->nodes[1] << 34 |
@@ -59,19 +42,7 @@ _Static_assert(POLICY_MAX_NODES == 1u << 6, "nodes");
 _Static_assert(POLICY_MOVES_MAX == (1u << 4) - 1, "moves");
 _Static_assert(POLICY_TOP == 2, "Misra and Gries with two");
 
-#define WRITES_MOST 255u
-#define MOVED_MOST  3u
-
-struct page_chunk {
-	uint64_t *words;       /* COUNTERS_CHUNK; NULL: nothing counted */
-	uint32_t period, rest; /* that they are of */
-};
-
-struct page_counters {
-	uint64_t pages, nr_chunks, in_use;
-	enum policy_age age;
-	struct page_chunk chunks[];
-};
+#define MOVED_MOST 3u
 
 int page_counters_create(struct page_counters **out, uint64_t pages,
 			 enum policy_age age)
@@ -107,16 +78,13 @@ uint64_t page_counters_bytes(const struct page_counters *c)
 }
 
 /* Periods and rests that have gone by since one of its pages was counted. */
-static void page_chunk_age(struct page_chunk *ch, enum policy_age age,
-			   uint32_t period, uint32_t rest)
+static void page_words_age(uint64_t *words, enum policy_age age,
+			   uint32_t periods, uint32_t rests)
 {
-	uint32_t periods = period - ch->period, rests = rest - ch->rest;
 	unsigned shift = age == POLICY_HALVE && periods < 14 ? periods : 14;
 
-	if (!periods && !rests)
-		return;
 	for (unsigned i = 0; i < COUNTERS_CHUNK; i++) {
-		struct page_count p = page_unpack(ch->words[i]);
+		struct page_count p = page_unpack(words[i]);
 
 		if (periods) {
 			p.counts[0] >>= shift;
@@ -126,10 +94,25 @@ static void page_chunk_age(struct page_chunk *ch, enum policy_age age,
 		}
 		p.moves = p.moves > rests ? p.moves - rests : 0;
 		p.succeeded = p.moves ? p.succeeded : 0;
-		ch->words[i] = page_pack(&p);
+		words[i] = page_pack(&p);
+	}
+}
+
+int page_chunk_age(struct page_counters *c, struct page_chunk *ch,
+		   uint32_t period, uint32_t rest)
+{
+	if (ch->words) {
+		page_words_age(ch->words, c->age, period - ch->period,
+			       rest - ch->rest);
+	} else {
+		ch->words = calloc(COUNTERS_CHUNK, sizeof(*ch->words));
+		if (!ch->words)
+			return -ENOMEM;
+		c->in_use++;
 	}
 	ch->period = period;
 	ch->rest = rest;
+	return 0;
 }
 
 static uint32_t page_most(uint64_t a, uint64_t b, uint32_t most)
@@ -137,96 +120,39 @@ static uint32_t page_most(uint64_t a, uint64_t b, uint32_t most)
 	return (uint32_t)min_u64(a + b, most);
 }
 
-/* Misra and Gries, with weights. The larger count is kept first. */
-static inline void page_count_miss(struct page_count *p, uint8_t node,
-				   uint32_t weight)
+uint64_t page_word_swap(uint64_t w)
 {
-	uint32_t both, count;
-	uint8_t other;
-	unsigned i;
+	struct page_count p = page_unpack(w), swapped = p;
 
-	for (i = 0; i < POLICY_TOP; i++)
-		if (p->counts[i] && p->nodes[i] == node)
-			break;
-	if (i == POLICY_TOP) {
-		/* A third one: 0 unless both places are taken. */
-		both = (uint32_t)min_u64(weight, p->counts[1]);
-		p->counts[0] -= both;
-		p->counts[1] -= both;
-		weight -= both;
-		i = p->counts[0] ? 1 : 0;
-		/* Its place is taken still: all of it was for the others. */
-		if (p->counts[i])
-			return;
-		p->nodes[i] = node;
-	}
-	p->counts[i] = page_most(p->counts[i], weight, COUNTERS_MOST);
-	if (p->counts[1] <= p->counts[0])
+	swapped.counts[0] = p.counts[1];
+	swapped.nodes[0] = p.nodes[1];
+	swapped.counts[1] = p.counts[0];
+	swapped.nodes[1] = p.nodes[0];
+	return page_pack(&swapped);
+}
+
+uint64_t page_word_take(uint64_t w, uint8_t node, uint32_t weight)
+{
+	uint32_t first = (uint32_t)PAGE_BITS(w, 0, 14);
+	unsigned field = first ? PAGE_SECOND_NODE : PAGE_FIRST_NODE;
+
+	weight = (uint32_t)min_u64(weight, COUNTERS_MOST);
+	w = (w & ~(PAGE_NODE << field)) | (uint64_t)node << field;
+	if (!first)
+		return w + weight * PAGE_FIRST;
+	w += weight * PAGE_SECOND;
+	return weight > first ? page_word_swap(w) : w;
+}
+
+void page_counters_expect(const struct page_counters *c, uint64_t page)
+{
+	const uint64_t *words;
+
+	if (page >= c->pages)
 		return;
-	count = p->counts[0];
-	other = p->nodes[0];
-	p->counts[0] = p->counts[1];
-	p->nodes[0] = p->nodes[1];
-	p->counts[1] = count;
-	p->nodes[1] = other;
-}
-
-static inline void page_count_show(const struct page_count *p,
-				   struct policy_page *out)
-{
-	out->previous = p->has_previous ? p->previous : POLICY_NO_NODE;
-	out->moves = (uint8_t)p->moves;
-	out->moved = (uint8_t)p->moved;
-	out->writes = p->writes;
-	for (unsigned i = 0; i < POLICY_TOP; i++) {
-		out->nodes[i] = p->counts[i] ? p->nodes[i] : POLICY_NO_NODE;
-		out->counts[i] = p->counts[i];
-	}
-}
-
-static struct page_chunk *page_chunk_of(struct page_counters *c, uint64_t page,
-					uint32_t period, uint32_t rest)
-{
-	struct page_chunk *ch = &c->chunks[page / COUNTERS_CHUNK];
-
-	if (!ch->words) {
-		ch->words = calloc(COUNTERS_CHUNK, sizeof(*ch->words));
-		if (!ch->words)
-			return NULL;
-		ch->period = period;
-		ch->rest = rest;
-		c->in_use++;
-	}
-	page_chunk_age(ch, c->age, period, rest);
-	return ch;
-}
-
-int page_counters_add(struct page_counters *c, const struct page_access *a,
-		      uint32_t period, uint32_t rest, struct policy_page *out)
-{
-	uint32_t weight = a->weight ? a->weight : 1;
-	struct page_chunk *ch;
-	struct page_count p;
-	uint64_t *w;
-
-	if (a->page >= c->pages || a->node >= POLICY_MAX_NODES)
-		return -ERANGE;
-	ch = page_chunk_of(c, a->page, period, rest);
-	if (!ch)
-		return -ENOMEM;
-	w = &ch->words[a->page % COUNTERS_CHUNK];
-	p = page_unpack(*w);
-	page_count_miss(&p, a->node, weight);
-	if (a->kind == POLICY_WRITE)
-		p.writes = page_most(p.writes, weight, WRITES_MOST);
-	*out = (struct policy_page){ .page = a->page,
-				     .node = a->node,
-				     .kind = a->kind };
-	page_count_show(&p, out);
-	p.previous = a->node;
-	p.has_previous = 1;
-	*w = page_pack(&p);
-	return 0;
+	words = c->chunks[page / COUNTERS_CHUNK].words;
+	if (words)
+		__builtin_prefetch(&words[page % COUNTERS_CHUNK], 1);
 }
 
 bool page_counters_moved(struct page_counters *c, uint64_t page, bool moved)

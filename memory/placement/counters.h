@@ -16,6 +16,8 @@
 #ifndef DISCO_MEMORY_PLACEMENT_COUNTERS_H
 #define DISCO_MEMORY_PLACEMENT_COUNTERS_H
 
+#include <errno.h>
+
 #include "disco/base.h"
 #include "disco/limits.h"
 #include "disco/policy.h"
@@ -24,7 +26,43 @@
 #define COUNTERS_MOST	  16383u /* misses by one node */
 #define COUNTERS_MAX_PAGE (VM_MAX_MEMORY / PAGE_BYTES)
 
-struct page_counters;
+/*
+ * One page, as it is stored: 0 is a page of which nothing was counted.
+ *
+ *	bits	what
+ *	0..13	misses of the first node
+ *	14..27	misses of the second one, at most as many
+ *	28..33	the first node, if it has misses
+ *	34..39	the second one, if it has
+ *	40..47	writes
+ *	48..53	node of the last access
+ *	54	whether there was one
+ *	55..58	moves of late
+ *	59..60	moves in this period
+ *	61	whether one of the moves of late has succeeded
+ */
+#define PAGE_BITS(word, first, nr) ((word) >> (first) & ((1ull << (nr)) - 1))
+#define PAGE_FIRST		   (1ull << 0)	/* one miss of the first node */
+#define PAGE_SECOND		   (1ull << 14) /* of the second one */
+#define PAGE_FIRST_NODE		   28
+#define PAGE_SECOND_NODE	   34
+#define PAGE_WRITE		   (1ull << 40)
+#define PAGE_LAST_NODE		   48
+#define PAGE_HAS_LAST		   (1ull << 54)
+#define PAGE_NODE		   (POLICY_MAX_NODES - 1ull)
+#define PAGE_WRITES_MOST	   255u
+
+struct page_chunk {
+	uint64_t *words;       /* COUNTERS_CHUNK; NULL: nothing counted */
+	uint32_t period, rest; /* that they are of */
+};
+
+/* Read by others than counters.c in page_counters_add() alone. */
+struct page_counters {
+	uint64_t pages, nr_chunks, in_use;
+	enum policy_age age;
+	struct page_chunk chunks[];
+};
 
 /**
  * page_counters_create() - counters of a VM
@@ -48,18 +86,8 @@ struct page_access {
 	uint8_t kind;	 /* enum policy_kind */
 };
 
-/**
- * page_counters_add() - count an access
- * @period: number of the period, which does not go back
- * @rest:   number of the POLICY_REST_NS that has begun
- * @out:    the page as it is then, but for its home and flags, which are 0
- *
- * Context: the owner's thread. Takes 0.5 us at most, when a chunk grows old.
- * Return: 0; -ERANGE no such page or node; -ENOMEM. @out is untouched then.
- */
-MUST_CHECK int page_counters_add(struct page_counters *c,
-				 const struct page_access *a, uint32_t period,
-				 uint32_t rest, struct policy_page *out);
+/* The page is going to be counted soon: fetch what that takes. Any number. */
+void page_counters_expect(const struct page_counters *c, uint64_t page);
 
 /*
  * The page was tried; @moved: it has moved. Its counts go on.
@@ -69,5 +97,104 @@ bool page_counters_moved(struct page_counters *c, uint64_t page, bool moved);
 
 /* Bytes in use. */
 uint64_t page_counters_bytes(const struct page_counters *c);
+
+/* --- one access ------------------------------------------------------------ */
+
+/*
+ * A chunk of which nothing was counted in this period and rest yet: its words
+ * grow old, or there are none. Return: 0; -ENOMEM.
+ */
+MUST_CHECK int page_chunk_age(struct page_counters *c, struct page_chunk *ch,
+			      uint32_t period, uint32_t rest);
+
+/* A node that has none of the two places takes the one that is free. */
+uint64_t page_word_take(uint64_t w, uint8_t node, uint32_t weight);
+
+/* The larger count is kept first. */
+uint64_t page_word_swap(uint64_t w);
+
+/* Misra and Gries, with weights. */
+static inline uint64_t page_word_miss(uint64_t w, uint8_t node, uint32_t weight)
+{
+	uint32_t first = (uint32_t)PAGE_BITS(w, 0, 14);
+	uint32_t second = (uint32_t)PAGE_BITS(w, 14, 14), both;
+
+	if (first && PAGE_BITS(w, PAGE_FIRST_NODE, 6) == node)
+		return w + min_u64(weight, COUNTERS_MOST - first) * PAGE_FIRST;
+	if (second && PAGE_BITS(w, PAGE_SECOND_NODE, 6) == node) {
+		second += (uint32_t)min_u64(weight, COUNTERS_MOST - second);
+		w = (w & ~(COUNTERS_MOST * PAGE_SECOND)) | second * PAGE_SECOND;
+		return second > first ? page_word_swap(w) : w;
+	}
+	/* A third one; 0 unless both places are taken. */
+	both = (uint32_t)min_u64(weight, second);
+	w -= both * (PAGE_FIRST + PAGE_SECOND);
+	return weight > both ? page_word_take(w, node, weight - both) : w;
+}
+
+static inline void page_word_show(uint64_t w, const struct page_access *a,
+				  struct policy_page *out)
+{
+	uint32_t first = (uint32_t)PAGE_BITS(w, 0, 14);
+	uint32_t second = (uint32_t)PAGE_BITS(w, 14, 14);
+
+	*out = (struct policy_page){
+		.page = a->page,
+		.node = a->node,
+		.previous = w & PAGE_HAS_LAST
+				    ? (uint8_t)PAGE_BITS(w, PAGE_LAST_NODE, 6)
+				    : POLICY_NO_NODE,
+		.kind = a->kind,
+		.moves = (uint8_t)PAGE_BITS(w, 55, 4),
+		.moved = (uint8_t)PAGE_BITS(w, 59, 2),
+		.nodes = { first ? (uint8_t)PAGE_BITS(w, PAGE_FIRST_NODE, 6)
+				 : POLICY_NO_NODE,
+			   second ? (uint8_t)PAGE_BITS(w, PAGE_SECOND_NODE, 6)
+				  : POLICY_NO_NODE },
+		.counts = { first, second },
+		.writes = (uint32_t)PAGE_BITS(w, 40, 8),
+	};
+}
+
+/**
+ * page_counters_add() - count an access
+ * @period: number of the period, which does not go back
+ * @rest:   number of the POLICY_REST_NS that has begun
+ * @out:    the page as it is then, but for its home and flags, which are 0
+ *
+ * Inline, as each record needs it once, and as nothing is unpacked that it does
+ * not change.
+ *
+ * Context: the owner's thread. Takes 0.5 us at most, when a chunk grows old.
+ * Return: 0; -ERANGE no such page or node; -ENOMEM. @out is untouched then.
+ */
+MUST_CHECK static inline int page_counters_add(struct page_counters *c,
+					       const struct page_access *a,
+					       uint32_t period, uint32_t rest,
+					       struct policy_page *out)
+{
+	uint32_t weight = a->weight ? a->weight : 1;
+	struct page_chunk *ch;
+	uint64_t *at, w;
+
+	if (a->page >= c->pages || a->node >= POLICY_MAX_NODES)
+		return -ERANGE;
+	ch = &c->chunks[a->page / COUNTERS_CHUNK];
+	if (!ch->words || ch->period != period || ch->rest != rest) {
+		int err = page_chunk_age(c, ch, period, rest);
+
+		if (err)
+			return err;
+	}
+	at = &ch->words[a->page % COUNTERS_CHUNK];
+	w = page_word_miss(*at, a->node, weight);
+	if (a->kind == POLICY_WRITE)
+		w += min_u64(weight, PAGE_WRITES_MOST - PAGE_BITS(w, 40, 8)) *
+		     PAGE_WRITE;
+	page_word_show(w, a, out);
+	w &= ~(PAGE_NODE << PAGE_LAST_NODE);
+	*at = w | PAGE_HAS_LAST | (uint64_t)a->node << PAGE_LAST_NODE;
+	return 0;
+}
 
 #endif

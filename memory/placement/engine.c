@@ -28,18 +28,22 @@ struct placement {
 	uint64_t now_ns;   /* of the latest one; does not go back */
 	uint64_t period;   /* number */
 	uint64_t period_ns;
-	uint64_t period_begin_ns; /* of this one: no division per record */
-	struct policy_sums sums;  /* of this period */
+	/* No divisions per record: */
+	uint64_t period_begin_ns;   /* of this one */
+	uint64_t rest, rest_end_ns; /* number of the POLICY_REST_NS; its end */
+	struct policy_sums sums;    /* of this period */
 
 	struct policy_machine machine;
 	struct policy_node nodes[POLICY_MAX_NODES];
 	uint32_t *latency_ns, *move_ns; /* [nr_nodes * nr_nodes] */
 	uint32_t first_move_ns;		/* until moves have been measured */
+	struct policy_now now; /* placement_now() brings it up to date */
 
 	struct placement_action pending[PLACEMENT_PENDING];
 	unsigned nr_pending;
 	bool replicas;
 	uint8_t *is_pending;  /* a bit per page: decided, and not done */
+	uint64_t nr_undone;   /* such pages */
 	struct hinted hinted; /* what the guest has said */
 
 	uint64_t state[POLICY_STATE_MAX / sizeof(uint64_t)]; /* the policy's */
@@ -99,6 +103,9 @@ int placement_create(struct placement **out, const struct placement_config *c)
 					      .nodes = e->nodes,
 					      .latency_ns = e->latency_ns,
 					      .move_ns = e->move_ns };
+	e->now = (struct policy_now){ .period_ns = e->period_ns,
+				      .params = e->choice.params,
+				      .machine = &e->machine };
 	STORE(&e->figures->magic, PLACEMENT_MAGIC);
 	*out = e;
 	return 0;
@@ -125,6 +132,7 @@ static void placement_drop_pending(struct placement *e)
 		e->is_pending[page / 8] &= (uint8_t) ~(1u << page % 8);
 	}
 	placement_count(&e->figures->dropped, e->nr_pending);
+	e->nr_undone -= e->nr_pending;
 	e->nr_pending = 0;
 }
 
@@ -140,7 +148,7 @@ int placement_set_policy(struct placement *e,
 	e->counters = counters;
 	placement_drop_pending(e);
 	e->choice = *choice;
-	e->period_ns = policy_period_ns(choice);
+	e->now.period_ns = e->period_ns = policy_period_ns(choice);
 	e->begun = false;
 	e->period = 0;
 	e->sums = (struct policy_sums){ 0 };
@@ -155,15 +163,11 @@ void placement_set_node(struct placement *e, unsigned node,
 		e->nodes[node] = *n;
 }
 
-static struct policy_now placement_now(const struct placement *e)
+static const struct policy_now *placement_now(struct placement *e)
 {
-	return (struct policy_now){
-		.time_ns = e->now_ns,
-		.period_ns = e->period_ns,
-		.elapsed_ns = e->now_ns - e->period_begin_ns,
-		.params = e->choice.params,
-		.machine = &e->machine,
-	};
+	e->now.time_ns = e->now_ns;
+	e->now.elapsed_ns = e->now_ns - e->period_begin_ns;
+	return &e->now;
 }
 
 static void placement_forget_costs(struct placement *e, uint64_t periods)
@@ -182,27 +186,39 @@ static void placement_forget_costs(struct placement *e, uint64_t periods)
 /* Periods without an access are one, with sums of nothing: they are not told. */
 static void placement_next_period(struct placement *e)
 {
-	struct policy_now now;
 	uint64_t period;
 
 	/* policy_is_sound() lets no period be 0. NOLINTNEXTLINE(*DivideZero) */
 	period = (e->now_ns - e->first_ns) / e->period_ns;
 	e->period_begin_ns = e->first_ns + period * e->period_ns;
-	now = placement_now(e);
 	if (e->choice.policy->period)
-		e->choice.policy->period(e->state, &now, &e->sums);
+		e->choice.policy->period(e->state, placement_now(e), &e->sums);
 	placement_forget_costs(e, period - e->period);
 	e->period = period;
 	e->sums = (struct policy_sums){ 0 };
+}
+
+static void placement_begin(struct placement *e, uint64_t time_ns)
+{
+	e->first_ns = e->now_ns = e->period_begin_ns = time_ns;
+	e->rest_end_ns = 0;
+	e->begun = true;
+}
+
+static void placement_next_rest(struct placement *e)
+{
+	e->rest = e->now_ns / POLICY_REST_NS;
+	e->rest_end_ns = (e->rest + 1) * POLICY_REST_NS;
 }
 
 /* For each record: what is needed once per period is elsewhere. */
 static inline void placement_advance(struct placement *e, uint64_t time_ns)
 {
 	if (!e->begun)
-		e->first_ns = e->now_ns = e->period_begin_ns = time_ns;
-	e->begun = true;
+		placement_begin(e, time_ns);
 	e->now_ns = max_u64(e->now_ns, time_ns);
+	if (e->now_ns >= e->rest_end_ns)
+		placement_next_rest(e);
 	if (e->now_ns - e->period_begin_ns >= e->period_ns)
 		placement_next_period(e);
 }
@@ -276,7 +292,7 @@ static void placement_log_outcome(struct placement *e, uint64_t nr,
 
 static bool placement_is_pending(const struct placement *e, uint64_t page)
 {
-	return e->is_pending[page / 8] & 1u << page % 8;
+	return e->nr_undone && e->is_pending[page / 8] & 1u << page % 8;
 }
 
 /* What a policy may not say is taken for "stay": a plug-in may be wrong. */
@@ -301,6 +317,7 @@ static void placement_add_pending(struct placement *e,
 		.action = d->action,
 	};
 	e->is_pending[p->page / 8] |= (uint8_t)(1u << p->page % 8);
+	e->nr_undone++;
 }
 
 static void placement_act(struct placement *e, const struct policy_page *p,
@@ -384,7 +401,8 @@ static bool placement_hint_forbids(const struct policy_page *p,
 static struct hinted_range *placement_find_hint(struct placement *e,
 						const struct access_record *r)
 {
-	struct hinted_range *hint = hinted_find(&e->hinted, r->page);
+	struct hinted_range *hint =
+		e->hinted.nr ? hinted_find(&e->hinted, r->page) : NULL;
 
 	if (hint && !hinted_judge(&e->hinted, hint, r)) {
 		STORE(&e->figures->hints_dropped, e->hinted.dropped);
@@ -417,6 +435,11 @@ static void placement_add_followers(struct placement *e, unsigned max)
 
 /* --- accesses ------------------------------------------------------------- */
 
+void placement_expect(const struct placement *e, uint64_t page)
+{
+	page_counters_expect(e->counters, page);
+}
+
 bool placement_record(struct placement *e, const struct access_record *r)
 {
 	const struct policy *policy = e->choice.policy;
@@ -427,7 +450,6 @@ bool placement_record(struct placement *e, const struct access_record *r)
 				      .kind = r->kind };
 	struct hinted_range *hint;
 	struct policy_page p;
-	struct policy_now now;
 
 	if (r->class == ACCESS_HINT) {
 		placement_hint(e, r);
@@ -441,7 +463,7 @@ bool placement_record(struct placement *e, const struct access_record *r)
 	placement_advance(e, r->time_ns);
 	placement_sum(e, r);
 	if (page_counters_add(e->counters, &access, (uint32_t)e->period,
-			      (uint32_t)(e->now_ns / POLICY_REST_NS), &p)) {
+			      (uint32_t)e->rest, &p)) {
 		placement_count(&e->figures->dropped, 1);
 		return e->nr_pending;
 	}
@@ -452,8 +474,11 @@ bool placement_record(struct placement *e, const struct access_record *r)
 	p.flags |= r->page_flags;
 	p.flags |= r->counted ? POLICY_PAGE_COUNTED : 0;
 	p.flags |= placement_hint_flag(hint);
-	now = placement_now(e);
-	policy->page(e->state, &now, &p, &d);
+	policy->page(e->state, placement_now(e), &p, &d);
+	if (d.action == POLICY_STAY && d.reason == POLICY_NOTHING) {
+		placement_count(&e->figures->reasons[POLICY_NOTHING], 1);
+		return e->nr_pending;
+	}
 	if (!placement_decision_is_sound(e, &p, &d))
 		d = (struct policy_decision){ .reason = POLICY_OTHER };
 	if (placement_hint_forbids(&p, &d))
@@ -542,6 +567,8 @@ void placement_done(struct placement *e, const struct placement_action *a,
 	bool before = !copied &&
 		      page_counters_moved(e->counters, a->page, moved);
 
+	if (placement_is_pending(e, a->page))
+		e->nr_undone--;
 	e->is_pending[a->page / 8] &= (uint8_t) ~(1u << a->page % 8);
 	placement_log_outcome(e, a->entry,
 			      moved ? PLACEMENT_DONE : PLACEMENT_FAILED,
@@ -567,12 +594,10 @@ void placement_done(struct placement *e, const struct placement_action *a,
 uint8_t placement_place(struct placement *e, uint64_t time_ns, uint64_t page,
 			uint8_t node)
 {
-	struct policy_now now;
 	uint8_t to;
 
 	placement_advance(e, time_ns);
-	now = placement_now(e);
-	to = e->choice.policy->place(e->state, &now, page, node);
+	to = e->choice.policy->place(e->state, placement_now(e), page, node);
 	return to < e->machine.nr_nodes ? to : node;
 }
 

@@ -71,6 +71,9 @@ MUST_CHECK int placement_set_policy(struct placement *e,
 void placement_set_node(struct placement *e, unsigned node,
 			const struct policy_node *n);
 
+/* A record of the page will come soon: fetch what that takes. Any number. */
+void placement_expect(const struct placement *e, uint64_t page);
+
 /**
  * placement_record() - one access
  *

@@ -30,7 +30,9 @@ struct sim {
 	struct sim_config c;
 	uint32_t nr_nodes;
 	uint64_t next_turn_ns, changed_ns, bucket_end_ns;
-	uint32_t bucket;
+	uint64_t proof_us;
+	struct sim_bucket *bucket;	   /* of now, in the result */
+	uint64_t weight[POLICY_MAX_NODES]; /* of all accesses, by node */
 	struct sim_result result;
 	uint8_t nearest_order[POLICY_MAX_NODES][POLICY_MAX_NODES];
 	struct sim_vm vms[TRACE_MAX_VMS];
@@ -91,6 +93,8 @@ int sim_create(struct sim **out, const struct sim_config *c)
 	s->c = *c;
 	s->nr_nodes = c->machine->nr_nodes;
 	s->result.bucket_ns = BUCKET_NS;
+	s->bucket = s->result.buckets;
+	s->proof_us = c->proof_ns / 1000;
 	sim_order_nodes(s);
 	for (uint32_t vm = 0; !err && vm < c->info->nr_vms; vm++)
 		err = sim_create_vm(s, vm);
@@ -149,10 +153,10 @@ static void sim_next_bucket(struct sim *s, uint64_t now_ns)
 
 	while ((now_ns - r->first_ns) / r->bucket_ns >= SIM_BUCKETS)
 		sim_halve_buckets(r);
-	s->bucket = (uint32_t)((now_ns - r->first_ns) / r->bucket_ns);
-	s->bucket_end_ns = r->first_ns + (s->bucket + 1ull) * r->bucket_ns;
-	r->nr_buckets = s->bucket + 1;
-	r->buckets[s->bucket].replica_pages = r->replica_pages;
+	r->nr_buckets = (now_ns - r->first_ns) / r->bucket_ns + 1;
+	s->bucket_end_ns = r->first_ns + r->nr_buckets * r->bucket_ns;
+	s->bucket = &r->buckets[r->nr_buckets - 1];
+	s->bucket->replica_pages = r->replica_pages;
 }
 
 static void sim_advance(struct sim *s, uint64_t now_ns)
@@ -172,7 +176,7 @@ static void sim_advance(struct sim *s, uint64_t now_ns)
 static void sim_count_replicas(struct sim *s, uint64_t more, uint64_t less)
 {
 	struct sim_result *r = &s->result;
-	struct sim_bucket *b = &r->buckets[s->bucket];
+	struct sim_bucket *b = s->bucket;
 
 	r->replica_page_ns +=
 		(double)r->replica_pages * (double)(r->last_ns - s->changed_ns);
@@ -198,7 +202,7 @@ static uint64_t sim_collapse(struct sim *s, struct sim_page *p)
 	s->result.collapses++;
 	s->result.collapsed += gone;
 	s->result.spent_ns += cost;
-	s->result.buckets[s->bucket].collapses++;
+	s->bucket->collapses++;
 	sim_count_replicas(s, 0, gone);
 	return cost;
 }
@@ -207,7 +211,7 @@ static uint64_t sim_collapse(struct sim *s, struct sim_page *p)
 static uint64_t sim_carry_out(struct sim *s, struct sim_page *p,
 			      const struct placement_action *a, bool *done)
 {
-	struct sim_bucket *b = &s->result.buckets[s->bucket];
+	struct sim_bucket *b = s->bucket;
 	uint64_t spent = s->c.machine->move_ns[a->from * s->nr_nodes + a->to];
 	bool copy = a->action == POLICY_REPLICATE;
 
@@ -285,12 +289,15 @@ static uint32_t sim_us(const struct sim *s, uint64_t time_ns)
 				 UINT32_MAX);
 }
 
-static uint8_t sim_flags(const struct sim *s, const struct sim_page *p,
-			 uint64_t time_ns)
+static uint8_t sim_flags(const struct sim *s, struct sim_page *p,
+			 const struct access_record *r)
 {
-	uint64_t proof_us = (s->c.proof_ns / 1000) << p->collapses;
-	uint64_t since = sim_us(s, time_ns) - p->written_us;
+	uint64_t proof_us = s->proof_us << p->collapses, since;
+	uint32_t now_us = sim_us(s, r->time_ns);
 
+	if (r->kind == POLICY_WRITE)
+		p->written_us = now_us;
+	since = now_us - p->written_us;
 	return since >= proof_us ? POLICY_PAGE_SHARED | POLICY_PAGE_UNWRITTEN
 				 : POLICY_PAGE_SHARED;
 }
@@ -302,7 +309,6 @@ static void sim_access(struct sim *s, const struct access_record *in)
 	struct sim_page *p = &v->pages[in->page];
 	struct access_record r = *in;
 	struct sim_bucket *b;
-	uint64_t stall;
 	bool act;
 
 	sim_advance(s, r.time_ns);
@@ -323,18 +329,12 @@ static void sim_access(struct sim *s, const struct access_record *in)
 		else
 			r.home = sim_nearest(s, p, r.node);
 	}
-	if (s->c.replicas) {
-		if (r.kind == POLICY_WRITE)
-			p->written_us = sim_us(s, r.time_ns);
-		r.page_flags = sim_flags(s, p, r.time_ns);
-	}
-	b = &res->buckets[s->bucket];
-	stall = (uint64_t)r.weight *
-		s->c.machine->latency_ns[r.node * s->nr_nodes + r.home];
-	res->stall_ns += stall;
-	b->stall_ns += stall;
-	res->uma_ns += (uint64_t)r.weight *
-		       s->c.machine->latency_ns[r.node * s->nr_nodes + r.node];
+	if (s->c.replicas)
+		r.page_flags = sim_flags(s, p, &r);
+	b = s->bucket;
+	b->stall_ns += (uint64_t)r.weight *
+		       s->c.machine->latency_ns[r.node * s->nr_nodes + r.home];
+	s->weight[r.node] += r.weight;
 	if (r.node == r.home)
 		b->local += r.weight;
 	else
@@ -348,14 +348,21 @@ static void sim_access(struct sim *s, const struct access_record *in)
 		sim_act(s, v, 1);
 }
 
+static inline void sim_expect(const struct sim *s,
+			      const struct access_record *r)
+{
+	const struct sim_vm *v = &s->vms[r->vm];
+
+	__builtin_prefetch(&v->pages[r->page], 1);
+	if (v->engine)
+		placement_expect(v->engine, r->page);
+}
+
 int sim_feed(struct sim *s, const struct access_record *records, uint32_t nr)
 {
 	for (uint32_t i = 0; i < nr; i++) {
-		const struct access_record *ahead = &records[i + AHEAD];
-
 		if (i + AHEAD < nr)
-			__builtin_prefetch(
-				&s->vms[ahead->vm].pages[ahead->page], 1);
+			sim_expect(s, &records[i + AHEAD]);
 		sim_access(s, &records[i]);
 	}
 	return 0;
@@ -366,11 +373,15 @@ const struct sim_result *sim_result(struct sim *s)
 	struct sim_result *r = &s->result;
 
 	sim_count_replicas(s, 0, 0);
-	r->local = r->remote = r->bounced = 0;
+	r->local = r->remote = r->stall_ns = r->uma_ns = r->bounced = 0;
 	for (uint32_t i = 0; i < r->nr_buckets; i++) {
 		r->local += r->buckets[i].local;
 		r->remote += r->buckets[i].remote;
+		r->stall_ns += r->buckets[i].stall_ns;
 	}
+	for (uint32_t i = 0; i < s->nr_nodes; i++)
+		r->uma_ns += s->weight[i] *
+			     s->c.machine->latency_ns[i * s->nr_nodes + i];
 	for (uint32_t vm = 0; vm < s->c.info->nr_vms; vm++)
 		if (s->vms[vm].engine)
 			r->bounced += atomic_load_explicit(

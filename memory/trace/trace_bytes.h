@@ -41,11 +41,18 @@ static inline bool trace_get_varint(const uint8_t **p, const uint8_t *end,
 	const uint8_t *at = *p;
 	uint64_t v = 0;
 
-	/* Most of them are small. */
-	if (at < end && *at < 0x80) {
-		*out = *at;
-		*p = at + 1;
-		return true;
+	/* Most of them are small: of one byte, or of two. */
+	if (end - at >= 2) {
+		if (at[0] < 0x80) {
+			*out = at[0];
+			*p = at + 1;
+			return true;
+		}
+		if (at[1] < 0x80) {
+			*out = (at[0] & 0x7fu) | (uint64_t)at[1] << 7;
+			*p = at + 2;
+			return true;
+		}
 	}
 	for (unsigned shift = 0; shift < 64 && at < end; shift += 7) {
 		uint8_t byte = *at++;
