@@ -9,9 +9,14 @@ of the file, against records of 32 bytes as they are in memory, and these packed
 by zstd at the same level; and the regret of `balanced` against the offline
 optimum.
 
+Of these runs, of two more, and of recorded ones (tests/fixtures/traces, if there
+are any): the modelled time of each policy, to that of first touch. It has to be in
+the order of Verghese and others (ASPLOS'96): see ORDER.
+
 On the machine itself: no guest, no KVM.
 """
 import argparse
+import glob
 import json
 import math
 import os
@@ -22,6 +27,26 @@ from rounds import header, write_json
 from targets import target
 
 KINDS = ("engineering", "raytrace", "splash", "database", "pmake")
+MORE = ("radix", "phases")  # not of that paper
+RECORDED = os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                        "../tests/fixtures/traces/*.trc")
+POLICIES = ("first-touch", "interleave", "migrate", "replicate", "disco",
+            "balanced")
+# What the paper found, of times to that of first touch: of these kinds.
+ORDER = (
+    ("round robin is no better than first touch", KINDS,
+     lambda t: t["interleave"] >= 0.99),
+    ("neither migration nor replication is worse", KINDS,
+     lambda t: max(t["migrate"], t["replicate"]) <= 1.01),
+    ("both are as good as the better one", KINDS,
+     lambda t: t["disco"] <= 1.02 * min(t["migrate"], t["replicate"])),
+    ("migration helps where processes move, or one has initialised all",
+     ("engineering", "splash"), lambda t: t["migrate"] < 0.95),
+    ("replication helps where all read", ("engineering", "raytrace"),
+     lambda t: t["replicate"] < 0.96),
+    ("a pool that all write gains little by any", ("database",),
+     lambda t: min(t["migrate"], t["replicate"], t["disco"]) > 0.9),
+)
 
 
 def sim(a, traces, *policies):
@@ -50,14 +75,68 @@ def raw_bytes(a, path, work):
     return os.path.getsize(raw), os.path.getsize(f"{raw}.zst")
 
 
-def summarise(a, rows):
-    """The result, with geometric means over all kinds."""
-    def mean(values):
-        return math.prod(values) ** (1 / len(values))
-    return header(a, "sim", rows=rows, mean={
-        "millions_per_s": mean([r["millions_per_s"] for r in rows]),
-        "regret_percent":
-            (mean([1 + r["regret_percent"] / 100 for r in rows]) - 1) * 100})
+def placed(a, name, path):
+    """What policies make of a trace: times to that of first touch, and regret."""
+    runs = {r["policy"]: r for r in sim(a, [path], *POLICIES)}
+    first = runs["first-touch"]["time_ns"]
+    return {"kind": name,
+            "of_first_touch": {p: r["time_ns"] / first
+                               for p, r in runs.items()},
+            "regret_percent": runs["balanced"]["regret"] * 100}
+
+
+def broken(rows):
+    """What the paper found and these rows do not show."""
+    times = {r["kind"]: r["of_first_touch"] for r in rows}
+    return [f"{kind}: not so: {what}" for what, kinds, holds in ORDER
+            for kind in kinds if not holds(times[kind])]
+
+
+def mean(values):
+    return math.prod(values) ** (1 / len(values))
+
+
+def mean_regret(rows):
+    return (mean([1 + r["regret_percent"] / 100 for r in rows]) - 1) * 100
+
+
+def summarise(a, rows, more, recorded):
+    """The result, with geometric means; rows: those of KINDS, in this order."""
+    return header(
+        a, "sim", rows=rows, more=more, recorded=recorded, broken=broken(rows),
+        worst=max(r["of_first_touch"]["balanced"]
+                  for r in rows + more + recorded),
+        mean={"millions_per_s": mean([r["millions_per_s"] for r in rows]),
+              "regret_percent": mean_regret(rows),
+              "recorded_percent": mean_regret(recorded) if recorded else None})
+
+
+def measure(a, kind, work):
+    """Of one kind of runs: how fast, how large, and what policies make of it."""
+    path = made(a, kind, work)
+    runs = [sim(a, [path], "disco")[0] for _ in range(a.rounds)]
+    best = min(runs, key=lambda r: r["cpu_ns"])
+    raw, packed = raw_bytes(a, path, work)
+    accesses = best["accesses"]
+    return {**placed(a, kind, path), "accesses": accesses,
+            "millions_per_s": accesses / best["cpu_ns"] * 1000,
+            "bytes_per_access": os.path.getsize(path) / accesses,
+            "raw_bytes_per_access": raw / accesses,
+            "raw_zstd_bytes_per_access": packed / accesses}
+
+
+def made(a, kind, work):
+    path = f"{work}/{kind}.trc"
+    subprocess.run([a.disco, "trace", "make", f"{kind},ms={a.ms}", "-o", path],
+                   check=True)
+    return path
+
+
+def print_placed(row):
+    print(f"{row['kind']}, time to first-touch's: "
+          + ", ".join(f"{p} {t:.3f}" for p, t in row["of_first_touch"].items()
+                      if p != "first-touch")
+          + f"; balanced {row['regret_percent']:.1f} % over the optimum")
 
 
 def main():
@@ -71,32 +150,24 @@ def main():
     rows = []
     with tempfile.TemporaryDirectory() as work:
         for kind in KINDS:
-            path = f"{work}/{kind}.trc"
-            subprocess.run([a.disco, "trace", "make",
-                            f"{kind},ms={a.ms}", "-o", path], check=True)
-            runs = [sim(a, [path], "disco")[0] for _ in range(a.rounds)]
-            best = min(runs, key=lambda r: r["cpu_ns"])
-            balanced = sim(a, [path], "balanced")[0]
-            raw, packed = raw_bytes(a, path, work)
-            accesses = best["accesses"]
-            rows.append({"kind": kind, "accesses": accesses,
-                         "millions_per_s":
-                         accesses / best["cpu_ns"] * 1000,
-                         "bytes_per_access": os.path.getsize(path) / accesses,
-                         "raw_bytes_per_access": raw / accesses,
-                         "raw_zstd_bytes_per_access": packed / accesses,
-                         "regret_percent": balanced["regret"] * 100})
+            rows.append(measure(a, kind, work))
             print(f"{kind}: {rows[-1]['millions_per_s']:.1f} M accesses/s, "
                   f"{rows[-1]['bytes_per_access']:.2f} bytes each (records "
                   f"packed as they are: "
-                  f"{rows[-1]['raw_zstd_bytes_per_access']:.2f}); balanced "
-                  f"{rows[-1]['regret_percent']:.1f} % over the optimum")
-    out = summarise(a, rows)
+                  f"{rows[-1]['raw_zstd_bytes_per_access']:.2f})")
+            print_placed(rows[-1])
+        more = [placed(a, kind, made(a, kind, work)) for kind in MORE]
+    recorded = [placed(a, os.path.basename(path), path)
+                for path in sorted(glob.glob(RECORDED))]
+    for row in more + recorded:
+        print_placed(row)
+    out = summarise(a, rows, more, recorded)
+    for line in out["broken"]:
+        print(line)
     write_json(a.out, out)
-    mean = out["mean"]
-    print(f"bench-sim: {mean['millions_per_s']:.1f} M accesses per second and "
+    print(f"bench-sim: {out['mean']['millions_per_s']:.1f} M accesses per second and "
           f"core with 'disco', target {target('sim-speed')}; balanced "
-          f"{mean['regret_percent']:.1f} % over the optimum, target "
+          f"{out['mean']['regret_percent']:.1f} % over the optimum, target "
           f"{target('sim-regret')}")
 
 

@@ -109,6 +109,12 @@ def system_calls(out):
     return out["system_calls_per_million"]
 
 
+def recorded_regret(out):
+    if not out["recorded"]:
+        raise Skipped("no recorded trace is in the tree")
+    return out["mean"]["recorded_percent"]
+
+
 def longest_batch(out):
     return max(r["move"]["longest_batch_ns"] for r in out["rounds"]) / 1e9
 
@@ -209,6 +215,12 @@ TARGETS = {
             "policy disco, one core": member("mean", "millions_per_s")}),
         Target("sim-regret", "at most", 3, "%", {
             "balanced, geometric mean": member("mean", "regret_percent")}),
+        Target("sim-recorded", "at most", 3, "%", {
+            "balanced, geometric mean of recorded runs": recorded_regret}),
+        Target("sim-worse", "at most", 1.02, "", {
+            "balanced to first-touch, worst run": member("worst")}),
+        Target("sim-order", "exactly", 0, "findings", {
+            "of the paper that do not hold": count("broken")}),
     ),
     "scale": (
         Target("scale-eight", "at most", 1.1, "times", {
