@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #define PERIOD_STANDARD_MS 100u
+#define LIST_MAX	   400u /* bytes: all names of a message */
 
 static const struct policy *const builtin[] = {
 	&policy_balanced,  &policy_first_touch, &policy_interleave,
@@ -84,6 +85,14 @@ bool policy_is_sound(const struct policy *p)
 	return true;
 }
 
+/* Another one of a list, as far as there is room. */
+static void policy_list(char *all, size_t room, const char *name)
+{
+	size_t len = strlen(all);
+
+	(void)snprintf(all + len, room - len, "%s%s", len ? ", " : "", name);
+}
+
 /* One key=value of @len bytes. */
 static int policy_set_param(struct policy_choice *c, const char *word,
 			    size_t len, struct diag *d)
@@ -91,8 +100,8 @@ static int policy_set_param(struct policy_choice *c, const char *word,
 	const struct policy *p = c->policy;
 	const char *equals = memchr(word, '=', len);
 	size_t key = equals ? (size_t)(equals - word) : len;
+	char *end = NULL, all[LIST_MAX] = "";
 	uint64_t value;
-	char *end = NULL;
 
 	for (uint32_t i = 0; i < p->nr_params; i++) {
 		const struct policy_param *q = &p->params[i];
@@ -114,12 +123,24 @@ static int policy_set_param(struct policy_choice *c, const char *word,
 		c->params[i] = value;
 		return 0;
 	}
+	for (uint32_t i = 0; i < p->nr_params; i++)
+		policy_list(all, sizeof(all), p->params[i].key);
 	return diag_fail(d, ST_USAGE, EINVAL,
-			 "policy %s has no parameter '%.*s'; it has:%s%s%s",
-			 p->name, (int)key, word,
-			 p->nr_params > 0 ? " " : " none",
-			 p->nr_params > 0 ? p->params[0].key : "",
-			 p->nr_params > 1 ? ", ..." : "");
+			 "policy %s has no parameter '%.*s'; it has: %s",
+			 p->name, (int)key, word, all[0] ? all : "none");
+}
+
+static int policy_unknown(const char *name, const struct policy *more,
+			  struct diag *d)
+{
+	char all[LIST_MAX] = "";
+
+	for (size_t i = 0; i < ARRAY_SIZE(builtin); i++)
+		policy_list(all, sizeof(all), builtin[i]->name);
+	if (more)
+		policy_list(all, sizeof(all), more->name);
+	return diag_fail(d, ST_USAGE, EINVAL, "no policy '%s'; there are: %s",
+			 name, all);
 }
 
 int policy_parse(const char *text, const struct policy *more,
@@ -135,11 +156,7 @@ int policy_parse(const char *text, const struct policy *more,
 	if (more && strcmp(more->name, name) == 0)
 		c.policy = more;
 	if (!c.policy)
-		return diag_fail(d, ST_USAGE, EINVAL,
-				 "no policy '%s'; there are: balanced, "
-				 "first-touch, interleave, migrate, disco, "
-				 "carrefour, autonuma",
-				 name);
+		return policy_unknown(name, more, d);
 	for (uint32_t i = 0; i < c.policy->nr_params; i++)
 		c.params[i] = c.policy->params[i].standard;
 	for (text += len; !err && *text == ','; text += len) {

@@ -42,7 +42,8 @@ static void man_synopsis_options(const struct command *c, FILE *out)
 	for (unsigned i = 0; i < ARRAY_SIZE(c->options); i++)
 		for (const struct option_entry *o = c->options[i]; o && o->name;
 		     o++)
-			(void)fprintf(out, ".Op Fl -%s%s%s\n", option_flag(o),
+			(void)fprintf(out, ".%sFl -%s%s%s\n",
+				      o->needed ? "" : "Op ", option_flag(o),
 				      o->arg ? " Ar " : "",
 				      o->arg ? o->arg : "");
 }
@@ -221,6 +222,19 @@ static void man_print_keys(const struct option_entry *table, FILE *out)
 
 /* --- a page --- */
 
+/* A command, or one of a group: "trace import". Return: NULL: there is none. */
+static const struct command *man_find(const struct command *c, const char *path)
+{
+	size_t len = strcspn(path, " ");
+	char name[COMMAND_PATH_MAX];
+
+	(void)snprintf(name, sizeof(name), "%.*s", (int)len, path);
+	c = command_find(c, name);
+	if (!c || !path[len])
+		return c;
+	return c->commands ? man_find(c, path + len + 1) : NULL;
+}
+
 /* @what: behind the '@'. */
 static int man_insert(const char *what, FILE *out, const struct command *root,
 		      const struct man_keys *keys)
@@ -237,7 +251,7 @@ static int man_insert(const char *what, FILE *out, const struct command *root,
 			return 0;
 		}
 	if (strncmp(what, "options ", 8) == 0)
-		c = command_find(root, what + 8);
+		c = man_find(root, what + 8);
 	if (!c)
 		return -EINVAL;
 	man_options(c, out);

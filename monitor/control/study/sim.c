@@ -14,7 +14,7 @@ static const struct option_entry sim_options[] = {
 };
 
 static const char *const sim_standard[] = {
-	"first-touch", "interleave", "migrate",	 "disco",
+	"first-touch", "interleave", "migrate",	 "replicate", "disco",
 	"carrefour",   "autonuma",   "balanced", NULL,
 };
 
@@ -59,7 +59,8 @@ static void sim_print_run(const struct study *s, const struct study_trace *t,
 	const struct sim_result *r = &run->result;
 	char regret[16] = "-";
 
-	if (s->o.optimum)
+	/* An optimum of moves says nothing of a run with copies. */
+	if (s->o.optimum && (!r->copies || t->optimum_has_replicas))
 		(void)snprintf(regret, sizeof(regret), "%.1f %%",
 			       100 * study_regret(s, t, run));
 	printf("%-32s %5.1f %% %9.3f %9.3f %8llu %8llu %8llu %9.1f %8.3f "

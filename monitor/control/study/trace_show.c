@@ -223,8 +223,9 @@ static int trace_show_info(struct trace_reader *r, struct replay *replay,
 	int err;
 
 	if (!json) {
-		printf("%s: by %s: %s\n", a->words[0],
-		       i->origin[0] ? i->origin : "?", i->text);
+		printf("%s: by %s%s%s\n", a->words[0],
+		       i->origin[0] ? i->origin : "?", i->text[0] ? ": " : "",
+		       i->text);
 		trace_print_machine(i);
 	}
 	err = trace_summarize(r, &s, replay, !json,
