@@ -77,25 +77,48 @@ uint64_t page_counters_bytes(const struct page_counters *c)
 	       c->in_use * COUNTERS_CHUNK * sizeof(uint64_t);
 }
 
-/* Periods and rests that have gone by since one of its pages was counted. */
-static void page_words_age(uint64_t *words, enum policy_age age,
-			   uint32_t periods, uint32_t rests)
-{
-	unsigned shift = age == POLICY_HALVE && periods < 14 ? periods : 14;
+#define COUNTS(nr) ((uint64_t)(nr) * (PAGE_FIRST + PAGE_SECOND))
+#define PERIOD_FIELDS                                                          \
+	(COUNTS(COUNTERS_MOST) | PAGE_WRITES_MOST * PAGE_WRITE |               \
+	 (uint64_t)MOVED_MOST << 59)
 
+/*
+ * Counts and writes are divided by 2^shift, and moves in this period begin anew:
+ * in all fields of a word at once, as a trace of a large memory has a chunk for
+ * every few accesses.
+ */
+static void page_words_halve(uint64_t *words, unsigned shift)
+{
+	uint64_t divided = COUNTS(COUNTERS_MOST >> shift) |
+			   (PAGE_WRITES_MOST >> shift) * PAGE_WRITE;
+
+	for (unsigned i = 0; i < COUNTERS_CHUNK; i++)
+		words[i] = (words[i] & ~PERIOD_FIELDS) |
+			   (words[i] >> shift & divided);
+}
+
+/* So many POLICY_REST_NS have gone by. */
+static void page_words_rest(uint64_t *words, uint32_t rests)
+{
 	for (unsigned i = 0; i < COUNTERS_CHUNK; i++) {
 		struct page_count p = page_unpack(words[i]);
 
-		if (periods) {
-			p.counts[0] >>= shift;
-			p.counts[1] >>= shift;
-			p.writes >>= shift;
-			p.moved = 0;
-		}
 		p.moves = p.moves > rests ? p.moves - rests : 0;
 		p.succeeded = p.moves ? p.succeeded : 0;
 		words[i] = page_pack(&p);
 	}
+}
+
+/* What has gone by since one of its pages was counted. */
+static void page_words_age(uint64_t *words, enum policy_age age,
+			   uint32_t periods, uint32_t rests)
+{
+	if (periods)
+		page_words_halve(words, age == POLICY_HALVE && periods < 14
+						? periods
+						: 14);
+	if (rests)
+		page_words_rest(words, rests);
 }
 
 int page_chunk_age(struct page_counters *c, struct page_chunk *ch,
