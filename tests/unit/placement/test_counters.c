@@ -235,6 +235,96 @@ static void a_node_with_a_third_is_kept(void **state)
 	}
 }
 
+/* --- fields, each by itself ------------------------------------------------ */
+
+/* A page as the words have it, unpacked, and each rule one line after another. */
+struct plain_page {
+	uint32_t counts[2], writes, period;
+	uint8_t nodes[2], previous;
+};
+
+static void plain_age(struct plain_page *m, bool halve, uint32_t period)
+{
+	uint32_t by = period - m->period;
+
+	by = halve && by < 31 ? by : by ? 31 : 0;
+	m->counts[0] >>= by;
+	m->counts[1] >>= by;
+	m->writes >>= by;
+	m->period = period;
+}
+
+static void plain_miss(struct plain_page *m, uint8_t node, uint32_t weight)
+{
+	uint32_t i, both;
+
+	for (i = 0; i < 2 && !(m->counts[i] && m->nodes[i] == node); i++)
+		;
+	if (i == 2) {
+		both = (uint32_t)min_u64(weight, m->counts[1]);
+		m->counts[0] -= both;
+		m->counts[1] -= both;
+		weight -= both;
+		i = m->counts[0] ? 1 : 0;
+		if (!weight || m->counts[i])
+			return;
+		m->nodes[i] = node;
+	}
+	m->counts[i] = (uint32_t)min_u64((uint64_t)m->counts[i] + weight,
+					 COUNTERS_MOST);
+	if (m->counts[1] > m->counts[0]) {
+		struct plain_page was = *m;
+
+		m->counts[0] = was.counts[1];
+		m->counts[1] = was.counts[0];
+		m->nodes[0] = was.nodes[1];
+		m->nodes[1] = was.nodes[0];
+	}
+}
+
+static void plain_compare(const struct plain_page *m, struct policy_page p)
+{
+	expect(p, m->counts[0] ? m->nodes[0] : POLICY_NO_NODE, m->counts[0],
+	       m->counts[1] ? m->nodes[1] : POLICY_NO_NODE, m->counts[1]);
+	assert_int_equal(p.writes, m->writes);
+	assert_int_equal(p.previous, m->previous);
+}
+
+static void words_are_as_their_fields(void **state)
+{
+	uint32_t random = 3, period = 0;
+
+	(void)state;
+	for (unsigned round = 0; round < 20; round++) {
+		struct plain_page pages[40] = { 0 };
+
+		make(round % 2 ? POLICY_HALVE : POLICY_RESET);
+		for (unsigned i = 0; i < 40; i++)
+			pages[i].previous = POLICY_NO_NODE;
+		for (unsigned i = 0; i < 20000; i++) {
+			uint32_t page = (random = random * 1664525u + 1) >> 20;
+			uint32_t draw = (random = random * 1664525u + 1) >> 8;
+			uint32_t most = round % 3 ? 30 : 9000;
+			struct plain_page *m = &pages[page % 40];
+			uint32_t weight = 1 + draw / 16 % most;
+			uint8_t node = (uint8_t)(draw % (2 + round % 5) * 9);
+			bool write = draw >> 20 & 1;
+
+			period += draw % 97 == 0 ? 1 + draw / 97 % 16 : 0;
+			plain_age(m, round % 2, period);
+			plain_miss(m, node, weight);
+			if (write)
+				m->writes = (uint32_t)min_u64(
+					m->writes + weight, PAGE_WRITES_MOST);
+			plain_compare(m,
+				      add_at(page % 40 * 37, node, weight,
+					     write ? POLICY_WRITE : POLICY_READ,
+					     period, 0));
+			m->previous = node;
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -247,6 +337,7 @@ int main(void)
 		cmocka_unit_test(what_there_is_not_is_refused),
 		cmocka_unit_test(memory_is_taken_when_it_is_used),
 		cmocka_unit_test(a_node_with_a_third_is_kept),
+		cmocka_unit_test(words_are_as_their_fields),
 	};
 
 	return cmocka_run_group_tests_name("counters", tests, NULL, end);
