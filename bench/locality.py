@@ -79,6 +79,11 @@ def scripted(guests, script):
     return [g.result()[-1:] for g in guests]
 
 
+def prepare(guests, work):
+    for script in work.prepare:
+        scripted(guests, script)
+
+
 def measured(a, monitor, guests, work):
     before = sums(monitor, guests)
     counters(a, "reset")
@@ -114,7 +119,7 @@ def run_of_new(a, work, policy, directory):
     share = SHARES[work.share]
     with Guests(a, LAYOUTS["at-home"](a), policy,
                 share.options(a, directory)) as g:
-        scripted(g.guests, work.prepare)
+        prepare(g.guests, work)
         first = f"parts={len(g.guests)}\n{share.make}{work.fill}"
         g.guests[0].do(first + "sync\n")
         scripted(g.guests[1:], share.join)
@@ -182,7 +187,7 @@ def run_workload(a, state, name):
                  lambda p: run_of_new(a, work, p, directory))
         return
     with Guests(a, LAYOUTS[a.layout](a)) as g:
-        scripted(g.guests, work.prepare or "true")
+        prepare(g.guests, work)
         kept(state, name, todo,
              lambda p: one_run(a, g.monitor, g.guests, work, p))
 

@@ -10,16 +10,19 @@ GUEST_SOURCES = os.path.join(os.path.dirname(os.path.abspath(__file__)),
 SEGMENT_MIB = 24
 SCENE_MIB = 4
 KEYS = 1 << 20  # of 4 bytes, in two arrays
+# Of a source in one script: its base64 fits the 4 KiB of a console's line buffer.
+PART_BYTES = 2000
 
 
 class Workload(NamedTuple):
-    """Scripts of a guest: once before all runs, and the work of a run.
+    """Scripts of a guest: once before all runs, one after another; and the work
+    of a run.
 
     Guests that share memory are new for each run, as what they share cannot be
     brought back to where it was. All scripts find the number of the guest in
     $part, and how many guests there are in $parts.
     """
-    prepare: str
+    prepare: list
     work: str
     share: str = ""  # one of SHARES, mounted at /tmp/shared; "": nothing
     fill: str = ""   # the first guest's, before the others mount it
@@ -33,16 +36,24 @@ class Share(NamedTuple):
 
 
 def source(name):
-    """A script that puts guest/NAME into the guest."""
+    """Scripts that put guest/NAME into the guest, a part each."""
+    path = f"/tmp/bench/guest/{name}"
+    scripts = [f"mkdir -p /tmp/bench/guest && : >{path}\n"]
     with open(os.path.join(GUEST_SOURCES, name), encoding="utf-8") as f:
-        return (f"mkdir -p /tmp/bench/guest\n"
-                f"cat >/tmp/bench/guest/{name} <<'EOF'\n{f.read()}EOF\n")
+        lines = f.readlines()
+    while lines:
+        nr = 1
+        while nr < len(lines) and sum(map(len, lines[:nr + 1])) < PART_BYTES:
+            nr += 1
+        scripts.append(f"cat >>{path} <<'EOF'\n{''.join(lines[:nr])}EOF\n")
+        del lines[:nr]
+    return scripts
 
 
 def compiled(name, *headers):
-    """A script that makes /tmp/NAME of guest/NAME.c."""
-    return ("".join(source(f) for f in (*headers, f"{name}.c"))
-            + f"tcc -I/tmp -o /tmp/{name} /tmp/bench/guest/{name}.c\n")
+    """Scripts that make /tmp/NAME of guest/NAME.c."""
+    return [script for f in (*headers, f"{name}.c") for script in source(f)] + [
+        f"tcc -I/tmp -o /tmp/{name} /tmp/bench/guest/{name}.c\n"]
 
 
 # --- what guests share --------------------------------------------------------
@@ -118,8 +129,8 @@ def workloads(a):
     return {
         "engineering": Workload(compiled("netlist"),
                                 f"/tmp/netlist 8 {250000 * a.scale}"),
-        "database": Workload(DATABASE.format(**size), QUERIES.format(**size)),
-        "pmake": Workload("", "rm -rf /tmp/pmake; make -s -C /usr/src/pmake "
+        "database": Workload([DATABASE.format(**size)], QUERIES.format(**size)),
+        "pmake": Workload([], "rm -rf /tmp/pmake; make -s -C /usr/src/pmake "
                               "-j1 OUT=/tmp/pmake CC=tcc lua"),
         "stream": Workload(compiled("stream"), f"/tmp/stream 2 {2 * a.scale}"),
         "raytrace": Workload(
