@@ -11,11 +11,16 @@
 #include "monitor/agent/batch.h"
 #include "numa/bind.h"
 
-#define ENTRIES	   512u
-#define RETRIES	   3u
-#define RETRY_MS   2
-#define AGAIN_MAX  4096u
-#define COPY_BYTES KIB(256)
+#define ENTRIES 512u
+#define RETRIES 8u
+/*
+ * Before each try: twice as long as before the last one, a quarter of a second in
+ * all. A page is busy while a disk reads into it, for example.
+ */
+#define RETRY_MS     2
+#define RETRY_MAX_MS 64
+#define AGAIN_MAX    4096u
+#define COPY_BYTES   KIB(256)
 
 struct puller {
 	const struct agent_req_pull *r;
@@ -136,13 +141,15 @@ static int pull_range(struct puller *p, int pagemap,
 
 static int pull_again(struct puller *p)
 {
-	int err = 0;
+	int err = 0, wait_ms = RETRY_MS;
 
 	for (unsigned round = 0; round < RETRIES && p->nr_again; round++) {
 		static void *list[AGAIN_MAX];
 		unsigned nr = p->nr_again;
 
-		(void)poll(NULL, 0, RETRY_MS);
+		(void)poll(NULL, 0, wait_ms);
+		if (wait_ms < RETRY_MAX_MS)
+			wait_ms *= 2;
 		for (unsigned i = 0; i < nr; i++)
 			list[i] = again[i];
 		p->nr_again = 0;

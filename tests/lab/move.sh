@@ -64,8 +64,8 @@ has_moved()
 		< <("$DISCO" stats --exact --csv | grep "^$1,")
 	[[ $node == "$2" ]] || fail "$1 is on node $node, not $2" || return 1
 	((ram > 1000 && text > 10)) || fail "$ram, $text pages" || return 1
-	((ram == ram_here)) || fail "node $2: $ram_here of $ram pages" ||
-		return 1
+	((ram == ram_here)) || fail "node $2: $ram_here of $ram pages;" \
+		"$(cat "$WORK/move")" || return 1
 	((text == text_here)) || fail "node $2: $text_here of $text pages" \
 		"of text" || return 1
 	text_is_local || return 1
