@@ -17,10 +17,11 @@ scenario exec exec_status exec_streams exec_many exec_parallel cp_both_ways \
 # printed is in $WORK/o and $WORK/o.err
 in_guest()
 {
-	local want=$1
+	local want=$1 wait=()
 	shift
+	[[ $want == 18 || $* == *--wait* ]] || wait=(--wait $((30 * SCALE)))
 	STATUS=0
-	timeout -k 5 $((GUEST_LIMIT * SCALE)) "$DISCO" exec "$@" \
+	timeout -k 5 $((GUEST_LIMIT * SCALE)) "$DISCO" exec "${wait[@]}" "$@" \
 		>"$WORK/o" 2>"$WORK/o.err" || STATUS=$?
 	want_status "$want" "$WORK/o"
 }

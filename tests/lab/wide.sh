@@ -47,15 +47,16 @@ touch_lands()
 			"$("$DISCO" stats --exact | grep "^$1 ")"
 }
 
-# threads_on NAME NODE - how many of its worker's threads may run there, and
-# nowhere else
+# threads_on NAME NODE - how many of its worker's threads, but for those that KVM
+# has made, may run there, and nowhere else
 threads_on()
 {
 	local cpus
 	cpus=$(cpus_of "$2") || return 1
-	grep -h ^Cpus_allowed_list \
-		"/proc/$(pgrep -f "^disco-vm $1\$" | head -1)"/task/*/status |
-		grep -c "[[:space:]]$cpus\$"
+	awk -v cpus="$cpus" '$1 == "Name:" { kvms = $2 ~ /^kvm/ }
+		$1 == "Cpus_allowed_list:" && $2 == cpus && !kvms { n++ }
+		END { print n + 0 }' \
+		"/proc/$(pgrep -f "^disco-vm $1\$" | head -1)"/task/*/status
 }
 
 # shows_nodes NAME LIST - "disco ls" has them

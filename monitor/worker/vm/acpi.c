@@ -176,7 +176,7 @@ static struct acpi_gas io_byte(uint16_t port)
 				  .address = port };
 }
 
-static uint64_t add_fadt(struct acpi_builder *b, uint64_t dsdt)
+static uint64_t add_fadt(struct acpi_builder *b, uint64_t dsdt, bool has_cmos)
 {
 	uint64_t at = 0;
 	struct acpi_fadt *f = acpi_take(b, sizeof(*f), &at);
@@ -185,7 +185,8 @@ static uint64_t add_fadt(struct acpi_builder *b, uint64_t dsdt)
 		return 0;
 	f->dsdt = (uint32_t)dsdt;
 	f->x_dsdt = dsdt;
-	f->boot_arch = BOOT_NO_VGA | BOOT_NO_CMOS; /* and no 8042 */
+	/* No 8042. Linux reads a CMOS once more when its own clock is right. */
+	f->boot_arch = BOOT_NO_VGA | (has_cmos ? 0 : BOOT_NO_CMOS);
 	f->flags = FADT_HW_REDUCED | FADT_RESET_SUPPORTED | FADT_POWER_BUTTON |
 		   FADT_SLEEP_BUTTON;
 	f->reset_reg = io_byte(PORT_RESET);
@@ -328,7 +329,7 @@ int acpi_build(uint8_t *buf, size_t size, uint64_t base,
 	struct acpi_rsdp *r = acpi_take(&b, sizeof(*r), &at);
 
 	dsdt = add_dsdt(&b);
-	tables[nr++] = add_fadt(&b, dsdt);
+	tables[nr++] = add_fadt(&b, dsdt, m->has_cmos);
 	tables[nr++] = add_madt(&b, m);
 	tables[nr++] = add_mcfg(&b);
 	if (m->nr_nodes) {

@@ -7,6 +7,8 @@
 #ifndef DISCO_MONITOR_ACPI_H
 #define DISCO_MONITOR_ACPI_H
 
+#include <stdbool.h>
+
 #include "disco/limits.h"
 
 #define ACPI_MAX_RANGES (MAX_NODES + 1) /* RAM has one gap */
@@ -23,6 +25,7 @@ struct acpi_range {
 struct acpi_machine {
 	unsigned nr_vcpus;
 	uint8_t apic_ids[VM_MAX_VCPUS];
+	bool has_cmos; /* the clock of monitor/dev/platform/cmos */
 	/* 0: there are no virtual nodes, and what follows is not used. */
 	unsigned nr_nodes;
 	const uint8_t *vcpu_node; /* @nr_vcpus */

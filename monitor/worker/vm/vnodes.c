@@ -87,7 +87,8 @@ void vnodes_tables(const struct worker_spec *s, const struct ram_view *ram,
 {
 	const struct worker_wide *w = &s->wide;
 
-	*out = (struct acpi_machine){ .nr_vcpus = s->nr_vcpus };
+	*out = (struct acpi_machine){ .nr_vcpus = s->nr_vcpus,
+				      .has_cmos = s->wide.views != 0 };
 	for (unsigned i = 0; i < s->nr_vcpus; i++)
 		out->apic_ids[i] = (uint8_t)vnode_place(s, i).apic_id;
 	if (!vnodes_shown(s))

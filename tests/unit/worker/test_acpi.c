@@ -236,6 +236,19 @@ static void tables_do_not_touch(void **state)
 	}
 }
 
+/* FADT's IAPC_BOOT_ARCH, bit 5: there is none. */
+static void the_clock_is_found_where_it_is(void **state)
+{
+	struct acpi_machine m = cpus(1);
+
+	(void)state;
+	build_machine(&m);
+	assert_int_equal(get(find("FACP") + 109, 2) & 1u << 5, 1u << 5);
+	m.has_cmos = true;
+	build_machine(&m);
+	assert_int_equal(get(find("FACP") + 109, 2) & 1u << 5, 0);
+}
+
 static void too_small_a_buffer(void **state)
 {
 	size_t need, got = 12345;
@@ -266,6 +279,7 @@ int main(void)
 		cmocka_unit_test(processors),
 		cmocka_unit_test(mcfg),
 		cmocka_unit_test(tables_do_not_touch),
+		cmocka_unit_test(the_clock_is_found_where_it_is),
 		cmocka_unit_test(too_small_a_buffer),
 	};
 
