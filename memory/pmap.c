@@ -54,6 +54,7 @@ struct source {
 
 struct pmap {
 	const struct ram_view *view;
+	struct ram_huge *huge;	   /* NULL: all pages are small */
 	uint64_t *e;		   /* one per page of the view, in its order */
 	uint64_t nr;		   /* entries */
 	_Atomic(uint32_t) *chunks; /* entries that are not RAM, per chunk */
@@ -68,8 +69,9 @@ struct pmap {
 /* The effect of a change of a run's entries on the number of mappings. */
 struct change {
 	uint64_t before, after;
-	bool seam; /* a seam follows the run */
-	bool ram;  /* the run contains RAM pages now */
+	unsigned edges; /* mappings that runs of huge pages cost, besides */
+	bool seam;	/* a seam follows the run */
+	bool ram;	/* the run contains RAM pages now */
 };
 
 static unsigned id_of(uint64_t e)
@@ -125,6 +127,8 @@ static struct change change_of(const struct pmap *pm, uint64_t at, uint64_t nr,
 		c.before += i > 0 && pmap_boundary(pm->e[i - 1], pm->e[i]);
 		c.ram |= pm->e[i] == 0;
 	}
+	if (e && c.ram && pm->huge)
+		c.edges = ram_huge_cost(pm->huge, at, nr);
 	c.after = at > 0 && pmap_boundary(pm->e[at - 1], e);
 	if (end == pm->nr)
 		return c;
@@ -135,10 +139,17 @@ static struct change change_of(const struct pmap *pm, uint64_t at, uint64_t nr,
 	return c;
 }
 
+static uint64_t pmap_mappings(const struct pmap *pm)
+{
+	return pm->mappings + (pm->huge ? ram_huge_edges(pm->huge) : 0);
+}
+
 static bool pmap_over_budget(const struct pmap *pm, const struct change *c)
 {
-	return c->after > c->before &&
-	       c->after - c->before > pm->budget - pm->mappings;
+	uint64_t after = c->after + c->edges;
+
+	return after > c->before &&
+	       pmap_mappings(pm) + after - c->before > pm->budget;
 }
 
 /*
@@ -166,6 +177,8 @@ static void pmap_count(struct pmap *pm, uint64_t page, int more)
 	/* One writer. Readers (pmap_skip()) order nothing by it. */
 	atomic_store_explicit(c, now + (uint32_t)more, memory_order_relaxed);
 	pm->not_ram += (uint64_t)more;
+	if (pm->huge)
+		ram_huge_count(pm->huge, page, more);
 }
 
 static void pmap_change(struct pmap *pm, uint64_t at, uint64_t nr, uint64_t e,
@@ -206,6 +219,8 @@ static int map_ram(struct pmap *pm, uint64_t at, uint64_t nr)
 		 MAP_SHARED | MAP_FIXED, pm->view->fd,
 		 (off_t)(at * PAGE_BYTES)) == MAP_FAILED)
 		return -errno;
+	if (pm->huge)
+		ram_huge_mapped(pm->huge, at, nr);
 	pmap_change(pm, at, nr, 0, &c);
 	return 0;
 }
@@ -213,11 +228,16 @@ static int map_ram(struct pmap *pm, uint64_t at, uint64_t nr)
 static int map_source(struct pmap *pm, uint64_t at, uint64_t nr, unsigned id,
 		      uint64_t index, const struct change *c)
 {
-	if (mmap(pmap_page_at(pm, at), nr * PAGE_BYTES, PROT_READ | PROT_WRITE,
+	int err = c->ram && pm->huge ? ram_huge_shut(pm->huge, at, nr) : 0;
+
+	if (!err &&
+	    mmap(pmap_page_at(pm, at), nr * PAGE_BYTES, PROT_READ | PROT_WRITE,
 		 MAP_PRIVATE | MAP_FIXED, pm->src[id].s->fd,
-		 (off_t)(index * PAGE_BYTES)) == MAP_FAILED) {
+		 (off_t)(index * PAGE_BYTES)) == MAP_FAILED)
+		err = -errno;
+	if (err) {
 		pm->refused++;
-		return -errno;
+		return err;
 	}
 	/*
 	 * Invariant 3. Punched after the new mapping is there, so that a vCPU
@@ -277,6 +297,12 @@ void pmap_destroy(struct pmap *pm)
 		(void)munmap((void *)pm->chunks,
 			     nr_chunks(pm) * sizeof(*pm->chunks));
 	free(pm);
+}
+
+void pmap_set_huge(struct pmap *pm, struct ram_huge *huge)
+{
+	assert(!pm->not_ram);
+	pm->huge = huge;
 }
 
 uint64_t pmap_skip(const struct pmap *pm, uint64_t at)
@@ -397,8 +423,37 @@ int pmap_free(struct pmap *pm, gfn_t gfn, uint64_t nr)
 		return 0;
 	at = (uint64_t)(hva - pm->view->hva) / PAGE_BYTES;
 	err = pmap_uncover(pm, at, at + nr);
+	if (pm->huge)
+		ram_huge_punch(pm->huge, at, nr);
 	one = pmap_punch(pm, at, nr);
+	if (pm->huge && !one)
+		ram_huge_punched(pm->huge, at, nr);
 	return err ? err : one;
+}
+
+void pmap_split(struct pmap *pm, uint64_t page)
+{
+	if (pm->huge)
+		ram_huge_split(pm->huge, page);
+}
+
+void pmap_collapsed(struct pmap *pm, uint64_t run, enum ram_huge_result how,
+		    uint64_t now_ns)
+{
+	uint64_t at = run * RAM_HUGE_PAGES, end = at + RAM_HUGE_PAGES;
+
+	if (!ram_huge_tried(pm->huge, run, how, now_ns))
+		return;
+	while (at < end) {
+		uint64_t nr = 0;
+
+		while (at + nr < end && pm->e[at + nr])
+			nr++;
+		/* Invariant 3. A failure costs memory only. */
+		if (nr)
+			(void)pmap_punch(pm, at, nr);
+		at += nr + 1;
+	}
 }
 
 /* --- what the guest has written --- */
@@ -686,7 +741,7 @@ unsigned pmap_next_shown(const struct pmap *pm, uint64_t *at, uint64_t end,
 void pmap_get_stats(const struct pmap *pm, struct pmap_stats *out)
 {
 	*out = (struct pmap_stats){ .overlaid_pages = pm->overlaid,
-				    .mappings = pm->mappings,
+				    .mappings = pmap_mappings(pm),
 				    .budget = pm->budget,
 				    .refused = pm->refused };
 }

@@ -29,7 +29,8 @@
  *     continues counts as one more, because Linux may merge it with only one
  *     of them. The view never consists of more than 1 + these mappings,
  *     provided that nothing else changes the mappings or the memory policy of
- *     the view (bind the memfd by another mapping of it: ram_bind.h).
+ *     the view (bind the memfd by another mapping of it: ram_bind.h). With
+ *     huge pages, what runs cost (ram_huge_edges()) is a part of these.
  *
  * What goes over all pages skips chunks of PMAP_CHUNK pages that are all RAM. So
  * its time depends on what is shown, and hardly on the size of the view: there
@@ -46,6 +47,7 @@
 #define DISCO_MEMORY_PMAP_H
 
 #include "memory/guest_ram.h"
+#include "memory/ram_huge.h"
 
 #define PMAP_MAX_SOURCES 256u
 #define PMAP_RUN_MIN	 16u   /* pages; see pmap_rebase() */
@@ -83,6 +85,13 @@ struct pmap_stats {
  */
 MUST_CHECK int pmap_create(const struct ram_view *view, uint64_t budget,
 			   struct pmap **out);
+
+/*
+ * The view has huge pages from now on. @huge: of the same view; it outlives the
+ * pmap, which makes all changes of it but ram_huge_next(). Context: all pages are
+ * RAM.
+ */
+void pmap_set_huge(struct pmap *pm, struct ram_huge *huge);
 
 /* Does not call gone() of sources. NULL is accepted. */
 void pmap_destroy(struct pmap *pm);
@@ -145,6 +154,19 @@ void pmap_overwrite(struct pmap *pm, void *hva, uint64_t bytes);
  * does not allow it, -errno of mmap() or fallocate(): some pages are unchanged.
  */
 MUST_CHECK int pmap_free(struct pmap *pm, gfn_t gfn, uint64_t nr);
+
+/* Take the huge page of a page of RAM apart, if there is one. */
+void pmap_split(struct pmap *pm, uint64_t page);
+
+/**
+ * pmap_collapsed() - end what ram_huge_next() has begun
+ * @run: of it
+ * @how: of ram_huge_collapse()
+ *
+ * What was overlaid meanwhile is given back, if the kernel has filled it in.
+ */
+void pmap_collapsed(struct pmap *pm, uint64_t run, enum ram_huge_result how,
+		    uint64_t now_ns);
 
 /**
  * pmap_sweep() - find overlays that the guest has written, call gone() for them

@@ -43,7 +43,7 @@ struct trap_slot {
 
 struct page_traps {
 	const struct ram_view *view; /* [I] */
-	const struct pmap *pm;	     /* [I]; contents: I/O thread */
+	struct pmap *pm;	     /* [I]; contents: I/O thread */
 	int fd, pagemap;	     /* [I] */
 	pthread_mutex_t lock;	     /* held for some instructions */
 	/* [L:lock] */
@@ -88,7 +88,7 @@ bool page_traps_first_pids(void)
 }
 
 int page_traps_create(struct page_traps **out, const struct ram_view *view,
-		      const struct pmap *pm)
+		      struct pmap *pm)
 {
 	struct page_traps *t = calloc(1, sizeof(*t));
 	const char *how = NULL;
@@ -172,8 +172,12 @@ static bool page_traps_wants(const struct page_traps *t, uint64_t page)
 static bool page_traps_spring(struct page_traps *t, struct trap_slot *s,
 			      uint64_t page, bool wanted)
 {
-	int err = wanted ? uffd_trap(t->fd, page_traps_at(t, page)) : 0;
+	int err = 0;
 
+	if (wanted) {
+		pmap_split(t->pm, page);
+		err = uffd_trap(t->fd, page_traps_at(t, page));
+	}
 	(void)pthread_mutex_lock(&t->lock);
 	t->counts.set += wanted && !err;
 	t->counts.skipped += !wanted;

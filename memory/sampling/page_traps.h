@@ -78,8 +78,7 @@ struct page_trap_fault {
  * userfaultfd(2) and of open().
  */
 MUST_CHECK int page_traps_create(struct page_traps **out,
-				 const struct ram_view *view,
-				 const struct pmap *pm);
+				 const struct ram_view *view, struct pmap *pm);
 
 /* No thread waits for a fault. NULL is accepted. */
 void page_traps_destroy(struct page_traps *t);
