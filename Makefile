@@ -84,7 +84,8 @@ ROOMS := numa memory \
 	 monitor/bootentry monitor/bootdisk \
 	 $(addprefix monitor/dev/,platform virtio net) \
 	 monitor/worker/views monitor/worker/vm monitor/worker/net \
-	 monitor/worker/shm monitor/worker/sampling monitor/worker \
+	 monitor/worker/shm monitor/worker/sampling monitor/worker/huge \
+	 monitor/worker \
 	 monitor/agent monitor/uplink \
 	 $(addprefix monitor/control/,base console config disks doctor workers \
 	 nets segments placer launch run guests exec restart api cli cluster \

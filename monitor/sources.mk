@@ -3,7 +3,7 @@
 
 WORKER_ROOMS	:= monitor/worker monitor/worker/net monitor/worker/shm \
 		   monitor/worker/vm monitor/worker/views \
-		   monitor/worker/sampling \
+		   monitor/worker/sampling monitor/worker/huge \
 		   monitor/dev/net monitor/dev/virtio \
 		   monitor/dev/platform monitor/sandbox monitor/ipc \
 		   $(filter cowdisk/%,$(ROOMS)) vnet guest-hints/host \

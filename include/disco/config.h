@@ -10,6 +10,7 @@
 #define DISCO_CONFIG_H
 
 #include "disco/base.h"
+#include "disco/huge.h"
 #include "disco/limits.h"
 
 struct disk_config {
@@ -76,7 +77,7 @@ struct vm_config {
 	bool views;	    /* a KVM VM for each of its nodes */
 	bool strict;	    /* all memory is on the node, or no start */
 	bool overcommit;    /* strict memory is not reserved at the start */
-	bool huge_thp;	    /* memory=...,huge=thp */
+	unsigned huge;	    /* enum huge_pages */
 	bool keep_panicked; /* on-panic=keep */
 	bool no_hints;	    /* hints=off */
 	unsigned restart;   /* enum restart_policy */

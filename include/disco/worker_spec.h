@@ -144,7 +144,8 @@ struct worker_spec {
 	uint32_t nr_cpus;    /* entries of cpus; 0: not pinned */
 	uint16_t cpus[1024]; /* host CPUs that the worker may run on */
 	uint64_t ram_bytes;
-	uint32_t huge_thp;
+	uint32_t huge;		/* enum huge_pages */
+	uint32_t huge_given;	/* the kernel gives huge pages for guest RAM */
 	uint32_t keep_panicked; /* a panic does not end the guest */
 	uint32_t no_hints;	/* there is no device for the guest's hints */
 	uint32_t sampled;	/* it may be asked for WORKER_REQ_SAMPLE */

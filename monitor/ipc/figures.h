@@ -13,6 +13,7 @@
  *	hints		I/O thread			control
  *	hint_log	I/O thread			agent of the home node
  *	samples		I/O thread			control
+ *	huge		surveyor			control
  *	fault_log	thread of sampled faults	agent of the home node
  *	vcpus[n]	thread of vCPU n		control, I/O thread
  *	nets[n]		I/O thread			control
@@ -37,7 +38,7 @@
 #include "disco/limits.h"
 
 #define FIGURES_NAME  "disco-figures"
-#define FIGURES_MAGIC 0x3853455255474946ull /* "FIGURES8" */
+#define FIGURES_MAGIC 0x3953455255474946ull /* "FIGURES9" */
 
 /* Reasons why KVM_RUN returned. */
 enum figures_exit {
@@ -153,6 +154,20 @@ struct figures_samples {
 	_Alignas(128) _Atomic(uint64_t) words[FIGURES_NR_SAMPLES];
 };
 
+/* Values of memory/ram_huge.h, as of the last survey. */
+enum figures_huge_word {
+	FIGURES_HUGE_BYTES = 0, /* in huge pages, now */
+	FIGURES_HUGE_SPLITS,
+	FIGURES_HUGE_COLLAPSES,
+	FIGURES_HUGE_ABORTED,
+	FIGURES_NR_HUGE
+};
+
+struct figures_huge {
+	/* [A: surveyor / control, relaxed] */
+	_Alignas(128) _Atomic(uint64_t) words[FIGURES_NR_HUGE];
+};
+
 struct figures {
 	/* [A: main thread / control, relaxed] */
 	_Alignas(128) _Atomic(uint64_t) magic;
@@ -164,6 +179,7 @@ struct figures {
 	struct hint_log hint_log;
 	struct figures_samples samples;
 	struct fault_log fault_log;
+	struct figures_huge huge;
 };
 
 _Static_assert(sizeof(struct figures_vcpu) == 128, "shared layout");

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "disco/clock.h"
+#include "disco/huge.h"
 #include "monitor/worker/disks.h"
 #include "monitor/worker/vm/vm.h"
 
@@ -160,7 +161,8 @@ int buffers_create(struct buffers *b, struct vm *vm, const struct disks *disks)
 	if (b->timer.fd < 0)
 		return -errno;
 	/* Small pages shown in a huge one would take it apart. */
-	err = cache_create(vm->spec->huge_thp ? NULL : vm->pmap, &b->cache);
+	err = cache_create(vm->spec->huge == HUGE_THP ? NULL : vm->pmap,
+			   &b->cache);
 	if (err)
 		return err;
 	vm->others = (struct boot_others){ cache_rehome, b->cache };

@@ -17,6 +17,7 @@
 #include "monitor/ipc/worker_messages.h"
 #include "monitor/sandbox/sandbox.h"
 #include "monitor/worker/adopt.h"
+#include "monitor/worker/huge/collapser.h"
 #include "monitor/worker/machine.h"
 #include "monitor/worker/rehome.h"
 #include "monitor/worker/sampling/sampling.h"
@@ -35,6 +36,7 @@ static struct io_watch control_watch;
 static struct adopt adopt;
 static struct stats stats;
 static struct sampling sampling;
+static struct collapser collapser;
 
 static void worker_send(const struct worker_event *e)
 {
@@ -87,6 +89,13 @@ static void worker_adopted(struct adopt *a)
 			strerror(errno));
 }
 
+static void worker_sample(const struct worker_req_sample *r)
+{
+	sampling_set(&sampling, r);
+	collapser_hold(&collapser, COLLAPSER_SAMPLED,
+		       sampling.traps && r->rate);
+}
+
 /* Nobody is at the other end of the control socket any more. */
 static void control_lost(void)
 {
@@ -95,7 +104,7 @@ static void control_lost(void)
 	merge_cancel(&machine.merge); /* said to nobody */
 	stats_forget(&stats);
 	/* Nobody uses them; the next control process asks for them again. */
-	sampling_set(&sampling, &(struct worker_req_sample){ 0, 1 });
+	worker_sample(&(struct worker_req_sample){ 0, 1 });
 	if (adopt.keep) {
 		err = io_loop_watch(&machine.vm.loop, &control_watch, 0);
 		console_detach(&machine.console);
@@ -128,12 +137,18 @@ static void worker_move(const struct worker_request *r, const int *fds, int err)
 		e.kind = WORKER_BOUND;
 		if (!err)
 			err = rehome_bind(&machine.vm, r->bind.node);
+		collapser_hold(&collapser, COLLAPSER_MOVES,
+			       r->bind.node >= 0 &&
+				       r->bind.node != machine.vm.node);
 		e.bound.error = (uint32_t)-err;
 	} else {
 		e.kind = WORKER_REHOMED;
 		if (!err)
 			err = rehome_now(r->rehome.node, fds,
 					 &e.rehomed.stall_ns);
+		/* There, whether or not the program's text is. */
+		if (machine.vm.node == r->rehome.node)
+			collapser_hold(&collapser, COLLAPSER_MOVES, false);
 		stats_moved(&stats);
 		e.rehomed.error = (uint32_t)-err;
 	}
@@ -213,7 +228,7 @@ static void worker_obey(const struct worker_request *r, const int fds[FDS_MAX])
 		shms_link(&machine.shms, &r->shm_link, fds);
 		break;
 	case WORKER_REQ_SAMPLE:
-		sampling_set(&sampling, &r->sample);
+		worker_sample(&r->sample);
 		break;
 	case WORKER_REQ_SUM:
 	case WORKER_REQ_GIVE:
@@ -338,6 +353,11 @@ static int prepare_sampling(void)
 	return sampling_create(&sampling, &machine.vm);
 }
 
+static int prepare_collapser(void)
+{
+	return collapser_create(&collapser, &machine.vm);
+}
+
 /* Everything that can fail before a guest runs; the process ends if it does. */
 static int worker_prepare(void)
 {
@@ -345,11 +365,17 @@ static int worker_prepare(void)
 		int (*run)(void);
 		const char *part;
 	} steps[] = {
-		{ load_spec, "specification" },	   { make_machine, "machine" },
-		{ prepare_boot, "boot protocol" }, { watch_control, "start" },
-		{ vcpu_install_kick, "start" },	   { prepare_stats, "start" },
-		{ rehome_init, "start" },	   { prepare_merge, "start" },
-		{ prepare_sampling, "start" },	   { sandbox_drop, "sandbox" },
+		{ load_spec, "specification" },
+		{ make_machine, "machine" },
+		{ prepare_boot, "boot protocol" },
+		{ watch_control, "start" },
+		{ vcpu_install_kick, "start" },
+		{ prepare_stats, "start" },
+		{ rehome_init, "start" },
+		{ prepare_merge, "start" },
+		{ prepare_sampling, "start" },
+		{ prepare_collapser, "start" },
+		{ sandbox_drop, "sandbox" },
 	};
 
 	cpu_time_init();
@@ -380,6 +406,9 @@ static int worker_serve(void)
 	if (err)
 		return err;
 	err = sampling_start(&sampling);
+	if (err)
+		return err;
+	err = collapser_start(&collapser);
 	if (err)
 		return err;
 	err = vm_start(&machine.vm);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "disco/huge.h"
 #include "vnet/frame.h"
 
 static bool spec_terminated(const char *s, size_t size)
@@ -77,6 +78,8 @@ static bool spec_sane(const struct worker_spec *s)
 		return false;
 	if (s->ram_bytes < VM_MIN_MEMORY || s->ram_bytes > VM_MAX_MEMORY ||
 	    s->ram_bytes % PAGE_BYTES)
+		return false;
+	if (s->huge > HUGE_OFF || s->huge_given > 1)
 		return false;
 	for (uint32_t i = 0; i < s->nr_disks; i++)
 		if (!disk_sane(&s->disks[i]))

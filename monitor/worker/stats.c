@@ -37,6 +37,21 @@ static bool stats_is_over(void *arg)
 	return over;
 }
 
+/* What the I/O thread counts meanwhile is of the next survey. */
+static void stats_huge(const struct vm *vm)
+{
+	_Atomic(uint64_t) *words = vm->figures->huge.words;
+	struct ram_huge_stats h;
+
+	if (!vm->huge)
+		return;
+	ram_huge_get_stats(vm->huge, &h);
+	figures_set(&words[FIGURES_HUGE_BYTES], ram_huge_bytes(vm->huge));
+	figures_set(&words[FIGURES_HUGE_SPLITS], h.splits);
+	figures_set(&words[FIGURES_HUGE_COLLAPSES], h.collapses);
+	figures_set(&words[FIGURES_HUGE_ABORTED], h.aborted);
+}
+
 /* Return: 0; -ECANCELED. What the kernel refuses is reported as zero. */
 static int stats_survey(struct stats *s, const struct stats_task *t,
 			struct stats_survey *r)
@@ -54,6 +69,7 @@ static int stats_survey(struct stats *s, const struct stats_task *t,
 		return err;
 	if (err)
 		r->ram = (struct ram_survey){ .pages = 0 };
+	stats_huge(s->vm);
 	text_pages(t->node, &r->text_pages, &r->text_pages_local);
 	r->private_bytes = private_count(s->maps, s->pagemap, &s->vm->ram);
 	r->begun_ns = begun;

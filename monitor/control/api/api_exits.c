@@ -14,6 +14,15 @@ static json_t *vcpu_json(const uint64_t exits[FIGURES_NR_EXITS])
 	return one;
 }
 
+static json_t *huge_json(const uint64_t words[FIGURES_NR_HUGE])
+{
+	return json_pack("{s:I, s:I, s:I, s:I}", "bytes",
+			 (json_int_t)words[FIGURES_HUGE_BYTES], "splits",
+			 (json_int_t)words[FIGURES_HUGE_SPLITS], "collapses",
+			 (json_int_t)words[FIGURES_HUGE_COLLAPSES], "aborted",
+			 (json_int_t)words[FIGURES_HUGE_ABORTED]);
+}
+
 json_t *exits_json(struct guest *g, json_t *stats)
 {
 	struct figures_view *f = &g->figures;
@@ -30,6 +39,7 @@ json_t *exits_json(struct guest *g, json_t *stats)
 	(void)json_object_set_new(
 		stats, "freed_pages",
 		json_integer((json_int_t)f->last.freed_pages));
+	(void)json_object_set_new(stats, "huge", huge_json(f->last.huge));
 	return stats;
 }
 
@@ -73,18 +83,57 @@ static void print_freed(const struct guest *g, FILE *out)
 	print_io(g, "freed_pages", g->figures.last.freed_pages, out);
 }
 
+static void print_huge(const struct guest *g, FILE *out)
+{
+	(void)fprintf(
+		out, "disco_vm_huge_bytes{vm=\"%s\",node=\"%d\"} %" PRIu64 "\n",
+		g->record.name, g->record.node,
+		g->figures.last.huge[FIGURES_HUGE_BYTES]);
+}
+
+static void print_splits(const struct guest *g, FILE *out)
+{
+	print_io(g, "huge_splits", g->figures.last.huge[FIGURES_HUGE_SPLITS],
+		 out);
+}
+
+static void print_collapses(const struct guest *g, FILE *out)
+{
+	print_io(g, "huge_collapses",
+		 g->figures.last.huge[FIGURES_HUGE_COLLAPSES], out);
+}
+
+static void print_aborted(const struct guest *g, FILE *out)
+{
+	print_io(g, "huge_collapses_aborted",
+		 g->figures.last.huge[FIGURES_HUGE_ABORTED], out);
+}
+
 static const struct family {
 	const char *name, *help;
 	void (*print)(const struct guest *g, FILE *out);
+	bool gauge;
 } families[] = {
 	{ "disco_vm_vcpu_exits_total", "Returns of KVM_RUN, by reason.",
-	  print_exits },
+	  print_exits, false },
 	{ "disco_vm_io_wakeups_total",
-	  "Times that the worker's I/O thread was woken.", print_wakeups },
+	  "Times that the worker's I/O thread was woken.", print_wakeups,
+	  false },
 	{ "disco_vm_io_events_total",
-	  "Descriptors that the I/O thread found ready.", print_events },
+	  "Descriptors that the I/O thread found ready.", print_events, false },
 	{ "disco_vm_freed_pages_total",
-	  "Pages of guest memory that the guest gave back.", print_freed },
+	  "Pages of guest memory that the guest gave back.", print_freed,
+	  false },
+	{ "disco_vm_huge_bytes",
+	  "Guest memory in pages of 2 MiB, as of the last survey.", print_huge,
+	  true },
+	{ "disco_vm_huge_splits_total", "Pages of 2 MiB that were taken apart.",
+	  print_splits, false },
+	{ "disco_vm_huge_collapses_total",
+	  "Pages of 2 MiB that were made again.", print_collapses, false },
+	{ "disco_vm_huge_collapses_aborted_total",
+	  "Pages of 2 MiB that could not be made again.", print_aborted,
+	  false },
 };
 
 void exits_metrics(const struct monitor *m, FILE *out)
@@ -94,8 +143,8 @@ void exits_metrics(const struct monitor *m, FILE *out)
 	for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
 		const struct family *k = &families[i];
 
-		(void)fprintf(out, "# HELP %s %s\n# TYPE %s counter\n", k->name,
-			      k->help, k->name);
+		(void)fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", k->name,
+			      k->help, k->name, k->gauge ? "gauge" : "counter");
 		for (const struct guest *g = m->guests; g; g = g->next)
 			if (!g->ended && g->figures.known)
 				k->print(g, out);

@@ -175,7 +175,7 @@ static int check_nodes(const struct run_config *cfg, struct diag *d)
 static int check_merge(const struct run_config *cfg, struct diag *d)
 {
 	for (unsigned i = 0; i < cfg->nr_vms; i++)
-		if (cfg->vms[i].merge && cfg->vms[i].huge_thp)
+		if (cfg->vms[i].merge && cfg->vms[i].huge == HUGE_THP)
 			return diag_fail(d, ST_CONFIG, EINVAL,
 					 "%s: huge pages are not merged: leave "
 					 "out 'merge' or 'huge=thp'",

@@ -295,8 +295,7 @@ void option_set_switch(const struct option_entry *o, void *obj, bool on)
 	option_store(o, obj, on != o->inverted);
 }
 
-/* Return: its number among the words of @o, or -1. */
-static int64_t option_find_word(const struct option_entry *o, const char *word)
+int64_t option_find_word(const struct option_entry *o, const char *word)
 {
 	const char *at = o->arg;
 	size_t len = strlen(word);

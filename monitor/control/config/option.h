@@ -153,6 +153,9 @@ void option_set_switch(const struct option_entry *o, void *obj, bool on);
 MUST_CHECK int option_set_choice(const struct option_entry *o, void *obj,
 				 const char *word, const struct config_at *at);
 
+/* Of a WORD: the number of @word among its words, or -1. */
+int64_t option_find_word(const struct option_entry *o, const char *word);
+
 /* --- as text of a command line --- */
 
 /**

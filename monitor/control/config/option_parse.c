@@ -59,6 +59,15 @@ static int parse_choice(const struct option_entry *o, void *obj,
 	return option_set_choice(o, obj, text, at);
 }
 
+static int parse_word(const struct option_entry *o, void *obj, const char *text,
+		      const struct config_at *at)
+{
+	if (o->of && option_find_word(o, text) < 0)
+		return config_fail(at, EINVAL, "%s must be one of %s, not '%s'",
+				   o->name, o->arg, text);
+	return option_set_choice(o, obj, text, at);
+}
+
 int option_parse(const struct option_entry *o, void *obj, const char *text,
 		 const struct config_at *at)
 {
@@ -68,7 +77,7 @@ int option_parse(const struct option_entry *o, void *obj, const char *text,
 	case OPTION_CHOICE:
 		return parse_choice(o, obj, text, at);
 	case OPTION_WORD:
-		return option_set_choice(o, obj, text, at);
+		return parse_word(o, obj, text, at);
 	case OPTION_NUMBER:
 	case OPTION_NODE:
 		return parse_number(o, obj, text, at);

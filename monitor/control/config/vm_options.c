@@ -50,9 +50,10 @@ const struct option_entry vm_options[] = {
 		  "disco(1)" },
 	{ .name = "strict", .type = OPTION_SWITCH, VM(strict), .of = "memory",
 	  .help = "all memory is on the node, or the VM does not start" },
-	{ .name = "huge", .type = OPTION_CHOICE, VM(huge_thp), .of = "memory",
-	  .arg = "thp", .unset = "off",
-	  .help = "ask for transparent huge pages" },
+	{ .name = "huge", .type = OPTION_WORD, VM(huge), .of = "memory",
+	  .arg = "auto|thp|off", .unset = "auto",
+	  .help = "pages of 2 MiB: where nothing is shared, everywhere, or "
+		  "nowhere" },
 	{ .name = "merge", .type = OPTION_SWITCH, VM(merge), .of = "memory",
 	  .help = "share equal pages with other VMs of the group; "
 		  "requires --detach" },

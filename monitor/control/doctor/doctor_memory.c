@@ -5,6 +5,8 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -12,6 +14,10 @@
 
 #include "memory/uffd.h"
 #include "monitor/control/doctor/doctor.h"
+
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25 /* Linux 6.1 */
+#endif
 
 #define ENOUGH_MAPS    65530u
 #define ENOUGH_MEMLOCK MIB(8)
@@ -97,6 +103,22 @@ static bool doctor_memory_chosen(const char *path, char *out, size_t size)
 	return true;
 }
 
+/* As monitor/control/workers/ram_file.h does. */
+static bool may_mount(void)
+{
+	int fs = fsopen("tmpfs", FSOPEN_CLOEXEC);
+
+	if (fs >= 0)
+		(void)close(fs);
+	return fs >= 0;
+}
+
+/* Of no bytes: is the advice known? */
+static bool can_collapse(void)
+{
+	return madvise(NULL, 0, MADV_COLLAPSE) == 0;
+}
+
 static void probe_thp(struct check *c)
 {
 	char mode[32], shmem[32] = "absent";
@@ -105,20 +127,25 @@ static void probe_thp(struct check *c)
 	if (!doctor_memory_chosen("/sys/kernel/mm/transparent_hugepage/enabled",
 				  mode, sizeof(mode))) {
 		check_value(c, VERDICT_ABSENT, "not in this kernel");
-		check_advice(c, "memory=...,huge=thp has no effect");
+		check_advice(c, "guest RAM has pages of 4 KiB");
 		return;
 	}
 	(void)doctor_memory_chosen(
 		"/sys/kernel/mm/transparent_hugepage/shmem_enabled", shmem,
 		sizeof(shmem));
-	usable = strcmp(shmem, "never") != 0 && strcmp(shmem, "deny") != 0 &&
-		 strcmp(shmem, "absent") != 0;
+	/* Root mounts a tmpfs of its own, which only "deny" forbids. */
+	usable = strcmp(shmem, "deny") != 0 && strcmp(shmem, "absent") != 0 &&
+		 (strcmp(shmem, "never") != 0 || may_mount());
 	check_value(c, usable ? VERDICT_OK : VERDICT_WARN,
 		    "%s; shared memory: %s", mode, shmem);
 	if (!usable)
-		check_advice(c, "guest RAM is shared memory: huge=thp needs "
-				"'advise' in /sys/kernel/mm/"
-				"transparent_hugepage/shmem_enabled");
+		check_advice(c, "guest RAM has pages of 4 KiB: huge ones of "
+				"shared memory need root, or 'advise' in "
+				"/sys/kernel/mm/transparent_hugepage/"
+				"shmem_enabled");
+	else if (!can_collapse())
+		check_advice(c, "before Linux 6.1 huge pages that were taken "
+				"apart stay so");
 }
 
 static void probe_hugetlb(struct check *c)

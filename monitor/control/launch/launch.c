@@ -14,6 +14,7 @@
 #include "monitor/control/launch/plan.h"
 #include "monitor/control/launch/pmem_fit.h"
 #include "monitor/control/launch/seed_disk.h"
+#include "monitor/control/workers/ram_file.h"
 #include "numa/bind.h"
 #include "numa/node_list.h"
 
@@ -207,6 +208,18 @@ static void launch_copy_text(char *to, size_t size, const char *from)
 	to[n] = '\0';
 }
 
+/* Memory that is reserved is all there, in pages of whatever size. */
+static void spec_huge(const struct vm_config *vm, struct worker_spec *spec)
+{
+	bool reserved = vm->strict && !vm->overcommit;
+
+	spec->huge = vm->huge;
+	if (vm->huge == HUGE_AUTO && !reserved &&
+	    vm->memory_bytes < HUGE_AUTO_LEAST)
+		spec->huge = HUGE_OFF;
+	spec->huge_given = spec->huge != HUGE_OFF && ram_file_gives_huge();
+}
+
 static void launch_make_spec(const struct launch *l, const struct vm_config *vm,
 			     nodeid_t node, struct worker_spec *spec)
 {
@@ -218,7 +231,7 @@ static void launch_make_spec(const struct launch *l, const struct vm_config *vm,
 			 vm->cmdline ? vm->cmdline : "console=ttyS0");
 	spec->nr_vcpus = vm->nr_vcpus;
 	spec->ram_bytes = vm->memory_bytes;
-	spec->huge_thp = vm->huge_thp;
+	spec_huge(vm, spec);
 	spec->keep_panicked = vm->keep_panicked;
 	spec->no_hints = vm->no_hints;
 	spec->node = NODE_AUTO;

@@ -71,6 +71,8 @@ void figures_look(struct figures_view *f)
 		f->last.hints[i] = figures_word(&r->hints.words[i]);
 	for (unsigned i = 0; i < FIGURES_NR_SAMPLES; i++)
 		f->last.samples[i] = figures_word(&r->samples.words[i]);
+	for (unsigned i = 0; i < FIGURES_NR_HUGE; i++)
+		f->last.huge[i] = figures_word(&r->huge.words[i]);
 }
 
 enum figures_stand figures_stand_now(const struct figures_view *f)

@@ -26,6 +26,7 @@ struct figures_copy {
 	uint64_t nets[VM_MAX_NETS][FIGURES_NET_WORDS];
 	uint64_t hints[FIGURES_NR_HINTS];     /* enum figures_hints_word */
 	uint64_t samples[FIGURES_NR_SAMPLES]; /* enum figures_samples_word */
+	uint64_t huge[FIGURES_NR_HUGE];	      /* enum figures_huge_word */
 };
 
 /* All-zero is a view that was not opened. Context: one thread. */

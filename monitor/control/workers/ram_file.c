@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -14,6 +15,7 @@
 #include "numa/bind.h"
 #include "numa/topology.h"
 
+#define SHMEM_ENABLED "/sys/kernel/mm/transparent_hugepage/shmem_enabled"
 #define RESERVE_PIECE MIB(64) /* between two looks at the free memory */
 
 #ifndef MADV_POPULATE_WRITE
@@ -36,7 +38,7 @@ int ram_file_sealed(const char *name, uint64_t bytes)
 }
 
 /* Return: a mount that nobody else sees; -1. */
-static int mount_huge(uint64_t bytes)
+static int mount_huge(uint64_t bytes, enum huge_pages huge)
 {
 	char size[24];
 	int fs = fsopen("tmpfs", FSOPEN_CLOEXEC), mount = -1;
@@ -46,7 +48,8 @@ static int mount_huge(uint64_t bytes)
 	/* Whole huge pages, or the last one would not be one. */
 	(void)snprintf(size, sizeof(size), "%llu",
 		       (unsigned long long)align_up(bytes, MIB(2)));
-	if (fsconfig(fs, FSCONFIG_SET_STRING, "huge", "always", 0) == 0 &&
+	if (fsconfig(fs, FSCONFIG_SET_STRING, "huge",
+		     huge == HUGE_THP ? "always" : "advise", 0) == 0 &&
 	    fsconfig(fs, FSCONFIG_SET_STRING, "size", size, 0) == 0 &&
 	    fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0)
 		mount = fsmount(fs, FSMOUNT_CLOEXEC, 0);
@@ -55,9 +58,9 @@ static int mount_huge(uint64_t bytes)
 }
 
 /* Return: a descriptor; -1: not here. The mount lives as long as the file. */
-static int huge_file(uint64_t bytes)
+static int huge_file(uint64_t bytes, enum huge_pages huge)
 {
-	int mount = mount_huge(bytes), fd;
+	int mount = mount_huge(bytes, huge), fd;
 
 	if (mount < 0)
 		return -1;
@@ -71,11 +74,30 @@ static int huge_file(uint64_t bytes)
 	return fd;
 }
 
-int ram_file_create(uint64_t bytes, bool huge)
+int ram_file_create(uint64_t bytes, enum huge_pages huge)
 {
-	int fd = huge ? huge_file(bytes) : -1;
+	int fd = huge == HUGE_OFF ? -1 : huge_file(bytes, huge);
 
 	return fd < 0 ? ram_file_sealed(RAM_NAME, bytes) : fd;
+}
+
+bool ram_file_gives_huge(void)
+{
+	int fd = open(SHMEM_ENABLED, O_RDONLY | O_CLOEXEC), mount;
+	char line[128] = "";
+	ssize_t n = fd < 0 ? 0 : read(fd, line, sizeof(line) - 1);
+
+	if (fd >= 0)
+		(void)close(fd);
+	/* No such file: a kernel without them. "deny" is for all mounts. */
+	if (n <= 0 || strstr(line, "[deny]"))
+		return false;
+	if (!strstr(line, "[never]"))
+		return true;
+	mount = mount_huge(MIB(2), HUGE_AUTO);
+	if (mount >= 0)
+		(void)close(mount);
+	return mount >= 0;
 }
 
 /* --- reserving --- */
@@ -104,7 +126,8 @@ static int reserve_piece(uint8_t *at, uint64_t bytes)
 	return 0;
 }
 
-static int reserve_all(int fd, uint64_t bytes, nodeid_t node)
+static int reserve_all(int fd, uint64_t bytes, nodeid_t node,
+		       enum huge_pages huge)
 {
 	uint8_t *p =
 		mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -112,6 +135,9 @@ static int reserve_all(int fd, uint64_t bytes, nodeid_t node)
 
 	if (p == MAP_FAILED)
 		return -errno;
+	/* In vain where there are none. */
+	if (huge != HUGE_OFF)
+		(void)madvise(p, bytes, MADV_HUGEPAGE);
 	err = node_bind_memory(p, bytes, node, true);
 	for (uint64_t at = 0; !err && at < bytes; at += RESERVE_PIECE) {
 		uint64_t left = bytes - at;
@@ -123,14 +149,15 @@ static int reserve_all(int fd, uint64_t bytes, nodeid_t node)
 	return err;
 }
 
-int ram_file_reserve(int fd, uint64_t bytes, nodeid_t node)
+int ram_file_reserve(int fd, uint64_t bytes, nodeid_t node,
+		     enum huge_pages huge)
 {
 	int status = 0;
 	pid_t pid = fork();
 
 	if (pid == 0) {
 		reserve_volunteer();
-		_exit(-reserve_all(fd, bytes, node));
+		_exit(-reserve_all(fd, bytes, node, huge));
 	}
 	if (pid < 0)
 		return -errno;

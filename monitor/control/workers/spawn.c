@@ -127,7 +127,8 @@ static int spawn_reserve(const struct worker_spec *spec, int ram,
 
 	if (!spec->reserved || spec->node == NODE_AUTO)
 		return 0;
-	err = ram_file_reserve(ram, spec->ram_bytes, spec->node);
+	err = ram_file_reserve(ram, spec->ram_bytes, spec->node,
+			       (enum huge_pages)spec->huge);
 	if (!err)
 		return 0;
 	return diag_fail(d, ST_MEMORY, -err,
@@ -147,7 +148,7 @@ static int spawn_ends_make(struct ends *e, const struct worker_spec *spec,
 	int err;
 
 	ends_init(e);
-	e->ram = ram_file_create(spec->ram_bytes, spec->huge_thp);
+	e->ram = ram_file_create(spec->ram_bytes, (enum huge_pages)spec->huge);
 	if (e->ram < 0)
 		return diag_fail(
 			d, ST_HOST, -e->ram,

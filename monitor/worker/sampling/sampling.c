@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "disco/clock.h"
+#include "disco/huge.h"
 #include "monitor/sandbox/sandbox.h"
 
 #define SAMPLING_STACK KIB(64)
@@ -169,7 +170,7 @@ static bool sampling_open(struct sampling *s)
 	struct vm *vm = s->vm;
 	int err;
 
-	if (vm->spec->huge_thp) {
+	if (vm->spec->huge == HUGE_THP) {
 		(void)fprintf(stderr, "accesses are not sampled: memory has "
 				      "huge pages (huge=thp)\n");
 		return false;

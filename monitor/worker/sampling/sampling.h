@@ -14,7 +14,9 @@
  * Numbers of the kernel's threads mean nothing in a PID namespace other than the
  * first one: there such accesses are nobody's.
  *
- * A VM with huge pages is not sampled: a trap would split them.
+ * A trap takes the huge page that it is in apart: policies move pages of 4 KiB. So
+ * a VM with huge=thp is not sampled, and one with huge=auto has fewer and fewer
+ * of them while it is.
  */
 #ifndef DISCO_MONITOR_WORKER_SAMPLING_H
 #define DISCO_MONITOR_WORKER_SAMPLING_H

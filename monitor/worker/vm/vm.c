@@ -10,10 +10,10 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "cowdisk/dax/pager.h"
+#include "disco/huge.h"
 #include "memory/ram_bind.h"
 #include "monitor/dev/platform/layout.h"
 #include "monitor/worker/vm/vcpu.h"
@@ -189,7 +189,7 @@ stop:
 	return err;
 }
 
-/* Small pages shown in a huge one would take it apart. */
+/* Nothing is to be shown in place of RAM. */
 static int fill_boot_pages(struct vm *vm)
 {
 	const struct boot_layout *b = &vm->spec->boot;
@@ -219,6 +219,22 @@ static int vm_bind_memory(struct vm *vm)
 	return !s->strict && node_bind_optional(err) ? 0 : err;
 }
 
+/* No huge pages is no error: all are small then. */
+static int vm_make_huge(struct vm *vm)
+{
+	const struct worker_spec *s = vm->spec;
+	bool all = s->huge == HUGE_THP || s->reserved;
+	int err;
+
+	if (s->huge == HUGE_OFF || !s->huge_given)
+		return 0;
+	err = ram_huge_create(&vm->ram, all ? 0 : HUGE_AUTO_FIRST, &vm->huge);
+	if (err)
+		return err == -EOPNOTSUPP ? 0 : err;
+	pmap_set_huge(vm->pmap, vm->huge);
+	return 0;
+}
+
 /* RAM on its node; the boot image shown over it, or copied into it. */
 static int make_memory(struct vm *vm)
 {
@@ -233,12 +249,12 @@ static int make_memory(struct vm *vm)
 	err = pmap_create(&vm->ram, s->reserved ? 0 : pmap_budget(), &vm->pmap);
 	if (err)
 		return err;
-	if (!s->huge_thp && !s->reserved)
-		return boot_pages_show(vm->pmap, &vm->ram, &s->boot,
-				       WORKER_FD_BOOT);
-	if (s->huge_thp)
-		(void)madvise(vm->ram.hva, s->ram_bytes, MADV_HUGEPAGE);
-	return fill_boot_pages(vm);
+	err = vm_make_huge(vm);
+	if (err)
+		return err;
+	if (s->huge == HUGE_THP || s->reserved)
+		return fill_boot_pages(vm);
+	return boot_pages_show(vm->pmap, &vm->ram, &s->boot, WORKER_FD_BOOT);
 }
 
 static int make_irqchip(struct vm *vm)
@@ -521,6 +537,7 @@ void vm_destroy(struct vm *vm)
 		vcpu_destroy(&vm->vcpus[i]);
 	free(vm->vcpus);
 	pmap_destroy(vm->pmap);
+	ram_huge_destroy(vm->huge);
 	ram_view_destroy(&vm->ram);
 	kvms_destroy(&vm->kvms);
 	if (vm->stop_watch.fd >= 0)

@@ -55,8 +55,10 @@ struct vm {
 	struct dev_host host;		/* for devices */
 	int kvm_fd;			/* [I] not owned */
 	struct kvms kvms;
-	struct ram_view ram;	   /* [I] */
-	struct pmap *pmap;	   /* [I]; contents: I/O thread */
+	struct ram_view ram; /* [I] */
+	struct pmap *pmap;   /* [I]; contents: I/O thread */
+	/* [I] NULL: all pages are small. Contents: I/O thread. */
+	struct ram_huge *huge;
 	struct boot_others others; /* I/O thread */
 	struct vm_regions regions; /* [I] memory above RAM */
 	struct pager *pager; /* [I] of the regions; NULL: files are mapped */

@@ -53,7 +53,10 @@ static void dump_vm(const struct vm_config *vm, FILE *f)
 		fprintf(f, " cmdline=\"%s\"", vm->cmdline);
 	fprintf(f, " cpus=%u memory=%llu node=%d%s%s%s%s", vm->nr_vcpus,
 		(unsigned long long)vm->memory_bytes, vm->node,
-		vm->strict ? " strict" : "", vm->huge_thp ? " thp" : "",
+		vm->strict ? " strict" : "",
+		vm->huge == HUGE_THP   ? " thp"
+		: vm->huge == HUGE_OFF ? " small"
+				       : "",
 		vm->keep_panicked ? " keep" : "", vm->merge ? " merge" : "");
 	if (vm->no_hints)
 		fprintf(f, " no hints");

@@ -42,12 +42,14 @@ static void what_is_counted_is_seen(void **state)
 	figures_count(&w->vcpus[1].exits[FIGURES_OTHER], 2);
 	figures_count(&w->io.events, 7);
 	figures_count(&w->io.freed_pages, 9);
+	figures_set(&w->huge.words[FIGURES_HUGE_SPLITS], 5);
 	figures_look(&f);
 	assert_true(f.known);
 	assert_int_equal(f.last.exits[1][FIGURES_OTHER], 3);
 	assert_int_equal(f.last.exits[0][FIGURES_OTHER], 0);
 	assert_int_equal(f.last.io_events, 7);
 	assert_int_equal(f.last.freed_pages, 9);
+	assert_int_equal(f.last.huge[FIGURES_HUGE_SPLITS], 5);
 	figures_count(&w->io.wakeups, 4);
 	figures_close(&f);
 	figures_count(&w->io.wakeups, 1);

@@ -106,7 +106,7 @@ static void every_option(void **state)
 	assert_int_equal(vm->nr_vcpus, 4);
 	assert_int_equal(vm->memory_bytes, GIB(1));
 	assert_int_equal(vm->node, 2);
-	assert_true(vm->strict && vm->huge_thp);
+	assert_true(vm->strict && vm->huge == HUGE_THP);
 	assert_string_equal(vm->name, "web");
 	assert_int_equal(vm->nr_disks, 2);
 	assert_true(vm->disks[0].read_only && !vm->disks[1].read_only);
@@ -148,9 +148,34 @@ static void merging_is_asked_for(void **state)
 	accept("--kernel k --memory 1G,merge=off,huge=thp", &cfg);
 	assert_false(cfg.vms[0].merge);
 	run_config_destroy(&cfg);
+	accept("--kernel k --memory 1G,merge,huge=auto", &cfg);
+	assert_true(cfg.vms[0].merge && cfg.vms[0].huge == HUGE_AUTO);
+	run_config_destroy(&cfg);
 	refuse("--kernel k --memory 1G,merge,huge=thp", ST_CONFIG,
 	       "vm: huge pages are not merged: leave out 'merge' or "
 	       "'huge=thp'");
+}
+
+static void huge_pages_are_asked_for(void **state)
+{
+	static const struct {
+		const char *line;
+		unsigned huge;
+	} lines[] = {
+		{ "--kernel k", HUGE_AUTO },
+		{ "--kernel k --memory 1G", HUGE_AUTO },
+		{ "--kernel k --memory 1G,huge=auto", HUGE_AUTO },
+		{ "--kernel k --memory 1G,huge=thp,strict", HUGE_THP },
+		{ "--kernel k --memory 1G,merge,huge=off", HUGE_OFF },
+	};
+	struct run_config cfg;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
+		accept(lines[i].line, &cfg);
+		assert_int_equal(cfg.vms[0].huge, lines[i].huge);
+		run_config_destroy(&cfg);
+	}
 }
 
 static void several_nodes_are_asked_for(void **state)
@@ -169,7 +194,7 @@ static void several_nodes_are_asked_for(void **state)
 	run_config_destroy(&cfg);
 	accept("--kernel k --cpus 2 --memory 64M,nodes=2+0,numa=show,huge=thp",
 	       &cfg);
-	assert_true(cfg.vms[0].numa_show && cfg.vms[0].huge_thp);
+	assert_true(cfg.vms[0].numa_show && cfg.vms[0].huge == HUGE_THP);
 	assert_false(cfg.vms[0].views);
 	run_config_destroy(&cfg);
 	accept("--kernel k --cpus 2 --memory 64M,nodes=2+0,views=on", &cfg);
@@ -347,7 +372,8 @@ static void bad_values_name_the_option(void **state)
 	refuse("--kernel k --memory 1M,node=1024", ST_USAGE,
 	       "--memory: must be 'auto' or a node's number, 0 to 1023");
 	refuse("--kernel k --memory 1M,huge=hugetlb", ST_USAGE,
-	       "--memory: huge must be thp or off, not 'hugetlb'");
+	       "--memory: huge must be one of auto|thp|off, not "
+	       "'hugetlb'");
 	refuse("--kernel k --memory 1M,strict=maybe", ST_USAGE,
 	       "--memory: strict must be on or off, not 'maybe'");
 	refuse("--kernel k --memory 1M,foo", ST_USAGE,
@@ -445,6 +471,7 @@ int main(void)
 		cmocka_unit_test(every_option),
 		cmocka_unit_test(node_alone_is_preferred),
 		cmocka_unit_test(merging_is_asked_for),
+		cmocka_unit_test(huge_pages_are_asked_for),
 		cmocka_unit_test(several_nodes_are_asked_for),
 		cmocka_unit_test(nodes_that_do_not_go_together),
 		cmocka_unit_test(count_numbers_names),

@@ -32,7 +32,7 @@ static void is_memory(int fd)
 
 static void small_pages_keep_their_size(void **state)
 {
-	int fd = ram_file_create(SIZE, false);
+	int fd = ram_file_create(SIZE, HUGE_OFF);
 
 	(void)state;
 	is_memory(fd);
@@ -45,7 +45,7 @@ static void small_pages_keep_their_size(void **state)
 static void huge_pages_are_huge(void **state)
 {
 	struct stat st;
-	int fd = ram_file_create(SIZE, true);
+	int fd = ram_file_create(SIZE, HUGE_THP);
 
 	(void)state;
 	is_memory(fd);
@@ -58,17 +58,59 @@ static void huge_pages_are_huge(void **state)
 	(void)close(fd);
 }
 
+/* Only where it was advised; and the whole file says whether there are any. */
+static void huge_pages_are_where_they_are_wanted(void **state)
+{
+	int fd = ram_file_create(MIB(8), HUGE_AUTO);
+	struct stat st;
+	char *p, *at;
+
+	(void)state;
+	assert_true(fd >= 0);
+	p = mmap(NULL, MIB(8), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	assert_true(p != MAP_FAILED);
+	at = (char *)align_up((uintptr_t)p, MIB(2));
+	at[0] = 1;
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_int_equal(st.st_blocks * 512, PAGE_BYTES);
+	assert_int_equal(madvise(at + MIB(2), MIB(2), MADV_HUGEPAGE), 0);
+	at[MIB(2)] = 1;
+	assert_int_equal(fstat(fd, &st), 0);
+	if (ram_file_gives_huge())
+		assert_int_equal(st.st_blocks * 512, PAGE_BYTES + MIB(2));
+	else
+		assert_int_equal(st.st_blocks * 512, 2 * PAGE_BYTES);
+	(void)munmap(p, MIB(8));
+	(void)close(fd);
+}
+
+/* All of it is there, in pages of whatever size. */
+static void reserved_memory_may_be_huge(void **state)
+{
+	int fd = ram_file_create(MIB(8), HUGE_AUTO);
+	struct stat st;
+
+	(void)state;
+	assert_true(fd >= 0);
+	if (node_bind_probe(0))
+		SKIP("memory cannot be bound here");
+	assert_int_equal(ram_file_reserve(fd, MIB(8), 0, HUGE_AUTO), 0);
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_int_equal(st.st_blocks * 512, MIB(8));
+	(void)close(fd);
+}
+
 static void reserved_memory_is_on_its_node(void **state)
 {
 	uint64_t touched = 0, local = 0;
 	struct stat st;
-	int fd = ram_file_create(SIZE, false);
+	int fd = ram_file_create(SIZE, HUGE_OFF);
 	char *p;
 
 	(void)state;
 	if (node_bind_probe(0))
 		SKIP("memory cannot be bound here");
-	assert_int_equal(ram_file_reserve(fd, SIZE, 0), 0);
+	assert_int_equal(ram_file_reserve(fd, SIZE, 0, HUGE_OFF), 0);
 	assert_int_equal(fstat(fd, &st), 0);
 	assert_int_equal(st.st_blocks * 512, SIZE);
 	p = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE,
@@ -85,16 +127,16 @@ static void a_full_node_reserves_nothing(void **state)
 {
 	const uint64_t bytes = GIB(1024) * 64;
 	struct stat st;
-	int fd = ram_file_create(bytes, false);
+	int fd = ram_file_create(bytes, HUGE_OFF);
 
 	(void)state;
 	assert_true(fd >= 0);
 	if (node_bind_probe(0))
 		SKIP("memory cannot be bound here");
-	assert_int_equal(ram_file_reserve(fd, bytes, 0), -ENOMEM);
+	assert_int_equal(ram_file_reserve(fd, bytes, 0, HUGE_OFF), -ENOMEM);
 	assert_int_equal(fstat(fd, &st), 0);
 	assert_int_equal(st.st_blocks, 0);
-	assert_true(ram_file_reserve(fd, bytes, 1023) < 0);
+	assert_true(ram_file_reserve(fd, bytes, 1023, HUGE_OFF) < 0);
 	(void)close(fd);
 }
 
@@ -103,6 +145,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(small_pages_keep_their_size),
 		cmocka_unit_test(huge_pages_are_huge),
+		cmocka_unit_test(huge_pages_are_where_they_are_wanted),
+		cmocka_unit_test(reserved_memory_may_be_huge),
 		cmocka_unit_test(reserved_memory_is_on_its_node),
 		cmocka_unit_test(a_full_node_reserves_nothing),
 	};

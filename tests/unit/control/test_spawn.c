@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "disco/huge.h"
 #include "monitor/control/workers/outcome.h"
 #include "monitor/control/workers/spawn.h"
 #include "monitor/ipc/worker_messages.h"
@@ -56,6 +57,7 @@ static struct worker_spec make_spec(const char *name, unsigned nr_disks)
 				    .nr_vcpus = 1,
 				    .node = NODE_AUTO,
 				    .ram_bytes = MIB(16),
+				    .huge = HUGE_OFF,
 				    .nr_disks = nr_disks };
 
 	files.nr_disk_fds = nr_disks;

@@ -18,6 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "disco/huge.h"
 #include "memory/sampling/page_traps.h"
 #include "monitor/worker/sampling/sampling.h"
 #include "tests/unit/support.h"
@@ -122,13 +123,14 @@ static const char *what_it_reports(rlim_t files)
 static void not_every_vm_is_sampled(void **state)
 {
 	(void)state;
-	spec = (struct worker_spec){ .huge_thp = 0 };
+	spec = (struct worker_spec){ .huge = HUGE_OFF };
 	make_vm();
 	assert_int_equal(sampling_create(sampling, vm), 0);
 	assert_int_equal(sampling_start(sampling), 0);
 	set(1000, 10);
 	assert_null(sampling->traps);
-	spec.sampled = spec.huge_thp = 1;
+	spec.sampled = 1;
+	spec.huge = HUGE_THP;
 	assert_non_null(strstr(what_it_reports(100), "(huge=thp)"));
 	set(1000, 10);
 	set(0, 1);

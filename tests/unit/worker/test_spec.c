@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "disco/huge.h"
 #include "monitor/worker/spec.h"
 #include "tests/unit/support.h"
 
@@ -119,6 +120,9 @@ static void counts(void **state)
 	REFUSED(nets[0].queues, UINT8_MAX);
 	TAKEN(nets[0].queues, NET_MAX_QUEUES);
 	TAKEN(nets[0].queues, 0);
+	REFUSED(huge, HUGE_OFF + 1);
+	REFUSED(huge_given, 2);
+	TAKEN(huge, HUGE_OFF);
 }
 
 /* What the guest may forget needs no file when it is memory. */
