@@ -6,7 +6,7 @@ Disco against QEMU with KVM (q35 and microvm) on the same host, in the same
 run, with the same kernel, initramfs, disk and command line. Rounds are
 interleaved so that a host that becomes slower hits all alike.
 
-Rows: disco with its defaults (pages of 4 KiB, kernel shared by the guests of a
+Rows: disco with its defaults (huge=auto, kernel shared by the guests of a
 node), disco-thp with huge=thp (as QEMU's memory is where the host's
 transparent_hugepage is "always"), and the two peers.
 

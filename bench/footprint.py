@@ -13,6 +13,7 @@ the guests were started from, and consoles, are files in a tmpfs: not counted.
 	pmem       disco, the image as a virtio-pmem device (DAX)
 	blk-merge, pmem-merge  the same, with equal pages merged (memory=...,merge)
 	           until no more are found
+	blk-huge   blk with huge=auto, the default; all others have huge=off
 	blk-nodes, pmem-nodes  without, with guests on all nodes: what copies on
 	           each node cost; disco's others are on one
 	qcow2      QEMU q35 with KVM, a qcow2 overlay each over the image
@@ -154,6 +155,8 @@ class Disco:
         where = "" if self.mode.endswith("-nodes") else ",node=0"
         if self.merge:
             where += ",merge"
+        if self.mode != "blk-huge":
+            where += ",huge=off"
         disk = f"path={a.disk},ro"
         if self.mode == "unshared":
             disk += ",cache=off"
@@ -281,7 +284,8 @@ class Qemu:
 
 
 MODES = {"unshared": Disco, "blk": Disco, "pmem": Disco,
-         "blk-merge": Disco, "pmem-merge": Disco, "blk-nodes": Disco,
+         "blk-huge": Disco, "blk-merge": Disco, "pmem-merge": Disco,
+         "blk-nodes": Disco,
          "pmem-nodes": Disco, "qcow2": Qemu, "qcow2-ksm": Qemu}
 
 

@@ -25,7 +25,7 @@ class Layout(NamedTuple):
 def one_node(a):
     """Guests with one processor and one home each; the next node's CPUs."""
     return [Layout(f"g{i}", i % a.nodes, (i + 1) % a.nodes,
-                   f"{a.memory}M,node={i % a.nodes}", 1)
+                   f"{a.memory}M,node={i % a.nodes},huge=off", 1)
             for i in range(a.guests)]
 
 

@@ -41,7 +41,7 @@ def disco(a, *args):
 def start(a):
     sh = base64.b64encode(SCRIPT.format(mib=a.fill).encode()).decode()
     disco(a, "run", "-d", "--name", "b", "--kernel", a.kernel, "--initrd",
-          a.initrd, "--memory", f"{a.memory}M,node=0", "--disk",
+          a.initrd, "--memory", f"{a.memory}M,node=0,huge=off", "--disk",
           f"path={a.disk},ro", "--cmdline",
           f"console=ttyS0 quiet disco.sh={sh}")
     with subprocess.Popen([a.disco, "console", "--no-input", "b"],

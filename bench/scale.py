@@ -42,6 +42,7 @@ def peers(a):
     """QEMU's commands of a round; None: Disco, with these memory options."""
     all_of_them = {
         "disco": (None, ""),
+        "disco-small": (None, ",huge=off"),
         "disco-thp": (None, ",huge=thp"),
         "qemu-q35": (lambda n: qemu_commands(a, n, a.memory, "q35",
                                              "virtio-blk-pci"), ""),

@@ -21,7 +21,8 @@ LOGS=build/lab-out/check-logs
 WORK=$(mktemp -d)
 # Of guests whose memory is not what is tested. Of small pages each costs an exit
 # (a nested page fault) when it is touched first, and an exit costs the lab's QEMU
-# all that it knows about addresses: a guest boots in twice the time.
+# all that it knows about addresses: a guest boots in twice the time. Tests of
+# sharing, merging and placement of single pages have huge=off.
 MEMORY=256M,huge=thp
 GUEST_LIMIT=${GUEST_LIMIT:-120} # seconds for any one command
 LAB_JOBS=${LAB_JOBS:-2}

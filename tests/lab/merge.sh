@@ -4,7 +4,7 @@
 # Tests of the merging of equal pages with stock guests. MERGE_PAGES: how many
 # two of them have to have in common (1500). MERGE_FILES: how many programs of
 # the root are then read (10; make check-all: all).
-# Needs monitor.sh, runner.sh, move.sh and cache.sh.
+# Needs monitor.sh, runner.sh, move.sh and cache.sh. Of huge pages: see huge.sh.
 
 MERGE_PAGES=${MERGE_PAGES:-1500}
 MERGE_FILES=${MERGE_FILES:-10}
@@ -22,9 +22,9 @@ t_equal_pages_are_merged()
 {
 	local name sent=() sums=()
 	start_monitor --balance=off --merge=1 || return 1
-	start_summing sum ,merge &&
-		runner_start m0 --memory 256M,node=0,merge &&
-		runner_start m1 --memory 256M,node=0 || return 1
+	start_summing sum ,merge,huge=off &&
+		runner_start m0 --memory 256M,node=0,merge,huge=off &&
+		runner_start m1 --memory 256M,node=0,huge=off || return 1
 	begin_summing sum && runner_ready m0 m1 || return 1
 	for name in sum m0; do
 		wait_figure 120 "$MERGE_PAGES" \

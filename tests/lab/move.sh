@@ -240,7 +240,7 @@ move_agent()
 s_moves()
 {
 	start_monitor --balance=off || return 1
-	start_summing h ,huge=thp && start_summing r && runner_ready h r ||
+	start_summing h ,huge=thp && start_summing r ,huge=off && runner_ready h r ||
 		return 1
 	part move_huge_pages move_huge
 	"$DISCO" kill h 2>/dev/null

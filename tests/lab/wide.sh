@@ -177,7 +177,8 @@ wide_gathered()
 s_wide()
 {
 	start_monitor --balance=off || return 1
-	runner_start w --cpus 4 --memory 256M,nodes=0-3 && runner_start v \
+	# Small pages: one that a vCPU touches has been touched by no other.
+	runner_start w --cpus 4 --memory 256M,nodes=0-3,huge=off && runner_start v \
 		--cpus 4 --memory 384M,nodes=0-3,numa=show,huge=thp &&
 		runner_ready w v || return 1
 	part wide_is_spread wide_spread

@@ -15,8 +15,8 @@
 #define RUN    2u
 
 static struct huge_world w;
-static struct vm vm;
-static struct collapser c;
+static struct vm *vm;
+static struct collapser *c;
 static _Atomic(time_t) ahead_s;
 
 /* In place of the C library's. */
@@ -38,20 +38,22 @@ void vm_stop(struct vm *v, enum worker_stop why, const char *fmt, ...)
 static void make(void)
 {
 	huge_world_make(&w, UINT64_MAX);
-	memset(&vm, 0, sizeof(vm));
-	memset(&c, 0, sizeof(c));
-	vm.ram = w.view;
-	vm.pmap = w.pm;
-	vm.huge = w.huge;
-	assert_int_equal(io_loop_init(&vm.loop), 0);
-	assert_int_equal(collapser_create(&c, &vm), 0);
-	assert_int_equal(collapser_start(&c), 0);
+	/* For good: the thread keeps them. */
+	vm = calloc(1, sizeof(*vm));
+	c = calloc(1, sizeof(*c));
+	assert_true(vm && c);
+	vm->ram = w.view;
+	vm->pmap = w.pm;
+	vm->huge = w.huge;
+	assert_int_equal(io_loop_init(&vm->loop), 0);
+	assert_int_equal(collapser_create(c, vm), 0);
+	assert_int_equal(collapser_start(c), 0);
 }
 
 /* The thread stays: it waits for a job that never comes. */
 static void end(void)
 {
-	io_loop_destroy(&vm.loop);
+	io_loop_destroy(&vm->loop);
 	huge_world_end(&w);
 }
 
@@ -68,17 +70,17 @@ static bool timer_fires(void)
 {
 	const struct itimerspec now = { .it_value = { .tv_nsec = 1 } };
 
-	assert_int_equal(timerfd_settime(c.timer.fd, 0, &now, NULL), 0);
-	assert_true(wait_readable(c.timer.fd));
-	c.timer.ready(&c.timer, 0);
-	return c.busy;
+	assert_int_equal(timerfd_settime(c->timer.fd, 0, &now, NULL), 0);
+	assert_true(wait_readable(c->timer.fd));
+	c->timer.ready(&c->timer, 0);
+	return c->busy;
 }
 
 static void job_ends(void)
 {
-	assert_true(wait_readable(c.done.fd));
-	c.done.ready(&c.done, 0);
-	assert_false(c.busy);
+	assert_true(wait_readable(c->done.fd));
+	c->done.ready(&c->done, 0);
+	assert_false(c->busy);
 }
 
 /* A run that was huge, was taken apart, and is in use. */
@@ -139,16 +141,16 @@ static void it_can_be_held(void **state)
 	make();
 	make_candidate();
 	atomic_fetch_add(&ahead_s, REST_S);
-	collapser_hold(&c, COLLAPSER_SAMPLED, true);
-	collapser_hold(&c, COLLAPSER_MOVES, true);
+	collapser_hold(c, COLLAPSER_SAMPLED, true);
+	collapser_hold(c, COLLAPSER_MOVES, true);
 	assert_false(timer_fires());
-	collapser_hold(&c, COLLAPSER_SAMPLED, false);
+	collapser_hold(c, COLLAPSER_SAMPLED, false);
 	assert_false(timer_fires());
-	collapser_hold(&c, COLLAPSER_MOVES, false);
+	collapser_hold(c, COLLAPSER_MOVES, false);
 	assert_true(timer_fires());
 	/* Who holds it is sure that it is at none any more. */
-	collapser_hold(&c, COLLAPSER_MOVES, true);
-	assert_true(c.busy);
+	collapser_hold(c, COLLAPSER_MOVES, true);
+	assert_true(c->busy);
 	if (w.real)
 		assert_int_equal(huge_world_mapped(&w), RAM_HUGE_BYTES);
 	job_ends();
@@ -159,11 +161,14 @@ static void it_can_be_held(void **state)
 static void a_vm_of_small_pages_has_none(void **state)
 {
 	(void)state;
-	memset(&vm, 0, sizeof(vm));
-	memset(&c, 0, sizeof(c));
-	assert_int_equal(collapser_create(&c, &vm), 0);
-	assert_int_equal(collapser_start(&c), 0);
-	collapser_hold(&c, COLLAPSER_MOVES, true);
+	vm = calloc(1, sizeof(*vm));
+	c = calloc(1, sizeof(*c));
+	assert_true(vm && c);
+	assert_int_equal(collapser_create(c, vm), 0);
+	assert_int_equal(collapser_start(c), 0);
+	collapser_hold(c, COLLAPSER_MOVES, true);
+	free(vm);
+	free(c);
 }
 
 int main(void)
