@@ -144,6 +144,11 @@ static uint64_t pmap_mappings(const struct pmap *pm)
 	return pm->mappings + (pm->huge ? ram_huge_edges(pm->huge) : 0);
 }
 
+static bool pmap_room(const struct pmap *pm, uint64_t more)
+{
+	return pmap_mappings(pm) + more <= pm->budget;
+}
+
 static bool pmap_over_budget(const struct pmap *pm, const struct change *c)
 {
 	uint64_t after = c->after + c->edges;
@@ -208,6 +213,28 @@ static int pmap_punch(const struct pmap *pm, uint64_t at, uint64_t nr)
 	return 0;
 }
 
+/*
+ * Invariant 3. A failure costs memory only, because whoever maps RAM back fills or
+ * punches it.
+ */
+static void pmap_hide(struct pmap *pm, uint64_t at, uint64_t nr)
+{
+	uint64_t end = at + nr;
+
+	if (pmap_punch(pm, at, nr) || !pm->huge)
+		return;
+	while (at < end) {
+		off_t data = lseek(pm->view->fd, (off_t)(at * PAGE_BYTES),
+				   SEEK_DATA);
+
+		if (data < 0 || (uint64_t)data >= end * PAGE_BYTES)
+			return;
+		at = (uint64_t)data / PAGE_BYTES;
+		ram_huge_stuck(pm->huge, at);
+		at = (at / RAM_HUGE_PAGES + 1) * RAM_HUGE_PAGES;
+	}
+}
+
 /* Replace the overlays of @nr pages, none of them RAM, by their RAM. */
 static int map_ram(struct pmap *pm, uint64_t at, uint64_t nr)
 {
@@ -239,13 +266,9 @@ static int map_source(struct pmap *pm, uint64_t at, uint64_t nr, unsigned id,
 		pm->refused++;
 		return err;
 	}
-	/*
-	 * Invariant 3. Punched after the new mapping is there, so that a vCPU
-	 * never sees a hole. A failure costs memory only, because whoever maps
-	 * RAM back fills or punches it.
-	 */
+	/* After the new mapping is there, so that a vCPU never sees a hole. */
 	if (c->ram)
-		(void)pmap_punch(pm, at, nr);
+		pmap_hide(pm, at, nr);
 	pm->src[id].shown += nr;
 	pm->overlaid += nr;
 	pmap_change(pm, at, nr, pmap_entry(pm, id, index), c);
@@ -424,10 +447,12 @@ int pmap_free(struct pmap *pm, gfn_t gfn, uint64_t nr)
 	at = (uint64_t)(hva - pm->view->hva) / PAGE_BYTES;
 	err = pmap_uncover(pm, at, at + nr);
 	if (pm->huge)
-		ram_huge_punch(pm->huge, at, nr);
+		ram_huge_punch(pm->huge, at, nr,
+			       pmap_room(pm, RAM_HUGE_SHUT_COST));
 	one = pmap_punch(pm, at, nr);
 	if (pm->huge && !one)
-		ram_huge_punched(pm->huge, at, nr);
+		ram_huge_punched(pm->huge, at, nr,
+				 pmap_room(pm, RAM_HUGE_OPEN_COST));
 	return err ? err : one;
 }
 
@@ -437,23 +462,44 @@ void pmap_split(struct pmap *pm, uint64_t page)
 		ram_huge_split(pm->huge, page);
 }
 
-void pmap_collapsed(struct pmap *pm, uint64_t run, enum ram_huge_result how,
-		    uint64_t now_ns)
+bool pmap_next_candidate(struct pmap *pm, uint64_t now_ns, uint64_t *run)
 {
-	uint64_t at = run * RAM_HUGE_PAGES, end = at + RAM_HUGE_PAGES;
+	return pm->huge && pmap_room(pm, RAM_HUGE_OPEN_COST) &&
+	       ram_huge_next(pm->huge, now_ns, run);
+}
 
-	if (!ram_huge_tried(pm->huge, run, how, now_ns))
-		return;
+/* Punch the holes of a run once more. */
+static void pmap_hide_run(struct pmap *pm, uint64_t run)
+{
+	uint64_t at = run * RAM_HUGE_PAGES;
+	uint64_t end = min_u64(at + RAM_HUGE_PAGES, pm->nr);
+
 	while (at < end) {
 		uint64_t nr = 0;
 
 		while (at + nr < end && pm->e[at + nr])
 			nr++;
-		/* Invariant 3. A failure costs memory only. */
 		if (nr)
-			(void)pmap_punch(pm, at, nr);
+			pmap_hide(pm, at, nr);
 		at += nr + 1;
 	}
+}
+
+void pmap_collapsed(struct pmap *pm, uint64_t run, enum ram_huge_result how,
+		    uint64_t now_ns)
+{
+	if (ram_huge_tried(pm->huge, run, how, now_ns))
+		pmap_hide_run(pm, run);
+}
+
+void pmap_hide_again(struct pmap *pm)
+{
+	uint64_t run = 0;
+
+	for (unsigned i = 0; i < PMAP_HIDE_RUNS && pm->huge &&
+			     ram_huge_next_stuck(pm->huge, &run);
+	     i++)
+		pmap_hide_run(pm, run++);
 }
 
 /* --- what the guest has written --- */

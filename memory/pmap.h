@@ -50,8 +50,9 @@
 #include "memory/ram_huge.h"
 
 #define PMAP_MAX_SOURCES 256u
-#define PMAP_RUN_MIN	 16u   /* pages; see pmap_rebase() */
-#define PMAP_OWN_MAX	 512u  /* pages per call of pmap_own() */
+#define PMAP_RUN_MIN	 16u  /* pages; see pmap_rebase() */
+#define PMAP_OWN_MAX	 512u /* pages per call of pmap_own() */
+#define PMAP_HIDE_RUNS	 64u
 #define PMAP_CHUNK	 4096u /* pages that pmap_skip() skips at a time */
 
 /* What can be shown. Owned by its creator; outlives its pages in the pmap. */
@@ -88,7 +89,7 @@ MUST_CHECK int pmap_create(const struct ram_view *view, uint64_t budget,
 
 /*
  * The view has huge pages from now on. @huge: of the same view; it outlives the
- * pmap, which makes all changes of it but ram_huge_next(). Context: all pages are
+ * pmap, which makes all changes of it. Context: all pages are
  * RAM.
  */
 void pmap_set_huge(struct pmap *pm, struct ram_huge *huge);
@@ -158,8 +159,11 @@ MUST_CHECK int pmap_free(struct pmap *pm, gfn_t gfn, uint64_t nr);
 /* Take the huge page of a page of RAM apart, if there is one. */
 void pmap_split(struct pmap *pm, uint64_t page);
 
+/* ram_huge_next(), if the budget allows it. @run is ended by pmap_collapsed(). */
+bool pmap_next_candidate(struct pmap *pm, uint64_t now_ns, uint64_t *run);
+
 /**
- * pmap_collapsed() - end what ram_huge_next() has begun
+ * pmap_collapsed() - end what pmap_next_candidate() has begun
  * @run: of it
  * @how: of ram_huge_collapse()
  *
@@ -167,6 +171,12 @@ void pmap_split(struct pmap *pm, uint64_t page);
  */
 void pmap_collapsed(struct pmap *pm, uint64_t run, enum ram_huge_result how,
 		    uint64_t now_ns);
+
+/*
+ * Punch holes again under overlays that have memory still (ram_huge_stuck()), in
+ * PMAP_HIDE_RUNS runs at most.
+ */
+void pmap_hide_again(struct pmap *pm);
 
 /**
  * pmap_sweep() - find overlays that the guest has written, call gone() for them

@@ -9,6 +9,13 @@
  *	NEVER	no whole run, or one of those that stay small: never open
  *	TRYING	between ram_huge_next() and ram_huge_tried()
  *	MADE	by a collapse: to take it apart doubles its next rest
+ *	AJAR	with TRYING: it was shut before, and is again if it is not collapsed
+ *
+ *	STUCK	a hole that was punched into it has memory still: somebody held the
+ *		huge page
+ *
+ * A run of which a part is a hole is shut as well, if there is room for its
+ * mappings: Linux's khugepaged would fill the hole in a run that is open.
  */
 #include "memory/ram_huge.h"
 
@@ -37,6 +44,8 @@ enum {
 	NEVER = 4,
 	TRYING = 8,
 	MADE = 16,
+	AJAR = 32,
+	STUCK = 64,
 };
 
 struct huge_run {
@@ -53,6 +62,7 @@ struct ram_huge {
 	uint64_t nr;	/* runs; the last one may not be whole */
 	uint64_t edges; /* see ram_huge_edges() */
 	uint64_t next;	/* run at which ram_huge_next() goes on */
+	uint64_t stuck; /* runs that are STUCK */
 	/* [A: I/O thread / any, relaxed: statistics] */
 	_Atomic(uint64_t) splits, collapses, aborted;
 	struct huge_run runs[];
@@ -208,18 +218,26 @@ void ram_huge_count(struct ram_huge *h, uint64_t page, int more)
 		ram_huge_rest(h, page / RAM_HUGE_PAGES, clock_now_ns());
 }
 
-void ram_huge_punch(struct ram_huge *h, uint64_t page, uint64_t nr)
+/* A part of it goes. In vain: the kernel may fill it in some day. */
+static void ram_huge_break(struct ram_huge *h, uint64_t run, bool room)
+{
+	ram_huge_take_apart(h, run);
+	if (room && ram_huge_has(h, run, APART))
+		(void)!ram_huge_turn(h, run, false);
+}
+
+void ram_huge_punch(struct ram_huge *h, uint64_t page, uint64_t nr, bool room)
 {
 	uint64_t run, end = ram_huge_runs(page, nr, &run);
 
 	/* Those in the middle go as a whole. */
 	if (page % RAM_HUGE_PAGES || nr < RAM_HUGE_PAGES)
-		ram_huge_take_apart(h, run);
+		ram_huge_break(h, run, room);
 	if ((page + nr) % RAM_HUGE_PAGES && end > run + 1)
-		ram_huge_take_apart(h, end - 1);
+		ram_huge_break(h, end - 1, room);
 }
 
-void ram_huge_punched(struct ram_huge *h, uint64_t page, uint64_t nr)
+void ram_huge_punched(struct ram_huge *h, uint64_t page, uint64_t nr, bool room)
 {
 	uint64_t run = (page + RAM_HUGE_PAGES - 1) / RAM_HUGE_PAGES;
 
@@ -228,7 +246,8 @@ void ram_huge_punched(struct ram_huge *h, uint64_t page, uint64_t nr)
 			continue;
 		ram_huge_set(h, run, 0, APART | MADE);
 		/* In vain: it stays a candidate. */
-		(void)!ram_huge_turn(h, run, true);
+		if (room)
+			(void)!ram_huge_turn(h, run, true);
 	}
 }
 
@@ -244,6 +263,29 @@ void ram_huge_split(struct ram_huge *h, uint64_t page)
 	 * makes small ones first. It fails while another thread has the page.
 	 */
 	(void)madvise(h->view->hva + page * PAGE_BYTES, PAGE_BYTES, MADV_COLD);
+}
+
+void ram_huge_stuck(struct ram_huge *h, uint64_t page)
+{
+	uint64_t run = page / RAM_HUGE_PAGES;
+
+	if (ram_huge_has(h, run, STUCK))
+		return;
+	ram_huge_set(h, run, STUCK, 0);
+	h->stuck++;
+}
+
+bool ram_huge_next_stuck(struct ram_huge *h, uint64_t *run)
+{
+	for (uint64_t i = *run; h->stuck && i < h->nr; i++) {
+		if (!ram_huge_has(h, i, STUCK))
+			continue;
+		ram_huge_set(h, i, 0, STUCK);
+		h->stuck--;
+		*run = i;
+		return true;
+	}
+	return false;
 }
 
 /* --- made huge again --- */
@@ -262,6 +304,7 @@ bool ram_huge_next(struct ram_huge *h, uint64_t now_ns, uint64_t *run)
 
 	for (; looks; looks--) {
 		uint64_t at = h->next;
+		bool shut = !ram_huge_has(h, at, OPEN);
 
 		h->next = at + 1 == h->nr ? 0 : at + 1;
 		if (!ram_huge_is_candidate(h, at) ||
@@ -271,7 +314,7 @@ bool ram_huge_next(struct ram_huge *h, uint64_t now_ns, uint64_t *run)
 			ram_huge_rest(h, at, now_ns);
 			continue;
 		}
-		ram_huge_set(h, at, TRYING | APART, 0);
+		ram_huge_set(h, at, TRYING | APART | (shut ? AJAR : 0), 0);
 		*run = at;
 		return true;
 	}
@@ -340,7 +383,9 @@ bool ram_huge_tried(struct ram_huge *h, uint64_t run, enum ram_huge_result how,
 	/* Shut meanwhile: something was overlaid, whether or not it is now. */
 	bool stopped = !ram_huge_has(h, run, OPEN);
 
-	ram_huge_set(h, run, 0, TRYING);
+	bool ajar = ram_huge_has(h, run, AJAR);
+
+	ram_huge_set(h, run, 0, TRYING | AJAR);
 	if (stopped && (how == RAM_HUGE_DONE || how == RAM_HUGE_EMPTY))
 		how = RAM_HUGE_ABORTED;
 	if (how == RAM_HUGE_DONE)
@@ -354,6 +399,8 @@ bool ram_huge_tried(struct ram_huge *h, uint64_t run, enum ram_huge_result how,
 	if (how != RAM_HUGE_DONE && how != RAM_HUGE_EMPTY) {
 		ram_huge_double(h, run);
 		ram_huge_rest(h, run, now_ns);
+		if (ajar)
+			(void)!ram_huge_turn(h, run, false);
 	}
 	return h->runs[run].not_ram;
 }

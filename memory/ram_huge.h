@@ -44,6 +44,8 @@
 #define RAM_HUGE_MAPPED	   256u
 #define RAM_HUGE_REST_S	   10u
 #define RAM_HUGE_DOUBLINGS 7u
+#define RAM_HUGE_SHUT_COST 4u
+#define RAM_HUGE_OPEN_COST 2u
 #define RAM_HUGE_LOOKS	   4096u /* runs per ram_huge_next(), and counted */
 
 struct ram_huge;
@@ -98,10 +100,21 @@ void ram_huge_count(struct ram_huge *h, uint64_t page, int more);
 
 /*
  * A hole is going to be punched (before), and was (after). A run that is a hole
- * as a whole is opened, if it shows nothing but RAM.
+ * as a whole is opened, if it shows nothing but RAM; one of which a part is, is
+ * shut. @room: there is room for RAM_HUGE_SHUT_COST and RAM_HUGE_OPEN_COST
+ * mappings more, which that takes at most; else they stay what they are.
  */
-void ram_huge_punch(struct ram_huge *h, uint64_t page, uint64_t nr);
-void ram_huge_punched(struct ram_huge *h, uint64_t page, uint64_t nr);
+void ram_huge_punch(struct ram_huge *h, uint64_t page, uint64_t nr, bool room);
+void ram_huge_punched(struct ram_huge *h, uint64_t page, uint64_t nr,
+		      bool room);
+
+/*
+ * Memory is left where a hole was punched: the kernel cannot take a huge page
+ * apart that somebody holds, as direct I/O to another page of it does. The first
+ * run, @run or later, of which that is so; each is found once.
+ */
+void ram_huge_stuck(struct ram_huge *h, uint64_t page);
+bool ram_huge_next_stuck(struct ram_huge *h, uint64_t *run);
 
 /* Take the huge page of @page apart, if there is one; no page is lost. */
 void ram_huge_split(struct ram_huge *h, uint64_t page);
@@ -111,7 +124,8 @@ void ram_huge_split(struct ram_huge *h, uint64_t page);
  * @now_ns: clock_now_ns()
  * @run:    out: its number
  *
- * It is open from then on. Looks at RAM_HUGE_LOOKS runs at most, and goes on
+ * It is open from then on, for which there must be room for two mappings more
+ * (pmap_next_candidate()). Looks at RAM_HUGE_LOOKS runs at most, and goes on
  * where the last call stopped. Return: whether there is one; end it with
  * ram_huge_tried().
  */

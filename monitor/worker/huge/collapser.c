@@ -64,8 +64,9 @@ static void collapser_timer_ready(struct io_watch *w, uint32_t events)
 	(void)events;
 	if (read(w->fd, &times, sizeof(times)) < 0 || c->busy)
 		return;
+	pmap_hide_again(c->vm->pmap);
 	c->busy = !c->held &&
-		  ram_huge_next(c->vm->huge, clock_now_ns(), &c->run);
+		  pmap_next_candidate(c->vm->pmap, clock_now_ns(), &c->run);
 	if (c->busy)
 		(void)eventfd_write(c->go, 1);
 	else

@@ -13,6 +13,8 @@
  *	nothing while accesses are sampled: each trap would undo one
  *	nothing on the way to another node: a run that is collapsed after its new
  *	memory was bound, and before an agent has come to it, would stay behind
+ *	what an overlay could not give back, as direct I/O held the huge page that it
+ *	was in, is given back by the I/O thread, before it chooses a run
  *	nothing to do: a look at RAM_HUGE_LOOKS runs each COLLAPSER_IDLE_MS
  */
 #ifndef DISCO_MONITOR_WORKER_COLLAPSER_H

@@ -81,7 +81,7 @@ static void view_align(struct ram_view *v)
 
 void huge_world_make(struct huge_world *w, uint64_t budget)
 {
-	*w = (struct huge_world){ .ram = huge_file() };
+	*w = (struct huge_world){ .ram = huge_file(), .budget = budget };
 	if (w->ram < 0)
 		w->ram = memfd_create("ram", MFD_CLOEXEC);
 	assert_true(w->ram >= 0);
@@ -209,5 +209,6 @@ void huge_world_check(struct huge_world *w)
 		}
 	}
 	pmap_get_stats(w->pm, &s);
+	assert_true(s.mappings <= w->budget);
 	assert_true(world_smaps(w, &huge) <= 1 + s.mappings);
 }

@@ -22,6 +22,7 @@ struct huge_world {
 	struct ram_huge *huge;
 	struct pmap_source src;
 	unsigned id;
+	uint64_t budget;
 	uint64_t shown; /* pages of the source: show() less gone() */
 	uint8_t *shadow;
 };

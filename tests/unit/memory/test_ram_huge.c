@@ -4,7 +4,9 @@
  * when they are made again. What the kernel must do for that is tested too.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "disco/clock.h"
@@ -33,7 +35,7 @@ static int collapse_next(uint64_t now, uint64_t *run)
 {
 	enum ram_huge_result how;
 
-	if (!ram_huge_next(w.huge, now, run))
+	if (!pmap_next_candidate(w.pm, now, run))
 		return -1;
 	how = ram_huge_collapse(&w.view, w.pagemap, *run);
 	pmap_collapsed(w.pm, *run, how, now);
@@ -238,7 +240,7 @@ static void an_overlay_stops_a_collapse(void **state)
 	huge_world_write(&w, first_page(2), RAM_HUGE_PAGES, 1);
 	pmap_split(w.pm, first_page(2));
 	now = clock_now_ns() + REST_NS;
-	assert_true(ram_huge_next(w.huge, now, &run));
+	assert_true(pmap_next_candidate(w.pm, now, &run));
 	assert_int_equal(run, 2);
 	assert_int_equal(huge_world_show(&w, first_page(2) + 5, 3), 0);
 	/* As if it had been filled in: what a collapse does to holes. */
@@ -250,6 +252,63 @@ static void an_overlay_stops_a_collapse(void **state)
 	assert_int_equal(huge_world_pages(&w), pages - 1);
 	assert_int_equal(stats_now().collapses, 0);
 	assert_int_equal(stats_now().aborted, 1);
+	huge_world_check(&w);
+	huge_world_end(&w);
+}
+
+/*
+ * What is freed of a run stays free: where the machine's khugepaged could fill it
+ * in, the run is no part of what it looks at.
+ */
+static void a_run_with_a_hole_is_shut(void **state)
+{
+	uint64_t edges, run, now;
+
+	(void)state;
+	huge_world_make(&w, UINT64_MAX);
+	need_real();
+	edges = ram_huge_edges(w.huge);
+	huge_world_write(&w, first_page(3), RAM_HUGE_PAGES, 1);
+	assert_int_equal(pmap_free(w.pm, (gfn_t){ first_page(3) + 8 }, 100), 0);
+	memset(huge_world_shadow(&w, first_page(3) + 8), 0, 100 * PAGE_BYTES);
+	assert_int_equal(ram_huge_edges(w.huge), edges + 2);
+	/* And after it was looked at, and was too sparse. */
+	now = clock_now_ns();
+	assert_int_equal(collapse_next(now + REST_NS, &run), RAM_HUGE_NOT_NOW);
+	assert_int_equal(ram_huge_edges(w.huge), edges + 2);
+	assert_int_equal(huge_world_pages(&w), RAM_HUGE_PAGES - 100);
+	huge_world_write(&w, first_page(3), RAM_HUGE_PAGES, 2);
+	assert_int_equal(huge_world_pages(&w), RAM_HUGE_PAGES);
+	now = clock_now_ns();
+	assert_int_equal(collapse_next(now + 3 * REST_NS, &run), RAM_HUGE_DONE);
+	assert_int_equal(ram_huge_edges(w.huge), edges);
+	huge_world_check(&w);
+	huge_world_end(&w);
+}
+
+/* A page that somebody holds keeps its huge page whole: tried again later. */
+static void what_is_held_is_given_back_later(void **state)
+{
+	struct iovec held;
+	int fds[2];
+
+	(void)state;
+	huge_world_make(&w, UINT64_MAX);
+	need_real();
+	huge_world_write(&w, first_page(3), RAM_HUGE_PAGES, 1);
+	assert_int_equal(pipe(fds), 0);
+	held = (struct iovec){ huge_world_page(&w, first_page(3) + 50),
+			       PAGE_BYTES };
+	assert_int_equal(vmsplice(fds[1], &held, 1, 0), PAGE_BYTES);
+	assert_int_equal(huge_world_show(&w, first_page(3) + 7, 5), 0);
+	assert_int_equal(huge_world_pages(&w), RAM_HUGE_PAGES);
+	pmap_hide_again(w.pm);
+	assert_int_equal(huge_world_pages(&w), RAM_HUGE_PAGES);
+	(void)close(fds[0]);
+	(void)close(fds[1]);
+	pmap_hide_again(w.pm);
+	assert_int_equal(huge_world_pages(&w), RAM_HUGE_PAGES - 5);
+	pmap_hide_again(w.pm);
 	huge_world_check(&w);
 	huge_world_end(&w);
 }
@@ -307,6 +366,8 @@ int main(void)
 		cmocka_unit_test(sparse_and_idle_runs_stay_small),
 		cmocka_unit_test(a_run_does_not_ping_pong),
 		cmocka_unit_test(an_overlay_stops_a_collapse),
+		cmocka_unit_test(a_run_with_a_hole_is_shut),
+		cmocka_unit_test(what_is_held_is_given_back_later),
 		cmocka_unit_test(mappings_of_runs_are_counted),
 		cmocka_unit_test(small_views_have_none),
 	};

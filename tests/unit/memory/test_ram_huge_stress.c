@@ -149,7 +149,7 @@ static void step_collapse(void)
 		state = 0;
 		atomic_store(&job.state, 0);
 	}
-	if (state == 0 && ram_huge_next(w.huge, now, &job.run))
+	if (state == 0 && pmap_next_candidate(w.pm, now, &job.run))
 		atomic_store(&job.state, 1);
 }
 
