@@ -25,11 +25,13 @@ static void *collapser_main(void *arg)
 	int err = sandbox_enter(SANDBOX_SURVEY);
 	eventfd_t times;
 
-	if (err)
+	if (err) {
 		vm_stop(c->vm, STOP_FAILED, "system call filter refused: %s",
 			strerror(-err));
+		return NULL;
+	}
 	/* Until the process ends. */
-	while (!err) {
+	for (;;) {
 		uint64_t begun;
 
 		if (read(c->go, &times, sizeof(times)) < 0)
