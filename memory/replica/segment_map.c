@@ -143,6 +143,9 @@ static int put_page(struct segment_map *m, uint32_t page, int fd, int flags)
 
 	if (at == MAP_FAILED)
 		return -errno;
+	/* A mapping like its neighbours becomes one with them. */
+	if (m->huge && flags == MAP_SHARED)
+		(void)madvise(at, PAGE_BYTES, MADV_HUGEPAGE);
 	err = guard_register(m, at, PAGE_BYTES);
 	if (!err && madvise(at, PAGE_BYTES, MADV_POPULATE_READ) < 0)
 		err = -errno;
@@ -163,7 +166,7 @@ int segment_map_show(struct segment_map *m, uint32_t page)
 
 	if (m->replica_fd < 0)
 		return -EBADF;
-	if (more > 0 && m->nr_runs >= SEGMENT_MAP_RUNS)
+	if (more > 0 && m->nr_runs >= m->max_runs)
 		return -ENOSPC;
 	err = put_page(m, page, m->replica_fd, MAP_PRIVATE);
 	if (!err)
@@ -216,6 +219,10 @@ void segment_map_busy(struct segment_map *m, uint64_t offset, uint64_t len)
 
 	if (m->uffd < 0)
 		return;
+	if (offset / PAGE_BYTES >= end)
+		return;
+	m->busy_first = min_u64(m->busy_first, offset / PAGE_BYTES / 64);
+	m->busy_end = max_u64(m->busy_end, (end - 1) / 64 + 1);
 	for (uint64_t p = offset / PAGE_BYTES; p < end; p++)
 		(void)atomic_fetch_or(&m->busy[p / 64], 1ull << (p % 64));
 	atomic_store(&m->any_busy, 1);
@@ -225,9 +232,11 @@ void segment_map_idle(struct segment_map *m)
 {
 	if (m->uffd < 0 || !atomic_load(&m->any_busy))
 		return;
-	for (size_t w = 0; w < HOLDER_WORDS(m->bytes / PAGE_BYTES); w++)
+	for (uint64_t w = m->busy_first; w < m->busy_end; w++)
 		if (atomic_load_explicit(&m->busy[w], memory_order_relaxed))
 			atomic_store(&m->busy[w], 0);
+	m->busy_first = UINT64_MAX;
+	m->busy_end = 0;
 	atomic_store(&m->any_busy, 0);
 }
 
@@ -251,7 +260,6 @@ static int guard_create(struct segment_map *m)
 {
 	uint64_t pages = m->bytes / PAGE_BYTES;
 	size_t words = HOLDER_WORDS(pages);
-	int err;
 
 	if (m->bytes > SEGMENT_MAP_MAX_BYTES)
 		return -EFBIG;
@@ -263,8 +271,24 @@ static int guard_create(struct segment_map *m)
 	m->busy = calloc(words, sizeof(*m->busy));
 	if (!m->shown || !m->waiting || !m->busy)
 		return -ENOMEM;
-	err = guard_register(m, m->base, m->bytes);
+	return guard_register(m, m->base, m->bytes);
+}
+
+static int guard_create_protected(struct segment_map *m)
+{
+	int err = guard_create(m);
+
 	return err ? err : guard_set(m, m->base, m->bytes, true);
+}
+
+static struct segment_map segment_map_of(int fd, uint64_t bytes)
+{
+	return (struct segment_map){ .bytes = bytes,
+				     .segment_fd = fd,
+				     .uffd = -1,
+				     .replica_fd = -1,
+				     .max_runs = SEGMENT_MAP_RUNS,
+				     .busy_first = UINT64_MAX };
 }
 
 int segment_map_create(struct segment_map *out, int fd, uint64_t bytes,
@@ -272,20 +296,38 @@ int segment_map_create(struct segment_map *out, int fd, uint64_t bytes,
 {
 	void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
-	*out = (struct segment_map){
-		.bytes = bytes, .segment_fd = fd, .uffd = -1, .replica_fd = -1
-	};
+	*out = segment_map_of(fd, bytes);
 	if (at == MAP_FAILED)
 		return -errno;
 	out->base = at;
-	return guarded ? guard_create(out) : 0;
+	out->owned = true;
+	return guarded ? guard_create_protected(out) : 0;
+}
+
+int segment_map_open(struct segment_map *out, int fd, uint64_t bytes,
+		     uint8_t *base, bool huge)
+{
+	int err = 0;
+
+	*out = segment_map_of(fd, bytes);
+	if (!base)
+		err = segment_map_create(out, fd, bytes, false);
+	else
+		out->base = base;
+	if (err)
+		return err;
+	out->huge = huge;
+	if (huge)
+		(void)madvise(out->base, bytes, MADV_HUGEPAGE);
+	return guard_create(out);
 }
 
 void segment_map_destroy(struct segment_map *m)
 {
 	if (!m->base)
 		return;
-	(void)munmap(m->base, m->bytes);
+	if (m->owned)
+		(void)munmap(m->base, m->bytes);
 	if (m->uffd >= 0)
 		(void)close(m->uffd);
 	segment_map_set_replicas(m, -1);

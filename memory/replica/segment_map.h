@@ -38,17 +38,22 @@
 #define SEGMENT_MAP_MAX_BYTES GIB(64)
 
 struct segment_map {
-	uint8_t *base;	  /* [I] */
-	uint64_t bytes;	  /* [I] */
-	int segment_fd;	  /* [I] not owned */
-	int uffd;	  /* [I] owned; -1: not guarded */
-	int replica_fd;	  /* owned; for reading; -1: none */
-	uint32_t nr_runs; /* of replicas: at most */
-	uint64_t *shown;  /* [I] of the holder: its thread only */
+	uint8_t *base;	   /* [I] */
+	uint64_t bytes;	   /* [I] */
+	bool owned;	   /* [I] the mapping ends with this */
+	bool huge;	   /* [I] huge pages are asked for */
+	int segment_fd;	   /* [I] not owned */
+	int uffd;	   /* [I] owned; -1: not guarded */
+	int replica_fd;	   /* owned; for reading; -1: none */
+	uint32_t nr_runs;  /* of replicas: at most */
+	uint32_t max_runs; /* [I] SEGMENT_MAP_RUNS, or what the owner sets */
+	uint64_t *shown;   /* [I] of the holder: its thread only */
 	uint64_t *waiting;
 	/* [A: devices' thread / operations, seq_cst] one bit per page */
 	_Atomic(uint64_t) *busy;
 	_Atomic(uint32_t) any_busy; /* the same */
+	/* Devices' thread: words of .busy outside of these are 0. */
+	uint64_t busy_first, busy_end;
 };
 
 /**
@@ -70,6 +75,18 @@ MUST_CHECK int segment_map_probe(void);
  */
 MUST_CHECK int segment_map_create(struct segment_map *out, int fd,
 				  uint64_t bytes, bool guarded);
+
+/**
+ * segment_map_open() - guard a mapping whose pages may be written at first
+ * @base: the caller's mapping of all of @fd, shared, which outlives the map;
+ *        NULL: one is made
+ * @huge: ask for huge pages
+ *
+ * Otherwise as segment_map_create().
+ */
+MUST_CHECK int segment_map_open(struct segment_map *out, int fd, uint64_t bytes,
+				uint8_t *base, bool huge);
+
 /* Half-built and all-zero ones are accepted. */
 void segment_map_destroy(struct segment_map *m);
 
