@@ -64,6 +64,9 @@ void *ram_buffer(const struct ram_view *view, gpa_t at, uint64_t len,
 {
 	void *hva = ram_at(view, at, len);
 
+	if (hva && write && view->change)
+		view->change(view->change_arg,
+			     (uintptr_t)hva - (uintptr_t)view->hva, len);
 	for (unsigned i = 0; !hva && i < view->nr_windows; i++) {
 		struct ram_window *w = view->windows[i];
 

@@ -54,6 +54,13 @@ struct ram_view {
 	struct ram_slot slots[RAM_MAX_SLOTS]; /* [I] ascending */
 	unsigned nr_windows;		      /* [I] */
 	struct ram_window *windows[RAM_MAX_WINDOWS]; /* [I] ascending */
+	/*
+	 * [I] Called before the host changes RAM in a way that does not fault:
+	 * by requests of devices, and by punching holes. NULL: nobody minds.
+	 * Context: I/O thread.
+	 */
+	void (*change)(void *arg, uint64_t offset, uint64_t bytes);
+	void *change_arg;
 };
 
 /**
@@ -84,8 +91,8 @@ MUST_CHECK gpa_t ram_gpa(const struct ram_view *view, const void *at);
 
 /**
  * ram_buffer() - ram_at() for the data of a request, in RAM or in a window
- * @write: the host is going to write to the range; its window's touched() is
- *         called
+ * @write: the host is going to write to the range; change() of @view, or its
+ *         window's touched(), is called
  *
  * Context: I/O thread. Return: the address; NULL unless the whole range lies in
  * one slot or window.

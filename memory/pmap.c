@@ -207,7 +207,11 @@ static void pmap_change(struct pmap *pm, uint64_t at, uint64_t nr, uint64_t e,
 
 static int pmap_punch(const struct pmap *pm, uint64_t at, uint64_t nr)
 {
-	if (fallocate(pm->view->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+	const struct ram_view *v = pm->view;
+
+	if (v->change)
+		v->change(v->change_arg, at * PAGE_BYTES, nr * PAGE_BYTES);
+	if (fallocate(v->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 		      (off_t)(at * PAGE_BYTES), (off_t)(nr * PAGE_BYTES)) < 0)
 		return -errno;
 	return 0;

@@ -2,7 +2,12 @@
 #include "memory/ram_survey.h"
 
 #include <errno.h>
+#include <sys/mman.h>
 #include <unistd.h>
+
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22 /* Linux 5.14 */
+#endif
 
 #define BATCH	  512u /* pages per system call */
 #define CHUNK_MIN 512u /* pages: one page table */
@@ -148,4 +153,20 @@ int ram_survey(const struct ram_view *view, const struct pmap *pm,
 		return err;
 	*out = sum;
 	return 0;
+}
+
+void ram_survey_map(const struct ram_view *view)
+{
+	off_t at = 0, end;
+
+	while ((at = lseek(view->fd, at, SEEK_DATA)) >= 0) {
+		end = lseek(view->fd, at, SEEK_HOLE);
+		if (end <= at)
+			return;
+		/* In pieces: others change mappings meanwhile. */
+		end = (off_t)min_u64((uint64_t)end, (uint64_t)at + MIB(2));
+		(void)madvise(view->hva + at, (size_t)(end - at),
+			      MADV_POPULATE_READ);
+		at = end;
+	}
 }

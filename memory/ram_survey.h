@@ -57,4 +57,10 @@ MUST_CHECK int ram_survey(const struct ram_view *view, const struct pmap *pm,
 			  const struct ram_survey_ask *ask,
 			  struct ram_survey *out);
 
+/*
+ * Map what RAM's memfd has, for a survey of it: where pages are touched by other
+ * mappings. Context: as ram_survey(). Takes time for each page of the memfd.
+ */
+void ram_survey_map(const struct ram_view *view);
+
 #endif

@@ -29,7 +29,8 @@ ROOMS_platform	:= $(WORKER_ROOMS)
 ROOMS_virtio	:= $(WORKER_ROOMS)
 ROOMS_net	:= $(WORKER_ROOMS)
 ROOMS_worker	:= $(WORKER_ROOMS)
-ROOMS_views	:= monitor/worker/views monitor/dev/platform monitor/sandbox numa
+ROOMS_views	:= monitor/worker/views monitor/dev/platform monitor/sandbox \
+		   memory/replica memory numa
 ROOMS_agent	:= $(AGENT_ROOMS) monitor/control/workers monitor/control/base
 ROOMS_boot	:= monitor/boot monitor/ipc numa
 ROOMS_bootdisk	:= monitor/bootdisk monitor/bootentry monitor/boot monitor/ipc monitor/sandbox \

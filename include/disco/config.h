@@ -72,16 +72,17 @@ struct vm_config {
 	unsigned nr_vcpus; /* 1 .. VM_MAX_VCPUS */
 	uint64_t memory_bytes; /* multiple of PAGE_BYTES */
 	nodeid_t node;	       /* NODE_AUTO or a node's number */
-	char *nodes;	    /* spread over them; NULL: on one (node_list.h) */
-	bool numa_show;	    /* the guest is told of its nodes */
-	bool views;	    /* a KVM VM for each of its nodes */
-	bool strict;	    /* all memory is on the node, or no start */
-	bool overcommit;    /* strict memory is not reserved at the start */
-	unsigned huge;	    /* enum huge_pages */
-	bool keep_panicked; /* on-panic=keep */
-	bool no_hints;	    /* hints=off */
-	unsigned restart;   /* enum restart_policy */
-	bool merge;	    /* share equal pages within the group */
+	char *nodes;	/* spread over them; NULL: on one (node_list.h) */
+	bool numa_show; /* the guest is told of its nodes */
+	bool views;	/* a KVM VM for each of its nodes */
+	uint64_t copies_bytes; /* of pages, per view; 0: none */
+	bool strict;	       /* all memory is on the node, or no start */
+	bool overcommit;       /* strict memory is not reserved at the start */
+	unsigned huge;	       /* enum huge_pages */
+	bool keep_panicked;    /* on-panic=keep */
+	bool no_hints;	       /* hints=off */
+	unsigned restart;      /* enum restart_policy */
+	bool merge;	       /* share equal pages within the group */
 	struct disk_config disks[VM_MAX_DISKS];
 	unsigned nr_disks;
 	struct net_config nets[VM_MAX_NETS];

@@ -12,10 +12,11 @@
 #define VM_NAME_MAX	63 /* bytes, [A-Za-z0-9._-], starts alphanumeric */
 #define VM_MAX_DISKS	16
 #define VM_MAX_VCPUS	64
-#define VM_MAX_NETS	4  /* networks that a VM is in */
-#define NET_TAP_MAX	15 /* bytes of a network interface's name */
-#define VM_MAX_SHMS	4  /* shared segments that a VM maps */
-#define VM_MAX_VIEWS	16 /* nodes of a VM with views */
+#define VM_MAX_NETS	4	/* networks that a VM is in */
+#define NET_TAP_MAX	15	/* bytes of a network interface's name */
+#define VM_MAX_SHMS	4	/* shared segments that a VM maps */
+#define VM_MAX_VIEWS	16	/* nodes of a VM with views */
+#define VM_MAX_COPIED	GIB(64) /* memory of a VM whose pages have copies */
 #define VM_MIN_MEMORY	MIB(1)
 #define VM_MAX_MEMORY	GIB(1024)
 #define DISK_SERIAL_MAX 20	    /* bytes, virtio 1.2 section 5.2.6.1 */

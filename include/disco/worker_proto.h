@@ -19,7 +19,7 @@
 #include "disco/message.h"
 
 /* 0 stands for a worker that was built before protocols had numbers. */
-#define WORKER_PROTOCOL 8u
+#define WORKER_PROTOCOL 9u
 
 /* --- control to worker --- */
 
@@ -305,6 +305,14 @@ enum worker_sent {
 	WORKER_NR_SENT
 };
 
+/* Copies of pages that a view shows (memory/replica/ram_copies.h). */
+struct worker_copies {
+	uint64_t now;	  /* pages */
+	uint64_t made;	  /* in total */
+	uint64_t dropped; /* in total: collapsed, or reclaimed */
+	uint64_t waits;	  /* writes of its vCPUs that waited, in total */
+};
+
 /* What a worker uses; 0: not known. */
 struct worker_usage {
 	uint64_t cpu_ns;	   /* CPU time since exec */
@@ -324,6 +332,11 @@ struct worker_usage {
 	uint64_t text_pages_local; /* those of them on the worker's node */
 	uint64_t nr_views;	   /* of the guest; 0: it has no views */
 	uint64_t sent[WORKER_NR_SENT]; /* between them, in total */
+	uint64_t copies_limit;	       /* pages per view; 0: no copies */
+	struct worker_copies copies[VM_MAX_VIEWS];
+	uint64_t copied_pages; /* of the guest, that have copies now */
+	uint64_t collapsed;    /* of them, by a write, in total */
+	uint64_t device_waits; /* writes of devices that waited, in total */
 };
 
 struct worker_ev_stopped {
@@ -379,8 +392,8 @@ struct worker_event {
 	};
 };
 
-_Static_assert(WORKER_PROTOCOL == 8 && sizeof(struct worker_request) == 104 &&
-		       sizeof(struct worker_event) == 1432,
+_Static_assert(WORKER_PROTOCOL == 9 && sizeof(struct worker_request) == 104 &&
+		       sizeof(struct worker_event) == 1976,
 	       "a control process of another build takes workers over: other "
 	       "messages are another WORKER_PROTOCOL");
 

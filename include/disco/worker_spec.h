@@ -120,6 +120,11 @@ struct worker_wide {
 	uint32_t nr_nodes; /* 0: it is not wide; else 2 .. MAX_NODES */
 	uint32_t show;	   /* the guest is told of its virtual nodes */
 	uint32_t views;	   /* a KVM VM per virtual node, at most VM_MAX_VIEWS */
+	/*
+	 * Each view has a mapping of RAM of its own, and at most so many bytes of
+	 * copies of pages; a multiple of PAGE_BYTES. 0: they share one mapping.
+	 */
+	uint64_t copies_bytes;
 	int32_t nodes[MAX_NODES];	 /* NODE_AUTO: memory is not bound */
 	uint8_t vcpu_node[VM_MAX_VCPUS]; /* virtual node of each vCPU */
 	uint8_t distance[MAX_NODES][MAX_NODES]; /* as of the ACPI SLIT */

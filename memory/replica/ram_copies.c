@@ -12,13 +12,17 @@
 #include <unistd.h>
 
 #include "disco/clock.h"
+#include "memory/replica/copies_scan.h"
 #include "memory/replica/segment_map.h"
 #include "numa/bind.h"
 
-#define COPIES_STACK KIB(64)
-#define COPIES_QUEUE 1024u /* messages; far fewer are ever under way */
-#define COPIES_BATCH 32u   /* orders that are taken at a time */
-#define COPIES_MAPS  (RAM_COPIES_MAX_VIEWS + 1)
+#define COPIES_STACK  KIB(64)
+#define COPIES_QUEUE  1024u /* messages; far fewer are ever under way */
+#define COPIES_BATCH  32u   /* orders that are taken at a time */
+#define COPIES_MAPS   (RAM_COPIES_MAX_VIEWS + 1)
+#define SCAN_SLICE    16u /* pages that are proposed at a time */
+#define SCAN_SHARE    4u  /* of the owner's time, at most 1 in so many */
+#define SCAN_LEAST_NS 5000000ull
 /* All answers come from this thread: one that is late is one that is lost. */
 #define COPIES_BOUND_NS 60000000000ull
 
@@ -67,6 +71,10 @@ struct ram_copies {
 	struct copies_msg queue[COPIES_QUEUE];
 	unsigned first, count; /* of the queue */
 	int err;	       /* guarantee 6; 0: none */
+	struct copies_scan scan;
+	struct copies_found found[COPIES_SCAN_PAGES]; /* from next_found on */
+	unsigned nr_found, next_found;
+	uint64_t scan_due_ns; /* UINT64_MAX: never */
 	struct ram_copies_stats stats;
 	/* [A: owner / any thread, relaxed: statistics] a copy of .stats */
 	_Atomic(uint64_t)
@@ -256,6 +264,45 @@ static void copies_take_ask(struct ram_copies *c, const struct copies_ask *a)
 	copies_pump(c);
 }
 
+/* Those that have room, also for all pages that are tried now. */
+static uint64_t views_with_room(const struct ram_copies *c, uint64_t views)
+{
+	const struct home_stats *h = &c->home.stats;
+
+	for (unsigned i = 0; i < c->spec.nr_views; i++)
+		if (h->copies[i] + h->protected_pages >= c->spec.limit)
+			views &= ~(1ull << i);
+	return views;
+}
+
+/* A slice of work; writers that wait come in between. */
+static void copies_scan_slice(struct ram_copies *c)
+{
+	uint64_t begun = clock_now_ns(), rest = SCAN_LEAST_NS;
+
+	if (begun < c->scan_due_ns)
+		return;
+	if (c->next_found == c->nr_found) {
+		int n = copies_scan_next(&c->scan, c->found);
+
+		c->next_found = 0;
+		c->nr_found = n > 0 ? (unsigned)n : 0;
+		if (n < 0 || c->scan.at == 0)
+			rest = c->spec.round_ns;
+	}
+	for (unsigned i = 0; i < SCAN_SLICE && c->next_found < c->nr_found;
+	     i++) {
+		const struct copies_found *f = &c->found[c->next_found++];
+		uint64_t views = views_with_room(c, f->views);
+
+		if (views)
+			copies_replicate(c, f->page, views);
+		copies_pump(c);
+	}
+	rest = max_u64(rest, (SCAN_SHARE - 1) * (clock_now_ns() - begun));
+	c->scan_due_ns = clock_now_ns() + rest;
+}
+
 static int wait_ms(uint64_t due_ns)
 {
 	uint64_t now = clock_now_ns();
@@ -316,9 +363,10 @@ static void *copies_main(void *arg)
 		uint64_t due = home_turn(&c->home, clock_now_ns());
 
 		copies_pump(c);
+		copies_scan_slice(c);
 		copies_publish_stats(c);
 		if (!c->err)
-			copies_orders(c, due);
+			copies_orders(c, min_u64(due, c->scan_due_ns));
 	}
 	c->spec.failed(c->spec.arg, c->err);
 	return NULL;
@@ -492,6 +540,8 @@ static void copies_destroy(struct ram_copies *c)
 		if (c->asks[i] >= 0)
 			(void)close(c->asks[i]);
 	}
+	if (c->scan.pagemap >= 0)
+		(void)close(c->scan.pagemap);
 	if (c->pages)
 		(void)munmap(c->pages, copies_pages(c) * sizeof(*c->pages));
 	free(c->guarded);
@@ -515,6 +565,22 @@ static int copies_tables(struct ram_copies *c)
 	return 0;
 }
 
+static int copies_scan_create(struct ram_copies *c)
+{
+	c->scan_due_ns = UINT64_MAX;
+	if (!c->spec.round_ns)
+		return 0;
+	c->scan.nr_views = c->spec.nr_views;
+	c->scan.nr_pages = copies_pages(c);
+	for (unsigned i = 0; i < c->spec.nr_views; i++) {
+		c->scan.base[i] = c->maps[i].map.base;
+		c->scan.nodes[i] = c->spec.nodes[i];
+	}
+	c->scan.pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	c->scan_due_ns = 0;
+	return c->scan.pagemap < 0 ? -errno : 0;
+}
+
 int ram_copies_create(const struct ram_copies_spec *spec,
 		      struct ram_copies **out)
 {
@@ -530,10 +596,13 @@ int ram_copies_create(const struct ram_copies_spec *spec,
 		return -ENOMEM;
 	c->spec = *spec;
 	c->faults[0] = c->faults[1] = c->asks[0] = c->asks[1] = -1;
+	c->scan.pagemap = -1;
 	c->nr_maps = spec->nr_views + 1;
 	err = copies_tables(c);
 	for (unsigned i = 0; i < c->nr_maps && !err; i++)
 		err = copies_map_create(c, i);
+	if (!err)
+		err = copies_scan_create(c);
 	if (err)
 		copies_destroy(c);
 	else

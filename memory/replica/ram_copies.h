@@ -93,6 +93,11 @@ struct ram_copies_spec {
 	uint64_t max_mappings; /* that the mappings of views may be split to */
 	uint64_t trial_ns;     /* guarantee 4 */
 	uint64_t backoff_ns;   /* the first rest */
+	/*
+	 * Time between two rounds over all pages, in which those that several
+	 * views have touched are replicated, up to .limit. 0: no rounds.
+	 */
+	uint64_t round_ns;
 	void (*enter)(void *arg); /* first of all in each thread; may be NULL */
 	/* Guarantee 6. Context: a thread of these, at most once each. */
 	void (*failed)(void *arg, int err);
@@ -118,7 +123,7 @@ MUST_CHECK int ram_copies_probe(void);
  *
  * Context: while files can be opened. Return: 0; -EINVAL @spec is out of range;
  * -EFBIG (segment_map_create()); -ENOMEM; -ENOTSUP; -errno of memfd_create(),
- * mmap(), mbind(), pipe2(), userfaultfd.
+ * mmap(), mbind(), pipe2(), userfaultfd, of opening pagemap.
  */
 MUST_CHECK int ram_copies_create(const struct ram_copies_spec *spec,
 				 struct ram_copies **out);

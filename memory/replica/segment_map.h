@@ -30,12 +30,13 @@
 
 #include <stdatomic.h>
 
+#include "disco/limits.h"
 #include "memory/replica/holder.h"
 
 /* Runs of replicas, each of which costs two mappings: see vm.max_map_count. */
 #define SEGMENT_MAP_RUNS 4096u
 /* Larger ones would need too many page tables for their marks of protection. */
-#define SEGMENT_MAP_MAX_BYTES GIB(64)
+#define SEGMENT_MAP_MAX_BYTES VM_MAX_COPIED
 
 struct segment_map {
 	uint8_t *base;	   /* [I] */

@@ -207,6 +207,8 @@ static void worker_usage_clean(struct worker_usage *u)
 	if (u->text_pages_local > u->text_pages)
 		u->text_pages = u->text_pages_local = 0;
 	u->nr_views = min_u64(u->nr_views, VM_MAX_VIEWS);
+	if (!u->nr_views)
+		u->copies_limit = 0;
 }
 
 /* Changes what can be mended; false: it makes no sense. */

@@ -127,6 +127,21 @@ static const struct thread_class classes[] = {
 		     SCMP_SYS(exit_group), SCMP_SYS(restart_syscall) },
 	  .ioctls = { UFFDIO_REGISTER, UFFDIO_WRITEPROTECT, UFFDIO_WAKE },
 	  .regions = true },
+	/* Copies of guest RAM: makes them, and looks for what to copy. */
+	{ .name = "copies",
+	  .calls = { SCMP_SYS(write), /* pipe of faults, eventfd, errors */
+		     SCMP_SYS(mremap), SCMP_SYS(munmap), SCMP_SYS(madvise),
+		     SCMP_SYS(poll), SCMP_SYS(pwrite64), /* a copy */
+		     SCMP_SYS(pread64),			 /* pagemap */
+		     SCMP_SYS(move_pages),		 /* where they are */
+		     SCMP_SYS(clock_gettime), SCMP_SYS(futex), SCMP_SYS(getpid),
+		     SCMP_SYS(gettid), SCMP_SYS(tgkill),
+		     SCMP_SYS(rt_sigprocmask), SCMP_SYS(exit),
+		     SCMP_SYS(exit_group), SCMP_SYS(restart_syscall) },
+	  .ioctls = { UFFDIO_REGISTER, UFFDIO_WRITEPROTECT, UFFDIO_WAKE },
+	  .seconds = { { SCMP_SYS(fallocate),
+			 FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE } },
+	  .regions = true },
 	/*
 	 * Only it asks where pages are: that takes time for each page, and a
 	 * guest waits for the I/O thread.

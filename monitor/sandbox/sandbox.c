@@ -85,6 +85,9 @@ int sandbox_enter(enum sandbox_class class)
 	if (class == SANDBOX_SEGMENT)
 		return sandbox_install(filter_segment,
 				       ARRAY_SIZE(filter_segment));
+	if (class == SANDBOX_COPIES)
+		return sandbox_install(filter_copies,
+				       ARRAY_SIZE(filter_copies));
 	if (class == SANDBOX_FAULTS)
 		return sandbox_install(filter_faults,
 				       ARRAY_SIZE(filter_faults));

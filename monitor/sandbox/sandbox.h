@@ -22,6 +22,7 @@ enum sandbox_class {
 	SANDBOX_SURVEY,	 /* looks where memory is (monitor/worker/stats.h) */
 	SANDBOX_AGENT,	 /* disco-agent: its only thread */
 	SANDBOX_SEGMENT, /* replicas of shared segments (worker/shm/shms.h) */
+	SANDBOX_COPIES,	 /* copies of guest RAM (worker/views/view_ram.h) */
 	SANDBOX_UPLINK,	 /* disco-uplink: its only thread */
 	SANDBOX_TRUNK,	 /* the same, of a tap device alone */
 	SANDBOX_FAULTS,	 /* sampled faults (worker/sampling/sampling.h) */

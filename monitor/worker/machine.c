@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "monitor/worker/machine.h"
 
+#include "memory/replica/ram_copies.h"
 #include "monitor/dev/platform/layout.h"
 
 /* Every vector of every device can have a route at the same time. */
@@ -107,6 +108,18 @@ static int add_small_devices(struct machine *m)
 	return pci_add(&m->vm.pci, &m->pvpanic.pci);
 }
 
+/* Nothing is written to the guest's memory by what the kernel has pinned. */
+static void machine_turned_idle(void *arg)
+{
+	struct machine *m = arg;
+
+	if ((!m->shms.nr && !m->vm.copies) || !disks_idle(&m->disks))
+		return;
+	shms_idle(&m->shms);
+	if (m->vm.copies)
+		ram_copies_idle(m->vm.copies);
+}
+
 static void machine_turned(void *arg)
 {
 	struct machine *m = arg;
@@ -114,8 +127,7 @@ static void machine_turned(void *arg)
 	buffers_turned(&m->buffers);
 	merge_turned(&m->merge);
 	paging_turned(&m->paging);
-	if (m->shms.nr && disks_idle(&m->disks))
-		shms_idle(&m->shms);
+	machine_turned_idle(m);
 }
 
 /* Of a VM that the monitor has; any other reads its disks without one. */
@@ -123,13 +135,14 @@ static int make_cache(struct machine *m)
 {
 	int err;
 
+	m->vm.loop.turned_arg = m;
+	m->vm.loop.turned = machine_turned_idle;
 	if (!m->vm.spec->adoptable)
 		return 0;
 	err = buffers_create(&m->buffers, &m->vm, &m->disks);
 	if (err)
 		return err;
 	m->vm.loop.turned = machine_turned;
-	m->vm.loop.turned_arg = m;
 	return paging_create(&m->paging);
 }
 

@@ -46,10 +46,12 @@ static bool wide_sane(const struct worker_spec *s)
 	uint32_t cpus = 0;
 
 	if (w->nr_nodes == 0)
-		return !w->views;
+		return !w->views && !w->copies_bytes;
 	if (w->nr_nodes < 2 || w->nr_nodes > MAX_NODES ||
 	    w->nr_nodes > s->nr_vcpus || s->strict ||
-	    (w->views && w->nr_nodes > VM_MAX_VIEWS))
+	    (w->views && w->nr_nodes > VM_MAX_VIEWS) ||
+	    (w->copies_bytes && (!w->views || s->reserved)) ||
+	    w->copies_bytes % PAGE_BYTES)
 		return false;
 	for (uint32_t i = 0; i < s->nr_vcpus; i++)
 		if (w->vcpu_node[i] >= w->nr_nodes)

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "disco/clock.h"
+#include "memory/replica/ram_copies.h"
 #include "monitor/sandbox/sandbox.h"
 #include "monitor/worker/private.h"
 #include "monitor/worker/text.h"
@@ -63,8 +64,12 @@ static int stats_survey(struct stats *s, const struct stats_task *t,
 		.arg = s,
 	};
 	uint64_t begun = clock_now_ns();
-	int err = ram_survey(&s->vm->ram, s->vm->pmap, &ask, &r->ram);
+	int err;
 
+	/* vCPUs touch pages by mappings of their own. */
+	if (s->vm->copies)
+		ram_survey_map(&s->vm->ram);
+	err = ram_survey(&s->vm->ram, s->vm->pmap, &ask, &r->ram);
 	if (err == -ECANCELED)
 		return err;
 	if (err)
@@ -307,6 +312,25 @@ static void stats_fill_views(const struct views *v, struct worker_usage *u)
 	memcpy(u->sent, f.sent, sizeof(u->sent));
 }
 
+static void stats_fill_copies(const struct vm *vm, struct worker_usage *u)
+{
+	struct ram_copies_stats c;
+	unsigned nr = vm->spec->wide.nr_nodes;
+
+	if (!vm->copies)
+		return;
+	ram_copies_read_stats(vm->copies, &c);
+	u->copies_limit = vm->spec->wide.copies_bytes / PAGE_BYTES;
+	for (unsigned i = 0; i < nr; i++)
+		u->copies[i] = (struct worker_copies){ .now = c.now[i],
+						       .made = c.made[i],
+						       .dropped = c.dropped[i],
+						       .waits = c.writes[i] };
+	u->copied_pages = c.shared;
+	u->collapsed = c.collapsed;
+	u->device_waits = c.writes[nr];
+}
+
 void stats_fill(struct stats *s, struct worker_usage *u)
 {
 	struct vm *vm = s->vm;
@@ -334,6 +358,7 @@ void stats_fill(struct stats *s, struct worker_usage *u)
 	u->text_pages = l.text_pages;
 	u->text_pages_local = l.text_pages_local;
 	stats_fill_views(vm->kvms.views, u);
+	stats_fill_copies(vm, u);
 }
 
 void stats_end(struct stats *s)

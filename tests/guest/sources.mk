@@ -3,7 +3,7 @@
 # be in a folder.
 
 GUESTS	:= pvh_entry poweroff reset reset_cf9 reset_fast triple_fault serial \
-	   acpi pci_scan memory toucher ticker pmem busy halt hvc echo lan shm smp \
+	   acpi pci_scan memory toucher ticker pmem busy halt hvc echo lan shm smp copies \
 	   power/button
 GUEST_CC ?= gcc
 GUEST_CFLAGS := -std=gnu11 -g -O2 -m64 -ffreestanding -nostdlib -static \

@@ -35,6 +35,19 @@ t_tiny_hvc()
 t_tiny_acpi() { tiny acpi 0; }
 t_tiny_smp() { tiny smp 0 --cpus 4; }
 t_tiny_views() { tiny smp 0 --cpus 4 --memory 64M,nodes=0-3,views=on; }
+t_tiny_copies()
+{
+	run_disco "$WORK/o" --kernel "$GUESTS/copies.elf" --cpus 4 \
+		--memory 64M,nodes=0-3,views=on,copies=8M \
+		--cmdline 'tiny phases=4 wait=5000000000' \
+		--report "$WORK/report"
+	want_status 0 "$WORK/o" && want_line 'PASS copies' "$WORK/o" ||
+		return 1
+	grep -A 40 '"copies"' "$WORK/report" | tr -d ' \n' | sed 's/^/# /'
+	echo
+	[[ $(report_fields "$WORK/report" views.copies.collapsed) -ge 1 ]] ||
+		fail 'no page was copied, and collapsed by a write'
+}
 t_tiny_pci_scan() { tiny pci_scan 0; }
 t_tiny_memory() { tiny memory 0 --memory 4G; }
 

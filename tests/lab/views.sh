@@ -4,7 +4,8 @@
 # Views of one guest (monitor/worker/views): with a program that uses the room
 # directly and a tiny guest of its own, and with a stock guest of 4 virtual CPUs,
 # 0 and 1 on node 0, 2 and 3 on node 1. IPI_ROUNDS: round trips of IPIs per
-# measurement. VIEWS_SECONDS: how long the stock guest is busy (4). Needs
+# measurement. VIEWS_SECONDS: how long the stock guest is busy (4). Another one has
+# copies of pages for its views (memory=...,copies=SIZE). Needs
 # monitor.sh, move.sh, wide.sh and runner.sh.
 
 VIEWS_SECONDS=${VIEWS_SECONDS:-4}
@@ -219,5 +220,127 @@ s_views()
 	part views_pause views_paused
 	part views_move views_moved
 	part views_power_off views_end
+	stop_monitor
+}
+
+# --- copies of pages for views ------------------------------------------------------
+scenario copies copies_boot copies_are_made copies_collapse copies_and_devices \
+	copies_are_busy copies_pause copies_power_off
+
+copies_figure()
+{
+	stats_of v "views.copies.$1"
+}
+
+copies_show()
+{
+	echo "# $1: $(copies_figure pages) pages have copies," \
+		"$(copies_figure views.0.now) in view 0," \
+		"$(copies_figure views.1.now) in view 1;" \
+		"made $(copies_figure views.0.made) and" \
+		"$(copies_figure views.1.made);" \
+		"$(copies_figure collapsed) collapsed by a write;" \
+		"waits $(copies_figure views.0.waits)," \
+		"$(copies_figure views.1.waits)," \
+		"devices $(copies_figure device_waits)"
+}
+
+copies_booted()
+{
+	[[ $(copies_figure limit) == 8192 ]] ||
+		fail "at most '$(copies_figure limit)' copies, not 8192" || return 1
+	copies_show booted
+	runner_do v 60 <<-'G'
+	dmesg | grep -E 'BUG:|Call Trace|soft lockup|rcu.*stall' && exit 1
+	exit 0
+	G
+}
+
+# copies_made - of the kernel, at least: both views run it
+copies_made()
+{
+	wait_figure 300 200 copies_figure pages || return 1
+	copies_show 'after a while'
+}
+
+# copies_collapsed - files that all CPUs read are written by each of them in turn
+copies_collapsed()
+{
+	local n made
+	runner_do v 120 <<-'G' || return 1
+	mkdir -p /tmp/c && cd /tmp/c || exit
+	for i in $(seq 64); do
+		seq $i $((i + 4000)) | head -c 16384 >f$i
+	done
+	cat f* | md5sum >sum
+	for i in 0 3; do
+		taskset -c $i sh -c 'cat f* | md5sum' | grep -qxF "$(cat sum)" || exit
+	done
+	G
+	for n in 1 2 3 4; do
+		made=$(copies_figure views.$((n % 2)).made)
+		nap 3
+		runner_do v 120 <<-G || return 1
+		cd /tmp/c || exit
+		for i in 0 3 1 2; do
+			taskset -c \$i sh -c 'cat f* | md5sum' | grep -qxF "\$(cat sum)" || exit
+		done
+		for i in 0 3; do
+			taskset -c \$i sh -c "echo $n \$i | dd of=f$n \
+				bs=1 seek=\$((4096 + \$i)) conv=notrunc" \
+				2>/dev/null || exit
+			cat f* | md5sum >sum
+			for k in 0 1 2 3; do
+				taskset -c \$k sh -c 'cat f* | md5sum' |
+					grep -qxF "\$(cat sum)" || exit
+			done
+		done
+		G
+		echo "# round $n: $(($(copies_figure \
+			views.$((n % 2)).made) - made)) copies more"
+	done
+	wait_figure 60 1 copies_figure collapsed && copies_show 'after writes'
+}
+
+# copies_device - the disk's pages, read into memory again and again, are those of
+# the first time, whichever CPU looks
+copies_device()
+{
+	runner_do v 240 <<-'G' || return 1
+	dd if=/dev/vda bs=64k count=64 2>/dev/null | md5sum >/tmp/disk || exit
+	for round in 1 2 3 4; do
+		for i in 0 3; do
+			echo 3 >/proc/sys/vm/drop_caches
+			taskset -c $i dd if=/dev/vda bs=64k count=64 \
+				2>/dev/null | md5sum | grep -qxF "$(cat /tmp/disk)" || exit
+			taskset -c $((3 - i)) dd if=/dev/vda bs=64k count=64 \
+				2>/dev/null | md5sum | grep -qxF "$(cat /tmp/disk)" || exit
+		done
+	done
+	G
+	copies_show 'after reading the disk'
+}
+
+copies_busy()
+{
+	views_busy && copies_show 'after stress-ng' && runner_do v 120 <<-'G'
+	cd /tmp/c && cat f* | md5sum | grep -qxF "$(cat sum)"
+	G
+}
+
+s_copies()
+{
+	start_monitor --balance=off || return 1
+	runner_start v --cpus 4 --memory \
+		256M,nodes=0-1,views=on,copies=32M,huge=thp && runner_ready v ||
+		return 1
+	part copies_boot copies_booted
+	part copies_are_made copies_made
+	part copies_collapse copies_collapsed
+	part copies_and_devices copies_device
+	part copies_are_busy copies_busy
+	part copies_pause views_paused
+	copies_show 'at the end'
+	part copies_power_off views_end
 	stop_monitor
 }

@@ -91,6 +91,39 @@ static void nodes_print_sent(const struct guest *g, const char *name, FILE *out)
 			      (unsigned long long)f->sent[k]);
 }
 
+static void nodes_print_view(const struct guest *g, const char *name,
+			     unsigned view, uint64_t value, FILE *out)
+{
+	(void)fprintf(out, "%s{vm=\"%s\",view=\"%u\"} %llu\n", name,
+		      g->record.name, view, (unsigned long long)value);
+}
+
+static void nodes_print_copies(const struct guest *g, const char *name,
+			       FILE *out)
+{
+	const struct vm_figures *f = &g->vm.figures;
+
+	for (unsigned i = 0; f->copies_limit && i < f->nr_views; i++)
+		nodes_print_view(g, name, i, f->copies[i].now, out);
+}
+
+static void nodes_print_made(const struct guest *g, const char *name, FILE *out)
+{
+	const struct vm_figures *f = &g->vm.figures;
+
+	for (unsigned i = 0; f->copies_limit && i < f->nr_views; i++)
+		nodes_print_view(g, name, i, f->copies[i].made, out);
+}
+
+static void nodes_print_waits(const struct guest *g, const char *name,
+			      FILE *out)
+{
+	const struct vm_figures *f = &g->vm.figures;
+
+	for (unsigned i = 0; f->copies_limit && i < f->nr_views; i++)
+		nodes_print_view(g, name, i, f->copies[i].waits, out);
+}
+
 void node_metrics(const struct monitor *m, FILE *out)
 {
 	static const struct {
@@ -106,6 +139,15 @@ void node_metrics(const struct monitor *m, FILE *out)
 		{ "disco_vm_views_sent_total", "counter",
 		  "Interrupts that went from one view of the VM to another.",
 		  nodes_print_sent },
+		{ "disco_vm_view_copies", "gauge",
+		  "Copies of pages that the view of the VM shows.",
+		  nodes_print_copies },
+		{ "disco_vm_view_copies_made_total", "counter",
+		  "Copies of pages that were made for the view.",
+		  nodes_print_made },
+		{ "disco_vm_view_waits_total", "counter",
+		  "Writes of the view that waited for copies to end.",
+		  nodes_print_waits },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(metrics); i++) {

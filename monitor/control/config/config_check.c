@@ -153,6 +153,11 @@ static int check_wide(const struct vm_config *vm, struct diag *d)
 			"%s: views=on is one view per node, of 2 to %u nodes: "
 			"give it 'nodes', or leave out 'views'",
 			vm->name, VM_MAX_VIEWS);
+	if (vm->copies_bytes && !vm->views)
+		return diag_fail(d, ST_CONFIG, EINVAL,
+				 "%s: views show copies of pages: give it "
+				 "views=on, or leave out 'copies'",
+				 vm->name);
 	if (vm->numa_show && vm->memory_bytes / l.nr < NODES_PART_MIN)
 		return diag_fail(
 			d, ST_CONFIG, EINVAL,

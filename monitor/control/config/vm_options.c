@@ -48,6 +48,12 @@ const struct option_entry vm_options[] = {
 	  .arg = "on", .unset = "off",
 	  .help = "a KVM VM for each of its nodes (a view), experimental; see "
 		  "disco(1)" },
+	{ .name = "copies", .type = OPTION_SIZE, VM(copies_bytes),
+	  .of = "memory", .arg = "SIZE", .least = MIB(1),
+	  .most = VM_MAX_MEMORY, .multiple = PAGE_BYTES,
+	  .subject = "a view has", .unit = "of copies", .unset = "none",
+	  .help = "with views=on: copies of pages that are only read, up to "
+		  "SIZE on each node" },
 	{ .name = "strict", .type = OPTION_SWITCH, VM(strict), .of = "memory",
 	  .help = "all memory is on the node, or the VM does not start" },
 	{ .name = "huge", .type = OPTION_WORD, VM(huge), .of = "memory",

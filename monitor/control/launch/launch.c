@@ -181,6 +181,7 @@ static void spec_wide(const struct launch *l, const struct vm_config *vm,
 	w->nr_nodes = nodes.nr;
 	w->show = vm->numa_show;
 	w->views = vm->views;
+	w->copies_bytes = vm->copies_bytes;
 	for (unsigned i = 0; nodes.nr && i < vm->nr_vcpus; i++)
 		w->vcpu_node[i] =
 			(uint8_t)node_list_spread(&nodes, vm->nr_vcpus, i);
@@ -306,6 +307,12 @@ static int launch_check_views(const struct vm_config *vm, struct diag *d)
 {
 	size_t bytes = vm->cmdline ? strlen(vm->cmdline) : 0;
 
+	if (vm->copies_bytes && vm->memory_bytes > VM_MAX_COPIED)
+		return diag_fail(d, ST_CONFIG, E2BIG,
+				 "%s: with 'copies' a VM has at most %llu GiB "
+				 "of memory",
+				 vm->name,
+				 (unsigned long long)(VM_MAX_COPIED >> 30));
 	if (!vm->views || bytes <= CMDLINE_MAX - CMDLINE_CLOCK_MAX)
 		return 0;
 	return diag_fail(d, ST_CONFIG, E2BIG,
@@ -407,7 +414,7 @@ int launch_prepare(struct launch *l, const struct run_config *cfg,
 void launch_sampled(struct launch *l)
 {
 	for (unsigned i = 0; i < l->cfg->nr_vms; i++)
-		l->ready[i].spec.sampled = 1;
+		l->ready[i].spec.sampled = !l->cfg->vms[i].copies_bytes;
 }
 
 unsigned launch_cached(const struct launch *l, unsigned i,

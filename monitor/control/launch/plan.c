@@ -82,7 +82,7 @@ static void print_disks(const struct vm_config *vm, FILE *out)
 
 #define NODE_TEXT_MAX (NODE_LIST_TEXT_MAX + 32)
 
-/* "2", "2,strict", "0-3,show,views"; then how it was asked for. */
+/* "2", "2,strict", "0-3,show,views,copies"; then how it was asked for. */
 static const char *node_text(const struct vm_config *vm, nodeid_t node,
 			     char buf[NODE_TEXT_MAX])
 {
@@ -91,11 +91,11 @@ static const char *node_text(const struct vm_config *vm, nodeid_t node,
 
 	plan_wide(vm, &wide);
 	node_list_add(&wide, node);
-	(void)snprintf(buf, NODE_TEXT_MAX, "%s%s%s%s%s",
-		       node_list_text(&wide, list),
-		       plan_node(vm) == NODE_AUTO ? ",auto" : "",
-		       vm->strict ? ",strict" : "",
-		       vm->numa_show ? ",show" : "", vm->views ? ",views" : "");
+	(void)snprintf(
+		buf, NODE_TEXT_MAX, "%s%s%s%s%s%s", node_list_text(&wide, list),
+		plan_node(vm) == NODE_AUTO ? ",auto" : "",
+		vm->strict ? ",strict" : "", vm->numa_show ? ",show" : "",
+		vm->views ? ",views" : "", vm->copies_bytes ? ",copies" : "");
 	return buf;
 }
 

@@ -113,6 +113,30 @@ const char *report_sent_name(enum worker_sent kind)
 	return names[kind];
 }
 
+static json_t *report_view_copies(const struct vm_figures *f)
+{
+	json_t *list;
+
+	if (!f->copies_limit)
+		return json_null();
+	list = json_array();
+	for (unsigned i = 0; i < f->nr_views; i++) {
+		const struct worker_copies *c = &f->copies[i];
+
+		(void)json_array_append_new(
+			list, json_pack("{s:I, s:I, s:I, s:I}", "now",
+					(json_int_t)c->now, "made",
+					(json_int_t)c->made, "dropped",
+					(json_int_t)c->dropped, "waits",
+					(json_int_t)c->waits));
+	}
+	return json_pack("{s:I, s:I, s:I, s:I, s:o}", "limit",
+			 (json_int_t)f->copies_limit, "pages",
+			 (json_int_t)f->copied_pages, "collapsed",
+			 (json_int_t)f->collapsed, "device_waits",
+			 (json_int_t)f->device_waits, "views", list);
+}
+
 json_t *report_views(const struct vm_figures *f)
 {
 	json_t *views;
@@ -124,6 +148,7 @@ json_t *report_views(const struct vm_figures *f)
 		(void)json_object_set_new(views,
 					  report_sent_name((enum worker_sent)k),
 					  json_integer((json_int_t)f->sent[k]));
+	(void)json_object_set_new(views, "copies", report_view_copies(f));
 	return views;
 }
 

@@ -33,8 +33,10 @@ json_t *report_node_pages(const struct vm_figures *f);
 const char *report_sent_name(enum worker_sent kind);
 
 /*
- * {"count", "vectors", "nmis", "inits", "startups", "idle_wakeups"} of a VM with
- * views; else null. Return: a new reference.
+ * {"count", "vectors", "nmis", "inits", "startups", "idle_wakeups", "copies"} of a
+ * VM with views; else null. "copies": {"limit", "pages", "collapsed",
+ * "device_waits", "views": [{"now", "made", "dropped", "waits"}]}; null: it has
+ * none. Return: a new reference.
  */
 json_t *report_views(const struct vm_figures *f);
 

@@ -163,6 +163,11 @@ static void note_figures(struct vm_watch *vm, const struct worker_usage *u)
 	f->cpu_ns_before_first_run = u->first_run_cpu_ns;
 	f->nr_views = (unsigned)u->nr_views;
 	memcpy(f->sent, u->sent, sizeof(f->sent));
+	f->copies_limit = u->copies_limit;
+	memcpy(f->copies, u->copies, sizeof(f->copies));
+	f->copied_pages = u->copied_pages;
+	f->collapsed = u->collapsed;
+	f->device_waits = u->device_waits;
 }
 
 static void take_event(struct vm_watch *vm, const struct worker_event *ev)

@@ -41,6 +41,10 @@ struct vm_figures {
 	uint64_t text_pages_local;
 	unsigned nr_views;	       /* 0: it has no views */
 	uint64_t sent[WORKER_NR_SENT]; /* between them, by enum worker_sent */
+	/* Copies of pages that views show, as in struct worker_usage. */
+	uint64_t copies_limit; /* 0: none */
+	struct worker_copies copies[VM_MAX_VIEWS];
+	uint64_t copied_pages, collapsed, device_waits;
 };
 
 struct watcher;

@@ -170,9 +170,11 @@ static bool sampling_open(struct sampling *s)
 	struct vm *vm = s->vm;
 	int err;
 
-	if (vm->spec->huge == HUGE_THP) {
-		(void)fprintf(stderr, "accesses are not sampled: memory has "
-				      "huge pages (huge=thp)\n");
+	if (vm->copies || vm->spec->huge == HUGE_THP) {
+		(void)fprintf(stderr, "accesses are not sampled: %s\n",
+			      vm->copies ? "views have copies of pages "
+					   "(copies=SIZE)"
+					 : "memory has huge pages (huge=thp)");
 		return false;
 	}
 	err = page_traps_create(&s->traps, &vm->ram, vm->pmap);

@@ -75,13 +75,21 @@ int kvms_make_vcpu(struct kvms *k, unsigned index, unsigned apic_id)
 	return fd < 0 ? -errno : fd;
 }
 
+int kvms_set_slot_of(const struct kvms *k, unsigned i,
+		     const struct kvm_userspace_memory_region *r)
+{
+	return ioctl(kvms_fd(k, i), KVM_SET_USER_MEMORY_REGION, r) < 0 ? -errno
+								       : 0;
+}
+
 int kvms_set_slot(const struct kvms *k,
 		  const struct kvm_userspace_memory_region *r)
 {
-	for (unsigned i = 0; i < kvms_count(k); i++)
-		if (ioctl(kvms_fd(k, i), KVM_SET_USER_MEMORY_REGION, r) < 0)
-			return -errno;
-	return 0;
+	int err = 0;
+
+	for (unsigned i = 0; !err && i < kvms_count(k); i++)
+		err = kvms_set_slot_of(k, i, r);
+	return err;
 }
 
 /* --- interrupts --- */

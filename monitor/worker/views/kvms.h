@@ -82,6 +82,9 @@ MUST_CHECK int kvms_make_vcpu(struct kvms *k, unsigned index, unsigned apic_id);
 /* Set, or remove (memory_size 0), a slot. Return: 0; -errno of KVM. */
 MUST_CHECK int kvms_set_slot(const struct kvms *k,
 			     const struct kvm_userspace_memory_region *r);
+/* The same, in KVM VM @i alone. */
+MUST_CHECK int kvms_set_slot_of(const struct kvms *k, unsigned i,
+				const struct kvm_userspace_memory_region *r);
 
 /* As dev_host_ops.msi_route, .ioeventfd and .irq_line. Context: any thread. */
 MUST_CHECK int kvms_msi_route(struct kvms *k, int fd, uint32_t *gsi,

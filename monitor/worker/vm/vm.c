@@ -10,12 +10,15 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "cowdisk/dax/pager.h"
 #include "disco/huge.h"
 #include "memory/ram_bind.h"
+#include "memory/replica/ram_copies.h"
 #include "monitor/dev/platform/layout.h"
+#include "monitor/worker/views/view_ram.h"
 #include "monitor/worker/vm/vcpu.h"
 #include "monitor/worker/vm/vnodes.h"
 #include "numa/bind.h"
@@ -147,20 +150,7 @@ static const struct dev_host_ops host_ops = {
 /* @there: false takes the slots away. */
 static int set_slots(struct vm *vm, bool there)
 {
-	for (unsigned i = 0; i < vm->ram.nr_slots; i++) {
-		const struct ram_slot *s = &vm->ram.slots[i];
-		struct kvm_userspace_memory_region r = {
-			.slot = i,
-			.guest_phys_addr = s->gpa,
-			.memory_size = there ? s->bytes : 0,
-			.userspace_addr = (uintptr_t)(vm->ram.hva + s->offset),
-		};
-		int err = kvms_set_slot(&vm->kvms, &r);
-
-		if (err)
-			return err;
-	}
-	return 0;
+	return view_ram_set_slots(&vm->kvms, &vm->ram, vm->copies, there);
 }
 
 static int add_memory(struct vm *vm)
@@ -235,26 +225,44 @@ static int vm_make_huge(struct vm *vm)
 	return 0;
 }
 
+static void vm_copies_failed(void *arg, int err)
+{
+	vm_stop(arg, STOP_FAILED, "copies of memory for views: %s",
+		strerror(-err));
+}
+
 /* RAM on its node; the boot image shown over it, or copied into it. */
 static int make_memory(struct vm *vm)
 {
 	const struct worker_spec *s = vm->spec;
 	int err = ram_view_create(&vm->ram, WORKER_FD_RAM, s->ram_bytes);
+	bool plain;
 
 	if (!err)
 		err = vm_bind_memory(vm);
 	if (err)
 		return err;
-	/* Pages in place of reserved ones would cost memory once more. */
-	err = pmap_create(&vm->ram, s->reserved ? 0 : pmap_budget(), &vm->pmap);
+	if (s->wide.copies_bytes)
+		err = view_ram_create(s, &vm->ram, vm_copies_failed, vm,
+				      &vm->copies);
 	if (err)
 		return err;
-	err = vm_make_huge(vm);
+	/*
+	 * Pages in place of reserved ones would cost memory once more; views
+	 * that have mappings of their own would not show them.
+	 */
+	plain = s->reserved || vm->copies;
+	err = pmap_create(&vm->ram, plain ? 0 : pmap_budget(), &vm->pmap);
+	if (!err && !vm->copies)
+		err = vm_make_huge(vm);
 	if (err)
 		return err;
-	if (s->huge == HUGE_THP || s->reserved)
-		return fill_boot_pages(vm);
-	return boot_pages_show(vm->pmap, &vm->ram, &s->boot, WORKER_FD_BOOT);
+	if (s->huge != HUGE_THP && !plain)
+		return boot_pages_show(vm->pmap, &vm->ram, &s->boot,
+				       WORKER_FD_BOOT);
+	if (vm->copies && s->huge == HUGE_THP)
+		(void)madvise(vm->ram.hva, s->ram_bytes, MADV_HUGEPAGE);
+	return fill_boot_pages(vm);
 }
 
 static int make_irqchip(struct vm *vm)
@@ -476,9 +484,11 @@ int vm_create(struct vm *vm, int kvm_fd, const struct worker_spec *spec,
 
 int vm_start(struct vm *vm)
 {
-	/* They listen before a vCPU sends. */
-	int err = start_ghosts(vm);
+	int err = vm->copies ? ram_copies_start(vm->copies) : 0;
 
+	/* They listen before a vCPU sends. */
+	if (!err)
+		err = start_ghosts(vm);
 	for (unsigned i = 0; !err && i < vm->nr_vcpus; i++)
 		err = vcpu_start(&vm->vcpus[i]);
 	return err;

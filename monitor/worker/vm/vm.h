@@ -31,6 +31,7 @@
 #include "numa/region.h"
 
 struct pager;
+struct ram_copies;
 struct vm;
 
 struct vcpu {
@@ -59,6 +60,8 @@ struct vm {
 	struct pmap *pmap;   /* [I]; contents: I/O thread */
 	/* [I] NULL: all pages are small. Contents: I/O thread. */
 	struct ram_huge *huge;
+	/* [I] of views; NULL: all show one mapping */
+	struct ram_copies *copies;
 	struct boot_others others; /* I/O thread */
 	struct vm_regions regions; /* [I] memory above RAM */
 	struct pager *pager; /* [I] of the regions; NULL: files are mapped */

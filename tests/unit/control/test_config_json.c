@@ -64,6 +64,9 @@ static void dump_vm(const struct vm_config *vm, FILE *f)
 		fprintf(f, " nodes=%s%s%s", vm->nodes,
 			vm->numa_show ? " show" : "",
 			vm->views ? " views" : "");
+	if (vm->copies_bytes)
+		fprintf(f, " copies=%llu",
+			(unsigned long long)vm->copies_bytes);
 	if (vm->group)
 		fprintf(f, " group=%s", vm->group);
 	for (unsigned i = 0; i < vm->nr_disks; i++) {

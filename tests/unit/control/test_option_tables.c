@@ -33,6 +33,7 @@ static const char *const companions[][2] = {
 	{ "pmem", "ro" },
 	{ "numa", "nodes=0-1" },
 	{ "views", "nodes=0-1" },
+	{ "copies", "nodes=0-1,views=on" },
 };
 
 static const char *companion_of(const char *name)
@@ -378,6 +379,10 @@ static void check_value(const struct option_entry *o, bool is_disk,
 {
 	char option[TEXT_MAX], json[2 * TEXT_MAX];
 	const char *q = is_text ? "\"" : "";
+	const char *with = strcmp(o->name, "copies") ? ""
+						     : "\"cpus\":2,"
+						       "\"nodes\":\"0-1\","
+						       "\"views\":\"on\",";
 	struct diag d = { .status = ST_OK };
 	struct run_config cfg = { .nr_vms = 0 };
 
@@ -389,9 +394,9 @@ static void check_value(const struct option_entry *o, bool is_disk,
 	d.status = ST_OK;
 	(void)snprintf(json, sizeof(json),
 		       is_disk ? "{\"kernel\":\"/k\",\"disks\":[{\"path\":"
-				 "\"/d\",\"%s\":%s%s%s}]}"
-			       : "{\"kernel\":\"/k\",\"%s\":%s%s%s}",
-		       o->name, q, value, q);
+				 "\"/d\",%s\"%s\":%s%s%s}]}"
+			       : "{\"kernel\":\"/k\",%s\"%s\":%s%s%s}",
+		       with, o->name, q, value, q);
 	if ((config_json_load_buffer(json, strlen(json), "f", &cfg, &d) == 0) !=
 	    good)
 		fail_msg("%.80s: %s", json, good ? d.text : "was accepted");

@@ -199,6 +199,11 @@ static void several_nodes_are_asked_for(void **state)
 	run_config_destroy(&cfg);
 	accept("--kernel k --cpus 2 --memory 64M,nodes=2+0,views=on", &cfg);
 	assert_true(cfg.vms[0].views && !cfg.vms[0].numa_show);
+	assert_int_equal(cfg.vms[0].copies_bytes, 0);
+	run_config_destroy(&cfg);
+	accept("--kernel k --cpus 2 --memory 64M,nodes=2+0,views=on,copies=8M",
+	       &cfg);
+	assert_int_equal(cfg.vms[0].copies_bytes, MIB(8));
 	run_config_destroy(&cfg);
 	accept("--kernel k --memory 1G,nodes=2,numa=hide", &cfg);
 	assert_string_equal(cfg.vms[0].nodes, "2");
@@ -245,6 +250,9 @@ static void nodes_that_do_not_go_together(void **state)
 	       ST_CONFIG,
 	       "vm: views=on is one view per node, of 2 to 16 nodes: give it "
 	       "'nodes', or leave out 'views'");
+	refuse("--kernel k --cpus 4 --memory 1G,nodes=0-1,copies=8M", ST_CONFIG,
+	       "vm: views show copies of pages: give it views=on, or leave out "
+	       "'copies'");
 	refuse("--kernel k --cpus 4 --memory 1G,views=on,nodes=0-1,merge",
 	       ST_CONFIG,
 	       "vm: equal pages are merged on one node: leave out 'merge' or "
@@ -378,7 +386,7 @@ static void bad_values_name_the_option(void **state)
 	       "--memory: strict must be on or off, not 'maybe'");
 	refuse("--kernel k --memory 1M,foo", ST_USAGE,
 	       "--memory: unknown key 'foo'; known: node, nodes, numa, "
-	       "views, strict, huge, merge");
+	       "views, copies, strict, huge, merge");
 	refuse("--kernel k --cpus 65", ST_USAGE,
 	       "--cpus: a VM has 1 to 64 CPUs, not 65");
 	refuse("--kernel k --cpus 1x", ST_USAGE,

@@ -38,7 +38,13 @@ static const struct worker_usage usage = { .cpu_ns = 2000,
 					   .private_bytes = 4096,
 					   .exits = 7,
 					   .nr_views = 2,
-					   .sent = { 5, 4, 3, 2, 1 } };
+					   .sent = { 5, 4, 3, 2, 1 },
+					   .copies_limit = 9,
+					   .copies = { { 8, 7, 6, 5 },
+						       { 1, 2, 3, 4 } },
+					   .copied_pages = 10,
+					   .collapsed = 11,
+					   .device_waits = 12 };
 
 static void say(const struct worker_event *ev)
 {

@@ -115,6 +115,18 @@ static long long views_figure(const char *key)
 	return value;
 }
 
+static long long copies_figure(const char *key)
+{
+	json_t *root = call("GET", "/v1/stats", NULL);
+	json_t *vm = json_array_get(json_object_get(root, "vms"), 0);
+	json_t *views = json_object_get(vm, "views");
+	json_t *n = json_object_get(json_object_get(views, "copies"), key);
+	long long value = json_is_integer(n) ? json_integer_value(n) : -1;
+
+	json_decref(root);
+	return value;
+}
+
 /* The worker of every VM here says that its guest has two. */
 static void what_views_send_is_shown(void **state)
 {
@@ -128,6 +140,16 @@ static void what_views_send_is_shown(void **state)
 	assert_int_equal(views_figure("startups"), 1);
 	metrics_are_well_formed("disco_vm_views_sent_total{vm=\"obey.v\","
 				"kind=\"vectors\"} 4\n");
+	assert_int_equal(copies_figure("limit"), 9);
+	assert_int_equal(copies_figure("pages"), 10);
+	assert_int_equal(copies_figure("collapsed"), 11);
+	assert_int_equal(copies_figure("device_waits"), 12);
+	metrics_are_well_formed("disco_vm_view_copies{vm=\"obey.v\","
+				"view=\"0\"} 8\n");
+	metrics_are_well_formed("disco_vm_view_copies_made_total{vm=\"obey.v\","
+				"view=\"1\"} 2\n");
+	metrics_are_well_formed("disco_vm_view_waits_total{vm=\"obey.v\","
+				"view=\"1\"} 4\n");
 	vm_call("obey.v", "kill");
 }
 

@@ -126,6 +126,39 @@ static void freed_pages_are_zero(void **state)
 	world_end(&w);
 }
 
+static uint64_t changed_at, changed_bytes;
+
+static void note_change(void *arg, uint64_t offset, uint64_t bytes)
+{
+	assert_ptr_equal(arg, &w);
+	changed_at = offset;
+	changed_bytes = bytes;
+}
+
+/* Holes, and what devices are going to write; not what they read. */
+static void changes_are_announced(void **state)
+{
+	uint8_t *at;
+
+	(void)state;
+	world_make(&w, 0);
+	w.view.change = note_change;
+	w.view.change_arg = &w;
+	fill(0, PAGES, 'r');
+	assert_int_equal(pmap_free(w.pm, (gfn_t){ 9 }, 6), 0);
+	assert_int_equal(changed_at, 9 * PAGE_BYTES);
+	assert_int_equal(changed_bytes, 6 * PAGE_BYTES);
+	assert_true(world_hole(&w, 9) && filled(8, 'r'));
+	at = ram_buffer(&w.view, gpa(5000), 300, true);
+	assert_ptr_equal(at, w.view.hva + 5000);
+	assert_int_equal(changed_at, 5000);
+	assert_int_equal(changed_bytes, 300);
+	assert_non_null(ram_buffer(&w.view, gpa(6000), 300, false));
+	assert_null(ram_buffer(&w.view, gpa(PAGES * PAGE_BYTES), 1, true));
+	assert_int_equal(changed_at, 5000);
+	world_end(&w);
+}
+
 static void whole_pages_are_overwritten(void **state)
 {
 	uint64_t from = 10 * PAGE_BYTES + 100, to = 14 * PAGE_BYTES + 100;
@@ -637,6 +670,7 @@ int main(void)
 		cmocka_unit_test(a_write_is_the_guests_own),
 		cmocka_unit_test(refusals_change_nothing),
 		cmocka_unit_test(freed_pages_are_zero),
+		cmocka_unit_test(changes_are_announced),
 		cmocka_unit_test(whole_pages_are_overwritten),
 		cmocka_unit_test(a_page_that_cannot_change_stays),
 		cmocka_unit_test(what_is_shown_over_goes),

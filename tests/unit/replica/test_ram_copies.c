@@ -32,7 +32,7 @@ static void when_failed(void *arg, int err)
 }
 
 /* A new one for each test: its threads live until the process ends. */
-static int setup(void **state)
+static int start(bool scan, bool huge)
 {
 	struct ram_copies_spec s = { .bytes = BYTES,
 				     .nr_views = VIEWS,
@@ -40,10 +40,11 @@ static int setup(void **state)
 				     .max_mappings = 1000,
 				     .trial_ns = 1000000,
 				     .backoff_ns = 1000,
+				     .huge = huge,
+				     .round_ns = scan ? 1000000 : 0,
 				     .failed = when_failed };
 	int err = ram_copies_probe();
 
-	(void)state;
 	if (err)
 		SKIP("no write-protection by userfaultfd: %s", strerror(-err));
 	for (unsigned i = 0; i < VIEWS; i++)
@@ -60,6 +61,24 @@ static int setup(void **state)
 	assert_int_equal(ram_copies_create(&s, &copies), 0);
 	assert_int_equal(ram_copies_start(copies), 0);
 	return 0;
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	return start(false, false);
+}
+
+static int setup_scanned(void **state)
+{
+	(void)state;
+	return start(true, false);
+}
+
+static int setup_huge(void **state)
+{
+	(void)state;
+	return start(false, true);
 }
 
 static int teardown(void **state)
@@ -108,6 +127,25 @@ static bool is_copy(const volatile uint8_t *p)
 	}
 	(void)fclose(f);
 	return found;
+}
+
+/* How many mappings a view consists of. */
+static unsigned mappings(unsigned view)
+{
+	FILE *f = fopen("/proc/self/maps", "re");
+	uintptr_t from = (uintptr_t)at(view, 0);
+	char line[512];
+	unsigned n = 0;
+
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f)) {
+		unsigned long long first, end;
+
+		n += sscanf(line, "%llx-%llx", &first, &end) == 2 &&
+		     end > from && first < from + BYTES;
+	}
+	(void)fclose(f);
+	return n;
 }
 
 /* As often as its rest needs. */
@@ -197,6 +235,24 @@ static void it_can_be_taken_back(void **state)
 	replicate(4, 1);
 }
 
+/* A run of copies is one mapping; without copies so is all of a view. */
+static void mappings_become_one_again(void **state)
+{
+	(void)state;
+	assert_int_equal(mappings(0), 1);
+	for (uint32_t p = 20; p < 20 + LIMIT; p++)
+		replicate(p, 7);
+	WAIT_FOR(stats().shared == LIMIT);
+	for (unsigned i = 0; i < VIEWS; i++)
+		assert_int_equal(mappings(i), 3);
+	at(1, 22)[0] = 1;
+	for (uint32_t p = 20; p < 20 + LIMIT; p++)
+		ram_copies_ask(copies, p, 0);
+	WAIT_FOR(stats().shared == 0);
+	for (unsigned i = 0; i < VIEWS; i++)
+		assert_int_equal(mappings(i), 1);
+}
+
 static void devices_come_first(void **state)
 {
 	uint64_t before;
@@ -243,6 +299,30 @@ static void the_oldest_goes(void **state)
 	assert_true(is_copy(at(0, LIMIT + 2)));
 	for (uint32_t p = 0; p < PAGES; p++)
 		all_show(p, 1, (uint8_t)p);
+}
+
+/* Without being asked: what two views have touched, up to the limit. */
+static void what_views_share_is_found(void **state)
+{
+	(void)state;
+	(void)at(0, 8)[0];
+	(void)at(2, 8)[0];
+	for (uint32_t p = 10; p < 20; p++)
+		(void)at(1, p)[0];
+	WAIT_FOR(is_copy(at(0, 8)) && is_copy(at(2, 8)));
+	assert_false(is_copy(at(1, 8)));
+	for (uint32_t p = 10; p < 20; p++)
+		assert_false(is_copy(at(1, p)));
+	/* A write, and it comes again. */
+	at(1, 8)[1] = 3;
+	all_show(8, 1, 3);
+	WAIT_FOR(is_copy(at(0, 8)) && is_copy(at(1, 8)) && is_copy(at(2, 8)));
+	for (uint32_t p = 10; p < 20; p++)
+		(void)at(0, p)[0];
+	WAIT_FOR(stats().now[0] == LIMIT && stats().now[1] == LIMIT);
+	assert_int_equal(stats().reclaimed, 0);
+	assert_true(is_copy(at(0, 8)));
+	assert_int_equal(stats().now[2], 1);
 }
 
 static _Atomic(bool) reached;
@@ -304,9 +384,17 @@ static void what_cannot_be(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(each_view_has_its_own), TEST(the_first_write_collapses),
-		TEST(it_can_be_taken_back),  TEST(devices_come_first),
-		TEST(the_oldest_goes),	     TEST(what_cannot_be),
+		TEST(each_view_has_its_own),
+		TEST(the_first_write_collapses),
+		TEST(it_can_be_taken_back),
+		TEST(mappings_become_one_again),
+		cmocka_unit_test_setup_teardown(mappings_become_one_again,
+						setup_huge, teardown),
+		TEST(devices_come_first),
+		TEST(the_oldest_goes),
+		TEST(what_cannot_be),
+		cmocka_unit_test_setup_teardown(what_views_share_is_found,
+						setup_scanned, teardown),
 		TEST(a_failure_ends_it),
 	};
 

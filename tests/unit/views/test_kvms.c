@@ -10,6 +10,7 @@
 #include "monitor/dev/platform/layout.h"
 #include "monitor/worker/views/apic.h"
 #include "monitor/worker/views/kvms.h"
+#include "monitor/worker/views/view_ram.h"
 #include "tests/unit/support.h"
 
 #define KVM_FD	  100000 /* no descriptor of this process has such a number */
@@ -105,6 +106,12 @@ static unsigned calls(unsigned long request, int fd)
 		n += kvm.calls[i].request == request &&
 		     (fd < 0 || kvm.calls[i].fd == fd);
 	return n;
+}
+
+/* In place of memory/replica/ram_copies.c */
+uint8_t *ram_copies_base(const struct ram_copies *c, unsigned view)
+{
+	return (uint8_t *)(uintptr_t)c + 0x100000ul * view;
 }
 
 static struct kvms kvms;
@@ -216,6 +223,32 @@ static void vcpus_are_made_at_home(void **state)
 	assert_int_equal(kvm.vcpu_id, VIEW_1_ID);
 }
 
+/* RAM: one mapping for all, or each view its own. */
+static void views_may_show_ram_of_their_own(void **state)
+{
+	const struct ram_view ram = { .hva = (uint8_t *)0x5000000,
+				      .nr_slots = 2,
+				      .slots = { { 0, MIB(2), 0 },
+						 { GIB(4), MIB(1), MIB(2) } } };
+	const struct ram_copies *c = (const struct ram_copies *)0x9000000;
+
+	(void)state;
+	assert_int_equal(view_ram_set_slots(&kvms, &ram, NULL, true), 0);
+	assert_int_equal(calls(KVM_SET_USER_MEMORY_REGION, -1), 2 * NR_VIEWS);
+	assert_int_equal(kvm.slot.slot, 1);
+	assert_int_equal(kvm.slot.guest_phys_addr, GIB(4));
+	assert_int_equal(kvm.slot.memory_size, MIB(1));
+	assert_int_equal(kvm.slot.userspace_addr, 0x5000000 + MIB(2));
+	assert_int_equal(view_ram_set_slots(&kvms, &ram, c, true), 0);
+	assert_int_equal(calls(KVM_SET_USER_MEMORY_REGION, -1), 4 * NR_VIEWS);
+	assert_int_equal(kvm.slot.userspace_addr,
+			 0x9000000 + 0x100000 * (NR_VIEWS - 1) + MIB(2));
+	assert_int_equal(view_ram_set_slots(&kvms, &ram, c, false), 0);
+	assert_int_equal(kvm.slot.memory_size, 0);
+	kvm.fail_vm = VM_FD(1);
+	assert_int_equal(view_ram_set_slots(&kvms, &ram, c, true), -ENOSPC);
+}
+
 static void all_views_have_the_same_slots(void **state)
 {
 	struct kvm_userspace_memory_region r = { .slot = 3,
@@ -310,6 +343,7 @@ int main(void)
 		ONE(routes_of_one_are_bounded),
 		VIEWS(vcpus_are_made_at_home),
 		VIEWS(all_views_have_the_same_slots),
+		VIEWS(views_may_show_ram_of_their_own),
 		VIEWS(a_write_is_noticed_in_all_views),
 		VIEWS(a_message_goes_to_its_view),
 		VIEWS(lines_become_messages),

@@ -222,6 +222,14 @@ static void views_of_virtual_nodes(void **state)
 	make_wide();
 	good.wide.views = 1;
 	assert_int_equal(load(), 0);
+	good.wide.copies_bytes = MIB(1);
+	assert_int_equal(load(), 0);
+	good.wide.views = 0;
+	assert_int_equal(load(), -EINVAL);
+	good.wide.views = 1;
+	good.wide.copies_bytes++;
+	assert_int_equal(load(), -EINVAL);
+	good.wide.copies_bytes = 0;
 	good.nr_vcpus = VM_MAX_VIEWS + 1;
 	good.wide.nr_nodes = VM_MAX_VIEWS;
 	assert_int_equal(load(), 0);

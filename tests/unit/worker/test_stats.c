@@ -11,6 +11,7 @@
 #include <sys/epoll.h>
 #include <sys/mman.h>
 
+#include "memory/replica/ram_copies.h"
 #include "monitor/sandbox/sandbox.h"
 #include "monitor/worker/private.h"
 #include "monitor/worker/stats.h"
@@ -74,6 +75,19 @@ unsigned views_count(const struct views *v)
 {
 	assert_ptr_equal(v, &vm);
 	return 2;
+}
+
+/* In place of memory/replica/ram_copies.c */
+void ram_copies_read_stats(const struct ram_copies *c,
+			   struct ram_copies_stats *out)
+{
+	assert_ptr_equal(c, &vm);
+	*out = (struct ram_copies_stats){ .shared = 20,
+					  .now = { 1, 2, 3 },
+					  .made = { 3, 4, 5 },
+					  .dropped = { 5, 6, 7 },
+					  .writes = { 7, 8, 9 },
+					  .collapsed = 21 };
 }
 
 void views_read_figures(const struct views *v, struct views_figures *f)
@@ -268,6 +282,28 @@ static void a_survey_of_another_node_is_repeated(void **state)
 	assert_true(node_asked == 2 && usage.ram_exact && nr_exact == 2);
 }
 
+static void figures_of_copies_are_added(void **state)
+{
+	static struct worker_spec spec;
+
+	(void)state;
+	start_known();
+	vm.copies = (void *)&vm;
+	vm.spec = &spec;
+	spec.wide.nr_nodes = 2;
+	spec.wide.copies_bytes = 5 * PAGE_BYTES;
+	stats_fill(&stats, &usage);
+	assert_int_equal(usage.copies_limit, 5);
+	assert_int_equal(usage.copies[1].now, 2);
+	assert_int_equal(usage.copies[1].made, 4);
+	assert_int_equal(usage.copies[1].dropped, 6);
+	assert_int_equal(usage.copies[1].waits, 8);
+	assert_int_equal(usage.copies[2].now, 0);
+	assert_int_equal(usage.device_waits, 9);
+	assert_int_equal(usage.copied_pages, 20);
+	assert_int_equal(usage.collapsed, 21);
+}
+
 static void figures_of_views_are_added(void **state)
 {
 	(void)state;
@@ -379,6 +415,7 @@ int main(void)
 		TEST(figures_of_another_node_are_over),
 		TEST(a_survey_of_another_node_is_repeated),
 		TEST(figures_of_views_are_added),
+		TEST(figures_of_copies_are_added),
 		TEST(nobody_is_answered_who_has_gone),
 		TEST(an_exact_one_begins_when_it_is_asked_for),
 		cmocka_unit_test(private_memory_is_as_the_kernel_says),
