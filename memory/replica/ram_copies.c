@@ -65,6 +65,7 @@ struct ram_copies {
 	 * [A: owner / I/O thread, seq_cst]
 	 */
 	_Atomic(uint64_t) *guarded;
+	_Atomic(bool) broken; /* [A: any of these threads / any] guarantee 6 */
 	/* All below: the owner's thread. */
 	struct home home;
 	struct home_page *pages;
@@ -84,6 +85,22 @@ struct ram_copies {
 static uint64_t copies_pages(const struct ram_copies *c)
 {
 	return c->spec.bytes / PAGE_BYTES;
+}
+
+/* Guarantee 6. Context: any thread of these. */
+static void copies_break(struct ram_copies *c, int err)
+{
+	/* First, so that whoever goes on finds out that the guest ends. */
+	c->spec.failed(c->spec.arg, err);
+	if (!atomic_exchange(&c->broken, true))
+		segment_map_cut(&c->maps[c->spec.nr_views].map);
+}
+
+void ram_copies_cut(struct ram_copies *c)
+{
+	for (unsigned i = 0; atomic_load(&c->broken) && i < c->spec.nr_views;
+	     i++)
+		segment_map_cut(&c->maps[i].map);
 }
 
 /* --- messages ------------------------------------------------------------ */
@@ -368,7 +385,7 @@ static void *copies_main(void *arg)
 		if (!c->err)
 			copies_orders(c, min_u64(due, c->scan_due_ns));
 	}
-	c->spec.failed(c->spec.arg, c->err);
+	copies_break(c, c->err);
 	return NULL;
 }
 
@@ -399,7 +416,7 @@ static void *copies_wait_main(void *arg)
 		if (err)
 			break;
 	}
-	c->spec.failed(c->spec.arg, err);
+	copies_break(c, err);
 	return NULL;
 }
 

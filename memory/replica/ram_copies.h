@@ -55,8 +55,11 @@
  *   5. A view has at most ram_copies_spec.limit copies. For another one, the
  *      one that is oldest goes.
  *   6. If a step fails that leaves a mapping wrong, or a thread fails, failed()
- *      is called, and nothing is allowed any more: who writes waits until the
- *      process ends, and nobody has read a wrong value.
+ *      is called. vCPUs that write to a protected page wait from then on, until
+ *      ram_copies_cut(), so that nobody has read a wrong value. The host's
+ *      mapping is cut from RAM at once, or the I/O thread might wait for ever,
+ *      and not end the guest: what devices write is lost then, as if they had
+ *      stopped.
  *
  * WRITES THAT DO NOT FAULT. Pages that the kernel has pinned for a request, and
  * holes that are punched into the RAM memfd. Before either, the I/O thread calls
@@ -153,6 +156,13 @@ void ram_copies_change(struct ram_copies *c, uint64_t offset, uint64_t bytes);
 
 /* No such change is under way any more. Context: the I/O thread. */
 void ram_copies_idle(struct ram_copies *c);
+
+/*
+ * The guest is about to end: after a failure, vCPUs that wait go on, and change
+ * nothing but what they see themselves. Else nothing is done. Context: the I/O
+ * thread.
+ */
+void ram_copies_cut(struct ram_copies *c);
 
 /* Context: any thread. Figures of one moment need not fit those of another. */
 void ram_copies_read_stats(const struct ram_copies *c,

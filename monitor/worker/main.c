@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "memory/replica/ram_copies.h"
 #include "monitor/ipc/worker_messages.h"
 #include "monitor/sandbox/sandbox.h"
 #include "monitor/worker/adopt.h"
@@ -431,6 +432,8 @@ static void worker_run(void)
 		vm_stop(&machine.vm, STOP_FAILED, "event loop: %s",
 			strerror(-err));
 	shms_cut(&machine.shms);
+	if (machine.vm.copies)
+		ram_copies_cut(machine.vm.copies);
 	vm_join(&machine.vm);
 	err = disks_settle(&machine.disks);
 	if (err)

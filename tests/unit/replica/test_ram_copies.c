@@ -341,23 +341,40 @@ static void *write_main(void *arg)
 	return NULL;
 }
 
-/* The copies cannot be removed: so nobody writes, and nobody reads otherwise. */
+static void *host_write_main(void *arg)
+{
+	(void)arg;
+	host[PAGE_BYTES] = 98;
+	return NULL;
+}
+
+/*
+ * The copies cannot be removed: nobody writes, nobody reads otherwise, the I/O
+ * thread goes on, and at the end so does the vCPU.
+ */
 static void a_failure_ends_it(void **state)
 {
+	pthread_t writer, io;
 	struct rlimit all;
-	pthread_t writer;
 
 	(void)state;
 	replicate(1, 7);
-	assert_int_equal(getrlimit(RLIMIT_AS, &all), 0);
 	reached = false;
+	assert_int_equal(getrlimit(RLIMIT_AS, &all), 0);
+	ram_copies_cut(copies); /* nothing has failed */
 	assert_int_equal(pthread_create(&writer, NULL, write_main, NULL), 0);
-	(void)pthread_detach(writer);
 	WAIT_FOR(failure);
 	assert_int_equal(setrlimit(RLIMIT_AS, &all), 0);
 	assert_int_equal(failure, -ENOMEM);
 	all_show(1, 1, 1);
 	assert_false(reached);
+	assert_int_equal(pthread_create(&io, NULL, host_write_main, NULL), 0);
+	(void)pthread_join(io, NULL);
+	assert_int_equal(raw[PAGE_BYTES], 1);
+	assert_false(reached);
+	ram_copies_cut(copies);
+	(void)pthread_join(writer, NULL);
+	assert_int_equal(raw[PAGE_BYTES], 1);
 	failure = 0;
 }
 
