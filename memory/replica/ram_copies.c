@@ -13,6 +13,7 @@
 
 #include "disco/clock.h"
 #include "memory/replica/copies_scan.h"
+#include "memory/replica/marks.h"
 #include "memory/replica/segment_map.h"
 #include "numa/bind.h"
 
@@ -60,11 +61,8 @@ struct ram_copies {
 	 * waits; behind those who ask they might not.
 	 */
 	int faults[2], asks[2];
-	/*
-	 * One bit per page that has ever been about to be protected.
-	 * [A: owner / I/O thread, seq_cst]
-	 */
-	_Atomic(uint64_t) *guarded;
+	const uint8_t *pages_of_ram; /* [I] for the owner to read */
+	marks_word *guarded;  /* [I] pages that were ever to be protected */
 	_Atomic(bool) broken; /* [A: any of these threads / any] guarantee 6 */
 	/* All below: the owner's thread. */
 	struct home home;
@@ -156,7 +154,7 @@ static int copies_op_copy(void *arg, uint32_t page, unsigned node)
 {
 	struct ram_copies *c = arg;
 	uint64_t at = (uint64_t)page * PAGE_BYTES;
-	ssize_t n = pwrite(c->maps[node].copies_fd, c->spec.base + at,
+	ssize_t n = pwrite(c->maps[node].copies_fd, c->pages_of_ram + at,
 			   PAGE_BYTES, (off_t)at);
 
 	if (n != (ssize_t)PAGE_BYTES)
@@ -253,8 +251,8 @@ static void copies_publish_stats(struct ram_copies *c)
 static void copies_replicate(struct ram_copies *c, uint64_t page,
 			     uint64_t views)
 {
-	/* Guarantee of ram_copies_change(): before it is protected. */
-	(void)atomic_fetch_or(&c->guarded[page / 64], 1ull << (page % 64));
+	/* Before it is protected: see marks.h. */
+	marks_set(c->guarded, page);
 	/* Not now: whoever asks may ask again. */
 	(void)!home_replicate(&c->home, (uint32_t)page, views, clock_now_ns());
 }
@@ -272,6 +270,7 @@ static void copies_take_ask(struct ram_copies *c, const struct copies_ask *a)
 {
 	uint64_t views = a->views & ((1ull << c->spec.nr_views) - 1);
 
+	c->stats.asked++;
 	if (a->page >= copies_pages(c))
 		return;
 	if (views)
@@ -456,10 +455,11 @@ void ram_copies_change(struct ram_copies *c, uint64_t offset, uint64_t bytes)
 	uint64_t end = (offset + bytes + PAGE_BYTES - 1) / PAGE_BYTES;
 
 	segment_map_busy(m, offset, bytes);
+	atomic_thread_fence(memory_order_seq_cst);
 	for (uint64_t p = offset / PAGE_BYTES; p < end; p++) {
 		_Atomic(uint8_t) *byte = (void *)(m->base + p * PAGE_BYTES);
 
-		if (!(atomic_load(&c->guarded[p / 64]) >> (p % 64) & 1))
+		if (!marks_look(c->guarded, p))
 			continue;
 		/* Changes nothing, and faults if it is protected. */
 		(void)atomic_fetch_or(byte, 0);
@@ -559,6 +559,8 @@ static void copies_destroy(struct ram_copies *c)
 	}
 	if (c->scan.pagemap >= 0)
 		(void)close(c->scan.pagemap);
+	if (c->pages_of_ram)
+		(void)munmap((void *)(uintptr_t)c->pages_of_ram, c->spec.bytes);
 	if (c->pages)
 		(void)munmap(c->pages, copies_pages(c) * sizeof(*c->pages));
 	free(c->guarded);
@@ -570,10 +572,16 @@ static int copies_tables(struct ram_copies *c)
 	void *pages = mmap(NULL, copies_pages(c) * sizeof(*c->pages),
 			   PROT_READ | PROT_WRITE,
 			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	void *ram;
 
 	if (pages == MAP_FAILED)
 		return -errno;
 	c->pages = pages;
+	ram = mmap(NULL, c->spec.bytes, PROT_READ, MAP_SHARED, c->spec.ram_fd,
+		   0);
+	if (ram == MAP_FAILED)
+		return -errno;
+	c->pages_of_ram = ram;
 	c->guarded = calloc(HOLDER_WORDS(copies_pages(c)), sizeof(*c->guarded));
 	if (!c->guarded)
 		return -ENOMEM;

@@ -24,7 +24,7 @@
  *               removed it from the page tables of that view's VM and flushed
  *               TLBs. Then the marks of devices are looked at (below).
  *   2. trial    for a time nobody tries to write.
- *   3. copy     pwrite(2) from the host's mapping to the memfd of the copies of
+ *   3. copy     pwrite(2) from a mapping of the owner's to the memfd of copies of
  *               each view that wants one. Nobody can write the page since 1.
  *   4. map      in each such view: a private mapping of the copy is made
  *               elsewhere, registered, populated and protected, and moved over
@@ -67,7 +67,7 @@
  * then on (segment_map.h), and writes to those that may be protected by now,
  * which collapses them. The owner records that a page may be protected before it
  * protects it, and looks at the marks afterwards; the I/O thread marks first,
- * and looks at the record then (both seq_cst). So one of the two sees the other.
+ * and looks at the record then. So one of the two sees the other (marks.h).
  *
  * WHAT MUST NOT BE USED with it, as a view would not show it: anything that
  * replaces pages of the host's mapping (overlays of pmap.h: its budget is 0),
@@ -109,7 +109,8 @@ struct ram_copies_spec {
 
 /* Index nr_views: the host's mapping. Totals, but for now and shared. */
 struct ram_copies_stats {
-	uint64_t shared;			   /* pages now */
+	uint64_t shared; /* pages now */
+	uint64_t asked;	 /* calls of ram_copies_ask() that were handled */
 	uint64_t now[RAM_COPIES_MAX_VIEWS];	   /* copies */
 	uint64_t made[RAM_COPIES_MAX_VIEWS];	   /* copies */
 	uint64_t dropped[RAM_COPIES_MAX_VIEWS];	   /* copies */

@@ -39,7 +39,7 @@ t_tiny_copies()
 {
 	run_disco "$WORK/o" --kernel "$GUESTS/copies.elf" --cpus 4 \
 		--memory 64M,nodes=0-3,views=on,copies=8M \
-		--cmdline 'tiny phases=4 wait=5000000000' \
+		--cmdline 'tiny phases=10 wait=8000000000' \
 		--report "$WORK/report"
 	want_status 0 "$WORK/o" && want_line 'PASS copies' "$WORK/o" ||
 		return 1
