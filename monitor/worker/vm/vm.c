@@ -460,6 +460,9 @@ int vm_create(struct vm *vm, int kvm_fd, const struct worker_spec *spec,
 	static const char lacks[] =
 		"views=on: this host's KVM lacks KVM_CAP_SPLIT_IRQCHIP, "
 		"KVM_CAP_SYNC_REGS or KVM_VCPU_TSC_CTRL (Linux 5.16)";
+	static const char lacks_copies[] =
+		"copies=SIZE: this host does not let the worker protect shared "
+		"memory by userfaultfd (Linux 5.19)";
 
 	vm->spec = spec;
 	vm->node = spec->node;
@@ -473,9 +476,11 @@ int vm_create(struct vm *vm, int kvm_fd, const struct worker_spec *spec,
 		int err = steps[i].make(vm);
 
 		if (err) {
-			*what = err == -ENOTSUP && spec->wide.views
-					? lacks
-					: steps[i].what;
+			*what = steps[i].what;
+			if (err == -ENOTSUP && spec->wide.views)
+				*what = steps[i].make == make_memory
+						? lacks_copies
+						: lacks;
 			return err;
 		}
 	}
