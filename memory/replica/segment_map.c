@@ -246,10 +246,14 @@ void segment_map_cut(struct segment_map *m)
 
 	if (m->uffd < 0)
 		return;
-	/* Not registered: a thread that is woken finds a page it may write. */
+	/*
+	 * Not registered: a thread that is woken finds a page it may write; or,
+	 * where there is no room for that mapping, none, and ends the process.
+	 */
 	if (mmap(m->base, m->bytes, PROT_READ | PROT_WRITE,
 		 MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, m->segment_fd,
-		 0) == MAP_FAILED)
+		 0) == MAP_FAILED &&
+	    munmap(m->base, m->bytes) < 0)
 		return;
 	(void)ioctl(m->uffd, UFFDIO_WAKE, &all);
 }
