@@ -111,6 +111,7 @@ huge_cache()
 huge_move()
 {
 	runner_do ha 100 <<-'G' || return 1
+	rm /dev/shm/touched
 	head -c 16M /dev/urandom >/dev/shm/a
 	md5sum </dev/shm/a >/dev/shm/sum
 	G
