@@ -173,7 +173,7 @@ ALL_CPUS = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 check-lab check:
 	$(Q)scripts/deps check
 	$(Q)$(MAKE) --no-print-directory $(ALL_CPUS) do-$@
-do-check-lab: all images kernel-cache $$(LAB_TEST_DEPS)
+do-check-lab: all images kernel-cache $$(BENCH_BINS) $$(LAB_TEST_DEPS)
 	$(Q)tests/run --lab $(LAB_ITSELF) "$(LAB_TESTS)"
 do-check: all tests tsan-tests images kernel-cache $$(BENCH_BINS) \
 	  $$(LAB_TEST_DEPS)
