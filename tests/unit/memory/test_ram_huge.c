@@ -35,9 +35,15 @@ static int collapse_next(uint64_t now, uint64_t *run)
 {
 	enum ram_huge_result how;
 
+	uint64_t end = wait_end_ns();
+
 	if (!pmap_next_candidate(w.pm, now, run))
 		return -1;
-	how = ram_huge_collapse(&w.view, w.pagemap, *run);
+	/* The kernel does not while somebody else holds one of the pages. */
+	do {
+		assert_true(clock_now_ns() < end);
+		how = ram_huge_collapse(&w.view, w.pagemap, *run);
+	} while (how == RAM_HUGE_ABORTED);
 	pmap_collapsed(w.pm, *run, how, now);
 	return (int)how;
 }
