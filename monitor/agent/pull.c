@@ -15,7 +15,8 @@
 #define RETRIES 8u
 /*
  * Before each try: twice as long as before the last one, a quarter of a second in
- * all. A page is busy while a disk reads into it, for example.
+ * all. A page is busy while a disk reads into it, or while the kernel gathers
+ * small pages to have a huge one, for example: then it is not even mapped.
  */
 #define RETRY_MS     2
 #define RETRY_MAX_MS 64
@@ -42,6 +43,22 @@ bool pull_wants(uint64_t entry, uint32_t what)
 	return what & (entry & PM_FILE ? AGENT_FILE : AGENT_ANON);
 }
 
+/* A page of a file that somebody migrates now: it is there, but not mapped. */
+static bool pull_is_busy(uint64_t entry, uint32_t what)
+{
+	return (entry & (PM_PRESENT | PM_SWAP | PM_FILE)) ==
+		       (PM_SWAP | PM_FILE) &&
+	       what & AGENT_FILE;
+}
+
+static void pull_later(struct puller *p, void *page)
+{
+	if (p->nr_again < AGAIN_MAX)
+		again[p->nr_again++] = page;
+	else
+		p->out->failed++;
+}
+
 /* Where the pages are: when a page failed, the kernel says of none. */
 static int pull_query(const struct puller *p)
 {
@@ -55,10 +72,12 @@ static void pull_account(struct puller *p)
 	for (unsigned i = 0; i < p->nr; i++) {
 		if (status[i] == p->r->node)
 			p->out->pages++;
-		else if (status[i] == -ENOENT || status[i] == -EFAULT)
-			continue; /* gone meanwhile, or never memory */
-		else if (p->nr_again < AGAIN_MAX && status[i] != -EACCES)
-			again[p->nr_again++] = pages[i];
+		else if (status[i] == -EFAULT)
+			continue; /* never memory */
+		else if (status[i] == -ENOENT && p->nr_again == AGAIN_MAX)
+			continue; /* most likely gone */
+		else if (status[i] != -EACCES)
+			pull_later(p, pages[i]);
 		else
 			p->out->failed++;
 	}
@@ -124,6 +143,8 @@ static int pull_range(struct puller *p, int pagemap,
 			return got < 0 ? -errno : -ESRCH;
 		n = (uint64_t)got / sizeof(e[0]);
 		for (uint64_t i = 0; i < n; i++, page++) {
+			if (pull_is_busy(e[i], p->r->what))
+				pull_later(p, (void *)(page * PAGE_BYTES));
 			if (!pull_wants(e[i], p->r->what))
 				continue;
 			err = pull_add(p, (void *)(page * PAGE_BYTES));
@@ -139,7 +160,21 @@ static int pull_range(struct puller *p, int pagemap,
 	return 0;
 }
 
-static int pull_again(struct puller *p)
+/* One that was busy, or was not there: what is it now? */
+static int pull_look_again(struct puller *p, int pagemap, void *page)
+{
+	uint64_t e;
+
+	if (pread(pagemap, &e, sizeof(e),
+		  (off_t)((uintptr_t)page / PAGE_BYTES * sizeof(e))) !=
+	    (ssize_t)sizeof(e))
+		return -ESRCH;
+	if (pull_is_busy(e, p->r->what))
+		pull_later(p, page);
+	return pull_wants(e, p->r->what) ? pull_add(p, page) : 0;
+}
+
+static int pull_again(struct puller *p, int pagemap)
 {
 	int err = 0, wait_ms = RETRY_MS;
 
@@ -154,7 +189,7 @@ static int pull_again(struct puller *p)
 			list[i] = again[i];
 		p->nr_again = 0;
 		for (unsigned i = 0; i < nr && !err; i++)
-			err = pull_add(p, list[i]);
+			err = pull_look_again(p, pagemap, list[i]);
 		if (!err)
 			err = move_batch(p);
 		if (err)
@@ -179,7 +214,7 @@ int pull(const struct agent_req_pull *r, int pagemap, struct agent_pulled *out,
 		err = pull_range(&p, pagemap, &r->ranges[i]);
 	if (!err)
 		err = move_batch(&p);
-	return err ? err : pull_again(&p);
+	return err ? err : pull_again(&p, pagemap);
 }
 
 static int pull_copy_run(int from, int to, off_t at, off_t end)

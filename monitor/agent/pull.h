@@ -24,7 +24,8 @@ bool pull_wants(uint64_t entry, uint32_t what);
  *            the pull
  * @arg:      passed to @progress
  *
- * Busy pages are tried again at the end.
+ * Busy pages are tried again at the end; so are those that somebody else migrates
+ * at the moment.
  *
  * Context: one thread. Return: 0; -ESRCH the process has ended; -EPERM; -ENODEV
  * no such node; the result of @progress; -errno of pread().

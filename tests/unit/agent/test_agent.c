@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "disco/limits.h"
+#include "disco/pagemap.h"
 #include "memory/lease.h"
 #include "monitor/agent/batch.h"
 #include "monitor/agent/pull.h"
@@ -487,6 +488,69 @@ static void pages_of_a_process(void **state)
 	(void)munmap(p, 2 * bytes);
 }
 
+/* A pagemap that is made up: who migrates pages, and when the pages are back. */
+struct made_up_map {
+	int fd;
+	uint64_t first, nr, back; /* pages; how many of them come back */
+	unsigned told;
+};
+
+static void made_up_set(const struct made_up_map *m, uint64_t page, uint64_t e)
+{
+	assert_int_equal(pwrite(m->fd, &e, sizeof(e),
+				(off_t)((m->first + page) * sizeof(e))),
+			 sizeof(e));
+}
+
+/* The second range is scanned: some are back, and one of them is freed. */
+static int come_back(void *arg, const struct agent_pulled *pulled)
+{
+	struct made_up_map *m = arg;
+
+	(void)pulled;
+	if (++m->told == 2) {
+		for (uint64_t i = 0; i < m->back; i++)
+			made_up_set(m, i, PM_PRESENT | PM_FILE);
+		made_up_set(m, 0, 0);
+	}
+	return 0;
+}
+
+/* As the kernel does when it gathers small pages to have a huge one. */
+static void pages_that_others_migrate(void **state)
+{
+	const uint64_t nr = 40, back = 28;
+	char *p = mmap(NULL, nr * PAGE_BYTES, PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct made_up_map m = { .fd = memfd_create("pagemap", MFD_CLOEXEC),
+				 .first = (uintptr_t)p / PAGE_BYTES,
+				 .nr = nr,
+				 .back = back };
+	static struct agent_request r;
+	struct agent_pulled pulled;
+
+	(void)state;
+	if (move_pages(0, 0, NULL, NULL, NULL, 0) < 0)
+		SKIP("no move_pages(2) here");
+	assert_true(p != MAP_FAILED);
+	memset(p, 'x', nr * PAGE_BYTES);
+	for (uint64_t i = 0; i < nr; i++)
+		made_up_set(&m, i, PM_SWAP | PM_FILE);
+	r = good();
+	r.pull.what = AGENT_FILE;
+	r.pull.pid = getpid();
+	r.pull.nr_ranges = 2;
+	r.pull.ranges[0] =
+		(struct agent_range){ (uintptr_t)p, 32 * PAGE_BYTES };
+	r.pull.ranges[1] = (struct agent_range){ (uintptr_t)p + 32 * PAGE_BYTES,
+						 8 * PAGE_BYTES };
+	assert_int_equal(pull(&r.pull, m.fd, &pulled, come_back, &m), 0);
+	assert_int_equal(pulled.pages, back - 1);
+	assert_int_equal(pulled.failed, nr - back);
+	(void)close(m.fd);
+	(void)munmap(p, nr * PAGE_BYTES);
+}
+
 static void sparse_copies(void **state)
 {
 	struct agent_request r = { .kind = AGENT_COPY };
@@ -540,6 +604,7 @@ int main(void)
 		cmocka_unit_test(neighbours_are_one_range),
 		cmocka_unit_test(many_mappings_are_many_requests),
 		cmocka_unit_test_setup_teardown(pages_of_a_process, start, end),
+		cmocka_unit_test(pages_that_others_migrate),
 		cmocka_unit_test_setup_teardown(sparse_copies, start, end),
 		cmocka_unit_test_setup_teardown(nonsense_ends_it, start, NULL),
 	};
