@@ -187,7 +187,7 @@ hostile_agent()
 	qemu-ga -p /dev/vport0p1 -t /run -f /run/qemu-ga.pid \
 		</dev/null >/run/qemu-ga.log 2>&1 &
 	END
-	in_guest 0 --wait 60 x -- true </dev/null
+	in_guest 0 --wait $((60 * SCALE)) x -- true </dev/null
 }
 
 no_agent()
@@ -202,7 +202,7 @@ s_exec()
 {
 	start_monitor
 	runner_start x || return 1
-	in_guest 0 --wait 120 x -- true </dev/null || return 1
+	in_guest 0 --wait $((120 * SCALE)) x -- true </dev/null || return 1
 	runner_ready x || return 1
 	part exec_status exec_status
 	part exec_streams exec_streams
