@@ -5,6 +5,7 @@
 #include <linux/filter.h>
 #include <linux/landlock.h>
 #include <linux/seccomp.h>
+#include <malloc.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -13,6 +14,9 @@
 
 /* Every file system right of Landlock ABI 1: handled, and none granted. */
 #define LANDLOCK_ALL_FS ((LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1)
+
+/* Heaps that threads which call malloc() are spread over. */
+#define MALLOC_ARENAS 8
 
 bool sandbox_files_optional(int err)
 {
@@ -42,6 +46,12 @@ int sandbox_drop(void)
 	/* Inherited already; asked for once more, as the filters need it. */
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return -errno;
+	/*
+	 * Without a limit of ours, glibc derives one from the number of CPUs
+	 * when the ninth thread calls malloc(): it opens a file of /sys, and
+	 * the filter of that thread would kill the process.
+	 */
+	(void)mallopt(M_ARENA_MAX, MALLOC_ARENAS);
 	err = sandbox_deny_files();
 	/* Seccomp alone keeps files away then. */
 	return sandbox_files_optional(err) ? 0 : err;

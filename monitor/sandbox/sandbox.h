@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What a worker gives up before a guest runs. First the whole process loses the
- * file system (Landlock, if the kernel has it and a container's filter lets us). Then each thread loses every
- * system call that its class does not need (seccomp; any other call kills the
- * process). gen_filters.c computes the filters at build time.
+ * file system (Landlock, if the kernel has it and a container's filter lets us).
+ * Then each thread loses every system call that its class does not need (seccomp;
+ * any other call kills the process). gen_filters.c computes the filters at build
+ * time.
  *
  * A worker is started without capabilities (privileges.h), and in mount,
  * network and IPC namespaces of its own where the control process could make
@@ -47,8 +48,9 @@ bool sandbox_files_optional(int err);
 /**
  * sandbox_drop() - give up the file system and new privileges; whole process
  *
- * Context: before threads are created. Return: 0; -errno: the caller must not
- * run a guest.
+ * It also limits the number of malloc()'s arenas, as glibc would open a file to
+ * find a limit. Context: before threads are created. Return: 0; -errno: the
+ * caller must not run a guest.
  */
 MUST_CHECK int sandbox_drop(void);
 

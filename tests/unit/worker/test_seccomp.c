@@ -446,6 +446,38 @@ static void who_takes_sampled_faults_is_killed(void **state)
 			 SIGSYS);
 }
 
+static void do_signal(void)
+{
+	(void)syscall(SYS_tgkill, 1, 1, SIGTERM);
+}
+
+static void do_probe(void)
+{
+	(void)syscall(SYS_tgkill, getpid(), 1, 0);
+}
+
+/* abort() apart, the I/O thread alone sends signals: it kicks vCPUs. */
+static void signals_are_the_io_threads(void **state)
+{
+	static const enum sandbox_class others[] = {
+		SANDBOX_VCPU,  SANDBOX_GHOST,	SANDBOX_PAGER,	SANDBOX_SURVEY,
+		SANDBOX_AGENT, SANDBOX_SEGMENT, SANDBOX_COPIES, SANDBOX_UPLINK,
+		SANDBOX_TRUNK, SANDBOX_FAULTS,	SANDBOX_READER,
+	};
+
+	(void)state;
+	need_filters();
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+		int probe = in_child(others[i], do_probe);
+
+		assert_int_equal(WTERMSIG(in_child(others[i], do_signal)),
+				 SIGSYS);
+		assert_int_equal(WTERMSIG(probe),
+				 others[i] == SANDBOX_FAULTS ? 0 : SIGSYS);
+	}
+	assert_int_equal(in_child(SANDBOX_IO, do_probe), 0);
+}
+
 static void do_lseek(void)
 {
 	(void)syscall(SYS_lseek, -1, 0, SEEK_DATA);
@@ -686,6 +718,7 @@ int main(void)
 		cmocka_unit_test(agent_is_killed),
 		cmocka_unit_test(pager_is_killed),
 		cmocka_unit_test(who_takes_sampled_faults_is_killed),
+		cmocka_unit_test(signals_are_the_io_threads),
 		cmocka_unit_test(only_the_surveyor_asks_where_pages_are),
 		cmocka_unit_test(needed_calls_work),
 		cmocka_unit_test(agent_calls_work),
