@@ -8,28 +8,18 @@
  * between two of them: long enough for pages to be copied. Other CPUs than the
  * first stay in real mode, so all of it is in the first MiB.
  */
-#include "guest.h"
+#include "cpus.h"
 
-#define MADT_HEAD 44 /* ACPI 5.2.12 */
-#define CPU_ENTRY 0
-#define CODE	  0x6000ul  /* of the other CPUs: start-up vector 6 */
-#define STARTED	  0x7000ul  /* 16 bits: how many of them have */
-#define ROUNDS	  0x7008ul  /* that others have read all pages */
-#define STALE	  0x7010ul  /* what others have found */
-#define WRITER	  0x7018ul  /* 1 and more: which of them is to write; 0: done */
-#define PAGE	  0x701cul  /* 16 bits: offset of the page */
-#define PAGES	  0x20000ul /* segment 0x2000 */
-#define SAID	  0x30000ul /* segment 0x3000 */
-#define NR_PAGES  16u
+#define ROUNDS	   0x7008ul /* that others have read all pages */
+#define STALE	   0x7010ul /* what others have found */
+#define WRITER	   0x7018ul /* 1 and more: which of them is to write; 0: done */
+#define PAGE	   0x701cul /* 16 bits: offset of the page */
+#define SHARED_END 0x7020ul
+#define PAGES	   0x20000ul /* segment 0x2000 */
+#define SAID	   0x30000ul /* segment 0x3000 */
+#define NR_PAGES   16u
 
-#define MSR_APIC_BASE 0x1bu
-#define X2APIC_ON     0xc00u
-#define MSR_SPURIOUS  0x80fu
-#define MSR_ICR	      0x830u
-#define APIC_ON	      0x1ffu
-#define ICR_INIT      0x4500u
-#define ICR_STARTUP   0x4600u
-#define PATIENCE      2000000000000ul /* ticks: it hangs */
+#define PATIENCE 2000000000000ul /* ticks: it hangs */
 
 const char guest_name[] = "copies";
 
@@ -74,30 +64,6 @@ __asm__("	.section .rodata\n"
 	"	.code64\n"
 	"	.text\n");
 
-static uint64_t copies_rdmsr(uint32_t msr)
-{
-	uint32_t lo, hi;
-
-	__asm__ volatile("rdmsr" : "=a"(lo), "=d"(hi) : "c"(msr) : "memory");
-	return (uint64_t)hi << 32 | lo;
-}
-
-static void copies_wrmsr(uint32_t msr, uint64_t v)
-{
-	__asm__ volatile("wrmsr"
-			 :
-			 : "c"(msr), "a"((uint32_t)v), "d"((uint32_t)(v >> 32))
-			 : "memory");
-}
-
-static uint64_t ticks(void)
-{
-	uint32_t lo, hi;
-
-	__asm__ volatile("rdtsc" : "=a"(lo), "=d"(hi) : : "memory");
-	return (uint64_t)hi << 32 | lo;
-}
-
 static void check_pages(void)
 {
 	for (uint64_t i = 0; i < NR_PAGES; i++) {
@@ -112,21 +78,11 @@ static void check_pages(void)
 
 static unsigned start_all(const struct acpi_header *madt)
 {
-	const uint8_t *base = (const uint8_t *)madt;
 	unsigned started = 0;
+	uint32_t at = 0, id;
 
-	for (uint32_t at = MADT_HEAD; at < madt->length; at += base[at + 1]) {
-		uint64_t id = base[at + 3], then = ticks();
-
-		if (base[at] != CPU_ENTRY || id == 0)
-			continue;
-		copies_wrmsr(MSR_ICR, id << 32 | ICR_INIT);
-		copies_wrmsr(MSR_ICR, id << 32 | ICR_STARTUP | CODE >> 12);
-		started++;
-		while (read8(STARTED) != started)
-			REQUIRE(ticks() - then < PATIENCE,
-				"CPU %lu does not start", id);
-	}
+	while (cpus_next(madt, &at, &id))
+		cpus_start(id, started++);
 	return started;
 }
 
@@ -160,16 +116,13 @@ void main(const struct hvm_start_info *info)
 	unsigned others;
 
 	REQUIRE(madt, "no MADT");
-	for (uint64_t i = 0; i < (uint64_t)(copies_code_end - copies_code); i++)
-		write8(CODE + i, copies_code[i]);
-	for (uint64_t at = STARTED; at < STARTED + 32; at += 4)
+	for (uint64_t at = ROUNDS; at < SHARED_END; at += 4)
 		write32(at, 0);
 	for (uint64_t i = 0; i < NR_PAGES; i++) {
 		write32(PAGES + i * 4096, 1);
 		write32(SAID + 4 * i, 1);
 	}
-	copies_wrmsr(MSR_APIC_BASE, copies_rdmsr(MSR_APIC_BASE) | X2APIC_ON);
-	copies_wrmsr(MSR_SPURIOUS, APIC_ON);
+	cpus_prepare(copies_code, copies_code_end);
 	others = start_all(madt);
 	for (uint64_t p = 0; p < phases; p++) {
 		uint64_t then = ticks();

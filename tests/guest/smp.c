@@ -6,25 +6,14 @@
  * found that is longer than a start. CPUs stay in real mode with interrupts off:
  * what has come is in the request register of the local APIC.
  */
-#include "guest.h"
+#include "cpus.h"
 
-#define MADT_HEAD    44 /* ACPI 5.2.12 */
-#define CPU_ENTRY    0
 #define MAX_ID	     31u
-#define CODE	     0x6000ul /* of the other CPUs: start-up vector 6 */
-#define STARTED	     0x7000ul /* how many of them have */
 #define COUNTER	     0x7008ul /* of the last one that has, when it did */
 #define FIRST_VECTOR 0x60u    /* CPU n sends this and n more */
 
-#define MSR_APIC_BASE 0x1bu
-#define X2APIC_ON     0xc00u
-#define MSR_SPURIOUS  0x80fu
-#define MSR_IRR	      0x820u
-#define MSR_ICR	      0x830u
-#define APIC_ON	      0x1ffu
-#define ICR_INIT      0x4500u
-#define ICR_STARTUP   0x4600u
-#define PATIENCE      2000000000ul /* turns */
+#define MSR_IRR	 0x820u
+#define PATIENCE 2000000000ul /* turns */
 
 const char guest_name[] = "smp";
 
@@ -60,44 +49,17 @@ __asm__("	.section .rodata\n"
 	"	.code64\n"
 	"	.text\n");
 
-static uint64_t smp_rdmsr(uint32_t msr)
-{
-	uint32_t lo, hi;
-
-	__asm__ volatile("rdmsr" : "=a"(lo), "=d"(hi) : "c"(msr) : "memory");
-	return (uint64_t)hi << 32 | lo;
-}
-
-static void smp_wrmsr(uint32_t msr, uint64_t v)
-{
-	__asm__ volatile("wrmsr"
-			 :
-			 : "c"(msr), "a"((uint32_t)v), "d"((uint32_t)(v >> 32))
-			 : "memory");
-}
-
 static bool has_come(unsigned vector)
 {
-	return smp_rdmsr(MSR_IRR + vector / 32) >> vector % 32 & 1;
+	return rdmsr(MSR_IRR + vector / 32) >> vector % 32 & 1;
 }
 
-static uint64_t smp_counter(void)
+static void smp_start(uint32_t id, unsigned before)
 {
-	uint32_t lo, hi;
+	uint64_t turns = 0, then = ticks(), at, now;
 
-	__asm__ volatile("rdtsc" : "=a"(lo), "=d"(hi) : : "memory");
-	return (uint64_t)hi << 32 | lo;
-}
-
-static void smp_start(unsigned id, unsigned before)
-{
-	uint64_t turns = 0, then = smp_counter(), at, now;
-
-	smp_wrmsr(MSR_ICR, (uint64_t)id << 32 | ICR_INIT);
-	smp_wrmsr(MSR_ICR, (uint64_t)id << 32 | ICR_STARTUP | CODE >> 12);
-	while (read8(STARTED) != (uint8_t)(before + 1))
-		REQUIRE(++turns < PATIENCE, "CPU %u does not start", id);
-	now = smp_counter();
+	cpus_start(id, before);
+	now = ticks();
 	at = read32(COUNTER) | (uint64_t)read32(COUNTER + 4) << 32;
 	REQUIRE(then <= at && at <= now, "CPU %u: at %lx, not %lx to %lx", id,
 		at, then, now);
@@ -108,20 +70,12 @@ static void smp_start(unsigned id, unsigned before)
 void main(const struct hvm_start_info *info)
 {
 	const struct acpi_header *madt = acpi_find(info, "APIC");
-	const uint8_t *base = (const uint8_t *)madt;
 	unsigned started = 0;
+	uint32_t at = 0, id;
 
 	REQUIRE(madt, "no MADT");
-	for (uint64_t i = 0; i < (uint64_t)(smp_code_end - smp_code); i++)
-		write8(CODE + i, smp_code[i]);
-	write8(STARTED, 0);
-	smp_wrmsr(MSR_APIC_BASE, smp_rdmsr(MSR_APIC_BASE) | X2APIC_ON);
-	smp_wrmsr(MSR_SPURIOUS, APIC_ON);
-	for (uint32_t at = MADT_HEAD; at < madt->length; at += base[at + 1]) {
-		unsigned id = base[at + 3];
-
-		if (base[at] != CPU_ENTRY || id == 0)
-			continue;
+	cpus_prepare(smp_code, smp_code_end);
+	while (cpus_next(madt, &at, &id)) {
 		REQUIRE(id <= MAX_ID, "CPU %u has no vector", id);
 		smp_start(id, started++);
 	}

@@ -32,11 +32,14 @@ $(B)/guest/obj/%.o: tests/guest/%.S
 	$(Q)$(GUEST_CC) $(GUEST_CFLAGS) -c -o $@ $<
 
 # Kept: else make deletes the objects as intermediate files.
-.SECONDARY: $(GUEST_COMMON) $(B)/guest/obj/virtio.o $(GUESTS:%=$(B)/guest/obj/%.o)
+.SECONDARY: $(GUEST_COMMON) $(B)/guest/obj/virtio.o $(B)/guest/obj/cpus.o \
+	$(GUESTS:%=$(B)/guest/obj/%.o)
 
 # Guests that drive a device.
 $(B)/guest/hvc.elf $(B)/guest/pmem.elf $(B)/guest/lan.elf \
 	$(B)/guest/shm.elf: $(B)/guest/obj/virtio.o
+# Guests with further CPUs.
+$(B)/guest/smp.elf $(B)/guest/copies.elf: $(B)/guest/obj/cpus.o
 
 $(GUEST_BINS): $(B)/guest/%.elf: $(B)/guest/obj/%.o $(GUEST_COMMON) \
 		tests/guest/link.ld
