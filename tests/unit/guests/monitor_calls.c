@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -354,10 +355,36 @@ void has_keys_of(json_t *doc, const char *schema, json_t *value)
 
 /* --- the program --- */
 
+/*
+ * What a monitor leaves behind is reaped at once, as by an init: how an adopted
+ * worker ended is known only then, and the first process of a container may take
+ * its time. Returns in a child of this process; this process ends as the child.
+ */
+static void run_under_a_reaper(void)
+{
+	pid_t pid, test;
+	int status;
+
+	(void)fflush(NULL);
+	if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0 || (test = fork()) < 0)
+		_exit(EXIT_FAILURE);
+	if (test == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		return;
+	}
+	do
+		pid = waitpid(-1, &status, 0);
+	while (pid != test);
+	if (WIFSIGNALED(status))
+		(void)raise(WTERMSIG(status));
+	_exit(WEXITSTATUS(status));
+}
+
 bool monitor_calls_begin(int argc, char **argv)
 {
 	fake_worker_hook(argc, argv);
 	fake_agent_hook(argc, argv);
+	run_under_a_reaper();
 	return mkdtemp(dir) && setenv("DISCO_STATE_DIR", dir, 1) == 0 &&
 	       setenv("DISCO_VM", "/proc/self/exe", 1) == 0 &&
 	       setenv("DISCO_AGENT", "/proc/self/exe", 1) == 0;
