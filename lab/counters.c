@@ -255,16 +255,15 @@ static void add_mapping(const struct flash *f, int pagemap, uint64_t start,
 
 	while (page < end / PAGE_BYTES) {
 		uint64_t want = min_u64(ENTRIES, end / PAGE_BYTES - page);
-		ssize_t got = pread(pagemap, entries, want * sizeof(*entries),
-				    (off_t)(page * sizeof(*entries)));
+		int64_t got = pagemap_read(pagemap, page, entries, want);
 
 		if (got <= 0)
 			return;
-		for (ssize_t i = 0; i < got / (ssize_t)sizeof(*entries); i++)
+		for (int64_t i = 0; i < got; i++)
 			if (entries[i] & PM_PRESENT)
 				add_frame(f, entries[i] & ((1ull << 55) - 1),
 					  (page + (uint64_t)i) * PAGE_BYTES, s);
-		page += (uint64_t)got / sizeof(*entries);
+		page += (uint64_t)got;
 	}
 }
 

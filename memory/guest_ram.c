@@ -6,6 +6,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "disco/read_at.h"
+
 /* One slot below the hole for PCI, and one from 4 GiB on if RAM is larger. */
 static void add_slot(struct ram_view *view, uint64_t at, uint64_t bytes,
 		     uint64_t offset)
@@ -105,18 +107,5 @@ int ram_fill(const struct ram_view *view, gpa_t at, uint64_t bytes, int fd,
 {
 	uint8_t *hva = ram_at(view, at, bytes);
 
-	if (!hva)
-		return -EFAULT;
-	while (bytes) {
-		ssize_t n = pread(fd, hva, bytes, (off_t)off);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n < 0 ? -errno : -EIO;
-		hva += n;
-		off += (uint64_t)n;
-		bytes -= (uint64_t)n;
-	}
-	return 0;
+	return hva ? read_at(fd, hva, bytes, off) : -EFAULT;
 }

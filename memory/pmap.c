@@ -520,13 +520,12 @@ static void set_written(struct pmap *pm, uint64_t page)
 static int pmap_look(const struct pmap *pm, int pagemap, uint64_t at,
 		     uint64_t nr, uint64_t *e)
 {
-	ssize_t got = pread(pagemap, e, nr * sizeof(e[0]),
-			    (off_t)((uintptr_t)pmap_page_at(pm, at) /
-				    PAGE_BYTES * sizeof(e[0])));
+	int64_t got = pagemap_read(
+		pagemap, (uintptr_t)pmap_page_at(pm, at) / PAGE_BYTES, e, nr);
 
-	if (got == (ssize_t)(nr * sizeof(e[0])))
+	if (got == (int64_t)nr)
 		return 0;
-	return got < 0 ? -errno : -EIO;
+	return got < 0 ? (int)got : -EIO;
 }
 
 /*

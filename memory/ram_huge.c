@@ -351,9 +351,8 @@ static bool ram_huge_is_hot(const struct ram_view *view, int pagemap,
 	uint64_t e[RAM_HUGE_PAGES];
 	unsigned nr = 0;
 
-	if (pread(pagemap, e, sizeof(e),
-		  (off_t)((uintptr_t)at / PAGE_BYTES * sizeof(e[0]))) !=
-	    (ssize_t)sizeof(e))
+	if (pagemap_read(pagemap, (uintptr_t)at / PAGE_BYTES, e,
+			 RAM_HUGE_PAGES) != (int64_t)RAM_HUGE_PAGES)
 		return false;
 	for (unsigned i = 0; i < RAM_HUGE_PAGES; i++)
 		if (e[i] & PM_PRESENT)

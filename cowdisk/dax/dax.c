@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cowdisk/disk/cow.h"
+#include "disco/read_at.h"
 
 _Static_assert(COW_BLOCK_BYTES == PAGE_BYTES, "a block is a page");
 
@@ -45,18 +46,7 @@ static int dax_copy(struct dax *d, uint64_t at, uint64_t bytes, int fd,
 		    uint64_t offset)
 {
 	d->stats.copied_pages += align_up(bytes, PAGE_BYTES) / PAGE_BYTES;
-	while (bytes) {
-		ssize_t n = pread(fd, d->window.hva + at, bytes, (off_t)offset);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n < 0 ? -errno : -EIO;
-		at += (uint64_t)n;
-		offset += (uint64_t)n;
-		bytes -= (uint64_t)n;
-	}
-	return 0;
+	return read_at(fd, d->window.hva + at, bytes, offset);
 }
 
 /* A run in the middle of another mapping splits that mapping in two: + 2. */

@@ -145,12 +145,12 @@ static int rebase_all(struct dax *d, int pagemap, int fd)
 	int err = 0;
 
 	for (uint64_t i = 0; i < end && !err; i++) {
-		uint64_t n = min_u64(end - i, BATCH);
+		int64_t n = (int64_t)min_u64(end - i, BATCH), got = n;
 
-		if (i % BATCH == 0 && pread(pagemap, e, n * sizeof(e[0]),
-					    (off_t)((at + i) * sizeof(e[0]))) !=
-					      (ssize_t)(n * sizeof(e[0])))
-			return errno ? -errno : -EIO;
+		if (i % BATCH == 0)
+			got = pagemap_read(pagemap, at + i, e, (uint64_t)n);
+		if (got != n)
+			return got < 0 ? (int)got : -EIO;
 		if (can_replace(d, i, e[i % BATCH])) {
 			first = nr ? first : i;
 			nr++;

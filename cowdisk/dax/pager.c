@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "disco/clock.h"
+#include "disco/read_at.h"
 #include "memory/uffd.h"
 
 #define FEATURES                                                               \
@@ -85,19 +86,7 @@ static void pager_count(_Atomic(uint64_t) *c)
 static int read_base(const struct pager *p, const struct pager_region *r,
 		     uint64_t page)
 {
-	uint64_t done = 0;
-
-	while (done < PAGE_BYTES) {
-		ssize_t n = pread(r->base, p->page + done, PAGE_BYTES - done,
-				  (off_t)(page * PAGE_BYTES + done));
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n < 0 ? -errno : -EIO;
-		done += (uint64_t)n;
-	}
-	return 0;
+	return read_at(r->base, p->page, PAGE_BYTES, page * PAGE_BYTES);
 }
 
 /* The page is lost: make it inaccessible (PROT_NONE). */

@@ -17,12 +17,10 @@ static int scan_touched(const struct copies_scan *s, uint64_t nr,
 		views[i] = 0;
 	for (unsigned v = 0; v < s->nr_views; v++) {
 		uint64_t first = (uintptr_t)s->base[v] / PAGE_BYTES + s->at;
-		ssize_t want = (ssize_t)(nr * sizeof(e[0]));
-		ssize_t n = pread(s->pagemap, e, (size_t)want,
-				  (off_t)(first * sizeof(e[0])));
+		int64_t n = pagemap_read(s->pagemap, first, e, nr);
 
-		if (n != want)
-			return n < 0 ? -errno : -EIO;
+		if (n != (int64_t)nr)
+			return n < 0 ? (int)n : -EIO;
 		for (uint64_t i = 0; i < nr; i++)
 			views[i] |= (uint64_t)((e[i] & PM_PRESENT) != 0) << v;
 	}

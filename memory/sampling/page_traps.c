@@ -161,8 +161,7 @@ static bool page_traps_wants(const struct page_traps *t, uint64_t page)
 	uint64_t e, at = (uintptr_t)page_traps_at(t, page) / PAGE_BYTES;
 
 	return pmap_is_ram(t->pm, page) &&
-	       pread(t->pagemap, &e, sizeof(e), (off_t)(at * sizeof(e))) ==
-		       (ssize_t)sizeof(e) &&
+	       pagemap_read(t->pagemap, at, &e, 1) == 1 &&
 	       (e & (mapped | PM_SWAP)) == mapped;
 }
 

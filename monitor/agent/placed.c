@@ -271,20 +271,19 @@ static uint64_t placed_frame_of(uint64_t entry, const struct ram_span *s)
 static uint64_t placed_look_up(struct placed *p, const struct ram_span *s,
 			       uint64_t page, uint64_t nr)
 {
-	uint64_t entries[SCAN_ENTRIES], want = min_u64(nr, SCAN_ENTRIES);
-	uint64_t at = ram_span_at(s, page) / PAGE_BYTES;
-	ssize_t got = pread(p->pagemap, entries, want * sizeof(entries[0]),
-			    (off_t)(at * sizeof(entries[0])));
+	uint64_t entries[SCAN_ENTRIES];
+	int64_t got = pagemap_read(p->pagemap,
+				   ram_span_at(s, page) / PAGE_BYTES, entries,
+				   min_u64(nr, SCAN_ENTRIES));
 
 	if (got <= 0) {
 		p->gone = true;
 		return 0;
 	}
-	nr = (uint64_t)got / sizeof(entries[0]);
-	for (uint64_t i = 0; i < nr; i++)
+	for (uint64_t i = 0; i < (uint64_t)got; i++)
 		frame_map_set(p->frames, page + i,
 			      placed_frame_of(entries[i], s));
-	return nr;
+	return (uint64_t)got;
 }
 
 static void placed_begin_round(struct placed *p)

@@ -135,14 +135,12 @@ static int pull_range(struct puller *p, int pagemap,
 	int err;
 
 	while (left) {
-		uint64_t n = min_u64(left, ENTRIES);
-		ssize_t got = pread(pagemap, e, n * sizeof(e[0]),
-				    (off_t)(page * sizeof(e[0])));
+		int64_t n =
+			pagemap_read(pagemap, page, e, min_u64(left, ENTRIES));
 
-		if (got <= 0) /* 0: its memory is gone, and so is it */
-			return got < 0 ? -errno : -ESRCH;
-		n = (uint64_t)got / sizeof(e[0]);
-		for (uint64_t i = 0; i < n; i++, page++) {
+		if (n <= 0) /* 0: its memory is gone, and so is it */
+			return n < 0 ? (int)n : -ESRCH;
+		for (int64_t i = 0; i < n; i++, page++) {
 			if (pull_is_busy(e[i], p->r->what))
 				pull_later(p, (void *)(page * PAGE_BYTES));
 			if (!pull_wants(e[i], p->r->what))
@@ -151,7 +149,7 @@ static int pull_range(struct puller *p, int pagemap,
 			if (err)
 				return err;
 		}
-		left -= n;
+		left -= (uint64_t)n;
 		/* Nothing to move for long: others wait. */
 		err = pull_tell(p);
 		if (err)
@@ -165,9 +163,7 @@ static int pull_look_again(struct puller *p, int pagemap, void *page)
 {
 	uint64_t e;
 
-	if (pread(pagemap, &e, sizeof(e),
-		  (off_t)((uintptr_t)page / PAGE_BYTES * sizeof(e))) !=
-	    (ssize_t)sizeof(e))
+	if (pagemap_read(pagemap, (uintptr_t)page / PAGE_BYTES, &e, 1) != 1)
 		return -ESRCH;
 	if (pull_is_busy(e, p->r->what))
 		pull_later(p, page);

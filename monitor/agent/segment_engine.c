@@ -68,12 +68,10 @@ void segment_engine_look_up(struct segment_engine *e, const void *at,
 			    uint64_t first, uint64_t nr)
 {
 	uint64_t entries[ENGINE_ENTRIES];
-	ssize_t got;
+	int64_t got = pagemap_read(e->pagemap, (uintptr_t)at / PAGE_BYTES,
+				   entries, min_u64(nr, ENGINE_ENTRIES));
 
-	nr = min_u64(nr, ENGINE_ENTRIES);
-	got = pread(e->pagemap, entries, nr * sizeof(entries[0]),
-		    (off_t)((uintptr_t)at / PAGE_BYTES * sizeof(entries[0])));
-	for (ssize_t i = 0; i < got / (ssize_t)sizeof(entries[0]); i++)
+	for (int64_t i = 0; i < got; i++)
 		frame_map_set(e->frames, first + (uint64_t)i,
 			      entries[i] & PM_PRESENT ? entries[i] & FRAME_BITS
 						      : 0);

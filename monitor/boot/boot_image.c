@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "disco/limits.h"
+#include "disco/read_at.h"
 #include "monitor/boot/bzimage.h"
 #include "monitor/boot/elf_image.h"
 #include "monitor/boot/kernel_cache.h"
@@ -150,20 +151,10 @@ static void add_extent(struct boot_layout *l, uint64_t at, uint64_t bytes)
 static int read_in(const struct boot_file *f, uint64_t off, uint8_t *to,
 		   uint64_t bytes)
 {
-	uint64_t done = 0;
-
-	if (f->fd < 0 && f->at)
+	if (f->fd >= 0)
+		return read_at(f->fd, to, bytes, off);
+	if (f->at)
 		memcpy(to, f->at + off, bytes);
-	while (f->fd >= 0 && done < bytes) {
-		ssize_t n = pread(f->fd, to + done, bytes - done,
-				  (off_t)(off + done));
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n < 0 ? -errno : -EIO;
-		done += (uint64_t)n;
-	}
 	return 0;
 }
 

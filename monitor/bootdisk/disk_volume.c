@@ -2,26 +2,15 @@
 #include "monitor/bootdisk/disk_volume.h"
 
 #include <errno.h>
-#include <unistd.h>
+
+#include "disco/read_at.h"
 
 static int disk_volume_read_raw(struct volume *v, uint64_t at, void *buf,
 				size_t bytes)
 {
 	const struct disk_volume *d = container_of(v, struct disk_volume, v);
-	char *to = buf;
 
-	while (bytes) {
-		ssize_t n = pread(d->files.base, to, bytes, (off_t)at);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n < 0 ? -errno : -EIO;
-		to += n;
-		at += (uint64_t)n;
-		bytes -= (size_t)n;
-	}
-	return 0;
+	return read_at(d->files.base, buf, bytes, at);
 }
 
 struct disk_volume_request {

@@ -46,11 +46,9 @@ static void private_mapping(struct private *p, uint64_t start, uint64_t end)
 
 	while (left) {
 		uint64_t nr = min_u64(left, ENTRIES);
-		ssize_t got = pread(p->pagemap, e, nr * sizeof(e[0]),
-				    (off_t)(page * sizeof(e[0])));
 
 		/* It went meanwhile: then it is not counted. */
-		if (got != (ssize_t)(nr * sizeof(e[0])))
+		if (pagemap_read(p->pagemap, page, e, nr) != (int64_t)nr)
 			return;
 		for (uint64_t i = 0; i < nr; i++)
 			p->pages += (e[i] & alone) == alone;

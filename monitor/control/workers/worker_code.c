@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "disco/read_at.h"
 #include "monitor/ipc/fds.h"
 #include "numa/bind.h"
 
@@ -99,25 +100,15 @@ static int worker_code_fill(int from, int to, size_t bytes, nodeid_t node)
 {
 	size_t mapped = align_up(bytes, PAGE_BYTES);
 	uint8_t *p;
-	int err = 0;
+	int err;
 
 	if (ftruncate(to, (off_t)bytes) < 0)
 		return -errno;
 	p = mmap(NULL, mapped, PROT_READ | PROT_WRITE, MAP_SHARED, to, 0);
 	if (p == MAP_FAILED)
 		return -errno;
-	if (node_bind_memory(p, mapped, node, false) < 0)
-		err = 0;
-	for (size_t done = 0; done < bytes && !err;) {
-		ssize_t n = pread(from, p + done, bytes - done, (off_t)done);
-
-		if (n > 0)
-			done += (size_t)n;
-		else if (n == 0)
-			err = -EIO;
-		else if (errno != EINTR)
-			err = -errno;
-	}
+	(void)!node_bind_memory(p, mapped, node, false);
+	err = read_at(from, p, bytes, 0);
 	(void)munmap(p, mapped);
 	return err;
 }
