@@ -200,19 +200,10 @@ static void monitor_on_signal(struct loop_watch *w, uint32_t events)
 static int monitor_open_signals(struct monitor_process *p)
 {
 	static const int ours[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGCHLD };
-	sigset_t set;
 
-	(void)signal(SIGPIPE, SIG_IGN);
-	(void)sigemptyset(&set);
-	for (unsigned i = 0; i < ARRAY_SIZE(ours); i++)
-		(void)sigaddset(&set, ours[i]);
-	(void)sigprocmask(SIG_BLOCK, &set, NULL);
 	p->signals.ready = monitor_on_signal;
-	p->signals.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (p->signals.fd < 0)
-		return -errno;
-	loop_want(&p->m.watcher.loop, &p->signals, EPOLLIN);
-	return 0;
+	return loop_want_signals(&p->m.watcher.loop, &p->signals, ours,
+				 ARRAY_SIZE(ours));
 }
 
 /* Parts before the agents, which ask for them as soon as they start. */

@@ -2,8 +2,10 @@
 #include "monitor/control/base/loop.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "disco/clock.h"
@@ -130,4 +132,21 @@ int loop_turn(struct loop *l, int timeout_ms)
 	if (l->timers.first)
 		timer_heap_run(&l->timers, l->now_ns());
 	return l->err;
+}
+
+int loop_want_signals(struct loop *l, struct loop_watch *w, const int *sigs,
+		      unsigned nr)
+{
+	sigset_t set;
+
+	(void)signal(SIGPIPE, SIG_IGN);
+	(void)sigemptyset(&set);
+	for (unsigned i = 0; i < nr; i++)
+		(void)sigaddset(&set, sigs[i]);
+	(void)sigprocmask(SIG_BLOCK, &set, NULL);
+	w->fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (w->fd < 0)
+		return -errno;
+	loop_want(l, w, EPOLLIN);
+	return 0;
 }

@@ -62,6 +62,18 @@ void loop_destroy(struct loop *l);
 void loop_want(struct loop *l, struct loop_watch *w, uint32_t events);
 
 /**
+ * loop_want_signals() - have signals of this process handled by the loop
+ * @w:    w->ready is set; w->fd: out: owned by the caller, -1 on error; each
+ *        read(2) of it gives a struct signalfd_siginfo, and none ends with EAGAIN
+ * @sigs: @nr signals, which are blocked from now on
+ *
+ * SIGPIPE is ignored from now on: who writes gets EPIPE. Context: before threads
+ * are created. Return: 0; -EMFILE, -ENFILE, -ENOMEM of signalfd().
+ */
+MUST_CHECK int loop_want_signals(struct loop *l, struct loop_watch *w,
+				 const int *sigs, unsigned nr);
+
+/**
  * loop_timer_set() - arm a timer, or change its deadline
  * @t:     t->expired is set
  * @at_ns: CLOCK_MONOTONIC. If it has passed, the timer expires at the end of

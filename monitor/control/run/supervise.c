@@ -166,19 +166,10 @@ static int supervise_open_signals(struct supervisor *s)
 {
 	static const int ours[] = { SIGINT,  SIGTERM, SIGHUP,
 				    SIGQUIT, SIGTSTP, SIGCONT };
-	sigset_t set;
 
-	(void)signal(SIGPIPE, SIG_IGN);
-	(void)sigemptyset(&set);
-	for (unsigned i = 0; i < ARRAY_SIZE(ours); i++)
-		(void)sigaddset(&set, ours[i]);
-	(void)sigprocmask(SIG_BLOCK, &set, NULL);
 	s->signals.ready = supervise_on_signal;
-	s->signals.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (s->signals.fd < 0)
-		return -errno;
-	loop_want(&s->watcher.loop, &s->signals, EPOLLIN);
-	return 0;
+	return loop_want_signals(&s->watcher.loop, &s->signals, ours,
+				 ARRAY_SIZE(ours));
 }
 
 static int supervisor_create(struct supervisor *s,

@@ -19,6 +19,13 @@ void report_text(FILE *out, const char *text);
 /* A number with three digits and k, M or G. Return: @buf. */
 const char *report_number(double v, char buf[16]);
 
+/*
+ * The axis of time below a picture, from @left to @right and at @bottom, in the
+ * units of the picture, with room for two lines of text below it.
+ */
+void report_time_axis(FILE *out, double left, double right, double bottom,
+		      double seconds);
+
 /* Pictures, each a figure with its legend and a caption. */
 void report_heat(FILE *out, const struct heat *h);
 void report_owners(FILE *out, const struct heat *h, uint32_t nr_nodes);

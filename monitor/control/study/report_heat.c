@@ -39,18 +39,10 @@ static void heat_axes(FILE *out, const struct heat *h)
 	double mib = (double)h->pages * PAGE_BYTES / (double)MIB(1);
 	char buf[16];
 
+	report_time_axis(out, LEFT, WIDTH - RIGHT, HEIGHT - BOTTOM, seconds);
 	for (unsigned i = 0; i <= 4; i++) {
-		double x = LEFT + (WIDTH - LEFT - RIGHT) * i / 4;
 		double y = TOP + (HEIGHT - TOP - BOTTOM) * i / 4;
 
-		(void)fprintf(out,
-			      "<text x=\"%.0f\" y=\"%.0f\" class=\"t\" "
-			      "text-anchor=\"%s\">%s s</text>",
-			      x, HEIGHT - BOTTOM + 16,
-			      i == 0   ? "start"
-			      : i == 4 ? "end"
-				       : "middle",
-			      report_number(seconds * i / 4, buf));
 		(void)fprintf(out,
 			      "<text x=\"%.0f\" y=\"%.0f\" class=\"t\" "
 			      "text-anchor=\"end\">%s</text>",
@@ -58,12 +50,9 @@ static void heat_axes(FILE *out, const struct heat *h)
 			      report_number(mib * i / 4, buf));
 	}
 	(void)fprintf(out,
-		      "<text x=\"%.0f\" y=\"%.0f\" class=\"t\" "
-		      "text-anchor=\"middle\">time</text>"
 		      "<text x=\"12\" y=\"%.0f\" class=\"t\" "
 		      "text-anchor=\"middle\" transform=\"rotate(-90 12 "
 		      "%.0f)\">touched pages, MiB</text>",
-		      LEFT + (WIDTH - LEFT - RIGHT) / 2, HEIGHT - 6,
 		      TOP + (HEIGHT - TOP - BOTTOM) / 2,
 		      TOP + (HEIGHT - TOP - BOTTOM) / 2);
 }

@@ -65,7 +65,6 @@ static void report_frame(FILE *out, const struct study_trace *t, double most,
 	char buf[16];
 
 	for (unsigned i = 0; i <= 4; i++) {
-		double x = LEFT + (WIDTH - LEFT - RIGHT) * i / 4;
 		double y = HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * i / 4;
 
 		(void)fprintf(out,
@@ -75,19 +74,8 @@ static void report_frame(FILE *out, const struct study_trace *t, double most,
 			      "text-anchor=\"end\">%s%s</text>",
 			      LEFT, WIDTH - RIGHT, y, y, LEFT - 5, y + 4,
 			      report_number(most * i / 4, buf), unit);
-		(void)fprintf(out,
-			      "<text x=\"%.0f\" y=\"%.0f\" class=\"t\" "
-			      "text-anchor=\"%s\">%s s</text>",
-			      x, HEIGHT - BOTTOM + 16,
-			      i == 0   ? "start"
-			      : i == 4 ? "end"
-				       : "middle",
-			      report_number(seconds * i / 4, buf));
 	}
-	(void)fprintf(out,
-		      "<text x=\"%.0f\" y=\"%.0f\" class=\"t\" "
-		      "text-anchor=\"middle\">time</text>\n",
-		      LEFT + (WIDTH - LEFT - RIGHT) / 2, HEIGHT - 6);
+	report_time_axis(out, LEFT, WIDTH - RIGHT, HEIGHT - BOTTOM, seconds);
 }
 
 static void report_line(FILE *out, const struct sim_result *r, uint32_t k,

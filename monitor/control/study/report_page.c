@@ -108,3 +108,22 @@ void report_end(FILE *out)
 {
 	(void)fputs("</body></html>\n", out);
 }
+
+void report_time_axis(FILE *out, double left, double right, double bottom,
+		      double seconds)
+{
+	static const char *const anchors[] = { "start", "middle", "middle",
+					       "middle", "end" };
+	char buf[16];
+
+	for (unsigned i = 0; i <= 4; i++)
+		(void)fprintf(out,
+			      "<text x=\"%.0f\" y=\"%.0f\" class=\"t\" "
+			      "text-anchor=\"%s\">%s s</text>",
+			      left + (right - left) * i / 4, bottom + 16,
+			      anchors[i], report_number(seconds * i / 4, buf));
+	(void)fprintf(out,
+		      "<text x=\"%.0f\" y=\"%.0f\" class=\"t\" "
+		      "text-anchor=\"middle\">time</text>\n",
+		      left + (right - left) / 2, bottom + 34);
+}
