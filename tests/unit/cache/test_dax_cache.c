@@ -4,10 +4,10 @@
 #include <grp.h>
 #include <linux/userfaultfd.h>
 #include <signal.h>
-#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "tests/unit/fake_ioctl.h"
 #include "tests/unit/cache/dax_cache_bench.h"
 
 /* --- what is mapped is leased --- */
@@ -28,15 +28,8 @@ static void check_leased(const struct uffdio_continue *c)
 	}
 }
 
-/* In place of the C library's. */
-int ioctl(int fd, unsigned long request, ...)
+int fake_ioctl(int fd, unsigned long request, void *arg)
 {
-	va_list ap;
-	void *arg;
-
-	va_start(ap, request);
-	arg = va_arg(ap, void *);
-	va_end(ap);
 	if (watched && request == UFFDIO_CONTINUE)
 		check_leased(arg);
 	return (int)syscall(SYS_ioctl, fd, request, arg);

@@ -3,8 +3,10 @@
 
 #include <libgen.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -147,4 +149,44 @@ pid_t net_vms_child(void)
 		(void)fclose(f);
 	}
 	return pid;
+}
+
+/* --- what control reports --- */
+
+void net_vms_log(struct net_vms *v)
+{
+	v->log = memfd_create("log", MFD_CLOEXEC);
+	assert_true(v->log >= 0);
+	sink_create(&v->watcher.err, &v->watcher.loop, v->log);
+}
+
+void net_vms_log_end(struct net_vms *v)
+{
+	sink_destroy(&v->watcher.err);
+	(void)close(v->log);
+}
+
+const char *net_vms_said(const struct net_vms *v)
+{
+	static char text[4096];
+	ssize_t n = pread(v->log, text, sizeof(text) - 1, 0);
+
+	text[n > 0 ? n : 0] = '\0';
+	return text;
+}
+
+void net_vms_fail(void (*run)(void), const uint64_t *died_ns)
+{
+	char *was = strdup(getenv("DISCO_UPLINK"));
+
+	assert_non_null(was);
+	(void)setenv("DISCO_UPLINK", "/bin/false", 1);
+	(void)kill(net_vms_child(), SIGKILL);
+	for (unsigned deaths = 0; deaths < 3; deaths++) {
+		uint64_t last = *died_ns;
+
+		WAIT_UNTIL((run(), *died_ns != last));
+	}
+	(void)setenv("DISCO_UPLINK", was, 1);
+	free(was);
 }

@@ -21,6 +21,7 @@ struct net_vms {
 	int theirs[NET_VMS];		 /* the workers' ends */
 	struct vnet_port *port[NET_VMS]; /* NULL: not opened */
 	unsigned told[NET_VMS];		 /* ports that it got to know */
+	int log;			 /* between net_vms_log() and its end */
 	struct diag d;
 };
 
@@ -41,6 +42,21 @@ void net_vms_start(struct net_vms *v, unsigned i, bool open);
  */
 bool net_vms_run(struct net_vms *v, unsigned i, uint8_t *frame, size_t size,
 		 uint32_t *len, struct vnet_hdr *hdr);
+
+/*
+ * Keep what control reports from now on, until the end. A test that fails in
+ * between leaves the log to the end of the process.
+ */
+void net_vms_log(struct net_vms *v);
+void net_vms_log_end(struct net_vms *v);
+/* All of it so far. Return: static; until the next call. */
+const char *net_vms_said(const struct net_vms *v);
+
+/*
+ * Have the process of a network die, and each next one as soon as it starts,
+ * until three have. @run: a turn; @died_ns: when the last one has died.
+ */
+void net_vms_fail(void (*run)(void), const uint64_t *died_ns);
 
 /* The first child of this process, as a network has one; 0: there is none. */
 pid_t net_vms_child(void);

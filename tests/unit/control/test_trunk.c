@@ -490,24 +490,12 @@ static void others_know_nothing_of_it(void **state)
 	assert_false(vm_got(2));
 }
 
-/* What control has said so far. */
-static const char *lines(int fd)
-{
-	static char text[4096];
-	ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
-
-	text[n > 0 ? n : 0] = '\0';
-	return text;
-}
-
 /* One line; and one when it is back, with frames. */
 static void a_deleted_device_is_a_trunk_that_ends(void **state)
 {
-	int log;
 
 	NEEDS_TRUNK();
-	log = memfd_create("log", MFD_CLOEXEC);
-	sink_create(&lan.watcher.err, &lan.watcher.loop, log);
+	net_vms_log(&lan);
 	link_delete(TAP);
 	(void)close(outside);
 	WAIT_UNTIL((vm_got(0), !vnet_port_trunk(lan.port[0])));
@@ -519,7 +507,7 @@ static void a_deleted_device_is_a_trunk_that_ends(void **state)
 		WAIT_UNTIL((vm_got(0), lan.nets->list->trunk.died_ns != last));
 	}
 	assert_string_equal(
-		lines(log),
+		net_vms_said(&lan),
 		"disco: network 'lan': tap device 'tap-test': it is "
 		"gone; nothing goes there until it is back\n");
 	device_make();
@@ -528,13 +516,12 @@ static void a_deleted_device_is_a_trunk_that_ends(void **state)
 	WAIT_UNTIL((vm_send(0, NULL, 100), vm_got(0), outside_got()));
 	assert_int_equal(got_len, 100);
 	assert_string_equal(
-		lines(log),
+		net_vms_said(&lan),
 		"disco: network 'lan': tap device 'tap-test': it is "
 		"gone; nothing goes there until it is back\n"
 		"disco: network 'lan': tap device 'tap-test': it is "
 		"back\n");
-	sink_destroy(&lan.watcher.err);
-	(void)close(log);
+	net_vms_log_end(&lan);
 }
 
 /* It opens the device when the earlier one's process has closed it. */
@@ -545,7 +532,7 @@ static void the_next_monitor_keeps_it(void **state)
 	struct net_ports ports;
 	struct nets *next;
 	uint32_t gen;
-	int self, log;
+	int self;
 
 	NEEDS_TRUNK();
 	old = lan.ports[0].of[0];
@@ -560,8 +547,7 @@ static void the_next_monitor_keeps_it(void **state)
 	must(dup2(old->wake_tx, 202) == 202);
 	assert_int_equal(nets_create(&next), 0);
 	assert_int_equal(nets_adopt(next, &r, self, ports.of), 0);
-	log = memfd_create("log", MFD_CLOEXEC);
-	sink_create(&lan.watcher.err, &lan.watcher.loop, log);
+	net_vms_log(&lan);
 	nets_detach_all(lan.nets);
 	for (unsigned i = 0; i < NET_VMS; i++)
 		nets_release(lan.ports[i].of);
@@ -575,9 +561,8 @@ static void the_next_monitor_keeps_it(void **state)
 				    vnet_port_trunk(lan.port[0])->gen > gen));
 	make_ip4(foreign, station(0)->mac, station(0)->ip, 100);
 	WAIT_UNTIL((vm_send(0, NULL, 100), vm_got(0), outside_got()));
-	assert_string_equal(lines(log), "");
-	sink_destroy(&lan.watcher.err);
-	(void)close(log);
+	assert_string_equal(net_vms_said(&lan), "");
+	net_vms_log_end(&lan);
 	(void)close(self);
 	for (int fd = 200; fd < 203; fd++)
 		(void)close(fd);
@@ -586,75 +571,61 @@ static void the_next_monitor_keeps_it(void **state)
 /* Not at once: an earlier trunk may be about to end. */
 static void a_device_in_use_is_waited_for(void **state)
 {
-	int log, fd;
+	int fd;
 
 	NEEDS_TRUNK();
-	log = memfd_create("log", MFD_CLOEXEC);
 	for (unsigned i = 0; i < 2; i++)
 		nets_release(lan.ports[i].of);
 	WAIT_UNTIL(net_tap_open(TAP, &fd) == 0);
 	vnet_port_destroy(lan.port[0]);
 	lan.port[0] = NULL;
 	net_vms_start(&lan, 0, true);
-	sink_create(&lan.watcher.err, &lan.watcher.loop, log);
+	net_vms_log(&lan);
 	nets_update(lan.nets);
-	WAIT_UNTIL((vm_got(0), *lines(log)));
-	assert_string_equal(lines(log),
+	WAIT_UNTIL((vm_got(0), *net_vms_said(&lan)));
+	assert_string_equal(net_vms_said(&lan),
 			    "disco: network 'lan': tap device 'tap-test': "
 			    "another program uses it\n");
 	(void)close(fd);
 	WAIT_UNTIL((vm_got(0), vnet_port_trunk(lan.port[0])));
-	sink_destroy(&lan.watcher.err);
-	(void)close(log);
+	net_vms_log_end(&lan);
 }
 
 static void a_killed_process_is_started_again(void **state)
 {
-	int log;
 
 	NEEDS_TRUNK();
-	log = memfd_create("log", MFD_CLOEXEC);
-	sink_create(&lan.watcher.err, &lan.watcher.loop, log);
+	net_vms_log(&lan);
 	(void)kill(net_vms_child(), SIGKILL);
-	WAIT_UNTIL((vm_got(0), strstr(lines(log), "it is back")));
+	WAIT_UNTIL((vm_got(0), strstr(net_vms_said(&lan), "it is back")));
 	assert_string_equal(
-		lines(log),
+		net_vms_said(&lan),
 		"disco: network 'lan': tap device 'tap-test': its "
 		"process has died, and is started again\n"
 		"disco: network 'lan': tap device 'tap-test': it is "
 		"back\n");
 	WAIT_UNTIL((vm_got(0), vnet_port_trunk(lan.port[0])));
-	sink_destroy(&lan.watcher.err);
-	(void)close(log);
+	net_vms_log_end(&lan);
+}
+
+static void run(void)
+{
+	(void)vm_got(0);
 }
 
 /* No two lines per second. */
 static void one_that_cannot_live_is_reported_once(void **state)
 {
-	char *was;
-	int log;
-
 	NEEDS_TRUNK();
-	was = strdup(getenv("DISCO_UPLINK"));
-	log = memfd_create("log", MFD_CLOEXEC);
-	sink_create(&lan.watcher.err, &lan.watcher.loop, log);
-	(void)setenv("DISCO_UPLINK", "/bin/false", 1);
-	(void)kill(net_vms_child(), SIGKILL);
-	for (unsigned deaths = 0; deaths < 3; deaths++) {
-		uint64_t last = lan.nets->list->trunk.died_ns;
-
-		WAIT_UNTIL((vm_got(0), lan.nets->list->trunk.died_ns != last));
-	}
+	net_vms_log(&lan);
+	net_vms_fail(run, &lan.nets->list->trunk.died_ns);
 	assert_string_equal(
-		lines(log),
+		net_vms_said(&lan),
 		"disco: network 'lan': tap device 'tap-test': its "
 		"process has died, and is started again\n"
 		"disco: network 'lan': tap device 'tap-test': it is "
 		"back\n");
-	sink_destroy(&lan.watcher.err);
-	(void)close(log);
-	(void)setenv("DISCO_UPLINK", was, 1);
-	free(was);
+	net_vms_log_end(&lan);
 }
 
 static void refused(const char *tap, int err, const char *why)

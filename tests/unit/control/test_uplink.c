@@ -422,12 +422,10 @@ static void each_death_is_reported(void **state)
 {
 	static const char line[] = "disco: network 'lan': uplink: it has died, "
 				   "and is started again\n";
-	char text[1024] = "", want[1024] = "";
-	int log;
+	char want[1024] = "";
 
 	NEEDS_UPLINK();
-	log = memfd_create("log", MFD_CLOEXEC);
-	sink_create(&lan.watcher.err, &lan.watcher.loop, log);
+	net_vms_log(&lan);
 	for (unsigned i = 0; i < 2; i++) {
 		uint32_t gen = uplink()->gen;
 		pid_t pid = net_vms_child();
@@ -439,24 +437,19 @@ static void each_death_is_reported(void **state)
 		(void)waitpid(pid, NULL, 0);
 		(void)strcat(want, line);
 	}
-	assert_true(pread(log, text, sizeof(text) - 1, 0) > 0);
-	assert_string_equal(text, want);
-	sink_destroy(&lan.watcher.err);
-	(void)close(log);
+	assert_string_equal(net_vms_said(&lan), want);
+	net_vms_log_end(&lan);
 }
 
 /* No descriptor was left for it, for a while. */
 static void one_that_cannot_be_started_is_tried_again(void **state)
 {
 	struct rlimit before, none;
-	char text[1024] = "";
 	uint64_t last;
 	uint32_t gen;
-	int log;
 
 	NEEDS_UPLINK();
-	log = memfd_create("log", MFD_CLOEXEC);
-	sink_create(&lan.watcher.err, &lan.watcher.loop, log);
+	net_vms_log(&lan);
 	gen = uplink()->gen;
 	last = the_uplink()->died_ns;
 	(void)kill(net_vms_child(), SIGKILL);
@@ -469,41 +462,29 @@ static void one_that_cannot_be_started_is_tried_again(void **state)
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
 	assert_null(the_uplink()->port);
 	WAIT_UNTIL((run(), uplink() && uplink()->gen > gen));
-	assert_true(pread(log, text, sizeof(text) - 1, 0) > 0);
-	assert_string_equal(text,
+	assert_string_equal(net_vms_said(&lan),
 			    "disco: network 'lan': uplink: it has died, and is "
 			    "started again\n"
 			    "disco: network 'lan': uplink: Too many open "
 			    "files\n");
-	sink_destroy(&lan.watcher.err);
-	(void)close(log);
+	net_vms_log_end(&lan);
+}
+
+static void turn(void)
+{
+	(void)run();
 }
 
 /* As where a library is missing: no line per second. */
 static void one_that_cannot_live_is_reported_once(void **state)
 {
-	char *was;
-	char text[1024] = "";
-	int log;
-
 	NEEDS_UPLINK();
-	was = strdup(getenv("DISCO_UPLINK"));
-	log = memfd_create("log", MFD_CLOEXEC);
-	sink_create(&lan.watcher.err, &lan.watcher.loop, log);
-	(void)setenv("DISCO_UPLINK", "/bin/false", 1);
-	(void)kill(net_vms_child(), SIGKILL);
-	for (unsigned deaths = 0; deaths < 3; deaths++) {
-		uint64_t last = the_uplink()->died_ns;
-
-		WAIT_UNTIL((run(), the_uplink()->died_ns != last));
-	}
-	assert_true(pread(log, text, sizeof(text) - 1, 0) > 0);
-	assert_string_equal(text, "disco: network 'lan': uplink: it has died, "
-				  "and is started again\n");
-	sink_destroy(&lan.watcher.err);
-	(void)close(log);
-	(void)setenv("DISCO_UPLINK", was, 1);
-	free(was);
+	net_vms_log(&lan);
+	net_vms_fail(turn, &the_uplink()->died_ns);
+	assert_string_equal(net_vms_said(&lan),
+			    "disco: network 'lan': uplink: it has died, "
+			    "and is started again\n");
+	net_vms_log_end(&lan);
 }
 
 static void only_vms_with_an_uplink_know_it(void **state)

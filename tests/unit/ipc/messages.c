@@ -126,9 +126,12 @@ static void taken(const struct direction *d, const struct message_kind *k,
 	assert_memory_equal(out, bytes, len);
 }
 
-void messages_are_taken(const struct direction *d)
+void messages_are_taken(void **state)
 {
-	each_kind(d, taken);
+	const struct direction *d = *state;
+
+	for (unsigned i = 0; i < NR_DIRECTIONS; i++)
+		each_kind(&d[i], taken);
 }
 
 static void cut(const struct direction *d, const struct message_kind *k,
@@ -146,12 +149,15 @@ static void cut(const struct direction *d, const struct message_kind *k,
 			 -EBADMSG);
 }
 
-void messages_cut_are_refused(const struct direction *d)
+void messages_cut_are_refused(void **state)
 {
-	each_kind(d, cut);
+	const struct direction *d = *state;
+
+	for (unsigned i = 0; i < NR_DIRECTIONS; i++)
+		each_kind(&d[i], cut);
 }
 
-void messages_of_no_kind_are_refused(const struct direction *d)
+static void no_kind(const struct direction *d)
 {
 	const uint32_t kinds[] = { 0, d->table->nr_kinds, 99, 0x80000000u,
 				   UINT32_MAX };
@@ -162,6 +168,14 @@ void messages_of_no_kind_are_refused(const struct direction *d)
 		assert_int_equal(message_pass(d, &head, sizeof(head), NULL, 0),
 				 d->unknown);
 	}
+}
+
+void messages_of_no_kind_are_refused(void **state)
+{
+	const struct direction *d = *state;
+
+	for (unsigned i = 0; i < NR_DIRECTIONS; i++)
+		no_kind(&d[i]);
 }
 
 static void wrong_fds(const struct direction *d, const struct message_kind *k,
@@ -189,7 +203,10 @@ static void wrong_fds(const struct direction *d, const struct message_kind *k,
 	}
 }
 
-void messages_with_wrong_fds_are_refused(const struct direction *d)
+void messages_with_wrong_fds_are_refused(void **state)
 {
-	each_kind(d, wrong_fds);
+	const struct direction *d = *state;
+
+	for (unsigned i = 0; i < NR_DIRECTIONS; i++)
+		each_kind(&d[i], wrong_fds);
 }

@@ -26,10 +26,23 @@ struct direction {
 	int unknown; /* what it returns for a kind that there is not */
 };
 
-void messages_are_taken(const struct direction *d);
-void messages_cut_are_refused(const struct direction *d);
-void messages_of_no_kind_are_refused(const struct direction *d);
-void messages_with_wrong_fds_are_refused(const struct direction *d);
+/* Both of a protocol: requests and answers, or requests and events. */
+#define NR_DIRECTIONS 2u
+
+/* Tests whose *@state is an array of NR_DIRECTIONS struct direction. */
+void messages_are_taken(void **state);
+void messages_cut_are_refused(void **state);
+void messages_of_no_kind_are_refused(void **state);
+void messages_with_wrong_fds_are_refused(void **state);
+
+#define MESSAGE_TESTS(directions)                                              \
+	cmocka_unit_test_prestate(messages_are_taken, directions),             \
+		cmocka_unit_test_prestate(messages_cut_are_refused,            \
+					  directions),                         \
+		cmocka_unit_test_prestate(messages_of_no_kind_are_refused,     \
+					  directions),                         \
+		cmocka_unit_test_prestate(messages_with_wrong_fds_are_refused, \
+					  directions)
 
 /*
  * Send @bytes with @nr descriptors, and receive them. Return: what the receiver

@@ -62,38 +62,10 @@ static int receive_answer(int sock, void *bytes, int fds[FDS_MAX])
 	return agent_answer_receive(sock, bytes);
 }
 
-static const struct direction directions[] = {
+static struct direction directions[NR_DIRECTIONS] = {
 	{ &agent_request_table, fill_request, receive_request, -EINVAL },
 	{ &agent_answer_table, fill_answer, receive_answer, -EPROTO },
 };
-
-static void right_ones_are_taken(void **state)
-{
-	(void)state;
-	for (unsigned i = 0; i < ARRAY_SIZE(directions); i++)
-		messages_are_taken(&directions[i]);
-}
-
-static void wrong_lengths_are_refused(void **state)
-{
-	(void)state;
-	for (unsigned i = 0; i < ARRAY_SIZE(directions); i++)
-		messages_cut_are_refused(&directions[i]);
-}
-
-static void unknown_kinds_are_refused(void **state)
-{
-	(void)state;
-	for (unsigned i = 0; i < ARRAY_SIZE(directions); i++)
-		messages_of_no_kind_are_refused(&directions[i]);
-}
-
-static void descriptors_belong_to_the_kind(void **state)
-{
-	(void)state;
-	for (unsigned i = 0; i < ARRAY_SIZE(directions); i++)
-		messages_with_wrong_fds_are_refused(&directions[i]);
-}
 
 static void an_error_is_an_errno(void **state)
 {
@@ -152,10 +124,7 @@ static void machines_that_cannot_be_are_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(right_ones_are_taken),
-		cmocka_unit_test(wrong_lengths_are_refused),
-		cmocka_unit_test(unknown_kinds_are_refused),
-		cmocka_unit_test(descriptors_belong_to_the_kind),
+		MESSAGE_TESTS(directions),
 		cmocka_unit_test(an_error_is_an_errno),
 		cmocka_unit_test(machines_that_cannot_be_are_refused),
 	};

@@ -67,38 +67,10 @@ static int receive_event(int sock, void *bytes, int fds[FDS_MAX])
 	return worker_event_receive(sock, bytes);
 }
 
-static const struct direction directions[] = {
+static struct direction directions[NR_DIRECTIONS] = {
 	{ &worker_request_table, fill_request, receive_request, -EPROTO },
 	{ &worker_event_table, fill_event, receive_event, -EPROTO },
 };
-
-static void right_ones_are_taken(void **state)
-{
-	(void)state;
-	for (unsigned i = 0; i < ARRAY_SIZE(directions); i++)
-		messages_are_taken(&directions[i]);
-}
-
-static void wrong_lengths_are_refused(void **state)
-{
-	(void)state;
-	for (unsigned i = 0; i < ARRAY_SIZE(directions); i++)
-		messages_cut_are_refused(&directions[i]);
-}
-
-static void unknown_kinds_are_refused(void **state)
-{
-	(void)state;
-	for (unsigned i = 0; i < ARRAY_SIZE(directions); i++)
-		messages_of_no_kind_are_refused(&directions[i]);
-}
-
-static void descriptors_belong_to_the_kind(void **state)
-{
-	(void)state;
-	for (unsigned i = 0; i < ARRAY_SIZE(directions); i++)
-		messages_with_wrong_fds_are_refused(&directions[i]);
-}
 
 /* --- fields --- */
 
@@ -238,10 +210,7 @@ static void events_are_mended_or_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(right_ones_are_taken),
-		cmocka_unit_test(wrong_lengths_are_refused),
-		cmocka_unit_test(unknown_kinds_are_refused),
-		cmocka_unit_test(descriptors_belong_to_the_kind),
+		MESSAGE_TESTS(directions),
 		cmocka_unit_test(numbers_out_of_range_are_refused),
 		cmocka_unit_test(what_is_refused_has_its_id),
 		cmocka_unit_test(what_is_wrong_is_not_sent),

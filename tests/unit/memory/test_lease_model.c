@@ -16,7 +16,7 @@
 #include <cmocka.h>
 
 #include "tests/model/lease_variant.h"
-#include "tests/model/model.h"
+#include "tests/model/verdict.h"
 
 /* Not in atomic_ops.h unless the whole file is under the model. */
 void model_copy_in(void *shared, const void *from, size_t bytes);
@@ -235,8 +235,7 @@ static void the_code_is_right(void **state)
 			      (unsigned)sizes[i].first, sizes[i].takes,
 			      sizes[i].evictions, r.nr_schedules,
 			      (unsigned long long)r.nr_states, r.longest);
-		if (r.violation)
-			fail_msg("%s", r.violation);
+		model_is_right(&r);
 		assert_true(seen.leased && seen.absent && seen.evicted &&
 			    seen.kept);
 	}
@@ -249,11 +248,7 @@ static void every_planted_bug_is_found(void **state)
 		struct model_result r;
 
 		explore(i, 0, 2, 2, &r);
-		print_message("# bug %zu, %s: %s after %llu states\n", i,
-			      variants[i].bug,
-			      r.violation ? r.violation : "NOT FOUND",
-			      (unsigned long long)r.nr_states);
-		assert_non_null(r.violation);
+		model_has_found(i, variants[i].bug, &r);
 	}
 }
 

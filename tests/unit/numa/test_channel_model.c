@@ -14,7 +14,7 @@
 #include <cmocka.h>
 
 #include "tests/model/channel_variant.h"
-#include "tests/model/model.h"
+#include "tests/model/verdict.h"
 
 extern const struct channel_variant channel_0, channel_1, channel_2, channel_3,
 	channel_4, channel_5, channel_6, channel_7, channel_8, channel_9,
@@ -145,8 +145,7 @@ static void the_code_is_right(void **state)
 			      sizes[i].nr_slots, (unsigned)sizes[i].nr_messages,
 			      r.nr_schedules, (unsigned long long)r.nr_states,
 			      (unsigned long long)r.nr_steps, r.longest);
-		if (r.violation)
-			fail_msg("%s", r.violation);
+		model_is_right(&r);
 	}
 }
 
@@ -157,11 +156,7 @@ static void every_planted_bug_is_found(void **state)
 		struct model_result r;
 
 		explore(i, 2, 4, &r);
-		print_message("# bug %zu, %s: %s after %llu states\n", i,
-			      variants[i].bug,
-			      r.violation ? r.violation : "NOT FOUND",
-			      (unsigned long long)r.nr_states);
-		assert_non_null(r.violation);
+		model_has_found(i, variants[i].bug, &r);
 	}
 }
 

@@ -16,7 +16,7 @@
 #include <cmocka.h>
 
 #include "tests/model/marks_variant.h"
-#include "tests/model/model.h"
+#include "tests/model/verdict.h"
 
 /* Not in atomic_ops.h unless the whole file is under the model. */
 uint64_t model_load(const void *p, memory_order order);
@@ -149,8 +149,7 @@ static void the_code_is_right(void **state)
 	print_message("# %.3g schedules, %llu states, longest %u\n",
 		      r.nr_schedules, (unsigned long long)r.nr_states,
 		      r.longest);
-	if (r.violation)
-		fail_msg("%s", r.violation);
+	model_is_right(&r);
 	assert_true(seen.refused && seen.collapsed && seen.spared);
 }
 
@@ -161,11 +160,7 @@ static void every_planted_bug_is_found(void **state)
 		struct model_result r;
 
 		explore(i, &r);
-		print_message("# bug %zu, %s: %s after %llu states\n", i,
-			      variants[i].bug,
-			      r.violation ? r.violation : "NOT FOUND",
-			      (unsigned long long)r.nr_states);
-		assert_non_null(r.violation);
+		model_has_found(i, variants[i].bug, &r);
 	}
 }
 

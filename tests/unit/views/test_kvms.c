@@ -5,12 +5,12 @@
  */
 #include <errno.h>
 #include <string.h>
-#include <sys/ioctl.h>
 
 #include "monitor/dev/platform/layout.h"
 #include "monitor/worker/views/apic.h"
 #include "monitor/worker/views/kvms.h"
 #include "monitor/worker/views/view_ram.h"
+#include "tests/unit/fake_ioctl.h"
 #include "tests/unit/support.h"
 
 #define KVM_FD	  100000 /* no descriptor of this process has such a number */
@@ -72,15 +72,8 @@ static int vm_call(unsigned long request, void *arg)
 	return 0;
 }
 
-/* In place of the C library's. */
-int ioctl(int fd, unsigned long request, ...)
+int fake_ioctl(int fd, unsigned long request, void *arg)
 {
-	va_list ap;
-	void *arg;
-
-	va_start(ap, request);
-	arg = va_arg(ap, void *);
-	va_end(ap);
 	if (fd == KVM_FD && request == KVM_CREATE_VM)
 		return VM_FD(kvm.vms++);
 	/* No APICv to be switched off. */

@@ -16,7 +16,7 @@
 #include <cmocka.h>
 
 #include "tests/model/vring_variant.h"
-#include "tests/model/model.h"
+#include "tests/model/verdict.h"
 #include "numa/atomic_ops.h"
 
 extern const struct vring_variant vring_0, vring_1, vring_2, vring_3, vring_4,
@@ -285,11 +285,7 @@ static void every_planted_bug_is_found(void **state)
 		for (size_t p = 0; p < ARRAY_SIZE(programs) && !r.violation;
 		     p++)
 			explore(p, i, 4, &r);
-		print_message("# bug %zu, %s: %s after %llu states\n", i,
-			      variants[i].bug,
-			      r.violation ? r.violation : "NOT FOUND",
-			      (unsigned long long)r.nr_states);
-		assert_non_null(r.violation);
+		model_has_found(i, variants[i].bug, &r);
 	}
 }
 

@@ -2,9 +2,9 @@
 /* Memory above RAM; KVM is played by an ioctl() of our own. */
 #include <errno.h>
 #include <linux/kvm.h>
-#include <sys/ioctl.h>
 
 #include "monitor/worker/vm/vm.h"
+#include "tests/unit/fake_ioctl.h"
 #include "tests/unit/cowdisk/dax_bench.h"
 
 #define VM_FD	  12345 /* and the numbers after it, of further views */
@@ -63,15 +63,8 @@ static int get_log(unsigned vm, const struct kvm_dirty_log *l)
 	return 0;
 }
 
-/* In place of the C library's. */
-int ioctl(int fd, unsigned long request, ...)
+int fake_ioctl(int fd, unsigned long request, void *arg)
 {
-	va_list ap;
-	void *arg;
-
-	va_start(ap, request);
-	arg = va_arg(ap, void *);
-	va_end(ap);
 	assert_in_range(fd, VM_FD, VM_FD + (int)kvm.vms - 1);
 	assert_int_equal(request, KVM_GET_DIRTY_LOG);
 	return get_log((unsigned)(fd - VM_FD), arg);
