@@ -1,176 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Two guests with network devices of one network. What other devices have got
- * wrong is here as well: full receive queues that never go on, headers that kill
- * the worker, commands that are not answered or come too early, mergeable
- * buffers that are not filled.
- *
- * 859 lines because all of it shares one pair of guests and their driver.
+ * Frames between two guests. What other devices have got wrong is here as well:
+ * full receive queues that never go on, headers that kill the worker, commands
+ * that are not answered or come too early, mergeable buffers that are not filled.
  */
-#include <fcntl.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
-#include "disco/net_dump.h"
 #include "tests/unit/net/net_guests.h"
-#include "tests/unit/support.h"
-#include "vnet/packet.h"
-#include "vnet/reply.h"
-
-#define QUEUE 64u
-#define HDR   NET_GUEST_HDR
-#define NET   "lan"
-#define RX    NET_QUEUE_RX
-#define TX    NET_QUEUE_TX
-#define CTRL  NET_QUEUE_CTRL
-
-/* In guest memory. */
-#define TX_GPA	 0x100000u
-#define RX_GPA	 0x200000u
-#define CTRL_GPA 0x0f0000u
-
-static struct ports p;
-static struct net_guest a, b;
-
-static void start(uint64_t of_a, uint64_t of_b)
-{
-	ports_create(&p, 3);
-	net_guest_create(&a, &p, 0, NET, 1);
-	net_guest_create(&b, &p, 1, NET, 1);
-	net_guest_start(&a, of_a, 3, QUEUE);
-	net_guest_start(&b, of_b, 3, QUEUE);
-}
-
-static int setup(void **state)
-{
-	(void)state;
-	start(NET_FEATURES, NET_FEATURES);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	net_guests_destroy(&a, &b);
-	ports_destroy(&p);
-	return 0;
-}
-
-static void run(void)
-{
-	net_guests_run(&a, &b);
-}
-
-/* --- the guest's driver --- */
-
-/* Give @nr receive buffers of @bytes each. */
-static void give(struct net_guest *g, unsigned nr, uint32_t bytes)
-{
-	for (unsigned i = 0; i < nr; i++, g->given[0]++) {
-		unsigned n = g->given[0] % QUEUE;
-
-		ring_desc(&g->d.rings[RX], n, RX_GPA + n * 0x12000u, bytes,
-			  D_WRITE, 0);
-		ring_offer(&g->d.rings[RX], (uint16_t)n);
-	}
-	driver_kick(&g->d, RX);
-}
-
-/* One chain: @bytes after a header, cut into pieces of @piece. */
-static void put(struct net_guest *g, const struct vnet_hdr *hdr,
-		const uint8_t *frame, uint32_t bytes, uint32_t piece)
-{
-	uint8_t *at = fake_guest(&g->h, TX_GPA, HDR + bytes);
-	struct ring *r = &g->d.rings[TX];
-	uint32_t done = 0;
-	unsigned n = 0;
-
-	memset(at, 0, HDR);
-	if (hdr)
-		memcpy(at, hdr, sizeof(*hdr));
-	memcpy(at + HDR, frame, bytes);
-	while (done < HDR + bytes) {
-		uint32_t len = (uint32_t)min_u64(piece, HDR + bytes - done);
-		bool more = done + len < HDR + bytes;
-
-		ring_desc(r, n, TX_GPA + done, len, more ? D_NEXT : 0, n + 1);
-		done += len;
-		n++;
-	}
-	ring_offer(r, 0);
-	driver_kick(&g->d, TX);
-	run();
-}
-
-static void sent(struct net_guest *g)
-{
-	uint32_t id, written;
-
-	assert_true(ring_used(&g->d.rings[TX], &id, &written));
-	assert_int_equal(id, 0);
-	assert_int_equal(written, 0);
-}
-
-/*
- * A frame that the guest has received, out of all buffers that it was merged
- * in. Return: its length; 0: none.
- */
-static uint32_t got(struct net_guest *g, struct vnet_hdr *hdr, uint8_t *frame,
-		    uint32_t *first)
-{
-	uint32_t id, written, bytes = 0;
-	unsigned nr = 1;
-
-	for (unsigned i = 0; i < nr; i++) {
-		const uint8_t *at;
-
-		if (!ring_used(&g->d.rings[RX], &id, &written)) {
-			assert_int_equal(i, 0);
-			return 0;
-		}
-		at = fake_guest(&g->h, RX_GPA + id * 0x12000u, written);
-		if (i == 0) {
-			if (first)
-				*first = written;
-			memcpy(hdr, at, sizeof(*hdr));
-			nr = at[10] | at[11] << 8;
-			at += HDR;
-			written -= HDR;
-		}
-		memcpy(frame + bytes, at, written);
-		bytes += written;
-	}
-	return bytes;
-}
-
-static uint8_t frame[VNET_FRAME_MAX], in[VNET_FRAME_MAX + 0x12000];
-static struct vnet_hdr hdr;
-
-/* A TCP packet from @from to @to, of @bytes in all. */
-static void tcp(uint32_t from, uint32_t to, uint32_t bytes)
-{
-	struct vnet_station s = ports_station(from), t = ports_station(to);
-
-	for (uint32_t i = 0; i < bytes; i++)
-		frame[i] = (uint8_t)(i * 7);
-	memcpy(frame + ETH_DST, t.mac, 6);
-	memcpy(frame + ETH_SRC, s.mac, 6);
-	vnet_put16(frame + ETH_TYPE, ETHERTYPE_IP4);
-	memset(frame + 14, 0, IP4_BYTES);
-	frame[14] = 0x45;
-	vnet_put16(frame + 14 + IP4_LEN, bytes - 14);
-	frame[14 + IP4_PROTO] = 6;
-	memcpy(frame + 14 + IP4_SRC, s.ip, 4);
-	memcpy(frame + 14 + IP4_DST, t.ip, 4);
-}
-
-static const struct vnet_hdr tso = { .flags = VNET_HDR_NEEDS_CSUM,
-				     .gso_type = VNET_GSO_TCPV4,
-				     .hdr_len = 54,
-				     .gso_size = 1460,
-				     .csum_start = 34,
-				     .csum_offset = 16 };
+#include "tests/unit/net/net_pair.h"
 
 static void identity(void **state)
 {
@@ -549,6 +384,8 @@ static void commands_before_driver_ok_are_answered(void **state)
 	sent(&a);
 }
 
+/* --- drivers that are not there, or hostile --- */
+
 static void without_a_driver_frames_are_dropped(void **state)
 {
 	(void)state;
@@ -580,229 +417,6 @@ static void reset_while_a_frame_waits(void **state)
 	assert_memory_equal(in, frame, 5000);
 }
 
-static void ports_come_and_go(void **state)
-{
-	(void)state;
-	tcp(0, 1, 60);
-	for (unsigned i = 0; i < VNET_RING_SLOTS; i++) {
-		put(&a, NULL, frame, 60, 4096);
-		sent(&a);
-	}
-	put(&a, NULL, frame, 60, 4096); /* waits */
-	virtio_net_remove_port(a.net, 1, 1);
-	sent(&a);
-	assert_int_equal(net_guest_stats(&a)->unknown, 1);
-}
-
-/* The next message of a dump. Return: bytes of it; -1: there is none. */
-static ssize_t dumped(int fd, struct net_dump_frame *f, uint8_t *bytes)
-{
-	static uint8_t message[sizeof(*f) + VNET_FRAME_MAX];
-	ssize_t n = recv(fd, message, sizeof(message), MSG_DONTWAIT);
-
-	if (n < 0)
-		return -1;
-	assert_true((size_t)n >= sizeof(*f));
-	memcpy(f, message, sizeof(*f));
-	memcpy(bytes, message + sizeof(*f), (size_t)n - sizeof(*f));
-	assert_int_equal(f->cut, (size_t)n - sizeof(*f));
-	return n;
-}
-
-static void dumps_have_both_ways(void **state)
-{
-	struct net_dump_frame f;
-	int of_a[2], of_b[2];
-
-	(void)state;
-	must(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, of_a) == 0);
-	must(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, of_b) == 0);
-	virtio_net_dump(a.net, of_a[0], 2, VNET_FRAME_MAX);
-	virtio_net_dump(b.net, of_b[0], 0, 100);
-	give(&b, 8, 4096);
-	tcp(0, 1, 5000);
-	put(&a, &tso, frame, 5000, 999);
-	sent(&a);
-	assert_int_equal(got(&b, &hdr, in, NULL), 5000);
-	/* As it was sent, whole. */
-	assert_true(dumped(of_a[1], &f, in) > 0);
-	assert_int_equal(f.net, 2);
-	assert_int_equal(f.way, NET_DUMP_OUT);
-	assert_int_equal(f.len, 5000);
-	assert_int_equal(f.cut, 5000);
-	assert_memory_equal(in, frame, 5000);
-	assert_memory_equal(f.hdr, &tso, sizeof(tso));
-	assert_int_equal(dumped(of_a[1], &f, in), -1);
-	/* As it came, cut. */
-	assert_true(dumped(of_b[1], &f, in) > 0);
-	assert_int_equal(f.way, NET_DUMP_IN);
-	assert_int_equal(f.len, 5000);
-	assert_int_equal(f.cut, 100);
-	assert_memory_equal(in, frame, 100);
-	assert_true(f.time_ns > 1000000000u);
-	(void)close(of_a[1]);
-	(void)close(of_b[1]);
-}
-
-/* One frame to a port that takes it. */
-static void put_and_take(void)
-{
-	struct vnet_frame f;
-
-	put(&a, &tso, frame, 60000, 65536);
-	sent(&a);
-	assert_true(vnet_port_next(p.of[2], &f));
-	vnet_port_take(p.of[2], &f);
-	vnet_port_settle(p.of[2]);
-}
-
-/* Nobody reads it: the guest goes on, and what is lost is counted. */
-static void a_dump_that_is_not_read_loses_frames(void **state)
-{
-	struct net_dump_frame f;
-	uint64_t lost = 0;
-	unsigned nr = 0;
-	int pair[2];
-
-	(void)state;
-	must(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair) == 0);
-	virtio_net_dump(a.net, pair[0], 0, VNET_FRAME_MAX);
-	tcp(0, 2, 60000);
-	for (unsigned i = 0; i < 40; i++)
-		put_and_take();
-	while (dumped(pair[1], &f, in) > 0)
-		nr++;
-	assert_true(nr > 0 && nr < 40);
-	put_and_take();
-	while (dumped(pair[1], &f, in) > 0)
-		lost = f.lost;
-	assert_int_equal(lost, 40 - nr);
-	/* Its reader goes: so does the dump, and nothing else. */
-	(void)close(pair[1]);
-	put_and_take();
-	put_and_take();
-	assert_int_equal(fcntl(pair[0], F_GETFD), -1);
-}
-
-/*
- * What the network does not answer itself goes to the uplink, which has the same
- * address, if the VM has one.
- */
-static void the_uplink_gets_what_is_not_answered(void **state)
-{
-	struct vnet_port *q = virtio_net_port(a.net);
-	const uint8_t *server = q->plan.server;
-	struct vnet_frame f;
-
-	(void)state;
-	vnet_mac_of_ip(server, q->peers[2]->station.mac);
-	tcp(0, 1, 60);
-	memcpy(frame, q->peers[2]->station.mac, 6);
-	memcpy(frame + 14 + IP4_DST, server, 4);
-	put(&a, NULL, frame, 60, 4096);
-	sent(&a);
-	assert_false(vnet_port_next(p.of[2], &f));
-	q->plan.routed = true;
-	put(&a, NULL, frame, 60, 4096);
-	sent(&a);
-	assert_true(vnet_port_next(p.of[2], &f));
-	assert_memory_equal(f.bytes, frame, 60);
-	vnet_port_take(p.of[2], &f);
-	/* Larger than any answer. */
-	put(&a, &tso, frame, 9000, 4096);
-	sent(&a);
-	assert_true(vnet_port_next(p.of[2], &f));
-	assert_int_equal(f.len, 9000);
-}
-
-/* The trunk gets what nobody else is to get, or answers. */
-static void the_trunk_gets_what_is_for_nobody_here(void **state)
-{
-	static const uint8_t foreign[6] = { 0x02, 0xee, 0, 0, 0, 9 };
-	struct vnet_port *q = virtio_net_port(a.net);
-	struct vnet_station s = ports_station(0), t = ports_station(1);
-	struct vnet_frame f;
-
-	(void)state;
-	tcp(0, 1, 60);
-	memcpy(frame, foreign, 6);
-	put(&a, NULL, frame, 60, 4096);
-	sent(&a);
-	assert_false(vnet_port_next(p.of[2], &f));
-	assert_int_equal(net_guest_stats(&a)->unknown, 1);
-	q->peers[VNET_SLOT_TRUNK] = q->peers[2];
-	put(&a, NULL, frame, 60, 4096);
-	sent(&a);
-	assert_true(vnet_port_next(p.of[2], &f));
-	assert_memory_equal(f.bytes, frame, 60);
-	vnet_port_take(p.of[2], &f);
-	/* To the network's own address nothing leaves it. */
-	memcpy(frame + 14 + IP4_DST, q->plan.server, 4);
-	put(&a, NULL, frame, 60, 4096);
-	sent(&a);
-	assert_false(vnet_port_next(p.of[2], &f));
-	/* Who has an address: of a station, the network says it; else others. */
-	memset(frame, 0xff, 6);
-	vnet_put16(frame + ETH_TYPE, ETHERTYPE_ARP);
-	memcpy(frame + 14, "\0\1\x08\0\6\4\0\1", 8);
-	memcpy(frame + 14 + ARP_SHA, s.mac, 6);
-	memcpy(frame + 14 + ARP_SPA, s.ip, 4);
-	memcpy(frame + 14 + ARP_TPA, t.ip, 4);
-	give(&b, 1, 1526);
-	put(&a, NULL, frame, 60, 4096);
-	sent(&a);
-	assert_false(vnet_port_next(p.of[2], &f));
-	frame[14 + ARP_TPA + 3] = 99;
-	put(&a, NULL, frame, 60, 4096);
-	sent(&a);
-	assert_true(vnet_port_next(p.of[2], &f));
-	assert_memory_equal(f.bytes, frame, 60);
-	vnet_port_take(p.of[2], &f);
-	/* An answer to somebody there; and nobody here has got any of it. */
-	memcpy(frame, foreign, 6);
-	frame[14 + ARP_OP + 1] = ARP_ANSWER;
-	put(&a, NULL, frame, 60, 4096);
-	sent(&a);
-	assert_true(vnet_port_next(p.of[2], &f));
-	vnet_port_take(p.of[2], &f);
-	assert_int_equal(ring_used_index(&b.d.rings[RX]), 0);
-	q->peers[VNET_SLOT_TRUNK] = NULL;
-}
-
-static void counts_are_shown(void **state)
-{
-	_Atomic(uint64_t) counts[NET_COUNTS];
-	struct vnet_stats s;
-	struct net_guest c;
-
-	(void)state;
-	memset(counts, 0xff, sizeof(counts));
-	memset(&c, 0, sizeof(c));
-	fake_host_create(&c.h, MIB(8));
-	must(virtio_net_create(&c.h.host, p.of[2], NET, counts, 1, &c.net) ==
-	     0);
-	p.of[2] = NULL;
-	driver_attach(&c.d, &c.h, virtio_net_dev(c.net));
-	driver_start(&c.d, NET_FEATURES, 3, QUEUE);
-	(void)fake_host_run(&c.h);
-	tcp(2, 1, 60);
-	give(&b, 1, 1526);
-	put(&c, NULL, frame, 60, 4096);
-	must(fake_host_run(&c.h) < 4000);
-	run();
-	memcpy(&s, (void *)counts, sizeof(s));
-	assert_int_equal(s.sent, 1);
-	assert_int_equal(s.sent_bytes, 60);
-	assert_int_equal(s.refused, 0);
-	tcp(0, 1, 60);
-	put(&c, NULL, frame, 60, 4096);
-	must(fake_host_run(&c.h) < 4000);
-	memcpy(&s, (void *)counts, sizeof(s));
-	assert_int_equal(s.refused, 1);
-	virtio_net_destroy(c.net);
-	fake_host_destroy(&c.h);
-}
-
 /* Buffers of a byte, and one that is too small for a frame. */
 static void hostile_buffers_end_in_a_dropped_frame(void **state)
 {
@@ -828,31 +442,24 @@ static void hostile_buffers_end_in_a_dropped_frame(void **state)
 
 int main(void)
 {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(identity),
-		T(small_frames_arrive),
-		T(large_frames_are_whole_in_mergeable_buffers),
-		T(frames_wait_for_buffers),
-		T(a_full_receiver_makes_the_sender_wait),
-		T(a_dead_receiver_holds_nobody_up),
-		T(wrong_frames_are_refused),
-		T(broadcasts_reach_all),
-		T(the_network_answers),
-		T(without_offloads_checksums_are_complete),
-		T(without_offloads_frames_are_cut),
-		T(big_buffers_take_large_frames),
-		T(every_command_is_answered),
-		T(commands_before_driver_ok_are_answered),
-		T(without_a_driver_frames_are_dropped),
-		T(reset_while_a_frame_waits),
-		T(ports_come_and_go),
-		T(dumps_have_both_ways),
-		T(a_dump_that_is_not_read_loses_frames),
-		T(counts_are_shown),
-		T(the_uplink_gets_what_is_not_answered),
-		T(the_trunk_gets_what_is_for_nobody_here),
-		T(hostile_buffers_end_in_a_dropped_frame),
+		IN_PAIR(identity),
+		IN_PAIR(small_frames_arrive),
+		IN_PAIR(large_frames_are_whole_in_mergeable_buffers),
+		IN_PAIR(frames_wait_for_buffers),
+		IN_PAIR(a_full_receiver_makes_the_sender_wait),
+		IN_PAIR(a_dead_receiver_holds_nobody_up),
+		IN_PAIR(wrong_frames_are_refused),
+		IN_PAIR(broadcasts_reach_all),
+		IN_PAIR(the_network_answers),
+		IN_PAIR(without_offloads_checksums_are_complete),
+		IN_PAIR(without_offloads_frames_are_cut),
+		IN_PAIR(big_buffers_take_large_frames),
+		IN_PAIR(every_command_is_answered),
+		IN_PAIR(commands_before_driver_ok_are_answered),
+		IN_PAIR(without_a_driver_frames_are_dropped),
+		IN_PAIR(reset_while_a_frame_waits),
+		IN_PAIR(hostile_buffers_end_in_a_dropped_frame),
 	};
 
 	return cmocka_run_group_tests_name("virtio_net", tests, NULL, NULL);
