@@ -6,7 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "disco/read_at.h"
+#include "numa/read_at.h"
 
 /* One slot below the hole for PCI, and one from 4 GiB on if RAM is larger. */
 static void add_slot(struct ram_view *view, uint64_t at, uint64_t bytes,

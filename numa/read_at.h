@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Reading a part of a file, all of it. */
-#ifndef DISCO_READ_AT_H
-#define DISCO_READ_AT_H
+/* Reading a part of a file into memory, all of it. */
+#ifndef DISCO_NUMA_READ_AT_H
+#define DISCO_NUMA_READ_AT_H
 
 #include <errno.h>
 #include <unistd.h>

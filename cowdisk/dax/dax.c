@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "cowdisk/disk/cow.h"
-#include "disco/read_at.h"
+#include "numa/read_at.h"
 
 _Static_assert(COW_BLOCK_BYTES == PAGE_BYTES, "a block is a page");
 

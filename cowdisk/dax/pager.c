@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "disco/clock.h"
-#include "disco/read_at.h"
+#include "numa/read_at.h"
 #include "memory/uffd.h"
 
 #define FEATURES                                                               \

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "disco/limits.h"
-#include "disco/read_at.h"
+#include "numa/read_at.h"
 #include "monitor/boot/bzimage.h"
 #include "monitor/boot/elf_image.h"
 #include "monitor/boot/kernel_cache.h"

@@ -3,7 +3,7 @@
 
 #include <errno.h>
 
-#include "disco/read_at.h"
+#include "numa/read_at.h"
 
 static int disk_volume_read_raw(struct volume *v, uint64_t at, void *buf,
 				size_t bytes)

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "disco/read_at.h"
+#include "numa/read_at.h"
 #include "monitor/ipc/fds.h"
 #include "numa/bind.h"
 
