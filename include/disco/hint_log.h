@@ -4,12 +4,8 @@
  * worker writes, in the region of its figures, and the agent of the VM's node
  * reads. A reader that is too slow loses the oldest.
  *
- * ORDER
- *  1. Entry n is in slot n % HINT_LOG_ENTRIES. Its stamp is 0 while its words
- *     are written, and n + 1 (release) afterwards.
- *  2. A reader that finds the stamp n + 1 before (acquire) and after its words
- *     has read entry n. Any other stamp: the entry was overwritten.
- *  3. The writer may be hostile: readers check what they have read.
+ * Order of accesses: stamp.h. The writer may be hostile: readers check what they
+ * have read.
  */
 #ifndef DISCO_HINT_LOG_H
 #define DISCO_HINT_LOG_H
@@ -17,6 +13,7 @@
 #include <stdatomic.h>
 
 #include "disco/base.h"
+#include "disco/stamp.h"
 
 #define HINT_LOG_ENTRIES 512u /* a power of two */
 #define HINT_LOG_NO_NODE UINT8_MAX
@@ -57,13 +54,11 @@ static inline void hint_log_add(struct hint_log *l, const struct hint_record *r)
 	uint64_t what = r->pages | (uint64_t)r->vcpu << 32 |
 			(uint64_t)r->kind << 48 | (uint64_t)r->node << 56;
 
-	atomic_store_explicit(&e->stamp, 0, memory_order_relaxed);
-	/* The words after the stamp of 0, for readers of the old entry. */
-	atomic_thread_fence(memory_order_release);
+	stamp_begin(&e->stamp);
 	atomic_store_explicit(&e->page, r->page, memory_order_relaxed);
 	atomic_store_explicit(&e->what, what, memory_order_relaxed);
 	atomic_store_explicit(&e->arg, r->arg, memory_order_relaxed);
-	atomic_store_explicit(&e->stamp, n + 1, memory_order_release);
+	stamp_end(&e->stamp, n);
 	atomic_store_explicit(&l->written, n + 1, memory_order_release);
 }
 
@@ -72,7 +67,7 @@ static inline bool hint_log_load(const struct hint_log_entry *e, uint64_t n,
 {
 	uint64_t what;
 
-	if (atomic_load_explicit(&e->stamp, memory_order_acquire) != n + 1)
+	if (!stamp_is(&e->stamp, n))
 		return false;
 	what = atomic_load_explicit(&e->what, memory_order_relaxed);
 	*out = (struct hint_record){
@@ -83,9 +78,7 @@ static inline bool hint_log_load(const struct hint_log_entry *e, uint64_t n,
 		.node = (uint8_t)(what >> 56),
 		.arg = atomic_load_explicit(&e->arg, memory_order_relaxed),
 	};
-	/* The words before the second look at the stamp. */
-	atomic_thread_fence(memory_order_acquire);
-	return atomic_load_explicit(&e->stamp, memory_order_relaxed) == n + 1;
+	return stamp_still(&e->stamp, n);
 }
 
 /**
@@ -100,13 +93,7 @@ static inline bool hint_log_take(const struct hint_log *l, uint64_t *next,
 {
 	uint64_t end = atomic_load_explicit(&l->written, memory_order_acquire);
 
-	/* A writer that went back: begin anew with it. */
-	if (*next > end)
-		*next = end;
-	if (end - *next > HINT_LOG_ENTRIES) {
-		*lost += end - *next - HINT_LOG_ENTRIES;
-		*next = end - HINT_LOG_ENTRIES;
-	}
+	stamp_catch_up(end, HINT_LOG_ENTRIES, next, lost);
 	while (*next < end) {
 		uint64_t n = (*next)++;
 

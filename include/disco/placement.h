@@ -11,6 +11,7 @@
 
 #include "disco/base.h"
 #include "disco/policy.h"
+#include "disco/stamp.h"
 
 #define PLACEMENT_MAGIC	  0x31434c5044474944ull /* "DIGDPLC1" */
 #define PLACEMENT_LOG	  1024u			/* decisions; a power of two */
@@ -28,13 +29,9 @@ enum placement_outcome {
 	PLACEMENT_FAILED, /* the page is where it was */
 };
 
-/*
- * A decision. [A: engine / others, relaxed]: stamp is i + 1 of the i-th one, and
- * 0 while its entry is written; a reader that finds the same stamp before and
- * after has read one decision.
- */
+/* A decision. [A: engine / others, relaxed, and the stamp as in stamp.h] */
 struct placement_entry {
-	_Atomic(uint64_t) stamp; /* release, acquire */
+	_Atomic(uint64_t) stamp;
 	_Atomic(uint64_t) time_ns;
 	_Atomic(uint64_t) page;
 	/* from, to, action, reason, outcome: a byte each, lowest first. */

@@ -32,15 +32,6 @@ static void autonuma_page(void *state, const struct policy_now *now,
 	out->action = POLICY_MOVE;
 }
 
-static uint8_t autonuma_place(void *state, const struct policy_now *now,
-			      uint64_t page, uint8_t node)
-{
-	(void)state;
-	(void)now;
-	(void)page;
-	return node;
-}
-
 const struct policy policy_autonuma = {
 	.abi = POLICY_ABI,
 	.name = "autonuma",
@@ -49,6 +40,6 @@ const struct policy policy_autonuma = {
 	.nr_params = ARRAY_SIZE(autonuma_params),
 	.period_param = AUTONUMA_PERIOD,
 	.age = POLICY_RESET,
-	.place = autonuma_place,
+	.place = policy_place_first_touch,
 	.page = autonuma_page,
 };

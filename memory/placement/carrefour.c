@@ -74,15 +74,6 @@ static void carrefour_period(void *state, const struct policy_now *now,
 		       sums->reads;
 }
 
-static uint8_t carrefour_place(void *state, const struct policy_now *now,
-			       uint64_t page, uint8_t node)
-{
-	(void)state;
-	(void)now;
-	(void)page;
-	return node;
-}
-
 static void carrefour_page(void *state, const struct policy_now *now,
 			   const struct policy_page *p,
 			   struct policy_decision *out)
@@ -116,7 +107,7 @@ const struct policy policy_carrefour = {
 	.nr_params = ARRAY_SIZE(carrefour_params),
 	.period_param = CARREFOUR_PERIOD,
 	.age = POLICY_RESET,
-	.place = carrefour_place,
+	.place = policy_place_first_touch,
 	.page = carrefour_page,
 	.period = carrefour_period,
 };

@@ -67,15 +67,6 @@ static void disco_page(void *state, const struct policy_now *now,
 	}
 }
 
-static uint8_t disco_place(void *state, const struct policy_now *now,
-			   uint64_t page, uint8_t node)
-{
-	(void)state;
-	(void)now;
-	(void)page;
-	return node;
-}
-
 const struct policy policy_disco = {
 	.abi = POLICY_ABI,
 	.name = "disco",
@@ -84,6 +75,6 @@ const struct policy policy_disco = {
 	.nr_params = ARRAY_SIZE(disco_params),
 	.period_param = DISCO_RESET,
 	.age = POLICY_RESET,
-	.place = disco_place,
+	.place = policy_place_first_touch,
 	.page = disco_page,
 };

@@ -261,15 +261,14 @@ static uint64_t placement_log(struct placement *e, const struct policy_page *p,
 	uint64_t nr = LOAD(&e->figures->logged);
 	struct placement_entry *t = &e->figures->log[nr % PLACEMENT_LOG];
 
-	STORE(&t->stamp, 0);
-	atomic_thread_fence(memory_order_release);
+	stamp_begin(&t->stamp);
 	STORE(&t->time_ns, e->now_ns);
 	STORE(&t->page, p->page);
 	STORE(&t->what, placement_what(p, d, outcome));
 	STORE(&t->gain_ns, d->gain_ns);
 	STORE(&t->cost_ns, d->cost_ns);
 	STORE(&t->spent_ns, 0);
-	atomic_store_explicit(&t->stamp, nr + 1, memory_order_release);
+	stamp_end(&t->stamp, nr);
 	STORE(&e->figures->logged, nr + 1);
 	return nr;
 }

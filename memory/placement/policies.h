@@ -22,6 +22,13 @@ struct policy_choice {
 	uint64_t params[POLICY_MAX_PARAMS];
 };
 
+/*
+ * The place() of policies that leave a page on the node that touches it first. Any
+ * thread.
+ */
+uint8_t policy_place_first_touch(void *state, const struct policy_now *now,
+				 uint64_t page, uint8_t node);
+
 /* The built-in ones, by number; NULL past the last one. Any thread. */
 const struct policy *policy_builtin(unsigned i);
 

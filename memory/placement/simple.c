@@ -5,7 +5,7 @@
  */
 #include "memory/placement/policies.h"
 
-static uint8_t first_touch_place(void *state, const struct policy_now *now,
+uint8_t policy_place_first_touch(void *state, const struct policy_now *now,
 				 uint64_t page, uint8_t node)
 {
 	(void)state;
@@ -28,7 +28,7 @@ const struct policy policy_first_touch = {
 	.abi = POLICY_ABI,
 	.name = "first-touch",
 	.help = "a page stays where it was touched first",
-	.place = first_touch_place,
+	.place = policy_place_first_touch,
 	.page = first_touch_page,
 };
 
@@ -112,7 +112,7 @@ const struct policy policy_migrate = {
 	.nr_params = ARRAY_SIZE(migrate_params),
 	.period_param = MIGRATE_RESET,
 	.age = POLICY_RESET,
-	.place = first_touch_place,
+	.place = policy_place_first_touch,
 	.page = migrate_page,
 };
 
@@ -151,6 +151,6 @@ const struct policy policy_replicate = {
 	.nr_params = ARRAY_SIZE(replicate_params),
 	.period_param = REPLICATE_RESET,
 	.age = POLICY_RESET,
-	.place = first_touch_place,
+	.place = policy_place_first_touch,
 	.page = replicate_page,
 };

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "disco/stamp.h"
+
 /*
  * Words of a slot: the time; kind, more and vm of an event, where kind 0 is an
  * access; and 40 bytes.
@@ -92,14 +94,23 @@ void trace_ring_put(struct trace_ring *r, const struct trace_item *i)
 	uint64_t words[TRACE_ITEM_WORDS];
 
 	trace_item_pack(i, words);
-	atomic_store_explicit(&s->stamp, 0, memory_order_relaxed);
-	/* A reader that sees one of the words sees that they change. */
-	atomic_thread_fence(memory_order_release);
+	stamp_begin(&s->stamp);
 	for (unsigned w = 0; w < ARRAY_SIZE(words); w++)
 		atomic_store_explicit(&s->words[w], words[w],
 				      memory_order_relaxed);
-	atomic_store_explicit(&s->stamp, nr + 1, memory_order_release);
+	stamp_end(&s->stamp, nr);
 	atomic_store_explicit(&r->head, nr + 1, memory_order_release);
+}
+
+static bool trace_slot_read(const struct trace_slot *s, uint64_t nr,
+			    uint64_t words[TRACE_ITEM_WORDS])
+{
+	if (!stamp_is(&s->stamp, nr))
+		return false;
+	for (unsigned w = 0; w < TRACE_ITEM_WORDS; w++)
+		words[w] = atomic_load_explicit(&s->words[w],
+						memory_order_relaxed);
+	return stamp_still(&s->stamp, nr);
 }
 
 bool trace_ring_take(const struct trace_ring *r, struct trace_ring_cursor *c,
@@ -110,30 +121,21 @@ bool trace_ring_take(const struct trace_ring *r, struct trace_ring_cursor *c,
 
 	/* A head that goes back is a broken writer's: nothing is there. */
 	while (c->next < head) {
-		const struct trace_slot *s =
-			&r->slots[c->next % TRACE_RING_SLOTS];
+		uint64_t nr = c->next;
 
 		/* Far behind: half a ring on, or the next ones are lost, too. */
-		if (head - c->next > TRACE_RING_SLOTS) {
+		if (head - nr > TRACE_RING_SLOTS) {
 			uint64_t to = head - TRACE_RING_SLOTS / 2;
 
-			c->lost += to - c->next;
+			c->lost += to - nr;
 			c->next = to;
 			continue;
 		}
 		c->next++;
-		if (atomic_load_explicit(&s->stamp, memory_order_acquire) ==
-		    c->next) {
-			for (unsigned w = 0; w < ARRAY_SIZE(words); w++)
-				words[w] = atomic_load_explicit(
-					&s->words[w], memory_order_relaxed);
-			atomic_thread_fence(memory_order_acquire);
-			if (atomic_load_explicit(&s->stamp,
-						 memory_order_relaxed) ==
-			    c->next) {
-				trace_item_unpack(words, out);
-				return true;
-			}
+		if (trace_slot_read(&r->slots[nr % TRACE_RING_SLOTS], nr,
+				    words)) {
+			trace_item_unpack(words, out);
+			return true;
 		}
 		c->lost++;
 	}

@@ -4,9 +4,7 @@
  * reads while a run is recorded. The writer never waits: what its reader does not
  * take in time is overwritten, and the reader counts it as lost.
  *
- * ORDER. A slot's stamp is 0 while it is written, and 1 + its number before it
- * is found complete [release, acquire]. A reader that finds the same stamp before
- * and after its copy has one whole entry; there is one writer.
+ * ORDER. That of disco/stamp.h; there is one writer.
  * PROGRESS. Writer: a bounded number of stores. Reader: as many steps as it
  * takes entries.
  */

@@ -58,7 +58,7 @@ bool trace_decision(const struct placement_figures *f, uint64_t nr,
 	const struct placement_entry *p = &f->log[nr % PLACEMENT_LOG];
 	uint64_t what;
 
-	if (atomic_load_explicit(&p->stamp, memory_order_acquire) != nr + 1)
+	if (!stamp_is(&p->stamp, nr))
 		return false;
 	what = atomic_load_explicit(&p->what, memory_order_relaxed);
 	*out = (struct trace_event){
@@ -76,8 +76,7 @@ bool trace_decision(const struct placement_figures *f, uint64_t nr,
 	out->decision.to = (uint8_t)(what >> 8);
 	out->decision.action = (uint8_t)(what >> 16);
 	out->decision.reason = (uint8_t)(what >> 24);
-	atomic_thread_fence(memory_order_acquire);
-	return atomic_load_explicit(&p->stamp, memory_order_relaxed) == nr + 1;
+	return stamp_still(&p->stamp, nr);
 }
 
 void trace_tap_record(const struct trace_tap *t, struct placement *e,

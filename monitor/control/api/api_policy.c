@@ -120,7 +120,7 @@ static json_t *policy_decision(const struct monitor *m,
 	uint64_t what;
 	json_t *d;
 
-	if (atomic_load_explicit(&e->stamp, memory_order_acquire) != nr + 1)
+	if (!stamp_is(&e->stamp, nr))
 		return NULL;
 	what = atomic_load_explicit(&e->what, memory_order_relaxed);
 	d = json_pack(
@@ -134,8 +134,7 @@ static json_t *policy_decision(const struct monitor *m,
 		"gain_ns", policy_figure(&e->gain_ns), "cost_ns",
 		policy_figure(&e->cost_ns), "spent_ns",
 		policy_figure(&e->spent_ns));
-	atomic_thread_fence(memory_order_acquire);
-	if (atomic_load_explicit(&e->stamp, memory_order_relaxed) == nr + 1)
+	if (stamp_still(&e->stamp, nr))
 		return d;
 	json_decref(d);
 	return NULL;
