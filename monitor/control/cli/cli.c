@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "monitor/control/base/state_dir.h"
+#include "monitor/control/cli/http_client.h"
 
 int cli_number(const char *text, double least, double *out, struct diag *d)
 {
@@ -69,6 +70,29 @@ const char *cli_text(const json_t *of, const char *key)
 	const char *s = json_string_value(json_object_get(of, key));
 
 	return s ? s : "";
+}
+
+int cli_list(const char *path, const char *member, bool json,
+	     void (*print)(json_t *list), struct diag *d)
+{
+	json_t *root = NULL;
+	int err = http_json("GET", path, NULL, &root, d);
+
+	if (err)
+		return err;
+	if (json)
+		cli_print_json(root);
+	else
+		print(json_object_get(root, member));
+	json_decref(root);
+	return ST_OK;
+}
+
+int cli_widest(int width, const char *text)
+{
+	int n = (int)strlen(text);
+
+	return n > width ? n : width;
 }
 
 const json_t *cli_find_vm(const json_t *list, const char *name)

@@ -12,13 +12,6 @@ static const struct option_entry net_ls_options[] = {
 	{ .name = NULL },
 };
 
-static int net_widest(int width, const char *text)
-{
-	int n = (int)strlen(text);
-
-	return n > width ? n : width;
-}
-
 static const char *const dropped_keys[] = { "dropped_refused",
 					    "dropped_unknown", "dropped_full",
 					    "dropped_lost", "dropped_bad" };
@@ -61,10 +54,10 @@ static void print_nets(json_t *list)
 
 	json_array_foreach(list, i, net)
 	{
-		net_width = net_widest(net_width, cli_text(net, "name"));
+		net_width = cli_widest(net_width, cli_text(net, "name"));
 		json_array_foreach(json_object_get(net, "ports"), k, p)
 		{
-			vm_width = net_widest(vm_width, cli_text(p, "vm"));
+			vm_width = cli_widest(vm_width, cli_text(p, "vm"));
 		}
 	}
 	printf("%-*s  %-*s  %-15s  %-17s  %-8s  %10s  %10s  %7s\n", net_width,
@@ -78,17 +71,8 @@ static void print_nets(json_t *list)
 
 static int net_ls_run(const struct command_args *a, struct diag *d)
 {
-	json_t *root = NULL;
-	int err = http_json("GET", "/v1/nets", NULL, &root, d);
-
-	if (err)
-		return err;
-	if (a->given[NET_LS_JSON])
-		cli_print_json(root);
-	else
-		print_nets(json_object_get(root, "nets"));
-	json_decref(root);
-	return ST_OK;
+	return cli_list("/v1/nets", "nets", a->given[NET_LS_JSON], print_nets,
+			d);
 }
 
 static const struct command net_ls = {

@@ -75,13 +75,6 @@ static void print_shm(json_t *shm, int name_width, int vm_width)
 	}
 }
 
-static int shm_widest(int width, const char *text)
-{
-	int n = (int)strlen(text);
-
-	return n > width ? n : width;
-}
-
 static void print_shms(json_t *list)
 {
 	int name_width = 7, vm_width = 2;
@@ -90,10 +83,10 @@ static void print_shms(json_t *list)
 
 	json_array_foreach(list, i, shm)
 	{
-		name_width = shm_widest(name_width, cli_text(shm, "name"));
+		name_width = cli_widest(name_width, cli_text(shm, "name"));
 		json_array_foreach(json_object_get(shm, "vms"), k, vm)
 		{
-			vm_width = shm_widest(vm_width, cli_text(vm, "vm"));
+			vm_width = cli_widest(vm_width, cli_text(vm, "vm"));
 		}
 	}
 	printf("%-*s  %10s  %10s  %4s  %8s  %-*s  %4s  %5s\n", name_width,
@@ -107,17 +100,8 @@ static void print_shms(json_t *list)
 
 static int shm_ls_run(const struct command_args *a, struct diag *d)
 {
-	json_t *root = NULL;
-	int err = http_json("GET", "/v1/shms", NULL, &root, d);
-
-	if (err)
-		return err;
-	if (a->given[SHM_LS_JSON])
-		cli_print_json(root);
-	else
-		print_shms(json_object_get(root, "shms"));
-	json_decref(root);
-	return ST_OK;
+	return cli_list("/v1/shms", "shms", a->given[SHM_LS_JSON], print_shms,
+			d);
 }
 
 static const struct command shm_ls = {

@@ -216,18 +216,8 @@ static void print_nodes(json_t *list)
 
 static int topology_run(const struct command_args *a, struct diag *d)
 {
-	json_t *root = NULL;
-	int err = http_json("GET", "/v1/topology", NULL, &root, d);
-
-	if (err)
-		return err;
-	if (a->given[TOPOLOGY_JSON]) {
-		cli_print_json(root);
-	} else {
-		print_nodes(json_object_get(root, "nodes"));
-	}
-	json_decref(root);
-	return ST_OK;
+	return cli_list("/v1/topology", "nodes", a->given[TOPOLOGY_JSON],
+			print_nodes, d);
 }
 
 const struct command cli_stats = {
