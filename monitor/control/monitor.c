@@ -66,8 +66,8 @@ enum {
 static const struct option_entry monitor_options[] = {
 	[MONITOR_BALANCE] = { .name = "balance",
 			      .arg = "SECONDS|off",
-			      .help = "how often to look whether a VM should "
-				      "change node (default 2)" },
+			      .help = "time between two checks whether a VM "
+				      "should change node (default 2)" },
 	[MONITOR_STALL] = { .name = "stall-ms",
 			    .arg = "MS",
 			    .help = "how long a batch of a move may hold a VM "
@@ -78,16 +78,15 @@ static const struct option_entry monitor_options[] = {
 				    "its memory)" },
 	[MONITOR_MERGE] = { .name = "merge",
 			    .arg = "SECONDS|off",
-			    .help = "how often to look for equal pages of VMs "
-				    "with memory=...,merge (default 30)" },
+			    .help = "time between two scans for equal pages of "
+				    "VMs with memory=...,merge (default 30)" },
 	[MONITOR_PLUGIN] = { .name = "policy-plugin",
 			     .arg = "FILE",
 			     .help = "one more policy, for 'disco policy'" },
 	[MONITOR_SOURCE] = { .name = "access-source",
 			     .arg = "NAME",
-			     .help = "where accesses to memory are learnt "
-				     "from: "
-				     "auto, flash, "
+			     .help = "how it is found out which CPU accesses "
+				     "which page: auto, flash, "
 				     "faults[,rate=PAGES][,cpu=PERMILLE] or "
 				     "off (default auto)" },
 	{ .name = NULL },
@@ -413,8 +412,8 @@ const struct command monitor_command = {
 	.name = "monitor",
 	.brief = "run VMs in the background",
 	.help = "Run virtual machines in the background, for 'disco run -d' "
-		"and the API.\nThey go on when it ends; the next one takes "
-		"over.",
+		"and the API. They go on when the monitor ends, and the next "
+		"monitor takes them over.",
 	.options = { monitor_options },
 	.run = monitor_main,
 };

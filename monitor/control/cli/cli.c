@@ -88,13 +88,6 @@ int cli_list(const char *path, const char *member, bool json,
 	return ST_OK;
 }
 
-int cli_widest(int width, const char *text)
-{
-	int n = (int)strlen(text);
-
-	return n > width ? n : width;
-}
-
 const json_t *cli_find_vm(const json_t *list, const char *name)
 {
 	json_t *vm;

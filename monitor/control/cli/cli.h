@@ -68,9 +68,6 @@ const char *cli_text(const json_t *of, const char *key);
 MUST_CHECK int cli_list(const char *path, const char *member, bool json,
 			void (*print)(json_t *list), struct diag *d);
 
-/* The width of a column: @width, or what @text takes, if that is more. */
-int cli_widest(int width, const char *text);
-
 /* In a list of VMs, as of /v1/vms. Return: its element; NULL: none. */
 const json_t *cli_find_vm(const json_t *list, const char *name);
 

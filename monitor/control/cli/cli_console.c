@@ -28,8 +28,8 @@ enum { CONSOLE_NO_INPUT, CONSOLE_RETRY };
 
 static const struct option_entry console_options[] = {
 	[CONSOLE_NO_INPUT] = { .name = "no-input",
-			       .help = "only look; leave when the machine "
-				       "ends" },
+			       .help = "do not read standard input; leave when "
+				       "the VM ends" },
 	[CONSOLE_RETRY] = { .name = "retry",
 			    .help = "wait while no monitor runs, and attach "
 				    "again" },
@@ -299,10 +299,10 @@ const struct command cli_console = {
 	.name = "console",
 	.brief = "attach to the console of a VM",
 	.words = "VM",
-	.help = "Show the last 64 KiB of a virtual machine's console, then "
-		"take part in it.\nCtrl-A d detaches; the machine goes on. If "
-		"the monitor goes, so does the\nconsole, with status 16, "
-		"unless --retry waits for the next one.",
+	.help = "Print the last 64 KiB of a virtual machine's console, then "
+		"attach to it. Ctrl-A d detaches, and the virtual machine goes "
+		"on. If the monitor ends, so does this command, with status "
+		"16, unless --retry waits for the next monitor.",
 	.min_words = 1,
 	.max_words = 1,
 	.options = { console_options },

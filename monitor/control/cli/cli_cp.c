@@ -363,10 +363,10 @@ const struct command cli_cp = {
 	.name = "cp",
 	.brief = "copy a file from a VM or into it, by its guest agent",
 	.words = "FROM TO",
-	.help = "Copy a file of any size. One of the two is VM:PATH, the other "
-		"a path here, or\n'-' for standard input or output. A "
-		"directory gets a file of the same name.\nInto the guest, "
-		"the file's mode goes along.",
+	.help = "Copy a file of any size. One of FROM and TO is VM:PATH, the "
+		"other a path here, or '-' for standard input or output. A "
+		"directory gets a file of the same name. A file in the guest "
+		"gets the mode of the file here.",
 	.min_words = 2,
 	.max_words = 2,
 	.options = { cp_options },

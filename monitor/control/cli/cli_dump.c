@@ -32,7 +32,8 @@ static const struct option_entry dump_options[] = {
 	[DUMP_BYTES] = { .name = "bytes",
 			 .letter = 's',
 			 .arg = "N",
-			 .help = "of each frame (default: all)" },
+			 .help = "keep at most N bytes of each frame (default: "
+				 "all)" },
 	[DUMP_COUNT] = { .name = "count",
 			 .letter = 'c',
 			 .arg = "N",
@@ -294,9 +295,8 @@ const struct command cli_net_dump = {
 	.brief = "write the frames of a VM to a capture file",
 	.words = "VM",
 	.help = "Write the frames that a VM sends and receives as pcapng, "
-		"until "
-		"it ends or a signal comes.\nFrames are lost to the dump, and "
-		"counted, when it is not read fast enough.",
+		"until the VM ends or a signal comes. Frames that are not "
+		"written fast enough are lost to the dump, and counted.",
 	.min_words = 1,
 	.max_words = 1,
 	.options = { dump_options },

@@ -47,8 +47,8 @@ const struct command cli_freeze = {
 	.name = "freeze",
 	.brief = "freeze the file systems of VMs, by their guest agents",
 	.help = "Write everything to the disks of virtual machines, and let "
-		"nothing more be\nwritten until 'disco thaw': for copies of "
-		"the disks. While a guest is frozen,\nits agent refuses other "
+		"nothing more be written until 'disco thaw': for copies of "
+		"the disks. While a guest is frozen, its agent refuses other "
 		"commands.",
 	FREEZES_VMS,
 };

@@ -10,7 +10,7 @@
 enum { MOVE_JSON, MOVE_STALL };
 
 static const struct option_entry move_options[] = {
-	[MOVE_JSON] = { .name = "json", .help = "print what the API says" },
+	[MOVE_JSON] = { .name = "json", .help = "print the answer of the API" },
 	[MOVE_STALL] = { .name = "stall-ms",
 			 .arg = "MS",
 			 .help = "longest stall (default the monitor's, which "

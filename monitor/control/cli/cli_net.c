@@ -2,13 +2,15 @@
 /* disco net ls. */
 #include <string.h>
 
+#include "monitor/control/base/column.h"
 #include "monitor/control/cli/cli.h"
 #include "monitor/control/cli/http_client.h"
 
 enum { NET_LS_JSON };
 
 static const struct option_entry net_ls_options[] = {
-	[NET_LS_JSON] = { .name = "json", .help = "print what the API says" },
+	[NET_LS_JSON] = { .name = "json",
+			  .help = "print the answer of the API" },
 	{ .name = NULL },
 };
 
@@ -54,10 +56,10 @@ static void print_nets(json_t *list)
 
 	json_array_foreach(list, i, net)
 	{
-		net_width = cli_widest(net_width, cli_text(net, "name"));
+		net_width = column_widest(net_width, cli_text(net, "name"));
 		json_array_foreach(json_object_get(net, "ports"), k, p)
 		{
-			vm_width = cli_widest(vm_width, cli_text(p, "vm"));
+			vm_width = column_widest(vm_width, cli_text(p, "vm"));
 		}
 	}
 	printf("%-*s  %-*s  %-15s  %-17s  %-8s  %10s  %10s  %7s\n", net_width,

@@ -6,7 +6,8 @@
 enum { POLICY_JSON, POLICY_LOG };
 
 static const struct option_entry policy_options[] = {
-	[POLICY_JSON] = { .name = "json", .help = "print what the API says" },
+	[POLICY_JSON] = { .name = "json",
+			  .help = "print the answer of the API" },
 	[POLICY_LOG] = { .name = "log",
 			 .help = "print the latest decisions as well" },
 	{ .name = NULL },
@@ -130,7 +131,7 @@ const struct command cli_policy = {
 	.brief = "show or change where a VM's pages are moved",
 	.words = "VM [NAME[,KEY=N]...]",
 	.help = "Show the policy by which pages of a running virtual machine "
-		"are moved between\nNUMA nodes, and what it has done; or "
+		"are moved between NUMA nodes, and what it has done; or "
 		"choose another one.",
 	.min_words = 1,
 	.max_words = 2,

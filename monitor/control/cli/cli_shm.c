@@ -2,6 +2,7 @@
 /* disco shm ls, replicate, collapse. */
 #include <string.h>
 
+#include "monitor/control/base/column.h"
 #include "monitor/control/base/size.h"
 #include "monitor/control/cli/cli.h"
 #include "monitor/control/cli/http_client.h"
@@ -9,7 +10,8 @@
 enum { SHM_LS_JSON };
 
 static const struct option_entry shm_ls_options[] = {
-	[SHM_LS_JSON] = { .name = "json", .help = "print what the API says" },
+	[SHM_LS_JSON] = { .name = "json",
+			  .help = "print the answer of the API" },
 	{ .name = NULL },
 };
 
@@ -83,10 +85,10 @@ static void print_shms(json_t *list)
 
 	json_array_foreach(list, i, shm)
 	{
-		name_width = cli_widest(name_width, cli_text(shm, "name"));
+		name_width = column_widest(name_width, cli_text(shm, "name"));
 		json_array_foreach(json_object_get(shm, "vms"), k, vm)
 		{
-			vm_width = cli_widest(vm_width, cli_text(vm, "vm"));
+			vm_width = column_widest(vm_width, cli_text(vm, "vm"));
 		}
 	}
 	printf("%-*s  %10s  %10s  %4s  %8s  %-*s  %4s  %5s\n", name_width,

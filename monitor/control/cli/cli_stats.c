@@ -10,22 +10,24 @@ enum { STATS_JSON, STATS_CSV, STATS_EXACT, STATS_WATCH, STATS_COUNT };
 enum { TOPOLOGY_JSON };
 
 static const struct option_entry stats_options[] = {
-	[STATS_JSON] = { .name = "json", .help = "print what the API says" },
+	[STATS_JSON] = { .name = "json",
+			 .help = "print the answer of the API" },
 	[STATS_CSV] = { .name = "csv",
 			.help = "one line of names, one line per VM" },
 	[STATS_EXACT] = { .name = "exact",
 			  .help = "look at all memory, however long it takes" },
 	[STATS_WATCH] = { .name = "watch",
 			  .arg = "SECONDS",
-			  .help = "again and again" },
+			  .help = "repeat the output every SECONDS" },
 	[STATS_COUNT] = { .name = "count",
 			  .arg = "N",
-			  .help = "with --watch: N times" },
+			  .help = "with --watch: print N times" },
 	{ .name = NULL },
 };
 
 static const struct option_entry topology_options[] = {
-	[TOPOLOGY_JSON] = { .name = "json", .help = "print what the API says" },
+	[TOPOLOGY_JSON] = { .name = "json",
+			    .help = "print the answer of the API" },
 	{ .name = NULL },
 };
 

@@ -271,8 +271,9 @@ static int stop_run(const struct command_args *a, struct diag *d)
 const struct command cli_stop = {
 	.name = "stop",
 	.brief = "shut VMs down",
-	.help = "Press the power button of virtual machines, wait until they "
-		"are off,\nand kill those that are not in time.",
+	.help = "Shut virtual machines down, by their guest agents or else by "
+		"their power buttons, wait until they are off, and kill those "
+		"that are not in time.",
 	.words = "VM...",
 	.max_words = COMMAND_MAX_WORDS,
 	.options = { stop_options },
@@ -283,8 +284,8 @@ const struct command cli_restart = {
 	.name = "restart",
 	.brief = "stop VMs, and start them again",
 	.help = "Stop virtual machines as 'disco stop' does, and start them "
-		"again with\nthe same configuration. One that has ended is "
-		"just started.",
+		"again with the same configuration. A virtual machine that has "
+		"ended is just started.",
 	.words = "VM...",
 	.min_words = 1,
 	.max_words = COMMAND_MAX_WORDS,

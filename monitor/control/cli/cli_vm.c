@@ -3,13 +3,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "monitor/control/base/column.h"
 #include "monitor/control/cli/cli.h"
 #include "monitor/control/cli/http_client.h"
 
 enum { LS_JSON, LS_NAMES };
 
 static const struct option_entry ls_options[] = {
-	[LS_JSON] = { .name = "json", .help = "print what the API says" },
+	[LS_JSON] = { .name = "json", .help = "print the answer of the API" },
 	[LS_NAMES] = { .name = "names", .help = "names only, one per line" },
 	{ .name = NULL },
 };
@@ -50,9 +51,7 @@ static void cli_vm_print_table(json_t *list)
 
 	json_array_foreach(list, i, vm)
 	{
-		int n = (int)strlen(cli_text(vm, "name"));
-
-		width = n > width ? n : width;
+		width = column_widest(width, cli_text(vm, "name"));
 	}
 	printf("%-*s  %-10s  %4s  %4s  %8s  %8s  %8s  %-14s  %s\n", width,
 	       "NAME", "STATE", "NODE", "CPUS", "MEMORY", "UP", "RESTARTS",

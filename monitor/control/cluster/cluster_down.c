@@ -120,10 +120,9 @@ const struct command cluster_down = {
 	.brief = "shut a cluster down",
 	.words = "CLUSTER|FILE.json",
 	.help = "Shut the VMs of a cluster down, as 'disco stop' does: the "
-		"roles "
-		"in the reverse\nof the file's order; without the file, of the "
-		"order in which VMs were started.\nTheir copy-on-write files "
-		"stay.",
+		"roles in the reverse order of the file or, if only the "
+		"cluster's name is given, of the starts of their VMs. Their "
+		"copy-on-write files stay.",
 	.min_words = 1,
 	.max_words = 1,
 	.options = { down_options },

@@ -27,8 +27,8 @@ static const struct option_entry exec_options[] = {
 	[EXEC_LINES] = { .name = "lines",
 			 .letter = 'n',
 			 .arg = "LINES",
-			 .help = "print at most so many lines of output and of "
-				 "errors, and how many were left out" },
+			 .help = "print at most LINES lines of output and of "
+				 "errors, and how many more there were" },
 	[EXEC_JSON] = { .name = "json",
 			.help = "print status, output and errors as JSON; exit "
 				"with 0 if the command ran" },
@@ -400,15 +400,16 @@ const struct command cluster_exec = {
 	.brief = "run a command in VMs, by their guest agents",
 	.words = "VM|CLUSTER[/ROLE] -- COMMAND...",
 	.help = "Run a command in a virtual machine. Standard input, output, "
-		"errors and the\nexit status pass through. In a cluster, or "
-		"all VMs of one of its roles, it\nruns at the same time in "
-		"each, without input; lines of output begin with the\nVM, and "
-		"a table of the exit statuses follows on standard error. The "
-		"guest needs\nthe QEMU guest agent (package qemu-guest-agent) "
-		"and a shell.",
-	.more = "128 and more: the command was killed by signal N - 128. Of "
-		"several VMs: the\nfirst exit status that is not 0. disco(1) "
-		"has the exit statuses of disco itself.",
+		"errors and the exit status pass through. In a cluster, or in "
+		"all VMs of one of its roles, the command runs at the same "
+		"time in each VM, without input; each line of output begins "
+		"with the name of its VM, and a table of the exit statuses "
+		"follows on standard error. The guest needs the QEMU guest "
+		"agent (package qemu-guest-agent) and a shell.",
+	.more = "An exit status N of 128 and more: the command was killed by "
+		"signal N - 128. Of several VMs, the exit status is the first "
+		"one that is not 0. disco(1) has the exit statuses of disco "
+		"itself.",
 	.min_words = 2,
 	.max_words = COMMAND_MAX_WORDS,
 	.options = { exec_options },

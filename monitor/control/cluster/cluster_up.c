@@ -536,11 +536,10 @@ const struct command cluster_up = {
 	.brief = "bring a cluster up",
 	.words = "FILE.json",
 	.help = "Start the VMs of a cluster, run its start commands in them, "
-		"and "
-		"wait until all\nare healthy; start a monitor if none runs. "
-		"VMs "
-		"of the cluster that run already\nare left as they are. If one "
-		"does not come up, those that were started are\nstopped again.",
+		"and wait until all are healthy; start a monitor if none runs. "
+		"VMs of the cluster that run already are left as they are. If "
+		"a VM does not come up, the VMs that this command has started "
+		"are stopped again.",
 	.more = "disco.json(5) describes the file.",
 	.min_words = 1,
 	.max_words = 1,

@@ -27,8 +27,8 @@ struct command {
 	 */
 	const char *words;
 	const char *choices; /* "bash zsh": allowed values of its word; NULL */
-	const char *help;    /* sentences; a newline between lines */
-	const char *more;    /* printed after the options; NULL */
+	const char *help;    /* sentences, without newlines */
+	const char *more;    /* the same, printed after the options; NULL */
 	unsigned min_words, max_words;
 	const struct option_entry *options[2]; /* tables; NULL: none */
 	const struct command *const *commands; /* below it; NULL at the end */

@@ -27,6 +27,25 @@ static void help_row(const char *left, const char *text, FILE *out)
 	(void)fputc('\n', out);
 }
 
+/* Sentences, in lines of HELP_WIDTH. */
+static void help_sentences(const char *text, FILE *out)
+{
+	int at = 0;
+
+	while (*text) {
+		int len = (int)strcspn(text, " ");
+
+		if (at && at + 1 + len > HELP_WIDTH) {
+			(void)fputc('\n', out);
+			at = 0;
+		}
+		at += fprintf(out, "%s%.*s", at ? " " : "", len, text);
+		text += len;
+		text += strspn(text, " ");
+	}
+	(void)fputc('\n', out);
+}
+
 static void help_text(const struct option_entry *o, char *buf, size_t size)
 {
 	char facts[OPTION_ARG_MAX];
@@ -66,6 +85,14 @@ static void help_option(const struct option_entry *table,
 		help_key(k, out);
 }
 
+static void help_more(const struct command *c, FILE *out)
+{
+	if (!c->more)
+		return;
+	(void)fputc('\n', out);
+	help_sentences(c->more, out);
+}
+
 static void help_commands(const struct command *c, FILE *out)
 {
 	char path[COMMAND_PATH_MAX];
@@ -81,8 +108,7 @@ static void help_commands(const struct command *c, FILE *out)
 			       k->group && k->words ? k->words : "");
 		help_row(left, k->brief, out);
 	}
-	if (c->more)
-		(void)fprintf(out, "\n%s\n", c->more);
+	help_more(c, out);
 }
 
 void command_help(const struct command *c, FILE *out)
@@ -94,15 +120,16 @@ void command_help(const struct command *c, FILE *out)
 		help_commands(c, out);
 		return;
 	}
-	(void)fprintf(out, "Usage: %s%s%s%s\n%s\n\n", command_path(c, path),
+	(void)fprintf(out, "Usage: %s%s%s%s\n", command_path(c, path),
 		      has_options ? " [OPTION...]" : "", c->words ? " " : "",
-		      c->words ? c->words : "", c->help);
+		      c->words ? c->words : "");
+	help_sentences(c->help, out);
+	(void)fputc('\n', out);
 	for (unsigned i = 0; i < ARRAY_SIZE(c->options); i++)
 		for (const struct option_entry *o = c->options[i]; o && o->name;
 		     o++)
 			if (command_is_option(o))
 				help_option(c->options[i], o, out);
 	help_row("  --help", "print this and exit", out);
-	if (c->more)
-		(void)fprintf(out, "\n%s\n", c->more);
+	help_more(c, out);
 }

@@ -47,7 +47,7 @@ static const struct command boot = {
 	.max_words = 2,
 	.brief = "print what 'disco run' would boot from a disk",
 	.help = "Print the boot entry of a raw disk, or of a base under its "
-		"copy-on-write file:\nwhat 'disco run' boots without "
+		"copy-on-write file: what 'disco run' boots without "
 		"--kernel.",
 	.options = { json_options },
 	.run = image_boot,
@@ -106,10 +106,12 @@ static const struct command import = {
 	.group = "image",
 	.name = "import",
 	FILES(2, "SOURCE OUT"),
-	.brief = "convert an image that qemu-img reads to a raw file",
-	.help = "Make a raw file of an image that qemu-img reads. Other files "
-		"that the image\nnames, such as its backing file, are only "
-		"read if --backing names them, too.",
+	.brief = "convert a compressed image, or one of another format, to a "
+		 "raw file",
+	.help = "Make a raw file of a compressed raw image (gzip, xz, zstd), "
+		"or of an image that qemu-img reads. Other files that the "
+		"image names, such as its backing file, are only read if "
+		"--backing names them, too.",
 	.options = { import_options },
 	.run = image_import,
 };
@@ -132,6 +134,6 @@ const struct command image_command = {
 	.name = "image",
 	.brief = "make, check and convert disk images",
 	.commands = image_commands,
-	.more = "BASE is a raw file and is only read, but by commit. disco(1) "
-		"has the exit statuses.",
+	.more = "BASE is a raw file; only 'commit' writes to it. disco(1) has "
+		"the exit statuses.",
 };

@@ -123,8 +123,8 @@ static int doctor_main(const struct command_args *a, struct diag *d)
 const struct command doctor_command = {
 	.name = "doctor",
 	.brief = "report what disco can use of this machine",
-	.help = "Say what of this machine disco can use. Exit status 0 when "
-		"stock guests can\nrun here, 10 when not.",
+	.help = "Report what disco can use of this machine. The exit status is "
+		"0 when stock guests can run here, and 10 when not.",
 	.options = { doctor_options },
 	.run = doctor_main,
 };

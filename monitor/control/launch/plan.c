@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "monitor/control/base/column.h"
 #include "monitor/control/base/size.h"
 #include "monitor/control/config/vm_options.h"
 #include "numa/place.h"
@@ -62,13 +63,6 @@ static const char *kernel_text(const struct vm_config *vm)
 	return vm->kernel ? vm->kernel : "on disk";
 }
 
-static int plan_widest(int width, const char *text)
-{
-	int len = (int)strlen(text);
-
-	return len > width ? len : width;
-}
-
 static void print_disks(const struct vm_config *vm, FILE *out)
 {
 	if (vm->nr_disks == 0)
@@ -101,24 +95,27 @@ static const char *node_text(const struct vm_config *vm, nodeid_t node,
 
 void plan_print(const struct run_config *cfg, const nodeid_t *nodes, FILE *out)
 {
-	int name_width = 2, kernel_width = 6;
+	int name_width = 2, node_width = 14, kernel_width = 6;
+	char node[NODE_TEXT_MAX], memory[SIZE_TEXT_MAX];
 
 	for (unsigned i = 0; i < cfg->nr_vms; i++) {
-		name_width = plan_widest(name_width, cfg->vms[i].name);
+		name_width = column_widest(name_width, cfg->vms[i].name);
+		node_width = column_widest(
+			node_width, node_text(&cfg->vms[i], nodes[i], node));
 		kernel_width =
-			plan_widest(kernel_width, kernel_text(&cfg->vms[i]));
+			column_widest(kernel_width, kernel_text(&cfg->vms[i]));
 	}
-	(void)fprintf(out, "%-*s  %-14s  %4s  %10s  %-*s  %s\n", name_width,
-		      "VM", "NODE", "CPUS", "MEMORY", kernel_width, "KERNEL",
-		      "DISKS");
+	(void)fprintf(out, "%-*s  %-*s  %4s  %10s  %-*s  %s\n", name_width,
+		      "VM", node_width, "NODE", "CPUS", "MEMORY", kernel_width,
+		      "KERNEL", "DISKS");
 	for (unsigned i = 0; i < cfg->nr_vms; i++) {
 		const struct vm_config *vm = &cfg->vms[i];
-		char node[NODE_TEXT_MAX], memory[SIZE_TEXT_MAX];
 
-		(void)fprintf(out, "%-*s  %-14s  %4u  %10s  %-*s  ", name_width,
-			      vm->name, node_text(vm, nodes[i], node),
-			      vm->nr_vcpus, size_text(vm->memory_bytes, memory),
-			      kernel_width, kernel_text(vm));
+		(void)fprintf(out, "%-*s  %-*s  %4u  %10s  %-*s  ", name_width,
+			      vm->name, node_width,
+			      node_text(vm, nodes[i], node), vm->nr_vcpus,
+			      size_text(vm->memory_bytes, memory), kernel_width,
+			      kernel_text(vm));
 		print_disks(vm, out);
 	}
 }

@@ -58,7 +58,7 @@ const struct command unpack_command = {
 	.brief = "decompress kernels into the cache",
 	.words = "KERNEL...",
 	.help = "Decompress kernels into the cache, so that their first guest "
-		"need not wait\nfor it.",
+		"need not wait for it.",
 	.min_words = 1,
 	.max_words = COMMAND_MAX_WORDS,
 	.run = unpack_run,

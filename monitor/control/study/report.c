@@ -258,8 +258,8 @@ const struct command report_command = {
 	.brief = "draw recorded runs, and what policies make of them",
 	.words = "TRACE...",
 	.help = "Make one HTML page about recorded runs: where memory is used "
-		"over time, and what\npolicies of the placement of pages would "
-		"have made of it. The page needs nothing\nfrom elsewhere.",
+		"over time, and what policies of the placement of pages would "
+		"have made of it. The page needs nothing from elsewhere.",
 	.min_words = 1,
 	.max_words = STUDY_MAX_TRACES,
 	.options = { study_option_table, report_options },

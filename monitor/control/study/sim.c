@@ -229,9 +229,9 @@ const struct command sim_command = {
 	.brief = "play recorded runs with other placement policies",
 	.words = "TRACE...",
 	.help = "Play recorded runs with policies of the placement of pages, "
-		"by the same engine and\npolicies that place pages of running "
-		"virtual machines, and print what each would\nhave made of "
-		"them. No monitor is needed.",
+		"by the same engine and policies that place pages of running "
+		"virtual machines, and print what each policy would have made "
+		"of each run. No monitor is needed.",
 	.min_words = 1,
 	.max_words = STUDY_MAX_TRACES,
 	.options = { study_option_table, sim_options },

@@ -33,12 +33,12 @@ const struct option_entry study_option_table[] = {
 	[STUDY_PROOF] = { .name = "proof-ms",
 			  .arg = "MS",
 			  .help = "a page may be copied when nobody has "
-				  "written "
-				  "it for so long (default 200)" },
+				  "written it for MS ms (default 200)" },
 	[STUDY_TURN] = { .name = "turn-ms",
 			 .arg = "MS",
-			 .help = "act that often, on 128 pages, as an agent "
-				 "with 50 does (default 0: at once)" },
+			 .help = "act every MS ms on at most 128 pages; an "
+				 "agent does so every 50 ms (default 0: act at "
+				 "once)" },
 	[STUDY_COLLAPSE] = { .name = "collapse-us",
 			     .arg = "US",
 			     .help = "cost of a copy that ends by a write "

@@ -87,7 +87,7 @@ static const struct command trace_info_command = {
 	.brief = "print what is in a recorded run",
 	.help = "Print what is in a recorded run: machine, VMs, time, "
 		"accesses, "
-		"phases and\ndecisions.",
+		"phases and decisions.",
 	.options = { info_options },
 	.run = trace_run_info,
 };
@@ -100,7 +100,7 @@ static const struct command trace_export_command = {
 	.max_words = 1,
 	.brief = "print the accesses of a recorded run",
 	.help = "Print all accesses of a recorded run as CSV, which 'disco "
-		"trace import --from csv'\nreads, or as JSON.",
+		"trace import --from csv' reads, or as JSON.",
 	.options = { export_options },
 	.run = trace_run_export,
 };
@@ -113,8 +113,8 @@ static const struct command trace_import_command = {
 	.max_words = 256,
 	.brief = "make a trace of what another tool has recorded",
 	.help = "Make a trace of what another tool has recorded: text of 'perf "
-		"script' over memory\nsamples, records of damo, Valgrind's "
-		"lackey with --trace-mem=yes, CPU traces of\nRamulator (a file "
+		"script' over memory samples, records of damo, Valgrind's "
+		"lackey with --trace-mem=yes, CPU traces of Ramulator (a file "
 		"per core), or CSV.",
 	.options = { import_options },
 	.run = trace_run_import,
@@ -128,9 +128,9 @@ static const struct command trace_make_command = {
 	.max_words = 1,
 	.brief = "make up a trace",
 	.help = "Make up a trace, to try policies without a machine or a "
-		"guest. KIND is\nengineering, raytrace, splash, database, "
+		"guest. KIND is engineering, raytrace, splash, database, "
 		"pmake, "
-		"radix or phases; KEY is nodes, cpus,\nms or seed. The same "
+		"radix or phases; KEY is nodes, cpus, ms or seed. The same "
 		"words make the same bytes.",
 	.options = { make_options },
 	.run = trace_run_make,
@@ -144,7 +144,7 @@ static const struct command trace_record_command = {
 	.max_words = 1,
 	.brief = "record a VM's accesses, and what is decided about them",
 	.help = "Record the accesses of a running virtual machine that its "
-		"placement engine gets,\nand what it decides. The engine "
+		"placement engine gets, and what it decides. The engine "
 		"begins "
 		"anew for that.",
 	.options = { record_options },
@@ -160,6 +160,6 @@ const struct command trace_command = {
 	.name = "trace",
 	.brief = "record runs for 'disco sim', print and convert them",
 	.commands = trace_commands,
-	.more = "docs/placement.md tells how to go on from there. disco(1) has "
+	.more = "docs/placement.md describes how traces are used. disco(1) has "
 		"the exit statuses.",
 };

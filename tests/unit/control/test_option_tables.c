@@ -582,10 +582,25 @@ static char *help_of(const struct command *c)
 	return text;
 }
 
+/* But for an option whose value takes more, alone in its line. */
+static void fits_a_terminal(const char *text, const char *where)
+{
+	while (*text) {
+		int len = (int)strcspn(text, "\n");
+		bool alone = strncmp(text, "  --", 4) == 0 &&
+			     !memchr(text + 2, ' ', (size_t)len - 2);
+
+		if (len > 79 && !alone)
+			fail_msg("%s: '%.*s'", where, len, text);
+		text += len + 1;
+	}
+}
+
 static void check_help(const struct command *c)
 {
 	char *text = help_of(c);
 
+	fits_a_terminal(text, c->name);
 	for (size_t i = 0; c->commands && c->commands[i]; i++) {
 		names(text, c->name, "  ", c->commands[i]->name, " ");
 		assert_non_null(c->commands[i]->brief);
