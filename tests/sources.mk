@@ -111,7 +111,7 @@ $(eval $(call model_rules,holder,memory/replica/holder.c,replica/test_replica_mo
 TSAN_TESTS := $(shell grep -l pthread_create $(UNIT_TESTS))
 TSAN_BINS := $(TSAN_TESTS:%.c=build/tsan/%)
 # A monitor with its workers and agents is several busy processes, which wait
-# for each other: those tests run one after the other.
+# for each other, and so is a bench: those tests run one after the other.
 ALONE := $(filter $(B)/tests/unit/guests/%,$(UNIT_BINS))
 # It tries all interleavings, which takes 40 s of an idle CPU.
 LONGEST := $(B)/tests/unit/replica/test_replica_model
@@ -121,7 +121,7 @@ UNIT_RUNS := --long "tests/tsan $(LONGEST)" --unit $(ASIDE:%="tests/tsan %") \
 	     --alone $(ALONE:%="tests/tsan %") --unit
 else
 UNIT_RUNS := --long $(LONGEST) --unit $(ASIDE) $(TSAN_BINS:%="tests/tsan %") \
-	     --alone $(ALONE) --unit
+	     --alone $(ALONE) tests/cli/bench-measured --unit
 endif
 
 .PHONY: tests check check-unit check-lab fuzz do-check do-check-lab do-fuzz
