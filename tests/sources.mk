@@ -112,6 +112,7 @@ TSAN_TESTS := $(shell grep -l pthread_create $(UNIT_TESTS))
 TSAN_BINS := $(TSAN_TESTS:%.c=build/tsan/%)
 # A monitor with its workers and agents is several busy processes, which wait
 # for each other, and so is a bench: those tests run one after the other.
+CLI_ALONE := tests/cli/bench-measured tests/cli/workloads
 ALONE := $(filter $(B)/tests/unit/guests/%,$(UNIT_BINS))
 # It tries all interleavings, which takes 40 s of an idle CPU.
 LONGEST := $(B)/tests/unit/replica/test_replica_model
@@ -121,7 +122,7 @@ UNIT_RUNS := --long "tests/tsan $(LONGEST)" --unit $(ASIDE:%="tests/tsan %") \
 	     --alone $(ALONE:%="tests/tsan %") --unit
 else
 UNIT_RUNS := --long $(LONGEST) --unit $(ASIDE) $(TSAN_BINS:%="tests/tsan %") \
-	     --alone $(ALONE) tests/cli/bench-measured --unit
+	     --alone $(ALONE) $(CLI_ALONE) --unit
 endif
 
 .PHONY: tests check check-unit check-lab fuzz do-check do-check-lab do-fuzz
@@ -155,8 +156,7 @@ CLI_TESTS := tests/cli/refusals tests/cli/images tests/cli/import \
 	     tests/cli/boot \
 	     tests/cli/cluster tests/cli/monitor tests/cli/topology tests/cli/bench-check \
 	     tests/cli/build tests/cli/limits tests/cli/kernels tests/cli/hardware-report \
-	     tests/cli/placement tests/cli/wide tests/cli/huge tests/cli/traces \
-	     tests/cli/workloads
+	     tests/cli/placement tests/cli/wide tests/cli/huge tests/cli/traces
 export VARIANT
 check-unit: all tests tsan-tests $$(BENCH_BINS) $$(LAB_TEST_DEPS)
 	$(Q)tests/run --unit $(CLI_TESTS) $(UNIT_RUNS)

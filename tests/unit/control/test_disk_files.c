@@ -423,6 +423,17 @@ static int open_as_image_command(struct diag *d, uint64_t *waited_ns)
 	return err;
 }
 
+static int open_while_held(unsigned ms)
+{
+	uint64_t waited_ns;
+	struct diag d;
+	pid_t pid = holder(ms);
+	int err = open_as_image_command(&d, &waited_ns);
+
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	return err;
+}
+
 static void image_commands_wait_for_a_lock(void **state)
 {
 	uint64_t waited_ns;
@@ -431,9 +442,8 @@ static void image_commands_wait_for_a_lock(void **state)
 
 	(void)state;
 	make_file(512);
-	pid = holder(100);
-	assert_int_equal(open_as_image_command(&d, &waited_ns), 0);
-	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	/* A holder that does not get to run for 2 s is waited for in vain. */
+	WAIT_UNTIL(open_while_held(100) == 0);
 	pid = holder(60000);
 	refused(path, true, EBUSY, "in use"); /* a guest does not wait */
 	assert_int_equal(open_as_image_command(&d, &waited_ns), -EBUSY);

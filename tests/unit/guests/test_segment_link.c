@@ -233,8 +233,14 @@ static bool is_replica(unsigned page)
 
 static void wait_copies(uint64_t nr)
 {
-	while (copies() != nr)
-		(void)usleep(1000);
+	WAIT_UNTIL(copies() == nr);
+}
+
+/* Where its pages are has to be known before, which takes a while. */
+static void ask_again(void)
+{
+	ask(SEGMENT_REPLICATE);
+	(void)usleep(20000);
 }
 
 static void all_are_replicated(void)
@@ -244,11 +250,7 @@ static void all_are_replicated(void)
 		link_view(i, false);
 	ready();
 	*at(0, 0) = 0; /* waits until it is allowed */
-	/* Where its pages are has to be known first. */
-	while (copies() != PAGES) {
-		ask(SEGMENT_REPLICATE);
-		(void)usleep(20000);
-	}
+	WAIT_UNTIL((ask_again(), copies() == PAGES));
 }
 
 static void pages_are_copied_and_written(void **state)
@@ -294,10 +296,7 @@ static void the_next_agent_goes_on(void **state)
 	*at(1, 20) = 99;
 	for (unsigned i = 0; i < VIEWS; i++)
 		assert_int_equal(*at(i, 20), 99);
-	while (copies() != PAGES) {
-		ask(SEGMENT_REPLICATE);
-		(void)usleep(20000);
-	}
+	WAIT_UNTIL((ask_again(), copies() == PAGES));
 	assert_int_equal(*at(2, 20), 99);
 	*at(2, 20) = 98;
 	assert_int_equal(*at(0, 20), 98);
@@ -325,8 +324,7 @@ static void a_silent_view_is_late(void **state)
 	link_view(2, true);
 	ready();
 	assert_int_equal(pthread_create(&writer, NULL, write_main, NULL), 0);
-	while ((err = agent_answer_receive(control, &a)) == -EAGAIN)
-		(void)usleep(1000);
+	WAIT_UNTIL((err = agent_answer_receive(control, &a)) != -EAGAIN);
 	assert_int_equal(err, 0);
 	assert_int_equal(a.kind, AGENT_VIEW_LATE);
 	assert_int_equal(a.view_late.segment, 1);

@@ -147,8 +147,7 @@ static void pages_come_and_go(void **state)
 /* The other thread has done with it: it knows the map no more. */
 static void wait_handled(void)
 {
-	while (handled != faults)
-		(void)usleep(100);
+	WAIT_UNTIL(handled == faults);
 }
 
 /* By this process, and by the kernel for it: of either kind of page. */
@@ -261,8 +260,7 @@ static void a_cut_view_reaches_nobody(void **state)
 	(void)state;
 	show(5);
 	assert_int_equal(pthread_create(&writer, NULL, write_main, NULL), 0);
-	while (!faults)
-		(void)usleep(100);
+	WAIT_UNTIL(faults);
 	segment_map_cut(map);
 	(void)pthread_join(writer, NULL);
 	map->base[0] = 200;
