@@ -49,9 +49,9 @@ struct thread_class {
 /*
  * What the C library does for a thread of any class that ends: its function
  * returns, or abort() is called by an assertion, a smashed stack or a damaged
- * heap (allow_messages() and allow_signals() have the rest). As of glibc 2.36 and
- * 2.41; tests/unit/worker/test_thread_ends.c tries it. A class lists none of
- * these calls. read(2) is number 0, so it is given apart.
+ * heap (allow_messages() and allow_signals() have the rest). Of each C library
+ * that Disco is built with, tests/unit/worker/test_thread_ends.c tries it. A
+ * class lists none of these calls. read(2) is number 0, so it is given apart.
  */
 static const int common[] = {
 	SCMP_SYS(exit),	   SCMP_SYS(exit_group),    SCMP_SYS(rt_sigprocmask),

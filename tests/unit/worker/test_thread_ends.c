@@ -71,7 +71,7 @@ static void damaged_heap(void)
 
 /*
  * malloc() makes an arena for each thread that calls it. For the ninth one, glibc
- * (2.36, 2.41) counts the CPUs, in a file of /sys, unless sandbox_drop() has set
+ * (before 2.44) counts the CPUs, in a file of /sys, unless sandbox_drop() has set
  * a limit. So many threads call malloc() before the thread of the class does.
  */
 #define MAX_ARENAS 12u
