@@ -304,6 +304,11 @@ static void set_status(struct virtio_dev *v, uint8_t s)
 	    ((v->driver_features & ~v->features) ||
 	     !(v->driver_features & VIRTIO_F_VERSION_1)))
 		s &= (uint8_t)~VIRTIO_STATUS_FEATURES_OK;
+	/*
+	 * 2.1.2: a driver clears no bit, but by a reset. Without this one it
+	 * could change the features of queues that are enabled.
+	 */
+	s |= v->status & VIRTIO_STATUS_FEATURES_OK;
 	v->status = s | (v->status & VIRTIO_STATUS_NEEDS_RESET);
 	if (!(s & VIRTIO_STATUS_DRIVER_OK))
 		return;

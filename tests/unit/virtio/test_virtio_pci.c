@@ -249,6 +249,24 @@ static void features_are_frozen_after_features_ok(void **state)
 	assert_int_equal(driver_read(&b->d, R_GF, 4), 0);
 }
 
+/* Else they could be changed for queues that are enabled already. */
+static void features_ok_stays_until_a_reset(void **state)
+{
+	struct bench *b = *state;
+
+	driver_negotiate(&b->d, 0);
+	driver_write(&b->d, R_STATUS, 1,
+		     VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER);
+	assert_int_equal(driver_status(&b->d), 11);
+	driver_write(&b->d, R_GF_SELECT, 4, 0);
+	driver_write(&b->d, R_GF, 4, 0xffffffff);
+	assert_int_equal(driver_read(&b->d, R_GF, 4), 0);
+	driver_write(&b->d, R_STATUS, 1, 0);
+	assert_int_equal(driver_status(&b->d), 0);
+	driver_write(&b->d, R_STATUS, 1, VIRTIO_STATUS_ACKNOWLEDGE);
+	assert_int_equal(driver_status(&b->d), VIRTIO_STATUS_ACKNOWLEDGE);
+}
+
 static void absent_queue_has_size_0(void **state)
 {
 	struct bench *b = *state;
@@ -347,6 +365,7 @@ int main(void)
 		I(features_not_offered_are_refused),
 		I(drivers_without_version_1_are_refused),
 		I(features_are_frozen_after_features_ok),
+		I(features_ok_stays_until_a_reset),
 		I(absent_queue_has_size_0),
 		T(enabled_queue_cannot_be_changed),
 		T(vectors_that_do_not_exist_read_back_as_none),
