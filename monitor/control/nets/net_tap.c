@@ -7,6 +7,7 @@
 #include <net/if.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "vnet/frame.h"
@@ -31,12 +32,34 @@ static int net_tap_attach(int fd, const char *name)
 	return 0;
 }
 
+/*
+ * Is there such a device? Not by if_nametoindex(3), which returns ENOENT, or
+ * whatever the last family of sockets gave it, when there is no descriptor left.
+ * Return: 0; -ENODEV; -errno of socket().
+ */
+static int net_tap_find(const char *name)
+{
+	struct ifreq r = { .ifr_flags = 0 };
+	int err = 0, sock = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (sock < 0)
+		return -errno;
+	memcpy(r.ifr_name, name, strlen(name) + 1);
+	if (ioctl(sock, SIOCGIFINDEX, &r) < 0)
+		err = -errno;
+	(void)close(sock);
+	return err;
+}
+
 int net_tap_open(const char *name, int *fd)
 {
 	int tun, err;
 
-	if (strlen(name) >= IFNAMSIZ || !if_nametoindex(name))
+	if (strlen(name) >= IFNAMSIZ)
 		return -ENODEV;
+	err = net_tap_find(name);
+	if (err)
+		return err;
 	tun = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
 	if (tun < 0)
 		return errno == EPERM ? -EACCES : -errno;

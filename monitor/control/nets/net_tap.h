@@ -18,7 +18,7 @@
  * Context: any thread; does not wait. Return: 0; -ENODEV there is no such device,
  * -EINVAL it is no tap device, or one with several queues; -EPERM this user may
  * not use it; -EBUSY somebody else does; -ENOENT no /dev/net/tun, -EACCES it may
- * not be opened; -errno.
+ * not be opened; -EMFILE, -ENFILE no descriptor is left; -errno.
  * Source: Documentation/networking/tuntap.rst; drivers/net/tun.c.
  */
 MUST_CHECK int net_tap_open(const char *name, int *fd);

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/pidfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "disco/clock.h"
@@ -449,6 +450,24 @@ static void why_a_tap_device_is_not_opened(void **state)
 	assert_string_equal(net_tap_error(-EMFILE), strerror(EMFILE));
 }
 
+/* Its name is asked for by a socket: that there is none is no fault of the device. */
+static void no_descriptor_is_not_no_device(void **state)
+{
+	struct rlimit before, none;
+	int fd = -1, err;
+
+	(void)state;
+	assert_int_equal(net_tap_open("disco-no-tap", &fd), -ENODEV);
+	assert_int_equal(net_tap_open("a-name-that-is-too-long", &fd), -ENODEV);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = (struct rlimit){ 0, before.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	err = net_tap_open("lo", &fd);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_int_equal(err, -EMFILE);
+	assert_int_equal(fd, -1);
+}
+
 /* Before anybody opens it: there need be none here. */
 static void a_tap_device_is_of_one_network(void **state)
 {
@@ -597,6 +616,7 @@ int main(void)
 		T(operators_choose_addresses),
 		T(a_tap_device_is_of_one_network),
 		cmocka_unit_test(why_a_tap_device_is_not_opened),
+		cmocka_unit_test(no_descriptor_is_not_no_device),
 		T(a_small_subnet_is_full),
 		T(subnets_are_parsed),
 		T(the_next_monitor_keeps_networks),
