@@ -12,6 +12,7 @@
 
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 
 #include "disco/base.h"
@@ -25,6 +26,8 @@ void model_fence(memory_order order);
 /* The copies are not atomic: the test looks for races in them. */
 void model_copy_in(void *shared, const void *from, size_t bytes);
 void model_copy_out(void *to, const void *shared, size_t bytes);
+/* Whole words; they are 0 from then on. */
+void model_discard(void *shared, size_t bytes);
 void model_wake(int fd);
 void model_drain(int fd);
 
@@ -33,6 +36,7 @@ void model_drain(int fd);
 #define shared_fence(order)	     model_fence(order)
 #define shared_copy_in(to, from, n)  model_copy_in(to, from, n)
 #define shared_copy_out(to, from, n) model_copy_out(to, from, n)
+#define shared_discard(p, n)	     model_discard(p, n)
 #define shared_wake(fd)		     model_wake(fd)
 #define shared_drain(fd)	     model_drain(fd)
 
@@ -43,6 +47,17 @@ void model_drain(int fd);
 #define shared_fence(order)	     atomic_thread_fence(order)
 #define shared_copy_in(to, from, n)  memcpy(to, from, n)
 #define shared_copy_out(to, from, n) memcpy(to, from, n)
+
+/*
+ * Give whole pages of a region that may be punched (numa/region.h) back to the
+ * kernel, through its writer's mapping: they read as zeroes in every process, and
+ * are allocated again when they are touched. Where the kernel refuses it, they
+ * stay as they are.
+ */
+static inline void shared_discard(void *p, size_t bytes)
+{
+	(void)madvise(p, bytes, MADV_REMOVE);
+}
 
 /*
  * Never blocks, whatever the peer did to the socket, and raises no signal. A

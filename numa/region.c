@@ -167,7 +167,8 @@ static int check_region(int fd, size_t bytes)
 	return 0;
 }
 
-int region_take(struct region *r, int fd, size_t bytes)
+static int region_take_as(struct region *r, int fd, size_t bytes,
+			  unsigned flags)
 {
 	int err;
 
@@ -183,13 +184,23 @@ int region_take(struct region *r, int fd, size_t bytes)
 	*r = (struct region){ .bytes = bytes, .fd = fd };
 	err = map_for_writer(r);
 	if (!err)
-		err = region_seal(fd, 0);
+		err = region_seal(fd, flags);
 	if (!err)
 		return 0;
 	if (r->base)
 		munmap(r->base, bytes);
 	*r = (struct region){ 0 };
 	return err;
+}
+
+int region_take(struct region *r, int fd, size_t bytes)
+{
+	return region_take_as(r, fd, bytes, 0);
+}
+
+int region_take_punched(struct region *r, int fd, size_t bytes)
+{
+	return region_take_as(r, fd, bytes, REGION_PUNCHED);
 }
 
 int region_attach(struct region_view *v, int fd, size_t bytes)

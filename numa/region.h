@@ -93,6 +93,12 @@ MUST_CHECK int region_prepare(const char *name, size_t bytes, nodeid_t node,
  */
 MUST_CHECK int region_take(struct region *r, int fd, size_t bytes);
 
+/*
+ * region_take() for a writer that gives pages of the region back
+ * (REGION_PUNCHED). Context and errors are as there.
+ */
+MUST_CHECK int region_take_punched(struct region *r, int fd, size_t bytes);
+
 /**
  * region_reader_fd() - open a descriptor for a reader
  * @fd:  the writer's, of a region or of another memfd

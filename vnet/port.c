@@ -93,6 +93,138 @@ static int chunks_reclaim(struct vnet_port *p, struct vnet_peer *q)
 	return err;
 }
 
+/* --- pairs that are busy, and their memory --- */
+
+void vnet_port_show_pairs(struct vnet_port *p, struct vnet_pair_row *rows)
+{
+	p->rows = rows;
+}
+
+static void pair_get_row(struct vnet_port *p, struct vnet_peer *q)
+{
+	unsigned i;
+
+	if (!p->rows || !~p->rows_used)
+		return;
+	i = (unsigned)__builtin_ctzll(~p->rows_used);
+	p->rows_used |= 1ull << i;
+	q->row = &p->rows[i];
+	vnet_pair_begin(q->row, vnet_pair_who(q->slot, q->gen), q->counts);
+}
+
+static void pair_begin(struct vnet_port *p, struct vnet_peer *q)
+{
+	if (q->busy)
+		return;
+	q->busy = true;
+	p->nr_busy++;
+	p->untended |= !p->sweep_ns;
+	pair_get_row(p, q);
+}
+
+static void pair_show(struct vnet_peer *q)
+{
+	if (q->row)
+		vnet_pair_update(q->row, q->counts);
+}
+
+static void pair_end(struct vnet_port *p, struct vnet_peer *q)
+{
+	if (!q->busy)
+		return;
+	q->busy = false;
+	p->nr_busy--;
+	if (!q->row)
+		return;
+	vnet_pair_end(q->row);
+	p->rows_used &= ~(1ull << (q->row - p->rows));
+	q->row = NULL;
+}
+
+static void ring_begin(struct vnet_port *p, struct vnet_peer *q)
+{
+	q->ring = true;
+	p->nr_rings++;
+	p->untended |= p->nr_rings == VNET_RINGS_KEPT + 1;
+	pair_begin(p, q);
+}
+
+/*
+ * No ring has a frame, so no chunk has one that somebody may read; unless a caller
+ * writes to one.
+ */
+static void chunks_rest(struct vnet_port *p)
+{
+	size_t begin = offsetof(struct vnet_shared, small);
+
+	if (p->nr_small == VNET_SMALL_NR && p->nr_large == VNET_LARGE_NR)
+		shared_discard((uint8_t *)p->shared + begin,
+			       sizeof(struct vnet_shared) - begin);
+}
+
+static void ring_gone(struct vnet_port *p, struct vnet_peer *q)
+{
+	q->ring = false;
+	if (--p->nr_rings == 0)
+		chunks_rest(p);
+}
+
+/*
+ * The numbers of chunks are in the ring's slots: all of them were read there, or
+ * it is not empty.
+ */
+static void ring_end(struct vnet_port *p, struct vnet_peer *q)
+{
+	if (q->ring && q->freed == q->tx.tail && vnet_tx_rest(&q->tx))
+		ring_gone(p, q);
+}
+
+static void peer_sweep(struct vnet_port *p, struct vnet_peer *q)
+{
+	bool sent = q->tx.tail != q->swept_tail;
+	bool received = q->rx.head != q->swept_head;
+
+	q->swept_tail = q->tx.tail;
+	q->swept_head = q->rx.head;
+	if (!sent || p->nr_rings > VNET_RINGS_KEPT) {
+		(void)!chunks_reclaim(p, q);
+		ring_end(p, q);
+	}
+	if (!sent && !received && !q->ring)
+		pair_end(p, q);
+	else if (!q->row)
+		pair_get_row(p, q);
+}
+
+void vnet_port_sweep(struct vnet_port *p)
+{
+	for (unsigned i = 0; i < p->nr_peers; i++) {
+		struct vnet_peer *q = p->peers[p->list[i]];
+
+		if (q->busy)
+			peer_sweep(p, q);
+	}
+}
+
+uint64_t vnet_port_tend(struct vnet_port *p, uint64_t now_ns)
+{
+	uint64_t in;
+
+	p->untended = false;
+	if (p->sweep_ns && now_ns >= p->sweep_ns) {
+		vnet_port_sweep(p);
+		p->sweep_ns = 0;
+	}
+	if (!p->nr_busy) {
+		p->sweep_ns = 0;
+		return 0;
+	}
+	in = p->nr_rings > VNET_RINGS_KEPT ? VNET_SWEEP_SOON_NS : VNET_SWEEP_NS;
+	if (!p->sweep_ns || p->sweep_ns > now_ns + in)
+		p->sweep_ns = now_ns + in;
+	return p->sweep_ns;
+}
+
 /* --- the table of ports --- */
 
 int vnet_port_create(int region_fd, int wake_fd, uint32_t slot, uint32_t gen,
@@ -108,7 +240,8 @@ int vnet_port_create(int region_fd, int wake_fd, uint32_t slot, uint32_t gen,
 	err = -ENOMEM;
 	if (!p)
 		goto close_fds;
-	err = region_take(&p->own, region_fd, sizeof(struct vnet_shared));
+	err = region_take_punched(&p->own, region_fd,
+				  sizeof(struct vnet_shared));
 	if (err)
 		goto close_fds;
 	p->shared = p->own.base;
@@ -217,6 +350,11 @@ void vnet_port_remove(struct vnet_port *p, uint32_t slot, uint32_t gen)
 		return;
 	/* Whether it took them or not: nobody reads them any more. */
 	chunks_free_until(p, q, q->tx.tail);
+	if (q->ring) {
+		shared_discard(q->tx.slots, sizeof(p->shared->rings[0]));
+		ring_gone(p, q);
+	}
+	pair_end(p, q);
 	if (q->dirty)
 		p->nr_dirty--;
 	while (p->list[i] != slot)
@@ -243,6 +381,10 @@ struct vnet_peer *vnet_port_by_mac(const struct vnet_port *p,
 struct vnet_peer *vnet_port_by_ip(const struct vnet_port *p,
 				  const uint8_t ip[4])
 {
+	static const uint8_t none[4];
+
+	if (memcmp(ip, none, 4) == 0)
+		return NULL;
 	for (unsigned i = 0; i < p->nr_peers; i++) {
 		struct vnet_peer *q = p->peers[p->list[i]];
 
@@ -319,11 +461,23 @@ int vnet_port_room(struct vnet_port *p, struct vnet_peer *to, uint32_t bytes)
 	return (small ? p->nr_small : p->nr_large) ? 0 : -ENOBUFS;
 }
 
+/*
+ * Not after an announcement: it could take the wake-up for that (guarantees 4 and 5
+ * of vnet/ring.h).
+ */
+static void port_drain(struct vnet_port *p)
+{
+	if (p->undrained)
+		shared_drain(p->wake_fd);
+	p->undrained = false;
+}
+
 bool vnet_port_want(struct vnet_port *p, struct vnet_peer *to)
 {
 	int n;
 
 	vnet_port_flush(p);
+	port_drain(p);
 	n = vnet_tx_want(&to->tx);
 	chunks_free_until(p, to, to->tx.head);
 	return n == 1;
@@ -347,8 +501,11 @@ static void peer_put(struct vnet_port *p, struct vnet_peer *q, uint16_t chunk,
 		q->held_small++;
 	else
 		q->held_large++;
+	if (!q->ring)
+		ring_begin(p, q);
 	vnet_tx_put(&q->tx, desc);
-	q->sent++;
+	q->counts[VNET_PAIR_SENT]++;
+	q->counts[VNET_PAIR_SENT_BYTES] += desc >> 32 & 0xffffff;
 	if (!q->dirty)
 		p->nr_dirty++;
 	q->dirty = true;
@@ -376,11 +533,20 @@ void vnet_port_send(struct vnet_port *p, const struct vnet_buf *b,
 		if (peer_may_hold(p, q, small) && !q->tx.dead) {
 			peer_put(p, q, b->chunk, desc);
 		} else {
-			q->dropped++;
-			p->stats.full++;
+			vnet_port_drop(p, q);
 		}
 	}
 	chunk_put(p, b->chunk);
+}
+
+void vnet_port_drop(struct vnet_port *p, struct vnet_peer *to)
+{
+	p->stats.full++;
+	if (!to)
+		return;
+	pair_begin(p, to);
+	to->counts[VNET_PAIR_FULL]++;
+	pair_show(to);
 }
 
 void vnet_port_flush(struct vnet_port *p)
@@ -400,6 +566,7 @@ void vnet_port_flush(struct vnet_port *p)
 		p->nr_dirty--;
 		if (vnet_tx_must_wake(&q->tx, &theirs->sleep))
 			vnet_wake(q->wake_fd);
+		pair_show(q);
 	}
 }
 
@@ -457,11 +624,20 @@ static bool peer_next(struct vnet_port *p, struct vnet_peer *q,
 		if (frame_of(q, vnet_rx_get(&q->rx, 0), f))
 			return true;
 		p->stats.bad++;
+		pair_begin(p, q);
+		q->counts[VNET_PAIR_BAD]++;
 		vnet_rx_take(&q->rx, 1);
 		p->seen--;
 		p->taken++;
 	}
 	return false;
+}
+
+/* Let its sender see what was taken from it. */
+static void peer_settle(struct vnet_peer *q)
+{
+	if (vnet_rx_publish(&q->rx))
+		pair_show(q);
 }
 
 bool vnet_port_next(struct vnet_port *p, struct vnet_frame *f)
@@ -470,7 +646,7 @@ bool vnet_port_next(struct vnet_port *p, struct vnet_frame *f)
 	for (unsigned i = 0; i <= p->nr_peers && p->nr_peers; i++) {
 		if (peer_next(p, p->peers[p->list[p->turn]], f))
 			return true;
-		(void)vnet_rx_publish(&p->peers[p->list[p->turn]]->rx);
+		peer_settle(p->peers[p->list[p->turn]]);
 		p->turn = (p->turn + 1) % p->nr_peers;
 		p->taken = 0;
 		p->seen = 0;
@@ -483,17 +659,27 @@ void vnet_port_take(struct vnet_port *p, const struct vnet_frame *f)
 	vnet_rx_take(&f->from->rx, 1);
 	p->seen--;
 	p->taken++;
-	f->from->received++;
+	pair_begin(p, f->from);
+	f->from->counts[VNET_PAIR_RECEIVED]++;
+	f->from->counts[VNET_PAIR_RECEIVED_BYTES] += f->len;
 	p->stats.received++;
 	p->stats.received_bytes += f->len;
 }
 
+void vnet_port_lose(struct vnet_port *p, struct vnet_peer *from)
+{
+	p->stats.lost++;
+	if (from)
+		from->counts[VNET_PAIR_LOST]++;
+}
+
 void vnet_port_settle(struct vnet_port *p)
 {
+	port_drain(p);
 	if (!p->nr_peers)
 		return;
 	for (unsigned i = 0; i < p->nr_peers; i++)
-		(void)vnet_rx_publish(&p->peers[p->list[i]]->rx);
+		peer_settle(p->peers[p->list[i]]);
 	vnet_fence(); /* W */
 	for (unsigned i = 0; i < p->nr_peers; i++) {
 		struct vnet_peer *q = p->peers[p->list[i]];
@@ -511,7 +697,7 @@ static void port_set_sleep(struct vnet_port *p)
 
 bool vnet_port_sleep(struct vnet_port *p)
 {
-	vnet_port_settle(p);
+	vnet_port_settle(p); /* and drain */
 	/* If it is asleep: a wake-up for this sleep is still in the socket. */
 	if (!(p->sleep & 1))
 		port_set_sleep(p);
@@ -527,7 +713,7 @@ bool vnet_port_sleep(struct vnet_port *p)
 
 void vnet_port_awake(struct vnet_port *p)
 {
-	shared_drain(p->wake_fd);
+	p->undrained = true;
 	if (p->sleep & 1)
 		port_set_sleep(p);
 }

@@ -14,10 +14,24 @@
  *
  * No process switches frames, and no thread runs between two ports: a frame is
  * written to a chunk once, and copied from there into the receiver's guest. A
- * broadcast is one chunk with a descriptor in each ring. Pages are allocated
- * when they are touched first: a ring costs nothing before its first frame, and
- * a port whose worker talks to all 255 others has about 1.1 MiB of rings; that
- * is the budget.
+ * broadcast is one chunk with a descriptor in each ring.
+ *
+ * MEMORY. Pages are allocated when they are touched first: a ring has its page
+ * from its first frame on, and chunks theirs. They are given back to the kernel
+ * by a sweep (vnet_port_tend(), which the owner of the port calls), once every
+ * VNET_SWEEP_NS as long as a pair is *busy*: frames went either way since the sweep
+ * before the last one. The page of a ring goes at the first sweep that finds the ring empty
+ * and its tail where it was at the sweep before, so when it was idle for one to two
+ * periods; the pages of all chunks go with that of the last ring. Nothing on the
+ * path of a frame knows of the time. THE BUDGET is VNET_RINGS_KEPT rings: a port
+ * that has more (a broadcast needs one per port of the network) is swept after
+ * VNET_SWEEP_SOON_NS, and those that are empty then go at any age. No frame is
+ * dropped for it: rings that are not empty stay, and there are at most 255, of 4
+ * KiB. Why a sender that begins again at that moment is safe: vnet/ring.h, REST.
+ *
+ * COUNTS per pair are in the table of vnet/pairs.h, if the owner has given one:
+ * a busy pair gets a row if there is one, and keeps it until it is no longer busy.
+ * They are stored after each batch, as vnet_port_flush() and _settle() publish.
  *
  * A descriptor names a chunk as a *typed segment*. There is one type so far:
  * VNET_INLINE, bytes in the region of the sender. Nothing of a guest's own
@@ -68,6 +82,7 @@
 
 #include "numa/region.h"
 #include "vnet/frame.h"
+#include "vnet/pairs.h"
 #include "vnet/ring.h"
 
 #define VNET_SMALL_NR	 2048u
@@ -78,6 +93,10 @@
 #define VNET_HDR_ROOM	 64u /* before the bytes of a frame */
 #define VNET_NR_CHUNKS	 (VNET_SMALL_NR + VNET_LARGE_NR)
 #define VNET_TURN	 32u /* frames from one peer before the next one */
+/* See MEMORY. */
+#define VNET_RINGS_KEPT	   64u
+#define VNET_SWEEP_NS	   5000000000ull
+#define VNET_SWEEP_SOON_NS 100000000ull
 /*
  * Slot of the trunk: the port, where there is one, that leads to stations that
  * have no port in this network. Frames to addresses that no port has go there.
@@ -137,7 +156,11 @@ struct vnet_peer {
 	uint32_t freed; /* tx.slots before it were given back */
 	uint32_t held_small, held_large; /* chunks that it has not given back */
 	bool dirty;			 /* frames were put and not published */
-	uint64_t sent, received, dropped;
+	bool ring;			 /* tx.slots may have a page */
+	bool busy;			 /* the next sweep looks at it */
+	uint32_t swept_tail, swept_head; /* of tx and rx, at the last sweep */
+	struct vnet_pair_row *row;	 /* NULL: it has none */
+	uint64_t counts[VNET_PAIR_WORDS];
 };
 
 struct vnet_port {
@@ -148,6 +171,7 @@ struct vnet_port {
 	struct vnet_station station;
 	struct vnet_plan plan;
 	uint64_t sleep; /* as in shared */
+	bool undrained; /* a wake-up is in the socket that was acted on */
 
 	/* By slot, owned; and the same without gaps. */
 	struct vnet_peer *peers[VNET_PORTS_MAX];
@@ -157,7 +181,13 @@ struct vnet_port {
 	unsigned taken; /* frames from it in its turn */
 	uint32_t seen;	/* frames of it that are known to be there */
 	unsigned nr_dirty;
+	unsigned nr_busy, nr_rings;
+	bool untended;	   /* see vnet_port_untended() */
+	uint64_t sweep_ns; /* when the next sweep is due; 0: it is not */
 
+	/* VNET_PAIRS, not owned; NULL: nobody reads them. */
+	struct vnet_pair_row *rows;
+	uint64_t rows_used;	       /* bit per row */
 	uint16_t free[VNET_NR_CHUNKS]; /* two stacks: small, large */
 	uint32_t nr_small, nr_large;
 	uint16_t users[VNET_NR_CHUNKS];
@@ -174,13 +204,15 @@ struct vnet_buf {
 /**
  * vnet_port_create() - become a port of a network
  * @region_fd: from region_prepare(), of sizeof(struct vnet_shared) bytes; owned
- *             by the port, also on error
+ *             by the port, also on error. It becomes REGION_PUNCHED: no process
+ *             that has a reader's descriptor has /proc or open(2)
  * @wake_fd:   the receiving end of chan_wake_create(); owned, also on error
  * @slot:      0 .. VNET_PORTS_MAX - 1, no other port's of the network
  * @gen:       not 0; larger than that of an earlier port of this slot
  * @out:       release with vnet_port_destroy(); untouched on error
  *
- * Return: 0; -EINVAL slot or gen; -ENOMEM; errors of region_take().
+ * Return: 0; -EINVAL slot or gen; -ENOMEM; errors of
+ * region_take_punched().
  */
 MUST_CHECK int vnet_port_create(int region_fd, int wake_fd, uint32_t slot,
 				uint32_t gen, const struct vnet_station *own,
@@ -204,9 +236,16 @@ MUST_CHECK int vnet_port_add(struct vnet_port *p, uint32_t slot, uint32_t gen,
 /* The port of this slot has ended; @gen 0: whichever it is. */
 void vnet_port_remove(struct vnet_port *p, uint32_t slot, uint32_t gen);
 
+/*
+ * Count each pair in @rows from now on: VNET_PAIRS of them, zeroes at the start,
+ * which outlive the port. Context: before the first port is added.
+ */
+void vnet_port_show_pairs(struct vnet_port *p, struct vnet_pair_row *rows);
+
 /* Return: the port of an address, or NULL. */
 struct vnet_peer *vnet_port_by_mac(const struct vnet_port *p,
 				   const uint8_t mac[VNET_MAC_BYTES]);
+/* A port without an address, as the trunk, has none: not 0.0.0.0 either. */
 struct vnet_peer *vnet_port_by_ip(const struct vnet_port *p,
 				  const uint8_t ip[4]);
 /* Whose link-local address, or address of the network's prefix, it is. */
@@ -255,6 +294,9 @@ void vnet_port_send(struct vnet_port *p, const struct vnet_buf *b,
 /* Publish, and wake who sleeps. */
 void vnet_port_flush(struct vnet_port *p);
 
+/* A frame for @to is dropped, as it takes none. NULL: of all, for want of chunks. */
+void vnet_port_drop(struct vnet_port *p, struct vnet_peer *to);
+
 /* --- receiving --- */
 
 /* A frame in the region of its sender, which may change it at any time. */
@@ -271,6 +313,9 @@ MUST_CHECK bool vnet_port_next(struct vnet_port *p, struct vnet_frame *f);
 /* The frame of vnet_port_next() was copied, or is not wanted. */
 void vnet_port_take(struct vnet_port *p, const struct vnet_frame *f);
 
+/* Count a frame that the guest could not take; @from NULL: it is nobody's. */
+void vnet_port_lose(struct vnet_port *p, struct vnet_peer *from);
+
 /* Let the senders see what was taken, and wake who waits for it. */
 void vnet_port_settle(struct vnet_port *p);
 
@@ -282,7 +327,39 @@ void vnet_port_settle(struct vnet_port *p);
  */
 MUST_CHECK bool vnet_port_sleep(struct vnet_port *p);
 
-/* Empties the socket; wakes are not sent to this port until it sleeps again. */
+/*
+ * Wakes are not sent to this port until it sleeps again. The socket is emptied
+ * afterwards, when frames are on their way to the guest: by the next
+ * vnet_port_settle(), or before this port announces anything by vnet_port_sleep()
+ * or vnet_port_want(), so that what comes for that stays there. So one of them must
+ * be called before the socket is waited for again.
+ */
 void vnet_port_awake(struct vnet_port *p);
+
+/* --- memory that is not used --- */
+
+/*
+ * One visit to each peer, and a system call for each ring that goes. See MEMORY.
+ * vnet_port_tend() calls it when it is due.
+ */
+void vnet_port_sweep(struct vnet_port *p);
+
+/*
+ * Must vnet_port_tend() be called now? To be asked after each batch: a pair has
+ * become busy since, or there are more rings than the budget.
+ */
+static inline bool vnet_port_untended(const struct vnet_port *p)
+{
+	return p->untended;
+}
+
+/**
+ * vnet_port_tend() - sweep, if that is due
+ * @now_ns: clock_now_ns()
+ *
+ * Return: when it must be called again (or before); 0: not until
+ * vnet_port_untended() says so.
+ */
+uint64_t vnet_port_tend(struct vnet_port *p, uint64_t now_ns);
 
 #endif

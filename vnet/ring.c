@@ -107,6 +107,15 @@ bool vnet_tx_must_wake(struct vnet_tx *tx, const _Atomic(uint64_t) *sleep)
 	return true;
 }
 
+bool vnet_tx_rest(struct vnet_tx *tx)
+{
+	/* The head is not past what was published, so that was all of it. */
+	if (tx->dead || tx->head != tx->tail)
+		return false;
+	shared_discard(tx->slots, VNET_RING_SLOTS * sizeof(tx->slots[0]));
+	return true;
+}
+
 int vnet_tx_want(struct vnet_tx *tx)
 {
 	uint32_t before = tx->head;

@@ -31,9 +31,31 @@
  *     the next frame that the receiver takes makes the sender's socket
  *     readable. (fences W)
  *  6. There is at most one wake-up per sleep and sender, and one per want.
+ *  7. A ring's slots can go while it is empty (vnet_tx_rest()), and be put into
+ *     again at once: everything the receiver read in them happened before they
+ *     went, and a descriptor that is put afterwards is received as any other.
  *
- * PROGRESS. All functions are wait-free: no loop, at most 3 accesses to shared
- * memory. None depends on whether the peer runs, is stopped, or is dead.
+ * REST. Only the sender discards, and only what the receiver has no right to read:
+ *
+ *	  receiver			  sender
+ *	  load slot, copy frame
+ *	  store head (release H)	  load head (acquire H): all is taken
+ *					  discard slots: they read as 0
+ *					  put: store slot
+ *	  load tail (acquire T)		  store tail (release T)
+ *	  load slot: what was put
+ *
+ * The indexes stay: a ring that begins again goes on where it was, so the receiver
+ * is not told and sees no difference. Frames that were put and not published, and
+ * frames that were published and not taken, forbid it. There is no race with a
+ * sender that begins again, because that is the same caller: in a process, who
+ * holds the port (vnet/port.h). The age of a ring is measured by that caller, too:
+ * it looks from time to time whether the tail is where it was; putting a frame
+ * stores no time and tests nothing for it.
+ *
+ * PROGRESS. All functions but vnet_tx_rest(), which is a system call, are
+ * wait-free: no loop, at most 3 accesses to shared memory. None depends on whether
+ * the peer runs, is stopped, or is dead.
  *
  * THE PEER IS HOSTILE. It can send wrong descriptors (vnet/port.h checks a
  * copy), set a false index, and wake this side or not. An index that went
@@ -141,6 +163,18 @@ bool vnet_tx_publish(struct vnet_tx *tx);
  */
 MUST_CHECK bool vnet_tx_must_wake(struct vnet_tx *tx,
 				  const _Atomic(uint64_t) *sleep);
+
+/**
+ * vnet_tx_rest() - give the pages of an empty ring back to the kernel
+ *
+ * As vnet_tx_look() has seen it: nothing is read but private values. The slots of
+ * frames that were taken read as zeroes afterwards. The next vnet_tx_put() brings
+ * a page back.
+ *
+ * Context: as all others; a system call. Return: true; false: frames are in it, or
+ * the ring is dead, and nothing was done.
+ */
+bool vnet_tx_rest(struct vnet_tx *tx);
 
 /**
  * vnet_tx_want() - announce that the sender waits for room

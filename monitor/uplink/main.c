@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "disco/clock.h"
 #include "disco/uplink_proto.h"
 #include "monitor/ipc/worker_messages.h"
 #include "monitor/sandbox/sandbox.h"
@@ -118,6 +119,18 @@ static bool uplink_obey(struct uplink_server *u)
 	return true;
 }
 
+/* How long to wait for what comes; @more: something is there. In ms, -1: for ever. */
+static int uplink_rest_ms(struct uplink_server *u, bool more)
+{
+	uint64_t now, next;
+
+	if (more || !vnet_port_sleep(u->port))
+		return 0;
+	now = clock_now_ns();
+	next = vnet_port_tend(u->port, now);
+	return next ? (int)((next - now) / 1000000u) + 1 : -1;
+}
+
 static void uplink_serve(struct uplink_server *u)
 {
 	for (;;) {
@@ -127,8 +140,7 @@ static void uplink_serve(struct uplink_server *u)
 		};
 		bool more = nat_take_frames(u->nat);
 
-		nat_wait(u->nat, p, ARRAY_SIZE(p),
-			 !more && vnet_port_sleep(u->port));
+		nat_wait(u->nat, p, ARRAY_SIZE(p), uplink_rest_ms(u, more));
 		vnet_port_awake(u->port);
 		if (p[0].revents && !uplink_obey(u))
 			return;
@@ -149,8 +161,7 @@ static void uplink_serve_trunk(struct uplink_server *u)
 		bool more = trunk_send_frames(u->trunk);
 
 		more |= trunk_take_frames(u->trunk);
-		(void)poll(p, ARRAY_SIZE(p),
-			   !more && vnet_port_sleep(u->port) ? -1 : 0);
+		(void)poll(p, ARRAY_SIZE(p), uplink_rest_ms(u, more));
 		vnet_port_awake(u->port);
 		if (p[0].revents && !uplink_obey(u))
 			return;

@@ -82,7 +82,7 @@ static void nat_send(struct nat *n, const uint8_t *frame, uint32_t len)
 	struct vnet_buf b;
 
 	if (!to || vnet_port_room(n->port, to, len)) {
-		n->port->stats.full++;
+		vnet_port_drop(n->port, to);
 		return;
 	}
 	nat_remember(n, frame + VNET_ETH_BYTES, len - VNET_ETH_BYTES);
@@ -325,15 +325,15 @@ static int on_get_revents(int at, void *nat)
 	return events;
 }
 
-void nat_wait(struct nat *n, struct pollfd *fds, unsigned nr, bool wait)
+void nat_wait(struct nat *n, struct pollfd *fds, unsigned nr, int most_ms)
 {
-	uint32_t ms = UINT32_MAX;
+	uint32_t ms = most_ms < 0 ? UINT32_MAX : (uint32_t)most_ms;
 	int err;
 
 	memcpy(n->polls, fds, nr * sizeof(*fds));
 	n->nr_polls = nr;
 	slirp_pollfds_fill(n->slirp, &ms, on_add_poll, n);
-	if (!wait || n->nr_asked)
+	if (!most_ms || n->nr_asked)
 		ms = 0;
 	err = poll(n->polls, n->nr_polls, ms == UINT32_MAX ? -1 : (int)ms);
 	memcpy(fds, n->polls, nr * sizeof(*fds));

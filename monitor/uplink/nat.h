@@ -29,10 +29,10 @@ bool nat_take_frames(struct nat *n);
 /**
  * nat_wait() - wait for packets, and handle them
  * @fds:  descriptors of the caller, nr of them, whose revents are set
- * @wait: false: only look
+ * @most_ms: for how long at most; 0: only look; -1: as long as it takes
  */
 struct pollfd;
-void nat_wait(struct nat *n, struct pollfd *fds, unsigned nr, bool wait);
+void nat_wait(struct nat *n, struct pollfd *fds, unsigned nr, int most_ms);
 
 /* Publish a port, or end that. Return: 0; -errno of bind(). */
 MUST_CHECK int nat_publish(struct nat *n,

@@ -87,7 +87,7 @@ static void trunk_send(struct trunk *t, const struct vnet_frame *f)
 	}
 	/* It is down, its queue is full, or the kernel does not like it. */
 	if (trunk_failed(t, writev(t->fd, iov, ARRAY_SIZE(iov))))
-		t->port->stats.lost++;
+		vnet_port_lose(t->port, f->from);
 }
 
 bool trunk_send_frames(struct trunk *t)
@@ -189,7 +189,7 @@ static void trunk_deliver(struct trunk *t, uint32_t len)
 			return;
 	}
 	if (vnet_port_room(t->port, to, len)) {
-		t->port->stats.full++;
+		vnet_port_drop(t->port, to);
 		return;
 	}
 	with_hdr = memcmp(&t->hdr, &none, sizeof(none)) != 0;

@@ -260,6 +260,16 @@ void model_copy_out(void *to, const void *shared, size_t bytes)
 	memcpy(to, &v, bytes);
 }
 
+/*
+ * Stores that need no order of their own. Whoever may still read a word is found
+ * by what it reads: a 0 in place of what was put.
+ */
+void model_discard(void *shared, size_t bytes)
+{
+	for (size_t i = 0; i < bytes / sizeof(uint64_t); i++)
+		model_store((uint64_t *)shared + i, 0, memory_order_relaxed);
+}
+
 void model_wake(int fd)
 {
 	(void)fd;

@@ -17,6 +17,7 @@
 #define vnet_tx_publish	  MODEL_NAME(vnet_tx_publish)
 #define vnet_tx_must_wake MODEL_NAME(vnet_tx_must_wake)
 #define vnet_tx_want	  MODEL_NAME(vnet_tx_want)
+#define vnet_tx_rest	  MODEL_NAME(vnet_tx_rest)
 #define vnet_rx_look	  MODEL_NAME(vnet_rx_look)
 #define vnet_rx_get	  MODEL_NAME(vnet_rx_get)
 #define vnet_rx_publish	  MODEL_NAME(vnet_rx_publish)
@@ -41,6 +42,7 @@ struct vring_variant {
 	bool (*tx_must_wake)(struct vnet_tx *tx,
 			     const _Atomic(uint64_t) *sleep);
 	int (*tx_want)(struct vnet_tx *tx);
+	bool (*tx_rest)(struct vnet_tx *tx);
 	int (*rx_look)(struct vnet_rx *rx);
 	uint64_t (*rx_get)(const struct vnet_rx *rx, uint32_t i);
 	bool (*rx_publish)(struct vnet_rx *rx);
@@ -53,11 +55,11 @@ struct vring_variant {
 #define MODEL_TABLE                                                            \
 	extern const struct vring_variant MODEL_NAME(vring);                   \
 	const struct vring_variant MODEL_NAME(vring) = {                       \
-		vnet_tx_init,	 vnet_rx_init,	    vnet_tx_look,              \
-		vnet_tx_put,	 vnet_tx_publish,   vnet_tx_must_wake,         \
-		vnet_tx_want,	 vnet_rx_look,	    vnet_rx_get,               \
-		vnet_rx_publish, vnet_rx_must_wake, vnet_fence,                \
-		vnet_wake,	 vnet_set_sleep,                               \
+		vnet_tx_init, vnet_rx_init,    vnet_tx_look,                   \
+		vnet_tx_put,  vnet_tx_publish, vnet_tx_must_wake,              \
+		vnet_tx_want, vnet_tx_rest,    vnet_rx_look,                   \
+		vnet_rx_get,  vnet_rx_publish, vnet_rx_must_wake,              \
+		vnet_fence,   vnet_wake,       vnet_set_sleep,                 \
 	};
 
 #endif

@@ -5,7 +5,7 @@
 
 #include "vnet/port.h"
 
-#define PORTS_MAX 8u
+#define PORTS_MAX 96u
 
 /* What control keeps of each. */
 struct ports {

@@ -143,10 +143,37 @@ static void a_sleeper_is_woken_once(void **state)
 	assert_int_equal(ports_send(&p, 0, peer(0, 1), 60, 1), 0);
 	assert_true(readable(1));
 	vnet_port_awake(p.of[1]);
-	assert_false(readable(1));
 	assert_int_equal(ports_send(&p, 2, peer(2, 1), 60, 2), 0);
-	assert_false(readable(1));
 	assert_int_equal(take_all(1, fills, 3), 2);
+	assert_false(readable(1));
+}
+
+/* The socket is emptied after a wake-up was acted on, and before the next sleep. */
+static void a_wake_up_for_the_next_sleep_stays(void **state)
+{
+	struct vnet_frame f;
+	uint8_t fills[3];
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		assert_true(vnet_port_sleep(p.of[1]));
+		assert_false(readable(1));
+		assert_int_equal(ports_send(&p, 0, peer(0, 1), 60, 1), 0);
+		vnet_port_awake(p.of[1]);
+		assert_true(vnet_port_next(p.of[1], &f));
+		vnet_port_take(p.of[1], &f);
+		assert_true(vnet_port_sleep(p.of[1]));
+		assert_false(readable(1));
+		assert_int_equal(ports_send(&p, 2, peer(2, 1), 60, 1), 0);
+		assert_true(readable(1));
+		/* Asked again without having been awake. */
+		assert_false(vnet_port_sleep(p.of[1]));
+		assert_int_equal(take_all(1, fills, 1), 1);
+		assert_true(readable(1));
+		vnet_port_awake(p.of[1]);
+		vnet_port_settle(p.of[1]);
+		assert_false(readable(1));
+	}
 }
 
 static void who_wants_room_is_woken(void **state)
@@ -167,6 +194,8 @@ static void who_wants_room_is_woken(void **state)
 	assert_true(readable(0));
 	vnet_port_awake(p.of[0]);
 	assert_int_equal(vnet_port_room(p.of[0], peer(0, 1), 60), 0);
+	vnet_port_settle(p.of[0]);
+	assert_false(readable(0));
 	/* It wants nothing now, so it is not woken again. */
 	assert_true(vnet_port_next(p.of[1], &f));
 	vnet_port_take(p.of[1], &f);
@@ -286,6 +315,12 @@ static void ports_are_found_by_address(void **state)
 	assert_null(vnet_port_by_ip(p.of[0], none.ip));
 	/* Not itself. */
 	assert_null(vnet_port_by_ip(p.of[2], s.ip));
+	/* A trunk has no address, and so is not the one of those that ask. */
+	memset(&none, 0, sizeof(none));
+	assert_int_equal(vnet_port_add(p.of[0], VNET_SLOT_TRUNK, 1, &none,
+				       dup(p.reader[2]), dup(p.waker[2])),
+			 0);
+	assert_null(vnet_port_by_ip(p.of[0], none.ip));
 }
 
 /* Each peer has its turn, however much another one sends. */
@@ -407,6 +442,7 @@ int main(void)
 		T(headers_travel_with_their_frame),
 		T(a_broadcast_reaches_all_by_one_chunk),
 		T(a_sleeper_is_woken_once),
+		T(a_wake_up_for_the_next_sleep_stays),
 		T(who_wants_room_is_woken),
 		T(slow_receivers_leave_chunks_for_others),
 		T(a_dead_port_gives_its_chunks_back),

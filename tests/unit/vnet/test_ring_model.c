@@ -2,8 +2,9 @@
 /*
  * The text of vnet/ring.c in all interleavings that tests/model knows, with
  * rings of 2 slots: a receiver that sleeps while its ring is empty; a sender
- * that waits for room; and ports that take the place of others. And with
- * thirteen bugs planted, each of which must be found.
+ * that waits for room; ports that take the place of others; and a sender whose
+ * ring rests whenever it may, and begins again at once. And with eighteen bugs
+ * planted, each of which must be found.
  */
 #define DISCO_MODEL 1
 #include <errno.h>
@@ -21,7 +22,7 @@
 
 extern const struct vring_variant vring_0, vring_1, vring_2, vring_3, vring_4,
 	vring_5, vring_6, vring_7, vring_8, vring_9, vring_10, vring_11,
-	vring_12, vring_13;
+	vring_12, vring_13, vring_14, vring_15, vring_16, vring_17, vring_18;
 
 static const struct {
 	const struct vring_variant *code;
@@ -41,6 +42,11 @@ static const struct {
 	{ &vring_11, "a sleeper is woken for every flush" },
 	{ &vring_12, "one wake-up for room, and no other" },
 	{ &vring_13, "index published before the descriptor" },
+	{ &vring_14, "rest with frames that are not taken" },
+	{ &vring_15, "rest with frames that are not published" },
+	{ &vring_16, "a ring that has rested counts from 0" },
+	{ &vring_17, "rest whatever is in the ring" },
+	{ &vring_18, "rest by a head read without acquire" },
 };
 
 /* Of the program that is explored now. */
@@ -130,6 +136,46 @@ static void wanting_sender(void)
 }
 
 /*
+ * As a port does (vnet/port.c): look, and if all was taken, slots and chunks go.
+ * It tries at every point where a caller could.
+ */
+static void try_rest(struct vnet_tx *tx, bool look)
+{
+	static const uint64_t zero;
+
+	if (look)
+		model_assert(code->tx_look(tx) == 0,
+			     "an honest receiver is accused");
+	if (!code->tx_rest(tx))
+		return;
+	for (unsigned i = 0; i < VNET_RING_SLOTS; i++)
+		model_copy_in(&chunks[i], &zero, sizeof(zero));
+}
+
+static void resting_sender(void)
+{
+	struct vnet_tx tx;
+
+	code->tx_init(&tx, &line, slots, &head, 1, 1);
+	for (uint64_t i = 1; i <= nr_frames; i++) {
+		uint64_t chunk = i % VNET_RING_SLOTS;
+
+		sender_summary(&tx, i);
+		while (is_full(&tx))
+			model_await_change(&head.head);
+		model_copy_in(&chunks[chunk], &i, sizeof(i));
+		code->tx_put(&tx, chunk);
+		try_rest(&tx, i % 2); /* it is not published */
+		(void)code->tx_publish(&tx);
+		try_rest(&tx, false);
+		code->fence();
+		if (code->tx_must_wake(&tx, &sleep_word))
+			code->wake(-1);
+		try_rest(&tx, true);
+	}
+}
+
+/*
  * It had an earlier receiver, of generation 1, which took nothing, and from
  * which it wanted room. Then comes the one of generation 2.
  */
@@ -187,23 +233,30 @@ static void receive_watching(struct vnet_rx *rx)
 	}
 }
 
+/*
+ * As a port (vnet/port.c): what a wake-up is for is done before the socket is
+ * emptied, and that is before the next sleep is announced.
+ */
 static void sleeping_receiver(void)
 {
 	struct vnet_rx rx;
-	uint64_t got = 0, s = 0;
+	uint64_t got = 0, s = 0, undrained = 0;
 
 	code->rx_init(&rx, &head, &line, slots, 1, 1);
 	while (got < nr_frames) {
-		receiver_summary(&rx, got, s);
+		receiver_summary(&rx, got, s << 1 | undrained);
 		if (look(&rx) > 0) {
 			take_frame(&rx, ++got);
 			continue;
 		}
+		if (undrained)
+			model_drain(-1);
+		undrained = 0;
 		code->set_sleep(&sleep_word, ++s);
 		code->fence();
 		if (look(&rx) == 0) {
 			model_wait(-1);
-			model_drain(-1);
+			undrained = 1;
 		}
 		code->set_sleep(&sleep_word, ++s);
 	}
@@ -247,6 +300,8 @@ static const struct model_program programs[] = {
 	{ { sender, sleeping_receiver }, few_wakes },
 	{ { wanting_sender, receiver }, no_claim },
 	{ { sender_of_two, second_receiver }, no_claim },
+	{ { resting_sender, receiver }, no_claim },
+	{ { resting_sender, sleeping_receiver }, few_wakes },
 };
 
 static void explore(size_t program, size_t variant, uint64_t nr,
@@ -259,7 +314,7 @@ static void explore(size_t program, size_t variant, uint64_t nr,
 
 static void the_code_is_right(void **state)
 {
-	static const uint64_t frames[] = { 4, 5, 4 };
+	static const uint64_t frames[] = { 4, 5, 4, 4, 3 };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(programs); i++) {
