@@ -78,6 +78,15 @@ $(eval $(call bench_rule,hints,guest-hints/host memory/placement memory numa))
 $(eval $(call bench_rule,move_loop,monitor/control/workers \
 	monitor/control/base monitor/ipc numa))
 
+# With a VM that has no KVM, of the unit tests.
+$(B)/bench/net_path: $(call obj,bench/net_path.c \
+		$(call closure,tests/unit/net/net_guests.c)) \
+		$(call lib,$(sort $(ROOMS_net)))
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS) -pie -Wl,-z,muldefs -o $@ $(filter %.o,$^) \
+		$(call in_group,$(filter %.a,$^)) $(LIBS)
+
 # Programs of guests, for this machine: to make what guests share, and to test.
 $(B)/bench/raytrace $(B)/bench/radix: $(B)/bench/%: $(B)/obj/bench/guest/%.o
 	$(call say,LINK,$@)
@@ -126,4 +135,4 @@ do-bench-figures: all guests
 
 # Built by every check, so that they go on being built.
 BENCH_BINS := $(patsubst %,$(B)/bench/%,channel ring cache cow_io move_loop \
-	      qga_exec hints raytrace radix)
+	      qga_exec hints net_path raytrace radix)

@@ -44,6 +44,7 @@ struct thread_class {
 	bool regions;		  /* allow_regions() */
 	bool sockets;		  /* allow_sockets() */
 	bool secure_getenv;	  /* allow_secure_getenv() */
+	bool wakes;		  /* allow_wakes() */
 };
 
 /*
@@ -69,7 +70,8 @@ static const struct thread_class classes[] = {
 	  .ioctls = { KVM_RUN, KVM_IRQ_LINE, KVM_SET_GSI_ROUTING, KVM_IRQFD,
 		      KVM_IOEVENTFD, KVM_GET_REGS, KVM_GET_MP_STATE,
 		      KVM_KVMCLOCK_CTRL,
-		      KVM_SIGNAL_MSI /* the IOAPIC of a guest with views */ } },
+		      KVM_SIGNAL_MSI /* the IOAPIC of a guest with views */ },
+	  .wakes = true },
 	/* Sends on what arrives at an APIC of a view; enters no guest. */
 	{ .name = "ghost",
 	  .calls = { SCMP_SYS(write), /* eventfd: the guest cannot go on */
@@ -304,6 +306,19 @@ static int allow_signals(scmp_filter_ctx ctx, const struct thread_class *c)
 	return err;
 }
 
+/*
+ * A vCPU that sends a frame itself wakes the other port by one byte in a connected
+ * socket (shared_wake()). It names no address, and never waits.
+ */
+static int allow_wakes(scmp_filter_ctx ctx)
+{
+	return seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(sendto), 3,
+				SCMP_A2(SCMP_CMP_EQ, 1),
+				SCMP_A3(SCMP_CMP_MASKED_EQ, 0xffffffff,
+					MSG_DONTWAIT | MSG_NOSIGNAL),
+				SCMP_A4(SCMP_CMP_EQ, 0));
+}
+
 static int allow_common(scmp_filter_ctx ctx, const struct thread_class *c)
 {
 	int err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(read), 0);
@@ -347,6 +362,8 @@ static int allow_calls(scmp_filter_ctx ctx, const struct thread_class *c)
 		err = allow_sockets(ctx);
 	if (!err && c->secure_getenv)
 		err = allow_secure_getenv(ctx);
+	if (!err && c->wakes)
+		err = allow_wakes(ctx);
 	return err;
 }
 

@@ -32,7 +32,7 @@ static bool queue_reply(struct virtio_net *n, const uint8_t *frame,
  * No room at @to. Return: TX_WAIT: the frame stays where it is, until it is
  * woken or the timer expires; TX_DONE: it is dropped.
  */
-static enum tx_done tx_full(struct virtio_net *n, const struct vnet_peer *to)
+static enum tx_done tx_full(struct virtio_net *n, struct vnet_peer *to)
 {
 	uint64_t *since = &n->full_ns[to->slot];
 	uint64_t now = clock_now_ns();
@@ -48,7 +48,7 @@ static enum tx_done tx_full(struct virtio_net *n, const struct vnet_peer *to)
 	}
 	n->slow[to->slot] = true;
 drop:
-	n->port->stats.full++;
+	vnet_port_drop(n->port, to);
 	return TX_DONE;
 }
 
@@ -99,7 +99,7 @@ static enum tx_done tx_forward(struct virtio_net *n, const struct vq_chain *c,
 	if (to && err == -EAGAIN)
 		return tx_full(n, to);
 	if (err) {
-		n->port->stats.full++;
+		vnet_port_drop(n->port, to);
 		return TX_DONE;
 	}
 	if (to) {
@@ -193,9 +193,40 @@ static void tx_dump(struct virtio_net *n, const struct vq_chain *c)
 		       NET_HDR_BYTES, (uint32_t)c->out_bytes - NET_HDR_BYTES);
 }
 
+/* Frames that are done, and not published. */
+struct tx_batch {
+	struct vq_used used[NET_BATCH];
+	unsigned nr;
+	uint64_t bytes;
+};
+
+/*
+ * Other ports first: their threads wake while this one signals its own guest, which
+ * only gets buffers back.
+ */
+static void tx_publish(struct virtio_net *n, unsigned pair, struct tx_batch *b)
+{
+	vnet_port_flush(n->port);
+	if (b->nr)
+		virtio_push_all(&n->v, NET_TX(pair), b->used, b->nr);
+	b->nr = 0;
+	b->bytes = 0;
+}
+
+static void tx_add(struct virtio_net *n, unsigned pair, struct tx_batch *b)
+{
+	if (net_dump_on(&n->dump))
+		tx_dump(n, &n->chain);
+	b->used[b->nr++] = (struct vq_used){ .id = n->chain.head };
+	b->bytes += n->chain.out_bytes;
+	if (b->bytes >= NET_PUBLISH_BYTES)
+		tx_publish(n, pair, b);
+}
+
 enum virtio_served net_serve_tx(struct virtio_net *n, unsigned pair)
 {
 	enum virtio_served served = SERVED_SOME;
+	struct tx_batch b = { .nr = 0 };
 
 	n->of[pair].waits = false;
 	for (unsigned budget = NET_BATCH; budget; budget--) {
@@ -209,11 +240,38 @@ enum virtio_served net_serve_tx(struct virtio_net *n, unsigned pair)
 			served = SERVED_WAIT;
 			break;
 		}
-		if (net_dump_on(&n->dump))
-			tx_dump(n, &n->chain);
-		virtio_push(&n->v, NET_TX(pair), n->chain.head, 0);
+		tx_add(n, pair, &b);
 	}
-	vnet_port_flush(n->port);
-	net_show_counts(n);
+	tx_publish(n, pair, &b);
+	net_batch_end(n);
 	return served;
+}
+
+/* Is the next frame of this queue one that a vCPU sends? It may be none. */
+static bool tx_is_lonely(const struct virtio_net *n, unsigned pair)
+{
+	return !n->of[pair].waits && !net_dump_on(&n->dump) &&
+	       n->port->stats.received != n->answered &&
+	       vq_offered(&n->v.queues[NET_TX(pair)].vq) == 1;
+}
+
+enum virtio_served net_serve_tx_exit(struct virtio_net *n, unsigned pair)
+{
+	struct tx_batch b = { .nr = 0 };
+
+	if (!tx_is_lonely(n, pair))
+		return SERVED_SOME;
+	if (!virtio_pop(&n->v, NET_TX(pair), &n->chain))
+		return SERVED_SOME;
+	if (n->chain.out_bytes > NET_HDR_BYTES + VNET_SMALL_ROOM ||
+	    tx_frame(n, pair, &n->chain) == TX_WAIT) {
+		vq_unpop(&n->v.queues[NET_TX(pair)].vq);
+		return SERVED_SOME;
+	}
+	n->answered = n->port->stats.received;
+	tx_add(n, pair, &b);
+	tx_publish(n, pair, &b);
+	/* What is due once in a while is left to the I/O thread. */
+	net_show_counts(n);
+	return SERVED_ALL;
 }

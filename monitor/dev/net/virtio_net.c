@@ -16,6 +16,7 @@
 #define DISCARD	     1024u    /* frames, before others have their turn */
 #define DISCARD_NS   1000000u /* until the next ones */
 #define DEAF_NS	     5000000u /* between looks without wake-ups */
+#define SECOND_NS    1000000000u
 #define S_LINK_UP    1u
 #define CONFIG_BYTES 12u
 
@@ -29,7 +30,10 @@ static struct virtio_net *net_from_dev(struct virtio_dev *v)
 
 void net_arm(struct virtio_net *n, uint64_t now, uint64_t ns)
 {
-	const struct itimerspec t = { .it_value.tv_nsec = (long)ns };
+	const struct itimerspec t = {
+		.it_value = { .tv_sec = (long)(ns / SECOND_NS),
+			      .tv_nsec = (long)(ns % SECOND_NS) },
+	};
 
 	n->timer_ns = now + ns;
 	(void)timerfd_settime(n->timer.fd, 0, &t, NULL);
@@ -53,6 +57,22 @@ void net_show_counts(struct virtio_net *n)
 	for (unsigned i = 0; i < NET_COUNTS; i++)
 		atomic_store_explicit(&n->counts[i], now[i],
 				      memory_order_relaxed);
+}
+
+/* What the port does not use any more goes, now or when the timer expires. */
+static void net_tend(struct virtio_net *n)
+{
+	uint64_t next = vnet_port_tend(n->port, clock_now_ns());
+
+	if (next)
+		net_arm_by(n, next);
+}
+
+void net_batch_end(struct virtio_net *n)
+{
+	net_show_counts(n);
+	if (vnet_port_untended(n->port))
+		net_tend(n);
 }
 
 /* --- receive --- */
@@ -116,7 +136,7 @@ static bool rx_deliver(struct virtio_net *n, const struct vnet_frame *from)
 		return false;
 	case GATHER_NEVER:
 		/* The chains are kept, for smaller frames. */
-		n->port->stats.lost++;
+		vnet_port_lose(n->port, f.from);
 		return true;
 	default:
 		break;
@@ -155,7 +175,7 @@ static void rx_cut(struct virtio_net *n, const struct vnet_frame *f)
 {
 	memcpy(n->whole, f->bytes, f->len);
 	if (!vnet_segments_begin(&n->segments, &f->hdr, n->whole, f->len))
-		n->port->stats.lost++;
+		vnet_port_lose(n->port, f->from);
 }
 
 /* Return: false: there are not enough buffers. */
@@ -172,11 +192,12 @@ static bool rx_segment(struct virtio_net *n)
 	return true;
 }
 
-enum rx_end { RX_ASLEEP, RX_SHORT, RX_MORE };
+enum rx_end { RX_ASLEEP, RX_SHORT, RX_MORE, RX_SIGNAL };
 
 static enum rx_end rx_some(struct virtio_net *n)
 {
 	struct vnet_frame f;
+	uint64_t bytes = 0;
 
 	for (unsigned budget = NET_BATCH; budget && net_running(n); budget--) {
 		if (n->nr_replies) {
@@ -190,6 +211,9 @@ static enum rx_end rx_some(struct virtio_net *n)
 			continue;
 		}
 		if (!vnet_port_next(n->port, &f)) {
+			/* The guest goes on while this thread does so. */
+			if (virtio_due(&n->v))
+				return RX_SIGNAL;
 			/* No buffers are needed: do not let them be told. */
 			if (vnet_port_sleep(n->port))
 				return RX_ASLEEP;
@@ -200,6 +224,9 @@ static enum rx_end rx_some(struct virtio_net *n)
 		else if (!rx_deliver(n, &f))
 			return RX_SHORT;
 		vnet_port_take(n->port, &f);
+		bytes += f.len;
+		if (bytes >= NET_SIGNAL_BYTES && virtio_due(&n->v))
+			return RX_SIGNAL;
 	}
 	return RX_MORE;
 }
@@ -209,9 +236,11 @@ static enum virtio_served net_serve_rx(struct virtio_net *n, unsigned pair)
 {
 	enum rx_end end = rx_some(n);
 
+	if (end == RX_SIGNAL)
+		return SERVED_SIGNAL;
 	if (end != RX_ASLEEP)
 		vnet_port_settle(n->port);
-	net_show_counts(n);
+	net_batch_end(n);
 	if (end == RX_ASLEEP)
 		return SERVED_WAIT;
 	if (end == RX_MORE)
@@ -239,14 +268,14 @@ static void net_discard(struct virtio_net *n)
 		if (!vnet_port_next(n->port, &f)) {
 			if (!vnet_port_sleep(n->port))
 				continue;
-			net_show_counts(n);
+			net_batch_end(n);
 			return;
 		}
-		n->port->stats.lost++;
+		vnet_port_lose(n->port, f.from);
 		vnet_port_take(n->port, &f);
 	}
 	vnet_port_settle(n->port);
-	net_show_counts(n);
+	net_batch_end(n);
 	net_arm(n, clock_now_ns(), DISCARD_NS);
 }
 
@@ -274,12 +303,16 @@ static void net_look(struct virtio_net *n, bool woken)
 	(void)pthread_mutex_lock(&n->v.lock);
 	if (woken)
 		vnet_port_awake(n->port);
+	else
+		net_tend(n);
 	if (n->deaf)
 		net_arm_by(n, clock_now_ns() + DEAF_NS);
 	running = net_running(n);
 	waiting = net_waiting(n, &first);
 	if (!running)
 		net_discard(n);
+	else if (!n->v.queues[NET_RX(0)].vq.enabled)
+		vnet_port_settle(n->port); /* it will not be served */
 	(void)pthread_mutex_unlock(&n->v.lock);
 	if (!running)
 		return;
@@ -407,8 +440,12 @@ static enum virtio_served net_serve(struct virtio_dev *v, unsigned queue)
 	 */
 	if (pair >= net_most_pairs(n) || !net_running(n))
 		return SERVED_WAIT;
-	served = queue == NET_RX(pair) ? net_serve_rx(n, pair)
-				       : net_serve_tx(n, pair);
+	if (queue == NET_RX(pair))
+		served = net_serve_rx(n, pair);
+	else if (n->v.queues[queue].vq.ram_only)
+		served = net_serve_tx_exit(n, pair);
+	else
+		served = net_serve_tx(n, pair);
 	if (!net_running(n))
 		net_stopped(n);
 	return served;
@@ -433,6 +470,7 @@ static void net_reset(struct virtio_dev *v)
 static const struct virtio_ops net_ops = {
 	.type = 1,
 	.class_code = 0x020000,
+	.late_interrupts = true,
 	.serve = net_serve,
 	.reset = net_reset,
 };
@@ -477,6 +515,8 @@ static void net_queues(struct virtio_net *n)
 	n->ops = net_ops;
 	n->ops.nr_queues = 2 * n->max_pairs + 1;
 	n->ops.early = 1u << NET_QUEUE_CTRL | 1u << 2 * n->max_pairs;
+	for (unsigned i = 0; i < n->max_pairs; i++)
+		n->ops.in_exit |= 1u << NET_TX(i);
 }
 
 int virtio_net_create(struct dev_host *host, struct vnet_port *port,

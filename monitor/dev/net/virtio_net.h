@@ -31,12 +31,22 @@
  * Every command of the control queue completes, also if the driver sends it
  * before DRIVER_OK: Linux spins until then, without a limit.
  *
+ * LONELY FRAMES. A vCPU that notifies a transmit queue sends the frame itself,
+ * before it goes back to the guest, if that is the only one that waits, is at most
+ * VNET_SMALL_ROOM bytes long, and the guest has received a frame since a vCPU last
+ * sent one: as in requests and answers, whose time is that of waking threads. It
+ * then takes one thread to bring a frame to the other guest, its I/O thread, and
+ * not two. Everything else is for the I/O thread, which is woken: streams, where it
+ * works while the guest goes on, and is not notified while it does; frames while a
+ * dump runs; and all while another thread has the lock, as the vCPU does not wait
+ * for it. The rules are those of virtio_ops.in_exit (virtio_pci.h).
+ *
  * WHO HOLDS THE PORT. A port has one caller at a time (vnet/port.h): whoever
  * holds the device's lock, struct virtio_dev.lock. That is the I/O thread, which
  * serves the queues, is woken by other ports and by the timer, and adds and
- * removes ports; and virtio_net_create() and _destroy(), when no other thread
- * has the device. A vCPU that resets the device, or writes another register,
- * holds the lock and does not call the port.
+ * removes ports; a vCPU that sends a lonely frame; and virtio_net_create() and
+ * _destroy(), when no other thread has the device. A vCPU that resets the device, or
+ * writes another register, holds the lock and does not call the port.
  *
  * Context: as virtio_pci.h.
  * Source: virtio 1.2, 5.1.

@@ -13,9 +13,13 @@
 #include "vnet/reply.h"
 #include "vnet/segment.h"
 
-#define NET_BATCH     64u /* frames, before others have their turn */
-#define NET_REPLIES   8u  /* answers that wait for buffers */
-#define NET_HDR_BYTES 12u /* 5.1.6.1: with VERSION_1, always num_buffers */
+#define NET_BATCH 64u /* frames, before others have their turn */
+/* Of frames, that are published at once: the receiver works on them meanwhile. */
+#define NET_PUBLISH_BYTES 65536u
+/* Of frames, after which a guest that waits for them is signalled. */
+#define NET_SIGNAL_BYTES 4096u
+#define NET_REPLIES	 8u  /* answers that wait for buffers */
+#define NET_HDR_BYTES	 12u /* 5.1.6.1: with VERSION_1, always num_buffers */
 
 struct net_pair {
 	struct net_gather gather;
@@ -40,6 +44,8 @@ struct virtio_net {
 	unsigned pairs;		   /* in use; 1 .. max_pairs */
 	unsigned short_of;	   /* pair whose buffers a frame waits for */
 	unsigned tx_turn;	   /* pair that is the first to go on */
+	/* Frames received when a vCPU sent one last: LONELY FRAMES. */
+	uint64_t answered;
 	struct net_steer steer;
 	struct {
 		uint32_t bytes;
@@ -77,10 +83,7 @@ static inline unsigned net_pairs(const struct virtio_net *n)
 	return net_has(n, NET_F_MQ) ? n->pairs : 1;
 }
 
-/*
- * The timer expires @ns after @now, which is less than a second, and not at the
- * time that was set before.
- */
+/* The timer expires @ns after @now, and not at the time that was set before. */
 void net_arm(struct virtio_net *n, uint64_t now, uint64_t ns);
 
 /* The timer expires at @at_ns, or at the time that was set if that is before. */
@@ -89,7 +92,12 @@ void net_arm_by(struct virtio_net *n, uint64_t at_ns);
 /* What the port has counted, for whoever reads it. */
 void net_show_counts(struct virtio_net *n);
 
+/* After each batch: net_show_counts(), and vnet_port_tend() where that is due. */
+void net_batch_end(struct virtio_net *n);
+
 /* Serve the transmit queue of a pair; see virtio_ops.serve(). */
 enum virtio_served net_serve_tx(struct virtio_net *n, unsigned pair);
+/* The same in the exit of the vCPU that has notified: LONELY FRAMES. */
+enum virtio_served net_serve_tx_exit(struct virtio_net *n, unsigned pair);
 
 #endif

@@ -36,8 +36,8 @@ struct dev_host_ops {
 	/* Set the level of an interrupt line. Context: any thread. */
 	void (*irq_line)(struct dev_host *h, uint32_t gsi, bool high);
 	/*
-	 * Wait for @w->fd on the I/O thread; with @epoll_events 0 the wait
-	 * ends. Context: any thread. Return: 0; -errno.
+	 * Wait for @w->fd on the I/O thread, with EPOLLET for edges only;
+	 * with @epoll_events 0 the wait ends. Context: any thread. Return: 0; -errno.
 	 */
 	int (*watch)(struct dev_host *h, struct io_watch *w,
 		     uint32_t epoll_events);

@@ -21,32 +21,49 @@ static bool msix_usable(const struct msix *m, const struct msix_vector *v)
 	return m->enabled && !m->all_masked && !v->masked;
 }
 
-/* Make the route current and send what waited. @m->lock held. */
-static void msix_settle(struct msix *m, struct msix_vector *v)
+/*
+ * Make the route current. @m->lock held. Return: true: what waited is to be sent, by
+ * msix_signal().
+ */
+static bool msix_settle(struct msix *m, struct msix_vector *v)
 {
+	bool send = v->pending;
+
 	if (!msix_usable(m, v))
-		return;
+		return false;
 	if (!v->routed) {
 		if (m->host->ops->msi_route(m->host, v->fd, &v->gsi, v->addr,
 					    v->data) < 0)
-			return;
+			return false;
 		v->routed = true;
 	}
-	if (v->pending) {
-		v->pending = false;
-		/* Fails if the counter is full: it is pending anyway. */
-		(void)eventfd_write(v->fd, 1);
-	}
+	v->pending = false;
+	return send;
 }
 
+static void msix_signal(const struct msix_vector *v)
+{
+	/* Fails if the counter is full: it is pending anyway. */
+	(void)eventfd_write(v->fd, 1);
+}
+
+/*
+ * The lock is released before the write: that wakes the vCPU, which may take this
+ * thread's CPU at once, and send something itself. A guest that masks the vector in
+ * between may get the interrupt afterwards, as from a message that is on its way.
+ */
 void msix_send(struct msix *m, unsigned n)
 {
+	bool send;
+
 	if (n >= m->nr)
 		return;
 	(void)pthread_mutex_lock(&m->lock);
 	m->v[n].pending = true;
-	msix_settle(m, &m->v[n]);
+	send = msix_settle(m, &m->v[n]);
 	(void)pthread_mutex_unlock(&m->lock);
+	if (send)
+		msix_signal(&m->v[n]);
 }
 
 static uint32_t entry_word(const struct msix_vector *v, unsigned word)
@@ -118,7 +135,8 @@ void msix_table_write(struct msix *m, uint64_t off, unsigned len,
 		if (word < 4)
 			set_entry_word(v, word, (uint32_t)(value >> (32 * i)));
 	}
-	msix_settle(m, v);
+	if (msix_settle(m, v))
+		msix_signal(v);
 	(void)pthread_mutex_unlock(&m->lock);
 }
 
@@ -139,7 +157,8 @@ void msix_control(struct msix *m, uint16_t control)
 	m->enabled = control & 0x8000;
 	m->all_masked = control & 0x4000;
 	for (unsigned i = 0; i < m->nr; i++)
-		msix_settle(m, &m->v[i]);
+		if (msix_settle(m, &m->v[i]))
+			msix_signal(&m->v[i]);
 	(void)pthread_mutex_unlock(&m->lock);
 }
 

@@ -78,6 +78,36 @@ static void vpci_interrupt(struct virtio_dev *v, uint8_t isr, uint16_t vector)
 		msix_send(&v->pci.msix, vector);
 }
 
+/* For a chain that was pushed. */
+static void queue_interrupt(struct virtio_dev *v, uint16_t vector)
+{
+	if (!v->serving) {
+		vpci_interrupt(v, ISR_QUEUE, vector);
+		return;
+	}
+	(void)atomic_fetch_or_explicit(&v->isr, ISR_QUEUE,
+				       memory_order_relaxed);
+	if (vector != NO_VECTOR)
+		v->due |= 1u << vector;
+}
+
+/* After virtio_ops.serve(): what is due is for this thread to send. */
+static uint32_t take_due(struct virtio_dev *v)
+{
+	uint32_t due = v->due;
+
+	v->due = 0;
+	v->serving = false;
+	return due;
+}
+
+/* The lock is not held. */
+static void send_due(struct virtio_dev *v, uint32_t due)
+{
+	for (; due; due &= due - 1)
+		msix_send(&v->pci.msix, (unsigned)__builtin_ctz(due));
+}
+
 static const char *virtio_type_name(const struct virtio_dev *v)
 {
 	static const char *const names[] = {
@@ -133,7 +163,7 @@ void virtio_push(struct virtio_dev *v, unsigned queue, uint16_t head,
 
 	vq_push(&q->vq, head, written);
 	if (vq_wants_interrupt(&q->vq))
-		vpci_interrupt(v, ISR_QUEUE, q->vector);
+		queue_interrupt(v, q->vector);
 }
 
 void virtio_push_all(struct virtio_dev *v, unsigned queue,
@@ -143,7 +173,7 @@ void virtio_push_all(struct virtio_dev *v, unsigned queue,
 
 	vq_push_all(&q->vq, u, n);
 	if (vq_wants_interrupt(&q->vq))
-		vpci_interrupt(v, ISR_QUEUE, q->vector);
+		queue_interrupt(v, q->vector);
 }
 
 void virtio_set_config(struct virtio_dev *v, unsigned off, const void *from,
@@ -218,7 +248,8 @@ void virtio_again(struct virtio_dev *v, unsigned queue)
 	kick_self(&v->queues[queue]);
 }
 
-static void serve_locked(struct virtio_dev *v, unsigned n)
+/* Return: again at once, after the interrupts that are due. */
+static bool serve_locked(struct virtio_dev *v, unsigned n)
 {
 	struct virtio_queue *q = &v->queues[n];
 	enum virtio_served served = SERVED_ALL;
@@ -234,24 +265,40 @@ static void serve_locked(struct virtio_dev *v, unsigned n)
 	}
 	if (served == SERVED_SOME)
 		kick_self(q);
+	return served == SERVED_SIGNAL;
 }
 
 void virtio_serve(struct virtio_dev *v, unsigned queue)
 {
-	vpci_lock(v);
-	if (vpci_running(v, queue) && v->queues[queue].vq.enabled)
-		serve_locked(v, queue);
-	vpci_unlock(v);
+	bool again = true;
+
+	for (unsigned rounds = SERVE_ROUNDS; again && rounds; rounds--) {
+		uint32_t due;
+
+		again = false;
+		vpci_lock(v);
+		v->serving = v->ops->late_interrupts;
+		if (vpci_running(v, queue) && v->queues[queue].vq.enabled)
+			again = serve_locked(v, queue);
+		due = take_due(v);
+		vpci_unlock(v);
+		send_due(v, due);
+	}
+	if (again)
+		virtio_again(v, queue);
 }
 
+/*
+ * The eventfd is not read: the watch is for edges, of which each write is one, so a
+ * write that comes from now on is reported again; and at one per nanosecond its
+ * counter lasts for five centuries. What comes while the queue is served is found
+ * by vq_arm(), or by serving it once more.
+ */
 static void vpci_kicked(struct io_watch *w, uint32_t events)
 {
 	struct virtio_queue *q = container_of(w, struct virtio_queue, kick);
-	eventfd_t count;
 
 	(void)events;
-	if (eventfd_read(w->fd, &count) < 0)
-		return;
 	virtio_serve(q->dev, (unsigned)(q - q->dev->queues));
 }
 
@@ -268,20 +315,24 @@ static void vpci_notified(struct virtio_dev *v, unsigned n)
 {
 	struct virtio_queue *q = &v->queues[n];
 	bool done = false;
+	uint32_t due = 0;
 
 	if (vpci_in_exit(v, n) && pthread_mutex_trylock(&v->lock) == 0) {
 		if (vpci_running(v, n) && q->vq.enabled) {
 			enum virtio_served served;
 
 			q->vq.ram_only = true;
+			v->serving = v->ops->late_interrupts;
 			vq_disarm(&q->vq);
 			served = v->ops->serve(v, n);
+			due = take_due(v);
 			q->vq.ram_only = false;
 			/* Armed: the next one is in the next notification. */
 			done = served == SERVED_WAIT ||
 			       (served == SERVED_ALL && !vq_arm(&q->vq));
 		}
 		vpci_unlock(v);
+		send_due(v, due);
 	}
 	if (!done)
 		kick_self(q);
@@ -623,7 +674,7 @@ static int init_queue(struct virtio_dev *v, unsigned i)
 	q->kick.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (q->kick.fd < 0)
 		return -errno;
-	return v->host->ops->watch(v->host, &q->kick, EPOLLIN);
+	return v->host->ops->watch(v->host, &q->kick, EPOLLIN | EPOLLET);
 }
 
 int virtio_init(struct virtio_dev *v, struct dev_host *host,

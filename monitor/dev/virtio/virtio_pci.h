@@ -50,6 +50,7 @@ enum virtio_served {
 	SERVED_ALL,  /* the queue is empty: wait for the next notification */
 	SERVED_SOME, /* batch used up: serve again after other work */
 	SERVED_WAIT, /* chains are left; the device will call virtio_serve() */
+	SERVED_SIGNAL, /* again at once, after the interrupts that are due */
 };
 
 /* All functions are called with the device's lock held. */
@@ -72,6 +73,13 @@ struct virtio_ops {
 	 */
 	unsigned few;
 	unsigned nr_vectors; /* of MSI-X; 0: one per queue, and one more */
+	/*
+	 * Interrupts for chains that serve() pushes are sent when the lock was
+	 * released. For queues in_exit: a vCPU that such an interrupt wakes may
+	 * take the CPU from the thread that sent it, and finds the lock free.
+	 * One may come just after a reset; drivers expect spurious ones.
+	 */
+	bool late_interrupts;
 	/*
 	 * Handle the queue's chains, if any. I/O thread, or the vCPU that
 	 * notified a queue of @in_exit; bounded per call.
@@ -107,6 +115,8 @@ struct virtio_dev {
 	bool resetting;	     /* waits until in_flight is 0 */
 	bool death_reported; /* once in its life: a reset does not clear it */
 	unsigned in_flight;  /* requests that a backend holds */
+	bool serving;	     /* serve() runs, of a type of late_interrupts */
+	uint32_t due;	     /* bit per vector: to be sent by who serves */
 	struct virtio_queue queues[VIRTIO_MAX_QUEUES];
 	uint64_t notify_base; /* [L:bus] address of the ioeventfds; 0: none */
 	unsigned window;      /* [I] config offset of the PCI_CFG capability */
@@ -148,6 +158,11 @@ void virtio_push(struct virtio_dev *v, unsigned queue, uint16_t head,
 /* vq_push_all(), then an interrupt if the driver wants one. */
 void virtio_push_all(struct virtio_dev *v, unsigned queue,
 		     const struct vq_used *u, unsigned n);
+/* Are interrupts due that wait until serve() has returned? */
+static inline bool virtio_due(const struct virtio_dev *v)
+{
+	return v->due != 0;
+}
 /* Serve the queue soon, on the I/O thread, as if it were kicked. */
 void virtio_again(struct virtio_dev *v, unsigned queue);
 /*

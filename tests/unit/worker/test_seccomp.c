@@ -28,6 +28,7 @@
 #include "disco/worker_spec.h"
 #include "monitor/sandbox/privileges.h"
 #include "monitor/sandbox/sandbox.h"
+#include "numa/atomic_ops.h"
 #include "numa/region.h"
 #include "tests/unit/support.h"
 
@@ -240,6 +241,17 @@ static void ghost_thread_is_killed(void **state)
 	expect_all_killed(SANDBOX_GHOST);
 }
 
+static int event_fd, epoll_fd, timer_fd, pair[2], disk_fd;
+
+static void open_descriptors(void)
+{
+	event_fd = eventfd(0, EFD_NONBLOCK);
+	epoll_fd = epoll_create1(0);
+	timer_fd = timerfd_create(CLOCK_MONOTONIC, 0);
+	disk_fd = memfd_create("disk", 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+}
+
 static void do_send(void)
 {
 	(void)syscall(SYS_sendto, 0, "x", 1, 0, NULL, 0);
@@ -290,6 +302,45 @@ static void do_get_seals(void)
 static void do_fstatfs(void)
 {
 	(void)syscall(SYS_fstatfs, -1, NULL);
+}
+
+static void do_send_waiting(void)
+{
+	(void)syscall(SYS_sendto, -1, "x", 1, MSG_NOSIGNAL, NULL, 0);
+}
+
+static void do_send_more(void)
+{
+	(void)syscall(SYS_sendto, -1, "xy", 2, MSG_DONTWAIT | MSG_NOSIGNAL,
+		      NULL, 0);
+}
+
+static void do_send_to(void)
+{
+	const struct sockaddr_un to = { .sun_family = AF_UNIX };
+
+	(void)syscall(SYS_sendto, -1, "x", 1, MSG_DONTWAIT | MSG_NOSIGNAL, &to,
+		      sizeof(to));
+}
+
+static void do_wake(void)
+{
+	shared_wake(pair[0]);
+}
+
+/* The bytes by which ports are woken, and no others. */
+static void a_vcpu_thread_can_wake_a_port(void **state)
+{
+	void (*const calls[])(void) = { do_send, do_send_waiting, do_send_more,
+					do_send_to };
+	char bytes[2];
+
+	(void)state;
+	need_filters();
+	open_descriptors();
+	assert_int_equal(in_child(SANDBOX_VCPU, do_wake), 0);
+	assert_int_equal(recv(pair[1], bytes, 2, MSG_DONTWAIT), 1);
+	expect_killed(SANDBOX_VCPU, calls, ARRAY_SIZE(calls));
 }
 
 /* Less than the I/O thread may. */
@@ -516,8 +567,6 @@ static void only_the_surveyor_asks_where_pages_are(void **state)
 
 /* --- what they need does work --- */
 
-static int event_fd, epoll_fd, timer_fd, pair[2], disk_fd;
-
 static void check(bool ok, int code)
 {
 	if (!ok)
@@ -613,15 +662,6 @@ static void agent_work(void)
 	_exit(0);
 }
 
-static void open_descriptors(void)
-{
-	event_fd = eventfd(0, EFD_NONBLOCK);
-	epoll_fd = epoll_create1(0);
-	timer_fd = timerfd_create(CLOCK_MONOTONIC, 0);
-	disk_fd = memfd_create("disk", 0);
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
-}
-
 static void agent_calls_work(void **state)
 {
 	(void)state;
@@ -715,6 +755,7 @@ int main(void)
 		cmocka_unit_test(vcpu_thread_is_killed),
 		cmocka_unit_test(ghost_thread_is_killed),
 		cmocka_unit_test(vcpu_thread_has_no_files_and_sockets),
+		cmocka_unit_test(a_vcpu_thread_can_wake_a_port),
 		cmocka_unit_test(agent_is_killed),
 		cmocka_unit_test(pager_is_killed),
 		cmocka_unit_test(who_takes_sampled_faults_is_killed),
