@@ -16,7 +16,8 @@
  *	huge		surveyor			control
  *	fault_log	thread of sampled faults	agent of the home node
  *	vcpus[n]	thread of vCPU n		control, I/O thread
- *	nets[n]		I/O thread			control
+ *	nets[n]		whoever has the device's lock	control
+ *	pairs[n]	whoever has the device's lock	control
  *
  * Every word is a separate value, so each is stored and loaded relaxed. There
  * is no version word that would give a consistent snapshot of several words:
@@ -36,9 +37,10 @@
 #include "disco/fault_log.h"
 #include "disco/hint_log.h"
 #include "disco/limits.h"
+#include "vnet/pairs.h"
 
 #define FIGURES_NAME  "disco-figures"
-#define FIGURES_MAGIC 0x3953455255474946ull /* "FIGURES9" */
+#define FIGURES_MAGIC 0x4153455255474946ull /* "FIGURESA" */
 
 /* Reasons why KVM_RUN returned. */
 enum figures_exit {
@@ -115,7 +117,7 @@ struct figures_cache {
 #define FIGURES_NET_WORDS 16u
 
 struct figures_net {
-	/* [A: I/O thread / control, relaxed] */
+	/* [A: under the device's lock / control, relaxed] */
 	_Alignas(128) _Atomic(uint64_t) words[FIGURES_NET_WORDS];
 };
 
@@ -180,6 +182,9 @@ struct figures {
 	struct figures_samples samples;
 	struct fault_log fault_log;
 	struct figures_huge huge;
+	/* Of each network: a page, which is there once it has sent. */
+	_Alignas(
+		PAGE_BYTES) struct vnet_pair_row pairs[VM_MAX_NETS][VNET_PAIRS];
 };
 
 _Static_assert(sizeof(struct figures_vcpu) == 128, "shared layout");

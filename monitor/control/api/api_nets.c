@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The virtual networks: GET /v1/nets, what their ports count, and
- * /v1/vms/{name}/dump.
+ * The virtual networks: GET /v1/nets, what their ports count, in all and for each
+ * other port, and /v1/vms/{name}/dump.
+ *
+ * Of pairs of ports, those are shown that have a row in the worker's figures
+ * (vnet/pairs.h): they exchange frames now, or did so lately. So there are at most
+ * VNET_PAIRS for each port, however many ports there are; what any two ports have
+ * exchanged is kept by their workers, and in the totals of each port.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -44,6 +49,23 @@ static const struct net_count {
 	{ COUNT(answered), "answered_frames", "answered", "way=\"sent\"" },
 };
 
+static const struct net_count pair_counts[] = {
+	{ VNET_PAIR_SENT, "sent_frames", "pair_frames", "way=\"sent\"" },
+	{ VNET_PAIR_RECEIVED, "received_frames", "pair_frames",
+	  "way=\"received\"" },
+	{ VNET_PAIR_SENT_BYTES, "sent_bytes", "pair_bytes", "way=\"sent\"" },
+	{ VNET_PAIR_RECEIVED_BYTES, "received_bytes", "pair_bytes",
+	  "way=\"received\"" },
+	{ VNET_PAIR_FULL, "dropped_full", "pair_dropped",
+	  "way=\"sent\",reason=\"full\"" },
+	{ VNET_PAIR_LOST, "dropped_lost", "pair_dropped",
+	  "way=\"received\",reason=\"lost\"" },
+	{ VNET_PAIR_BAD, "dropped_bad", "pair_dropped",
+	  "way=\"received\",reason=\"bad\"" },
+};
+
+_Static_assert(ARRAY_SIZE(pair_counts) == VNET_PAIR_WORDS, "all are shown");
+
 static const struct {
 	const char *metric, *help;
 } net_families[] = {
@@ -52,6 +74,54 @@ static const struct {
 	{ "dropped", "Frames that were dropped, by reason." },
 	{ "answered", "Questions that the network has answered itself." },
 };
+
+static const struct {
+	const char *metric, *help;
+} pair_families[] = {
+	{ "pair_frames", "Frames between a VM and another port, of pairs that "
+			 "exchanged some lately." },
+	{ "pair_bytes", "Bytes of these frames." },
+	{ "pair_dropped", "Of these pairs: frames that were dropped, by "
+			  "reason." },
+};
+
+/*
+ * Row @i of a VM's network. Return: the other port's name; NULL: it is nobody's, or
+ * of a port that has ended.
+ */
+static const char *pair_row(const struct guest *g, unsigned net, unsigned i,
+			    uint64_t counts[VNET_PAIR_WORDS])
+{
+	uint64_t who;
+
+	if (!figures_pair(&g->figures, net, i, &who, counts))
+		return NULL;
+	return net_port_peer_name(g->ports.of[net], (uint32_t)who,
+				  (uint32_t)(who >> 32));
+}
+
+static json_t *pairs_json(const struct guest *g, unsigned net)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < VNET_PAIRS; i++) {
+		uint64_t counts[VNET_PAIR_WORDS];
+		const char *peer = pair_row(g, net, i, counts);
+		json_t *one;
+
+		if (!peer)
+			continue;
+		one = json_pack("{s:s}", "peer", peer);
+		for (size_t k = 0; k < ARRAY_SIZE(pair_counts); k++)
+			(void)json_object_set_new(
+				one, pair_counts[k].name,
+				json_integer(
+					(json_int_t)
+						counts[pair_counts[k].word]));
+		(void)json_array_append_new(list, one);
+	}
+	return list;
+}
 
 /* Add the counts of a VM's network to @one. */
 static json_t *counts_json(const struct guest *g, unsigned net, json_t *one)
@@ -63,6 +133,7 @@ static json_t *counts_json(const struct guest *g, unsigned net, json_t *one)
 		(void)json_object_set_new(one, c->name,
 					  json_integer((json_int_t)n));
 	}
+	(void)json_object_set_new(one, "pairs", pairs_json(g, net));
 	return one;
 }
 
@@ -96,19 +167,59 @@ static void metric_of_guest(const struct guest *g, const char *metric,
 		}
 }
 
+/* A row: counts that are 0 are left out. */
+static void metric_of_pair(const struct guest *g, unsigned net, unsigned i,
+			   const char *metric, FILE *out)
+{
+	uint64_t counts[VNET_PAIR_WORDS];
+	const char *peer = pair_row(g, net, i, counts);
+
+	for (size_t k = 0; peer && k < ARRAY_SIZE(pair_counts); k++) {
+		const struct net_count *c = &pair_counts[k];
+
+		if (counts[c->word] && strcmp(c->metric, metric) == 0)
+			(void)fprintf(
+				out,
+				"disco_vm_net_%s_total{vm=\"%s\","
+				"net=\"%s\",peer=\"%s\",%s} %" PRIu64 "\n",
+				metric, g->record.name, g->record.nets[net].net,
+				peer, c->labels, counts[c->word]);
+	}
+}
+
+static void metric_head(const char *metric, const char *help, FILE *out)
+{
+	(void)fprintf(out,
+		      "# HELP disco_vm_net_%s_total %s\n"
+		      "# TYPE disco_vm_net_%s_total counter\n",
+		      metric, help, metric);
+}
+
+static void pairs_metrics(const struct monitor *m, FILE *out)
+{
+	for (size_t f = 0; f < ARRAY_SIZE(pair_families); f++) {
+		const char *metric = pair_families[f].metric;
+
+		metric_head(metric, pair_families[f].help, out);
+		for (const struct guest *g = m->guests; g; g = g->next)
+			for (unsigned net = 0;
+			     !g->ended && net < g->record.nr_nets; net++)
+				for (unsigned i = 0; i < VNET_PAIRS; i++)
+					metric_of_pair(g, net, i, metric, out);
+	}
+}
+
 void nets_metrics(const struct monitor *m, FILE *out)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(net_families); i++) {
 		const char *metric = net_families[i].metric;
 
-		(void)fprintf(out,
-			      "# HELP disco_vm_net_%s_total %s\n"
-			      "# TYPE disco_vm_net_%s_total counter\n",
-			      metric, net_families[i].help, metric);
+		metric_head(metric, net_families[i].help, out);
 		for (const struct guest *g = m->guests; g; g = g->next)
 			if (!g->ended && g->figures.known)
 				metric_of_guest(g, metric, out);
 	}
+	pairs_metrics(m, out);
 }
 
 /* --- GET /v1/nets --- */

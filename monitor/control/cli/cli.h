@@ -121,6 +121,19 @@ const char *cli_nodes(const json_t *vm, char buf[NODE_LIST_TEXT_MAX]);
 #define CLI_NODE_PAGES_MAX 1024
 const char *cli_node_pages(const json_t *vm, char buf[CLI_NODE_PAGES_MAX]);
 
+/*
+ * Frames that a port has dropped, for all reasons; @port: an element of "nets" of
+ * GET /v1/stats, or of "ports" of GET /v1/nets.
+ */
+long long cli_net_dropped(json_t *port);
+
+/*
+ * Print the head of the table of pairs of ports, and the rows of one port, as in
+ * cli_net_dropped(): whom it exchanges frames with.
+ */
+void cli_pairs_head(void);
+void cli_pairs_print(const char *net, const char *vm, json_t *port);
+
 /* Format a duration as "1h02m", "3m20s" or "12.3s". */
 void cli_duration(uint64_t ms, char *out, size_t size);
 

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* disco net ls. */
+/* disco net ls; and what ports count for each other, of disco stats as well. */
 #include <string.h>
 
 #include "monitor/control/base/column.h"
 #include "monitor/control/cli/cli.h"
 #include "monitor/control/cli/http_client.h"
 
-enum { NET_LS_JSON };
+enum { NET_LS_JSON, NET_LS_PAIRS };
 
 static const struct option_entry net_ls_options[] = {
 	[NET_LS_JSON] = { .name = "json",
 			  .help = "print the answer of the API" },
+	[NET_LS_PAIRS] = { .name = "pairs",
+			   .help = "print who exchanges frames with whom" },
 	{ .name = NULL },
 };
 
@@ -23,7 +25,7 @@ static long long net_count(json_t *port, const char *key)
 	return json_integer_value(json_object_get(port, key));
 }
 
-static long long net_dropped(json_t *port)
+long long cli_net_dropped(json_t *port)
 {
 	long long sum = 0;
 
@@ -31,6 +33,54 @@ static long long net_dropped(json_t *port)
 		sum += net_count(port, dropped_keys[i]);
 	return sum;
 }
+
+/* --- pairs --- */
+
+#define PAIR_COLUMNS "%-16s  %-16s  %-16s  "
+
+void cli_pairs_head(void)
+{
+	printf(PAIR_COLUMNS "%10s  %12s  %10s  %12s  %7s  %7s  %7s\n",
+	       "NETWORK", "VM", "OTHER", "SENT", "BYTES", "RECEIVED", "BYTES",
+	       "FULL", "LOST", "BAD");
+}
+
+void cli_pairs_print(const char *net, const char *vm, json_t *port)
+{
+	size_t i;
+	json_t *p;
+
+	json_array_foreach(json_object_get(port, "pairs"), i, p)
+	{
+		printf(PAIR_COLUMNS "%10lld  %12lld  %10lld  %12lld  %7lld  "
+				    "%7lld  %7lld\n",
+		       net, vm, cli_text(p, "peer"),
+		       net_count(p, "sent_frames"), net_count(p, "sent_bytes"),
+		       net_count(p, "received_frames"),
+		       net_count(p, "received_bytes"),
+		       net_count(p, "dropped_full"),
+		       net_count(p, "dropped_lost"),
+		       net_count(p, "dropped_bad"));
+	}
+}
+
+static void print_pairs(json_t *list)
+{
+	size_t i, k;
+	json_t *net, *p;
+
+	cli_pairs_head();
+	json_array_foreach(list, i, net)
+	{
+		json_array_foreach(json_object_get(net, "ports"), k, p)
+		{
+			cli_pairs_print(cli_text(net, "name"),
+					cli_text(p, "vm"), p);
+		}
+	}
+}
+
+/* --- ports --- */
 
 static void print_ports(json_t *net, int net_width, int vm_width)
 {
@@ -44,7 +94,7 @@ static void print_ports(json_t *net, int net_width, int vm_width)
 		       net_width, cli_text(net, "name"), vm_width,
 		       cli_text(p, "vm"), cli_text(p, "ip"), cli_text(p, "mac"),
 		       cli_text(p, "link"), net_count(p, "sent_frames"),
-		       net_count(p, "received_frames"), net_dropped(p));
+		       net_count(p, "received_frames"), cli_net_dropped(p));
 	}
 }
 
@@ -73,8 +123,8 @@ static void print_nets(json_t *list)
 
 static int net_ls_run(const struct command_args *a, struct diag *d)
 {
-	return cli_list("/v1/nets", "nets", a->given[NET_LS_JSON], print_nets,
-			d);
+	return cli_list("/v1/nets", "nets", a->given[NET_LS_JSON],
+			a->given[NET_LS_PAIRS] ? print_pairs : print_nets, d);
 }
 
 static const struct command net_ls = {
@@ -82,7 +132,9 @@ static const struct command net_ls = {
 	.name = "ls",
 	.brief = "list the networks of the monitor's VMs",
 	.help = "List the networks of the monitor's virtual machines, and who "
-		"is in them.",
+		"is in them. With --pairs: which ports exchange frames, or did "
+		"so in the last seconds, what they have sent each other since "
+		"they know each other, and what was dropped, by reason.",
 	.options = { net_ls_options },
 	.run = net_ls_run,
 };

@@ -6,7 +6,14 @@
 #include "monitor/control/cli/http_client.h"
 #include "monitor/control/run/report.h"
 
-enum { STATS_JSON, STATS_CSV, STATS_EXACT, STATS_WATCH, STATS_COUNT };
+enum {
+	STATS_JSON,
+	STATS_CSV,
+	STATS_EXACT,
+	STATS_PAIRS,
+	STATS_WATCH,
+	STATS_COUNT
+};
 enum { TOPOLOGY_JSON };
 
 static const struct option_entry stats_options[] = {
@@ -16,6 +23,9 @@ static const struct option_entry stats_options[] = {
 			.help = "one line of names, one line per VM" },
 	[STATS_EXACT] = { .name = "exact",
 			  .help = "look at all memory, however long it takes" },
+	[STATS_PAIRS] = { .name = "pairs",
+			  .help = "who exchanges frames with whom, and what "
+				  "was dropped" },
 	[STATS_WATCH] = { .name = "watch",
 			  .arg = "SECONDS",
 			  .help = "repeat the output every SECONDS" },
@@ -118,6 +128,22 @@ static void stats_print_table(json_t *list)
 	}
 }
 
+static void stats_print_pairs(json_t *list)
+{
+	size_t i, k;
+	json_t *vm, *net;
+
+	cli_pairs_head();
+	json_array_foreach(list, i, vm)
+	{
+		json_array_foreach(json_object_get(vm, "nets"), k, net)
+		{
+			cli_pairs_print(cli_text(net, "name"),
+					cli_text(vm, "name"), net);
+		}
+	}
+}
+
 static int stats_once(const struct command_args *a, struct diag *d)
 {
 	json_t *root = NULL, *list;
@@ -132,6 +158,8 @@ static int stats_once(const struct command_args *a, struct diag *d)
 		cli_print_json(root);
 	} else if (a->given[STATS_CSV]) {
 		print_csv(list);
+	} else if (a->given[STATS_PAIRS]) {
+		stats_print_pairs(list);
 	} else {
 		stats_print_table(list);
 	}

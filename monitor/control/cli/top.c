@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* disco top: figures of all virtual machines, every second. */
+/*
+ * disco top: figures of all virtual machines, every second, and below each machine
+ * a line for each of its ports.
+ */
 #include <curses.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -14,10 +17,14 @@
 #define TOP_MS	1000
 #define TOP_MAX 1024 /* machines whose rates are known */
 
+/* Counts of a port that are shown as rates. */
+enum { TOP_SENT, TOP_SENT_BYTES, TOP_GOT, TOP_GOT_BYTES, TOP_DROPPED, TOP_NR };
+
 /* What was known of a machine a moment ago, for rates. */
 struct sample {
 	char name[VM_NAME_MAX + 1];
 	json_int_t cpu_ns, exits;
+	json_int_t nets[VM_MAX_NETS][TOP_NR];
 	uint64_t at_ns;
 };
 
@@ -34,8 +41,57 @@ static const struct sample *top_find(const struct top *t, const char *name)
 	return NULL;
 }
 
-static void draw_vm(struct top *t, int row, json_t *vm, uint64_t now)
+static void top_net_counts(json_t *net, json_int_t counts[TOP_NR])
 {
+	static const char *const keys[] = {
+		[TOP_SENT] = "sent_frames",
+		[TOP_SENT_BYTES] = "sent_bytes",
+		[TOP_GOT] = "received_frames",
+		[TOP_GOT_BYTES] = "received_bytes",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+		counts[i] = json_integer_value(json_object_get(net, keys[i]));
+	counts[TOP_DROPPED] = cli_net_dropped(net);
+}
+
+/*
+ * A line for each port of a machine. @was: NULL: nothing is known of a moment ago.
+ * Return: the next row.
+ */
+static int draw_nets(json_t *vm, const struct sample *was, uint64_t now,
+		     json_int_t nets[VM_MAX_NETS][TOP_NR], int row)
+{
+	double seconds = was ? (double)(now - was->at_ns) / 1e9 : 0.0;
+	size_t i;
+	json_t *net;
+
+	json_array_foreach(json_object_get(vm, "nets"), i, net)
+	{
+		double rates[TOP_NR] = { 0.0 };
+
+		if (i == VM_MAX_NETS)
+			break;
+		top_net_counts(net, nets[i]);
+		for (unsigned k = 0; k < TOP_NR && seconds > 0.0; k++)
+			if (nets[i][k] >= was->nets[i][k])
+				rates[k] =
+					(double)(nets[i][k] - was->nets[i][k]) /
+					seconds;
+		(void)mvprintw(row++, 0,
+			       "  %-14.38s  sent %8.0f/s %7.1fM/s  received "
+			       "%8.0f/s %7.1fM/s  dropped %6.0f/s",
+			       cli_text(net, "name"), rates[TOP_SENT],
+			       rates[TOP_SENT_BYTES] / 1e6, rates[TOP_GOT],
+			       rates[TOP_GOT_BYTES] / 1e6, rates[TOP_DROPPED]);
+	}
+	return row;
+}
+
+/* Return: the next row. */
+static int draw_vm(struct top *t, int row, json_t *vm, uint64_t now)
+{
+	json_int_t nets[VM_MAX_NETS][TOP_NR] = { { 0 } };
 	const char *name = "", *state = "";
 	json_int_t cpu = 0, exits = 0, pages = 0, local = 0;
 	const struct sample *was;
@@ -45,7 +101,7 @@ static void draw_vm(struct top *t, int row, json_t *vm, uint64_t now)
 	if (json_unpack(vm, "{s:s, s:s, s:I, s:I, s:I, s:I}", "name", &name,
 			"state", &state, "cpu_ns", &cpu, "exits", &exits,
 			"ram_pages", &pages, "ram_pages_local", &local) < 0)
-		return;
+		return row;
 	was = top_find(t, name);
 	if (was)
 		seconds = (double)(now - was->at_ns) / 1e9;
@@ -55,19 +111,22 @@ static void draw_vm(struct top *t, int row, json_t *vm, uint64_t now)
 	}
 	report_share((uint64_t)local, (uint64_t)pages, share, sizeof(share));
 	cli_memory_age(vm, age, sizeof(age));
-	(void)mvprintw(row, 0,
+	(void)mvprintw(row++, 0,
 		       "%-16.40s  %-10s  %4s  %6.1f  %8s  %7lldM  %7s  "
 		       "%8.0f",
 		       name, state, cli_nodes(vm, nodes), percent, share,
 		       (long long)pages >> 8, age, rate);
+	row = draw_nets(vm, was, now, nets, row);
 	if (t->nr_new < TOP_MAX) {
 		struct sample *s = &t->new[t->nr_new++];
 
 		(void)snprintf(s->name, sizeof(s->name), "%s", name);
 		s->cpu_ns = cpu;
 		s->exits = exits;
+		memcpy(s->nets, nets, sizeof(s->nets));
 		s->at_ns = now;
 	}
+	return row;
 }
 
 static int top_draw(struct top *t, struct diag *d)
@@ -75,6 +134,7 @@ static int top_draw(struct top *t, struct diag *d)
 	json_t *root = NULL, *list;
 	uint64_t now = clock_now_ns();
 	size_t i;
+	int row = 1;
 	int err = http_json("GET", "/v1/stats", NULL, &root, d);
 
 	if (err)
@@ -88,7 +148,7 @@ static int top_draw(struct top *t, struct diag *d)
 		       "EXITS/s");
 	(void)attroff(A_REVERSE);
 	for (i = 0; i < json_array_size(list); i++)
-		draw_vm(t, (int)i + 1, json_array_get(list, i), now);
+		row = draw_vm(t, row, json_array_get(list, i), now);
 	(void)refresh();
 	memcpy(t->old, t->new, sizeof(t->old));
 	t->nr_old = t->nr_new;

@@ -247,6 +247,7 @@ int net_port_insert(struct network *net, struct net_port *p)
 	p->net = net;
 	p->next = *at;
 	*at = p;
+	net->by_slot[p->slot] = p;
 	return 0;
 }
 
@@ -289,6 +290,22 @@ void net_port_unlink(struct net_port *p)
 	while (*at != p)
 		at = &(*at)->next;
 	*at = p->next;
+	p->net->by_slot[p->slot] = NULL;
+}
+
+const char *net_port_peer_name(const struct net_port *p, uint32_t slot,
+			       uint32_t gen)
+{
+	const struct net_port *q;
+
+	if (!p || !p->net || slot >= VNET_PORTS_MAX)
+		return NULL;
+	q = p->net->by_slot[slot];
+	if (!q || q->gen != gen)
+		return NULL;
+	if (q->uplink)
+		return q->uplink->trunk ? "(trunk)" : "(uplink)";
+	return q->station.name;
 }
 
 void net_port_default_mac(struct vnet_station *s)

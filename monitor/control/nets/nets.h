@@ -136,6 +136,13 @@ MUST_CHECK int nets_adopt(struct nets *n, const struct vm_record *r, int pidfd,
  */
 void nets_remember(struct nets *n, const struct vm_record *r);
 
+/*
+ * The port of that slot and generation in the network of @p, which may be NULL: the
+ * name of its VM, "(uplink)" or "(trunk)"; not owned. Return: NULL: there is none.
+ */
+const char *net_port_peer_name(const struct net_port *p, uint32_t slot,
+			       uint32_t gen);
+
 /* Call @each for every port, network by network. */
 void nets_each(const struct nets *n,
 	       void (*each)(void *arg, const char *net,

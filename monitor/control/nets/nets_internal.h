@@ -27,7 +27,8 @@ struct network {
 	struct nets *nets;
 	char name[VM_NAME_MAX + 1];
 	struct net_plan plan;
-	struct net_port *ports; /* by slot */
+	struct net_port *ports;			  /* by slot */
+	struct net_port *by_slot[VNET_PORTS_MAX]; /* the same */
 	struct uplink uplink, trunk;
 };
 

@@ -89,6 +89,21 @@ enum figures_stand figures_stand_now(const struct figures_view *f)
 	return stand == FIGURES_PANICKED ? FIGURES_PANICKED : FIGURES_RUNS;
 }
 
+bool figures_pair(const struct figures_view *f, unsigned net, unsigned i,
+		  uint64_t *who, uint64_t counts[VNET_PAIR_WORDS])
+{
+	const struct figures *r = f->region.base;
+
+	if (!r || net >= VM_MAX_NETS || i >= VNET_PAIRS ||
+	    atomic_load_explicit(&r->magic, memory_order_relaxed) !=
+		    FIGURES_MAGIC ||
+	    !vnet_pair_read(&r->pairs[net][i], who, counts))
+		return false;
+	for (unsigned k = 0; k < VNET_PAIR_WORDS; k++)
+		counts[k] = min_u64(counts[k], FIGURES_MAX);
+	return true;
+}
+
 uint64_t figures_ports_now(const struct figures_view *f)
 {
 	const struct figures *r = f->region.base;

@@ -61,6 +61,17 @@ void figures_look(struct figures_view *f);
  */
 enum figures_stand figures_stand_now(const struct figures_view *f);
 
+/**
+ * figures_pair() - what a VM's port counts for one other port
+ * @net: which of its networks; @i: row, below VNET_PAIRS
+ * @who, @counts: out, by enum vnet_pair_word; not valid on false
+ *
+ * Return: true; false: the row is nobody's now, or the region is not mapped.
+ */
+MUST_CHECK bool figures_pair(const struct figures_view *f, unsigned net,
+			     unsigned i, uint64_t *who,
+			     uint64_t counts[VNET_PAIR_WORDS]);
+
 /*
  * Ports of the virtio console that the guest has open, bit n is port n: one
  * word, read now; as read last while the region is not mapped. 0 if it is not

@@ -39,6 +39,7 @@ static int add_net(struct wnets *w, struct vm *vm, unsigned i)
 			       n->slot, n->gen, &own, &plan, &port);
 	if (err)
 		return err;
+	vnet_port_show_pairs(port, vm->figures->pairs[i]);
 	err = virtio_net_create(&vm->host, port, n->net,
 				vm->figures->nets[i].words,
 				pairs_of(vm->spec, n), &w->nets[i]);

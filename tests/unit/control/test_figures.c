@@ -189,10 +189,44 @@ static void what_is_no_region_is_refused(void **state)
 	assert_null(f.region.base);
 }
 
+/* Rows of pairs are read when they are asked for, and bounded as all figures. */
+static void rows_of_pairs_are_read(void **state)
+{
+	const uint64_t counts[VNET_PAIR_WORDS] = { 1, 2, 3, UINT64_MAX };
+	uint64_t who, got[VNET_PAIR_WORDS];
+	struct figures_view f = { .known = false };
+	struct figures *w;
+	struct region r;
+
+	(void)state;
+	assert_false(figures_pair(&f, 0, 0, &who, got)); /* not open */
+	w = become_worker(&r);
+	assert_int_equal(figures_open(&f, getpid(), 1), 0);
+	vnet_pair_begin(&w->pairs[1][5], vnet_pair_who(7, 9), counts);
+	assert_false(figures_pair(&f, 1, 5, &who, got)); /* no magic */
+	atomic_store(&w->magic, FIGURES_MAGIC);
+	assert_true(figures_pair(&f, 1, 5, &who, got));
+	assert_true(who == vnet_pair_who(7, 9));
+	assert_int_equal(got[VNET_PAIR_SENT], 1);
+	assert_int_equal(got[VNET_PAIR_FULL], 3);
+	assert_true(got[VNET_PAIR_RECEIVED] == FIGURES_MAX);
+	assert_int_equal(got[VNET_PAIR_BAD], 0);
+	assert_false(figures_pair(&f, 1, 4, &who, got));
+	assert_false(figures_pair(&f, 0, 5, &who, got));
+	assert_false(figures_pair(&f, VM_MAX_NETS, 0, &who, got));
+	assert_false(figures_pair(&f, 1, VNET_PAIRS, &who, got));
+	vnet_pair_end(&w->pairs[1][5]);
+	assert_false(figures_pair(&f, 1, 5, &who, got));
+	figures_close(&f);
+	assert_false(figures_pair(&f, 1, 5, &who, got));
+	region_destroy(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_counted_is_seen),
+		cmocka_unit_test(rows_of_pairs_are_read),
 		cmocka_unit_test(whether_the_guest_can_go_on),
 		cmocka_unit_test(pages_can_be_pulled_meanwhile),
 		cmocka_unit_test(counts_are_cut),

@@ -439,6 +439,27 @@ static void operators_choose_addresses(void **state)
 	assert_int_not_equal(ports[3].of[0]->station.ip[3], 4);
 }
 
+/* Whom a row of counts is about (vnet/pairs.h): by slot and generation. */
+static void other_ports_have_names(void **state)
+{
+	const struct net_port *own;
+	uint32_t slot, gen;
+
+	(void)state;
+	start(0, 2);
+	own = ports[0].of[0];
+	slot = ports[1].of[0]->slot;
+	gen = ports[1].of[0]->gen;
+	assert_string_equal(net_port_peer_name(own, slot, gen), "vm-1");
+	assert_null(net_port_peer_name(own, slot, gen + 1));
+	assert_null(net_port_peer_name(own, slot + 1, gen));
+	assert_null(net_port_peer_name(own, VNET_PORTS_MAX, gen));
+	assert_null(net_port_peer_name(own, UINT32_MAX, gen));
+	assert_null(net_port_peer_name(NULL, slot, gen));
+	nets_release(ports[1].of);
+	assert_null(net_port_peer_name(own, slot, gen));
+}
+
 /* Whose fault it is: that of the device, or of the file by which all are opened. */
 static void why_a_tap_device_is_not_opened(void **state)
 {
@@ -615,6 +636,7 @@ int main(void)
 		T(a_lost_vm_gets_its_address_again),
 		T(operators_choose_addresses),
 		T(a_tap_device_is_of_one_network),
+		T(other_ports_have_names),
 		cmocka_unit_test(why_a_tap_device_is_not_opened),
 		cmocka_unit_test(no_descriptor_is_not_no_device),
 		T(a_small_subnet_is_full),
