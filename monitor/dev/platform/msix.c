@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * MSI-X table of one device. Each vector is an eventfd that KVM turns into
- * an interrupt (irqfd), so sending costs one write and no lock of KVM's
- * routing table. A route is made when a vector is first usable and changed
+ * an interrupt (irqfd), so sending costs one write and no lock, neither here nor of
+ * KVM's routing table. A route is made when a vector is first usable and changed
  * only when the guest changed address or data: making one is slow (KVM waits
  * for its readers), and Linux rewrites entries while they are masked.
  * Source: PCI Local Bus 3.0, 6.8.2.
@@ -27,16 +27,15 @@ static bool msix_usable(const struct msix *m, const struct msix_vector *v)
  */
 static bool msix_settle(struct msix *m, struct msix_vector *v)
 {
-	bool send = v->pending;
+	bool send = v->pending, usable = msix_usable(m, v);
 
-	if (!msix_usable(m, v))
+	if (usable && !v->routed)
+		v->routed = m->host->ops->msi_route(m->host, v->fd, &v->gsi,
+						    v->addr, v->data) == 0;
+	atomic_store_explicit(&v->direct, usable && v->routed,
+			      memory_order_relaxed);
+	if (!usable || !v->routed)
 		return false;
-	if (!v->routed) {
-		if (m->host->ops->msi_route(m->host, v->fd, &v->gsi, v->addr,
-					    v->data) < 0)
-			return false;
-		v->routed = true;
-	}
 	v->pending = false;
 	return send;
 }
@@ -47,23 +46,24 @@ static void msix_signal(const struct msix_vector *v)
 	(void)eventfd_write(v->fd, 1);
 }
 
-/*
- * The lock is released before the write: that wakes the vCPU, which may take this
- * thread's CPU at once, and send something itself. A guest that masks the vector in
- * between may get the interrupt afterwards, as from a message that is on its way.
- */
 void msix_send(struct msix *m, unsigned n)
 {
+	struct msix_vector *v;
 	bool send;
 
 	if (n >= m->nr)
 		return;
+	v = &m->v[n];
+	if (atomic_load_explicit(&v->direct, memory_order_relaxed)) {
+		msix_signal(v);
+		return;
+	}
 	(void)pthread_mutex_lock(&m->lock);
-	m->v[n].pending = true;
-	send = msix_settle(m, &m->v[n]);
+	v->pending = true;
+	send = msix_settle(m, v);
 	(void)pthread_mutex_unlock(&m->lock);
 	if (send)
-		msix_signal(&m->v[n]);
+		msix_signal(v);
 }
 
 static uint32_t entry_word(const struct msix_vector *v, unsigned word)

@@ -10,6 +10,7 @@
 #define DISCO_MONITOR_MSIX_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "disco/base.h"
 #include "monitor/dev/platform/dev_host.h"
@@ -24,9 +25,18 @@ struct msix_vector {
 	bool masked;
 	bool pending;
 	bool routed; /* gsi carries addr and data */
+	/*
+	 * A write to fd is all that a message takes: it is usable and routed.
+	 * [A: under the lock / any thread, relaxed]
+	 */
+	_Atomic(bool) direct;
 };
 
-/* Has a lock of its own: vCPUs program it, and any thread sends through it. */
+/*
+ * Has a lock of its own: vCPUs program it, and any thread sends through it. What is
+ * sent through a vector that the guest uses takes no lock: it may be sent in a vCPU's
+ * exit, and wake the vCPU that takes the sender's CPU.
+ */
 struct msix {
 	pthread_mutex_t lock;
 	struct dev_host *host; /* [I] */
@@ -55,7 +65,11 @@ void msix_close(struct msix *m);
 /* The guest wrote message control. Context: vCPU thread, bus lock held. */
 void msix_control(struct msix *m, uint16_t control);
 
-/* Send vector @n; a masked one becomes pending. Context: any thread. */
+/*
+ * Send vector @n; a masked one becomes pending. One that is masked meanwhile may
+ * still arrive, as a message that is on its way. Context: any thread; takes a lock
+ * only where the guest has not made the vector ready.
+ */
 void msix_send(struct msix *m, unsigned n);
 
 /* Guest access to the table and to the pending bits; offsets in bytes. */
