@@ -143,7 +143,26 @@ link_count()
 	"$DISCO" net ls --json | json_paths | awk -v vm="$1" -v field="$2" '
 	$1 ~ /nets\.[0-9]+\.name$/ { lan = $2 == "lan" }
 	$1 ~ /ports\.[0-9]+\.vm$/ { seen = lan && $2 == vm }
-	seen && $1 ~ ("\\." field "$") { print $2 }'
+	seen && $1 ~ ("ports\\.[0-9]+\\." field "$") { print $2 }'
+}
+
+# Of pairs that have just exchanged frames.
+links_pairs_counted()
+{
+	runner_do linka 60 <<-'SCRIPT' || return 1
+		read -r ip _ < <(getent ahostsv4 linkc)
+		busybox ping -c 1 $ip
+	SCRIPT
+	"$DISCO" net ls --pairs >"$WORK/o" &&
+		want_line '^lan +linka +linkc +[1-9][0-9]* +[1-9]' "$WORK/o" &&
+		want_line '^lan +linkc +linka +[1-9][0-9]* +[1-9]' \
+			"$WORK/o" || return 1
+	"$DISCO" stats --pairs >"$WORK/o" &&
+		want_line '^lan +linka +linkc +[1-9]' "$WORK/o" || return 1
+	curl -s --unix-socket "$DISCO_STATE_DIR/api.sock" \
+		http://disco/metrics >"$WORK/o"
+	want_line '^disco_vm_net_pair_bytes_total\{vm="linka",net="lan",peer="linkc",way="sent"\} [1-9]' \
+		"$WORK/o"
 }
 
 links_counted()
@@ -155,6 +174,7 @@ links_counted()
 	((sent > NET_MIB << 20 && received > NET_MIB << 20)) ||
 		fail "sent $sent, received $received:" \
 			"$("$DISCO" net ls --json)" || return 1
+	links_pairs_counted || return 1
 	# From a foreign address.
 	runner_do linka 60 <<-'SCRIPT' || return 1
 		ip addr add 10.77.8.8/20 dev eth0
