@@ -100,6 +100,7 @@ endef
 $(eval $(call model_rules,channel,numa/channel.c,numa/test_channel_model))
 $(eval $(call model_rules,lease,memory/lease.c,memory/test_lease_model))
 $(eval $(call model_rules,vring,vnet/ring.c,vnet/test_ring_model))
+$(eval $(call model_rules,pairs,vnet/pairs.c,vnet/test_pairs_model))
 $(eval $(call model_rules,home,memory/replica/home.c,replica/test_replica_model))
 $(eval $(call model_rules,marks,memory/replica/marks.c,replica/test_marks_model))
 $(eval $(call model_rules,holder,memory/replica/holder.c,replica/test_replica_model))

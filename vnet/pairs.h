@@ -21,7 +21,8 @@
  * names (release and acquire of who, and a fence on each side). Words of one pair
  * are separate values: some may be newer than others.
  *
- * PROGRESS. All functions are wait-free.
+ * PROGRESS. All functions are wait-free. Checked by
+ * tests/unit/vnet/test_pairs_model.c in all interleavings.
  */
 #ifndef DISCO_VNET_PAIRS_H
 #define DISCO_VNET_PAIRS_H

@@ -11,8 +11,8 @@
  *
  * Queues of virtio_ops.in_exit have no ioeventfd: the vCPU that notifies serves
  * them before it goes back to the guest. That is for short requests whose
- * driver busily waits for their completion. Three rules keep a guest from
- * stopping its worker by that:
+ * driver busily waits for their completion, and for those whose time is that of
+ * waking the I/O thread. Three rules keep a guest from stopping its worker by that:
  * 1. A vCPU serves at most once per notification, and serve() is bounded.
  * 2. It does not wait for @lock: while another thread has it, the I/O thread
  *    is woken instead.
