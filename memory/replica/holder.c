@@ -32,15 +32,17 @@ static int holder_send(struct holder *h, enum replica_kind kind, uint32_t turn,
 /* To whatever was shown before: the segment, protected. */
 static int holder_hide(struct holder *h, uint32_t page)
 {
+	struct holder_range hidden = { page, 1 };
 	int err;
 
 	if (!bit_get(h->shown, page))
 		return 0;
-	err = h->ops->hide(h->arg, page);
+	err = h->ops->hide(h->arg, page, &hidden);
 	if (err)
 		return err;
-	(void)bit_set(h->shown, page, false);
-	h->nr_shown--;
+	for (uint32_t i = 0; i < hidden.nr; i++)
+		if (bit_set(h->shown, hidden.first + i, false))
+			h->nr_shown--;
 	return 0;
 }
 

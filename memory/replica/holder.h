@@ -16,6 +16,8 @@
  *     each of which is atomic for the guest (segment_map.h).
  *  3. A write that waits is asked for once per link, and again after each reset.
  *  4. Without a home (holder_unlink()) no replica is shown.
+ *  5. What is shown is a part of what the home had shown: a holder that has no
+ *     room for a replica shows the segment, which is the same.
  *
  * Pure, as home.c is. Context: one thread.
  */
@@ -23,6 +25,10 @@
 #define DISCO_MEMORY_REPLICA_HOLDER_H
 
 #include "memory/replica/replica_proto.h"
+
+struct holder_range {
+	uint32_t first, nr; /* pages */
+};
 
 struct holder_ops {
 	/*
@@ -33,10 +39,12 @@ struct holder_ops {
 	/* Show the replica, protected. Return: 0; -errno: nothing has changed. */
 	int (*show)(void *arg, uint32_t page);
 	/*
-	 * Show the segment, protected. Return: 0; -errno: the replica is still
-	 * shown, and the holder cannot go on.
+	 * Show the segment, protected, at a page whose replica is shown.
+	 * @hidden: out: where it did so. That may be more than the page, if all
+	 * of it showed replicas. Return: 0; -errno: the replica is still shown,
+	 * and the holder cannot go on.
 	 */
-	int (*hide)(void *arg, uint32_t page);
+	int (*hide)(void *arg, uint32_t page, struct holder_range *hidden);
 	/* Writes may go on; threads that wait for one do. */
 	void (*allow)(void *arg, uint32_t first, uint32_t nr);
 	/* To the home. Return: false: it is gone, or broken. */

@@ -202,9 +202,9 @@ static int copies_op_show(void *arg, uint32_t page)
 	return segment_map_show(&((struct copies_map *)arg)->map, page);
 }
 
-static int copies_op_hide(void *arg, uint32_t page)
+static int copies_op_hide(void *arg, uint32_t page, struct holder_range *hidden)
 {
-	return segment_map_hide(&((struct copies_map *)arg)->map, page);
+	return segment_map_hide(&((struct copies_map *)arg)->map, page, hidden);
 }
 
 static void copies_op_allow(void *arg, uint32_t first, uint32_t nr)

@@ -133,11 +133,13 @@ static int runs_more(const struct segment_map *m, uint32_t page)
 	return 1 - (page && is_shown(m, page - 1)) - is_shown(m, page + 1);
 }
 
-/* A mapping of the page at @page of @fd, protected, goes to its place. */
-static int put_page(struct segment_map *m, uint32_t page, int fd, int flags)
+/* A mapping of these pages of @fd, protected, goes to their place. */
+static int put_pages(struct segment_map *m, const struct holder_range *pages,
+		     int fd, int flags)
 {
-	uint64_t offset = (uint64_t)page * PAGE_BYTES;
-	void *at = mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE, flags, fd,
+	uint64_t offset = (uint64_t)pages->first * PAGE_BYTES;
+	uint64_t bytes = (uint64_t)pages->nr * PAGE_BYTES;
+	void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, flags, fd,
 			(off_t)offset);
 	int err;
 
@@ -145,42 +147,68 @@ static int put_page(struct segment_map *m, uint32_t page, int fd, int flags)
 		return -errno;
 	/* A mapping like its neighbours becomes one with them. */
 	if (m->huge && flags == MAP_SHARED)
-		(void)madvise(at, PAGE_BYTES, MADV_HUGEPAGE);
-	err = guard_register(m, at, PAGE_BYTES);
-	if (!err && madvise(at, PAGE_BYTES, MADV_POPULATE_READ) < 0)
+		(void)madvise(at, bytes, MADV_HUGEPAGE);
+	err = guard_register(m, at, bytes);
+	if (!err && madvise(at, bytes, MADV_POPULATE_READ) < 0)
 		err = -errno;
 	if (!err)
-		err = guard_set(m, at, PAGE_BYTES, true);
-	if (!err &&
-	    mremap(at, PAGE_BYTES, PAGE_BYTES, MREMAP_MAYMOVE | MREMAP_FIXED,
-		   m->base + offset) == MAP_FAILED)
+		err = guard_set(m, at, bytes, true);
+	if (!err && mremap(at, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED,
+			   m->base + offset) == MAP_FAILED)
 		err = -errno;
 	if (err)
-		(void)munmap(at, PAGE_BYTES);
+		(void)munmap(at, bytes);
 	return err;
 }
 
 int segment_map_show(struct segment_map *m, uint32_t page)
 {
+	const struct holder_range one = { page, 1 };
 	int more = runs_more(m, page), err;
 
 	if (m->replica_fd < 0)
 		return -EBADF;
 	if (more > 0 && m->nr_runs >= m->max_runs)
 		return -ENOSPC;
-	err = put_page(m, page, m->replica_fd, MAP_PRIVATE);
+	err = put_pages(m, &one, m->replica_fd, MAP_PRIVATE);
 	if (!err)
 		m->nr_runs += (uint32_t)more;
 	return err;
 }
 
-int segment_map_hide(struct segment_map *m, uint32_t page)
+/* The shorter end of the run that @page is in, with it. */
+static struct holder_range run_end(const struct segment_map *m, uint32_t page)
 {
-	int err = put_page(m, page, m->segment_fd, MAP_SHARED);
+	uint32_t nr = 1;
 
-	if (!err)
-		m->nr_runs -= (uint32_t)runs_more(m, page);
-	return err;
+	while (nr <= page && is_shown(m, page - nr) && is_shown(m, page + nr))
+		nr++;
+	return nr <= page && is_shown(m, page - nr)
+		       ? (struct holder_range){ page, nr }
+		       : (struct holder_range){ page + 1 - nr, nr };
+}
+
+/*
+ * Who writes here and there to what was read from end to end makes runs of single
+ * pages of it. There would be more mappings than a process may have, and the last
+ * mremap(2) would fail: another guest could end this one by that.
+ */
+int segment_map_hide(struct segment_map *m, uint32_t page,
+		     struct holder_range *hidden)
+{
+	bool middle = runs_more(m, page) < 0;
+	struct holder_range r = { page, 1 };
+	int err;
+
+	if (middle && m->nr_runs >= m->max_runs)
+		r = run_end(m, page);
+	err = put_pages(m, &r, m->segment_fd, MAP_SHARED);
+	if (err)
+		return err;
+	m->nr_runs += (uint32_t)((r.first && is_shown(m, r.first - 1)) +
+				 is_shown(m, r.first + r.nr) - 1);
+	*hidden = r;
+	return 0;
 }
 
 void segment_map_set_replicas(struct segment_map *m, int fd)

@@ -46,7 +46,7 @@ struct segment_map {
 	int segment_fd;	   /* [I] not owned */
 	int uffd;	   /* [I] owned; -1: not guarded */
 	int replica_fd;	   /* owned; for reading; -1: none */
-	uint32_t nr_runs;  /* of replicas: at most */
+	uint32_t nr_runs;  /* of replicas: never more than .max_runs */
 	uint32_t max_runs; /* [I] SEGMENT_MAP_RUNS, or what the owner sets */
 	uint64_t *shown;   /* [I] of the holder: its thread only */
 	uint64_t *waiting;
@@ -94,7 +94,12 @@ void segment_map_destroy(struct segment_map *m);
 /* The holder's operations; their @arg is the map. All but send. */
 int segment_map_protect(struct segment_map *m, uint32_t first, uint32_t nr);
 int segment_map_show(struct segment_map *m, uint32_t page);
-int segment_map_hide(struct segment_map *m, uint32_t page);
+/*
+ * A page in the middle of a run leaves two. Where there is no room for one more,
+ * the shorter end of the run is hidden as well.
+ */
+int segment_map_hide(struct segment_map *m, uint32_t page,
+		     struct holder_range *hidden);
 void segment_map_allow(struct segment_map *m, uint32_t first, uint32_t nr);
 
 /* Where replicas are shown from; owned by the map. None may be shown now. */

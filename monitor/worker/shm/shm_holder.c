@@ -54,9 +54,9 @@ static int shm_op_show(void *arg, uint32_t page)
 	return segment_map_show(((struct shm_holder *)arg)->map, page);
 }
 
-static int shm_op_hide(void *arg, uint32_t page)
+static int shm_op_hide(void *arg, uint32_t page, struct holder_range *hidden)
 {
-	return segment_map_hide(((struct shm_holder *)arg)->map, page);
+	return segment_map_hide(((struct shm_holder *)arg)->map, page, hidden);
 }
 
 static void shm_op_allow(void *arg, uint32_t first, uint32_t nr)

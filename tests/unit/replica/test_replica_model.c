@@ -83,6 +83,7 @@ struct scenario {
 	uint8_t node[HOLDERS]; /* of each */
 	uint8_t joins_later;   /* one bit per holder that is not there yet */
 	uint8_t writes, replications, kills, deaths, dmas, relinks;
+	uint8_t hides_all; /* see op_hide() */
 };
 
 static void violate(const char *what)
@@ -168,12 +169,18 @@ static int op_show(void *arg, uint32_t page)
 	return 0;
 }
 
-static int op_hide(void *arg, uint32_t page)
+/* Where there is no room for another mapping, of all pages that are shown. */
+static int op_hide(void *arg, uint32_t page, struct holder_range *hidden)
 {
 	struct vm *vm = arg;
+	bool all = scenario->hides_all && vm->shown == (1u << PAGES) - 1;
 
-	vm->replica[page] = 0;
-	vm->guarded[page] = 1;
+	*hidden = all ? (struct holder_range){ 0, PAGES }
+		      : (struct holder_range){ page, 1 };
+	for (uint32_t p = hidden->first; p < hidden->first + hidden->nr; p++) {
+		vm->replica[p] = 0;
+		vm->guarded[p] = 1;
+	}
 	return 0;
 }
 
@@ -602,14 +609,48 @@ static void run_scenario(const struct scenario *sc)
 #define NOBODY 9 /* a node that there is not: no such holder */
 
 static const struct scenario scenarios[] = {
-	{ "two write, one shows", 1, 4, { 0, 1, NOBODY }, 0, 3, 2, 0, 0, 0, 0 },
-	{ "two show, one writes", 1, 4, { 0, 1, 1 }, 0, 1, 2, 0, 0, 0, 0 },
-	{ "one dies", 1, 4, { 0, 1, 1 }, 0, 1, 1, 1, 0, 0, 0 },
-	{ "one joins", 1, 4, { 0, 1, 1 }, 4, 1, 1, 0, 0, 0, 0 },
-	{ "the home dies", 1, 4, { 0, 1, NOBODY }, 0, 1, 2, 0, 1, 0, 0 },
-	{ "a device", 1, 4, { 0, 1, NOBODY }, 0, 1, 2, 0, 0, 2, 0 },
-	{ "one is linked again", 1, 4, { 0, 1, NOBODY }, 0, 1, 2, 0, 0, 0, 1 },
-	{ "room for one", 2, 1, { 0, 1, NOBODY }, 0, 1, 3, 0, 0, 0, 0 },
+	{ "two write, one shows",
+	  1,
+	  4,
+	  { 0, 1, NOBODY },
+	  0,
+	  3,
+	  2,
+	  0,
+	  0,
+	  0,
+	  0,
+	  0 },
+	{ "two show, one writes", 1, 4, { 0, 1, 1 }, 0, 1, 2, 0, 0, 0, 0, 0 },
+	{ "one dies", 1, 4, { 0, 1, 1 }, 0, 1, 1, 1, 0, 0, 0, 0 },
+	{ "one joins", 1, 4, { 0, 1, 1 }, 4, 1, 1, 0, 0, 0, 0, 0 },
+	{ "the home dies", 1, 4, { 0, 1, NOBODY }, 0, 1, 2, 0, 1, 0, 0, 0 },
+	{ "a device", 1, 4, { 0, 1, NOBODY }, 0, 1, 2, 0, 0, 2, 0, 0 },
+	{ "one is linked again",
+	  1,
+	  4,
+	  { 0, 1, NOBODY },
+	  0,
+	  1,
+	  2,
+	  0,
+	  0,
+	  0,
+	  1,
+	  0 },
+	{ "room for one", 2, 1, { 0, 1, NOBODY }, 0, 1, 3, 0, 0, 0, 0, 0 },
+	{ "a page goes with another",
+	  2,
+	  4,
+	  { 0, 1, NOBODY },
+	  0,
+	  1,
+	  2,
+	  0,
+	  0,
+	  0,
+	  0,
+	  1 },
 };
 
 /* Return: what was violated; NULL: nothing. */

@@ -146,9 +146,9 @@ static int view_show(void *arg, uint32_t page)
 	return segment_map_show(&((struct view *)arg)->map, page);
 }
 
-static int view_hide(void *arg, uint32_t page)
+static int view_hide(void *arg, uint32_t page, struct holder_range *hidden)
 {
-	return segment_map_hide(&((struct view *)arg)->map, page);
+	return segment_map_hide(&((struct view *)arg)->map, page, hidden);
 }
 
 static void view_allow(void *arg, uint32_t first, uint32_t nr)

@@ -7,6 +7,8 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -38,10 +40,15 @@ static void show(uint32_t page)
 	set_shown(page, true);
 }
 
-static void hide(uint32_t page)
+static struct holder_range hide(uint32_t page)
 {
-	assert_int_equal(segment_map_hide(map, page), 0);
-	set_shown(page, false);
+	struct holder_range r = { 0, 0 };
+
+	assert_int_equal(segment_map_hide(map, page, &r), 0);
+	assert_true(r.first <= page && page < r.first + r.nr);
+	for (uint32_t p = r.first; p < r.first + r.nr; p++)
+		set_shown(p, false);
+	return r;
 }
 
 static void *wait_main(void *arg)
@@ -71,7 +78,7 @@ static void *allow_main(void *arg)
 		if (last_fault == PAGES - 1)
 			return NULL;
 		if (map->shown[0] >> last_fault & 1)
-			hide((uint32_t)last_fault);
+			(void)hide((uint32_t)last_fault);
 		segment_map_allow(map, (uint32_t)last_fault, 1);
 		handled = seen;
 	}
@@ -132,16 +139,71 @@ static void pages_come_and_go(void **state)
 		assert_int_equal(map->base[p * PAGE_BYTES + 7],
 				 p >= 8 && p < 16 ? 100 + p : p);
 	assert_int_equal(map->nr_runs, 1);
-	hide(10);
+	(void)hide(10);
 	assert_int_equal(map->nr_runs, 2);
 	assert_int_equal(map->base[10 * PAGE_BYTES], 10);
 	show(10);
 	assert_int_equal(map->nr_runs, 1);
 	for (uint32_t p = 8; p < 16; p++)
-		hide(p);
+		(void)hide(p);
 	assert_int_equal(map->nr_runs, 0);
 	assert_int_equal(faults, 0);
 	assert_int_equal(map->base[15 * PAGE_BYTES], 15);
+}
+
+/* Mappings that the map consists of, as the kernel counts them. */
+static unsigned mappings(void)
+{
+	uintptr_t base = (uintptr_t)map->base, start;
+	FILE *maps = fopen("/proc/self/maps", "r");
+	char line[256];
+	unsigned nr = 0;
+
+	assert_non_null(maps);
+	while (fgets(line, sizeof(line), maps)) {
+		start = (uintptr_t)strtoull(line, NULL, 16);
+		nr += start >= base && start < base + BYTES;
+	}
+	(void)fclose(maps);
+	return nr;
+}
+
+/* Whoever writes here and there cannot use up the mappings of a process. */
+static void runs_have_a_bound(void **state)
+{
+	struct holder_range r;
+
+	(void)state;
+	map->max_runs = 2;
+	for (uint32_t p = 8; p < 60; p++)
+		show(p);
+	r = hide(12);
+	assert_int_equal(r.nr, 1);
+	assert_int_equal(map->nr_runs, 2);
+	/* A third one: the shorter end goes, on either side. */
+	r = hide(20);
+	assert_int_equal(r.first, 13);
+	assert_int_equal(r.nr, 8);
+	r = hide(50);
+	assert_int_equal(r.first, 50);
+	assert_int_equal(r.nr, 10);
+	assert_int_equal(map->nr_runs, 2);
+	/* At an end of a run there is always room. */
+	r = hide(49);
+	assert_int_equal(r.nr, 1);
+	for (uint32_t p = 22; p < 49; p += 2) {
+		if (map->shown[0] >> p & 1)
+			(void)hide(p);
+		assert_true(map->nr_runs <= 2);
+		assert_true(mappings() <= 2 * 2 + 1);
+	}
+	for (uint32_t p = 0; p < PAGES; p++)
+		assert_int_equal(map->base[p * PAGE_BYTES + 7],
+				 map->shown[0] >> p & 1 ? 100 + p : p);
+	/* What was hidden with it is protected, too. */
+	assert_true(map->shown[0] >> 9 & 1);
+	assert_false(map->shown[0] >> 15 & 1);
+	assert_int_equal(faults, 0);
 }
 
 /* The other thread has done with it: it knows the map no more. */
@@ -228,7 +290,7 @@ static void replacement_is_atomic(void **state)
 	assert_int_equal(pthread_create(&writer, NULL, write_main, NULL), 0);
 	for (unsigned i = 0; i < 3000 || looks < 1000; i++) {
 		show(5);
-		hide(5);
+		(void)hide(5);
 		assert_int_equal(all[5 * PAGE_BYTES + 34], 5);
 	}
 	stop = true;
@@ -306,7 +368,7 @@ int main(void)
 		TEST(pages_come_and_go),	 TEST(writes_wait),
 		TEST(replacement_is_atomic),	 TEST(devices_are_respected),
 		TEST(a_cut_view_reaches_nobody), TEST(what_cannot_be_shown),
-		TEST(maps_are_released),
+		TEST(maps_are_released),	 TEST(runs_have_a_bound),
 	};
 
 	return cmocka_run_group_tests_name("segment_map", tests, NULL, NULL);
