@@ -27,6 +27,16 @@ static int scan_touched(const struct copies_scan *s, uint64_t nr,
 	return 0;
 }
 
+/* Of these, the views that show no copy: what they show is the page itself. */
+static uint64_t scan_bare(const struct copies_scan *s, uint64_t page,
+			  uint64_t views)
+{
+	for (unsigned v = 0; v < s->nr_views; v++)
+		if (s->shown[v][page / 64] >> (page % 64) & 1)
+			views &= ~(1ull << v);
+	return views;
+}
+
 /* Not for those on whose node it is anyhow. */
 static void scan_leave_out_home(const struct copies_scan *s,
 				struct copies_found *f, unsigned nr)
@@ -59,10 +69,12 @@ int copies_scan_next(struct copies_scan *s,
 
 	if (err)
 		return err;
-	for (uint64_t i = 0; i < nr; i++)
-		if (views[i] & (views[i] - 1)) /* two, or more */
-			out[found++] =
-				(struct copies_found){ s->at + i, views[i] };
+	for (uint64_t i = 0; i < nr; i++) {
+		uint64_t bare = scan_bare(s, s->at + i, views[i]);
+
+		if (bare && views[i] & (views[i] - 1)) /* two, or more */
+			out[found++] = (struct copies_found){ s->at + i, bare };
+	}
 	s->at = s->at + nr < s->nr_pages ? s->at + nr : 0;
 	scan_leave_out_home(s, out, found);
 	for (unsigned i = 0; i < found; i++)

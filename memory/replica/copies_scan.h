@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Which pages of a guest with views are worth a copy: those that more than one
- * view has touched, and for the views whose node they are not on.
+ * view has touched, and for the views that have none and whose node they are not
+ * on.
  *
  * Each view has a mapping of its own (ram_copies.h), so the kernel's page tables
  * say who has touched a page: KVM maps it through the mapping of the view whose
@@ -21,7 +22,9 @@ struct copies_scan {
 	int pagemap; /* descriptor of /proc/self/pagemap; owned; -1: none */
 	unsigned nr_views;
 	const uint8_t *base[VM_MAX_VIEWS]; /* of each view's mapping */
-	nodeid_t nodes[VM_MAX_VIEWS];	   /* NODE_AUTO: not known */
+	/* One bit per page: it shows a copy. Read by the calling thread. */
+	const uint64_t *shown[VM_MAX_VIEWS];
+	nodeid_t nodes[VM_MAX_VIEWS]; /* NODE_AUTO: not known */
 	uint64_t nr_pages;
 	uint64_t at; /* the next page */
 };

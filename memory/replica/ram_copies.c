@@ -599,6 +599,7 @@ static int copies_scan_create(struct ram_copies *c)
 	c->scan.nr_pages = copies_pages(c);
 	for (unsigned i = 0; i < c->spec.nr_views; i++) {
 		c->scan.base[i] = c->maps[i].map.base;
+		c->scan.shown[i] = c->maps[i].map.shown;
 		c->scan.nodes[i] = c->spec.nodes[i];
 	}
 	c->scan.pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
