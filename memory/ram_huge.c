@@ -321,24 +321,24 @@ bool ram_huge_next(struct ram_huge *h, uint64_t now_ns, uint64_t *run)
 	return false;
 }
 
-/* How many pages of the run have memory? */
-static unsigned ram_huge_resident(const struct ram_view *view, uint64_t run)
+/*
+ * How many pages of the run have memory? SEEK_HOLE would go on to the first hole
+ * of the file, through all of RAM. Return: -errno of mincore().
+ */
+static int ram_huge_resident(const struct ram_view *view, uint64_t run)
 {
-	off_t at = (off_t)(run * RAM_HUGE_BYTES), end = at + RAM_HUGE_BYTES;
-	uint64_t bytes = 0;
+	uint64_t at = run * RAM_HUGE_BYTES;
+	off_t data = lseek(view->fd, (off_t)at, SEEK_DATA);
+	unsigned char there[RAM_HUGE_PAGES];
+	int nr = 0;
 
-	while (at < end) {
-		off_t data = lseek(view->fd, at, SEEK_DATA), hole;
-
-		if (data < 0 || data >= end)
-			break;
-		hole = lseek(view->fd, data, SEEK_HOLE);
-		if (hole < 0)
-			break;
-		at = hole < end ? hole : end;
-		bytes += (uint64_t)(at - data);
-	}
-	return (unsigned)(bytes / PAGE_BYTES);
+	if (data < 0 || (uint64_t)data >= at + RAM_HUGE_BYTES)
+		return 0;
+	if (mincore(ram_huge_at(view, run), RAM_HUGE_BYTES, there) < 0)
+		return -errno;
+	for (unsigned i = 0; i < RAM_HUGE_PAGES; i++)
+		nr += there[i] & 1;
+	return nr;
 }
 
 /* Is enough of it in use, on one node? */
@@ -364,11 +364,11 @@ static bool ram_huge_is_hot(const struct ram_view *view, int pagemap,
 enum ram_huge_result ram_huge_collapse(const struct ram_view *view, int pagemap,
 				       uint64_t run)
 {
-	unsigned resident = ram_huge_resident(view, run);
+	int resident = ram_huge_resident(view, run);
 
 	if (!resident)
 		return RAM_HUGE_EMPTY;
-	if (resident < RAM_HUGE_RESIDENT ||
+	if (resident < (int)RAM_HUGE_RESIDENT ||
 	    !ram_huge_is_hot(view, pagemap, run))
 		return RAM_HUGE_NOT_NOW;
 	return madvise(ram_huge_at(view, run), RAM_HUGE_BYTES, MADV_COLLAPSE)
@@ -408,10 +408,8 @@ bool ram_huge_tried(struct ram_huge *h, uint64_t run, enum ram_huge_result how,
 
 static bool ram_huge_is_whole(const struct ram_huge *h, uint64_t run)
 {
-	off_t at = (off_t)(run * RAM_HUGE_BYTES);
-
 	return (flags_of(h, run) & (OPEN | APART)) == OPEN &&
-	       lseek(h->view->fd, at, SEEK_HOLE) >= at + RAM_HUGE_BYTES;
+	       ram_huge_resident(h->view, run) == (int)RAM_HUGE_PAGES;
 }
 
 uint64_t ram_huge_bytes(const struct ram_huge *h)

@@ -2,12 +2,7 @@
 #include "memory/ram_survey.h"
 
 #include <errno.h>
-#include <sys/mman.h>
 #include <unistd.h>
-
-#ifndef MADV_POPULATE_READ
-#define MADV_POPULATE_READ 22 /* Linux 5.14 */
-#endif
 
 #define BATCH	  512u /* pages per system call */
 #define CHUNK_MIN 512u /* pages: one page table */
@@ -68,8 +63,19 @@ static int survey_flush(struct survey *s)
 	return 0;
 }
 
+/* A hole stays one, unless it is punched just now. */
+static void survey_map(const struct survey *s, uint64_t page)
+{
+	off_t at = (off_t)(page * PAGE_BYTES);
+
+	if (lseek(s->view->fd, at, SEEK_DATA) == at)
+		(void)*(const volatile uint8_t *)(s->view->hva + at);
+}
+
 static int survey_add(struct survey *s, uint64_t page)
 {
+	if (s->ask->map)
+		survey_map(s, page);
 	s->batch[s->in_batch++] = s->view->hva + page * PAGE_BYTES;
 	return s->in_batch < BATCH ? 0 : survey_flush(s);
 }
@@ -153,20 +159,4 @@ int ram_survey(const struct ram_view *view, const struct pmap *pm,
 		return err;
 	*out = sum;
 	return 0;
-}
-
-void ram_survey_map(const struct ram_view *view)
-{
-	off_t at = 0, end;
-
-	while ((at = lseek(view->fd, at, SEEK_DATA)) >= 0) {
-		end = lseek(view->fd, at, SEEK_HOLE);
-		if (end <= at)
-			return;
-		/* In pieces: others change mappings meanwhile. */
-		end = (off_t)min_u64((uint64_t)end, (uint64_t)at + MIB(2));
-		(void)madvise(view->hva + at, (size_t)(end - at),
-			      MADV_POPULATE_READ);
-		at = end;
-	}
 }

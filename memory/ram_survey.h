@@ -26,6 +26,11 @@
 struct ram_survey_ask {
 	uint64_t budget; /* pages to look at, RAM_SURVEY_CHUNKS or more */
 	uint64_t seed;	 /* another one chooses other pages */
+	/*
+	 * The guest touches pages by other mappings: those that have memory are
+	 * mapped to be looked at, some around them, and no others.
+	 */
+	bool map;
 	/* Called between batches; true ends the survey. May be NULL. */
 	bool (*stop)(void *arg);
 	void *arg;
@@ -56,11 +61,5 @@ struct ram_survey {
 MUST_CHECK int ram_survey(const struct ram_view *view, const struct pmap *pm,
 			  const struct ram_survey_ask *ask,
 			  struct ram_survey *out);
-
-/*
- * Map what RAM's memfd has, for a survey of it: where pages are touched by other
- * mappings. Context: as ram_survey(). Takes time for each page of the memfd.
- */
-void ram_survey_map(const struct ram_view *view);
 
 #endif

@@ -45,22 +45,43 @@ static void figures_look_up_run(struct segment_home *g, uint64_t at,
 				nodes[n]++;
 }
 
+/*
+ * Of these pages, those that have memory: a hole would be filled by looking at it.
+ * By mincore(2), as SEEK_HOLE goes on to the next hole of the segment, which may be
+ * its end.
+ */
+static void figures_look_up_piece(struct segment_home *g, uint64_t at,
+				  uint64_t nr, uint64_t nodes[MAX_NODES])
+{
+	uint8_t *base = (uint8_t *)(uintptr_t)g->base;
+	unsigned char there[LOOK_PAGES];
+	uint64_t first = 0, end;
+
+	if (mincore(base + at, nr * PAGE_BYTES, there) < 0)
+		return;
+	for (; first < nr; first = end) {
+		for (end = first; end < nr && there[end] & 1; end++)
+			;
+		figures_look_up_run(g, at + first * PAGE_BYTES, end - first,
+				    nodes);
+		for (; end < nr && !(there[end] & 1); end++)
+			;
+	}
+}
+
 static void figures_look_up(struct segment_home *g, uint64_t nodes[MAX_NODES])
 {
 	uint64_t at = 0, seen = 0;
 
 	while (seen < MOST_PAGES && at < g->bytes) {
-		off_t data = lseek(g->fd, (off_t)at, SEEK_DATA), hole;
+		off_t data = lseek(g->fd, (off_t)at, SEEK_DATA);
 		uint64_t nr;
 
-		if (data < 0)
-			return;
-		hole = lseek(g->fd, data, SEEK_HOLE);
-		if (hole <= data)
+		if (data < 0 || (uint64_t)data >= g->bytes)
 			return;
 		at = (uint64_t)data;
-		nr = min_u64((uint64_t)(hole - data) / PAGE_BYTES, LOOK_PAGES);
-		figures_look_up_run(g, at, nr, nodes);
+		nr = min_u64((g->bytes - at) / PAGE_BYTES, LOOK_PAGES);
+		figures_look_up_piece(g, at, nr, nodes);
 		at += nr * PAGE_BYTES;
 		seen += nr;
 	}

@@ -141,12 +141,14 @@ static const struct thread_class classes[] = {
 	{ .name = "survey",
 	  .calls = { SCMP_SYS(write),			    /* an eventfd */
 		     SCMP_SYS(move_pages), SCMP_SYS(lseek), /* holes of RAM */
+		     SCMP_SYS(mincore),			    /* the same */
 		     SCMP_SYS(pread64) } },		    /* pagemap */
 	{ .name = "agent",
 	  .calls = { SCMP_SYS(epoll_wait), SCMP_SYS(epoll_ctl), /* links */
 		     SCMP_SYS(recvmsg), SCMP_SYS(sendmsg),	/* control */
 		     SCMP_SYS(recvfrom), SCMP_SYS(sendto),	/* wake-ups */
 		     SCMP_SYS(close), SCMP_SYS(move_pages),
+		     SCMP_SYS(mincore), /* pages of segments */
 		     SCMP_SYS(poll),	/* pages that are busy, a full ring */
 		     SCMP_SYS(pread64), /* pagemap; images without a ring */
 		     SCMP_SYS(pwrite64), SCMP_SYS(lseek), /* copies */

@@ -60,15 +60,14 @@ static int stats_survey(struct stats *s, const struct stats_task *t,
 	const struct ram_survey_ask ask = {
 		.budget = t->exact ? RAM_SURVEY_ALL : RAM_SURVEY_PAGES,
 		.seed = clock_now_ns(),
+		/* vCPUs touch pages by mappings of their own. */
+		.map = s->vm->copies != NULL,
 		.stop = stats_is_over,
 		.arg = s,
 	};
 	uint64_t begun = clock_now_ns();
 	int err;
 
-	/* vCPUs touch pages by mappings of their own. */
-	if (s->vm->copies)
-		ram_survey_map(&s->vm->ram);
 	err = ram_survey(&s->vm->ram, s->vm->pmap, &ask, &r->ram);
 	if (err == -ECANCELED)
 		return err;

@@ -6,7 +6,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "disco/clock.h"
@@ -360,6 +362,54 @@ static void small_views_have_none(void **state)
 	ram_huge_destroy(NULL);
 }
 
+/* CPU time of a look at so much memory, all of it there in small pages. */
+static uint64_t look_ns(uint64_t bytes)
+{
+	uint64_t room = bytes + RAM_HUGE_BYTES, best = UINT64_MAX;
+	struct ram_view view = { .bytes = bytes,
+				 .fd = memfd_create("ram", MFD_CLOEXEC) };
+	uint8_t *p =
+		mmap(NULL, room, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct timespec from, to;
+	struct ram_huge *h;
+
+	assert_ptr_not_equal(p, MAP_FAILED);
+	assert_int_equal(ftruncate(view.fd, (off_t)bytes), 0);
+	view.hva = mmap((uint8_t *)align_up((uintptr_t)p, RAM_HUGE_BYTES),
+			bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+			view.fd, 0);
+	assert_ptr_not_equal(view.hva, MAP_FAILED);
+	memset(view.hva, 1, bytes);
+	if (ram_huge_create(&view, 0, &h))
+		SKIP("no huge pages in this kernel");
+	for (unsigned i = 0; i < 5; i++) {
+		(void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &from);
+		assert_int_equal(ram_huge_bytes(h), bytes);
+		(void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &to);
+		best = min_u64(best, (uint64_t)(to.tv_sec - from.tv_sec) * S +
+					     (uint64_t)to.tv_nsec -
+					     (uint64_t)from.tv_nsec);
+	}
+	ram_huge_destroy(h);
+	(void)munmap(p, room);
+	(void)close(view.fd);
+	return best;
+}
+
+/*
+ * Four times the memory takes four times as long. Were the end of each run looked
+ * for by SEEK_HOLE, which goes on to the end of the file, it would be sixteen.
+ */
+static void a_look_does_not_go_on_behind_a_run(void **state)
+{
+	uint64_t small = look_ns(MIB(64)), large = look_ns(MIB(256));
+
+	(void)state;
+	print_message("# 64 MiB: %llu ns, 256 MiB: %llu ns\n",
+		      (unsigned long long)small, (unsigned long long)large);
+	assert_true(large < 9 * small);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -376,6 +426,7 @@ int main(void)
 		cmocka_unit_test(what_is_held_is_given_back_later),
 		cmocka_unit_test(mappings_of_runs_are_counted),
 		cmocka_unit_test(small_views_have_none),
+		cmocka_unit_test(a_look_does_not_go_on_behind_a_run),
 	};
 
 	return cmocka_run_group_tests_name("ram_huge", tests, NULL, NULL);

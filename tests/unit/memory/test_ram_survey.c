@@ -7,6 +7,7 @@
 #include <numaif.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "memory/ram_survey.h"
@@ -172,6 +173,59 @@ static void it_can_be_stopped(void **state)
 	end();
 }
 
+/* vCPUs of a guest with views have mappings of their own. */
+static void memory_of_other_mappings_is_counted(void **state)
+{
+	struct ram_survey_ask ask = { .budget = RAM_SURVEY_ALL, .map = true };
+	struct stat before, after;
+	struct ram_survey s;
+	uint8_t *other;
+
+	(void)state;
+	make(MIB(64));
+	other = mmap(NULL, MIB(64), PROT_READ | PROT_WRITE, MAP_SHARED, ram_fd,
+		     0);
+	assert_ptr_not_equal(other, MAP_FAILED);
+	for (uint64_t page = 0; page < MIB(64) / PAGE_BYTES; page += 5)
+		other[page * PAGE_BYTES] = 1;
+	assert_int_equal(fstat(ram_fd, &before), 0);
+	expect_exact(survey(RAM_SURVEY_ALL), 0);
+	assert_int_equal(ram_survey(&view, pm, &ask, &s), 0);
+	expect_exact(s, (MIB(64) / PAGE_BYTES + 4) / 5);
+	/* Holes are holes still. */
+	assert_int_equal(fstat(ram_fd, &after), 0);
+	assert_int_equal(before.st_blocks, after.st_blocks);
+	(void)munmap(other, MIB(64));
+	end();
+}
+
+/* What is mapped is what is looked at: no walk through all memory comes first. */
+static void no_more_is_mapped_than_is_looked_at(void **state)
+{
+	const struct ram_survey_ask ask = { .budget = RAM_SURVEY_ALL,
+					    .map = true,
+					    .stop = stop_at_third,
+					    .arg = &batches };
+	struct ram_survey s;
+	uint64_t local, pages;
+	uint8_t *other;
+
+	(void)state;
+	make(MIB(256));
+	other = mmap(NULL, MIB(256), PROT_READ | PROT_WRITE, MAP_SHARED, ram_fd,
+		     0);
+	assert_ptr_not_equal(other, MAP_FAILED);
+	memset(other, 1, MIB(256));
+	batches = 0;
+	assert_int_equal(ram_survey(&view, pm, &ask, &s), -ECANCELED);
+	assert_int_equal(
+		node_pages_local(view.hva, view.bytes, 0, &pages, &local), 0);
+	/* With what the kernel maps around a page, or 2 MiB at a time. */
+	assert_in_range(pages, 1, MIB(256) / PAGE_BYTES / 2);
+	(void)munmap(other, MIB(256));
+	end();
+}
+
 static void counts_by_node(void **state)
 {
 	struct node_counts c = { .nr = 0 };
@@ -199,6 +253,8 @@ int main(void)
 		cmocka_unit_test(overlays_are_looked_at),
 		cmocka_unit_test(large_memory_is_sampled),
 		cmocka_unit_test(it_can_be_stopped),
+		cmocka_unit_test(memory_of_other_mappings_is_counted),
+		cmocka_unit_test(no_more_is_mapped_than_is_looked_at),
 		cmocka_unit_test(counts_by_node),
 	};
 
