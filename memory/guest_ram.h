@@ -20,6 +20,7 @@
 #define DISCO_MEMORY_GUEST_RAM_H
 
 #include "disco/base.h"
+#include "disco/limits.h"
 
 #define RAM_LOW_END    GIB(3)
 #define RAM_HIGH_START GIB(4)
@@ -54,6 +55,9 @@ struct ram_view {
 	struct ram_slot slots[RAM_MAX_SLOTS]; /* [I] ascending */
 	unsigned nr_windows;		      /* [I] */
 	struct ram_window *windows[RAM_MAX_WINDOWS]; /* [I] ascending */
+	/* [I] More mappings of all of it, which vCPUs use: ram_copies.h. */
+	unsigned nr_views;
+	const uint8_t *views[VM_MAX_VIEWS];
 	/*
 	 * [I] Called before the host changes RAM in a way that does not fault:
 	 * by requests of devices, and by punching holes. NULL: nobody minds.

@@ -26,12 +26,14 @@ static bool private_inside(const uint8_t *hva, uint64_t bytes, uint64_t start,
 	return start >= (uintptr_t)hva && end <= (uintptr_t)hva + bytes;
 }
 
-/* RAM, or a window above it. */
+/* RAM, in this mapping or in one of a view's, or a window above it. */
 static bool private_is_guests(const struct ram_view *ram, uint64_t start,
 			      uint64_t end)
 {
 	bool is = private_inside(ram->hva, ram->bytes, start, end);
 
+	for (unsigned i = 0; i < ram->nr_views && !is; i++)
+		is = private_inside(ram->views[i], ram->bytes, start, end);
 	for (unsigned i = 0; i < ram->nr_windows && !is; i++)
 		is = private_inside(ram->windows[i]->hva,
 				    ram->windows[i]->bytes, start, end);

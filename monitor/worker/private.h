@@ -16,7 +16,7 @@
  * private_count() - count the pages that this process alone maps
  * @maps, @pagemap: descriptors of /proc/self/maps, whose offset is moved, and
  *                  of /proc/self/pagemap
- * @ram:            mappings in it and in its windows do not count
+ * @ram:            mappings in it, in its views and in its windows do not count
  *
  * It takes some microseconds for each mapping, of which overlays make many
  * (pmap_budget()), and for each 2 MiB of memory that is not the guest's.

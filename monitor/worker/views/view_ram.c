@@ -73,6 +73,8 @@ int view_ram_create(const struct worker_spec *s, struct ram_view *ram,
 		free(o);
 		return err;
 	}
+	for (unsigned i = 0; i < spec.nr_views; i++)
+		ram->views[ram->nr_views++] = ram_copies_base(*out, i);
 	ram->change = view_ram_change;
 	ram->change_arg = *out;
 	return 0;

@@ -31,7 +31,7 @@ struct worker_usage;
 /**
  * view_ram_create() - a mapping of RAM for each view
  * @s:      with .wide.copies_bytes; outlives the result
- * @ram:    its change() is set; outlives the result
+ * @ram:    its change() and views are set; outlives the result
  * @failed: see ram_copies_spec.failed; also if a thread cannot be confined
  * @out:    see ram_copies_create()
  *

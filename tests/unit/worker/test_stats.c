@@ -397,6 +397,11 @@ static void private_memory_is_as_the_kernel_says(void **state)
 	view.windows[view.nr_windows++] = &window;
 	assert_in_range(more - private_count(maps, pagemap, &view), MIB(14),
 			MIB(17));
+	/* A mapping by which the vCPUs of a view use the same memory. */
+	view.nr_windows = 0;
+	view.views[view.nr_views++] = ram + bytes;
+	assert_in_range(more - private_count(maps, pagemap, &view), MIB(14),
+			MIB(17));
 	assert_int_equal(private_count(-1, pagemap, &view), 0);
 	(void)munmap(ram, 2 * bytes);
 	(void)close(maps);
