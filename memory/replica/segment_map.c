@@ -241,28 +241,44 @@ int segment_map_wait(struct segment_map *m, uint64_t *page)
 
 /* --- devices --- */
 
+static void busy_mark(struct segment_map *m, uint64_t word, uint64_t bits)
+{
+	if (atomic_fetch_or(&m->busy[word], bits))
+		return;
+	if (m->nr_busy < SEGMENT_MAP_BUSY)
+		m->busy_words[m->nr_busy] = word;
+	m->nr_busy++;
+	m->busy_first = min_u64(m->busy_first, word);
+	m->busy_end = max_u64(m->busy_end, word + 1);
+}
+
 void segment_map_busy(struct segment_map *m, uint64_t offset, uint64_t len)
 {
+	uint64_t page = offset / PAGE_BYTES, next;
 	uint64_t end = (offset + len + PAGE_BYTES - 1) / PAGE_BYTES;
 
-	if (m->uffd < 0)
+	if (m->uffd < 0 || page >= end)
 		return;
-	if (offset / PAGE_BYTES >= end)
-		return;
-	m->busy_first = min_u64(m->busy_first, offset / PAGE_BYTES / 64);
-	m->busy_end = max_u64(m->busy_end, (end - 1) / 64 + 1);
-	for (uint64_t p = offset / PAGE_BYTES; p < end; p++)
-		(void)atomic_fetch_or(&m->busy[p / 64], 1ull << (p % 64));
+	for (; page < end; page = next) {
+		next = min_u64((page / 64 + 1) * 64, end);
+		busy_mark(m, page / 64,
+			  UINT64_MAX >> (64 - (next - page)) << page % 64);
+	}
 	atomic_store(&m->any_busy, 1);
 }
 
+/* Each time that no disk does anything: not in proportion to the segment. */
 void segment_map_idle(struct segment_map *m)
 {
 	if (m->uffd < 0 || !atomic_load(&m->any_busy))
 		return;
-	for (uint64_t w = m->busy_first; w < m->busy_end; w++)
+	for (uint64_t i = 0; i < min_u64(m->nr_busy, SEGMENT_MAP_BUSY); i++)
+		atomic_store(&m->busy[m->busy_words[i]], 0);
+	for (uint64_t w = m->busy_first;
+	     m->nr_busy > SEGMENT_MAP_BUSY && w < m->busy_end; w++)
 		if (atomic_load_explicit(&m->busy[w], memory_order_relaxed))
 			atomic_store(&m->busy[w], 0);
+	m->nr_busy = 0;
 	m->busy_first = UINT64_MAX;
 	m->busy_end = 0;
 	atomic_store(&m->any_busy, 0);

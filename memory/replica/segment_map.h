@@ -35,6 +35,7 @@
 
 /* Runs of replicas, each of which costs two mappings: see vm.max_map_count. */
 #define SEGMENT_MAP_RUNS 4096u
+#define SEGMENT_MAP_BUSY 512u /* words of marks that are known one by one */
 /* Larger ones would need too many page tables for their marks of protection. */
 #define SEGMENT_MAP_MAX_BYTES VM_MAX_COPIED
 
@@ -53,7 +54,12 @@ struct segment_map {
 	/* [A: devices' thread / operations, seq_cst] one bit per page */
 	_Atomic(uint64_t) *busy;
 	_Atomic(uint32_t) any_busy; /* the same */
-	/* Devices' thread: words of .busy outside of these are 0. */
+	/*
+	 * Devices' thread: which words of .busy are not 0. There are more of them
+	 * than the list has room for: all between two.
+	 */
+	uint64_t nr_busy;
+	uint64_t busy_words[SEGMENT_MAP_BUSY];
 	uint64_t busy_first, busy_end;
 };
 

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "memory/replica/segment_map.h"
@@ -315,6 +316,65 @@ static void devices_are_respected(void **state)
 	assert_int_equal(faults, 0);
 }
 
+static bool all_idle(const struct segment_map *m)
+{
+	for (size_t w = 0; w < HOLDER_WORDS(m->bytes / PAGE_BYTES); w++)
+		if (m->busy[w])
+			return false;
+	return true;
+}
+
+/* One page at each end, and then none: CPU time of the least of some rounds. */
+static uint64_t ends_ns(struct segment_map *m)
+{
+	uint64_t best = UINT64_MAX;
+	struct timespec from, to;
+
+	for (unsigned round = 0; round < 10; round++) {
+		(void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &from);
+		for (unsigned i = 0; i < 100; i++) {
+			segment_map_busy(m, 0, 1);
+			segment_map_busy(m, m->bytes - 1, 1);
+			segment_map_idle(m);
+		}
+		(void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &to);
+		best = min_u64(best, (uint64_t)(to.tv_sec - from.tv_sec) *
+						     1000000000u +
+					     (uint64_t)to.tv_nsec -
+					     (uint64_t)from.tv_nsec);
+	}
+	assert_true(all_idle(m));
+	return best;
+}
+
+/* Marks cost what they are, and not what the segment is. */
+static void marks_are_taken_back(void **state)
+{
+	const uint64_t bytes = GIB(4);
+	struct segment_map large = { .base = NULL };
+	int fd = memfd_create("large", MFD_CLOEXEC);
+
+	(void)state;
+	assert_int_equal(ftruncate(fd, (off_t)bytes), 0);
+	assert_int_equal(segment_map_create(&large, fd, bytes, true), 0);
+	assert_true(ends_ns(&large) < 20 * ends_ns(map));
+	/* Whole words, parts of them, and more than are known one by one. */
+	segment_map_busy(&large, 60 * PAGE_BYTES + 1, 70 * PAGE_BYTES);
+	assert_int_equal(large.busy[0], 0xfull << 60);
+	assert_int_equal(large.busy[1], UINT64_MAX);
+	assert_int_equal(large.busy[2], 7);
+	for (uint64_t at = 0; at < bytes; at += MIB(1))
+		segment_map_busy(&large, at + 5 * PAGE_BYTES, PAGE_BYTES);
+	segment_map_idle(&large);
+	assert_true(all_idle(&large));
+	segment_map_busy(&large, bytes - PAGE_BYTES, PAGE_BYTES);
+	assert_int_equal(large.busy[bytes / PAGE_BYTES / 64 - 1], 1ull << 63);
+	segment_map_idle(&large);
+	assert_true(all_idle(&large));
+	segment_map_destroy(&large);
+	(void)close(fd);
+}
+
 static void a_cut_view_reaches_nobody(void **state)
 {
 	pthread_t writer;
@@ -369,6 +429,7 @@ int main(void)
 		TEST(replacement_is_atomic),	 TEST(devices_are_respected),
 		TEST(a_cut_view_reaches_nobody), TEST(what_cannot_be_shown),
 		TEST(maps_are_released),	 TEST(runs_have_a_bound),
+		TEST(marks_are_taken_back),
 	};
 
 	return cmocka_run_group_tests_name("segment_map", tests, NULL, NULL);
