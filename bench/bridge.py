@@ -18,30 +18,41 @@ class Bridge:
     """The bridge and its tap devices, for as long as the block runs."""
 
     def __init__(self):
-        self.taps = []
+        self.links = []
 
     def __enter__(self):
+        return self
+
+    def make(self):
         for module in ("tun", "bridge", "vhost_net"):
             subprocess.run(["modprobe", module], check=False,
                            capture_output=True)
         if not os.path.exists("/dev/vhost-net"):
             sys.exit("bench: no /dev/vhost-net: what is it to be compared "
                      "with?")
-        ip("link", "add", BRIDGE, "type", "bridge")
+        self.add(BRIDGE, "link", "add", BRIDGE, "type", "bridge")
         ip("link", "set", BRIDGE, "up")
-        return self
+
+    def add(self, name, *words):
+        """A link; one of that name is what a run that was killed has left."""
+        subprocess.run(["ip", "link", "del", name], check=False,
+                       capture_output=True)
+        self.links.append(name)
+        ip(*words)
 
     def tap(self, name, vhost):
         """A tap device at it, as QEMU's -netdev."""
-        ip("tuntap", "add", name, "mode", "tap", "vnet_hdr")
-        self.taps.append(name)
+        if not self.links:
+            self.make()
+        self.add(name, "tuntap", "add", name, "mode", "tap", "vnet_hdr")
         ip("link", "set", name, "master", BRIDGE, "up")
         return (f"tap,ifname={name},script=no,downscript=no,"
                 f"vhost={'on' if vhost else 'off'}")
 
     def __exit__(self, *what):
-        for name in [*self.taps, BRIDGE]:
-            ip("link", "del", name)
+        for name in reversed(self.links):
+            subprocess.run(["ip", "link", "del", name], check=False,
+                           capture_output=True)
 
 
 def nic(netdev, mac):

@@ -9,6 +9,8 @@ import time
 
 from rounds import RoundFailed
 
+# Of a guest's terminal, 4096 with what a line takes besides.
+LINE_BUFFER = 3500
 CMDLINE = "console=ttyS0 quiet disco.run=runner"
 # Of qemu_guest(): standard input and output are the console's.
 QEMU_CONSOLE = ("-chardev", "stdio,id=c0,signal=off",
@@ -47,11 +49,14 @@ class Console:
         while True:
             try:
                 line = self.lines.get(timeout=max(end - time.monotonic(), 0))
-            except queue.Empty:
-                line = None
-            if line is None:
+            except queue.Empty as e:
                 raise RoundFailed(f"{self.name}: no '{pattern}' within "
-                                  f"{self.timeout} s; last: {before[-5:]}")
+                                  f"{self.timeout} s; last: {before[-5:]}"
+                                  ) from e
+            if line is None:
+                self.lines.put(None)  # for whoever waits for it next
+                raise RoundFailed(f"{self.name} has ended: no '{pattern}'; "
+                                  f"last: {before[-5:]}")
             match = re.search(pattern, line)
             if match:
                 return match, before
@@ -61,12 +66,25 @@ class Console:
         self.wait_for("RUNNER ready")
 
     def send(self, script):
-        self.nr += 1
         text = base64.b64encode(script.encode()).decode()
+        if len(text) > LINE_BUFFER:
+            text = self.put(text)
+        self.nr += 1
         parts = [f"+{text[i:i + 900]}" for i in range(0, len(text), 900)]
-        self.process.stdin.write(
-            "".join(f"{p}\n" for p in [*parts, f"run {self.nr}"]).encode())
-        self.process.stdin.flush()
+        try:
+            self.process.stdin.write(
+                "".join(f"{p}\n" for p in [*parts, f"run {self.nr}"]).encode())
+            self.process.stdin.flush()
+        except OSError as e:
+            raise RoundFailed(f"{self.name} has ended: {e}") from e
+
+    def put(self, text):
+        """A long script into the guest, a part at a time; what runs it."""
+        for i in range(0, len(text), LINE_BUFFER // 2):
+            self.do(f"printf %s '{text[i:i + LINE_BUFFER // 2]}' "
+                    f"{'>>' if i else '>'}/tmp/long-script")
+        return base64.b64encode(b"base64 -d </tmp/long-script >/tmp/long && "
+                                b"bash /tmp/long").decode()
 
     def result(self):
         """What the script that was sent last has printed."""

@@ -31,8 +31,8 @@ import tempfile
 from locality_guests import LAYOUTS, Guest
 from locality_plot import write_plot
 from locality_work import SHARES, workloads
-from rounds import (Monitor, RoundFailed, arguments, header, load, repeated,
-                    write_json)
+from rounds import (FAILURES, Monitor, RoundFailed, arguments, header, load,
+                    repeated, write_json)
 
 POLICIES = ("first-touch", "interleave", "migrate", "disco", "carrefour",
             "autonuma", "balanced")
@@ -166,6 +166,36 @@ class Guests:
         self.monitor.__exit__(*what)
 
 
+class Standing:
+    """Guests that stay for all runs of a workload; new ones if one has died."""
+
+    def __init__(self, a, work):
+        self.a, self.work, self.guests = a, work, None
+
+    def run(self, policy):
+        try:
+            if not self.guests:
+                layouts = LAYOUTS[self.a.layout](self.a)
+                self.guests = Guests(self.a, layouts).__enter__()
+                prepare(self.guests.guests, self.work)
+            return one_run(self.a, self.guests.monitor, self.guests.guests,
+                           self.work, policy)
+        except FAILURES:
+            self.end()
+            raise
+
+    def end(self):
+        guests, self.guests = self.guests, None
+        if guests:
+            guests.__exit__(None, None, None)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *what):
+        self.end()
+
+
 def kept(state, name, todo, run):
     """Do the runs, and keep what they measure."""
     for r, policy in todo:
@@ -186,10 +216,8 @@ def run_workload(a, state, name):
             kept(state, name, todo,
                  lambda p: run_of_new(a, work, p, directory))
         return
-    with Guests(a, LAYOUTS[a.layout](a)) as g:
-        prepare(g.guests, work)
-        kept(state, name, todo,
-             lambda p: one_run(a, g.monitor, g.guests, work, p))
+    with Standing(a, work) as s:
+        kept(state, name, todo, s.run)
 
 
 def median_of(runs, key):

@@ -60,7 +60,7 @@ class Guest(Console):
                      f"path={a.disk},ro", "--policy", policy,
                      "--cmdline", CMDLINE, *options)
         vms = json.loads(monitor.call("ls", "--json"))["vms"]
-        self.pid = next(v["pid"] for v in vms if v["name"] == layout.name)
+        self.pid = {v["name"]: v["pid"] for v in vms}[layout.name]
         super().__init__(layout.name, [a.disco, "console", layout.name],
                          a.timeout)
 
@@ -68,7 +68,10 @@ class Guest(Console):
         """All of its threads."""
         cpus = cpus_of(node)
         for task in glob.glob(f"/proc/{self.pid}/task/*"):
-            os.sched_setaffinity(int(task.rsplit("/", 1)[1]), cpus)
+            try:
+                os.sched_setaffinity(int(task.rsplit("/", 1)[1]), cpus)
+            except ProcessLookupError:
+                pass  # a thread that has ended
 
     def bring_home(self, nodes):
         """All of its memory to its home, wherever it is."""

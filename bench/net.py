@@ -112,7 +112,8 @@ def flow(client, to, how):
 
 def one_round(a, client, to):
     one, cpu = flow(client, to, f"-n {a.megabytes}M")
-    four, _ = flow(client, to, f"-P 4 -n {a.megabytes // 4}M")
+    # The bytes of all four.
+    four, _ = flow(client, to, f"-P 4 -n {a.megabytes}M")
     small, _ = flow(client, to, f"-u -l 64 -b 0 -t {a.seconds}")
     p50, p99 = word_of(client.do(f"/tmp/pingpong {to} {a.trips}"), "pingpong")
     return {"flow": one / 1e6, "flows": four / 1e6,

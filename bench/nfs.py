@@ -194,7 +194,8 @@ def measure_memory(a, clients, mode):
             else (0, True)
 
     merging = mode != "plain"
-    how = {"merge": True} if merging else {}
+    # Pages are counted: none that comes with 511 others.
+    how = {"huge": "off", **({"merge": True} if merging else {})}
     with Monitor(a.disco, "--balance=off",
                  "--merge=0.5" if merging else "--merge=off") as m, \
             Cluster(a, m, cluster(a, clients, how)) as c:
@@ -234,10 +235,15 @@ def summarise(a, state, reads, memory):
                                          "cpu_per_gb")), "all": done}
             for p, done in reads.items()]
     one = statistics.median(d["mib"] for d in memory[1, "plain"])
+
+    def to_one(mib):
+        """None: something else gave memory back meanwhile."""
+        return mib / one if one > 0 and mib > 0 else None
+
     for (clients, mode), done in memory.items():
         m = medians(done, ("mib", "merged_mib", "guests_see_mib"))
         rows.append({"clients": clients, "mode": mode, **m,
-                     "to_one_client": m["mib"] / one if one else None,
+                     "to_one_client": to_one(m["mib"]),
                      "at_rest": all(d["at_rest"] for d in done), "all": done})
     return header(a, "nfs", seed=a.seed, memory_mib=a.memory,
                   megabytes=a.megabytes, random_megabytes=a.random_megabytes,
@@ -254,8 +260,10 @@ def print_rows(out):
     print(f"{'clients':8}{'':8}{'MiB more':>10}{'to one':>8}{'merged':>8}")
     for r in out["rows"]:
         if "clients" in r:
+            to_one = r["to_one_client"]
             print(f"{r['clients']:<8}{r['mode']:8}{r['mib']:10.1f}"
-                  f"{r['to_one_client']:7.2f}x{r['merged_mib']:8.1f}"
+                  f"{'-' if to_one is None else f'{to_one:.2f}x':>8}"
+                  f"{r['merged_mib']:8.1f}"
                   + ("" if r["at_rest"] else "  not at rest yet"))
 
 

@@ -74,16 +74,38 @@ class Monitor:
         # pylint: disable=consider-using-with # until __exit__
         self.dir = tempfile.TemporaryDirectory()
         os.environ["DISCO_STATE_DIR"] = f"{self.dir.name}/state"
-        self.process = subprocess.Popen(
-            [self.disco, "monitor", *self.options], stderr=subprocess.PIPE)
-        for line in self.process.stderr:
-            if b"is ready" in line:
-                return self
-        raise RoundFailed("the monitor did not start")
+        # A file: nobody reads what it says meanwhile, and a pipe would fill.
+        with open(f"{self.dir.name}/said", "wb") as said:
+            self.process = subprocess.Popen(
+                [self.disco, "monitor", *self.options], stderr=said)
+        end = time.monotonic() + 60
+        while b"is ready" not in self.said():
+            if self.process.poll() is not None or time.monotonic() > end:
+                text = self.said().decode(errors="replace")[-1000:]
+                self.end()
+                raise RoundFailed(f"the monitor did not start: {text}")
+            time.sleep(0.05)
+        return self
+
+    def said(self):
+        with open(f"{self.dir.name}/said", "rb") as f:
+            return f.read()
+
+    def end(self):
+        self.process.terminate()
+        try:
+            self.process.wait(timeout=60)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.dir.cleanup()
 
     def call(self, *args):
-        p = subprocess.run([self.disco, *args], capture_output=True,
-                           text=True, timeout=300, check=False)
+        try:
+            p = subprocess.run([self.disco, *args], capture_output=True,
+                               text=True, timeout=300, check=False)
+        except subprocess.TimeoutExpired as e:
+            raise RoundFailed(f"disco {' '.join(args)}: {e}") from e
         if p.returncode:
             raise RoundFailed(f"disco {' '.join(args)}: {p.stderr}")
         return p.stdout
@@ -105,14 +127,14 @@ class Monitor:
         return now, now == last
 
     def __exit__(self, *what):
-        names = self.call("ls", "--names").split()
-        if names:
-            self.call("kill", *names)
-        self.process.terminate()
-        said = self.process.communicate()[1]
-        if what[0]:
-            sys.stderr.write(said.decode(errors="replace")[-1000:])
-        self.dir.cleanup()
+        try:
+            names = self.call("ls", "--names").split()
+            if names:
+                self.call("kill", *names)
+        finally:
+            if what[0]:
+                sys.stderr.write(self.said().decode(errors="replace")[-1000:])
+            self.end()
 
 
 def children_cpu():
@@ -137,6 +159,12 @@ def meminfo():
 
 class RoundFailed(Exception):
     """A guest did not reach user space, or ended badly."""
+
+
+# What else comes of a guest that has died: its console, its process and its
+# directories are gone, a command takes for ever, or an answer is cut short.
+FAILURES = (RoundFailed, OSError, subprocess.SubprocessError, ValueError,
+            LookupError)
 
 
 def fail(text, output):
@@ -196,8 +224,9 @@ def repeated(state, what, measure_once):
             state["done"][what] = measure_once()
             save(state)
             return state["done"][what]
-        except RoundFailed as e:
-            print(f"  {what}: {e}; once more", file=sys.stderr, flush=True)
+        except FAILURES as e:
+            print(f"  {what}: {type(e).__name__}: {e}; once more",
+                  file=sys.stderr, flush=True)
             state["repeated"].append(what)
             save(state)
     sys.exit(f"{what} failed four times")
@@ -207,7 +236,12 @@ def load(a):
     state = {"commit": a.commit, "done": {}, "repeated": []}
     if a.state and os.path.exists(a.state):
         with open(a.state, encoding="utf-8") as f:
-            state = json.load(f)
+            kept = json.load(f)
+        if kept.get("commit") == a.commit:
+            state = kept
+        else:
+            print(f"{a.state} is of another commit: begun anew",
+                  file=sys.stderr, flush=True)
     state["path"] = a.state
     return state
 
