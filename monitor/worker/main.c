@@ -97,6 +97,27 @@ static void worker_sample(const struct worker_req_sample *r)
 		       sampling.traps && r->rate);
 }
 
+/*
+ * A move that was under way is over: nobody goes on with it. Memory that is
+ * touched from now on is where the VM is, and huge pages are made again.
+ */
+static void worker_forget_move(void)
+{
+	struct vm *vm = &machine.vm;
+	int err;
+
+	if (!(collapser.held & COLLAPSER_MOVES))
+		return;
+	collapser_hold(&collapser, COLLAPSER_MOVES, false);
+	err = rehome_bind(vm,
+			  spec.wide.nr_nodes ? WORKER_NODES_SPREAD : vm->node);
+	if (err)
+		(void)fprintf(stderr,
+			      "a move was not ended: memory stays bound to "
+			      "another node: %s\n",
+			      strerror(-err));
+}
+
 /* Nobody is at the other end of the control socket any more. */
 static void control_lost(void)
 {
@@ -106,6 +127,7 @@ static void control_lost(void)
 	stats_forget(&stats);
 	/* Nobody uses them; the next control process asks for them again. */
 	worker_sample(&(struct worker_req_sample){ 0, 1 });
+	worker_forget_move();
 	if (adopt.keep) {
 		err = io_loop_watch(&machine.vm.loop, &control_watch, 0);
 		console_detach(&machine.console);
