@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "memory/pmap.h"
 #include "monitor/ipc/fds.h"
 #include "monitor/worker/shm/shm_holder.h"
 
@@ -22,6 +23,12 @@ static int shm_create(struct shm *s, struct vm *vm, unsigned i)
 	int err = segment_map_create(&s->map, worker_shm_fd(vm->spec, i),
 				     spec->bytes, spec->guarded);
 
+	/*
+	 * Overlays have half of the mappings of a process. Runs of replicas, of
+	 * which each costs two, have half of the rest, in all segments.
+	 */
+	s->map.max_runs = (uint32_t)min_u64(
+		SEGMENT_MAP_RUNS, pmap_budget() / 2 / VM_MAX_SHMS / 2);
 	if (!err && spec->guarded)
 		err = shm_holder_create(&s->map, vm, &s->holder);
 	if (err)
