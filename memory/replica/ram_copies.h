@@ -49,7 +49,9 @@
  *   2. A reader never waits, but for the kernel's own locks. Who reads the RAM
  *      memfd itself (other workers, agents) never sees an old value either.
  *   3. A writer waits for what the owner has begun: at most RAM_COPIES_CROWD
- *      messages to mappings, and its own page's.
+ *      messages to mappings, and its own page's. Where a mapping has as many runs
+ *      of copies as it may have, one of these shows up to half a run of pages
+ *      from RAM again (segment_map_hide()).
  *   4. A page is copied only after a trial without a write. One that was
  *      written rests before the next trial, twice as long each time.
  *   5. A view has at most ram_copies_spec.limit copies. For another one, the
