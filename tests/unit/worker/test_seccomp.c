@@ -529,6 +529,14 @@ static void signals_are_the_io_threads(void **state)
 	assert_int_equal(in_child(SANDBOX_IO, do_probe), 0);
 }
 
+static void do_mincore(void)
+{
+	uintptr_t here = (uintptr_t)&do_mincore & ~(uintptr_t)4095;
+	unsigned char there;
+
+	_exit(mincore((void *)here, 4096, &there) != 0);
+}
+
 static void do_lseek(void)
 {
 	(void)syscall(SYS_lseek, -1, 0, SEEK_DATA);
@@ -553,7 +561,7 @@ static void only_the_surveyor_asks_where_pages_are(void **state)
 		do_epoll_create, do_memfd_create, do_uffd_register,
 	};
 	void (*const needed[])(void) = { do_move_pages, do_pread, do_lseek,
-					 do_write_event };
+					 do_mincore, do_write_event };
 
 	(void)state;
 	expect_all_killed(SANDBOX_SURVEY);
@@ -639,6 +647,7 @@ static void agent_work(void)
 	struct pollfd p = { .fd = pair[0], .events = POLLIN };
 	struct epoll_event e = { .events = EPOLLIN };
 	const int punch = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+	unsigned char there;
 	uint64_t one = 1;
 	char c = 'x';
 	void *m;
@@ -657,6 +666,7 @@ static void agent_work(void)
 	check(fcntl(disk_fd, F_GET_SEALS) >= 0, 71);
 	m = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_SHARED, disk_fd, 0);
 	check(m != MAP_FAILED, 72);
+	check(mincore(m, 4096, &there) == 0, 75);
 	check(madvise(m, 1 << 20, MADV_NOHUGEPAGE) == 0 || errno == EINVAL, 73);
 	check(munmap(m, 1 << 20) == 0, 74);
 	_exit(0);
