@@ -19,6 +19,8 @@
 
 #include "disco/base.h"
 
+#define PARK_STUCK_MS 100u
+
 enum park_reason {
 	PARK_PAUSE = 1u << 0, /* WORKER_REQ_PAUSE */
 	PARK_MOVE = 1u << 1,  /* memory slots or program text change */
@@ -42,12 +44,15 @@ void park_destroy(struct park *p);
  * @nr:     vCPUs that have a thread
  * @kick:   sets the immediate_exit flag of each of them and interrupts its
  *          KVM_RUN; called once, with @arg, under the lock
+ * @stuck:  called with @arg, without the lock, each PARK_STUCK_MS that some are
+ *          not out: a vCPU that waits for a page of guest memory may wait for what
+ *          has failed, and the kernel takes no kick then (Linux before 6.2)
  *
  * Context: I/O thread, no device lock held. Blocks until the vCPUs are out,
  * which takes as long as the longest register access.
  */
 void park_begin(struct park *p, uint32_t reason, unsigned nr,
-		void (*kick)(void *arg), void *arg);
+		void (*kick)(void *arg), void (*stuck)(void *arg), void *arg);
 
 /* Clear bits; the guest goes on when none is left. Context: I/O thread. */
 void park_end(struct park *p, uint32_t reason);

@@ -515,10 +515,22 @@ static void vm_kick(void *arg)
 		vcpu_kick(&vm->vcpus[i]);
 }
 
+/*
+ * Copies have failed, and a vCPU waits for one to end. It would be freed when the
+ * I/O thread is asked to end the guest; but that waits for this vCPU.
+ */
+static void vm_stuck(void *arg)
+{
+	struct vm *vm = arg;
+
+	if (vm->copies && vm_stopping(vm))
+		ram_copies_cut(vm->copies);
+}
+
 void vm_park(struct vm *vm, uint32_t reason)
 {
 	vm_hurry(vm, true);
-	park_begin(&vm->park, reason, vm->nr_vcpus, vm_kick, vm);
+	park_begin(&vm->park, reason, vm->nr_vcpus, vm_kick, vm_stuck, vm);
 	vm_hurry(vm, false);
 }
 
