@@ -11,6 +11,8 @@
 #include "monitor/control/workers/shutdown.h"
 #include "numa/bind.h"
 
+#define SAMPLE_AGAIN_NS 50000000ull /* to a worker that does not read */
+
 const char *guest_state(const struct guest *g)
 {
 	if (g->ended)
@@ -121,6 +123,7 @@ static void guest_bury(struct monitor *m, struct guest *g)
 	else
 		m->nr_running--;
 	loop_timer_cancel(&m->watcher.loop, &g->restart.timer);
+	loop_timer_cancel(&m->watcher.loop, &g->sample.timer);
 	tap_close(&g->tap);
 	g->next = m->dead;
 	m->dead = g;
@@ -275,13 +278,34 @@ void guest_stop(struct guest *g, unsigned limit_s)
 	shutdown_begin(&g->vm, limit_s);
 }
 
-/* @rate, @share: as of WORKER_REQ_SAMPLE. A worker that is dead is reported. */
+/*
+ * A worker that does not read now is told later: one that went on sampling would
+ * slow its guest for nobody, and one that does not begin leaves the policy without
+ * accesses. Of any other error, a worker that is dead or wrong, the watch reports.
+ */
+static void guest_send_sample(struct guest *g)
+{
+	struct loop *l = &g->m->watcher.loop;
+	struct worker_request r = { .kind = WORKER_REQ_SAMPLE,
+				    .sample = g->sample.wanted };
+
+	if (!g->ended && vm_watch_send(&g->vm, &r, NULL) == -EAGAIN)
+		loop_timer_set(l, &g->sample.timer,
+			       clock_now_ns() + SAMPLE_AGAIN_NS);
+}
+
+static void guest_sample_again(struct loop_timer *t)
+{
+	guest_send_sample(container_of(t, struct guest, sample.timer));
+}
+
+/* @rate, @share: as of WORKER_REQ_SAMPLE. Instead of what waits to be sent. */
 static void guest_sample(struct guest *g, uint32_t rate, uint32_t share)
 {
-	struct worker_request r = { .kind = WORKER_REQ_SAMPLE,
-				    .sample = { rate, share } };
-
-	(void)!vm_watch_send(&g->vm, &r, NULL);
+	loop_timer_cancel(&g->m->watcher.loop, &g->sample.timer);
+	g->sample.timer.expired = guest_sample_again;
+	g->sample.wanted = (struct worker_req_sample){ rate, share };
+	guest_send_sample(g);
 }
 
 void guest_unplace(struct guest *g)

@@ -97,6 +97,14 @@ struct guest {
 	unsigned stream_sets;	     /* those in use by sessions */
 	struct net_ports ports;	     /* of its networks */
 	struct segment_uses uses;    /* of its segments */
+	/*
+	 * What its worker is to sample, and has not been told yet, as it did
+	 * not read: the timer is armed then. Written by guests.c only.
+	 */
+	struct {
+		struct worker_req_sample wanted;
+		struct loop_timer timer;
+	} sample;
 	bool adopted;
 	bool moving; /* a move to another node is under way */
 	bool ended;

@@ -14,6 +14,8 @@
 
 #include "monitor/control/guests/guests.h"
 #include "monitor/control/workers/shutdown.h"
+#include "monitor/ipc/fds.h"
+#include "monitor/ipc/worker_messages.h"
 #include "tests/unit/support.h"
 
 static struct monitor m;
@@ -217,6 +219,77 @@ static void a_silent_worker_is_killed_in_the_end(void **state)
 	assert_int_equal(g->vm.figures.status, ST_STOPPED);
 }
 
+/* What a worker of ends[0] has been sent; false: nothing. */
+static bool receive(struct worker_request *r)
+{
+	int fds[FDS_MAX], err = worker_request_receive(ends[0], r, fds);
+
+	if (err == -EAGAIN)
+		return false;
+	assert_int_equal(err, 0);
+	fds_close(fds, FDS_MAX);
+	return true;
+}
+
+static void fill_socket(struct guest *g)
+{
+	struct worker_request r;
+	int err;
+
+	do {
+		r = (struct worker_request){ .kind = WORKER_REQ_STATS };
+		err = vm_watch_send(&g->vm, &r, NULL);
+	} while (!err);
+	assert_int_equal(err, -EAGAIN);
+}
+
+static void a_worker_that_does_not_read_is_told_to_sample_later(void **state)
+{
+	struct guest *g = add("vm", 1000);
+	struct worker_request r = { .kind = 0 };
+	uint64_t end = wait_end_ns();
+	unsigned nr = 0;
+
+	(void)state;
+	fill_socket(g);
+	guest_unsample(g);
+	/* It is tried again, and what was to be sent is not lost by that. */
+	for (unsigned i = 0; i < 2; i++) {
+		uint64_t at = g->sample.timer.at_ns;
+
+		assert_true(at > 0);
+		while (g->sample.timer.at_ns == at) {
+			assert_true(clock_now_ns() < end);
+			assert_int_equal(loop_turn(&m.watcher.loop, 10), 0);
+		}
+	}
+	while (receive(&r))
+		assert_int_equal(r.kind, WORKER_REQ_STATS);
+	while (!receive(&r)) {
+		assert_true(clock_now_ns() < end);
+		assert_int_equal(loop_turn(&m.watcher.loop, 10), 0);
+	}
+	assert_int_equal(r.kind, WORKER_REQ_SAMPLE);
+	assert_int_equal(r.sample.rate, 0);
+	assert_int_equal(r.sample.share, 1);
+	/* Once. */
+	assert_int_equal(g->sample.timer.at_ns, 0);
+	assert_false(receive(&r));
+	/* What is newer takes its place; a guest that ended is told nothing. */
+	fill_socket(g);
+	guest_unsample(g);
+	while (receive(&r))
+		;
+	guest_unsample(g);
+	while (receive(&r))
+		nr += r.kind == WORKER_REQ_SAMPLE;
+	assert_int_equal(nr, 1);
+	assert_int_equal(g->sample.timer.at_ns, 0);
+	fill_socket(g);
+	guest_unsample(g);
+	kill_and_wait(g);
+}
+
 static void only_some_ends_are_remembered(void **state)
 {
 	char name[32];
@@ -298,6 +371,7 @@ int main(void)
 		REGISTRY(guests_stand_in_the_order_of_their_starts),
 		REGISTRY(an_end_is_remembered_until_its_name_is_used),
 		REGISTRY(a_silent_worker_is_killed_in_the_end),
+		REGISTRY(a_worker_that_does_not_read_is_told_to_sample_later),
 		REGISTRY(only_some_ends_are_remembered),
 		REGISTRY(an_agent_is_asked_before_the_button_is_pressed),
 		REGISTRY(workers_outlive_the_registry),
