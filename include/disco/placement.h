@@ -37,8 +37,8 @@ struct placement_entry {
 	/* from, to, action, reason, outcome: a byte each, lowest first. */
 	_Atomic(uint64_t) what;
 	_Atomic(uint64_t) gain_ns, cost_ns; /* predicted */
-	_Atomic(uint64_t) spent_ns;	    /* measured */
-	_Atomic(uint64_t) zero;
+	_Atomic(uint64_t) spent_ns; /* measured; of a run, its last part */
+	_Atomic(uint64_t) pages;    /* from .page on; 1 but for runs */
 };
 
 _Static_assert(sizeof(struct placement_entry) == 64, "one per cache line");
@@ -59,7 +59,7 @@ struct placement_figures {
 	_Atomic(uint64_t) lost, strange; /* of the source */
 	_Atomic(uint64_t) hints;	 /* of the guest, that have come */
 	_Atomic(uint64_t) hints_dropped; /* contradicted by accesses */
-	_Atomic(uint64_t) hinted_pages;	 /* that have followed another */
+	_Atomic(uint64_t) hinted_pages;	 /* that a hint has sent elsewhere */
 	_Atomic(uint64_t) reasons[POLICY_NR_REASONS];
 	_Atomic(uint64_t) logged; /* decisions, in total */
 	struct placement_entry log[PLACEMENT_LOG];

@@ -22,7 +22,7 @@
  *  2. saving > cost;
  *  3. its new home has memory to spare, and is not busy;
  *  4. moves between these two nodes have taken less than their share of the time
- *     (budget), but for a burst.
+ *     (budget), but for a burst. Runs of hinted pages are of the same budget.
  *
  * A memory that is read only, of a cache or a segment, is replicated on a node
  * that would save more by a copy of its own than that costs.
@@ -40,6 +40,7 @@
  *     1 + log2(G / cost) moves before one of them is forgotten, POLICY_REST_NS
  *     later: in the long run a page moves at most once in that time.
  */
+#include "memory/placement/budget.h"
 #include "memory/placement/policies.h"
 
 #define PAGE_LINES	 64u
@@ -56,16 +57,13 @@ enum {
 
 static const struct policy_param balanced_params[] = {
 	{ "horizon", "ms within which a move has to pay", 2000, 1, 3600000 },
-	{ "budget", "permille of the time for moves between two nodes", 250, 1,
-	  1000 },
-	{ "burst", "ms of moves at once", 200, 1, 60000 },
+	{ "budget", "permille of the time for moves between two nodes",
+	  BUDGET_SHARE, 1, 1000 },
+	{ "burst", "ms of moves at once", BUDGET_BURST, 1, 60000 },
 	{ "period", "ms until counts are halved", 100, 1, 3600000 },
 };
 
-/*
- * Of each pair of nodes: when its moves so far are paid for, at the rate of the
- * budget (a token bucket as one number, GCRA of ATM).
- */
+/* Of each pair of nodes: see budget_pay(). */
 struct balanced_state {
 	uint64_t paid_ns[POLICY_MAX_NODES][POLICY_MAX_NODES];
 };
@@ -125,21 +123,41 @@ static uint64_t balanced_cost(const struct policy_machine *m, uint8_t from,
 	       PAGE_LINES * (uint64_t)policy_latency(m, to, to);
 }
 
+static struct budget_limit balanced_limit(const struct policy_now *now)
+{
+	return (struct budget_limit){ now->params[BALANCED_BUDGET],
+				      now->params[BALANCED_BURST] };
+}
+
+static uint64_t *balanced_paid(struct balanced_state *s, uint8_t from,
+			       uint8_t to)
+{
+	return &s->paid_ns[from % POLICY_MAX_NODES][to % POLICY_MAX_NODES];
+}
+
+uint64_t balanced_pay_run(void *state, const struct policy_now *now,
+			  uint8_t from, uint8_t to, uint64_t pages)
+{
+	const struct budget_limit l = balanced_limit(now);
+
+	return budget_pay(balanced_paid(state, from, to), &l, now->time_ns,
+			  policy_move_cost(now->machine, from, to), pages);
+}
+
+void balanced_refund_page(void *state, const struct policy_now *now,
+			  uint8_t from, uint8_t to)
+{
+	const struct budget_limit l = balanced_limit(now);
+
+	budget_refund(balanced_paid(state, from, to), &l,
+		      policy_move_cost(now->machine, from, to));
+}
+
 /* Rule 4. Takes what it allows. */
 static bool balanced_pay(struct balanced_state *s, const struct policy_now *now,
 			 uint8_t from, uint8_t to)
 {
-	uint64_t *paid =
-		&s->paid_ns[from % POLICY_MAX_NODES][to % POLICY_MAX_NODES];
-	uint64_t share = now->params[BALANCED_BUDGET];
-	uint64_t burst = now->params[BALANCED_BURST] * 1000000 * 1000 / share;
-
-	if (*paid > now->time_ns + burst)
-		return false;
-	*paid = max_u64(*paid, now->time_ns) +
-		(uint64_t)policy_move_cost(now->machine, from, to) * 1000 /
-			share;
-	return true;
+	return balanced_pay_run(s, now, from, to, 1) != 0;
 }
 
 static uint8_t balanced_place(void *state, const struct policy_now *now,

@@ -178,15 +178,20 @@ void page_counters_expect(const struct page_counters *c, uint64_t page)
 		__builtin_prefetch(&words[page % COUNTERS_CHUNK], 1);
 }
 
-bool page_counters_moved(struct page_counters *c, uint64_t page, bool moved)
+bool page_counters_moved(struct page_counters *c, uint64_t page, bool moved,
+			 uint32_t period, uint32_t rest)
 {
+	struct page_chunk *ch;
 	struct page_count p;
 	uint64_t *w;
 	bool before;
 
-	if (page >= c->pages || !c->chunks[page / COUNTERS_CHUNK].words)
+	if (page >= c->pages)
 		return false;
-	w = &c->chunks[page / COUNTERS_CHUNK].words[page % COUNTERS_CHUNK];
+	ch = &c->chunks[page / COUNTERS_CHUNK];
+	if (!ch->words && page_chunk_age(c, ch, period, rest))
+		return false;
+	w = &ch->words[page % COUNTERS_CHUNK];
 	p = page_unpack(*w);
 	before = p.succeeded;
 	p.succeeded |= moved;
@@ -194,4 +199,20 @@ bool page_counters_moved(struct page_counters *c, uint64_t page, bool moved)
 	p.moved = page_most(p.moved, 1, MOVED_MOST);
 	*w = page_pack(&p);
 	return before;
+}
+
+uint32_t page_counters_moves(const struct page_counters *c, uint64_t page,
+			     uint32_t rest)
+{
+	const struct page_chunk *ch;
+	uint32_t moves, rests;
+
+	if (page >= c->pages)
+		return 0;
+	ch = &c->chunks[page / COUNTERS_CHUNK];
+	if (!ch->words)
+		return 0;
+	moves = page_unpack(ch->words[page % COUNTERS_CHUNK]).moves;
+	rests = rest - ch->rest; /* that the chunk has not grown older by yet */
+	return moves > rests ? moves - rests : 0;
 }

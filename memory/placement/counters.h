@@ -90,10 +90,19 @@ struct page_access {
 void page_counters_expect(const struct page_counters *c, uint64_t page);
 
 /*
- * The page was tried; @moved: it has moved. Its counts go on.
+ * The page was tried; @moved: it has moved. Its counts go on. @period, @rest: as
+ * of page_counters_add(), for a page near which nothing was counted yet; where
+ * there is no memory for that, it is not noted.
  * Return: whether it had moved before, less than some POLICY_REST_NS ago.
  */
-bool page_counters_moved(struct page_counters *c, uint64_t page, bool moved);
+bool page_counters_moved(struct page_counters *c, uint64_t page, bool moved,
+			 uint32_t period, uint32_t rest);
+
+/*
+ * Moves of late, as of struct policy_page, by the @rest that has begun.
+ */
+uint32_t page_counters_moves(const struct page_counters *c, uint64_t page,
+			     uint32_t rest);
 
 /* Bytes in use. */
 uint64_t page_counters_bytes(const struct page_counters *c);

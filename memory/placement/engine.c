@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "memory/placement/budget.h"
 #include "memory/placement/counters.h"
 #include "memory/placement/hinted.h"
 
@@ -17,6 +18,14 @@
 #define MOVE_OUTLIER 4u
 #define FORGET_SHIFT 5
 #define FORGET_MOST  256u /* periods: nothing is left then */
+/*
+ * Of hinted ranges: pages that are looked at per take; how long a range waits
+ * when moves have taken their share of the time; and free pages that a node keeps
+ * (as balanced has it).
+ */
+#define HINTED_LOOK   4096u
+#define HINTED_REST   1000000ull
+#define HINTED_SPARES 1024u
 
 struct placement {
 	struct page_counters *counters;
@@ -42,6 +51,8 @@ struct placement {
 	struct placement_action pending[PLACEMENT_PENDING];
 	unsigned nr_pending;
 	bool replicas;
+	uint32_t run_pages;   /* 0: no runs */
+	uint64_t *paid_ns;    /* of hinted runs: as move_ns, see budget_pay() */
 	uint8_t *is_pending;  /* a bit per page: decided, and not done */
 	uint64_t nr_undone;   /* such pages */
 	struct hinted hinted; /* what the guest has said */
@@ -78,14 +89,17 @@ int placement_create(struct placement **out, const struct placement_config *c)
 	e->pages = c->pages;
 	e->choice = c->choice;
 	e->replicas = c->replicas;
+	e->run_pages = c->run_pages;
 	e->period_ns = policy_period_ns(&c->choice);
 	e->first_move_ns = c->move_ns;
 	e->latency_ns = malloc(pairs * sizeof(uint32_t));
 	e->move_ns = malloc(pairs * sizeof(uint32_t));
+	e->paid_ns = calloc(pairs, sizeof(uint64_t));
 	e->is_pending = calloc(1, c->pages / 8 + 1);
 	e->own = c->figures ? NULL : aligned_alloc(128, PLACEMENT_BYTES);
 	e->figures = c->figures ? c->figures : e->own;
-	if (!e->latency_ns || !e->move_ns || !e->is_pending || !e->figures ||
+	if (!e->latency_ns || !e->move_ns || !e->paid_ns || !e->is_pending ||
+	    !e->figures ||
 	    page_counters_create(&e->counters, c->pages,
 				 (enum policy_age)c->choice.policy->age)) {
 		placement_destroy(e);
@@ -118,21 +132,33 @@ void placement_destroy(struct placement *e)
 	page_counters_destroy(e->counters);
 	free(e->latency_ns);
 	free(e->move_ns);
+	free(e->paid_ns);
 	free(e->is_pending);
 	free(e->own);
 	free(e);
+}
+
+/* Its pages are not decided on any more. */
+static void placement_clear_pending(struct placement *e,
+				    const struct placement_action *a)
+{
+	for (uint64_t page = a->page; page < a->page + a->pages; page++) {
+		uint8_t bit = (uint8_t)(1u << page % 8);
+
+		if (!(e->is_pending[page / 8] & bit))
+			continue;
+		e->is_pending[page / 8] &= (uint8_t)~bit;
+		e->nr_undone--;
+	}
 }
 
 /* What another policy has decided, and nobody has taken. */
 static void placement_drop_pending(struct placement *e)
 {
 	for (unsigned i = 0; i < e->nr_pending; i++) {
-		uint64_t page = e->pending[i].page;
-
-		e->is_pending[page / 8] &= (uint8_t) ~(1u << page % 8);
+		placement_clear_pending(e, &e->pending[i]);
+		placement_count(&e->figures->dropped, e->pending[i].pages);
 	}
-	placement_count(&e->figures->dropped, e->nr_pending);
-	e->nr_undone -= e->nr_pending;
 	e->nr_pending = 0;
 }
 
@@ -256,7 +282,7 @@ static uint64_t placement_what(const struct policy_page *p,
 /* Return: its number. */
 static uint64_t placement_log(struct placement *e, const struct policy_page *p,
 			      const struct policy_decision *d,
-			      enum placement_outcome outcome)
+			      enum placement_outcome outcome, uint64_t pages)
 {
 	uint64_t nr = LOAD(&e->figures->logged);
 	struct placement_entry *t = &e->figures->log[nr % PLACEMENT_LOG];
@@ -264,6 +290,7 @@ static uint64_t placement_log(struct placement *e, const struct policy_page *p,
 	stamp_begin(&t->stamp);
 	STORE(&t->time_ns, e->now_ns);
 	STORE(&t->page, p->page);
+	STORE(&t->pages, pages);
 	STORE(&t->what, placement_what(p, d, outcome));
 	STORE(&t->gain_ns, d->gain_ns);
 	STORE(&t->cost_ns, d->cost_ns);
@@ -304,19 +331,23 @@ static bool placement_decision_is_sound(const struct placement *e,
 		(d->to < e->machine.nr_nodes && d->to != p->home));
 }
 
+/* @pages: from that page on */
 static void placement_add_pending(struct placement *e,
 				  const struct policy_page *p,
-				  const struct policy_decision *d)
+				  const struct policy_decision *d,
+				  uint32_t pages)
 {
 	e->pending[e->nr_pending++] = (struct placement_action){
 		.page = p->page,
-		.entry = placement_log(e, p, d, PLACEMENT_DECIDED),
+		.entry = placement_log(e, p, d, PLACEMENT_DECIDED, pages),
+		.pages = pages,
 		.from = p->home,
 		.to = d->to,
 		.action = d->action,
 	};
-	e->is_pending[p->page / 8] |= (uint8_t)(1u << p->page % 8);
-	e->nr_undone++;
+	for (uint64_t page = p->page; page < p->page + pages; page++)
+		e->is_pending[page / 8] |= (uint8_t)(1u << page % 8);
+	e->nr_undone += pages;
 }
 
 static void placement_act(struct placement *e, const struct policy_page *p,
@@ -324,14 +355,14 @@ static void placement_act(struct placement *e, const struct policy_page *p,
 {
 	if (d->action == POLICY_REPLICATE && !e->replicas) {
 		placement_count(&e->figures->replicas_refused, 1);
-		(void)placement_log(e, p, d, PLACEMENT_FAILED);
+		(void)placement_log(e, p, d, PLACEMENT_FAILED, 1);
 		return;
 	}
 	if (e->nr_pending == PLACEMENT_PENDING) {
 		placement_count(&e->figures->dropped, 1);
 		return;
 	}
-	placement_add_pending(e, p, d);
+	placement_add_pending(e, p, d, 1);
 }
 
 /* --- hints ---------------------------------------------------------------- */
@@ -403,32 +434,136 @@ static struct hinted_range *placement_find_hint(struct placement *e,
 	struct hinted_range *hint =
 		e->hinted.nr ? hinted_find(&e->hinted, r->page) : NULL;
 
-	if (hint && !hinted_judge(&e->hinted, hint, r)) {
+	if (hint && !hinted_judge(&e->hinted, hint, r, e->period,
+				  e->choice.policy->age == POLICY_HALVE)) {
 		STORE(&e->figures->hints_dropped, e->hinted.dropped);
 		hint = NULL;
 	}
 	return hint;
 }
 
-/* Pages that come after another one of their range. */
-static void placement_add_followers(struct placement *e, unsigned max)
+/* That a node can take, of many. */
+static uint64_t placement_room(const struct placement *e, uint8_t node,
+			       uint64_t pages)
 {
-	struct hinted_range *hint;
-	uint64_t page;
+	uint64_t free_pages = e->nodes[node].free_pages;
 
-	while (e->nr_pending < max &&
-	       (hint = hinted_next(&e->hinted, &page)) != NULL) {
-		const struct policy_page p = { .page = page,
-					       .home = hint->from };
-		const struct policy_decision d = { .action = POLICY_MOVE,
-						   .reason = POLICY_HINTED,
-						   .to = hint->to };
+	return free_pages > HINTED_SPARES
+		       ? min_u64(pages, free_pages - HINTED_SPARES)
+		       : 0;
+}
 
-		if (placement_is_pending(e, page))
-			continue;
-		placement_add_pending(e, &p, &d);
-		placement_count(&e->figures->hinted_pages, 1);
-		placement_count(&e->figures->reasons[POLICY_HINTED], 1);
+/*
+ * A hinted range is a page to the policy, with the accesses of all its pages. What
+ * the policy predicts that this page saves has to pay for each page of the range
+ * that goes; one that predicts nothing decides on all of them.
+ */
+static void placement_judge_range(struct placement *e,
+				  struct hinted_range *hint,
+				  const struct access_record *r)
+{
+	struct policy_decision d = { 0 };
+	uint64_t pages = hint->end - hint->first;
+	struct policy_page p;
+
+	if (!hinted_asks(hint, r))
+		return;
+	hinted_as_page(hint, r, &p);
+	/* It is a sum of accesses. */
+	p.flags = r->page_flags | POLICY_PAGE_COUNTED |
+		  placement_hint_flag(hint);
+	e->choice.policy->page(e->state, placement_now(e), &p, &d);
+	if (!placement_decision_is_sound(e, &p, &d) || d.action == POLICY_STAY)
+		return;
+	if (e->choice.policy == &policy_balanced)
+		balanced_refund_page(e->state, &e->now, p.home, d.to);
+	if (d.action == POLICY_REPLICATE && !e->replicas)
+		return;
+	if (hint->node != ACCESS_NO_NODE && d.to != hint->node)
+		return;
+	if (d.cost_ns)
+		pages = min_u64(pages, d.gain_ns / d.cost_ns);
+	hinted_go(hint, d.action, p.home, d.to, pages);
+}
+
+/* One that moved of late by a hint is left to the policy: see balanced, b. */
+static bool placement_may_go(const struct placement *e,
+			     const struct hinted_range *hint, uint64_t page)
+{
+	return !placement_is_pending(e, page) &&
+	       (hint->action == POLICY_REPLICATE ||
+		!page_counters_moves(e->counters, page, (uint32_t)e->rest));
+}
+
+/* Return: how many pages of a run may move now. */
+static uint64_t placement_pay(struct placement *e, struct hinted_range *hint,
+			      uint64_t pages)
+{
+	static const struct budget_limit limit = { BUDGET_SHARE, BUDGET_BURST };
+	uint32_t pair = hint->from * e->machine.nr_nodes + hint->to;
+
+	pages = placement_room(e, hint->to, pages);
+	if (pages && e->choice.policy == &policy_balanced)
+		pages = balanced_pay_run(e->state, placement_now(e), hint->from,
+					 hint->to, pages);
+	else if (pages)
+		pages = budget_pay(&e->paid_ns[pair], &limit, e->now_ns,
+				   e->move_ns[pair], pages);
+	if (!pages)
+		hint->waits_ns = e->now_ns + HINTED_REST;
+	if (e->nodes[hint->to].free_pages != UINT64_MAX)
+		e->nodes[hint->to].free_pages -= pages;
+	return pages;
+}
+
+/*
+ * The next run of a range, of @most pages at most.
+ * @looks: pages that may be looked at; those that were are taken off
+ * Return: how many there are; 0: none now.
+ */
+static uint64_t placement_add_run(struct placement *e,
+				  struct hinted_range *hint, uint64_t most,
+				  uint64_t *looks)
+{
+	uint64_t left, pages = 0;
+	const struct policy_decision d = { .action = hint->action,
+					   .reason = POLICY_HINTED,
+					   .to = hint->to };
+	struct policy_page p = { .home = hint->from };
+
+	while ((left = hinted_peek(hint, e->now_ns)) && *looks &&
+	       !placement_may_go(e, hint, hint->next)) {
+		hinted_advance(hint, 1);
+		--*looks;
+	}
+	left = min_u64(min_u64(left, most), *looks);
+	while (pages < left && placement_may_go(e, hint, hint->next + pages))
+		pages++;
+	*looks -= pages;
+	if (pages)
+		pages = placement_pay(e, hint, pages);
+	if (!pages)
+		return 0;
+	p.page = hint->next;
+	placement_add_pending(e, &p, &d, (uint32_t)pages);
+	hinted_advance(hint, pages);
+	placement_count(&e->figures->hinted_pages, pages);
+	placement_count(&e->figures->reasons[POLICY_HINTED], pages);
+	return pages;
+}
+
+/* What goes of hinted ranges, until there are @max actions. */
+static void placement_add_runs(struct placement *e, unsigned max)
+{
+	uint64_t looks = HINTED_LOOK, left = e->run_pages ? e->run_pages : max;
+
+	for (unsigned i = 0; i < e->hinted.nr && e->nr_pending < max;) {
+		uint64_t most = e->run_pages ? left : min_u64(left, 1);
+		uint64_t pages = placement_add_run(e, &e->hinted.ranges[i],
+						   most, &looks);
+
+		left -= pages;
+		i += !pages;
 	}
 }
 
@@ -467,6 +602,8 @@ bool placement_record(struct placement *e, const struct access_record *r)
 		return e->nr_pending;
 	}
 	hint = placement_find_hint(e, r);
+	if (hint)
+		placement_judge_range(e, hint, r);
 	if (placement_is_pending(e, r->page))
 		return e->nr_pending;
 	p.home = r->home;
@@ -482,13 +619,11 @@ bool placement_record(struct placement *e, const struct access_record *r)
 		d = (struct policy_decision){ .reason = POLICY_OTHER };
 	if (placement_hint_forbids(&p, &d))
 		d = (struct policy_decision){ .reason = POLICY_HINTED };
-	if (hint && d.action == POLICY_MOVE)
-		hinted_follow(hint, r->page, p.home, d.to);
 	placement_count(&e->figures->reasons[d.reason], 1);
 	if (d.action != POLICY_STAY)
 		placement_act(e, &p, &d);
 	else if (d.reason != POLICY_NOTHING)
-		(void)placement_log(e, &p, &d, PLACEMENT_STAYED);
+		(void)placement_log(e, &p, &d, PLACEMENT_STAYED, 1);
 	return e->nr_pending;
 }
 
@@ -539,7 +674,7 @@ unsigned placement_take(struct placement *e, struct placement_action *out,
 {
 	unsigned nr;
 
-	placement_add_followers(e, (unsigned)min_u64(max, PLACEMENT_PENDING));
+	placement_add_runs(e, (unsigned)min_u64(max, PLACEMENT_PENDING));
 	nr = (unsigned)min_u64(max, e->nr_pending);
 	if (!nr)
 		return 0;
@@ -551,24 +686,45 @@ unsigned placement_take(struct placement *e, struct placement_action *out,
 	return nr;
 }
 
-unsigned placement_pending(const struct placement *e)
+unsigned placement_pending(struct placement *e)
 {
-	return e->nr_pending ? e->nr_pending : hinted_waits(&e->hinted);
+	uint64_t pages = hinted_waits(&e->hinted, e->now_ns);
+
+	for (unsigned i = 0; i < e->nr_pending; i++)
+		pages += e->pending[i].pages;
+	return (unsigned)min_u64(pages, UINT32_MAX);
+}
+
+void placement_needless(struct placement *e, const struct placement_action *a)
+{
+	placement_clear_pending(e, a);
+}
+
+/* One of several that took so long. */
+static void placement_measured(struct placement *e,
+			       const struct placement_action *a,
+			       uint64_t spent_ns)
+{
+	uint32_t *mean = &e->move_ns[a->from * e->machine.nr_nodes + a->to];
+	uint64_t weighted = (uint64_t)*mean * ((1u << MOVE_SHIFT) - 1);
+
+	spent_ns = min_u64(spent_ns / a->pages, (uint64_t)*mean * MOVE_OUTLIER);
+	*mean = (uint32_t)min_u64((weighted + spent_ns) >> MOVE_SHIFT,
+				  UINT32_MAX);
 }
 
 void placement_done(struct placement *e, const struct placement_action *a,
 		    bool moved, uint64_t spent_ns)
 {
-	uint32_t *mean = &e->move_ns[a->from * e->machine.nr_nodes + a->to];
-	uint64_t weighted = (uint64_t)*mean * ((1u << MOVE_SHIFT) - 1);
 	/* A page that cannot move now is not to be tried at each access. */
 	bool copied = a->action == POLICY_REPLICATE;
-	bool before = !copied &&
-		      page_counters_moved(e->counters, a->page, moved);
+	uint64_t before = 0;
 
-	if (placement_is_pending(e, a->page))
-		e->nr_undone--;
-	e->is_pending[a->page / 8] &= (uint8_t) ~(1u << a->page % 8);
+	for (uint64_t i = 0; !copied && i < a->pages; i++)
+		before += page_counters_moved(e->counters, a->page + i, moved,
+					      (uint32_t)e->period,
+					      (uint32_t)e->rest);
+	placement_clear_pending(e, a);
 	placement_log_outcome(e, a->entry,
 			      moved ? PLACEMENT_DONE : PLACEMENT_FAILED,
 			      spent_ns);
@@ -576,18 +732,14 @@ void placement_done(struct placement *e, const struct placement_action *a,
 	placement_count(!moved	 ? &e->figures->failed
 			: copied ? &e->figures->replicas
 				 : &e->figures->moves,
-			1);
+			a->pages);
 	if (!moved)
 		return;
-	if (before)
-		placement_count(&e->figures->bounced, 1);
+	placement_count(&e->figures->bounced, before);
 	STORE(&e->figures->counter_bytes, page_counters_bytes(e->counters));
 	/* A clock that stood has measured nothing. */
-	if (!spent_ns)
-		return;
-	spent_ns = min_u64(spent_ns, (uint64_t)*mean * MOVE_OUTLIER);
-	*mean = (uint32_t)min_u64((weighted + spent_ns) >> MOVE_SHIFT,
-				  UINT32_MAX);
+	if (spent_ns)
+		placement_measured(e, a, spent_ns);
 }
 
 uint8_t placement_place(struct placement *e, uint64_t time_ns, uint64_t page,

@@ -36,15 +36,22 @@ struct placement_config {
 	 * them: such actions are given. Else they are counted and left.
 	 */
 	bool replicas;
+	/*
+	 * Its owner carries out runs: an action may be of several neighbours,
+	 * and all that are of hinted ranges and taken at once have at most so
+	 * many pages, 1 or more. 0: each action is one page.
+	 */
+	uint32_t run_pages;
 };
 
-/* A page to move or to replicate. */
+/* Pages to move or to replicate: neighbours. */
 struct placement_action {
-	uint64_t page;
-	uint64_t entry; /* in the log */
+	uint64_t page;	/* the first one */
+	uint64_t entry; /* in the log: one for all of them */
+	uint32_t pages; /* 1, or a run of a hinted range */
 	uint8_t from, to;
 	uint8_t action; /* POLICY_MOVE; POLICY_REPLICATE where asked for */
-	uint8_t zero[5];
+	uint8_t zero;
 };
 
 /**
@@ -88,24 +95,35 @@ bool placement_record(struct placement *e, const struct access_record *r);
 
 /**
  * placement_take() - take actions to carry out
- * @out: @max entries; sorted by destination, then by page: neighbours are runs
+ * @out: @max entries; sorted by destination, then by page
  *
- * Each is to be answered by placement_done(). Context: the owner's thread.
- * Return: how many.
+ * Each page of them is to be answered once: by placement_done() or
+ * placement_needless() for the action, or for parts of it, which are actions
+ * with other .page and .pages. Context: the owner's thread. Return: how many.
  */
 unsigned placement_take(struct placement *e, struct placement_action *out,
 			unsigned max);
 
-/* How many actions wait to be taken. */
-unsigned placement_pending(const struct placement *e);
+/*
+ * How many pages wait to be taken: those of hinted ranges as well, as far as
+ * there is time for their moves now.
+ */
+unsigned placement_pending(struct placement *e);
 
 /**
  * placement_done() - what became of an action
- * @moved:    whether the page, or a copy of it, is on its new node
- * @spent_ns: time that it took; of a batch, its share; 0: was not measured
+ * @moved:    whether its pages, or copies of them, are on their new node
+ * @spent_ns: time that all of them took; of a batch, their share; 0: was not
+ *	      measured
  */
 void placement_done(struct placement *e, const struct placement_action *a,
 		    bool moved, uint64_t spent_ns);
+
+/*
+ * Pages of a run that needed no move, as they have no memory, or are on their new
+ * node already: the engine does not know where pages of a run are.
+ */
+void placement_needless(struct placement *e, const struct placement_action *a);
 
 /* Where a new page of the VM should be. Return: a node's index. */
 uint8_t placement_place(struct placement *e, uint64_t time_ns, uint64_t page,

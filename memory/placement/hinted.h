@@ -5,16 +5,19 @@
  * dropped.
  *
  *	hint			effect			contradicted by
- *	READ_MOSTLY		the range follows	writes
- *	PRIVATE to a node	the range follows	accesses by other nodes
+ *	READ_MOSTLY		the range is one unit	writes
+ *	PRIVATE to a node	the range is one unit	accesses by other nodes
  *	REWRITE			no replica		-
  *	COLD			stays where it is	accesses
  *	PIN			stays where it is	-
  *
- * "Follows": when a policy has decided, by what was counted, to move one page of
- * the range, the others come after it to that node, HINTED_FOLLOW pages for
- * each such decision. So a range is in place long before each of its pages has
- * been missed often enough.
+ * ONE UNIT. The guest has said that the pages of the range are used alike. So
+ * their accesses are added up, and the policy is asked about the range as if it
+ * were one page: hinted_as_page(). That answers long before any of its pages has
+ * been missed often enough by itself. When the policy wants the range elsewhere,
+ * its pages go there in order, as runs (hinted_peek(), hinted_advance()), as many
+ * of them as the accesses of the range pay for: hinted_go(). More accesses pay
+ * for more.
  *
  * Ranges do not overlap: a newer one takes the place of older ones. There are
  * HINTED_MAX at most; then the oldest goes.
@@ -28,20 +31,29 @@
 #include "memory/placement/access.h"
 
 #define HINTED_MAX	 128u
-#define HINTED_FOLLOW	 4096u /* pages: 16 MiB */
-#define HINTED_LOOKS	 8u    /* before a hint is dropped */
+#define HINTED_LOOKS	 8u /* before a hint is dropped */
 #define HINTED_NOT_MOVED UINT8_MAX
 
 struct hinted_range {
 	uint64_t first, end;	    /* pages of the VM */
-	uint64_t next;		    /* page that follows next */
-	uint64_t moved;		    /* that they follow: it has moved itself */
-	uint64_t credit;	    /* pages that may follow */
+	uint64_t next;		    /* page that goes next */
+	uint64_t went;		    /* pages that went, or were passed over */
+	uint64_t credit;	    /* pages that may go now */
+	uint64_t waits_ns;	    /* until then there is no time for moves */
 	uint64_t age;		    /* when it was hinted: a count */
+	uint64_t period;	    /* that the counts are of */
 	uint32_t agree, contradict; /* accesses since */
-	uint8_t kind;		    /* enum hints_kind */
-	uint8_t node;		    /* PRIVATE: index; ACCESS_NO_NODE */
-	uint8_t from, to;	    /* of those that follow */
+	/*
+	 * Misses of all its pages, by the two nodes that miss most, as of a page
+	 * (counters.h), and those of them that were writes.
+	 */
+	uint32_t counts[POLICY_TOP], writes;
+	uint8_t nodes[POLICY_TOP]; /* meaningful where counts are not 0 */
+	uint8_t last, previous;	   /* nodes of the last two; POLICY_NO_NODE */
+	uint8_t kind;		   /* enum hints_kind */
+	uint8_t node;		   /* PRIVATE: index; ACCESS_NO_NODE */
+	uint8_t from, to;	   /* of pages that go */
+	uint8_t action; /* enum policy_action: what becomes of them */
 };
 
 /* All-zero: none. */
@@ -66,24 +78,49 @@ struct hinted_range *hinted_find(struct hinted *h, uint64_t page);
 
 /**
  * hinted_judge() - a page of a range was accessed
+ * @period: number of the period; does not go back
+ * @halve:  with each period counts are halved, else they begin anew
  *
  * Return: whether the hint still holds; else it was dropped.
  */
 bool hinted_judge(struct hinted *h, struct hinted_range *r,
-		  const struct access_record *a);
+		  const struct access_record *a, uint64_t period, bool halve);
 
-/* A page of a range moves: the others follow, if it is that kind of hint. */
-void hinted_follow(struct hinted_range *r, uint64_t page, uint8_t from,
-		   uint8_t to);
+/*
+ * Whether the policy is to be asked about the range: its pages are one unit, this
+ * access was from afar, and no page that was decided on before is left. A range
+ * that all went to a node is asked about no more for that node: what is still far
+ * from there is a matter of single pages. While one node gets its copies, others
+ * wait.
+ */
+bool hinted_asks(const struct hinted_range *r, const struct access_record *a);
+
+/*
+ * The range as a page, with the access that hinted_judge() has just got. Its
+ * number and home are those of the page that was accessed; flags are 0.
+ */
+void hinted_as_page(const struct hinted_range *r, const struct access_record *a,
+		    struct policy_page *out);
 
 /**
- * hinted_next() - the next page that follows another
- * @page: out. Return: its range; NULL: none follows now.
+ * hinted_go() - the policy wants the range on another node
+ * @action: POLICY_MOVE or POLICY_REPLICATE
+ * @pages:  of the range that are paid for, with those that went there before
  */
-struct hinted_range *hinted_next(struct hinted *h, uint64_t *page);
+void hinted_go(struct hinted_range *r, uint8_t action, uint8_t from, uint8_t to,
+	       uint64_t pages);
 
-/* Whether there is one. */
-bool hinted_waits(const struct hinted *h);
+/*
+ * How many pages from .next on may go now, at this time. 0: the range has
+ * nothing to do.
+ */
+uint64_t hinted_peek(struct hinted_range *r, uint64_t now_ns);
+
+/* So many of them go, or are passed over: each of them is paid for once. */
+void hinted_advance(struct hinted_range *r, uint64_t pages);
+
+/* Pages of all ranges that may go now. */
+uint64_t hinted_waits(struct hinted *h, uint64_t now_ns);
 
 /* A phase begins or ends: what was counted for and against is over. */
 void hinted_phase(struct hinted *h);

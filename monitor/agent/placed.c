@@ -8,10 +8,11 @@
  * record is one of many. A page that was touched since is unknown for that long:
  * it is where it was touched.
  *
- * Moves are pulls (pull.c), of a few pages each, and as many as fit MOVES_NS, so
- * that the agent's other work waits for some milliseconds only. Nothing is served
- * between the batches of one: control must not ask for a pull while one runs, and
- * does not know of these.
+ * Moves are pulls (pull.c), of some hundred pages each, as pace.h says. Nothing is
+ * served between the batches of one: control must not ask for a pull while one
+ * runs, and does not know of these. Where the pages of a run are (engine.h), the
+ * kernel is asked first: those that are on their new node, or have no memory, are
+ * left out.
  */
 #include "monitor/agent/placed.h"
 
@@ -26,6 +27,7 @@
 #include "memory/guest_ram.h"
 #include "memory/placement/frames.h"
 #include "memory/trace/trace_tap.h"
+#include "monitor/agent/pace.h"
 #include "monitor/agent/pull.h"
 #include "monitor/agent/ram_spans.h"
 #include "monitor/ipc/fds.h"
@@ -37,15 +39,7 @@
 #define SCAN_REST    50u	  /* 2 % of a CPU */
 #define SCAN_SOON_NS 100000000ull /* shortest rest */
 #define SPANS_MAX    65536u	  /* as many mappings as Linux allows */
-#define MOVE_PAGES   128u	  /* at once; at most AGENT_MAX_RANGES */
-#define MOVES_NS     10000000ull  /* of a turn */
-/*
- * Moves are gathered until there are so many, or for so long: move_pages(2) asks
- * all CPUs to empty their lists of pages (lru_add_drain_all()) once per call,
- * which is a millisecond in a lab, and 0.1 ms for each of 128 pages at once.
- */
-#define GATHER_PAGES 64u
-#define GATHER_NS    100000000ull
+#define AT_ONCE	     (PACE_ACTIONS + PACE_RUN) /* pages: of a batch of moves */
 #define LAB_BOUND_NS 1000000000ull
 #define FRAME_BITS   ((1ull << 55) - 1)
 #define HINTS_TURN   64u /* per turn */
@@ -73,8 +67,8 @@ struct placed {
 	uint64_t scan_page;  /* of the span */
 	uint64_t scanned_ns; /* end of the last slice */
 	uint64_t spent_ns;   /* by the round that is under way, or the last */
-	bool gathering;	     /* moves, until gathered_ns */
-	uint64_t gathered_ns;
+	struct pace pace;
+	unsigned batch; /* pages of the first batch of a pull, see pull() */
 	bool gone;
 };
 
@@ -100,6 +94,7 @@ static int placed_create_engine(struct placed *p, const char *policy)
 		.latency_ns = p->machine->latency_ns,
 		.move_ns = PLACEMENT_MOVE_NS,
 		.figures = p->region.base,
+		.run_pages = PACE_RUN,
 	};
 	int err = placed_parse(p, policy, &c.choice);
 
@@ -386,47 +381,20 @@ static int placed_go_on(void *arg, const struct agent_pulled *pulled)
 	return 0;
 }
 
-/* A run of neighbours is one range. Pages that are not mapped are left out. */
-static void placed_add_range(struct agent_req_pull *r, uint64_t address)
-{
-	struct agent_range *last = r->nr_ranges ? &r->ranges[r->nr_ranges - 1]
-						: NULL;
-
-	if (!address)
-		return;
-	if (last && last->start + last->bytes == address)
-		last->bytes += PAGE_BYTES;
-	else
-		r->ranges[r->nr_ranges++] =
-			(struct agent_range){ address, PAGE_BYTES };
-}
-
-/* Where the kernel says that each page is, whatever the pull has said. */
-static void placed_account(struct placed *p, const struct placement_action *a,
-			   unsigned nr, int32_t node, uint64_t each_ns)
-{
-	const struct ram_span *spans[MOVE_PAGES];
-	void *pages[MOVE_PAGES];
-	int status[MOVE_PAGES];
-	long ret;
-
-	for (unsigned i = 0; i < nr; i++) {
-		const struct ram_span *s =
-			ram_spans_find(p->spans, p->nr_spans, a[i].page);
-
-		status[i] = -ENOENT;
-		spans[i] = s;
-		pages[i] = s ? (void *)(uintptr_t)ram_span_at(s, a[i].page)
-			     : NULL;
-	}
-	ret = move_pages(p->pid, nr, pages, NULL, status, 0);
-	for (unsigned i = 0; i < nr; i++) {
-		if (spans[i])
-			(void)placed_look_up(p, spans[i], a[i].page, 1);
-		trace_tap_done(&p->tap, p->engine, &a[i],
-			       !ret && status[i] == node, each_ns);
-	}
-}
+/*
+ * Pages with one destination, in the order of their actions. One batch at a time:
+ * 20 KiB that need not be on a stack.
+ */
+static struct placed_batch {
+	struct agent_req_pull r;
+	uint64_t pages[AT_ONCE];
+	const struct ram_span *spans[AT_ONCE]; /* NULL: not mapped */
+	void *at[AT_ONCE];		       /* in the worker; NULL */
+	int before[AT_ONCE], after[AT_ONCE];   /* nodes; -errno */
+	unsigned nr, wanted; /* wanted: pages that a move is asked for */
+	bool runs;	     /* some are of runs: before is set */
+	uint64_t spent_ns;
+} batch;
 
 /*
  * Pull, and what that took: the calls of move_pages(2). In a lab they wait for
@@ -439,12 +407,43 @@ static uint64_t placed_pull(struct placed *p, const struct agent_req_pull *r)
 	int cpu = sched_getcpu();
 	uint64_t work = placed_work(p, cpu);
 
-	if (r->nr_ranges &&
-	    pull(r, p->pagemap, &pulled, placed_go_on, NULL) == -ESRCH)
+	if (r->nr_ranges && pull(r, p->pagemap, &p->batch, &pulled,
+				 placed_go_on, NULL) == -ESRCH)
 		p->gone = true;
 	if (!p->machine->work_ns)
 		return pulled.total_ns;
 	return cpu == sched_getcpu() ? placed_work(p, cpu) - work : 0;
+}
+
+/* A run of neighbours is one range. */
+static void placed_add_range(struct placed *p, struct placed_batch *b,
+			     uint64_t address)
+{
+	struct agent_req_pull *r = &b->r;
+	struct agent_range *last = r->nr_ranges ? &r->ranges[r->nr_ranges - 1]
+						: NULL;
+
+	b->wanted++;
+	if (last && last->start + last->bytes == address) {
+		last->bytes += PAGE_BYTES;
+		return;
+	}
+	if (r->nr_ranges == AGENT_MAX_RANGES) {
+		b->spent_ns += placed_pull(p, r);
+		r->nr_ranges = 0;
+	}
+	r->ranges[r->nr_ranges++] = (struct agent_range){ address, PAGE_BYTES };
+}
+
+/* Where the pages are. A page of which the kernel does not say: -ENOENT. */
+static void placed_ask(const struct placed *p, struct placed_batch *b,
+		       int *status)
+{
+	for (unsigned i = 0; i < b->nr; i++)
+		status[i] = -ENOENT;
+	if (move_pages(p->pid, b->nr, b->at, NULL, status, 0))
+		for (unsigned i = 0; i < b->nr; i++)
+			status[i] = -ENOENT;
 }
 
 /*
@@ -458,31 +457,128 @@ static uint64_t placed_bound_ns(const struct placed *p)
 				   : p->bound_ns;
 }
 
+static void placed_find_pages(const struct placed *p,
+			      const struct placement_action *a, unsigned nr,
+			      struct placed_batch *b)
+{
+	b->nr = b->wanted = 0;
+	b->spent_ns = 0;
+	b->runs = false;
+	for (unsigned i = 0; i < nr; i++) {
+		b->runs |= a[i].pages > 1;
+		for (uint64_t k = 0; k < a[i].pages && b->nr < AT_ONCE; k++) {
+			const struct ram_span *s = ram_spans_find(
+				p->spans, p->nr_spans, a[i].page + k);
+
+			b->pages[b->nr] = a[i].page + k;
+			b->spans[b->nr] = s;
+			b->at[b->nr++] = s ? (void *)(uintptr_t)ram_span_at(
+						     s, a[i].page + k)
+					   : NULL;
+		}
+	}
+}
+
+/* Does a page of a run need no move? */
+static bool placed_is_needless(const struct placed_batch *b, unsigned at,
+			       const struct placement_action *a, int32_t node)
+{
+	return a->pages > 1 &&
+	       (!b->at[at] || b->before[at] == node || b->before[at] < 0);
+}
+
+/* In which frames pages of a batch are now. */
+static void placed_look_up_batch(struct placed *p, const struct placed_batch *b,
+				 unsigned at, unsigned nr)
+{
+	uint64_t done = 1;
+
+	for (unsigned i = 0; i < nr && done && !p->machine->by_page;
+	     i += (unsigned)done) {
+		const struct ram_span *s = b->spans[at + i];
+		uint64_t page = b->pages[at + i];
+
+		done = s ? placed_look_up(
+				   p, s, page,
+				   min_u64(nr - i, s->page + s->pages - page))
+			 : 1;
+	}
+}
+
+/* Pages of one action with one outcome. */
+static void placed_answer(struct placed *p, const struct placed_batch *b,
+			  unsigned at, const struct placement_action *part,
+			  bool needless, bool moved)
+{
+	uint64_t each_ns = b->wanted ? b->spent_ns / b->wanted : 0;
+
+	placed_look_up_batch(p, b, at, part->pages);
+	if (needless)
+		placement_needless(p->engine, part);
+	else
+		trace_tap_done(&p->tap, p->engine, part, moved,
+			       each_ns * part->pages);
+}
+
+/* Where the kernel says that each page is, whatever the pull has said. */
+static void placed_account(struct placed *p, const struct placed_batch *b,
+			   const struct placement_action *a, unsigned nr,
+			   int32_t node)
+{
+	unsigned at = 0, end;
+
+	for (unsigned i = 0; i < nr; i++) {
+		unsigned behind = at + a[i].pages;
+
+		for (; at < behind && at < b->nr; at = end) {
+			struct placement_action part = a[i];
+			bool needless = placed_is_needless(b, at, &a[i], node);
+			bool moved = b->after[at] == node;
+
+			for (end = at + 1; end < behind && end < b->nr; end++)
+				if (placed_is_needless(b, end, &a[i], node) !=
+					    needless ||
+				    (b->after[end] == node) != moved)
+					break;
+			part.page = b->pages[at];
+			part.pages = end - at;
+			placed_answer(p, b, at, &part, needless, moved);
+		}
+	}
+}
+
 /* Actions with one destination, by page. */
 static void placed_move_to(struct placed *p, const struct placement_action *a,
 			   unsigned nr)
 {
-	static struct agent_req_pull r; /* 4 KiB that need not be on a stack */
+	struct placed_batch *b = &batch;
 	int32_t node = p->machine->numbers[a[0].to];
-	uint64_t spent_ns;
+	unsigned at = 0;
 
-	r = (struct agent_req_pull){ .bound_ns = placed_bound_ns(p),
-				     .what = AGENT_FILE | AGENT_ANON,
-				     .pid = p->pid,
-				     .node = node };
+	b->r = (struct agent_req_pull){ .bound_ns = placed_bound_ns(p),
+					.what = AGENT_FILE | AGENT_ANON,
+					.pid = p->pid,
+					.node = node };
+	placed_find_pages(p, a, nr, b);
+	if (b->runs)
+		placed_ask(p, b, b->before);
 	for (unsigned i = 0; i < nr; i++)
-		placed_add_range(&r, ram_spans_address(p->spans, p->nr_spans,
-						       a[i].page));
-	spent_ns = placed_pull(p, &r);
+		for (unsigned k = 0; k < a[i].pages && at < b->nr; k++, at++)
+			if (b->at[at] &&
+			    !placed_is_needless(b, at, &a[i], node))
+				placed_add_range(
+					p, b, (uint64_t)(uintptr_t)b->at[at]);
+	b->spent_ns += placed_pull(p, &b->r);
 	if (p->machine->catch_up)
 		p->machine->catch_up(p->machine->arg);
-	placed_account(p, a, nr, node, spent_ns / nr);
+	placed_ask(p, b, b->after);
+	placed_account(p, b, a, nr, node);
 }
 
 static void placed_move(struct placed *p)
 {
-	struct placement_action a[MOVE_PAGES];
-	unsigned nr = trace_tap_take(&p->tap, p->engine, a, MOVE_PAGES), end;
+	struct placement_action a[PACE_ACTIONS];
+	unsigned nr = trace_tap_take(&p->tap, p->engine, a, PACE_ACTIONS), end;
 
 	for (unsigned i = 0; i < nr; i = end) {
 		for (end = i; end < nr && a[end].to == a[i].to; end++)
@@ -577,18 +673,6 @@ void placed_homes(const struct placed *p, const uint64_t *pages, unsigned nr,
 				 : ACCESS_NO_NODE;
 }
 
-/* Whether moves that were decided are to be made now. */
-static bool placed_gathered(struct placed *p)
-{
-	unsigned pending = placement_pending(p->engine);
-	uint64_t now = placed_now(p);
-
-	if (pending && !p->gathering)
-		p->gathered_ns = now + GATHER_NS;
-	p->gathering = pending > 0;
-	return pending >= GATHER_PAGES || (pending && now >= p->gathered_ns);
-}
-
 bool placed_turn(struct placed *p)
 {
 	uint64_t begun;
@@ -596,15 +680,17 @@ bool placed_turn(struct placed *p)
 	placed_read_hints(p, placed_now(p));
 	placed_scan(p);
 	begun = placed_now(p);
-	while (!p->gone && placed_gathered(p) &&
-	       placed_now(p) - begun < MOVES_NS) {
+	while (!p->gone &&
+	       pace_is_due(&p->pace, placement_pending(p->engine),
+			   placed_now(p)) &&
+	       placed_now(p) - begun < PACE_MOVES_NS) {
 		placed_move(p);
-		p->gathering = false;
+		pace_made(&p->pace);
 	}
 	return !p->gone;
 }
 
 bool placed_hurries(const struct placed *p)
 {
-	return placement_pending(p->engine) >= GATHER_PAGES;
+	return pace_hurries(placement_pending(p->engine));
 }

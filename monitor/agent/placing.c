@@ -8,10 +8,10 @@
 #include "disco/clock.h"
 #include "memory/placement/source_faults.h"
 #include "memory/placement/source_flash.h"
+#include "monitor/agent/pace.h"
 #include "monitor/agent/placed.h"
 #include "monitor/ipc/fds.h"
 
-#define TURN_NS	     20000000ull
 #define LOOK_MS	     50 /* at a clock that is not this machine's */
 #define RECORDS	     512u
 #define READS	     16u /* of that many, per turn */
@@ -310,7 +310,7 @@ void placing_obey(struct placing *p, const struct agent_request *r,
 
 int placing_wait_ms(struct placing *p)
 {
-	uint64_t due = p->turned_ns + TURN_NS, now;
+	uint64_t due = p->turned_ns + PACE_TURN_NS, now;
 
 	if (!placing_any(p) || !p->source)
 		return -1;

@@ -91,6 +91,7 @@ static int pull_tell(const struct puller *p)
 static int move_batch(struct puller *p)
 {
 	uint64_t start = clock_now_ns(), took;
+	unsigned next;
 	long ret;
 	int err = 0;
 
@@ -109,7 +110,10 @@ static int move_batch(struct puller *p)
 	p->out->total_ns += took;
 	p->out->longest_ns = max_u64(p->out->longest_ns, took);
 	stall_hist_note(&p->out->stalls, took);
-	p->size = batch_next(p->nr, took, p->r->bound_ns);
+	next = batch_next(p->nr, took, p->r->bound_ns);
+	/* The rest of a range is no reason for small batches from now on. */
+	if (p->nr == p->size || next < min_u64(2 * (uint64_t)p->nr, p->size))
+		p->size = next;
 	/* No memory there, or a page that is busy: not the end. */
 	if (ret > 0 || err == -ENOMEM || err == -EBUSY || err == -EAGAIN)
 		err = pull_query(p);
@@ -195,14 +199,15 @@ static int pull_again(struct puller *p, int pagemap)
 	return err;
 }
 
-int pull(const struct agent_req_pull *r, int pagemap, struct agent_pulled *out,
+int pull(const struct agent_req_pull *r, int pagemap, unsigned *batch,
+	 struct agent_pulled *out,
 	 int (*progress)(void *arg, const struct agent_pulled *p), void *arg)
 {
 	struct puller p = { .r = r,
 			    .out = out,
 			    .progress = progress,
 			    .arg = arg,
-			    .size = BATCH_FIRST };
+			    .size = batch && *batch ? *batch : BATCH_FIRST };
 	int err = 0;
 
 	*out = (struct agent_pulled){ .pages = 0 };
@@ -210,7 +215,11 @@ int pull(const struct agent_req_pull *r, int pagemap, struct agent_pulled *out,
 		err = pull_range(&p, pagemap, &r->ranges[i]);
 	if (!err)
 		err = move_batch(&p);
-	return err ? err : pull_again(&p, pagemap);
+	if (!err)
+		err = pull_again(&p, pagemap);
+	if (batch)
+		*batch = p.size;
+	return err;
 }
 
 static int pull_copy_run(int from, int to, off_t at, off_t end)

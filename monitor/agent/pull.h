@@ -18,6 +18,9 @@ bool pull_wants(uint64_t entry, uint32_t what);
  * pull() - move pages of a process to this node
  * @r:        checked
  * @pagemap:  descriptor of the process's pagemap
+ * @batch:    pages of the first batch, 0 or BATCH_FIRST: few, as it is not known
+ *            what they take; then, of the first one of another pull of pages like
+ *            these. NULL: 0
  * @out:      figures; also on error
  * @progress: called after each batch, and after each 2 MiB of addresses that
  *            were scanned, with the figures so far; a result that is not 0 ends
@@ -32,7 +35,7 @@ bool pull_wants(uint64_t entry, uint32_t what);
  * Source: move_pages(2).
  */
 MUST_CHECK int pull(const struct agent_req_pull *r, int pagemap,
-		    struct agent_pulled *out,
+		    unsigned *batch, struct agent_pulled *out,
 		    int (*progress)(void *arg, const struct agent_pulled *p),
 		    void *arg);
 

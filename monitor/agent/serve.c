@@ -72,7 +72,7 @@ static int agent_serve_work(struct agent_server *a,
 	if (r->kind == AGENT_PULL && fds[0] >= 0) {
 		a->pulling = true;
 		a->told_ns = clock_now_ns();
-		err = pull(&r->pull, fds[0], &ans.done.pulled,
+		err = pull(&r->pull, fds[0], NULL, &ans.done.pulled,
 			   agent_serve_progress, a);
 		a->pulling = false;
 	}

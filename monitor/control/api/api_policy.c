@@ -124,8 +124,9 @@ static json_t *policy_decision(const struct monitor *m,
 		return NULL;
 	what = atomic_load_explicit(&e->what, memory_order_relaxed);
 	d = json_pack(
-		"{s:o, s:o, s:i, s:i, s:s, s:s, s:s, s:o, s:o, s:o}", "time_ns",
-		policy_figure(&e->time_ns), "page", policy_figure(&e->page),
+		"{s:o, s:o, s:o, s:i, s:i, s:s, s:s, s:s, s:o, s:o, s:o}",
+		"time_ns", policy_figure(&e->time_ns), "page",
+		policy_figure(&e->page), "pages", policy_figure(&e->pages),
 		"from", policy_node(m, what, 0), "to", policy_node(m, what, 8),
 		"action",
 		policy_word(action_texts, ARRAY_SIZE(action_texts), what, 16),

@@ -73,11 +73,16 @@ static void print_decisions(const json_t *r)
 
 	json_array_foreach(json_object_get(r, "decisions"), i, d)
 	{
-		printf("  page %.0f, node %.0f to %.0f: %s, %s (%s); gain "
+		double pages = policy_number(d, "pages");
+
+		printf("  page %.0f", policy_number(d, "page"));
+		if (pages > 1)
+			printf(" and the next %.0f", pages - 1);
+		printf(", node %.0f to %.0f: %s, %s (%s); gain "
 		       "%.1f us, cost %.1f us, took %.1f us\n",
-		       policy_number(d, "page"), policy_number(d, "from"),
-		       policy_number(d, "to"), policy_text(d, "action"),
-		       policy_text(d, "outcome"), policy_text(d, "reason"),
+		       policy_number(d, "from"), policy_number(d, "to"),
+		       policy_text(d, "action"), policy_text(d, "outcome"),
+		       policy_text(d, "reason"),
 		       policy_number(d, "gain_ns") / 1e3,
 		       policy_number(d, "cost_ns") / 1e3,
 		       policy_number(d, "spent_ns") / 1e3);

@@ -327,6 +327,34 @@ static void is_recorded(void)
 	region_detach(&ring);
 }
 
+static uint64_t tried(void)
+{
+	return atomic_load(&said()->moves) + atomic_load(&said()->failed);
+}
+
+/*
+ * One hot page of a hinted range: all of them are tried, in two runs about the
+ * page itself, but for the one that has no memory.
+ */
+static void hinted_ranges_go_as_runs(struct figures *f)
+{
+	struct hint_record h = { .pages = PAGES, .kind = HINTS_READ_MOSTLY };
+
+	assert_int_equal(madvise(ram + 9 * PAGE_BYTES, PAGE_BYTES, MADV_REMOVE),
+			 0);
+	hint_log_add(&f->hint_log, &h);
+	tell_place("migrate");
+	turn();
+	hot(1, frames[2]);
+	turn_until(1);
+	for (unsigned i = 0; i < 6; i++)
+		turn();
+	assert_int_equal(atomic_load(&said()->hinted_pages), PAGES - 1);
+	assert_int_equal(tried(), PAGES - 1);
+	for (unsigned i = 0; i < PAGES; i++)
+		assert_int_equal(ram[i * PAGE_BYTES], i != 9);
+}
+
 /* What its guest has said, in the figures of the worker. */
 static void hints_are_read(void)
 {
@@ -356,13 +384,9 @@ static void hints_are_read(void)
 	hot(1, frames[3]);
 	turn_until(1);
 	assert_int_equal(atomic_load(&said()->reasons[POLICY_HINTED]), 1);
+	hinted_ranges_go_as_runs(f);
 	fds_drop(&worker_figures);
 	region_destroy(&r);
-}
-
-static uint64_t tried(void)
-{
-	return atomic_load(&said()->moves) + atomic_load(&said()->failed);
 }
 
 static void pages_are_placed(void **state)

@@ -132,15 +132,19 @@ static void moves_are_forgotten_by_rest(void **state)
 
 	(void)state;
 	make(POLICY_HALVE);
-	assert_false(
-		page_counters_moved(counters, 1, true)); /* never counted */
+	/* Where nothing was ever counted, it is noted as well. */
+	assert_int_equal(page_counters_moves(counters, 1, 0), 0);
+	assert_false(page_counters_moved(counters, 1, true, 0, 0));
+	assert_int_equal(page_counters_moves(counters, 1, 0), 1);
+	assert_int_equal(page_counters_moves(counters, 1, 1), 0);
+	assert_int_equal(page_counters_moves(counters, PAGES, 0), 0);
 	add_at(1, 1, 1, POLICY_READ, 1, 1);
 	/* One that could not move has not moved before. */
-	assert_false(page_counters_moved(counters, 1, false));
-	assert_false(page_counters_moved(counters, 1, true));
-	assert_true(page_counters_moved(counters, 1, false));
+	assert_false(page_counters_moved(counters, 1, false, 0, 0));
+	assert_false(page_counters_moved(counters, 1, true, 0, 0));
+	assert_true(page_counters_moved(counters, 1, false, 0, 0));
 	for (unsigned i = 0; i < 20; i++)
-		assert_true(page_counters_moved(counters, 1, true));
+		assert_true(page_counters_moved(counters, 1, true, 0, 0));
 	p = add_at(1, 1, 1, POLICY_READ, 1, 1);
 	assert_int_equal(p.moves, POLICY_MOVES_MAX);
 	assert_int_equal(p.moved, 3);
@@ -151,8 +155,8 @@ static void moves_are_forgotten_by_rest(void **state)
 	assert_int_equal(p.moves, POLICY_MOVES_MAX - 4);
 	p = add_at(1, 1, 1, POLICY_READ, 2, 500);
 	assert_int_equal(p.moves, 0);
-	assert_false(page_counters_moved(counters, PAGES, true));
-	assert_false(page_counters_moved(counters, UINT64_MAX, true));
+	assert_false(page_counters_moved(counters, PAGES, true, 0, 0));
+	assert_false(page_counters_moved(counters, UINT64_MAX, true, 0, 0));
 }
 
 static void counts_stop_at_their_limits(void **state)

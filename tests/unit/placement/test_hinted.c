@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What a guest says of its pages: ranges that newer hints cut, what follows a
- * page that moved, and hints that accesses contradict. Then the same through
- * the engine.
+ * What a guest says of its pages: ranges that newer hints cut, that are counted
+ * as one page and go as runs, and hints that accesses contradict. Then the same
+ * through the engine.
  */
 #include <string.h>
 
@@ -13,6 +13,7 @@
 #define NODES 2u
 #define PAGES 16384u
 #define MS    1000000ull
+#define RUN   200u /* pages that are taken at once */
 
 static struct hinted hinted;
 
@@ -100,62 +101,184 @@ static void random_hints(void **state)
 	}
 }
 
-static void others_follow_within_bounds(void **state)
+static bool judge(uint64_t page, uint8_t node, uint8_t home, uint8_t kind,
+		  uint64_t period)
 {
-	const uint64_t last = 100 + HINTED_FOLLOW + 49;
-	struct hinted_range *r;
-	uint64_t page = 0;
-	unsigned nr = 0;
+	const struct access_record r = { .page = page,
+					 .weight = 100,
+					 .node = node,
+					 .home = home,
+					 .kind = kind };
+	struct hinted_range *h = hinted_find(&hinted, page);
 
-	(void)state;
-	hinted_add(&hinted, 100, HINTED_FOLLOW + 50, HINTS_READ_MOSTLY, 0);
-	assert_null(hinted_next(&hinted, &page));
-	hinted_follow(hinted_find(&hinted, last), last, 0, 1);
-	while ((r = hinted_next(&hinted, &page)) != NULL) {
-		assert_int_equal(page, 100 + nr++);
-		assert_int_equal(r->to, 1);
-	}
-	assert_int_equal(nr, HINTED_FOLLOW);
-	/* Another decision, to the same node: it goes on. */
-	hinted_follow(hinted_find(&hinted, last), last, 0, 1);
-	while (hinted_next(&hinted, &page))
-		nr++;
-	assert_int_equal(nr, HINTED_FOLLOW + 49); /* it moved itself */
-	hinted_add(&hinted, 0, 50, HINTS_COLD, 0);
-	hinted_follow(hinted_find(&hinted, 1), 1, 0, 1);
-	assert_null(hinted_next(&hinted, &page));
+	assert_non_null(h);
+	return hinted_judge(&hinted, h, &r, period, true) && hinted_asks(h, &r);
 }
 
-static void a_phase_stops_what_follows(void **state)
+static struct policy_page as_page(uint64_t page)
 {
-	uint64_t page;
+	const struct access_record r = { .page = page, .node = 1 };
+	struct policy_page p;
+
+	hinted_as_page(hinted_find(&hinted, page), &r, &p);
+	return p;
+}
+
+static void a_range_is_counted_as_one_page(void **state)
+{
+	struct policy_page p;
 
 	(void)state;
-	hinted_add(&hinted, 0, 100, HINTS_PRIVATE, 1);
-	hinted_follow(hinted_find(&hinted, 1), 1, 0, 1);
-	assert_non_null(hinted_next(&hinted, &page));
+	hinted_add(&hinted, 0, 100, HINTS_READ_MOSTLY, 0);
+	assert_int_equal(as_page(5).nodes[0], POLICY_NO_NODE);
+	assert_true(judge(5, 1, 0, POLICY_READ, 7));
+	assert_int_equal(as_page(5).previous, POLICY_NO_NODE);
+	assert_true(judge(17, 1, 0, POLICY_READ, 7));
+	assert_true(judge(50, 1, 0, POLICY_READ, 7));
+	assert_false(judge(99, 0, 0, POLICY_WRITE, 7)); /* at home */
+	p = as_page(1);
+	assert_int_equal(p.nodes[0], 1);
+	assert_int_equal(p.counts[0], 300);
+	assert_int_equal(p.nodes[1], 0);
+	assert_int_equal(p.counts[1], 100);
+	assert_int_equal(p.writes, 100);
+	assert_int_equal(p.previous, 1);
+	/* A third node takes its misses from both. */
+	assert_true(judge(2, 2, 0, POLICY_READ, 7));
+	p = as_page(1);
+	assert_int_equal(p.counts[0], 200);
+	assert_int_equal(p.nodes[1], POLICY_NO_NODE);
+	/* A period later half of them are left; much later none. */
+	assert_true(judge(2, 3, 0, POLICY_READ, 8));
+	p = as_page(1);
+	assert_int_equal(p.counts[0], 100);
+	assert_int_equal(p.nodes[1], 3);
+	assert_int_equal(p.writes, 50);
+	assert_true(judge(2, 3, 0, POLICY_READ, 8000));
+	p = as_page(1);
+	assert_int_equal(p.nodes[0], 3);
+	assert_int_equal(p.counts[0], 100);
+	assert_int_equal(p.nodes[1], POLICY_NO_NODE);
+}
+
+static void only_who_may_have_it_is_asked_for(void **state)
+{
+	(void)state;
+	hinted_add(&hinted, 0, 10, HINTS_PRIVATE, 1);
+	assert_true(judge(1, 1, 0, POLICY_WRITE, 0));
+	assert_false(judge(1, 2, 0, POLICY_WRITE, 0));
+	hinted_add(&hinted, 0, 10, HINTS_REWRITE, 0);
+	assert_false(judge(1, 1, 0, POLICY_WRITE, 0));
+	hinted_add(&hinted, 0, 10, HINTS_PIN, 0);
+	assert_false(judge(1, 1, 0, POLICY_READ, 0));
+}
+
+static void a_range_goes_as_far_as_it_is_paid_for(void **state)
+{
+	struct hinted_range *r;
+
+	(void)state;
+	hinted_add(&hinted, 100, 50, HINTS_READ_MOSTLY, 0);
+	r = hinted_find(&hinted, 100);
+	assert_int_equal(hinted_peek(r, 0), 0);
+	hinted_go(r, POLICY_MOVE, 0, 1, 20);
+	assert_int_equal(hinted_peek(r, 0), 20);
+	assert_int_equal(hinted_waits(&hinted, 0), 20);
+	assert_false(judge(100, 1, 0, POLICY_READ, 0)); /* some may go */
+	hinted_advance(r, 20);
+	assert_int_equal(hinted_peek(r, 0), 0);
+	/* More accesses pay for more pages, of which 20 went. */
+	assert_true(judge(100, 1, 0, POLICY_READ, 0));
+	hinted_go(r, POLICY_MOVE, 0, 1, 30);
+	assert_int_equal(r->next, 120);
+	assert_int_equal(hinted_peek(r, 0), 10);
+	hinted_go(r, POLICY_MOVE, 0, 1, 1000);
+	assert_int_equal(hinted_peek(r, 0), 30);
+	r->waits_ns = 5;
+	assert_int_equal(hinted_peek(r, 4), 0);
+	assert_int_equal(hinted_peek(r, 5), 30);
+	hinted_advance(r, 30);
+	/* All went: what is still far is no matter of the range. */
+	assert_false(judge(100, 1, 0, POLICY_READ, 0));
+	assert_true(judge(100, 2, 1, POLICY_READ, 0));
+	hinted_go(r, POLICY_MOVE, 1, 2, 7);
+	assert_int_equal(r->next, 100);
+	assert_int_equal(hinted_peek(r, 0), 7);
+	/* It is cut. */
+	hinted_add(&hinted, 90, 20, HINTS_COLD, 0);
+	assert_int_equal(hinted_waits(&hinted, 0), 7);
+	assert_int_equal(hinted_find(&hinted, 110)->next, 110);
 	hinted_phase(&hinted);
-	assert_null(hinted_next(&hinted, &page));
+	assert_int_equal(hinted_waits(&hinted, 0), 0);
+}
+
+static void copies_are_made_for_one_node_after_another(void **state)
+{
+	struct hinted_range *r;
+
+	(void)state;
+	hinted_add(&hinted, 0, 50, HINTS_READ_MOSTLY, 0);
+	r = hinted_find(&hinted, 0);
+	assert_true(judge(1, 1, 0, POLICY_READ, 0));
+	hinted_go(r, POLICY_REPLICATE, 0, 1, 20);
+	hinted_advance(r, 20);
+	assert_false(judge(1, 2, 0, POLICY_READ, 0));
+	assert_true(judge(1, 1, 0, POLICY_READ, 0));
+	hinted_go(r, POLICY_REPLICATE, 0, 1, 50);
+	hinted_advance(r, 30);
+	assert_true(judge(1, 2, 0, POLICY_READ, 0));
+	hinted_go(r, POLICY_REPLICATE, 0, 2, 20);
+	hinted_advance(r, 20);
+	/* Node 2 stops reading: others do not wait for it for ever. */
+	assert_false(judge(1, 3, 0, POLICY_READ, 0));
+	assert_true(judge(1, 3, 0, POLICY_READ, 100));
 }
 
 /* --- through the engine ---------------------------------------------------- */
 
 static struct placement *engine;
 static uint64_t ms;
+static uint32_t page_ns; /* that moving one takes */
 
-static int start(void **state)
+static int start_with(const char *policy, uint32_t move_ns, bool replicas)
 {
 	static const uint32_t latency[] = { 300, 900, 900, 300 };
 	struct placement_config c = { .pages = PAGES,
 				      .nr_nodes = NODES,
 				      .latency_ns = latency,
-				      .move_ns = 8000 };
+				      .move_ns = move_ns,
+				      .replicas = replicas,
+				      .run_pages = RUN };
 	struct diag d = { 0 };
 
-	(void)state;
 	ms = 1;
-	assert_int_equal(policy_parse("migrate", NULL, &c.choice, &d), 0);
+	page_ns = move_ns;
+	assert_int_equal(policy_parse(policy, NULL, &c.choice, &d), 0);
 	return placement_create(&engine, &c);
+}
+
+static int start(void **state)
+{
+	(void)state;
+	return start_with("migrate", 8000, false);
+}
+
+static int start_slow(void **state)
+{
+	(void)state;
+	return start_with("migrate", 800000, false);
+}
+
+static int start_balanced(void **state)
+{
+	(void)state;
+	return start_with("balanced,burst=1", 8000, false);
+}
+
+static int start_replicas(void **state)
+{
+	(void)state;
+	return start_with("replicate", 8000, true);
 }
 
 static int end(void **state)
@@ -179,30 +302,50 @@ static void hint(uint64_t page, uint32_t pages, uint8_t kind, uint8_t node)
 	placement_record(engine, &r);
 }
 
-static void miss(uint64_t page, uint8_t node, uint8_t kind)
+/* @node, @home: of the access, and of the page */
+static void misses(uint64_t page, uint32_t weight, uint8_t node, uint8_t home,
+		   uint8_t kind)
 {
 	const struct access_record r = { .time_ns = ms * MS,
 					 .page = page,
-					 .weight = 128,
+					 .weight = weight,
 					 .node = node,
+					 .home = home,
 					 .kind = kind,
 					 .class = ACCESS_MISS };
 
 	placement_record(engine, &r);
 }
 
-/* Moves that the engine wants now; all are carried out. */
+static void miss(uint64_t page, uint8_t node, uint8_t kind)
+{
+	misses(page, 128, node, 0, kind);
+}
+
+static unsigned nr_runs; /* actions of more than one page, that were taken */
+
+/* Moves that the engine wants now, in pages; all are carried out. */
 static unsigned take(uint64_t first, uint64_t end_page)
 {
 	struct placement_action a[64];
-	unsigned all = 0, nr;
+	unsigned all = 0, nr, runs;
 
-	while ((nr = placement_take(engine, a, ARRAY_SIZE(a))) > 0)
-		for (unsigned i = 0; i < nr; i++, all++) {
+	nr_runs = 0;
+	while ((nr = placement_take(engine, a, ARRAY_SIZE(a))) > 0) {
+		runs = 0;
+		for (unsigned i = 0; i < nr; i++) {
 			assert_in_range(a[i].page, first, end_page - 1);
+			assert_true(a[i].page + a[i].pages <= end_page);
 			assert_int_equal(a[i].to, 1);
-			placement_done(engine, &a[i], true, 1000);
+			placement_done(engine, &a[i], true,
+				       (uint64_t)page_ns * a[i].pages);
+			all += a[i].pages;
+			nr_runs += a[i].pages > 1;
+			runs += a[i].pages > 1 ? a[i].pages : 0;
 		}
+		assert_true(runs <= RUN);
+	}
+	assert_int_equal(placement_pending(engine), 0);
 	return all;
 }
 
@@ -211,22 +354,167 @@ static uint64_t figure(const _Atomic(uint64_t) *f)
 	return atomic_load(f);
 }
 
-static void one_page_takes_its_range_along(void **state)
+/* No page of it reaches the policy's trigger of 128, but all of them together. */
+static void a_range_goes_before_its_pages_are_hot(void **state)
 {
 	const struct placement_figures *f = placement_figures(engine);
 
 	(void)state;
 	hint(1000, 500, HINTS_READ_MOSTLY, ACCESS_NO_NODE);
 	assert_int_equal(take(0, PAGES), 0); /* it decides nothing */
-	miss(1100, 1, POLICY_READ);
+	for (unsigned i = 0; i < 3; i++)
+		misses(1100 + i, 32, 1, 0, POLICY_READ);
+	assert_int_equal(take(0, PAGES), 0);
+	misses(1400, 32, 1, 0, POLICY_READ);
+	assert_int_equal(placement_pending(engine), 500);
 	assert_int_equal(take(1000, 1500), 500);
+	assert_int_equal(nr_runs, 3); /* 200, 200, 100 */
 	assert_int_equal(figure(&f->hints), 1);
-	assert_int_equal(figure(&f->hinted_pages), 499);
-	assert_int_equal(figure(&f->reasons[POLICY_HINTED]), 499);
+	assert_int_equal(figure(&f->hinted_pages), 500);
+	assert_int_equal(figure(&f->reasons[POLICY_HINTED]), 500);
 	assert_int_equal(figure(&f->moves), 500);
-	/* Without a hint it is one page. */
+	assert_int_equal(figure(&f->spent_ns), 500 * 8000);
+	/* Without a hint nothing moves; then it is one page. */
+	for (unsigned i = 0; i < 4; i++)
+		misses(5000 + i, 32, 1, 0, POLICY_READ);
+	assert_int_equal(take(0, PAGES), 0);
 	miss(5000, 1, POLICY_READ);
 	assert_int_equal(take(5000, 5001), 1);
+}
+
+/* The range's accesses pay for each page that goes, and balanced says how much. */
+static void balanced_moves_what_is_paid_for(void **state)
+{
+	const struct placement_figures *f = placement_figures(engine);
+	/* 600 ns each, over 2 s of 0.2; a move, and 64 lines of 300 ns. */
+	const unsigned one = 32 * 600 * 10 / (8000 + 64 * 300);
+
+	(void)state;
+	hint(0, 10000, HINTS_READ_MOSTLY, ACCESS_NO_NODE);
+	misses(7000, 32, 1, 0, POLICY_READ);
+	assert_int_equal(take(0, 10000), one);
+	misses(7001, 32, 1, 0, POLICY_READ);
+	assert_int_equal(take(0, 10000), 32 * 2 * 600 * 10 / 27200 - one);
+	/* Far more of them than there is time for: 1 ms, and then a quarter. */
+	misses(7002, 100000, 1, 0, POLICY_READ);
+	assert_in_range(take(0, 10000), 100, 126);
+	misses(7003, 32, 1, 0, POLICY_READ);
+	assert_int_equal(take(0, 10000), 0);
+	ms += 2;
+	misses(7003, 32, 1, 0, POLICY_READ);
+	assert_in_range(take(0, 10000), 60, 64);
+	/* The policy's own moves are of the same budget. */
+	misses(12000, 100000, 1, 0, POLICY_READ);
+	misses(12000, 100000, 1, 0, POLICY_READ);
+	assert_int_equal(take(0, PAGES), 0);
+	assert_true(figure(&f->reasons[POLICY_NO_BUDGET]) >= 1);
+}
+
+static void any_policy_has_a_budget_for_runs(void **state)
+{
+	unsigned nr;
+
+	(void)state;
+	hint(0, 10000, HINTS_READ_MOSTLY, ACCESS_NO_NODE);
+	miss(7000, 1, POLICY_READ);
+	nr = take(0, 10000);
+	assert_in_range(nr, 250, 252); /* a page of 0.8 ms: 200 ms of them */
+	ms += 1000;
+	misses(7001, 1, 1, 0, POLICY_READ);
+	assert_true(take(0, 10000) > 0);
+}
+
+/* Whatever the guest says and does, a hint moves a page once in some time. */
+static void a_hostile_guest_moves_nothing_to_and_fro(void **state)
+{
+	struct placement_action a[64];
+
+	(void)state;
+	for (unsigned i = 0; i < 20; i++) {
+		hint(0, 400, HINTS_FORGET, ACCESS_NO_NODE);
+		hint(0, 400, HINTS_READ_MOSTLY, ACCESS_NO_NODE);
+		misses(1, 100, !(i % 2), i % 2, POLICY_READ);
+		misses(2, 100, !(i % 2), i % 2, POLICY_READ);
+		if (i == 0)
+			assert_int_equal(take(0, 400), 400);
+		else
+			assert_int_equal(placement_take(engine, a, 64), 0);
+		ms += 110;
+	}
+	/* When that is forgotten, it may go again. */
+	ms += 20000;
+	hint(0, 400, HINTS_READ_MOSTLY, ACCESS_NO_NODE);
+	miss(1, 1, POLICY_READ);
+	assert_int_equal(take(0, 400), 400);
+}
+
+static void a_full_node_takes_no_run(void **state)
+{
+	struct policy_node n = { .free_pages = 1000, .has_memory = 1 };
+
+	(void)state;
+	placement_set_node(engine, 1, &n);
+	hint(0, 400, HINTS_READ_MOSTLY, ACCESS_NO_NODE);
+	misses(1, 100, 1, 0, POLICY_READ);
+	misses(2, 100, 1, 0, POLICY_READ);
+	assert_int_equal(take(0, 400), 0);
+	n.free_pages = 1024 + 30;
+	placement_set_node(engine, 1, &n);
+	ms += 2;
+	misses(2, 1, 1, 0, POLICY_READ);
+	assert_int_equal(take(0, 400), 30);
+}
+
+static void parts_of_a_run_are_answered_one_by_one(void **state)
+{
+	const struct placement_figures *f = placement_figures(engine);
+	struct placement_action a[4], part;
+
+	(void)state;
+	hint(0, 100, HINTS_READ_MOSTLY, ACCESS_NO_NODE);
+	misses(1, 100, 1, 0, POLICY_READ);
+	misses(2, 100, 1, 0, POLICY_READ);
+	assert_int_equal(placement_take(engine, a, 4), 1);
+	assert_int_equal(a[0].pages, 100);
+	miss(60, 1, POLICY_READ); /* it is on its way */
+	assert_int_equal(placement_pending(engine), 0);
+	part = a[0];
+	part.pages = 50;
+	placement_done(engine, &part, true, 1000);
+	part.page = 50;
+	part.pages = 30;
+	placement_needless(engine, &part);
+	part.page = 80;
+	part.pages = 20;
+	placement_done(engine, &part, false, 1000);
+	assert_int_equal(figure(&f->moves), 50);
+	assert_int_equal(figure(&f->failed), 20);
+	miss(60, 1, POLICY_READ);
+	assert_int_equal(take(60, 61), 1);
+}
+
+static void private_memory_goes_to_its_node_alone(void **state)
+{
+	(void)state;
+	hint(0, 100, HINTS_PRIVATE, 0);
+	hint(100, 100, HINTS_PRIVATE, 1);
+	for (unsigned i = 0; i < 5; i++) {
+		misses(i, 32, 1, 0, POLICY_WRITE);
+		misses(100 + i, 32, 1, 0, POLICY_WRITE);
+	}
+	assert_int_equal(take(100, 200), 100);
+}
+
+static void copies_are_runs_as_well(void **state)
+{
+	const struct placement_figures *f = placement_figures(engine);
+
+	(void)state;
+	hint(0, 300, HINTS_READ_MOSTLY, ACCESS_NO_NODE);
+	for (unsigned i = 0; i < 4; i++)
+		misses(i, 32, 1, 0, POLICY_READ);
+	assert_int_equal(take(0, 300), 300);
+	assert_int_equal(figure(&f->replicas), 300);
 }
 
 static void contradicted_hints_are_dropped(void **state)
@@ -242,7 +530,6 @@ static void contradicted_hints_are_dropped(void **state)
 		miss(200 + i, 1, POLICY_WRITE);
 	}
 	assert_int_equal(figure(&f->hints_dropped), 2);
-	miss(50, 1, POLICY_READ);
 	(void)take(0, 300);
 	ms += 1000;
 	miss(60, 1, POLICY_READ);
@@ -317,10 +604,29 @@ int main(void)
 		cmocka_unit_test_setup(the_oldest_goes_when_there_are_too_many,
 				       clean),
 		cmocka_unit_test_setup(random_hints, clean),
-		cmocka_unit_test_setup(others_follow_within_bounds, clean),
-		cmocka_unit_test_setup(a_phase_stops_what_follows, clean),
-		cmocka_unit_test_setup_teardown(one_page_takes_its_range_along,
-						start, end),
+		cmocka_unit_test_setup(a_range_is_counted_as_one_page, clean),
+		cmocka_unit_test_setup(only_who_may_have_it_is_asked_for,
+				       clean),
+		cmocka_unit_test_setup(a_range_goes_as_far_as_it_is_paid_for,
+				       clean),
+		cmocka_unit_test_setup(
+			copies_are_made_for_one_node_after_another, clean),
+		cmocka_unit_test_setup_teardown(
+			a_range_goes_before_its_pages_are_hot, start, end),
+		cmocka_unit_test_setup_teardown(balanced_moves_what_is_paid_for,
+						start_balanced, end),
+		cmocka_unit_test_setup_teardown(
+			any_policy_has_a_budget_for_runs, start_slow, end),
+		cmocka_unit_test_setup_teardown(
+			a_hostile_guest_moves_nothing_to_and_fro, start, end),
+		cmocka_unit_test_setup_teardown(a_full_node_takes_no_run, start,
+						end),
+		cmocka_unit_test_setup_teardown(
+			parts_of_a_run_are_answered_one_by_one, start, end),
+		cmocka_unit_test_setup_teardown(
+			private_memory_goes_to_its_node_alone, start, end),
+		cmocka_unit_test_setup_teardown(copies_are_runs_as_well,
+						start_replicas, end),
 		cmocka_unit_test_setup_teardown(contradicted_hints_are_dropped,
 						start, end),
 		cmocka_unit_test_setup_teardown(pinned_and_cold_pages_stay,
