@@ -3,14 +3,28 @@
  * bench-hints: what hints are worth to the placement engine, and what they cost
  * the worker. No guest and no hardware: accesses are drawn, and time is a model.
  *
- * Placement: a scene of SCENE pages is at home on node 0, and CPUs of node 1
- * read it; which page, is drawn with a skew, as rays hit some objects more often.
- * A CPU computes for COMPUTE_NS, then misses: 300 ns locally, 900 ns from afar.
- * Every TRIGGER misses of a page are a record for the engine, with the policies
- * as they are; the owner of the engine takes TURN_PAGES moves every TURN_NS,
- * each of MOVE_NS, as the agent does. Measured: modelled time until 85 % of the
- * misses of a window are local, with and without a hint of the scene. The same
- * seed has the same accesses.
+ * As in bench-locality, all memory of a guest is at home on node 0 at first, and
+ * its CPUs are of node 1. A CPU computes for COMPUTE_NS, then misses: 300 ns
+ * locally, 900 ns from afar. Every TRIGGER misses of a page are a record for the
+ * engine, with the policies as they are. The agent is modelled by its own code
+ * (monitor/agent/pace.h): it takes moves as often and as many as that says, works
+ * on one after another, and each page takes MOVE_NS, for which a CPU waits, too.
+ * The same seed has the same accesses.
+ *
+ *	raytrace	reads a scene of 64 MiB, which is hinted as read-mostly
+ *	database	has buffers of 64 MiB, which are hinted as read-mostly, and
+ *			every fifth miss there is a write; and memory of its own
+ *	pmake		a toolchain of 16 MiB, hinted as read-mostly; and memory of
+ *			short-lived processes
+ *	unused		a hint of 256 MiB that have a tenth of all misses
+ *	shared		as raytrace, but half of the CPUs are of node 0
+ *	wrong		as raytrace, but the scene is hinted as private to a CPU of
+ *			node 0
+ *
+ * Measured, with and without the hint: modelled time of WORK misses; until 85 % of
+ * the misses in what is hinted (raytrace, database, pmake), or in all memory, are
+ * local, in a window of WINDOW of them; and how much memory the engine takes.
+ * Pages are moved, none is copied: the guest's own memory is as much either way.
  *
  * Cost: time of hints_serve() for a ring of bulk hints, of a guest of 1 GiB
  * whose pages are all hinted one by one: the worst case.
@@ -18,8 +32,8 @@
 #include "bench/measure.h"
 #include "guest-hints/host/hints.h"
 #include "memory/placement/engine.h"
+#include "monitor/agent/pace.h"
 
-#define SCENE	    16384u /* pages: 64 MiB */
 #define NODES	    2u
 #define NR_CPUS	    4u
 #define COMPUTE_NS  2000u
@@ -27,18 +41,79 @@
 #define REMOTE_NS   900u
 #define TRIGGER	    32u
 #define MOVE_NS	    5000u
-#define TURN_NS	    50000000ull
-#define TURN_PAGES  128u
-#define WINDOW	    65536u /* misses */
-#define LIMIT_NS    30000000000ull
+#define WORK	    6000000u /* misses */
+#define WINDOW	    16384u   /* misses */
+#define LIMIT_NS    20000000000ull
+#define MAX_PAGES   81920u
 #define GUEST_PAGES 262144u /* 1 GiB */
 
+/* A part of a guest's memory, and of its misses. */
+struct part {
+	uint32_t pages, percent; /* of all misses; the rest is the second's */
+	uint32_t writes;	 /* percent */
+	/* 0: skewed. Else so many pages are in use, others from time to time. */
+	uint32_t in_use;
+};
+
+struct workload {
+	const char *name;
+	struct part parts[2]; /* the first one is hinted */
+	uint8_t kind, node;   /* of the hint */
+	uint32_t measured; /* parts whose misses are to be local; from 0 on */
+	bool shared;	   /* half of the CPUs are of node 0 */
+};
+
+static const struct workload workloads[] = {
+	{ .name = "raytrace",
+	  .parts = { { 16384, 100, 0, 0 } },
+	  .kind = HINTS_READ_MOSTLY,
+	  .node = ACCESS_NO_NODE,
+	  .measured = 1 },
+	{ .name = "database",
+	  .parts = { { 16384, 70, 20, 0 }, { 1024, 30, 50, 0 } },
+	  .kind = HINTS_READ_MOSTLY,
+	  .node = ACCESS_NO_NODE,
+	  .measured = 1 },
+	{ .name = "pmake",
+	  .parts = { { 4096, 60, 0, 0 }, { 16384, 40, 50, 1024 } },
+	  .kind = HINTS_READ_MOSTLY,
+	  .node = ACCESS_NO_NODE,
+	  .measured = 1 },
+	{ .name = "unused",
+	  .parts = { { 65536, 10, 0, 0 }, { 4096, 90, 20, 0 } },
+	  .kind = HINTS_READ_MOSTLY,
+	  .node = ACCESS_NO_NODE,
+	  .measured = 2 },
+	{ .name = "shared",
+	  .parts = { { 16384, 100, 0, 0 } },
+	  .kind = HINTS_READ_MOSTLY,
+	  .node = ACCESS_NO_NODE,
+	  .measured = 1,
+	  .shared = true },
+	{ .name = "wrong",
+	  .parts = { { 16384, 100, 0, 0 } },
+	  .kind = HINTS_PRIVATE,
+	  .node = 0,
+	  .measured = 1 },
+};
+
+#define NR_WORKLOADS (sizeof(workloads) / sizeof(workloads[0]))
+
+struct agent {
+	struct pace pace;
+	struct placement_action taken[PACE_ACTIONS]; /* it works on these */
+	unsigned nr_taken;
+	uint64_t turn_ns; /* begin of its turn */
+	uint64_t next_ns; /* when it goes on */
+};
+
 struct machine {
+	const struct workload *w;
 	struct placement *engine;
-	uint8_t home[SCENE];
-	uint32_t misses[SCENE];
-	uint64_t now_ns, turned_ns;
-	uint64_t moved;
+	struct agent agent;
+	uint8_t home[MAX_PAGES];
+	uint32_t misses[MAX_PAGES];
+	uint64_t now_ns, made; /* made: misses */
 	uint64_t random;
 };
 
@@ -51,61 +126,133 @@ static uint64_t machine_random(struct machine *m)
 	return m->random * 0x2545f4914f6cdd1dull;
 }
 
-/* The square of a number in [0, 1): a quarter of the pages has half of all. */
-static uint32_t machine_page(struct machine *m)
+static double machine_draw(struct machine *m)
 {
-	double x = (double)(machine_random(m) >> 11) / 9007199254740992.0;
-	uint32_t at = (uint32_t)(x * x * SCENE);
-
-	/* Neighbours are not equally hot. */
-	return at * 2654435761u % SCENE;
+	return (double)(machine_random(m) >> 11) / 9007199254740992.0;
 }
 
-static void machine_start(struct machine *m, const char *policy, unsigned seed)
+/* Which part, and which page of it. */
+static uint32_t machine_page(struct machine *m, const struct part **part)
+{
+	const struct part *p = m->w->parts;
+	uint32_t first = 0, at;
+	double x;
+
+	if (p[1].pages && machine_draw(m) * 100 >= p[0].percent) {
+		first = p->pages;
+		p++;
+	}
+	*part = p;
+	x = machine_draw(m);
+	if (p->in_use)
+		return first +
+		       (uint32_t)(m->made / 64 + (uint64_t)(x * p->in_use)) %
+			       p->pages;
+	/* Squared, so that a quarter of the pages has half of all misses. */
+	at = (uint32_t)(x * x * p->pages);
+	/* Neighbours are not equally hot. */
+	return first + at * 2654435761u % p->pages;
+}
+
+static void machine_start(struct machine *m, const struct workload *w,
+			  const char *policy, unsigned seed)
 {
 	static const uint32_t latency[] = { LOCAL_NS, REMOTE_NS, REMOTE_NS,
 					    LOCAL_NS };
-	struct placement_config c = { .pages = SCENE,
+	struct placement_config c = { .pages = w->parts[0].pages +
+					       w->parts[1].pages,
 				      .nr_nodes = NODES,
 				      .latency_ns = latency,
-				      .move_ns = MOVE_NS };
+				      .move_ns = MOVE_NS,
+				      .run_pages = PACE_RUN };
 	struct diag d = { 0 };
 
-	*m = (struct machine){ .random = seed * 0x9e3779b97f4a7c15ull + 1 };
+	memset(m, 0, sizeof(*m));
+	m->w = w;
+	m->random = seed * 0x9e3779b97f4a7c15ull + 1;
 	must(policy_parse(policy, NULL, &c.choice, &d), policy);
 	must(placement_create(&m->engine, &c), "engine");
 }
 
 static void machine_hint(struct machine *m)
 {
-	const struct access_record r = { .weight = SCENE,
-					 .node = ACCESS_NO_NODE,
+	const struct access_record r = { .weight = m->w->parts[0].pages,
+					 .node = m->w->node,
 					 .home = ACCESS_NO_NODE,
-					 .kind = HINTS_READ_MOSTLY,
+					 .kind = m->w->kind,
 					 .class = ACCESS_HINT };
 
 	placement_record(m->engine, &r);
 }
 
-static void machine_turn(struct machine *m)
+/* What the agent has worked on is done. Return: pages that moved. */
+static unsigned machine_moved(struct machine *m)
 {
-	struct placement_action a[TURN_PAGES];
-	unsigned nr = placement_take(m->engine, a, TURN_PAGES);
+	struct agent *g = &m->agent;
+	unsigned moved = 0;
 
-	for (unsigned i = 0; i < nr; i++) {
-		m->moved += m->home[a[i].page] != a[i].to;
-		m->home[a[i].page] = a[i].to;
-		placement_done(m->engine, &a[i], true, MOVE_NS);
-	}
-	m->turned_ns = m->now_ns;
+	for (unsigned i = 0; i < g->nr_taken; i++)
+		for (uint32_t k = 0; k < g->taken[i].pages; k++) {
+			struct placement_action one = g->taken[i];
+			uint8_t *home = &m->home[one.page + k];
+
+			one.page += k;
+			one.pages = 1;
+			if (*home == one.to) {
+				placement_needless(m->engine, &one);
+				continue;
+			}
+			*home = one.to;
+			placement_done(m->engine, &one, true, MOVE_NS);
+			moved++;
+		}
+	g->nr_taken = 0;
+	return moved;
 }
 
-/* Return: whether it was local. */
-static bool machine_miss(struct machine *m)
+/* Pages that it takes on now, and works on. Return: whether there are any. */
+static bool machine_take(struct machine *m)
 {
-	uint32_t page = machine_page(m);
-	bool local = m->home[page] == 1;
+	struct agent *g = &m->agent;
 
+	if (m->now_ns - g->turn_ns >= PACE_MOVES_NS ||
+	    !pace_is_due(&g->pace, placement_pending(m->engine), m->now_ns))
+		return false;
+	g->nr_taken = placement_take(m->engine, g->taken, PACE_ACTIONS);
+	pace_made(&g->pace);
+	for (unsigned i = 0; i < g->nr_taken; i++)
+		for (uint32_t k = 0; k < g->taken[i].pages; k++)
+			if (m->home[g->taken[i].page + k] != g->taken[i].to)
+				g->next_ns += MOVE_NS;
+	return g->nr_taken;
+}
+
+static void machine_agent(struct machine *m)
+{
+	struct agent *g = &m->agent;
+
+	/* The CPU that a page is taken from waits, or the agent's own. */
+	m->now_ns += (uint64_t)machine_moved(m) * MOVE_NS / NR_CPUS;
+	g->next_ns = m->now_ns;
+	if (machine_take(m))
+		return;
+	/* The next turn. */
+	if (!pace_hurries(placement_pending(m->engine)))
+		g->next_ns += PACE_TURN_NS;
+	g->turn_ns = g->next_ns;
+}
+
+/* Return: whether it was local; @counts: whether it is one that is measured. */
+static bool machine_miss(struct machine *m, bool *counts)
+{
+	const struct part *part;
+	uint32_t page = machine_page(m, &part);
+	uint8_t node = m->w->shared ? (uint8_t)(machine_random(m) >> 63) : 1;
+	bool local = m->home[page] == node;
+	bool write = machine_draw(m) * 100 < part->writes;
+
+	m->made++;
+	*counts = part < m->w->parts + m->w->measured;
 	m->now_ns += (COMPUTE_NS + (local ? LOCAL_NS : REMOTE_NS)) / NR_CPUS;
 	if (++m->misses[page] == TRIGGER) {
 		const struct access_record r = { .time_ns = m->now_ns,
@@ -114,37 +261,55 @@ static bool machine_miss(struct machine *m)
 						 .vcpu = ACCESS_NO_VCPU,
 						 .node = 1,
 						 .home = m->home[page],
-						 .kind = POLICY_READ,
+						 .kind = write ? POLICY_WRITE
+							       : POLICY_READ,
 						 .class = ACCESS_MISS };
 
 		m->misses[page] = 0;
 		placement_record(m->engine, &r);
 	}
-	if (m->now_ns - m->turned_ns >= TURN_NS)
-		machine_turn(m);
+	if (m->now_ns >= m->agent.next_ns)
+		machine_agent(m);
 	return local;
 }
 
-/* Modelled ms until 85 % are local; the limit if that does not come. */
-static double placed_ms(const char *policy, bool hinted, unsigned seed)
+struct run {
+	double placed_ms; /* the limit, if it is not reached */
+	double work_ms;
+	double engine_kib;
+};
+
+static void machine_run(const struct workload *w, const char *policy,
+			bool hinted, unsigned seed, struct run *out)
 {
 	static struct machine m;
-	double ms;
+	bool placed = false, worked = false, counts;
 
-	machine_start(&m, policy, seed);
+	machine_start(&m, w, policy, seed);
 	if (hinted)
 		machine_hint(&m);
-	for (;;) {
-		uint32_t local = 0;
+	while ((!placed && m.now_ns < LIMIT_NS) || !worked) {
+		uint32_t local = 0, all = 0;
 
-		for (unsigned i = 0; i < WINDOW; i++)
-			local += machine_miss(&m);
-		if (local >= WINDOW / 100 * 85 || m.now_ns >= LIMIT_NS)
-			break;
+		while (all < WINDOW) {
+			bool l = machine_miss(&m, &counts);
+
+			all += counts;
+			local += counts && l;
+			if (m.made == WORK) {
+				worked = true;
+				out->work_ms = (double)m.now_ns / 1e6;
+			}
+		}
+		if (!placed) {
+			placed = local >= WINDOW / 100 * 85;
+			out->placed_ms = (double)m.now_ns / 1e6;
+		}
 	}
-	ms = (double)m.now_ns / 1e6;
+	out->engine_kib = (double)atomic_load(
+				  &placement_figures(m.engine)->counter_bytes) /
+			  1024;
 	placement_destroy(m.engine);
-	return ms;
 }
 
 /* --- cost ----------------------------------------------------------------------- */
@@ -223,13 +388,54 @@ static double hint_ns(void)
 
 static const char *const policies[] = { "balanced", "migrate", "disco" };
 
+#define NR_POLICIES (sizeof(policies) / sizeof(policies[0]))
+
+/* Medians: without and with the hint. */
 struct row {
-	double ms[2][MAX_ROUNDS]; /* without, with */
-	double plain, hinted;
+	const char *workload, *policy;
+	struct run runs[2];
 };
 
+static double median_of(const struct run *runs, unsigned nr, size_t field)
+{
+	double all[MAX_ROUNDS];
+
+	for (unsigned i = 0; i < nr; i++)
+		memcpy(&all[i], (const char *)&runs[i] + field, sizeof(all[i]));
+	return median(all, nr);
+}
+
+static void measure(struct row *row, const struct workload *w,
+		    const char *policy, const struct bench_options *o)
+{
+	static struct run runs[MAX_ROUNDS];
+
+	row->workload = w->name;
+	row->policy = policy;
+	for (unsigned h = 0; h < 2; h++) {
+		for (unsigned r = 0; r < o->rounds; r++)
+			machine_run(w, policy, h, o->seed + r, &runs[r]);
+		row->runs[h] = (struct run){
+			median_of(runs, o->rounds,
+				  offsetof(struct run, placed_ms)),
+			median_of(runs, o->rounds,
+				  offsetof(struct run, work_ms)),
+			median_of(runs, o->rounds,
+				  offsetof(struct run, engine_kib)),
+		};
+	}
+	printf("%-9s %-9s %7.0f %7.0f %7.2f   %7.0f %7.0f %7.3f   %5.0f "
+	       "%5.0f\n",
+	       w->name, policy, row->runs[0].placed_ms, row->runs[1].placed_ms,
+	       row->runs[0].placed_ms / row->runs[1].placed_ms,
+	       row->runs[0].work_ms, row->runs[1].work_ms,
+	       row->runs[1].work_ms / row->runs[0].work_ms,
+	       row->runs[0].engine_kib, row->runs[1].engine_kib);
+	(void)fflush(stdout);
+}
+
 static void write_json(const struct bench_options *o, const struct row *rows,
-		       double each_ns, double percent)
+		       unsigned nr, double each_ns, double percent)
 {
 	FILE *f = json_open(o, "hints");
 
@@ -237,12 +443,21 @@ static void write_json(const struct bench_options *o, const struct row *rows,
 		",\n \"hint_ns\": %.1f, \"percent_of_a_cpu\": %.4f,\n"
 		" \"rows\": [",
 		each_ns, percent);
-	for (unsigned i = 0; i < sizeof(policies) / sizeof(policies[0]); i++)
+	for (unsigned i = 0; i < nr; i++) {
+		const struct run *plain = &rows[i].runs[0];
+		const struct run *hinted = &rows[i].runs[1];
+
 		fprintf(f,
-			"%s\n  {\"policy\": \"%s\", \"plain_ms\": %.1f, "
-			"\"hinted_ms\": %.1f, \"times_sooner\": %.3f}",
-			i ? "," : "", policies[i], rows[i].plain,
-			rows[i].hinted, rows[i].plain / rows[i].hinted);
+			"%s\n  {\"workload\": \"%s\", \"policy\": \"%s\", "
+			"\"plain_ms\": %.1f, \"hinted_ms\": %.1f, "
+			"\"times_sooner\": %.3f, \"plain_work_ms\": %.1f, "
+			"\"hinted_work_ms\": %.1f, \"plain_kib\": %.0f, "
+			"\"hinted_kib\": %.0f}",
+			i ? "," : "", rows[i].workload, rows[i].policy,
+			plain->placed_ms, hinted->placed_ms,
+			plain->placed_ms / hinted->placed_ms, plain->work_ms,
+			hinted->work_ms, plain->engine_kib, hinted->engine_kib);
+	}
 	fprintf(f, "\n ]}\n");
 	if (fclose(f))
 		fail(o->out);
@@ -253,8 +468,9 @@ int main(int argc, char **argv)
 	static const struct option longs[] = { BENCH_OPTIONS,
 					       { NULL, 0, NULL, 0 } };
 	struct bench_options o = { 5, 1, "unknown", NULL };
-	static struct row rows[sizeof(policies) / sizeof(policies[0])];
+	static struct row rows[NR_WORKLOADS * NR_POLICIES];
 	double costs[MAX_ROUNDS], each_ns, percent;
+	unsigned nr = 0;
 	int opt;
 
 	while ((opt = getopt_long(argc, argv, "", longs, NULL)) != -1)
@@ -262,20 +478,12 @@ int main(int argc, char **argv)
 			return 2;
 	if (!bench_rounds_valid(&o))
 		return 2;
-	printf("modelled time to 85 %% local, %u pages, medians of %u\n", SCENE,
-	       o.rounds);
-	for (unsigned i = 0; i < sizeof(policies) / sizeof(policies[0]); i++) {
-		for (unsigned r = 0; r < o.rounds; r++)
-			for (unsigned h = 0; h < 2; h++)
-				rows[i].ms[h][r] =
-					placed_ms(policies[i], h, o.seed + r);
-		rows[i].plain = median(rows[i].ms[0], o.rounds);
-		rows[i].hinted = median(rows[i].ms[1], o.rounds);
-		printf("%-10s %8.0f ms without, %8.0f ms with hints: %.2f "
-		       "times sooner\n",
-		       policies[i], rows[i].plain, rows[i].hinted,
-		       rows[i].plain / rows[i].hinted);
-	}
+	printf("modelled ms, medians of %u, without and with a hint\n"
+	       "%-19s %-25s   %-23s   counters, KiB\n",
+	       o.rounds, "", "85 % local", "all work");
+	for (unsigned w = 0; w < NR_WORKLOADS; w++)
+		for (unsigned i = 0; i < NR_POLICIES; i++)
+			measure(&rows[nr++], &workloads[w], policies[i], &o);
 	for (unsigned r = 0; r < o.rounds; r++)
 		costs[r] = hint_ns();
 	each_ns = median(costs, o.rounds);
@@ -285,6 +493,6 @@ int main(int argc, char **argv)
 	       "one, every ten minutes: %.4f %% of a CPU\n",
 	       each_ns, percent);
 	if (o.out)
-		write_json(&o, rows, each_ns, percent);
+		write_json(&o, rows, nr, each_ns, percent);
 	return 0;
 }

@@ -197,9 +197,15 @@ TARGETS = {
             "true, median": member("median", "ratio")}),
     ),
     "hints": (
+        Target("hints-sooner", "at least", 3, "times", {
+            f"{w}, balanced": row("times_sooner", workload=w,
+                                  policy="balanced")
+            for w in ("raytrace", "database", "pmake")}),
         Target("hints-time", "at most", 1.01, "times", {
-            policy: quotient(row("hinted_ms", policy=policy),
-                             row("plain_ms", policy=policy))
+            f"{w}, {policy}": quotient(
+                row("hinted_work_ms", workload=w, policy=policy),
+                row("plain_work_ms", workload=w, policy=policy))
+            for w in ("raytrace", "database", "pmake", "unused", "shared", "wrong")
             for policy in ("balanced", "migrate", "disco")}),
         Target("hints-cost", "at most", 1, "%", {
             "1 GiB": member("percent_of_a_cpu")}),

@@ -544,7 +544,7 @@ static void pages_that_others_migrate(void **state)
 		(struct agent_range){ (uintptr_t)p, 32 * PAGE_BYTES };
 	r.pull.ranges[1] = (struct agent_range){ (uintptr_t)p + 32 * PAGE_BYTES,
 						 8 * PAGE_BYTES };
-	assert_int_equal(pull(&r.pull, m.fd, &pulled, come_back, &m), 0);
+	assert_int_equal(pull(&r.pull, m.fd, NULL, &pulled, come_back, &m), 0);
 	assert_int_equal(pulled.pages, back - 1);
 	assert_int_equal(pulled.failed, nr - back);
 	(void)close(m.fd);
