@@ -38,12 +38,13 @@ $(HINT_B)/libdisco-hint.a: $(HINT_OBJS)
 	$(Q)rm -f $@ && $(AR) rcsD $@ $^
 
 # Both have the library in them: it need not be found where they run.
-$(HINT_B)/disco-hint: $(HINT_B)/obj/command.o $(HINT_B)/libdisco-hint.a
+$(HINT_B)/disco-hint: $(HINT_B)/obj/command.o $(HINT_B)/obj/rules.o \
+		$(HINT_B)/libdisco-hint.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) -pie -Wl,-z,relro,-z,now -o $@ $^
 
 $(HINT_B)/libdisco-hint-preload.so: $(HINT_B)/obj/preload.o \
-		$(HINT_B)/libdisco-hint.a
+		$(HINT_B)/obj/rules.o $(HINT_B)/libdisco-hint.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) -shared -Wl,-soname,$(@F) -Wl,-z,relro,-z,now \
 		-Wl,--exclude-libs,ALL -o $@ $^

@@ -18,80 +18,26 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "guest-hints/guest/disco_hint.h"
-#include "guest-hints/guest/kinds.h"
+#include "guest-hints/guest/rules.h"
 
-#define RULES_MAX 16
-#define TEXT_MAX  1024
-#define REST_MAX  60
+#define TEXT_MAX 1024
+#define REST_MAX 60
 
-static struct preload_rule {
-	int kind;
-	unsigned vcpu;
-	unsigned long long bytes; /* of anonymous ones; 0: .pattern */
-	const char *pattern;
-} rules[RULES_MAX];
+static struct hint_rule rules[HINT_RULES_MAX];
 static unsigned nr_rules;
 static char text[TEXT_MAX]; /* what the rules point into */
 static struct disco_hint *hint;
-
-/* "HINT" or "private=CPU". */
-static int preload_kind(char *word, unsigned *vcpu)
-{
-	char *equals = strchr(word, '=');
-
-	if (equals) {
-		*equals = '\0';
-		*vcpu = (unsigned)strtoul(equals + 1, NULL, 10);
-	}
-	return hint_kind_of(word);
-}
-
-static unsigned long long preload_size(const char *word)
-{
-	char *end;
-	unsigned long long size = strtoull(word, &end, 10);
-
-	switch (*end) {
-	case 'G':
-		size <<= 10;
-		/* fall through */
-	case 'M':
-		size <<= 10;
-		/* fall through */
-	case 'K':
-		size <<= 10;
-		/* fall through */
-	default:
-		return size;
-	}
-}
-
-static void preload_rule(char *word)
-{
-	char *colon = strrchr(word, ':');
-	struct preload_rule r = { 0 };
-
-	if (!colon || nr_rules == RULES_MAX)
-		return;
-	*colon = '\0';
-	r.kind = preload_kind(colon + 1, &r.vcpu);
-	if (strncmp(word, "size=", 5) == 0)
-		r.bytes = preload_size(word + 5);
-	else if (strncmp(word, "file=", 5) == 0)
-		r.pattern = word + 5;
-	if (r.kind && (r.bytes || r.pattern))
-		rules[nr_rules++] = r;
-}
 
 static void preload_mapping(unsigned long long start, unsigned long long end,
 			    const char *name)
 {
 	for (unsigned i = 0; i < nr_rules; i++) {
-		const struct preload_rule *r = &rules[i];
+		const struct hint_rule *r = &rules[i];
 		int fits = r->bytes ? (!*name || strcmp(name, "[heap]") == 0) &&
 					      end - start >= r->bytes
 				    : *name == '/' &&
@@ -144,13 +90,13 @@ __attribute__((constructor)) static void preload_start(void)
 	sigset_t all, before;
 	pthread_attr_t attr;
 	pthread_t thread;
-	char *word, *rest = text;
+	const char *bad;
 
 	if (!given || strlen(given) >= sizeof(text))
 		return;
 	memcpy(text, given, strlen(given) + 1);
-	while ((word = strsep(&rest, ",")) != NULL)
-		preload_rule(word);
+	/* A rule that is none has no effect; disco-hint run refuses it. */
+	nr_rules = hint_parse_rules(text, rules, &bad);
 	if (!nr_rules || disco_hint_open(&hint) != 0)
 		return;
 	(void)sigfillset(&all);
