@@ -76,6 +76,19 @@ in_vm()
 	"$DISCO" exec "$EXAMPLE-$vm" -- "$@" </dev/null
 }
 
+# hinted WHAT COMMAND... - whether the command succeeds, which gives hints: they are
+# advice, and an example is right without them
+hinted()
+{
+	local what=$1
+	shift
+	if "$@"; then
+		echo "$EXAMPLE: hinted: $what"
+	else
+		echo "$EXAMPLE: not hinted: $what"
+	fi
+}
+
 # now_ms - by the clock of this machine
 now_ms()
 {

@@ -118,3 +118,18 @@ mirror()
 		awk '$1 == "Debian" && $2 !~ /security/ { print $2; exit }')
 	echo "${address:-http://deb.debian.org/debian/}"
 }
+
+# add_hints TREE - what a guest gives hints with, as make install-guest-hints puts
+# it; its loader's cache is the caller's business
+add_hints()
+{
+	local hints=$LAB_ROOT/build/release/guest-hints lib=$1/usr/local/lib
+
+	install -D -m 755 "$hints/disco-hint" "$1/usr/local/bin/disco-hint"
+	mkdir -p "$lib" "$1/usr/local/include"
+	install -m 644 "$hints/libdisco-hint.so.1" \
+		"$hints/libdisco-hint-preload.so" "$lib/"
+	ln -sf libdisco-hint.so.1 "$lib/libdisco-hint.so"
+	install -m 644 "$LAB_ROOT/guest-hints/guest/disco_hint.h" \
+		"$1/usr/local/include/"
+}

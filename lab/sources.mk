@@ -33,8 +33,10 @@ EXAMPLES_IMAGE	:= build/examples/root.ext4
 images-examples: images $(EXAMPLES_IMAGE)
 
 $(EXAMPLES_IMAGE): lab/guest/build-examples lab/guest/root-init \
-		lab/guest/shutdown lab/guest/disco/cluster | $(LAB_KERNELS)
+		lab/guest/shutdown lab/guest/disco/cluster lab/lib.sh \
+		| $(LAB_KERNELS)
 	$(Q)scripts/deps debian
+	$(Q)$(MAKE) --no-print-directory VARIANT=release guest-hints
 	$(Q)mkdir -p $(@D)
 	$(Q)lab/guest/build-examples $@
 
