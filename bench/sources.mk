@@ -127,6 +127,26 @@ do-bench-locality: all images kernel-cache $(B)/bench/raytrace
 		echo "bench-locality: lab $$lab died; going on in a new one"; \
 	done; exit 1
 
+# The same lab. It promises nothing yet, so it is no part of `make bench`, and CHECK
+# checks nothing. HINTS: more options.
+.PHONY: bench-hints-lab do-bench-hints-lab
+bench-hints-lab:
+	$(Q)scripts/deps bench
+	$(Q)mkdir -p $(BENCH_OUT)
+	$(Q)rm -f $(call bench_result,hints-lab)
+	$(Q)$(MAKE) --no-print-directory do-$@
+
+do-bench-hints-lab: all images kernel-cache
+	$(Q)rm -f $(BENCH_OUT)/bench-hints-lab.state; \
+	for lab in 1 2 3 4 5 6; do \
+		lab/run --flash=trigger=32 --dist 30,30 --timeout 6000 -- \
+			bench/hints_lab.py $(call bench_args,hints-lab) \
+			--disco $(B)/disco --counters $(B)/lab/counters \
+			--state $(BENCH_OUT)/bench-hints-lab.state $(HINTS); \
+		status=$$?; [ $$status = 125 ] || exit $$status; \
+		echo "bench-hints-lab: lab $$lab died; going on in a new one"; \
+	done; exit 1
+
 # On the machine itself, if it has any KVM: the guest is a tiny one.
 do-bench-figures: all guests
 	$(Q)$$(test -w /dev/kvm || echo lab/auto --timeout 3000 --) \
