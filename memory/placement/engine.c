@@ -708,7 +708,8 @@ static void placement_measured(struct placement *e,
 	uint32_t *mean = &e->move_ns[a->from * e->machine.nr_nodes + a->to];
 	uint64_t weighted = (uint64_t)*mean * ((1u << MOVE_SHIFT) - 1);
 
-	spent_ns = min_u64(spent_ns / a->pages, (uint64_t)*mean * MOVE_OUTLIER);
+	spent_ns = min_u64(spent_ns / max_u64(a->pages, 1),
+			   (uint64_t)*mean * MOVE_OUTLIER);
 	*mean = (uint32_t)min_u64((weighted + spent_ns) >> MOVE_SHIFT,
 				  UINT32_MAX);
 }

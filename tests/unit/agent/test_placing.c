@@ -20,7 +20,9 @@
 #include "guest-hints/abi/hints_abi.h"
 #include "memory/placement/engine.h"
 #include "memory/trace/trace_ring.h"
+#include "monitor/agent/batch.h"
 #include "monitor/agent/placing.h"
+#include "monitor/agent/pull.h"
 #include "monitor/agent/ram_spans.h"
 #include "monitor/ipc/fds.h"
 #include "monitor/ipc/figures.h"
@@ -609,6 +611,51 @@ static void many_moves_fit_the_sandbox(void **state)
 	assert_int_equal(WEXITSTATUS(status), 0);
 }
 
+static int no_progress(void *arg, const struct agent_pulled *p)
+{
+	(void)arg;
+	(void)p;
+	return 0;
+}
+
+/* The second one knows what pages take: it has fewer batches. */
+static void a_pull_goes_on_as_the_last_one_ended(void **state)
+{
+	const size_t bytes = 700 * PAGE_BYTES;
+	struct agent_req_pull r = { .bound_ns = 100000000000ull,
+				    .nr_ranges = 1,
+				    .what = AGENT_ANON,
+				    .pid = getpid(),
+				    .node = 0 };
+	struct agent_pulled first, second;
+	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	unsigned size = 0, last;
+	char *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	(void)state;
+	assert_true(at != MAP_FAILED && fd >= 0);
+	(void)madvise(at, bytes, MADV_NOHUGEPAGE);
+	memset(at, 1, bytes);
+	r.ranges[0] = (struct agent_range){ (uintptr_t)at, bytes };
+	assert_int_equal(pull(&r, fd, &size, &first, no_progress, NULL), 0);
+	assert_int_equal(first.pages, 700);
+	assert_true(size > BATCH_FIRST);
+	assert_int_equal(pull(&r, fd, &size, &second, no_progress, NULL), 0);
+	assert_int_equal(second.pages, 700);
+	assert_true(second.batches < first.batches);
+	/* A rest that is small is no reason for small batches. */
+	last = size;
+	r.ranges[0].bytes = PAGE_BYTES;
+	assert_int_equal(pull(&r, fd, &size, &second, no_progress, NULL), 0);
+	assert_int_equal(size, last);
+	r.ranges[0].bytes = bytes;
+	assert_int_equal(pull(&r, fd, NULL, &second, no_progress, NULL), 0);
+	assert_int_equal(second.batches, first.batches);
+	(void)munmap(at, bytes);
+	(void)close(fd);
+}
+
 /* What cannot be is left undone, and nothing leaks. */
 static void strange_requests_do_no_harm(void **state)
 {
@@ -642,6 +689,7 @@ int main(void)
 		cmocka_unit_test(sampled_faults_are_placed),
 		cmocka_unit_test(samples_are_of_vms_alone),
 		cmocka_unit_test(many_moves_fit_the_sandbox),
+		cmocka_unit_test(a_pull_goes_on_as_the_last_one_ended),
 		cmocka_unit_test(strange_requests_do_no_harm),
 	};
 

@@ -429,23 +429,67 @@ static void a_hostile_guest_moves_nothing_to_and_fro(void **state)
 {
 	struct placement_action a[64];
 
+	/* Pages of several chunks of counters, of which one is accessed. */
 	(void)state;
 	for (unsigned i = 0; i < 20; i++) {
-		hint(0, 400, HINTS_FORGET, ACCESS_NO_NODE);
-		hint(0, 400, HINTS_READ_MOSTLY, ACCESS_NO_NODE);
+		hint(0, 1200, HINTS_FORGET, ACCESS_NO_NODE);
+		hint(0, 1200, HINTS_READ_MOSTLY, ACCESS_NO_NODE);
 		misses(1, 100, !(i % 2), i % 2, POLICY_READ);
 		misses(2, 100, !(i % 2), i % 2, POLICY_READ);
 		if (i == 0)
-			assert_int_equal(take(0, 400), 400);
+			assert_int_equal(take(0, 1200), 1200);
 		else
 			assert_int_equal(placement_take(engine, a, 64), 0);
 		ms += 110;
 	}
 	/* When that is forgotten, it may go again. */
 	ms += 20000;
-	hint(0, 400, HINTS_READ_MOSTLY, ACCESS_NO_NODE);
+	hint(0, 1200, HINTS_READ_MOSTLY, ACCESS_NO_NODE);
 	miss(1, 1, POLICY_READ);
-	assert_int_equal(take(0, 400), 400);
+	assert_int_equal(take(0, 1200), 1200);
+}
+
+/* What the policy decides on a range costs nothing unless pages go. */
+static void asking_is_free(void **state)
+{
+	(void)state;
+	hint(0, 10000, HINTS_READ_MOSTLY, ACCESS_NO_NODE);
+	/* They pay for some pages; there is time for 126. */
+	for (unsigned i = 0; i < 200; i++) {
+		misses(i, 1, 1, 0, POLICY_READ);
+		(void)take(0, 10000);
+	}
+	assert_in_range(figure(&placement_figures(engine)->hinted_pages), 10,
+			100);
+	misses(12000, 1000, 1, 0, POLICY_READ);
+	misses(12000, 1000, 1, 0, POLICY_READ);
+	assert_int_equal(take(12000, 12001), 1);
+}
+
+/* Whatever the policy wants: interleave would have page 2 on node 2. */
+static void no_third_node_gets_private_memory(void **state)
+{
+	static const uint32_t latency[] = { 300, 900, 900, 900, 300,
+					    900, 900, 900, 300 };
+	struct placement_config c = { .pages = PAGES,
+				      .nr_nodes = 3,
+				      .latency_ns = latency,
+				      .move_ns = 8000,
+				      .run_pages = RUN };
+	struct placement_action a[8];
+	struct diag d = { 0 };
+
+	(void)state;
+	assert_int_equal(policy_parse("interleave", NULL, &c.choice, &d), 0);
+	assert_int_equal(placement_create(&engine, &c), 0);
+	hint(0, 100, HINTS_PRIVATE, 1);
+	miss(2, 1, POLICY_WRITE);
+	assert_int_equal(placement_take(engine, a, ARRAY_SIZE(a)), 1);
+	assert_int_equal(a[0].pages, 1); /* the page alone */
+	assert_int_equal(a[0].to, 2);
+	/* Where both are of one mind, all of it goes. */
+	miss(4, 1, POLICY_WRITE);
+	assert_true(placement_pending(engine) >= 97);
 }
 
 static void a_full_node_takes_no_run(void **state)
@@ -619,6 +663,10 @@ int main(void)
 			any_policy_has_a_budget_for_runs, start_slow, end),
 		cmocka_unit_test_setup_teardown(
 			a_hostile_guest_moves_nothing_to_and_fro, start, end),
+		cmocka_unit_test_setup_teardown(asking_is_free, start_balanced,
+						end),
+		cmocka_unit_test_teardown(no_third_node_gets_private_memory,
+					  end),
 		cmocka_unit_test_setup_teardown(a_full_node_takes_no_run, start,
 						end),
 		cmocka_unit_test_setup_teardown(
