@@ -12,6 +12,8 @@
  * The same seed has the same accesses.
  *
  *	raytrace	reads a scene of 64 MiB, which is hinted as read-mostly
+ *	pieces		the same, in 1024 pieces of 15 pages, as a guest's memory is:
+ *			every 16th page is not hinted
  *	database	has buffers of 64 MiB, which are hinted as read-mostly, and
  *			every fifth miss there is a write; and memory of its own
  *	pmake		a toolchain of 16 MiB, hinted as read-mostly; and memory of
@@ -61,6 +63,7 @@ struct workload {
 	uint8_t kind, node;   /* of the hint */
 	uint32_t measured; /* parts whose misses are to be local; from 0 on */
 	bool shared;	   /* half of the CPUs are of node 0 */
+	uint32_t piece;	   /* pages from one piece to the next; 0: it is one */
 };
 
 static const struct workload workloads[] = {
@@ -69,6 +72,12 @@ static const struct workload workloads[] = {
 	  .kind = HINTS_READ_MOSTLY,
 	  .node = ACCESS_NO_NODE,
 	  .measured = 1 },
+	{ .name = "pieces",
+	  .parts = { { 16384, 100, 0, 0 } },
+	  .kind = HINTS_READ_MOSTLY,
+	  .node = ACCESS_NO_NODE,
+	  .measured = 1,
+	  .piece = 16 },
 	{ .name = "database",
 	  .parts = { { 16384, 70, 20, 0 }, { 1024, 30, 50, 0 } },
 	  .kind = HINTS_READ_MOSTLY,
@@ -176,13 +185,16 @@ static void machine_start(struct machine *m, const struct workload *w,
 
 static void machine_hint(struct machine *m)
 {
-	const struct access_record r = { .weight = m->w->parts[0].pages,
-					 .node = m->w->node,
-					 .home = ACCESS_NO_NODE,
-					 .kind = m->w->kind,
-					 .class = ACCESS_HINT };
+	uint32_t pages = m->w->parts[0].pages;
+	uint32_t piece = m->w->piece ? m->w->piece : pages;
+	struct access_record r = { .weight = piece - (piece < pages),
+				   .node = m->w->node,
+				   .home = ACCESS_NO_NODE,
+				   .kind = m->w->kind,
+				   .class = ACCESS_HINT };
 
-	placement_record(m->engine, &r);
+	for (; r.page < pages; r.page += piece)
+		placement_record(m->engine, &r);
 }
 
 /* What the agent has worked on is done. Return: pages that moved. */
@@ -398,7 +410,7 @@ struct row {
 
 static double median_of(const struct run *runs, unsigned nr, size_t field)
 {
-	double all[MAX_ROUNDS];
+	double all[MAX_ROUNDS] = { 0 };
 
 	for (unsigned i = 0; i < nr; i++)
 		memcpy(&all[i], (const char *)&runs[i] + field, sizeof(all[i]));

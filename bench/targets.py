@@ -200,12 +200,13 @@ TARGETS = {
         Target("hints-sooner", "at least", 3, "times", {
             f"{w}, balanced": row("times_sooner", workload=w,
                                   policy="balanced")
-            for w in ("raytrace", "database", "pmake")}),
+            for w in ("raytrace", "pieces", "database", "pmake")}),
         Target("hints-time", "at most", 1.01, "times", {
             f"{w}, {policy}": quotient(
                 row("hinted_work_ms", workload=w, policy=policy),
                 row("plain_work_ms", workload=w, policy=policy))
-            for w in ("raytrace", "database", "pmake", "unused", "shared", "wrong")
+            for w in ("raytrace", "pieces", "database", "pmake", "unused",
+                      "shared", "wrong")
             for policy in ("balanced", "migrate", "disco")}),
         Target("hints-cost", "at most", 1, "%", {
             "1 GiB": member("percent_of_a_cpu")}),

@@ -395,7 +395,8 @@ static void placement_hint(struct placement *e, const struct access_record *r)
 		hinted_add(&e->hinted, r->page,
 			   min_u64(r->weight, e->pages - r->page), r->kind,
 			   r->node < e->machine.nr_nodes ? r->node
-							 : ACCESS_NO_NODE);
+							 : ACCESS_NO_NODE,
+			   r->time_ns);
 }
 
 static uint8_t placement_hint_flag(const struct hinted_range *hint)
@@ -442,6 +443,46 @@ static struct hinted_range *placement_find_hint(struct placement *e,
 	return hint;
 }
 
+/*
+ * A group of hinted ranges is a page to the policy, with the accesses of all its
+ * pages. What the policy predicts that this page saves has to pay for each page of the
+ * group that goes; one that predicts nothing decides on all of them.
+ */
+static void placement_judge_group(struct placement *e, struct hinted_group *g,
+				  const struct access_record *r, uint8_t flags)
+{
+	struct policy_decision d = { 0 };
+	uint64_t pages = g->pages;
+	struct policy_page p;
+
+	if (!hinted_asks(g, r))
+		return;
+	hinted_as_page(g, r, &p);
+	/* It is a sum of accesses. */
+	p.flags = r->page_flags | POLICY_PAGE_COUNTED | flags;
+	e->choice.policy->page(e->state, placement_now(e), &p, &d);
+	if (!placement_decision_is_sound(e, &p, &d) || d.action == POLICY_STAY)
+		return;
+	if (e->choice.policy == &policy_balanced)
+		balanced_refund_page(e->state, &e->now, p.home, d.to);
+	if (d.action == POLICY_REPLICATE && !e->replicas)
+		return;
+	if (g->node != ACCESS_NO_NODE && d.to != g->node)
+		return;
+	if (d.cost_ns)
+		pages = min_u64(pages, d.gain_ns / d.cost_ns);
+	hinted_go(g, d.action, p.home, d.to, pages);
+}
+
+/* One that moved of late by a hint is left to the policy: see balanced, b. */
+static bool placement_may_go(const struct placement *e,
+			     const struct hinted_group *g, uint64_t page)
+{
+	return !placement_is_pending(e, page) &&
+	       (g->action == POLICY_REPLICATE ||
+		!page_counters_moves(e->counters, page, (uint32_t)e->rest));
+}
+
 /* That a node can take, of many. */
 static uint64_t placement_room(const struct placement *e, uint8_t node,
 			       uint64_t pages)
@@ -453,66 +494,24 @@ static uint64_t placement_room(const struct placement *e, uint8_t node,
 		       : 0;
 }
 
-/*
- * A hinted range is a page to the policy, with the accesses of all its pages. What
- * the policy predicts that this page saves has to pay for each page of the range
- * that goes; one that predicts nothing decides on all of them.
- */
-static void placement_judge_range(struct placement *e,
-				  struct hinted_range *hint,
-				  const struct access_record *r)
-{
-	struct policy_decision d = { 0 };
-	uint64_t pages = hint->end - hint->first;
-	struct policy_page p;
-
-	if (!hinted_asks(hint, r))
-		return;
-	hinted_as_page(hint, r, &p);
-	/* It is a sum of accesses. */
-	p.flags = r->page_flags | POLICY_PAGE_COUNTED |
-		  placement_hint_flag(hint);
-	e->choice.policy->page(e->state, placement_now(e), &p, &d);
-	if (!placement_decision_is_sound(e, &p, &d) || d.action == POLICY_STAY)
-		return;
-	if (e->choice.policy == &policy_balanced)
-		balanced_refund_page(e->state, &e->now, p.home, d.to);
-	if (d.action == POLICY_REPLICATE && !e->replicas)
-		return;
-	if (hint->node != ACCESS_NO_NODE && d.to != hint->node)
-		return;
-	if (d.cost_ns)
-		pages = min_u64(pages, d.gain_ns / d.cost_ns);
-	hinted_go(hint, d.action, p.home, d.to, pages);
-}
-
-/* One that moved of late by a hint is left to the policy: see balanced, b. */
-static bool placement_may_go(const struct placement *e,
-			     const struct hinted_range *hint, uint64_t page)
-{
-	return !placement_is_pending(e, page) &&
-	       (hint->action == POLICY_REPLICATE ||
-		!page_counters_moves(e->counters, page, (uint32_t)e->rest));
-}
-
 /* Return: how many pages of a run may move now. */
-static uint64_t placement_pay(struct placement *e, struct hinted_range *hint,
+static uint64_t placement_pay(struct placement *e, struct hinted_group *g,
 			      uint64_t pages)
 {
 	static const struct budget_limit limit = { BUDGET_SHARE, BUDGET_BURST };
-	uint32_t pair = hint->from * e->machine.nr_nodes + hint->to;
+	uint32_t pair = g->from * e->machine.nr_nodes + g->to;
 
-	pages = placement_room(e, hint->to, pages);
+	pages = placement_room(e, g->to, pages);
 	if (pages && e->choice.policy == &policy_balanced)
-		pages = balanced_pay_run(e->state, placement_now(e), hint->from,
-					 hint->to, pages);
+		pages = balanced_pay_run(e->state, placement_now(e), g->from,
+					 g->to, pages);
 	else if (pages)
 		pages = budget_pay(&e->paid_ns[pair], &limit, e->now_ns,
 				   e->move_ns[pair], pages);
 	if (!pages)
-		hint->waits_ns = e->now_ns + HINTED_REST;
-	if (e->nodes[hint->to].free_pages != UINT64_MAX)
-		e->nodes[hint->to].free_pages -= pages;
+		g->waits_ns = e->now_ns + HINTED_REST;
+	if (e->nodes[g->to].free_pages != UINT64_MAX)
+		e->nodes[g->to].free_pages -= pages;
 	return pages;
 }
 
@@ -521,32 +520,33 @@ static uint64_t placement_pay(struct placement *e, struct hinted_range *hint,
  * @looks: pages that may be looked at; those that were are taken off
  * Return: how many there are; 0: none now.
  */
-static uint64_t placement_add_run(struct placement *e,
-				  struct hinted_range *hint, uint64_t most,
-				  uint64_t *looks)
+static uint64_t placement_add_run(struct placement *e, struct hinted_range *r,
+				  uint64_t most, uint64_t *looks)
 {
-	uint64_t left, pages = 0;
-	const struct policy_decision d = { .action = hint->action,
-					   .reason = POLICY_HINTED,
-					   .to = hint->to };
-	struct policy_page p = { .home = hint->from };
+	struct hinted_group *g = hinted_group_of(&e->hinted, r);
+	uint64_t left, page = 0, pages = 0;
+	struct policy_decision d = { .reason = POLICY_HINTED };
+	struct policy_page p = { 0 };
 
-	while ((left = hinted_peek(hint, e->now_ns)) && *looks &&
-	       !placement_may_go(e, hint, hint->next)) {
-		hinted_advance(hint, 1);
+	while ((left = hinted_peek(&e->hinted, r, e->now_ns, &page)) &&
+	       *looks && !placement_may_go(e, g, page)) {
+		hinted_advance(&e->hinted, r, 1);
 		--*looks;
 	}
 	left = min_u64(min_u64(left, most), *looks);
-	while (pages < left && placement_may_go(e, hint, hint->next + pages))
+	while (pages < left && placement_may_go(e, g, page + pages))
 		pages++;
 	*looks -= pages;
 	if (pages)
-		pages = placement_pay(e, hint, pages);
+		pages = placement_pay(e, g, pages);
 	if (!pages)
 		return 0;
-	p.page = hint->next;
+	p.page = page;
+	p.home = g->from;
+	d.action = g->action;
+	d.to = g->to;
 	placement_add_pending(e, &p, &d, (uint32_t)pages);
-	hinted_advance(hint, pages);
+	hinted_advance(&e->hinted, r, pages);
 	placement_count(&e->figures->hinted_pages, pages);
 	placement_count(&e->figures->reasons[POLICY_HINTED], pages);
 	return pages;
@@ -556,15 +556,21 @@ static uint64_t placement_add_run(struct placement *e,
 static void placement_add_runs(struct placement *e, unsigned max)
 {
 	uint64_t looks = HINTED_LOOK, left = e->run_pages ? e->run_pages : max;
+	unsigned i = 0;
 
-	for (unsigned i = 0; i < e->hinted.nr && e->nr_pending < max;) {
-		uint64_t most = e->run_pages ? left : min_u64(left, 1);
+	if (!hinted_waits(&e->hinted, e->now_ns))
+		return;
+	while (i < e->hinted.nr && left && looks && e->nr_pending < max) {
 		uint64_t pages = placement_add_run(e, &e->hinted.ranges[i],
-						   most, &looks);
+						   e->run_pages ? left : 1,
+						   &looks);
 
 		left -= pages;
 		i += !pages;
 	}
+	/* Of all ranges none has a page: nobody is to wait for one. */
+	if (i == e->hinted.nr)
+		hinted_settle(&e->hinted, e->now_ns);
 }
 
 /* --- accesses ------------------------------------------------------------- */
@@ -602,8 +608,9 @@ bool placement_record(struct placement *e, const struct access_record *r)
 		return e->nr_pending;
 	}
 	hint = placement_find_hint(e, r);
-	if (hint)
-		placement_judge_range(e, hint, r);
+	if (hint && hint->group < HINTED_GROUPS)
+		placement_judge_group(e, hinted_group_of(&e->hinted, hint), r,
+				      placement_hint_flag(hint));
 	if (placement_is_pending(e, r->page))
 		return e->nr_pending;
 	p.home = r->home;

@@ -9,6 +9,14 @@ static bool hinted_has_effect(uint8_t kind)
 	       kind == HINTS_REWRITE || kind == HINTS_COLD || kind == HINTS_PIN;
 }
 
+struct hinted_group *hinted_group_of(struct hinted *h,
+				     const struct hinted_range *r)
+{
+	return r->group < HINTED_GROUPS ? &h->groups[r->group] : NULL;
+}
+
+/* --- ranges --------------------------------------------------------------- */
+
 /* Index of the first range that ends behind a page. */
 static unsigned hinted_at(const struct hinted *h, uint64_t page)
 {
@@ -25,8 +33,26 @@ static unsigned hinted_at(const struct hinted *h, uint64_t page)
 	return from;
 }
 
+/* Its group has so many pages more or less. */
+static void hinted_resize(struct hinted *h, struct hinted_range *r,
+			  uint64_t first, uint64_t end)
+{
+	struct hinted_group *g = hinted_group_of(h, r);
+
+	if (g)
+		g->pages += (end - first) - (r->end - r->first);
+	r->first = first;
+	r->end = end;
+}
+
 static void hinted_remove(struct hinted *h, unsigned i)
 {
+	struct hinted_group *g = hinted_group_of(h, &h->ranges[i]);
+
+	if (g) {
+		g->nr--;
+		g->pages -= h->ranges[i].end - h->ranges[i].first;
+	}
 	h->nr--;
 	memmove(&h->ranges[i], &h->ranges[i + 1],
 		(h->nr - i) * sizeof(h->ranges[0]));
@@ -46,6 +72,7 @@ static void hinted_make_room(struct hinted *h)
 
 static void hinted_insert(struct hinted *h, const struct hinted_range *r)
 {
+	struct hinted_group *g = hinted_group_of(h, r);
 	unsigned i;
 
 	hinted_make_room(h);
@@ -54,6 +81,24 @@ static void hinted_insert(struct hinted *h, const struct hinted_range *r)
 		(h->nr - i) * sizeof(h->ranges[0]));
 	h->ranges[i] = *r;
 	h->nr++;
+	if (g) {
+		g->nr++;
+		g->pages += r->end - r->first;
+	}
+}
+
+/* Return: whether the range before it, of the same group, is that much longer now. */
+static bool hinted_extend(struct hinted *h, const struct hinted_range *r)
+{
+	unsigned i = hinted_at(h, r->first);
+	struct hinted_range *before = i ? &h->ranges[i - 1] : NULL;
+
+	if (!before || before->end != r->first || r->group == HINTED_GROUPS ||
+	    before->group != r->group)
+		return false;
+	hinted_resize(h, before, before->first, r->end);
+	before->age = r->age;
+	return true;
 }
 
 /* What was said of [first, end) is over. */
@@ -65,10 +110,8 @@ static void hinted_cut(struct hinted *h, uint64_t first, uint64_t end)
 		struct hinted_range *r = &h->ranges[i], behind = *r;
 
 		if (r->first < first && r->end > end) {
-			r->end = first;
+			hinted_resize(h, r, r->first, first);
 			behind.first = end;
-			behind.credit = 0;
-			behind.to = HINTED_NOT_MOVED;
 			hinted_insert(h, &behind);
 			return;
 		}
@@ -77,35 +120,11 @@ static void hinted_cut(struct hinted *h, uint64_t first, uint64_t end)
 			continue;
 		}
 		if (r->first < first)
-			r->end = first;
+			hinted_resize(h, r, r->first, first);
 		else
-			r->first = end;
+			hinted_resize(h, r, end, r->end);
 		i++;
 	}
-}
-
-void hinted_add(struct hinted *h, uint64_t first, uint64_t pages, uint8_t kind,
-		uint8_t node)
-{
-	const struct hinted_range r = {
-		.first = first,
-		.end = first + pages,
-		.age = ++h->age,
-		.kind = kind,
-		.node = kind == HINTS_PRIVATE ? node : ACCESS_NO_NODE,
-		.last = POLICY_NO_NODE,
-		.previous = POLICY_NO_NODE,
-		.to = HINTED_NOT_MOVED,
-	};
-
-	if (!pages || first > UINT64_MAX - pages)
-		return;
-	if (!hinted_has_effect(kind) && kind != HINTS_PIN_OFF &&
-	    kind != HINTS_FORGET)
-		return;
-	hinted_cut(h, r.first, r.end);
-	if (hinted_has_effect(kind))
-		hinted_insert(h, &r);
 }
 
 struct hinted_range *hinted_find(struct hinted *h, uint64_t page)
@@ -115,14 +134,90 @@ struct hinted_range *hinted_find(struct hinted *h, uint64_t page)
 	return i < h->nr && h->ranges[i].first <= page ? &h->ranges[i] : NULL;
 }
 
-static bool hinted_contradicts(const struct hinted_range *r,
+/* --- groups --------------------------------------------------------------- */
+
+/* All of its ranges go. */
+static void hinted_drop(struct hinted *h, unsigned group)
+{
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < h->nr; i++)
+		if (h->ranges[i].group != group)
+			h->ranges[kept++] = h->ranges[i];
+	h->nr = kept;
+	h->groups[group].nr = h->groups[group].pages = 0;
+}
+
+/* One that is free; if none is, the oldest ends. */
+static unsigned hinted_free_group(struct hinted *h)
+{
+	unsigned oldest = 0;
+
+	for (unsigned i = 0; i < HINTED_GROUPS; i++) {
+		if (!h->groups[i].nr)
+			return i;
+		if (h->groups[i].joined_ns < h->groups[oldest].joined_ns)
+			oldest = i;
+	}
+	hinted_drop(h, oldest);
+	return oldest;
+}
+
+/* The group of a hint that has just come. */
+static uint8_t hinted_join(struct hinted *h, uint8_t kind, uint8_t node,
+			   uint64_t now_ns)
+{
+	struct hinted_group *g = &h->groups[h->latest];
+
+	if (!g->nr || g->kind != kind || g->node != node ||
+	    now_ns > g->joined_ns + HINTED_JOIN_NS) {
+		h->latest = hinted_free_group(h);
+		g = &h->groups[h->latest];
+		*g = (struct hinted_group){ .last = POLICY_NO_NODE,
+					    .previous = POLICY_NO_NODE,
+					    .round = 1,
+					    .kind = kind,
+					    .node = node,
+					    .to = HINTED_NOT_MOVED };
+	}
+	g->joined_ns = now_ns;
+	return (uint8_t)h->latest;
+}
+
+void hinted_add(struct hinted *h, uint64_t first, uint64_t pages, uint8_t kind,
+		uint8_t node, uint64_t now_ns)
+{
+	struct hinted_range r = { .first = first,
+				  .end = first + pages,
+				  .age = ++h->age,
+				  .group = HINTED_GROUPS,
+				  .kind = kind };
+
+	if (!pages || first > UINT64_MAX - pages)
+		return;
+	if (!hinted_has_effect(kind) && kind != HINTS_PIN_OFF &&
+	    kind != HINTS_FORGET)
+		return;
+	if (kind == HINTS_READ_MOSTLY || kind == HINTS_PRIVATE)
+		r.group = hinted_join(
+			h, kind, kind == HINTS_PRIVATE ? node : ACCESS_NO_NODE,
+			now_ns);
+	hinted_cut(h, r.first, r.end);
+	if (hinted_has_effect(kind) && !hinted_extend(h, &r))
+		hinted_insert(h, &r);
+}
+
+/* --- accesses ------------------------------------------------------------- */
+
+/* @node: of private memory */
+static bool hinted_contradicts(uint8_t kind, uint8_t node,
 			       const struct access_record *a)
 {
-	switch (r->kind) {
+	switch (kind) {
 	case HINTS_READ_MOSTLY:
 		return a->kind == POLICY_WRITE;
 	case HINTS_PRIVATE:
-		return r->node != ACCESS_NO_NODE && a->node != r->node;
+		return node != ACCESS_NO_NODE && a->node != node;
 	case HINTS_COLD:
 		return true;
 	default:
@@ -131,156 +226,205 @@ static bool hinted_contradicts(const struct hinted_range *r,
 }
 
 /* Misra and Gries, as of a page. */
-static void hinted_miss(struct hinted_range *r, uint8_t node, uint32_t weight)
+static void hinted_miss(struct hinted_group *g, uint8_t node, uint32_t weight)
 {
 	uint32_t both;
 
 	for (unsigned i = 0; i < POLICY_TOP; i++)
-		if (r->counts[i] && r->nodes[i] == node) {
-			r->counts[i] = (uint32_t)min_u64(
-				(uint64_t)r->counts[i] + weight, UINT32_MAX);
+		if (g->counts[i] && g->nodes[i] == node) {
+			g->counts[i] = (uint32_t)min_u64(
+				(uint64_t)g->counts[i] + weight, UINT32_MAX);
 			return;
 		}
-	both = (uint32_t)min_u64(weight, min_u64(r->counts[0], r->counts[1]));
-	r->counts[0] -= both;
-	r->counts[1] -= both;
+	both = (uint32_t)min_u64(weight, min_u64(g->counts[0], g->counts[1]));
+	g->counts[0] -= both;
+	g->counts[1] -= both;
 	if (weight == both)
 		return;
 	both = weight - both;
-	if (!r->counts[0]) {
-		r->nodes[0] = node;
-		r->counts[0] = both;
+	if (!g->counts[0]) {
+		g->nodes[0] = node;
+		g->counts[0] = both;
 	} else {
-		r->nodes[1] = node;
-		r->counts[1] = both;
+		g->nodes[1] = node;
+		g->counts[1] = both;
 	}
 }
 
-static void hinted_grow_old(struct hinted_range *r, uint64_t period, bool halve)
+static void hinted_grow_old(struct hinted_group *g, uint64_t period, bool halve)
 {
-	uint64_t passed = period - r->period;
+	uint64_t passed = period - g->period;
 
 	if (!passed)
 		return;
 	for (unsigned i = 0; i < POLICY_TOP; i++)
-		r->counts[i] = halve && passed < 32 ? r->counts[i] >> passed
+		g->counts[i] = halve && passed < 32 ? g->counts[i] >> passed
 						    : 0;
-	r->writes = halve && passed < 32 ? r->writes >> passed : 0;
-	r->period = period;
+	g->writes = halve && passed < 32 ? g->writes >> passed : 0;
+	g->period = period;
+}
+
+static void hinted_count(struct hinted_group *g, const struct access_record *a,
+			 uint64_t period, bool halve)
+{
+	uint32_t weight = a->weight ? a->weight : 1;
+
+	hinted_grow_old(g, period, halve);
+	hinted_miss(g, a->node, weight);
+	g->previous = g->last;
+	g->last = a->node;
+	if (a->kind == POLICY_WRITE)
+		g->writes = (uint32_t)min_u64((uint64_t)g->writes + weight,
+					      UINT32_MAX);
 }
 
 bool hinted_judge(struct hinted *h, struct hinted_range *r,
 		  const struct access_record *a, uint64_t period, bool halve)
 {
-	uint32_t weight = a->weight ? a->weight : 1;
+	bool grouped = r->group < HINTED_GROUPS;
+	struct hinted_group *g = grouped ? &h->groups[r->group] : NULL;
+	uint32_t *agree = grouped ? &g->agree : &r->agree;
+	uint32_t *contradict = grouped ? &g->contradict : &r->contradict;
 
-	hinted_grow_old(r, period, halve);
-	hinted_miss(r, a->node, weight);
-	r->previous = r->last;
-	r->last = a->node;
-	if (a->kind == POLICY_WRITE)
-		r->writes = (uint32_t)min_u64((uint64_t)r->writes + weight,
-					      UINT32_MAX);
-	if (hinted_contradicts(r, a))
-		r->contradict++;
+	if (grouped)
+		hinted_count(g, a, period, halve);
+	if (hinted_contradicts(r->kind, grouped ? g->node : ACCESS_NO_NODE, a))
+		++*contradict;
 	else
-		r->agree++;
-	if (r->contradict < HINTED_LOOKS || r->contradict <= r->agree)
+		++*agree;
+	if (*contradict < HINTED_LOOKS || *contradict <= *agree)
 		return true;
 	h->dropped++;
-	hinted_remove(h, (unsigned)(r - h->ranges));
+	if (grouped)
+		hinted_drop(h, r->group);
+	else
+		hinted_remove(h, (unsigned)(r - h->ranges));
 	return false;
 }
 
-static uint32_t hinted_count_of(const struct hinted_range *r, uint8_t node)
+static uint32_t hinted_count_of(const struct hinted_group *g, uint8_t node)
 {
 	for (unsigned i = 0; i < POLICY_TOP; i++)
-		if (r->counts[i] && r->nodes[i] == node)
-			return r->counts[i];
+		if (g->counts[i] && g->nodes[i] == node)
+			return g->counts[i];
 	return 0;
 }
 
-bool hinted_asks(const struct hinted_range *r, const struct access_record *a)
+static uint64_t hinted_left(const struct hinted_group *g)
 {
-	bool unit = r->kind == HINTS_READ_MOSTLY || r->kind == HINTS_PRIVATE;
-	bool left = r->to != HINTED_NOT_MOVED && r->next < r->end;
-
-	if (!unit || a->node == a->home || (left && r->credit))
-		return false;
-	if (r->kind == HINTS_PRIVATE && hinted_contradicts(r, a))
-		return false;
-	if (r->to == a->node)
-		return left;
-	return !left || r->action != POLICY_REPLICATE ||
-	       !hinted_count_of(r, r->to);
+	return g->to != HINTED_NOT_MOVED && g->pages > g->went
+		       ? g->pages - g->went
+		       : 0;
 }
 
-void hinted_as_page(const struct hinted_range *r, const struct access_record *a,
+bool hinted_asks(const struct hinted_group *g, const struct access_record *a)
+{
+	bool left = hinted_left(g) > 0;
+
+	if (a->node == a->home || (left && g->credit))
+		return false;
+	if (g->kind == HINTS_PRIVATE && hinted_contradicts(g->kind, g->node, a))
+		return false;
+	if (g->to == a->node)
+		return left;
+	return !left || g->action != POLICY_REPLICATE ||
+	       !hinted_count_of(g, g->to);
+}
+
+void hinted_as_page(const struct hinted_group *g, const struct access_record *a,
 		    struct policy_page *out)
 {
-	unsigned most = r->counts[1] > r->counts[0];
+	unsigned most = g->counts[1] > g->counts[0];
 
 	*out = (struct policy_page){ .page = a->page,
 				     .home = a->home,
 				     .node = a->node,
-				     .previous = r->previous,
+				     .previous = g->previous,
 				     .kind = a->kind,
-				     .writes = r->writes };
+				     .writes = g->writes };
 	for (unsigned i = 0; i < POLICY_TOP; i++) {
-		out->counts[i] = r->counts[i ^ most];
-		out->nodes[i] = out->counts[i] ? r->nodes[i ^ most]
+		out->counts[i] = g->counts[i ^ most];
+		out->nodes[i] = out->counts[i] ? g->nodes[i ^ most]
 					       : POLICY_NO_NODE;
 	}
 }
 
-void hinted_go(struct hinted_range *r, uint8_t action, uint8_t from, uint8_t to,
+/* --- pages that go -------------------------------------------------------- */
+
+void hinted_go(struct hinted_group *g, uint8_t action, uint8_t from, uint8_t to,
 	       uint64_t pages)
 {
-	if (r->to != to || r->action != action) {
-		r->next = r->first;
-		r->went = 0;
+	if (g->to != to || g->action != action) {
+		g->round++;
+		g->went = 0;
 	}
-	r->action = action;
-	r->from = from;
-	r->to = to;
-	r->waits_ns = 0;
-	r->credit = pages > r->went ? pages - r->went : 0;
+	g->action = action;
+	g->from = from;
+	g->to = to;
+	g->waits_ns = 0;
+	g->credit = pages > g->went ? pages - g->went : 0;
 }
 
-uint64_t hinted_peek(struct hinted_range *r, uint64_t now_ns)
+uint64_t hinted_peek(struct hinted *h, const struct hinted_range *r,
+		     uint64_t now_ns, uint64_t *page)
 {
-	/* It was cut since. */
-	r->next = max_u64(r->next, r->first);
-	if (!r->credit || r->next >= r->end || now_ns < r->waits_ns)
+	const struct hinted_group *g = hinted_group_of(h, r);
+
+	if (!g || !g->credit || now_ns < g->waits_ns)
 		return 0;
-	return min_u64(r->credit, r->end - r->next);
+	/* It may have been cut since. */
+	*page = r->round == g->round ? max_u64(r->next, r->first) : r->first;
+	return *page < r->end ? min_u64(g->credit, r->end - *page) : 0;
 }
 
-void hinted_advance(struct hinted_range *r, uint64_t pages)
+void hinted_advance(struct hinted *h, struct hinted_range *r, uint64_t pages)
 {
-	r->next += pages;
-	r->went += pages;
-	r->credit -= pages;
+	struct hinted_group *g = hinted_group_of(h, r);
+
+	if (r->round != g->round)
+		r->next = r->first;
+	r->round = g->round;
+	r->next = max_u64(r->next, r->first) + pages;
+	g->went += pages;
+	g->credit -= pages;
 }
 
-uint64_t hinted_waits(struct hinted *h, uint64_t now_ns)
+static uint64_t hinted_waits_of(const struct hinted_group *g, uint64_t now_ns)
+{
+	return g->nr && now_ns >= g->waits_ns
+		       ? min_u64(g->credit, hinted_left(g))
+		       : 0;
+}
+
+uint64_t hinted_waits(const struct hinted *h, uint64_t now_ns)
 {
 	uint64_t pages = 0;
 
-	for (unsigned i = 0; i < h->nr; i++)
-		pages += hinted_peek(&h->ranges[i], now_ns);
+	for (unsigned i = 0; i < HINTED_GROUPS; i++)
+		pages += hinted_waits_of(&h->groups[i], now_ns);
 	return pages;
+}
+
+void hinted_settle(struct hinted *h, uint64_t now_ns)
+{
+	for (unsigned i = 0; i < HINTED_GROUPS; i++)
+		if (hinted_waits_of(&h->groups[i], now_ns)) {
+			h->groups[i].credit = 0;
+			h->groups[i].went = h->groups[i].pages;
+		}
 }
 
 void hinted_phase(struct hinted *h)
 {
-	for (unsigned i = 0; i < h->nr; i++) {
-		struct hinted_range *r = &h->ranges[i];
+	for (unsigned i = 0; i < h->nr; i++)
+		h->ranges[i].agree = h->ranges[i].contradict = 0;
+	for (unsigned i = 0; i < HINTED_GROUPS; i++) {
+		struct hinted_group *g = &h->groups[i];
 
-		r->agree = r->contradict = 0;
-		r->counts[0] = r->counts[1] = r->writes = 0;
-		r->last = r->previous = POLICY_NO_NODE;
-		r->credit = 0;
-		r->to = HINTED_NOT_MOVED;
+		g->agree = g->contradict = 0;
+		g->counts[0] = g->counts[1] = g->writes = 0;
+		g->last = g->previous = POLICY_NO_NODE;
+		g->credit = 0;
+		g->to = HINTED_NOT_MOVED;
 	}
 }

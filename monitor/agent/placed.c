@@ -42,7 +42,7 @@
 #define AT_ONCE	     (PACE_ACTIONS + PACE_RUN) /* pages: of a batch of moves */
 #define LAB_BOUND_NS 1000000000ull
 #define FRAME_BITS   ((1ull << 55) - 1)
-#define HINTS_TURN   64u /* per turn */
+#define HINTS_TURN   HINT_LOG_ENTRIES /* per turn */
 
 struct placed {
 	uint64_t vm, bound_ns, ram_pages;

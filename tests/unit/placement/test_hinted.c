@@ -1,19 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What a guest says of its pages: ranges that newer hints cut, that are counted
- * as one page and go as runs, and hints that accesses contradict. Then the same
- * through the engine.
+ * What a guest says of its pages: ranges that newer hints cut, groups that are
+ * counted as one page and go as runs, and hints that accesses contradict.
  */
 #include <string.h>
 
-#include "memory/placement/engine.h"
 #include "memory/placement/hinted.h"
 #include "tests/unit/support.h"
-
-#define NODES 2u
-#define PAGES 16384u
-#define MS    1000000ull
-#define RUN   200u /* pages that are taken at once */
 
 static struct hinted hinted;
 
@@ -22,6 +15,12 @@ static int clean(void **state)
 	(void)state;
 	hinted = (struct hinted){ 0 };
 	return 0;
+}
+
+/* All of them at once. */
+static void add(uint64_t first, uint64_t pages, uint8_t kind, uint8_t node)
+{
+	hinted_add(&hinted, first, pages, kind, node, 0);
 }
 
 /* Each page has what was said of it last, and ranges are in order. */
@@ -39,30 +38,30 @@ static void expect_kinds(uint64_t pages, const uint8_t *kinds)
 static void newer_hints_replace_older_ones(void **state)
 {
 	(void)state;
-	hinted_add(&hinted, 2, 6, HINTS_COLD, 0);
+	add(2, 6, HINTS_COLD, 0);
 	expect_kinds(10, (uint8_t[]){ 0, 0, 4, 4, 4, 4, 4, 4, 0, 0 });
-	hinted_add(&hinted, 4, 2, HINTS_PIN, 0);
+	add(4, 2, HINTS_PIN, 0);
 	expect_kinds(10, (uint8_t[]){ 0, 0, 4, 4, 7, 7, 4, 4, 0, 0 });
 	assert_int_equal(hinted.nr, 3);
-	hinted_add(&hinted, 1, 2, HINTS_READ_MOSTLY, 0);
+	add(1, 2, HINTS_READ_MOSTLY, 0);
 	expect_kinds(10, (uint8_t[]){ 0, 1, 1, 4, 7, 7, 4, 4, 0, 0 });
-	hinted_add(&hinted, 7, 3, HINTS_REWRITE, 0);
+	add(7, 3, HINTS_REWRITE, 0);
 	expect_kinds(10, (uint8_t[]){ 0, 1, 1, 4, 7, 7, 4, 3, 3, 3 });
-	hinted_add(&hinted, 2, 4, HINTS_FORGET, 0);
+	add(2, 4, HINTS_FORGET, 0);
 	expect_kinds(10, (uint8_t[]){ 0, 1, 0, 0, 0, 0, 4, 3, 3, 3 });
-	hinted_add(&hinted, 0, 10, HINTS_PIN_OFF, 0);
+	add(0, 10, HINTS_PIN_OFF, 0);
 	assert_int_equal(hinted.nr, 0);
 }
 
 static void what_has_no_effect_is_not_kept(void **state)
 {
 	(void)state;
-	hinted_add(&hinted, 0, 10, HINTS_PIN, 0);
-	hinted_add(&hinted, 0, 10, HINTS_MERGE, 0);
-	hinted_add(&hinted, 0, 10, HINTS_FREE, 0);
-	hinted_add(&hinted, 0, 10, 200, 0);
-	hinted_add(&hinted, 0, 0, HINTS_COLD, 0);
-	hinted_add(&hinted, UINT64_MAX, 2, HINTS_COLD, 0);
+	add(0, 10, HINTS_PIN, 0);
+	add(0, 10, HINTS_MERGE, 0);
+	add(0, 10, HINTS_FREE, 0);
+	add(0, 10, 200, 0);
+	add(0, 0, HINTS_COLD, 0);
+	add(UINT64_MAX, 2, HINTS_COLD, 0);
 	assert_int_equal(hinted.nr, 1);
 	assert_int_equal(hinted_find(&hinted, 5)->kind, HINTS_PIN);
 }
@@ -71,7 +70,7 @@ static void the_oldest_goes_when_there_are_too_many(void **state)
 {
 	(void)state;
 	for (unsigned i = 0; i <= HINTED_MAX; i++)
-		hinted_add(&hinted, 10 * (i ^ 1), 5, HINTS_PIN, 0);
+		add(10 * (i ^ 1), 5, HINTS_PIN, 0);
 	assert_int_equal(hinted.nr, HINTED_MAX);
 	assert_null(hinted_find(&hinted, 10)); /* i = 0 */
 	assert_non_null(hinted_find(&hinted, 0));
@@ -95,10 +94,18 @@ static void random_hints(void **state)
 		first = x >> 10 & 63;
 		nr = (uint32_t)min_u64((x >> 17 & 15) + 1, 64 - first);
 		kind = all[(x >> 22) % ARRAY_SIZE(all)];
-		hinted_add(&hinted, first, nr, kind, 0);
+		add(first, nr, kind, 0);
 		memset(kinds + first, kind == HINTS_FORGET ? 0 : kind, nr);
 		expect_kinds(64, kinds);
 	}
+}
+
+static struct hinted_group *group(uint64_t page)
+{
+	struct hinted_range *r = hinted_find(&hinted, page);
+
+	assert_non_null(r);
+	return hinted_group_of(&hinted, r);
 }
 
 static bool judge(uint64_t page, uint8_t node, uint8_t home, uint8_t kind,
@@ -112,7 +119,9 @@ static bool judge(uint64_t page, uint8_t node, uint8_t home, uint8_t kind,
 	struct hinted_range *h = hinted_find(&hinted, page);
 
 	assert_non_null(h);
-	return hinted_judge(&hinted, h, &r, period, true) && hinted_asks(h, &r);
+	return hinted_judge(&hinted, h, &r, period, true) &&
+	       hinted_group_of(&hinted, h) &&
+	       hinted_asks(hinted_group_of(&hinted, h), &r);
 }
 
 static struct policy_page as_page(uint64_t page)
@@ -120,21 +129,31 @@ static struct policy_page as_page(uint64_t page)
 	const struct access_record r = { .page = page, .node = 1 };
 	struct policy_page p;
 
-	hinted_as_page(hinted_find(&hinted, page), &r, &p);
+	hinted_as_page(group(page), &r, &p);
 	return p;
 }
 
-static void a_range_is_counted_as_one_page(void **state)
+/* Pages of a range that may go, and the first of them. */
+static uint64_t peek(uint64_t page, uint64_t now_ns, uint64_t *first)
+{
+	return hinted_peek(&hinted, hinted_find(&hinted, page), now_ns, first);
+}
+
+static void a_group_is_counted_as_one_page(void **state)
 {
 	struct policy_page p;
 
 	(void)state;
-	hinted_add(&hinted, 0, 100, HINTS_READ_MOSTLY, 0);
+	/* Two ranges of one group. */
+	add(0, 60, HINTS_READ_MOSTLY, 0);
+	add(70, 30, HINTS_READ_MOSTLY, 0);
+	assert_ptr_equal(group(5), group(99));
+	assert_int_equal(group(5)->pages, 90);
 	assert_int_equal(as_page(5).nodes[0], POLICY_NO_NODE);
 	assert_true(judge(5, 1, 0, POLICY_READ, 7));
 	assert_int_equal(as_page(5).previous, POLICY_NO_NODE);
 	assert_true(judge(17, 1, 0, POLICY_READ, 7));
-	assert_true(judge(50, 1, 0, POLICY_READ, 7));
+	assert_true(judge(80, 1, 0, POLICY_READ, 7));
 	assert_false(judge(99, 0, 0, POLICY_WRITE, 7)); /* at home */
 	p = as_page(1);
 	assert_int_equal(p.nodes[0], 1);
@@ -164,480 +183,160 @@ static void a_range_is_counted_as_one_page(void **state)
 static void only_who_may_have_it_is_asked_for(void **state)
 {
 	(void)state;
-	hinted_add(&hinted, 0, 10, HINTS_PRIVATE, 1);
+	add(0, 10, HINTS_PRIVATE, 1);
 	assert_true(judge(1, 1, 0, POLICY_WRITE, 0));
 	assert_false(judge(1, 2, 0, POLICY_WRITE, 0));
-	hinted_add(&hinted, 0, 10, HINTS_REWRITE, 0);
+	add(0, 10, HINTS_REWRITE, 0);
 	assert_false(judge(1, 1, 0, POLICY_WRITE, 0));
-	hinted_add(&hinted, 0, 10, HINTS_PIN, 0);
+	add(0, 10, HINTS_PIN, 0);
 	assert_false(judge(1, 1, 0, POLICY_READ, 0));
 }
 
-static void a_range_goes_as_far_as_it_is_paid_for(void **state)
+static void hints_of_one_kind_in_a_row_are_a_group(void **state)
 {
-	struct hinted_range *r;
+	uint64_t at = 5 * HINTED_JOIN_NS;
 
 	(void)state;
-	hinted_add(&hinted, 100, 50, HINTS_READ_MOSTLY, 0);
-	r = hinted_find(&hinted, 100);
-	assert_int_equal(hinted_peek(r, 0), 0);
-	hinted_go(r, POLICY_MOVE, 0, 1, 20);
-	assert_int_equal(hinted_peek(r, 0), 20);
-	assert_int_equal(hinted_waits(&hinted, 0), 20);
+	hinted_add(&hinted, 0, 10, HINTS_READ_MOSTLY, 0, at);
+	hinted_add(&hinted, 20, 10, HINTS_READ_MOSTLY, 0, at);
+	hinted_add(&hinted, 40, 10, HINTS_PRIVATE, 1, at);
+	hinted_add(&hinted, 60, 10, HINTS_PRIVATE, 1, at + HINTED_JOIN_NS);
+	hinted_add(&hinted, 80, 10, HINTS_PRIVATE, 0, at + HINTED_JOIN_NS);
+	hinted_add(&hinted, 90, 10, HINTS_PRIVATE, 0,
+		   at + 2 * HINTED_JOIN_NS + 1);
+	hinted_add(&hinted, 100, 10, HINTS_COLD, 0, at);
+	assert_ptr_equal(group(0), group(20));
+	assert_ptr_not_equal(group(0), group(40));
+	assert_ptr_equal(group(40), group(60));
+	assert_ptr_not_equal(group(40), group(80));
+	assert_ptr_not_equal(group(80), group(90));
+	assert_null(group(100));
+	/* Neighbours of a group are one range; those of others are not. */
+	assert_int_equal(hinted.nr, 7);
+	hinted_add(&hinted, 100, 10, HINTS_PRIVATE, 0,
+		   at + 2 * HINTED_JOIN_NS + 1);
+	assert_int_equal(hinted.nr, 6);
+	assert_int_equal(group(90)->pages, 20);
+	assert_int_equal(group(90)->nr, 1);
+	/* It is contradicted as one. */
+	for (unsigned i = 0; i < HINTED_LOOKS; i++)
+		if (hinted_find(&hinted, 0))
+			(void)judge(i % 2 ? 0 : 20, 1, 0, POLICY_WRITE, 0);
+	assert_null(hinted_find(&hinted, 0));
+	assert_null(hinted_find(&hinted, 20));
+	assert_non_null(hinted_find(&hinted, 40));
+	assert_int_equal(hinted.dropped, 1);
+}
+
+/* What groups say of their ranges is so, whatever comes. */
+static void groups_are_what_their_ranges_are(void **state)
+{
+	uint64_t pages[HINTED_GROUPS], nr[HINTED_GROUPS], now = 0;
+	uint32_t x = 7;
+
+	(void)state;
+	for (unsigned i = 0; i < 30000; i++) {
+		x = x * 1664525 + 1013904223;
+		now += (x >> 28) == 0 ? 2 * HINTED_JOIN_NS : 0;
+		hinted_add(&hinted, x >> 8 & 0x3fff, (x >> 3 & 7) + 1,
+			   x >> 25 & 1 ? HINTS_READ_MOSTLY : HINTS_PRIVATE,
+			   x >> 26 & 1, now);
+		if (i % 100)
+			continue;
+		memset(pages, 0, sizeof(pages));
+		memset(nr, 0, sizeof(nr));
+		for (unsigned k = 0; k < hinted.nr; k++) {
+			const struct hinted_range *r = &hinted.ranges[k];
+
+			assert_true(k == 0 || r[-1].end <= r->first);
+			assert_true(r->first < r->end);
+			pages[r->group] += r->end - r->first;
+			nr[r->group]++;
+		}
+		for (unsigned k = 0; k < HINTED_GROUPS; k++) {
+			assert_int_equal(hinted.groups[k].pages, pages[k]);
+			assert_int_equal(hinted.groups[k].nr, nr[k]);
+		}
+	}
+	assert_true(hinted.nr > 100);
+}
+
+static void a_group_goes_as_far_as_it_is_paid_for(void **state)
+{
+	struct hinted_range *a, *b;
+	struct hinted_group *g;
+	uint64_t page;
+
+	(void)state;
+	add(100, 20, HINTS_READ_MOSTLY, 0);
+	add(130, 30, HINTS_READ_MOSTLY, 0);
+	a = hinted_find(&hinted, 100);
+	b = hinted_find(&hinted, 130);
+	g = group(100);
+	assert_int_equal(peek(100, 0, &page), 0);
+	hinted_go(g, POLICY_MOVE, 0, 1, 22);
+	assert_int_equal(peek(100, 0, &page), 20);
+	assert_int_equal(page, 100);
+	assert_int_equal(hinted_waits(&hinted, 0), 22);
 	assert_false(judge(100, 1, 0, POLICY_READ, 0)); /* some may go */
-	hinted_advance(r, 20);
-	assert_int_equal(hinted_peek(r, 0), 0);
-	/* More accesses pay for more pages, of which 20 went. */
+	hinted_advance(&hinted, a, 20);
+	assert_int_equal(peek(100, 0, &page), 0);
+	assert_int_equal(peek(130, 0, &page), 2);
+	hinted_advance(&hinted, b, 2);
+	/* More accesses pay for more pages, of which 22 went. */
 	assert_true(judge(100, 1, 0, POLICY_READ, 0));
-	hinted_go(r, POLICY_MOVE, 0, 1, 30);
-	assert_int_equal(r->next, 120);
-	assert_int_equal(hinted_peek(r, 0), 10);
-	hinted_go(r, POLICY_MOVE, 0, 1, 1000);
-	assert_int_equal(hinted_peek(r, 0), 30);
-	r->waits_ns = 5;
-	assert_int_equal(hinted_peek(r, 4), 0);
-	assert_int_equal(hinted_peek(r, 5), 30);
-	hinted_advance(r, 30);
-	/* All went: what is still far is no matter of the range. */
+	hinted_go(g, POLICY_MOVE, 0, 1, 30);
+	assert_int_equal(peek(130, 0, &page), 8);
+	assert_int_equal(page, 132);
+	hinted_go(g, POLICY_MOVE, 0, 1, 1000);
+	assert_int_equal(peek(130, 0, &page), 28);
+	assert_int_equal(hinted_waits(&hinted, 0), 28);
+	g->waits_ns = 5;
+	assert_int_equal(peek(130, 4, &page), 0);
+	assert_int_equal(hinted_waits(&hinted, 4), 0);
+	assert_int_equal(peek(130, 5, &page), 28);
+	hinted_advance(&hinted, b, 28);
+	/* All went: what is still far is no matter of the group. */
 	assert_false(judge(100, 1, 0, POLICY_READ, 0));
 	assert_true(judge(100, 2, 1, POLICY_READ, 0));
-	hinted_go(r, POLICY_MOVE, 1, 2, 7);
-	assert_int_equal(r->next, 100);
-	assert_int_equal(hinted_peek(r, 0), 7);
+	hinted_go(g, POLICY_MOVE, 1, 2, 7);
+	assert_int_equal(peek(100, 0, &page), 7);
+	assert_int_equal(page, 100);
 	/* It is cut. */
-	hinted_add(&hinted, 90, 20, HINTS_COLD, 0);
-	assert_int_equal(hinted_waits(&hinted, 0), 7);
-	assert_int_equal(hinted_find(&hinted, 110)->next, 110);
+	add(90, 20, HINTS_COLD, 0);
+	assert_int_equal(peek(115, 0, &page), 7);
+	assert_int_equal(page, 110);
+	/* Nothing is left, though some was to be: nobody waits for it. */
+	hinted_settle(&hinted, 0);
+	assert_int_equal(hinted_waits(&hinted, 0), 0);
+	assert_false(judge(115, 2, 1, POLICY_READ, 0));
 	hinted_phase(&hinted);
 	assert_int_equal(hinted_waits(&hinted, 0), 0);
+	assert_true(judge(115, 2, 1, POLICY_READ, 0));
 }
 
 static void copies_are_made_for_one_node_after_another(void **state)
 {
 	struct hinted_range *r;
+	struct hinted_group *g;
 
 	(void)state;
-	hinted_add(&hinted, 0, 50, HINTS_READ_MOSTLY, 0);
+	add(0, 50, HINTS_READ_MOSTLY, 0);
 	r = hinted_find(&hinted, 0);
+	g = group(0);
 	assert_true(judge(1, 1, 0, POLICY_READ, 0));
-	hinted_go(r, POLICY_REPLICATE, 0, 1, 20);
-	hinted_advance(r, 20);
+	hinted_go(g, POLICY_REPLICATE, 0, 1, 20);
+	hinted_advance(&hinted, r, 20);
 	assert_false(judge(1, 2, 0, POLICY_READ, 0));
 	assert_true(judge(1, 1, 0, POLICY_READ, 0));
-	hinted_go(r, POLICY_REPLICATE, 0, 1, 50);
-	hinted_advance(r, 30);
+	hinted_go(g, POLICY_REPLICATE, 0, 1, 50);
+	hinted_advance(&hinted, r, 30);
 	assert_true(judge(1, 2, 0, POLICY_READ, 0));
-	hinted_go(r, POLICY_REPLICATE, 0, 2, 20);
-	hinted_advance(r, 20);
+	hinted_go(g, POLICY_REPLICATE, 0, 2, 20);
+	hinted_advance(&hinted, r, 20);
 	/* Node 2 stops reading: others do not wait for it for ever. */
 	assert_false(judge(1, 3, 0, POLICY_READ, 0));
 	assert_true(judge(1, 3, 0, POLICY_READ, 100));
-}
-
-/* --- through the engine ---------------------------------------------------- */
-
-static struct placement *engine;
-static uint64_t ms;
-static uint32_t page_ns; /* that moving one takes */
-
-static int start_with(const char *policy, uint32_t move_ns, bool replicas)
-{
-	static const uint32_t latency[] = { 300, 900, 900, 300 };
-	struct placement_config c = { .pages = PAGES,
-				      .nr_nodes = NODES,
-				      .latency_ns = latency,
-				      .move_ns = move_ns,
-				      .replicas = replicas,
-				      .run_pages = RUN };
-	struct diag d = { 0 };
-
-	ms = 1;
-	page_ns = move_ns;
-	assert_int_equal(policy_parse(policy, NULL, &c.choice, &d), 0);
-	return placement_create(&engine, &c);
-}
-
-static int start(void **state)
-{
-	(void)state;
-	return start_with("migrate", 8000, false);
-}
-
-static int start_slow(void **state)
-{
-	(void)state;
-	return start_with("migrate", 800000, false);
-}
-
-static int start_balanced(void **state)
-{
-	(void)state;
-	return start_with("balanced,burst=1", 8000, false);
-}
-
-static int start_replicas(void **state)
-{
-	(void)state;
-	return start_with("replicate", 8000, true);
-}
-
-static int end(void **state)
-{
-	(void)state;
-	placement_destroy(engine);
-	engine = NULL;
-	return 0;
-}
-
-static void hint(uint64_t page, uint32_t pages, uint8_t kind, uint8_t node)
-{
-	const struct access_record r = { .time_ns = ms * MS,
-					 .page = page,
-					 .weight = pages,
-					 .node = node,
-					 .home = ACCESS_NO_NODE,
-					 .kind = kind,
-					 .class = ACCESS_HINT };
-
-	placement_record(engine, &r);
-}
-
-/* @node, @home: of the access, and of the page */
-static void misses(uint64_t page, uint32_t weight, uint8_t node, uint8_t home,
-		   uint8_t kind)
-{
-	const struct access_record r = { .time_ns = ms * MS,
-					 .page = page,
-					 .weight = weight,
-					 .node = node,
-					 .home = home,
-					 .kind = kind,
-					 .class = ACCESS_MISS };
-
-	placement_record(engine, &r);
-}
-
-static void miss(uint64_t page, uint8_t node, uint8_t kind)
-{
-	misses(page, 128, node, 0, kind);
-}
-
-static unsigned nr_runs; /* actions of more than one page, that were taken */
-
-/* Moves that the engine wants now, in pages; all are carried out. */
-static unsigned take(uint64_t first, uint64_t end_page)
-{
-	struct placement_action a[64];
-	unsigned all = 0, nr, runs;
-
-	nr_runs = 0;
-	while ((nr = placement_take(engine, a, ARRAY_SIZE(a))) > 0) {
-		runs = 0;
-		for (unsigned i = 0; i < nr; i++) {
-			assert_in_range(a[i].page, first, end_page - 1);
-			assert_true(a[i].page + a[i].pages <= end_page);
-			assert_int_equal(a[i].to, 1);
-			placement_done(engine, &a[i], true,
-				       (uint64_t)page_ns * a[i].pages);
-			all += a[i].pages;
-			nr_runs += a[i].pages > 1;
-			runs += a[i].pages > 1 ? a[i].pages : 0;
-		}
-		assert_true(runs <= RUN);
-	}
-	assert_int_equal(placement_pending(engine), 0);
-	return all;
-}
-
-static uint64_t figure(const _Atomic(uint64_t) *f)
-{
-	return atomic_load(f);
-}
-
-/* No page of it reaches the policy's trigger of 128, but all of them together. */
-static void a_range_goes_before_its_pages_are_hot(void **state)
-{
-	const struct placement_figures *f = placement_figures(engine);
-
-	(void)state;
-	hint(1000, 500, HINTS_READ_MOSTLY, ACCESS_NO_NODE);
-	assert_int_equal(take(0, PAGES), 0); /* it decides nothing */
-	for (unsigned i = 0; i < 3; i++)
-		misses(1100 + i, 32, 1, 0, POLICY_READ);
-	assert_int_equal(take(0, PAGES), 0);
-	misses(1400, 32, 1, 0, POLICY_READ);
-	assert_int_equal(placement_pending(engine), 500);
-	assert_int_equal(take(1000, 1500), 500);
-	assert_int_equal(nr_runs, 3); /* 200, 200, 100 */
-	assert_int_equal(figure(&f->hints), 1);
-	assert_int_equal(figure(&f->hinted_pages), 500);
-	assert_int_equal(figure(&f->reasons[POLICY_HINTED]), 500);
-	assert_int_equal(figure(&f->moves), 500);
-	assert_int_equal(figure(&f->spent_ns), 500 * 8000);
-	/* Without a hint nothing moves; then it is one page. */
-	for (unsigned i = 0; i < 4; i++)
-		misses(5000 + i, 32, 1, 0, POLICY_READ);
-	assert_int_equal(take(0, PAGES), 0);
-	miss(5000, 1, POLICY_READ);
-	assert_int_equal(take(5000, 5001), 1);
-}
-
-/* The range's accesses pay for each page that goes, and balanced says how much. */
-static void balanced_moves_what_is_paid_for(void **state)
-{
-	const struct placement_figures *f = placement_figures(engine);
-	/* 600 ns each, over 2 s of 0.2; a move, and 64 lines of 300 ns. */
-	const unsigned one = 32 * 600 * 10 / (8000 + 64 * 300);
-
-	(void)state;
-	hint(0, 10000, HINTS_READ_MOSTLY, ACCESS_NO_NODE);
-	misses(7000, 32, 1, 0, POLICY_READ);
-	assert_int_equal(take(0, 10000), one);
-	misses(7001, 32, 1, 0, POLICY_READ);
-	assert_int_equal(take(0, 10000), 32 * 2 * 600 * 10 / 27200 - one);
-	/* Far more of them than there is time for: 1 ms, and then a quarter. */
-	misses(7002, 100000, 1, 0, POLICY_READ);
-	assert_in_range(take(0, 10000), 100, 126);
-	misses(7003, 32, 1, 0, POLICY_READ);
-	assert_int_equal(take(0, 10000), 0);
-	ms += 2;
-	misses(7003, 32, 1, 0, POLICY_READ);
-	assert_in_range(take(0, 10000), 60, 64);
-	/* The policy's own moves are of the same budget. */
-	misses(12000, 100000, 1, 0, POLICY_READ);
-	misses(12000, 100000, 1, 0, POLICY_READ);
-	assert_int_equal(take(0, PAGES), 0);
-	assert_true(figure(&f->reasons[POLICY_NO_BUDGET]) >= 1);
-}
-
-static void any_policy_has_a_budget_for_runs(void **state)
-{
-	unsigned nr;
-
-	(void)state;
-	hint(0, 10000, HINTS_READ_MOSTLY, ACCESS_NO_NODE);
-	miss(7000, 1, POLICY_READ);
-	nr = take(0, 10000);
-	assert_in_range(nr, 250, 252); /* a page of 0.8 ms: 200 ms of them */
-	ms += 1000;
-	misses(7001, 1, 1, 0, POLICY_READ);
-	assert_true(take(0, 10000) > 0);
-}
-
-/* Whatever the guest says and does, a hint moves a page once in some time. */
-static void a_hostile_guest_moves_nothing_to_and_fro(void **state)
-{
-	struct placement_action a[64];
-
-	/* Pages of several chunks of counters, of which one is accessed. */
-	(void)state;
-	for (unsigned i = 0; i < 20; i++) {
-		hint(0, 1200, HINTS_FORGET, ACCESS_NO_NODE);
-		hint(0, 1200, HINTS_READ_MOSTLY, ACCESS_NO_NODE);
-		misses(1, 100, !(i % 2), i % 2, POLICY_READ);
-		misses(2, 100, !(i % 2), i % 2, POLICY_READ);
-		if (i == 0)
-			assert_int_equal(take(0, 1200), 1200);
-		else
-			assert_int_equal(placement_take(engine, a, 64), 0);
-		ms += 110;
-	}
-	/* When that is forgotten, it may go again. */
-	ms += 20000;
-	hint(0, 1200, HINTS_READ_MOSTLY, ACCESS_NO_NODE);
-	miss(1, 1, POLICY_READ);
-	assert_int_equal(take(0, 1200), 1200);
-}
-
-/* What the policy decides on a range costs nothing unless pages go. */
-static void asking_is_free(void **state)
-{
-	(void)state;
-	hint(0, 10000, HINTS_READ_MOSTLY, ACCESS_NO_NODE);
-	/* They pay for some pages; there is time for 126. */
-	for (unsigned i = 0; i < 200; i++) {
-		misses(i, 1, 1, 0, POLICY_READ);
-		(void)take(0, 10000);
-	}
-	assert_in_range(figure(&placement_figures(engine)->hinted_pages), 10,
-			100);
-	misses(12000, 1000, 1, 0, POLICY_READ);
-	misses(12000, 1000, 1, 0, POLICY_READ);
-	assert_int_equal(take(12000, 12001), 1);
-}
-
-/* Whatever the policy wants: interleave would have page 2 on node 2. */
-static void no_third_node_gets_private_memory(void **state)
-{
-	static const uint32_t latency[] = { 300, 900, 900, 900, 300,
-					    900, 900, 900, 300 };
-	struct placement_config c = { .pages = PAGES,
-				      .nr_nodes = 3,
-				      .latency_ns = latency,
-				      .move_ns = 8000,
-				      .run_pages = RUN };
-	struct placement_action a[8];
-	struct diag d = { 0 };
-
-	(void)state;
-	assert_int_equal(policy_parse("interleave", NULL, &c.choice, &d), 0);
-	assert_int_equal(placement_create(&engine, &c), 0);
-	hint(0, 100, HINTS_PRIVATE, 1);
-	miss(2, 1, POLICY_WRITE);
-	assert_int_equal(placement_take(engine, a, ARRAY_SIZE(a)), 1);
-	assert_int_equal(a[0].pages, 1); /* the page alone */
-	assert_int_equal(a[0].to, 2);
-	/* Where both are of one mind, all of it goes. */
-	miss(4, 1, POLICY_WRITE);
-	assert_true(placement_pending(engine) >= 97);
-}
-
-static void a_full_node_takes_no_run(void **state)
-{
-	struct policy_node n = { .free_pages = 1000, .has_memory = 1 };
-
-	(void)state;
-	placement_set_node(engine, 1, &n);
-	hint(0, 400, HINTS_READ_MOSTLY, ACCESS_NO_NODE);
-	misses(1, 100, 1, 0, POLICY_READ);
-	misses(2, 100, 1, 0, POLICY_READ);
-	assert_int_equal(take(0, 400), 0);
-	n.free_pages = 1024 + 30;
-	placement_set_node(engine, 1, &n);
-	ms += 2;
-	misses(2, 1, 1, 0, POLICY_READ);
-	assert_int_equal(take(0, 400), 30);
-}
-
-static void parts_of_a_run_are_answered_one_by_one(void **state)
-{
-	const struct placement_figures *f = placement_figures(engine);
-	struct placement_action a[4], part;
-
-	(void)state;
-	hint(0, 100, HINTS_READ_MOSTLY, ACCESS_NO_NODE);
-	misses(1, 100, 1, 0, POLICY_READ);
-	misses(2, 100, 1, 0, POLICY_READ);
-	assert_int_equal(placement_take(engine, a, 4), 1);
-	assert_int_equal(a[0].pages, 100);
-	miss(60, 1, POLICY_READ); /* it is on its way */
-	assert_int_equal(placement_pending(engine), 0);
-	part = a[0];
-	part.pages = 50;
-	placement_done(engine, &part, true, 1000);
-	part.page = 50;
-	part.pages = 30;
-	placement_needless(engine, &part);
-	part.page = 80;
-	part.pages = 20;
-	placement_done(engine, &part, false, 1000);
-	assert_int_equal(figure(&f->moves), 50);
-	assert_int_equal(figure(&f->failed), 20);
-	miss(60, 1, POLICY_READ);
-	assert_int_equal(take(60, 61), 1);
-}
-
-static void private_memory_goes_to_its_node_alone(void **state)
-{
-	(void)state;
-	hint(0, 100, HINTS_PRIVATE, 0);
-	hint(100, 100, HINTS_PRIVATE, 1);
-	for (unsigned i = 0; i < 5; i++) {
-		misses(i, 32, 1, 0, POLICY_WRITE);
-		misses(100 + i, 32, 1, 0, POLICY_WRITE);
-	}
-	assert_int_equal(take(100, 200), 100);
-}
-
-static void copies_are_runs_as_well(void **state)
-{
-	const struct placement_figures *f = placement_figures(engine);
-
-	(void)state;
-	hint(0, 300, HINTS_READ_MOSTLY, ACCESS_NO_NODE);
-	for (unsigned i = 0; i < 4; i++)
-		misses(i, 32, 1, 0, POLICY_READ);
-	assert_int_equal(take(0, 300), 300);
-	assert_int_equal(figure(&f->replicas), 300);
-}
-
-static void contradicted_hints_are_dropped(void **state)
-{
-	const struct placement_figures *f = placement_figures(engine);
-
-	(void)state;
-	hint(0, 100, HINTS_PRIVATE, 0);
-	hint(200, 100, HINTS_READ_MOSTLY, ACCESS_NO_NODE);
-	for (unsigned i = 0; i < HINTED_LOOKS; i++) {
-		ms += 1000; /* periods of their own */
-		miss(i, 1, POLICY_READ);
-		miss(200 + i, 1, POLICY_WRITE);
-	}
-	assert_int_equal(figure(&f->hints_dropped), 2);
-	(void)take(0, 300);
-	ms += 1000;
-	miss(60, 1, POLICY_READ);
-	assert_int_equal(take(60, 61), 1);
-}
-
-static void pinned_and_cold_pages_stay(void **state)
-{
-	const struct placement_figures *f = placement_figures(engine);
-
-	(void)state;
-	hint(0, 10, HINTS_PIN, ACCESS_NO_NODE);
-	hint(10, 10, HINTS_COLD, ACCESS_NO_NODE);
-	for (unsigned i = 0; i < 20; i++) {
-		ms += 1000;
-		miss(5, 1, POLICY_READ);
-	}
-	miss(12, 1, POLICY_READ);
-	assert_int_equal(take(0, PAGES), 0);
-	assert_true(figure(&f->reasons[POLICY_HINTED]) >= 2);
-	hint(0, 10, HINTS_PIN_OFF, ACCESS_NO_NODE);
-	ms += 1000;
-	miss(5, 1, POLICY_READ);
-	assert_int_equal(take(5, 6), 1);
-	/* Cold pages that are hot are not cold. */
-	for (unsigned i = 0; i < HINTED_LOOKS; i++) {
-		ms += 1000;
-		miss(12, 1, POLICY_READ);
-	}
-	assert_int_equal(take(12, 13), 1);
-}
-
-static void a_phase_begins_counts_anew(void **state)
-{
-	(void)state;
-	for (unsigned i = 0; i < 2; i++) {
-		struct access_record r = { .time_ns = ms * MS,
-					   .page = 7,
-					   .weight = 100,
-					   .node = 1,
-					   .kind = POLICY_READ };
-
-		placement_record(engine, &r);
-		if (i == 0)
-			hint(0, 0, HINTS_PHASE_BEGIN, ACCESS_NO_NODE);
-	}
-	assert_int_equal(take(0, PAGES), 0); /* 128 in one phase are needed */
-	miss(7, 1, POLICY_READ);
-	assert_int_equal(take(7, 8), 1);
-}
-
-static void strange_hints_have_no_effect(void **state)
-{
-	const struct placement_figures *f = placement_figures(engine);
-
-	(void)state;
-	hint(PAGES, 1, HINTS_PIN, 0);
-	hint(UINT64_MAX, UINT32_MAX, HINTS_PIN, 0);
-	hint(3, 0, HINTS_PIN, 0);
-	assert_int_equal(figure(&f->strange), 3);
-	hint(PAGES - 1, UINT32_MAX, HINTS_READ_MOSTLY, 99);
-	hint(1, 1, 250, 99);
-	miss(PAGES - 1, 1, POLICY_READ);
-	assert_int_equal(take(PAGES - 1, PAGES), 1);
 }
 
 int main(void)
@@ -648,41 +347,16 @@ int main(void)
 		cmocka_unit_test_setup(the_oldest_goes_when_there_are_too_many,
 				       clean),
 		cmocka_unit_test_setup(random_hints, clean),
-		cmocka_unit_test_setup(a_range_is_counted_as_one_page, clean),
+		cmocka_unit_test_setup(a_group_is_counted_as_one_page, clean),
+		cmocka_unit_test_setup(hints_of_one_kind_in_a_row_are_a_group,
+				       clean),
+		cmocka_unit_test_setup(groups_are_what_their_ranges_are, clean),
 		cmocka_unit_test_setup(only_who_may_have_it_is_asked_for,
 				       clean),
-		cmocka_unit_test_setup(a_range_goes_as_far_as_it_is_paid_for,
+		cmocka_unit_test_setup(a_group_goes_as_far_as_it_is_paid_for,
 				       clean),
 		cmocka_unit_test_setup(
 			copies_are_made_for_one_node_after_another, clean),
-		cmocka_unit_test_setup_teardown(
-			a_range_goes_before_its_pages_are_hot, start, end),
-		cmocka_unit_test_setup_teardown(balanced_moves_what_is_paid_for,
-						start_balanced, end),
-		cmocka_unit_test_setup_teardown(
-			any_policy_has_a_budget_for_runs, start_slow, end),
-		cmocka_unit_test_setup_teardown(
-			a_hostile_guest_moves_nothing_to_and_fro, start, end),
-		cmocka_unit_test_setup_teardown(asking_is_free, start_balanced,
-						end),
-		cmocka_unit_test_teardown(no_third_node_gets_private_memory,
-					  end),
-		cmocka_unit_test_setup_teardown(a_full_node_takes_no_run, start,
-						end),
-		cmocka_unit_test_setup_teardown(
-			parts_of_a_run_are_answered_one_by_one, start, end),
-		cmocka_unit_test_setup_teardown(
-			private_memory_goes_to_its_node_alone, start, end),
-		cmocka_unit_test_setup_teardown(copies_are_runs_as_well,
-						start_replicas, end),
-		cmocka_unit_test_setup_teardown(contradicted_hints_are_dropped,
-						start, end),
-		cmocka_unit_test_setup_teardown(pinned_and_cold_pages_stay,
-						start, end),
-		cmocka_unit_test_setup_teardown(a_phase_begins_counts_anew,
-						start, end),
-		cmocka_unit_test_setup_teardown(strange_hints_have_no_effect,
-						start, end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
