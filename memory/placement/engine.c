@@ -568,9 +568,6 @@ static void placement_add_runs(struct placement *e, unsigned max)
 		left -= pages;
 		i += !pages;
 	}
-	/* Of all ranges none has a page: nobody is to wait for one. */
-	if (i == e->hinted.nr)
-		hinted_settle(&e->hinted, e->now_ns);
 }
 
 /* --- accesses ------------------------------------------------------------- */

@@ -405,15 +405,6 @@ uint64_t hinted_waits(const struct hinted *h, uint64_t now_ns)
 	return pages;
 }
 
-void hinted_settle(struct hinted *h, uint64_t now_ns)
-{
-	for (unsigned i = 0; i < HINTED_GROUPS; i++)
-		if (hinted_waits_of(&h->groups[i], now_ns)) {
-			h->groups[i].credit = 0;
-			h->groups[i].went = h->groups[i].pages;
-		}
-}
-
 void hinted_phase(struct hinted *h)
 {
 	for (unsigned i = 0; i < h->nr; i++)

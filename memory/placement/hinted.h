@@ -142,11 +142,11 @@ uint64_t hinted_peek(struct hinted *h, const struct hinted_range *r,
 /* So many of them go, or are passed over: each of them is paid for once. */
 void hinted_advance(struct hinted *h, struct hinted_range *r, uint64_t pages);
 
-/* Pages of all groups that may go now. */
+/*
+ * Pages of all groups that may go now. Of a group that was cut they may be fewer than
+ * its ranges have, and never more: so nobody waits for pages that there are not.
+ */
 uint64_t hinted_waits(const struct hinted *h, uint64_t now_ns);
-
-/* No range of those that may go now has a page left. */
-void hinted_settle(struct hinted *h, uint64_t now_ns);
 
 /* A phase begins or ends: what was counted for and against is over. */
 void hinted_phase(struct hinted *h);

@@ -172,6 +172,24 @@ static void memory_in_pieces_goes_as_one(void **state)
 	assert_int_equal(take(0, 1000), 500);
 }
 
+/* Pages that have left the group are waited for by nobody. */
+static void a_group_that_was_cut_is_done(void **state)
+{
+	struct placement_action a[64];
+
+	(void)state;
+	hint(0, 1000, HINTS_READ_MOSTLY, ACCESS_NO_NODE);
+	miss(1, 1, POLICY_READ);
+	assert_true(placement_take(engine, a, ARRAY_SIZE(a)) > 0);
+	/* Those that did not go yet are cut off; others come where some went. */
+	hint(150, 850, HINTS_FORGET, ACCESS_NO_NODE);
+	hint(2000, 500, HINTS_READ_MOSTLY, ACCESS_NO_NODE);
+	hint(2100, 300, HINTS_FORGET, ACCESS_NO_NODE);
+	while (placement_take(engine, a, ARRAY_SIZE(a)))
+		;
+	assert_int_equal(placement_pending(engine), 0);
+}
+
 /* The range's accesses pay for each page that goes, and balanced says how much. */
 static void balanced_moves_what_is_paid_for(void **state)
 {
@@ -436,6 +454,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			a_range_goes_before_its_pages_are_hot, start, end),
 		cmocka_unit_test_setup_teardown(memory_in_pieces_goes_as_one,
+						start, end),
+		cmocka_unit_test_setup_teardown(a_group_that_was_cut_is_done,
 						start, end),
 		cmocka_unit_test_setup_teardown(balanced_moves_what_is_paid_for,
 						start_balanced, end),
