@@ -2,7 +2,7 @@
 /*
  * Random operations on guest RAM in huge pages against a copy of it, while a
  * thread collapses runs, and another one moves pages, as an agent does.
- * DISCO_STRESS_OPERATIONS says how many operations.
+ * DISCO_STRESS_OPERATIONS says how many operations, a hundredth of it.
  */
 #include <errno.h>
 #include <numaif.h>
@@ -169,7 +169,8 @@ static void play(uint64_t start, uint64_t budget)
 			  step_guest, step_guest,     step_split,
 			  step_sweep, step_collapse,  step_collapse };
 	const char *ops = getenv("DISCO_STRESS_OPERATIONS");
-	unsigned long nr = ops ? strtoul(ops, NULL, 10) : OPERATIONS;
+	/* Each is some system calls that change mappings of megabytes. */
+	unsigned long nr = ops ? strtoul(ops, NULL, 10) / 100 : OPERATIONS;
 	pthread_t threads[2];
 	struct ram_huge_stats s;
 
