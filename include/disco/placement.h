@@ -15,7 +15,7 @@
 
 #define PLACEMENT_MAGIC	  0x31434c5044474944ull /* "DIGDPLC1" */
 #define PLACEMENT_LOG	  1024u			/* decisions; a power of two */
-#define PLACEMENT_OUTCOME 4u
+#define PLACEMENT_OUTCOME 9u
 /* Of a miss, by the ACPI SLIT's distance, whose 10 is local: 300 ns. */
 #define PLACEMENT_NS_PER_DISTANCE 30u
 /* Of moving a page, before the first was measured. */
@@ -27,6 +27,12 @@ enum placement_outcome {
 	PLACEMENT_STAYED,
 	PLACEMENT_DONE,
 	PLACEMENT_FAILED, /* the page is where it was */
+	/* The same, and why; of pages whose owner says so (copies_ask.h). */
+	PLACEMENT_WRITTEN, /* before it was copied */
+	PLACEMENT_NO_ROOM, /* for another copy, or for mappings */
+	PLACEMENT_RESTING, /* by its owner's own count of writes */
+	PLACEMENT_BUSY,	   /* it is copied, moved or pinned right now */
+	PLACEMENT_COPIED,  /* it has copies: it does not move */
 };
 
 /* A decision. [A: engine / others, relaxed, and the stamp as in stamp.h] */
@@ -50,9 +56,11 @@ struct placement_figures {
 	_Atomic(uint64_t) moves, failed; /* pages */
 	_Atomic(uint64_t) bounced;	 /* moved again within POLICY_REST_NS */
 	_Atomic(uint64_t) dropped;	 /* decisions that found no place */
-	_Atomic(uint64_t)
-		replicas_refused;   /* nobody replicates guest RAM yet */
-	_Atomic(uint64_t) replicas; /* pages of segments: begun */
+	/* Nobody replicates the RAM of guests without copies for views. */
+	_Atomic(uint64_t) replicas_refused;
+	_Atomic(uint64_t) replicas; /* of segments: begun; else: made */
+	/* Pages whose copies ended: by a write; otherwise. */
+	_Atomic(uint64_t) collapsed, copies_ended;
 	_Atomic(uint64_t) spent_ns; /* by moves */
 	_Atomic(uint64_t) cpu_ns;   /* of the engine itself */
 	_Atomic(uint64_t) counter_bytes;

@@ -121,6 +121,12 @@ enum policy_reason {
 	POLICY_NODE_BUSY,
 	POLICY_OTHER,  /* a plug-in's own */
 	POLICY_HINTED, /* the engine's: the guest has said so */
+	/*
+	 * The engine's: copies of the page ended by a write, or it could get
+	 * none, of late; it has copies, so it does not move.
+	 */
+	POLICY_RESTS,
+	POLICY_HAS_COPIES,
 	POLICY_NR_REASONS,
 };
 

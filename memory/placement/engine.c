@@ -27,6 +27,20 @@
 #define HINTED_REST   1000000ull
 #define HINTED_SPARES 1024u
 
+/* Of a page that gets no copies for a while. */
+struct placement_rest {
+	uint64_t page;	 /* + 1; 0: none */
+	uint64_t end_ns; /* of the rest */
+	uint8_t times;	 /* doublings so far */
+};
+
+/* See placement_track_copies(). */
+struct placement_copies {
+	struct placement_rest rests[PLACEMENT_RESTS]; /* by page, modulo */
+	uint64_t bytes;				      /* of .there */
+	uint8_t there[]; /* a bit per page: it has copies */
+};
+
 struct placement {
 	struct page_counters *counters;
 	struct policy_choice choice;
@@ -56,6 +70,7 @@ struct placement {
 	uint8_t *is_pending;  /* a bit per page: decided, and not done */
 	uint64_t nr_undone;   /* such pages */
 	struct hinted hinted; /* what the guest has said */
+	struct placement_copies *copies; /* NULL: they are not tracked */
 
 	uint64_t state[POLICY_STATE_MAX / sizeof(uint64_t)]; /* the policy's */
 };
@@ -134,6 +149,7 @@ void placement_destroy(struct placement *e)
 	free(e->move_ns);
 	free(e->paid_ns);
 	free(e->is_pending);
+	free(e->copies);
 	free(e->own);
 	free(e);
 }
@@ -365,6 +381,103 @@ static void placement_act(struct placement *e, const struct policy_page *p,
 	placement_add_pending(e, p, d, 1);
 }
 
+/* --- copies --------------------------------------------------------------- */
+
+static struct placement_rest *placement_rest_of(const struct placement *e,
+						uint64_t page)
+{
+	return &e->copies->rests[page % PLACEMENT_RESTS];
+}
+
+static bool placement_rests(const struct placement *e, uint64_t page)
+{
+	const struct placement_rest *r = placement_rest_of(e, page);
+
+	return r->page == page + 1 && e->now_ns < r->end_ns;
+}
+
+/*
+ * A page that another one has taken the place of begins anew. What two messages
+ * say of one write is one rest.
+ */
+static void placement_begin_rest(struct placement *e, uint64_t page)
+{
+	struct placement_rest *r = placement_rest_of(e, page);
+	uint64_t last = PLACEMENT_REST_NS << r->times;
+	bool again = r->page == page + 1 && e->now_ns < r->end_ns + last;
+
+	if (placement_rests(e, page))
+		return;
+	r->times = again ? (uint8_t)min_u64(r->times + 1u, PLACEMENT_RESTS_MAX)
+			 : 0;
+	r->page = page + 1;
+	r->end_ns = e->now_ns + (PLACEMENT_REST_NS << r->times);
+}
+
+static bool placement_has_copies(const struct placement *e, uint64_t page)
+{
+	return e->copies->there[page / 8] >> page % 8 & 1;
+}
+
+static void placement_set_copies(struct placement *e, uint64_t page, bool there)
+{
+	uint8_t bit = (uint8_t)(1u << page % 8);
+
+	if (there)
+		e->copies->there[page / 8] |= bit;
+	else
+		e->copies->there[page / 8] &= (uint8_t)~bit;
+}
+
+/* What a policy cannot know, as it does not know copies. */
+static void placement_heed_copies(const struct placement *e, uint64_t page,
+				  struct policy_decision *d)
+{
+	if (!e->copies)
+		return;
+	if (d->action == POLICY_REPLICATE && placement_rests(e, page)) {
+		d->action = POLICY_STAY;
+		d->reason = POLICY_RESTS;
+	} else if (d->action == POLICY_MOVE && placement_has_copies(e, page)) {
+		d->action = POLICY_STAY;
+		d->reason = POLICY_HAS_COPIES;
+	}
+}
+
+int placement_track_copies(struct placement *e)
+{
+	uint64_t bytes = e->pages / 8 + 1;
+
+	if (e->copies)
+		return 0;
+	e->copies = calloc(1, sizeof(*e->copies) + bytes);
+	if (!e->copies)
+		return -ENOMEM;
+	e->copies->bytes = bytes;
+	e->replicas = true;
+	return 0;
+}
+
+void placement_copies_changed(struct placement *e, uint64_t page, bool there,
+			      bool written)
+{
+	if (!e->copies || page >= e->pages)
+		return;
+	if (!there && placement_has_copies(e, page))
+		placement_count(written ? &e->figures->collapsed
+					: &e->figures->copies_ended,
+				1);
+	placement_set_copies(e, page, there);
+	if (written)
+		placement_begin_rest(e, page);
+}
+
+void placement_forget_copies(struct placement *e)
+{
+	if (e->copies)
+		memset(e->copies->there, 0, e->copies->bytes);
+}
+
 /* --- hints ---------------------------------------------------------------- */
 
 /* Accesses of one phase say nothing about the next one. */
@@ -478,9 +591,12 @@ static void placement_judge_group(struct placement *e, struct hinted_group *g,
 static bool placement_may_go(const struct placement *e,
 			     const struct hinted_group *g, uint64_t page)
 {
-	return !placement_is_pending(e, page) &&
-	       (g->action == POLICY_REPLICATE ||
-		!page_counters_moves(e->counters, page, (uint32_t)e->rest));
+	if (placement_is_pending(e, page) ||
+	    (e->copies && placement_has_copies(e, page)))
+		return false;
+	if (g->action == POLICY_REPLICATE)
+		return !e->copies || !placement_rests(e, page);
+	return !page_counters_moves(e->counters, page, (uint32_t)e->rest);
 }
 
 /* That a node can take, of many. */
@@ -623,6 +739,7 @@ bool placement_record(struct placement *e, const struct access_record *r)
 		d = (struct policy_decision){ .reason = POLICY_OTHER };
 	if (placement_hint_forbids(&p, &d))
 		d = (struct policy_decision){ .reason = POLICY_HINTED };
+	placement_heed_copies(e, r->page, &d);
 	placement_count(&e->figures->reasons[d.reason], 1);
 	if (d.action != POLICY_STAY)
 		placement_act(e, &p, &d);
@@ -738,6 +855,12 @@ void placement_done(struct placement *e, const struct placement_action *a,
 			: copied ? &e->figures->replicas
 				 : &e->figures->moves,
 			a->pages);
+	for (uint64_t i = 0; e->copies && copied && i < a->pages; i++) {
+		if (moved)
+			placement_set_copies(e, a->page + i, true);
+		else
+			placement_begin_rest(e, a->page + i);
+	}
 	if (!moved)
 		return;
 	placement_count(&e->figures->bounced, before);
@@ -745,6 +868,12 @@ void placement_done(struct placement *e, const struct placement_action *a,
 	/* A clock that stood has measured nothing. */
 	if (spent_ns)
 		placement_measured(e, a, spent_ns);
+}
+
+void placement_explain(struct placement *e, const struct placement_action *a,
+		       enum placement_outcome why)
+{
+	placement_log_outcome(e, a->entry, why, 0);
 }
 
 uint8_t placement_place(struct placement *e, uint64_t time_ns, uint64_t page,

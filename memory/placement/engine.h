@@ -20,6 +20,16 @@
 
 #define PLACEMENT_PENDING 4096u /* actions that wait for their owner */
 
+/*
+ * A page whose copies ended by a write, or that could get none, gets none for
+ * PLACEMENT_REST_NS, and twice as long each time, up to PLACEMENT_RESTS_MAX
+ * doublings. One that has gone without for as long again begins anew.
+ */
+#define PLACEMENT_REST_NS   5000000000ull
+#define PLACEMENT_RESTS_MAX 10u
+/* Pages that are known to rest: another one takes the place of one of them. */
+#define PLACEMENT_RESTS 4096u
+
 struct placement;
 
 struct placement_config {
@@ -124,6 +134,38 @@ void placement_done(struct placement *e, const struct placement_action *a,
  * node already: the engine does not know where pages of a run are.
  */
 void placement_needless(struct placement *e, const struct placement_action *a);
+
+/**
+ * Why an action was not carried out, for the log alone: after placement_done(),
+ * @why is PLACEMENT_WRITTEN or a later one.
+ */
+void placement_explain(struct placement *e, const struct placement_action *a,
+		       enum placement_outcome why);
+
+/**
+ * placement_track_copies() - its owner replicates pages, and says when copies end
+ *
+ * From now on actions to replicate are given (placement_config.replicas); a page
+ * that has copies is not moved, as accesses to copies are not counted; and one
+ * whose copies end by a write rests. Another policy changes nothing about that.
+ * Once or several times. Return: 0; -ENOMEM: nothing has changed.
+ */
+MUST_CHECK int placement_track_copies(struct placement *e);
+
+/**
+ * placement_copies_changed() - its owner's word on a page, besides
+ * placement_done()
+ * @there:   it has copies now
+ * @written: it has none any more, since it was written
+ *
+ * Out of range, or not after placement_track_copies(): ignored. Context: the
+ * owner's thread.
+ */
+void placement_copies_changed(struct placement *e, uint64_t page, bool there,
+			      bool written);
+
+/* No page has copies, as far as is known: its owner has lost count. */
+void placement_forget_copies(struct placement *e);
 
 /* Where a new page of the VM should be. Return: a node's index. */
 uint8_t placement_place(struct placement *e, uint64_t time_ns, uint64_t page,

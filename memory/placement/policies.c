@@ -26,6 +26,8 @@ static const char *const reason_texts[POLICY_NR_REASONS] = {
 	[POLICY_NODE_BUSY] = "node is busy",
 	[POLICY_OTHER] = "of the policy's own",
 	[POLICY_HINTED] = "hinted by the guest",
+	[POLICY_RESTS] = "written too often",
+	[POLICY_HAS_COPIES] = "has copies",
 };
 
 const struct policy *policy_builtin(unsigned i)

@@ -181,6 +181,17 @@ static int replay_event(struct replay *r, const struct trace_event *e,
 	case TRACE_DECISION:
 		replay_compare(r, e);
 		break;
+	case TRACE_TRACK:
+		if (placement_track_copies(r->vms[e->vm]->engine))
+			return diag_fail(d, ST_HOST, ENOMEM, "out of memory");
+		break;
+	case TRACE_COPIES:
+		placement_copies_changed(r->vms[e->vm]->engine, e->copies.page,
+					 e->copies.there, e->copies.written);
+		break;
+	case TRACE_FORGET:
+		placement_forget_copies(r->vms[e->vm]->engine);
+		break;
 	default:
 		break;
 	}

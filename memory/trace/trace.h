@@ -100,6 +100,10 @@ enum trace_event_kind {
 	TRACE_DONE,	/* .done: what became of one */
 	TRACE_DECISION, /* .decision: what the engine decided: see its log */
 	TRACE_LOST,	/* .lost: accesses or events are missing here */
+	/* The owner replicates pages from here on, and says when copies end. */
+	TRACE_TRACK,
+	TRACE_COPIES, /* .copies: what has become of a page's copies */
+	TRACE_FORGET, /* no page has copies, as far as the owner knows */
 	TRACE_NR_EVENT_KINDS,
 };
 
@@ -129,6 +133,10 @@ struct trace_event {
 		struct {
 			uint64_t nr;
 		} lost;
+		struct {
+			uint64_t page;
+			uint8_t there, written, zero[6];
+		} copies;
 		uint8_t bytes[TRACE_EVENT_TEXT];
 	};
 };

@@ -104,8 +104,16 @@ const char *trace_event_wrong(const struct trace_info *i,
 		return trace_done_is_sound(i, e) ? NULL : range;
 	case TRACE_DECISION:
 		return trace_decision_is_sound(i, e) ? NULL : range;
+	case TRACE_COPIES:
+		return e->copies.page < i->vms[e->vm].pages &&
+				       e->copies.there <= 1 &&
+				       e->copies.written <= 1
+			       ? NULL
+			       : range;
 	case TRACE_TAKE:
 	case TRACE_LOST:
+	case TRACE_TRACK:
+	case TRACE_FORGET:
 		return NULL;
 	case TRACE_NR_EVENT_KINDS:
 		break;

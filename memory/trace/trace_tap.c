@@ -131,3 +131,33 @@ void trace_tap_done(const struct trace_tap *t, struct placement *e,
 	}
 	placement_done(e, a, moved, spent_ns);
 }
+
+int trace_tap_track(const struct trace_tap *t, struct placement *e)
+{
+	int err = placement_track_copies(e);
+
+	if (!err && t->to)
+		tap_event(t, &(struct trace_event){ .kind = TRACE_TRACK });
+	return err;
+}
+
+void trace_tap_copies(const struct trace_tap *t, struct placement *e,
+		      uint64_t page, bool there, bool written)
+{
+	if (t->to) {
+		struct trace_event v = { .kind = TRACE_COPIES };
+
+		v.copies.page = page;
+		v.copies.there = there;
+		v.copies.written = written;
+		tap_event(t, &v);
+	}
+	placement_copies_changed(e, page, there, written);
+}
+
+void trace_tap_forget(const struct trace_tap *t, struct placement *e)
+{
+	if (t->to)
+		tap_event(t, &(struct trace_event){ .kind = TRACE_FORGET });
+	placement_forget_copies(e);
+}

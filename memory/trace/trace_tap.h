@@ -43,6 +43,14 @@ void trace_tap_done(const struct trace_tap *t, struct placement *e,
 		    const struct placement_action *a, bool moved,
 		    uint64_t spent_ns);
 
+/* Return: as placement_track_copies(). */
+MUST_CHECK int trace_tap_track(const struct trace_tap *t, struct placement *e);
+
+void trace_tap_copies(const struct trace_tap *t, struct placement *e,
+		      uint64_t page, bool there, bool written);
+
+void trace_tap_forget(const struct trace_tap *t, struct placement *e);
+
 /*
  * A decision of an engine's log, as an event. Return: false: it is no longer
  * there.

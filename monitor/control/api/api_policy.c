@@ -58,7 +58,7 @@ static json_t *policy_json(const struct monitor *m, const struct placer_view *v)
 
 	return json_pack(
 		"{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
-		"s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+		"s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
 		"policy", v->policy, "source", placer_source(m->placer),
 		"records", policy_figure(&f->records), "local",
 		policy_figure(&f->local), "remote", policy_figure(&f->remote),
@@ -67,7 +67,9 @@ static json_t *policy_json(const struct monitor *m, const struct placer_view *v)
 		policy_figure(&f->bounced), "dropped",
 		policy_figure(&f->dropped), "replicas_refused",
 		policy_figure(&f->replicas_refused), "replicas",
-		policy_figure(&f->replicas), "spent_ns",
+		policy_figure(&f->replicas), "collapsed",
+		policy_figure(&f->collapsed), "copies_ended",
+		policy_figure(&f->copies_ended), "spent_ns",
 		policy_figure(&f->spent_ns), "cpu_ns",
 		policy_figure(&f->cpu_ns), "counter_bytes",
 		policy_figure(&f->counter_bytes), "lost",
@@ -91,10 +93,11 @@ json_t *placement_json(const struct guest *g, json_t *stats)
 
 static const char *const action_texts[] = { "stay", "move", "replicate" };
 static const char *const outcome_texts[PLACEMENT_OUTCOME] = {
-	[PLACEMENT_DECIDED] = "decided",
-	[PLACEMENT_STAYED] = "stayed",
-	[PLACEMENT_DONE] = "done",
-	[PLACEMENT_FAILED] = "failed",
+	[PLACEMENT_DECIDED] = "decided",   [PLACEMENT_STAYED] = "stayed",
+	[PLACEMENT_DONE] = "done",	   [PLACEMENT_FAILED] = "failed",
+	[PLACEMENT_WRITTEN] = "written",   [PLACEMENT_NO_ROOM] = "no room",
+	[PLACEMENT_RESTING] = "rests",	   [PLACEMENT_BUSY] = "busy",
+	[PLACEMENT_COPIED] = "has copies",
 };
 
 /* The operating system's number of a node, by its index; -1: nonsense. */

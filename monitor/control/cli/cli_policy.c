@@ -51,6 +51,12 @@ static void print_policy(const char *vm, const json_t *r)
 	       policy_number(r, "moves"), policy_number(r, "spent_ns") / 1e9,
 	       policy_number(r, "failed"), policy_number(r, "bounced"),
 	       policy_number(r, "cpu_ns") / 1e9);
+	if (policy_number(r, "replicas") > 0)
+		printf("  %.0f times pages were copied; %.0f pages lost their "
+		       "copies by a write, %.0f otherwise\n",
+		       policy_number(r, "replicas"),
+		       policy_number(r, "collapsed"),
+		       policy_number(r, "copies_ended"));
 	if (sampled)
 		print_samples(json_object_get(r, "samples"));
 }

@@ -308,6 +308,122 @@ static void replicas_are_handed_out(void **state)
 	assert_int_equal(a.action, POLICY_MOVE);
 }
 
+static uint64_t outcome_of(uint64_t entry)
+{
+	return figure(&placement_figures(engine)->log[entry].what) >> 32;
+}
+
+/* A decision of now about page 6: its action, as it is logged. */
+static unsigned decide(uint64_t ms, enum policy_action action)
+{
+	const struct placement_figures *f = placement_figures(engine);
+
+	order = (struct policy_decision){ .action = (uint8_t)action,
+					  .reason = POLICY_READ_SHARED,
+					  .to = 1,
+					  .gain_ns = 700 };
+	record(ms, 6, 1, 2, 1);
+	assert_int_equal(
+		figure(&f->log[(figure(&f->logged) - 1) % PLACEMENT_LOG]
+				.gain_ns),
+		700);
+	return figure(&f->log[(figure(&f->logged) - 1) % PLACEMENT_LOG].what) >>
+		       16 &
+	       0xff;
+}
+
+static void copy_succeeds(bool copied)
+{
+	struct placement_action a;
+
+	assert_int_equal(placement_take(engine, &a, 1), 1);
+	assert_int_equal(a.action, POLICY_REPLICATE);
+	placement_done(engine, &a, copied, 0);
+	if (!copied)
+		placement_explain(engine, &a, PLACEMENT_WRITTEN);
+}
+
+/* Of an owner that says when copies end: a page that is written backs off. */
+static void written_pages_rest(void **state)
+{
+	const struct placement_figures *f = placement_figures(engine);
+	const uint64_t rest_ms = PLACEMENT_REST_NS / MS;
+	uint64_t now = 1;
+
+	(void)state;
+	/* Nothing to be tracked yet. */
+	placement_copies_changed(engine, 6, true, false);
+	assert_int_equal(decide(now, POLICY_REPLICATE), POLICY_REPLICATE);
+	assert_int_equal(figure(&f->replicas_refused), 1);
+	assert_int_equal(placement_track_copies(engine), 0);
+	assert_int_equal(placement_track_copies(engine), 0);
+	assert_int_equal(decide(now, POLICY_REPLICATE), POLICY_REPLICATE);
+	copy_succeeds(true);
+	assert_int_equal(figure(&f->replicas), 1);
+	/* It is written: it rests, and another page does not. */
+	placement_copies_changed(engine, 6, false, true);
+	placement_copies_changed(engine, 6, false, true); /* says the same */
+	assert_int_equal(figure(&f->collapsed), 1);
+	assert_int_equal(decide(now, POLICY_REPLICATE), POLICY_STAY);
+	assert_int_equal(outcome_of(figure(&f->logged) - 1), PLACEMENT_STAYED);
+	assert_int_equal(figure(&f->reasons[POLICY_RESTS]), 1);
+	record(now, 6 + PLACEMENT_RESTS / 2, 1, 2, 1);
+	assert_int_equal(placement_pending(engine), 1);
+	copy_succeeds(true);
+	now += rest_ms - 1;
+	assert_int_equal(decide(now, POLICY_REPLICATE), POLICY_STAY);
+	now += 1;
+	assert_int_equal(decide(now, POLICY_REPLICATE), POLICY_REPLICATE);
+	/* Before it was copied, this time: twice as long. */
+	copy_succeeds(false);
+	assert_int_equal(outcome_of(figure(&f->logged) - 1), PLACEMENT_WRITTEN);
+	now += 2 * rest_ms - 1;
+	assert_int_equal(decide(now, POLICY_REPLICATE), POLICY_STAY);
+	now += 1;
+	assert_int_equal(decide(now, POLICY_REPLICATE), POLICY_REPLICATE);
+	copy_succeeds(true);
+	/* It was worth it: what it did before is forgiven. */
+	now += 2 * rest_ms;
+	order = (struct policy_decision){ 0 };
+	record(now, 100, 0, 0, 1); /* the engine's time is that of records */
+	placement_copies_changed(engine, 6, false, true);
+	now += rest_ms - 1;
+	assert_int_equal(decide(now, POLICY_REPLICATE), POLICY_STAY);
+	now += 1;
+	assert_int_equal(decide(now, POLICY_REPLICATE), POLICY_REPLICATE);
+	copy_succeeds(true);
+	/* Their place was needed: that is no reason to wait. */
+	placement_copies_changed(engine, 6, false, false);
+	assert_int_equal(figure(&f->copies_ended), 1);
+	assert_int_equal(decide(now, POLICY_REPLICATE), POLICY_REPLICATE);
+	copy_succeeds(true);
+	placement_copies_changed(engine, PAGES, true, true); /* no page */
+}
+
+/* Who counts no accesses to copies does not move what has some. */
+static void pages_with_copies_stay(void **state)
+{
+	const struct placement_figures *f = placement_figures(engine);
+	struct placement_action a;
+
+	(void)state;
+	assert_int_equal(placement_track_copies(engine), 0);
+	placement_copies_changed(engine, 6, true, false);
+	assert_int_equal(decide(1, POLICY_MOVE), POLICY_STAY);
+	assert_int_equal(figure(&f->reasons[POLICY_HAS_COPIES]), 1);
+	placement_copies_changed(engine, 6, false, true);
+	/* A rest is one of copies: it may move. */
+	assert_int_equal(decide(1, POLICY_MOVE), POLICY_MOVE);
+	assert_int_equal(placement_take(engine, &a, 1), 1);
+	placement_done(engine, &a, false, 0);
+	placement_explain(engine, &a, PLACEMENT_COPIED);
+	assert_int_equal(outcome_of(a.entry), PLACEMENT_COPIED);
+	placement_copies_changed(engine, 6, true, false);
+	assert_int_equal(decide(1, POLICY_MOVE), POLICY_STAY);
+	placement_forget_copies(engine);
+	assert_int_equal(decide(1, POLICY_MOVE), POLICY_MOVE);
+}
+
 static void decisions_are_logged(void **state)
 {
 	const struct placement_figures *f = placement_figures(engine);
@@ -529,6 +645,8 @@ int main(void)
 		cmocka_unit_test_setup(a_dear_move_is_forgotten, start),
 		cmocka_unit_test_setup(decisions_are_logged, start),
 		cmocka_unit_test_setup(replicas_are_handed_out, start),
+		cmocka_unit_test_setup(written_pages_rest, start),
+		cmocka_unit_test_setup(pages_with_copies_stay, start),
 		cmocka_unit_test_setup(nonsense_is_taken_for_stay, start),
 		cmocka_unit_test_setup(too_many_actions_are_dropped, start),
 		cmocka_unit_test_setup(a_policy_can_be_changed, start),

@@ -339,6 +339,22 @@ static void write_item(void *arg, const struct trace_item *i)
 			 0);
 }
 
+static bool live_copies; /* the next live run's owner replicates pages */
+
+/* What the owner says of copies besides: some are written, then all are lost. */
+static void live_say_of_copies(const struct trace_tap *tap, struct placement *e,
+			       const struct placement_action *a, unsigned nr,
+			       uint64_t turn)
+{
+	for (unsigned k = 0; k < nr; k++)
+		if ((k + turn) % 3 == 0)
+			trace_tap_copies(tap, e, a[k].page, false, k % 2);
+		else if ((k + turn) % 7 == 0)
+			trace_tap_copies(tap, e, a[k].page + 1, true, false);
+	if (turn % 9 == 0)
+		trace_tap_forget(tap, e);
+}
+
 /*
  * An engine with an owner as an agent is: turns of 50 ms, 128 moves at most,
  * some of which fail, costs that vary, nodes that fill up, and another policy in
@@ -364,9 +380,14 @@ static void live_run(const struct access_record *r, uint64_t nr)
 			 0);
 	assert_int_equal(placement_create(&e, &c), 0);
 	trace_tap_policy(&tap, 0, "balanced");
+	if (live_copies)
+		assert_int_equal(trace_tap_track(&tap, e), 0);
 	for (uint64_t i = 0; i < nr; i++) {
 		struct access_record live = r[i];
 
+		if (live_copies)
+			live.page_flags = POLICY_PAGE_SHARED |
+					  POLICY_PAGE_UNWRITTEN;
 		live.home = home[live.page];
 		trace_tap_record(&tap, e, &live);
 		if (i == nr / 2) {
@@ -382,15 +403,29 @@ static void live_run(const struct access_record *r, uint64_t nr)
 		for (unsigned k = 0; k < taken; k++) {
 			bool moved = (k + turn) % 5 != 0;
 
-			if (moved)
+			if (moved && a[k].action == POLICY_MOVE)
 				home[a[k].page] = a[k].to;
 			trace_tap_done(&tap, e, &a[k], moved,
 				       5000 + (k * 977 + turn) % 30000);
 		}
+		if (live_copies)
+			live_say_of_copies(&tap, e, a, taken, turn);
 		trace_tap_node(&tap, e, 1,
 			       &(struct policy_node){
 				       .free_pages = turn % 7 ? 100000 : 3,
 				       .has_memory = 1 });
+	}
+	if (live_copies) {
+		const struct placement_figures *f = placement_figures(e);
+
+		print_message(
+			"# %llu copied, %llu rest, %llu have copies\n",
+			(unsigned long long)f->replicas,
+			(unsigned long long)f->reasons[POLICY_RESTS],
+			(unsigned long long)f->reasons[POLICY_HAS_COPIES]);
+		assert_true(f->replicas > 100 &&
+			    f->reasons[POLICY_RESTS] > 100 &&
+			    f->reasons[POLICY_HAS_COPIES] > 10);
 	}
 	placement_destroy(e);
 	free(home);
@@ -463,6 +498,12 @@ static void a_replay_decides_as_the_live_engine(void **state)
 	x = replay_file(live_file(true), &r);
 	assert_int_equal(x->equal + 1, x->decisions);
 	assert_int_equal(x->recorded.kind, TRACE_DECISION);
+	replay_destroy(r);
+	live_copies = true;
+	x = replay_file(live_file(false), &r);
+	live_copies = false;
+	assert_true(x->decisions > 10000);
+	assert_int_equal(x->equal, x->decisions);
 	replay_destroy(r);
 }
 
