@@ -140,8 +140,16 @@ static void page_back_off(struct home *h, struct home_page *p)
 		p->backoff++;
 }
 
+static void page_settled(struct home *h, uint32_t page,
+			 enum home_outcome outcome)
+{
+	if (h->ops->settled)
+		h->ops->settled(h->arg, page, outcome);
+}
+
 /* It has no copies, and has proven that it should have none. */
-static void page_disprove(struct home *h, uint32_t page)
+static void page_disprove(struct home *h, uint32_t page,
+			  enum home_outcome outcome)
 {
 	struct home_page *p = &h->pages[page];
 
@@ -149,6 +157,7 @@ static void page_disprove(struct home *h, uint32_t page)
 	p->pending = p->wanted = 0;
 	page_enter(h, page, HOME_PLAIN);
 	page_back_off(h, p);
+	page_settled(h, page, outcome);
 	page_allow_writers(h, page);
 }
 
@@ -178,12 +187,15 @@ static void page_answered(struct home *h, uint32_t page)
 		page_drop_copies(h, page);
 		page_enter(h, page, HOME_PLAIN);
 		page_back_off(h, p);
+		page_settled(h, page, (enum home_outcome)p->outcome);
+		p->outcome = 0;
 		page_allow_writers(h, page);
 	}
 }
 
 /* Only those that may show a copy are asked: all others are protected. */
-static void page_collapse(struct home *h, uint32_t page)
+static void page_collapse(struct home *h, uint32_t page,
+			  enum home_outcome outcome)
 {
 	struct home_page *p = &h->pages[page];
 
@@ -192,6 +204,7 @@ static void page_collapse(struct home *h, uint32_t page)
 		p->backoff = 0;
 	p->pending = p->held;
 	p->wanted = 0;
+	p->outcome = outcome;
 	page_enter(h, page, HOME_COLLAPSING);
 	ask_pending(h, page, REPLICA_REVOKE);
 	page_answered(h, page);
@@ -215,7 +228,7 @@ static bool node_make_room(struct home *h, unsigned node)
 		if (!p->used && !young && (p->copied & NODE_BIT(node))) {
 			h->stats.reclaimed++;
 			p->backoff = 0;
-			page_collapse(h, page);
+			page_collapse(h, page, HOME_ENDED);
 			return h->stats.copies[node] < h->config.limit;
 		}
 		p->used = 0;
@@ -275,11 +288,13 @@ static void page_publish(struct home *h, uint32_t page)
 		page_drop_copies(h, page);
 		page_enter(h, page, HOME_PLAIN);
 		page_back_off(h, p);
+		page_settled(h, page, HOME_FULL);
 		page_allow_writers(h, page);
 		return;
 	}
 	page_enter(h, page, HOME_SHARED);
 	p->used = 1;
+	page_settled(h, page, HOME_COPIED);
 }
 
 static void page_write(struct home *h, uint32_t page, unsigned holder)
@@ -295,11 +310,11 @@ static void page_write(struct home *h, uint32_t page, unsigned holder)
 		break;
 	case HOME_PROTECTING:
 	case HOME_QUIET:
-		page_disprove(h, page);
+		page_disprove(h, page, HOME_WRITTEN);
 		break;
 	case HOME_SHARED:
 		h->stats.collapsed++;
-		page_collapse(h, page);
+		page_collapse(h, page, HOME_WRITTEN);
 		break;
 	case HOME_COLLAPSING:
 	case HOME_NR_STATES:
@@ -339,10 +354,10 @@ void home_collapse(struct home *h, uint32_t page, uint64_t now_ns)
 	switch ((enum home_state)h->pages[page].state) {
 	case HOME_PROTECTING:
 	case HOME_QUIET:
-		page_disprove(h, page);
+		page_disprove(h, page, HOME_ENDED);
 		break;
 	case HOME_SHARED:
-		page_collapse(h, page);
+		page_collapse(h, page, HOME_ENDED);
 		break;
 	default:
 		break;
@@ -379,7 +394,7 @@ static void pages_forget(struct home *h, unsigned holder)
 			p->held &= keep;
 			p->pending &= keep;
 			if (p->state == HOME_SHARED && !p->held)
-				page_collapse(h, page);
+				page_collapse(h, page, HOME_ENDED);
 			page_answered(h, page);
 		}
 	}
@@ -481,7 +496,7 @@ static void home_take_refused(struct home *h, const struct replica_msg *m)
 	const struct home_page *p = &h->pages[m->first];
 
 	if (m->turn == p->turn && p->state == HOME_PROTECTING)
-		page_disprove(h, m->first);
+		page_disprove(h, m->first, HOME_WRITTEN);
 }
 
 int home_receive(struct home *h, unsigned holder, const struct replica_msg *m,

@@ -87,7 +87,16 @@ struct home_page {
 	uint8_t state;	     /* enum home_state */
 	uint8_t backoff;     /* doublings so far */
 	uint8_t used;	     /* since the hand of the clock passed last */
-	uint8_t zero;
+	uint8_t outcome;     /* COLLAPSING: enum home_outcome at its end */
+};
+
+/* What becomes of a page, in home_ops.settled(). */
+enum home_outcome {
+	HOME_COPIED,  /* it has copies now, on some of the nodes wanted */
+	HOME_WRITTEN, /* it has none: it was written, or a device had it */
+	HOME_FULL,    /* it has none: there is no room, or nobody shows it */
+	HOME_ENDED, /* it has none: its place was needed, or it was asked for */
+	HOME_NR_OUTCOMES
 };
 
 enum home_holder_state { HOLDER_NONE, HOLDER_RESETTING, HOLDER_LIVE };
@@ -114,6 +123,11 @@ struct home_ops {
 	void (*drop)(void *arg, uint32_t page, unsigned node);
 	/* Kill a holder, and call home_remove() when it is dead, but later. */
 	void (*late)(void *arg, unsigned holder);
+	/*
+	 * A trial has ended, or copies have. The page's state is that of
+	 * afterwards; changes nothing of the home. May be NULL.
+	 */
+	void (*settled)(void *arg, uint32_t page, enum home_outcome outcome);
 };
 
 struct home_config {

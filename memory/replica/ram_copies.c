@@ -1,26 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "memory/replica/ram_copies.h"
+#include "memory/replica/ram_copies_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "disco/clock.h"
-#include "memory/replica/copies_scan.h"
 #include "memory/replica/marks.h"
-#include "memory/replica/segment_map.h"
 #include "numa/bind.h"
 
 #define COPIES_STACK  KIB(64)
-#define COPIES_QUEUE  1024u /* messages; far fewer are ever under way */
-#define COPIES_BATCH  32u   /* orders that are taken at a time */
-#define COPIES_MAPS   (RAM_COPIES_MAX_VIEWS + 1)
+#define COPIES_BATCH  32u /* orders that are taken at a time */
 #define SCAN_SLICE    16u /* pages that are proposed at a time */
 #define SCAN_SHARE    4u  /* of the owner's time, at most 1 in so many */
 #define SCAN_LEAST_NS 5000000ull
@@ -32,58 +27,12 @@ struct copies_fault {
 	uint64_t map, page;
 };
 
-/* See ram_copies_ask(). */
-struct copies_ask {
+/* See ram_copies_ask(), ram_copies_link(). */
+struct copies_order {
+	bool link; /* .fds, else the others */
+	int fds[COPIES_LINK_FDS];
 	uint64_t page, views;
 };
-
-struct copies_msg {
-	uint16_t to_home; /* or to the holder */
-	uint16_t map;
-	struct replica_msg m;
-};
-
-struct copies_map {
-	struct ram_copies *c; /* [I] */
-	unsigned index;	      /* [I] view; nr_views: the host */
-	int copies_fd;	      /* [I] memfd of the view's copies; -1: the host */
-	struct segment_map map;
-	struct holder holder; /* the owner's thread */
-};
-
-struct ram_copies {
-	struct ram_copies_spec spec; /* [I] */
-	struct copies_map maps[COPIES_MAPS];
-	unsigned nr_maps; /* [I] */
-	/*
-	 * [I] pipes. That of faults never fills: each thread waits for one. So
-	 * the waiters go on reading events, for which the owner's mremap(2)
-	 * waits; behind those who ask they might not.
-	 */
-	int faults[2], asks[2];
-	const uint8_t *pages_of_ram; /* [I] for the owner to read */
-	marks_word *guarded;  /* [I] pages that were ever to be protected */
-	_Atomic(bool) broken; /* [A: any of these threads / any] guarantee 6 */
-	/* All below: the owner's thread. */
-	struct home home;
-	struct home_page *pages;
-	struct copies_msg queue[COPIES_QUEUE];
-	unsigned first, count; /* of the queue */
-	int err;	       /* guarantee 6; 0: none */
-	struct copies_scan scan;
-	struct copies_found found[COPIES_SCAN_PAGES]; /* from next_found on */
-	unsigned nr_found, next_found;
-	uint64_t scan_due_ns; /* UINT64_MAX: never */
-	struct ram_copies_stats stats;
-	/* [A: owner / any thread, relaxed: statistics] a copy of .stats */
-	_Atomic(uint64_t)
-		shown[sizeof(struct ram_copies_stats) / sizeof(uint64_t)];
-};
-
-static uint64_t copies_pages(const struct ram_copies *c)
-{
-	return c->spec.bytes / PAGE_BYTES;
-}
 
 /* Guarantee 6. Context: any thread of these. */
 static void copies_break(struct ram_copies *c, int err)
@@ -119,8 +68,7 @@ static void copies_fail(struct ram_copies *c, int err)
 		c->err = err;
 }
 
-/* Until all is done that follows from what was done. */
-static void copies_pump(struct ram_copies *c)
+void copies_pump(struct ram_copies *c)
 {
 	while (c->count && !c->err) {
 		struct copies_msg q = c->queue[c->first];
@@ -174,6 +122,20 @@ static void copies_op_drop(void *arg, uint32_t page, unsigned node)
 			 (off_t)page * PAGE_BYTES, PAGE_BYTES);
 }
 
+static void copies_op_settled(void *arg, uint32_t page,
+			      enum home_outcome outcome)
+{
+	static const enum copies_kind kinds[HOME_NR_OUTCOMES] = {
+		[HOME_COPIED] = COPIES_COPIED,
+		[HOME_WRITTEN] = COPIES_WRITTEN,
+		[HOME_FULL] = COPIES_FULL,
+		[HOME_ENDED] = COPIES_ENDED,
+	};
+	struct ram_copies *c = arg;
+
+	copies_link_tell(&c->link, page, kinds[outcome], 0);
+}
+
 static void copies_op_late(void *arg, unsigned holder)
 {
 	(void)holder;
@@ -185,6 +147,7 @@ static const struct home_ops copies_home_ops = {
 	.copy = copies_op_copy,
 	.drop = copies_op_drop,
 	.late = copies_op_late,
+	.settled = copies_op_settled,
 };
 
 /* --- what holders need ---------------------------------------------------- */
@@ -248,13 +211,11 @@ static void copies_publish_stats(struct ram_copies *c)
 				      memory_order_relaxed);
 }
 
-static void copies_replicate(struct ram_copies *c, uint64_t page,
-			     uint64_t views)
+int copies_replicate(struct ram_copies *c, uint64_t page, uint64_t views)
 {
 	/* Before it is protected: see marks.h. */
 	marks_set(c->guarded, page);
-	/* Not now: whoever asks may ask again. */
-	(void)!home_replicate(&c->home, (uint32_t)page, views, clock_now_ns());
+	return home_replicate(&c->home, (uint32_t)page, views, clock_now_ns());
 }
 
 static void copies_take_fault(struct ram_copies *c,
@@ -266,7 +227,7 @@ static void copies_take_fault(struct ram_copies *c,
 	copies_pump(c);
 }
 
-static void copies_take_ask(struct ram_copies *c, const struct copies_ask *a)
+static void copies_take_ask(struct ram_copies *c, const struct copies_order *a)
 {
 	uint64_t views = a->views & ((1ull << c->spec.nr_views) - 1);
 
@@ -274,7 +235,7 @@ static void copies_take_ask(struct ram_copies *c, const struct copies_ask *a)
 	if (a->page >= copies_pages(c))
 		return;
 	if (views)
-		copies_replicate(c, a->page, views);
+		(void)!copies_replicate(c, a->page, views);
 	else
 		home_collapse(&c->home, (uint32_t)a->page, clock_now_ns());
 	copies_pump(c);
@@ -291,13 +252,16 @@ static uint64_t views_with_room(const struct ram_copies *c, uint64_t views)
 	return views;
 }
 
-/* A slice of work; writers that wait come in between. */
-static void copies_scan_slice(struct ram_copies *c)
+/*
+ * A slice of work; writers that wait come in between. Return: when the next one
+ * is due.
+ */
+static uint64_t copies_scan_slice(struct ram_copies *c)
 {
 	uint64_t begun = clock_now_ns(), rest = SCAN_LEAST_NS;
 
 	if (begun < c->scan_due_ns)
-		return;
+		return c->scan_due_ns;
 	if (c->next_found == c->nr_found) {
 		int n = copies_scan_next(&c->scan, c->found);
 
@@ -312,11 +276,12 @@ static void copies_scan_slice(struct ram_copies *c)
 		uint64_t views = views_with_room(c, f->views);
 
 		if (views)
-			copies_replicate(c, f->page, views);
+			(void)!copies_replicate(c, f->page, views);
 		copies_pump(c);
 	}
 	rest = max_u64(rest, (SCAN_SHARE - 1) * (clock_now_ns() - begun));
 	c->scan_due_ns = clock_now_ns() + rest;
+	return c->scan_due_ns;
 }
 
 static int wait_ms(uint64_t due_ns)
@@ -329,24 +294,48 @@ static int wait_ms(uint64_t due_ns)
 			     : (int)min_u64((due_ns - now) / 1000000 + 1, 1000);
 }
 
+static void copies_take_order(struct ram_copies *c)
+{
+	struct copies_order o;
+
+	if (read(c->asks[0], &o, sizeof(o)) != (ssize_t)sizeof(o))
+		return;
+	if (o.link)
+		copies_take_link(c, o.fds);
+	else
+		copies_take_ask(c, &o);
+}
+
 /* Those who wait for a page come before those who ask for copies. */
 static void copies_orders(struct ram_copies *c, uint64_t due_ns)
 {
+	bool linked = copies_link_is_open(&c->link);
+	int notes = copies_link_look(c);
 	struct pollfd p[] = { { .fd = c->faults[0], .events = POLLIN },
-			      { .fd = c->asks[0], .events = POLLIN } };
+			      { .fd = c->asks[0], .events = POLLIN },
+			      { .fd = c->link.wake, .events = POLLIN } };
 	struct copies_fault f[COPIES_BATCH];
-	struct copies_ask a;
 	ssize_t n;
 
-	if (poll(p, 2, wait_ms(due_ns)) <= 0)
+	/* The link was broken: the scan is due, and the caller knows when. */
+	if (linked && notes < 0)
+		return;
+	n = poll(p, notes < 0 ? 2 : 3, notes > 0 ? 0 : wait_ms(due_ns));
+	if (notes >= 0)
+		chan_sleep_end(&c->link.rx);
+	if (n < 0)
 		return;
 	if (p[0].revents) {
 		n = read(c->faults[0], f, sizeof(f));
 		for (ssize_t i = 0; i < n / (ssize_t)sizeof(f[0]); i++)
 			copies_take_fault(c, &f[i]);
-	} else if (p[1].revents &&
-		   read(c->asks[0], &a, sizeof(a)) == (ssize_t)sizeof(a)) {
-		copies_take_ask(c, &a);
+	} else if (notes >= 0 && p[2].revents & (POLLHUP | POLLERR)) {
+		copies_unlink(c);
+	} else {
+		if (p[1].revents)
+			copies_take_order(c);
+		if (copies_link_is_open(&c->link))
+			copies_take_notes(c);
 	}
 }
 
@@ -376,13 +365,16 @@ static void *copies_main(void *arg)
 		c->spec.enter(c->spec.arg);
 	copies_begin(c);
 	while (!c->err) { /* until the process ends */
-		uint64_t due = home_turn(&c->home, clock_now_ns());
+		uint64_t due = home_turn(&c->home, clock_now_ns()), scan_due;
 
 		copies_pump(c);
-		copies_scan_slice(c);
+		if (copies_link_is_open(&c->link))
+			scan_due = UINT64_MAX;
+		else
+			scan_due = copies_scan_slice(c);
 		copies_publish_stats(c);
 		if (!c->err)
-			copies_orders(c, min_u64(due, c->scan_due_ns));
+			copies_orders(c, min_u64(due, scan_due));
 	}
 	copies_break(c, c->err);
 	return NULL;
@@ -444,9 +436,17 @@ int ram_copies_start(struct ram_copies *c)
 
 void ram_copies_ask(struct ram_copies *c, uint64_t page, uint64_t views)
 {
-	const struct copies_ask a = { page, views };
+	const struct copies_order o = { .page = page, .views = views };
 
-	(void)!pipe_send(c->asks[1], &a, sizeof(a));
+	(void)!pipe_send(c->asks[1], &o, sizeof(o));
+}
+
+void ram_copies_link(struct ram_copies *c, const int *fds)
+{
+	struct copies_order o = { .link = true };
+
+	memcpy(o.fds, fds, sizeof(o.fds));
+	(void)!pipe_send(c->asks[1], &o, sizeof(o));
 }
 
 /*
@@ -533,7 +533,7 @@ static int copies_map_create(struct ram_copies *c, unsigned i)
 
 	*v = (struct copies_map){ .c = c, .index = i, .copies_fd = -1 };
 	err = segment_map_open(&v->map, s->ram_fd, s->bytes,
-			       host ? s->base : NULL, s->huge && !host);
+			       host ? s->base : NULL, s->huge);
 	if (err)
 		return err;
 	holder_init(&v->holder, (uint32_t)copies_pages(c), &copies_holder_ops,
@@ -631,7 +631,7 @@ int ram_copies_create(const struct ram_copies_spec *spec,
 		return -ENOMEM;
 	c->spec = *spec;
 	c->faults[0] = c->faults[1] = c->asks[0] = c->asks[1] = -1;
-	c->scan.pagemap = -1;
+	c->scan.pagemap = c->link.wake = -1;
 	c->nr_maps = spec->nr_views + 1;
 	err = copies_tables(c);
 	for (unsigned i = 0; i < c->nr_maps && !err; i++)

@@ -71,6 +71,18 @@
  * protects it, and looks at the marks afterwards; the I/O thread marks first,
  * and looks at the record then. So one of the two sees the other (marks.h).
  *
+ * WHO DECIDES which pages are copied. As long as there is a link to the engine of
+ * the VM's pages (copies_link.h), the engine does, by its counters and its policy:
+ * it asks for copies, is told what became of them, and of each write that ends
+ * some. Without one, the owner's own scan of page tables does (copies_scan.h).
+ *
+ * MOVES. The engine may ask for a page to be moved to another node. The owner
+ * moves it (copies_move.h), if it is plain: one with copies stays, as nobody
+ * counts accesses to these. While a page moves, the owner does nothing else, so
+ * writers that wait (guarantee 3) wait for COPIES_MOVE_PAGES pages at most. A
+ * page's place changes neither what it says nor who may write it: the kernel
+ * keeps userfaultfd's marks on its way.
+ *
  * WHAT MUST NOT BE USED with it, as a view would not show it: anything that
  * replaces pages of the host's mapping (overlays of pmap.h: its budget is 0),
  * and traps of another userfaultfd (memory/sampling).
@@ -90,7 +102,7 @@ struct ram_copies_spec {
 	int ram_fd; /* RAM memfd; not owned */
 	uint64_t bytes;
 	uint8_t *base; /* the host's mapping of all of it; not owned */
-	bool huge;     /* views ask for huge pages */
+	bool huge;     /* huge pages are asked for, in all mappings */
 	unsigned nr_views;
 	/* Node of each view's copies; NODE_AUTO: not bound. Copied. */
 	nodeid_t nodes[RAM_COPIES_MAX_VIEWS];
@@ -148,6 +160,15 @@ MUST_CHECK int ram_copies_start(struct ram_copies *c);
  * Context: any thread. May wait for the owner, but not for the page.
  */
 void ram_copies_ask(struct ram_copies *c, uint64_t page, uint64_t views);
+
+/**
+ * ram_copies_link() - somebody else decides from now on: see above
+ * @fds: COPIES_LINK_FDS, of the owner's end, in place of earlier ones; owned by it
+ *
+ * What cannot be opened is no link: the scan decides. Context: the I/O thread;
+ * as ram_copies_ask().
+ */
+void ram_copies_link(struct ram_copies *c, const int *fds);
 
 /**
  * ram_copies_change() - the host changes a range in a way that does not fault

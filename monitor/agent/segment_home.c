@@ -79,7 +79,8 @@ static void home_op_late(void *arg, unsigned holder)
 }
 
 static const struct home_ops segment_home_ops = { home_op_send, home_op_copy,
-						  home_op_drop, home_op_late };
+						  home_op_drop, home_op_late,
+						  NULL };
 
 /* --- links --------------------------------------------------------------- */
 

@@ -127,9 +127,11 @@ static const struct thread_class classes[] = {
 	{ .name = "copies",
 	  .calls = { SCMP_SYS(write), /* pipe of faults, eventfd, errors */
 		     SCMP_SYS(mremap), SCMP_SYS(poll),
-		     SCMP_SYS(pwrite64),     /* a copy */
-		     SCMP_SYS(pread64),	     /* pagemap */
-		     SCMP_SYS(move_pages) }, /* where they are */
+		     SCMP_SYS(pwrite64),   /* a copy */
+		     SCMP_SYS(pread64),	   /* pagemap */
+		     SCMP_SYS(move_pages), /* where they are, and to be */
+		     SCMP_SYS(sendto), SCMP_SYS(recvfrom), /* wake-ups */
+		     SCMP_SYS(close), SCMP_SYS(fstat), SCMP_SYS(newfstatat) },
 	  .ioctls = { UFFDIO_REGISTER, UFFDIO_WRITEPROTECT, UFFDIO_WAKE },
 	  .seconds = { { SCMP_SYS(fallocate),
 			 FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE } },

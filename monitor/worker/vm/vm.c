@@ -260,8 +260,6 @@ static int make_memory(struct vm *vm)
 	if (s->huge != HUGE_THP && !plain)
 		return boot_pages_show(vm->pmap, &vm->ram, &s->boot,
 				       WORKER_FD_BOOT);
-	if (vm->copies && s->huge == HUGE_THP)
-		(void)madvise(vm->ram.hva, s->ram_bytes, MADV_HUGEPAGE);
 	return fill_boot_pages(vm);
 }
 

@@ -81,9 +81,17 @@ static int setup_scanned(void **state)
 	return start(true, false);
 }
 
+static const bool yes = true, no;
+
+static int setup_small(void **state)
+{
+	*state = (void *)(uintptr_t)&no;
+	return start(false, false);
+}
+
 static int setup_huge(void **state)
 {
-	(void)state;
+	*state = (void *)(uintptr_t)&yes;
 	return start(false, true);
 }
 
@@ -266,6 +274,37 @@ static void mappings_become_one_again(void **state)
 		assert_int_equal(mappings(i), 1);
 }
 
+/* Of the mapping that begins there: flags as in proc(5). */
+static bool has_flag(const volatile uint8_t *p, const char *flag)
+{
+	FILE *f = fopen("/proc/self/smaps", "re");
+	unsigned long long start, stop;
+	bool in = false, found = false;
+	char line[512];
+
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%llx-%llx ", &start, &stop) == 2)
+			in = start == (uintptr_t)p;
+		else if (in && strncmp(line, "VmFlags:", 8) == 0)
+			found = strstr(line, flag) != NULL;
+	}
+	(void)fclose(f);
+	return found;
+}
+
+/* In each view, and for the host: each mapping has page tables of its own. */
+static void all_ask_for_huge_pages(void **state)
+{
+	bool wanted = **(const bool **)state;
+
+	if (wanted && madvise(raw, BYTES, MADV_HUGEPAGE) < 0)
+		SKIP("no huge pages here: %s", strerror(errno));
+	for (unsigned i = 0; i < VIEWS; i++)
+		assert_int_equal(has_flag(at(i, 0), " hg"), wanted);
+	assert_int_equal(has_flag(host, " hg"), wanted);
+}
+
 static void devices_come_first(void **state)
 {
 	uint64_t before;
@@ -419,6 +458,10 @@ int main(void)
 		TEST(mappings_become_one_again),
 		cmocka_unit_test_setup_teardown(mappings_become_one_again,
 						setup_huge, teardown),
+		cmocka_unit_test_setup_teardown(all_ask_for_huge_pages,
+						setup_huge, teardown),
+		cmocka_unit_test_setup_teardown(all_ask_for_huge_pages,
+						setup_small, teardown),
 		TEST(devices_come_first),
 		TEST(the_oldest_goes),
 		TEST(what_cannot_be),

@@ -5,7 +5,9 @@
  * the mapping of a view; one more is a device, which writes through a mapping
  * that nothing protects. A writer adds 1 to a word of a page and then says so;
  * who reads the word afterwards must find it: anything less is a stale read. At
- * the end all sums are right, and no copy is left.
+ * the end all sums are right, and no copy is left. One more thread decides, at
+ * the other end of a link: it asks for copies, and for moves to the first node,
+ * which take pages out of page tables, wherever they are.
  *
  * DISCO_COPIES_OPERATIONS: reads and writes at least, 200000 without it. They go
  * on until there were enough copies and collapses, too.
@@ -18,6 +20,7 @@
 #include <unistd.h>
 
 #include "memory/replica/ram_copies.h"
+#include "tests/unit/replica/copies_ends.h"
 #include "tests/unit/support.h"
 
 #define PAGES	 64u
@@ -36,6 +39,8 @@ static struct ram_copies *copies;
 static _Atomic(uint64_t) shadow[PAGES], written[PAGES];
 static _Atomic(uint64_t) operations, stale, asked, device_writes;
 static _Atomic(bool) stop, failed;
+static struct copies_link decider;
+static uint64_t notes, moved, kept; /* its thread's, until it has ended */
 static uint64_t wanted_operations;
 
 static void when_failed(void *arg, int err)
@@ -145,6 +150,41 @@ static void *ask_main(void *arg)
 	return NULL;
 }
 
+/* Who decides, as an agent does: in turns. */
+static void *decide_main(void *arg)
+{
+	struct copies_note n = { 0 };
+	unsigned seed = 1147;
+
+	(void)arg;
+	while (!stop && !failed) {
+		for (unsigned i = 0; i < 8; i++) {
+			n = (struct copies_note){
+				.page = (uint32_t)rand_r(&seed) % PAGES,
+				.kind = i % 2 ? COPIES_MOVE : COPIES_REPLICATE,
+				.node = i % 2 ? 0 : NODE_AUTO,
+			};
+			(void)!chan_try_send(&decider.tx, &n);
+		}
+		(void)usleep(rand_r(&seed) % 500);
+		while (chan_try_recv(&decider.rx, &n) == 0) {
+			notes++;
+			moved += n.kind == COPIES_MOVED;
+			kept += n.kind == COPIES_HAS_COPIES;
+		}
+	}
+	return NULL;
+}
+
+static void make_link(void)
+{
+	int fds[COPIES_LINK_FDS], owner[COPIES_LINK_FDS];
+
+	copies_ends_make(fds, owner);
+	assert_int_equal(copies_link_open(&decider, fds, true), 0);
+	ram_copies_link(copies, owner);
+}
+
 static void make_copies(void)
 {
 	struct ram_copies_spec s = { .bytes = BYTES,
@@ -196,23 +236,29 @@ static void check_end(void)
 		"# %llu reads and writes of %u vCPUs, %llu writes of a "
 		"device, %llu requests; %llu copies, %llu pages "
 		"collapsed by a write, %llu reclaimed, %llu disproved; "
-		"%llu stale reads\n",
+		"%llu stale reads; %llu notes, %llu pages moved, %llu kept as "
+		"they had copies\n",
 		(unsigned long long)operations, VCPUS,
 		(unsigned long long)device_writes, (unsigned long long)asked,
 		(unsigned long long)s.replicated,
 		(unsigned long long)s.collapsed,
 		(unsigned long long)s.reclaimed,
-		(unsigned long long)s.disproved, (unsigned long long)stale);
+		(unsigned long long)s.disproved, (unsigned long long)stale,
+		(unsigned long long)notes, (unsigned long long)moved,
+		(unsigned long long)kept);
+	assert_true(moved > 0 && kept > 0);
 }
 
 static void no_read_is_stale(void **state)
 {
 	const char *ops = getenv("DISCO_COPIES_OPERATIONS");
-	pthread_t vcpus[VCPUS], device, asker;
+	pthread_t vcpus[VCPUS], device, asker, agent;
 
 	(void)state;
 	wanted_operations = ops ? strtoull(ops, NULL, 10) : 200000;
 	make_copies();
+	make_link();
+	assert_int_equal(pthread_create(&agent, NULL, decide_main, NULL), 0);
 	assert_int_equal(pthread_create(&device, NULL, device_main, NULL), 0);
 	assert_int_equal(pthread_create(&asker, NULL, ask_main, NULL), 0);
 	for (uintptr_t i = 0; i < VCPUS; i++)
@@ -224,6 +270,7 @@ static void no_read_is_stale(void **state)
 	stop = true;
 	(void)pthread_join(device, NULL);
 	(void)pthread_join(asker, NULL);
+	(void)pthread_join(agent, NULL);
 	assert_int_equal(stale, 0);
 	assert_false(failed);
 	check_end();

@@ -146,7 +146,7 @@ static void op_late(void *arg, unsigned holder)
 }
 
 static const struct home_ops home_ops = { op_home_send, op_copy, op_drop,
-					  op_late };
+					  op_late, NULL };
 
 static int op_protect(void *arg, uint32_t first, uint32_t nr)
 {

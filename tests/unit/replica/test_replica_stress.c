@@ -85,7 +85,8 @@ static void op_late(void *arg, unsigned holder)
 	failed = true;
 }
 
-static const struct home_ops home_ops = { op_send, op_copy, op_drop, op_late };
+static const struct home_ops home_ops = { op_send, op_copy, op_drop, op_late,
+					  NULL };
 
 static void home_messages(void)
 {
