@@ -12,6 +12,7 @@
 #include "disco/clock.h"
 #include "monitor/control/cli/cli.h"
 #include "monitor/control/cli/http_client.h"
+#include "monitor/control/cli/top.h"
 #include "monitor/control/run/report.h"
 
 #define TOP_MS	1000
@@ -39,6 +40,69 @@ static const struct sample *top_find(const struct top *t, const char *name)
 		if (strcmp(t->old[i].name, name) == 0)
 			return &t->old[i];
 	return NULL;
+}
+
+static json_t *top_copies(const json_t *vm)
+{
+	return json_object_get(json_object_get(vm, "views"), "copies");
+}
+
+bool top_has_copies(const json_t *vms)
+{
+	json_t *vm;
+	size_t i;
+
+	json_array_foreach(vms, i,
+			   vm) if (json_is_object(top_copies(vm))) return true;
+	return false;
+}
+
+void top_title(bool copies, char out[TOP_LINE])
+{
+	(void)snprintf(out, TOP_LINE,
+		       "%-16s  %-10s  %4s  %6s  %8s  %8s  %7s  %8s%s", "VM",
+		       "STATE", "NODE", "CPU %", "LOCAL", "MEMORY", "AGE",
+		       "EXITS/s", copies ? "    COPIES  COLLAPSED" : "");
+}
+
+static json_int_t top_int(const json_t *o, const char *key)
+{
+	return json_integer_value(json_object_get(o, key));
+}
+
+void top_vm(const json_t *vm, const struct top_rates *r, bool copies,
+	    char out[TOP_LINE])
+{
+	const char *state = json_string_value(json_object_get(vm, "state"));
+	json_int_t pages = top_int(vm, "ram_pages");
+	char share[16], age[32], nodes[NODE_LIST_TEXT_MAX];
+	const json_t *c = top_copies(vm);
+	int at;
+
+	report_share((uint64_t)top_int(vm, "ram_pages_local"), (uint64_t)pages,
+		     share, sizeof(share));
+	cli_memory_age(vm, age, sizeof(age));
+	at = snprintf(out, TOP_LINE,
+		      "%-16.40s  %-10.20s  %4.40s  %6.1f  %8s  %7lldM  %7s  "
+		      "%8.0f",
+		      cli_text(vm, "name"), state ? state : "",
+		      cli_nodes(vm, nodes), r->cpu_percent, share,
+		      (long long)pages >> 8, age, r->exits_per_s);
+	if (!copies || at < 0 || at >= (int)TOP_LINE)
+		return;
+	if (json_is_object(c))
+		(void)snprintf(out + at, TOP_LINE - (size_t)at,
+			       "  %8lld  %9lld", (long long)top_int(c, "pages"),
+			       (long long)top_int(c, "collapsed"));
+	else
+		(void)snprintf(out + at, TOP_LINE - (size_t)at, "  %8s  %9s",
+			       "-", "-");
+}
+
+/* A line that is wider than the terminal is cut. */
+static void top_print(int row, const char *line)
+{
+	(void)mvaddnstr(row, 0, line, COLS);
 }
 
 static void top_net_counts(json_t *net, json_int_t counts[TOP_NR])
@@ -69,6 +133,7 @@ static int draw_nets(json_t *vm, const struct sample *was, uint64_t now,
 	json_array_foreach(json_object_get(vm, "nets"), i, net)
 	{
 		double rates[TOP_NR] = { 0.0 };
+		char line[TOP_LINE];
 
 		if (i == VM_MAX_NETS)
 			break;
@@ -78,44 +143,35 @@ static int draw_nets(json_t *vm, const struct sample *was, uint64_t now,
 				rates[k] =
 					(double)(nets[i][k] - was->nets[i][k]) /
 					seconds;
-		(void)mvprintw(row++, 0,
+		(void)snprintf(line, sizeof(line),
 			       "  %-14.38s  sent %8.0f/s %7.1fM/s  received "
 			       "%8.0f/s %7.1fM/s  dropped %6.0f/s",
 			       cli_text(net, "name"), rates[TOP_SENT],
 			       rates[TOP_SENT_BYTES] / 1e6, rates[TOP_GOT],
 			       rates[TOP_GOT_BYTES] / 1e6, rates[TOP_DROPPED]);
+		top_print(row++, line);
 	}
 	return row;
 }
 
 /* Return: the next row. */
-static int draw_vm(struct top *t, int row, json_t *vm, uint64_t now)
+static int top_draw_vm(struct top *t, int row, json_t *vm, bool copies,
+		       uint64_t now)
 {
 	json_int_t nets[VM_MAX_NETS][TOP_NR] = { { 0 } };
-	const char *name = "", *state = "";
-	json_int_t cpu = 0, exits = 0, pages = 0, local = 0;
-	const struct sample *was;
-	double seconds = 0.0, percent = 0.0, rate = 0.0;
-	char share[16], age[32], nodes[NODE_LIST_TEXT_MAX];
+	const char *name = cli_text(vm, "name");
+	json_int_t cpu = top_int(vm, "cpu_ns"), exits = top_int(vm, "exits");
+	const struct sample *was = top_find(t, name);
+	struct top_rates r = { 0 };
+	double seconds = was ? (double)(now - was->at_ns) / 1e9 : 0.0;
+	char line[TOP_LINE];
 
-	if (json_unpack(vm, "{s:s, s:s, s:I, s:I, s:I, s:I}", "name", &name,
-			"state", &state, "cpu_ns", &cpu, "exits", &exits,
-			"ram_pages", &pages, "ram_pages_local", &local) < 0)
-		return row;
-	was = top_find(t, name);
-	if (was)
-		seconds = (double)(now - was->at_ns) / 1e9;
 	if (was && seconds > 0.0 && cpu >= was->cpu_ns && exits >= was->exits) {
-		percent = (double)(cpu - was->cpu_ns) / seconds / 1e7;
-		rate = (double)(exits - was->exits) / seconds;
+		r.cpu_percent = (double)(cpu - was->cpu_ns) / seconds / 1e7;
+		r.exits_per_s = (double)(exits - was->exits) / seconds;
 	}
-	report_share((uint64_t)local, (uint64_t)pages, share, sizeof(share));
-	cli_memory_age(vm, age, sizeof(age));
-	(void)mvprintw(row++, 0,
-		       "%-16.40s  %-10s  %4s  %6.1f  %8s  %7lldM  %7s  "
-		       "%8.0f",
-		       name, state, cli_nodes(vm, nodes), percent, share,
-		       (long long)pages >> 8, age, rate);
+	top_vm(vm, &r, copies, line);
+	top_print(row++, line);
 	row = draw_nets(vm, was, now, nets, row);
 	if (t->nr_new < TOP_MAX) {
 		struct sample *s = &t->new[t->nr_new++];
@@ -133,6 +189,8 @@ static int top_draw(struct top *t, struct diag *d)
 {
 	json_t *root = NULL, *list;
 	uint64_t now = clock_now_ns();
+	char line[TOP_LINE];
+	bool copies;
 	size_t i;
 	int row = 1;
 	int err = http_json("GET", "/v1/stats", NULL, &root, d);
@@ -140,15 +198,15 @@ static int top_draw(struct top *t, struct diag *d)
 	if (err)
 		return err;
 	list = json_object_get(root, "vms");
+	copies = top_has_copies(list);
 	t->nr_new = 0;
 	(void)erase();
 	(void)attron(A_REVERSE);
-	(void)mvprintw(0, 0, "%-16s  %-10s  %4s  %6s  %8s  %8s  %7s  %8s", "VM",
-		       "STATE", "NODE", "CPU %", "LOCAL", "MEMORY", "AGE",
-		       "EXITS/s");
+	top_title(copies, line);
+	top_print(0, line);
 	(void)attroff(A_REVERSE);
 	for (i = 0; i < json_array_size(list); i++)
-		row = draw_vm(t, row, json_array_get(list, i), now);
+		row = top_draw_vm(t, row, json_array_get(list, i), copies, now);
 	(void)refresh();
 	memcpy(t->old, t->new, sizeof(t->old));
 	t->nr_old = t->nr_new;
