@@ -117,6 +117,13 @@ enum agent_request_kind {
 	AGENT_TRACE = 19,
 	AGENT_TRACE_END = 20, /* .trace */
 	/*
+	 * .copies: a VM that is placed has copies of its pages for its views:
+	 * ask their owner for copies, and for moves. Descriptors: of the
+	 * decider's end (memory/replica/copies_link.h), the regions of
+	 * COPIES_LINK_BYTES. Ends with AGENT_PLACE_END.
+	 */
+	AGENT_COPIES = 21,
+	/*
 	 * The requests from here on concern shared segments, whose home the
 	 * agent is (memory/replica/home.h). No answers.
 	 *
@@ -124,21 +131,21 @@ enum agent_request_kind {
 	 * reads; a prepared region of SEGMENT_FIGURES_BYTES, which the agent
 	 * takes (disco/segment_figures.h); the agent's own /proc/PID/pagemap.
 	 */
-	AGENT_SEGMENT = 21,
+	AGENT_SEGMENT = 22,
 	/*
 	 * .segment_node: where replicas on a node are. Descriptor: a memfd of
 	 * the segment's size, bound to the node, for writing.
 	 */
-	AGENT_SEGMENT_NODE = 22,
+	AGENT_SEGMENT_NODE = 23,
 	/*
 	 * .view: a VM has joined, or has a new link. Descriptors: as for
 	 * AGENT_LINK, with regions of REPLICA_LINK_BYTES.
 	 */
-	AGENT_VIEW = 23,
-	AGENT_VIEW_END = 24,	  /* .view: its worker is dead */
-	AGENT_SEGMENT_READY = 25, /* .segment_end: all views are there */
-	AGENT_SEGMENT_END = 26,	  /* .segment_end: nobody maps it any more */
-	AGENT_SEGMENT_DO = 27,	  /* .segment_do: an operator's request */
+	AGENT_VIEW = 24,
+	AGENT_VIEW_END = 25,	  /* .view: its worker is dead */
+	AGENT_SEGMENT_READY = 26, /* .segment_end: all views are there */
+	AGENT_SEGMENT_END = 27,	  /* .segment_end: nobody maps it any more */
+	AGENT_SEGMENT_DO = 28,	  /* .segment_do: an operator's request */
 };
 
 #define AGENT_POLICY_MAX VM_POLICY_MAX
@@ -243,6 +250,10 @@ struct agent_req_trace {
 	uint64_t vm;
 };
 
+struct agent_req_copies {
+	uint64_t vm;
+};
+
 struct agent_req_segment {
 	uint64_t segment; /* control's number of it */
 	uint64_t bytes;
@@ -298,6 +309,7 @@ struct agent_request {
 		struct agent_req_policy policy;
 		struct agent_req_place_end place_end;
 		struct agent_req_trace trace;
+		struct agent_req_copies copies;
 		struct agent_req_segment segment;
 		struct agent_req_segment_node segment_node;
 		struct agent_req_view view;

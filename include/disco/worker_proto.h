@@ -19,7 +19,7 @@
 #include "disco/message.h"
 
 /* 0 stands for a worker that was built before protocols had numbers. */
-#define WORKER_PROTOCOL 9u
+#define WORKER_PROTOCOL 10u
 
 /* --- control to worker --- */
 
@@ -144,6 +144,13 @@ enum worker_request_kind {
 	 * answer.
 	 */
 	WORKER_REQ_SAMPLE = 24,
+	/*
+	 * Who decides about copies of pages for views, in place of an earlier
+	 * one; a VM without copies does nothing. Descriptors: of the owner's end
+	 * (memory/replica/copies_link.h), the regions of COPIES_LINK_BYTES. No
+	 * answer.
+	 */
+	WORKER_REQ_COPIES = 25,
 };
 
 struct worker_req_adopt {
@@ -392,7 +399,7 @@ struct worker_event {
 	};
 };
 
-_Static_assert(WORKER_PROTOCOL == 9 && sizeof(struct worker_request) == 104 &&
+_Static_assert(WORKER_PROTOCOL == 10 && sizeof(struct worker_request) == 104 &&
 		       sizeof(struct worker_event) == 1976,
 	       "a control process of another build takes workers over: other "
 	       "messages are another WORKER_PROTOCOL");

@@ -455,6 +455,7 @@ int placement_track_copies(struct placement *e)
 		return -ENOMEM;
 	e->copies->bytes = bytes;
 	e->replicas = true;
+	e->run_pages = 0; /* the owner of copies is asked page by page */
 	return 0;
 }
 

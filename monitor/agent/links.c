@@ -439,6 +439,7 @@ int links_obey(struct links *l, const struct agent_request *r, const int *fds)
 	case AGENT_PLACE_END:
 	case AGENT_TRACE:
 	case AGENT_TRACE_END:
+	case AGENT_COPIES:
 	case AGENT_SEGMENT:
 	case AGENT_SEGMENT_NODE:
 	case AGENT_VIEW:

@@ -8,6 +8,11 @@
  * record is one of many. A page that was touched since is unknown for that long:
  * it is where it was touched.
  *
+ * A guest with copies of pages for its views has its RAM mapped several times, and
+ * no mapping has all pages that are there. So pages are looked up in all of them,
+ * and what is shown over RAM, a copy, is left out: accesses to copies are nobody's.
+ * Its engine's decisions go to the owner of the copies (copies_ask.h).
+ *
  * Moves are pulls (pull.c), of some hundred pages each, as pace.h says. Nothing is
  * served between the batches of one: control must not ask for a pull while one
  * runs, and does not know of these. Where the pages of a run are (engine.h), the
@@ -26,6 +31,7 @@
 #include "disco/pagemap.h"
 #include "memory/guest_ram.h"
 #include "memory/placement/frames.h"
+#include "memory/replica/copies_ask.h"
 #include "memory/trace/trace_tap.h"
 #include "monitor/agent/pace.h"
 #include "monitor/agent/pull.h"
@@ -43,6 +49,8 @@
 #define LAB_BOUND_NS 1000000000ull
 #define FRAME_BITS   ((1ull << 55) - 1)
 #define HINTS_TURN   HINT_LOG_ENTRIES /* per turn */
+/* Mappings of RAM: one per view, the host's, the one that copies are made from. */
+#define GROUPS_MAX (VM_MAX_VIEWS + 2u)
 
 struct placed {
 	uint64_t vm, bound_ns, ram_pages;
@@ -61,6 +69,8 @@ struct placed {
 	struct frame_map *frames;
 	struct ram_span *spans; /* SPANS_MAX */
 	unsigned nr_spans;
+	unsigned group_end[GROUPS_MAX], nr_groups; /* of the spans */
+	struct copies_ask *copies; /* NULL: it has no copies, or no link yet */
 	/* Of the round that is under way. */
 	bool scanning, scanned; /* scanned: there was one */
 	unsigned scan_span;
@@ -84,6 +94,21 @@ static int placed_parse(const struct placed *p, const char *text,
 
 	/* Control has checked it; what it said is of no use here. */
 	return policy_parse(text, p->machine->plugin, out, &d);
+}
+
+static void placed_look_up_page(void *arg, uint64_t page);
+
+static struct copies_ask_engine placed_ask_engine(struct placed *p)
+{
+	return (struct copies_ask_engine){
+		.tap = &p->tap,
+		.engine = p->engine,
+		.pages = p->ram_pages,
+		.nodes = p->machine->numbers,
+		.timed = !p->machine->work_ns,
+		.moved = placed_look_up_page,
+		.arg = p,
+	};
 }
 
 static int placed_create_engine(struct placed *p, const char *policy)
@@ -162,6 +187,9 @@ void placed_destroy(struct placed *p)
 {
 	if (!p)
 		return;
+	if (p->copies)
+		copies_link_close(&p->copies->link);
+	free(p->copies);
 	placement_destroy(p->engine);
 	frame_map_destroy(p->frames);
 	region_destroy(&p->region);
@@ -194,6 +222,22 @@ int placed_set_policy(struct placed *p, const char *policy)
 	return 0;
 }
 
+void placed_link_copies(struct placed *p, const int *fds)
+{
+	struct copies_ask_engine e = placed_ask_engine(p);
+
+	if (!p->copies)
+		p->copies = calloc(1, sizeof(*p->copies));
+	if (!p->copies) {
+		fds_close(fds, COPIES_LINK_FDS);
+		return;
+	}
+	/* Where pages are is looked up in another way from now on. */
+	p->scanned = p->scanning = false;
+	/* As if the owner refused all: it goes by its own scan. */
+	(void)!copies_ask_open(p->copies, &e, fds);
+}
+
 static void placed_trace_put(void *ring, const struct trace_item *i)
 {
 	trace_ring_put(ring, i);
@@ -218,6 +262,11 @@ int placed_trace(struct placed *p, int fd)
 				     .arg = p->ring.base };
 	trace_tap_policy(&p->tap, placed_now(p), p->policy);
 	placed_nodes_changed(p);
+	if (p->copies) {
+		struct copies_ask_engine e = placed_ask_engine(p);
+
+		return copies_ask_begin(p->copies, &e);
+	}
 	return 0;
 }
 
@@ -244,9 +293,19 @@ bool placed_find(const struct placed *p, uint64_t frame, uint64_t *page)
 	return frame_map_find(p->frames, frame, page);
 }
 
+static bool placed_is_linked(const struct placed *p)
+{
+	return p->copies && copies_link_is_open(&p->copies->link);
+}
+
 void placed_record(struct placed *p, const struct access_record *r)
 {
-	trace_tap_record(&p->tap, p->engine, r);
+	struct access_record page = *r;
+
+	/* Its owner proves it, or there is no copy. */
+	if (placed_is_linked(p))
+		page.page_flags |= POLICY_PAGE_SHARED | POLICY_PAGE_UNWRITTEN;
+	trace_tap_record(&p->tap, p->engine, &page);
 }
 
 void placed_count(struct placed *p, uint64_t cpu_ns, uint64_t lost)
@@ -281,6 +340,74 @@ static uint64_t placed_look_up(struct placed *p, const struct ram_span *s,
 	return (uint64_t)got;
 }
 
+/*
+ * The part of a span that lies in @nr pages from @page on: frames of pages that
+ * are there. Return: false: its memory is gone.
+ */
+static bool placed_look_in(struct placed *p, const struct ram_span *s,
+			   uint64_t page, uint64_t nr, uint64_t *frames)
+{
+	uint64_t entries[SCAN_ENTRIES];
+	uint64_t from = max_u64(s->page, page);
+	uint64_t to = min_u64(s->page + s->pages, page + nr);
+	ssize_t got = pread(p->pagemap, entries,
+			    (to - from) * sizeof(entries[0]),
+			    (off_t)(ram_span_at(s, from) / PAGE_BYTES *
+				    sizeof(entries[0])));
+
+	for (ssize_t i = 0; i < got / (ssize_t)sizeof(entries[0]); i++) {
+		uint64_t frame = placed_frame_of(entries[i], s);
+
+		if (frame)
+			frames[from - page + (uint64_t)i] = frame;
+	}
+	return got > 0;
+}
+
+/*
+ * Of pages from one on, at most SCAN_ENTRIES, in all mappings of RAM: a page is
+ * where one of them has it. Return: as placed_look_in().
+ */
+static bool placed_look_in_all(struct placed *p, uint64_t page, uint64_t nr)
+{
+	uint64_t frames[SCAN_ENTRIES] = { 0 };
+	unsigned first = 0;
+
+	for (unsigned g = 0; g < p->nr_groups; first = p->group_end[g++]) {
+		const struct ram_span *s = p->spans + first;
+		unsigned n = p->group_end[g] - first;
+
+		for (unsigned i = ram_spans_beyond(s, n, page);
+		     i < n && s[i].page < page + nr; i++)
+			/* What is shown over RAM is a copy. */
+			if (s[i].own == AGENT_FILE &&
+			    !placed_look_in(p, &s[i], page, nr, frames))
+				return false;
+	}
+	for (uint64_t i = 0; i < nr; i++)
+		frame_map_set(p->frames, page + i, frames[i]);
+	return true;
+}
+
+static void placed_look_up_page(void *arg, uint64_t page)
+{
+	struct placed *p = arg;
+
+	p->gone |= !placed_look_in_all(p, page, 1);
+}
+
+/* More mappings than there can be: those beyond are left out. */
+static void placed_find_groups(struct placed *p)
+{
+	unsigned end = 0;
+
+	p->nr_groups = 0;
+	while (end < p->nr_spans && p->nr_groups < GROUPS_MAX) {
+		end = ram_spans_group(p->spans, p->nr_spans, end);
+		p->group_end[p->nr_groups++] = end;
+	}
+}
+
 static void placed_begin_round(struct placed *p)
 {
 	int nr = ram_spans_read(p->maps, p->ram_pages, p->spans, SPANS_MAX);
@@ -294,10 +421,21 @@ static void placed_begin_round(struct placed *p)
 	 * says so when one has ended.
 	 */
 	p->nr_spans = (unsigned)nr;
+	placed_find_groups(p);
 	p->spent_ns = 0;
 	p->scanning = nr > 0;
 	p->scan_span = 0;
 	p->scan_page = 0;
+}
+
+static void placed_scan_slice_of_all(struct placed *p)
+{
+	uint64_t nr = min_u64(SCAN_ENTRIES, p->ram_pages - p->scan_page);
+
+	if (!placed_look_in_all(p, p->scan_page, nr))
+		p->gone = true;
+	p->scan_page += nr;
+	p->scanning = p->scan_page < p->ram_pages;
 }
 
 /* Of a round. At its end there is none under way. */
@@ -305,6 +443,10 @@ static void placed_scan_slice(struct placed *p)
 {
 	const struct ram_span *s = &p->spans[p->scan_span];
 
+	if (p->copies) {
+		placed_scan_slice_of_all(p);
+		return;
+	}
 	p->scan_page += placed_look_up(p, s, s->page + p->scan_page,
 				       s->pages - p->scan_page);
 	if (p->scan_page < s->pages)
@@ -575,11 +717,26 @@ static void placed_move_to(struct placed *p, const struct placement_action *a,
 	placed_account(p, b, a, nr, node);
 }
 
+/* How many actions can be carried out at once now. */
+static unsigned placed_room(const struct placed *p)
+{
+	return p->copies ? (unsigned)min_u64(copies_ask_room(p->copies),
+					     PACE_ACTIONS)
+			 : PACE_ACTIONS;
+}
+
 static void placed_move(struct placed *p)
 {
 	struct placement_action a[PACE_ACTIONS];
-	unsigned nr = trace_tap_take(&p->tap, p->engine, a, PACE_ACTIONS), end;
+	unsigned nr = trace_tap_take(&p->tap, p->engine, a, placed_room(p)),
+		 end;
 
+	if (p->copies) {
+		struct copies_ask_engine e = placed_ask_engine(p);
+
+		copies_ask_for(p->copies, &e, a, nr);
+		return;
+	}
 	for (unsigned i = 0; i < nr; i = end) {
 		for (end = i; end < nr && a[end].to == a[i].to; end++)
 			;
@@ -678,9 +835,14 @@ bool placed_turn(struct placed *p)
 	uint64_t begun;
 
 	placed_read_hints(p, placed_now(p));
+	if (p->copies) {
+		struct copies_ask_engine e = placed_ask_engine(p);
+
+		copies_ask_turn(p->copies, &e);
+	}
 	placed_scan(p);
 	begun = placed_now(p);
-	while (!p->gone &&
+	while (!p->gone && placed_room(p) &&
 	       pace_is_due(&p->pace, placement_pending(p->engine),
 			   placed_now(p)) &&
 	       placed_now(p) - begun < PACE_MOVES_NS) {
@@ -692,5 +854,5 @@ bool placed_turn(struct placed *p)
 
 bool placed_hurries(const struct placed *p)
 {
-	return pace_hurries(placement_pending(p->engine));
+	return placed_room(p) && pace_hurries(placement_pending(p->engine));
 }

@@ -77,6 +77,14 @@ MUST_CHECK int placed_trace(struct placed *p, int fd);
 
 void placed_trace_end(struct placed *p);
 
+/*
+ * Its views have copies of pages, and here is the link to their owner: @fds,
+ * COPIES_LINK_FDS of the decider's end; owned by it. Without one, or if it cannot
+ * be opened, its engine's decisions fail: who has several mappings of each page
+ * alone can move them.
+ */
+void placed_link_copies(struct placed *p, const int *fds);
+
 /* How the nodes are now has changed. */
 void placed_nodes_changed(struct placed *p);
 

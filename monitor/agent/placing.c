@@ -296,6 +296,14 @@ void placing_obey(struct placing *p, const struct agent_request *r,
 	case AGENT_TRACE:
 		placing_trace(p, r->trace.vm, fds[0]);
 		break;
+	case AGENT_COPIES:
+		i = placing_place_of(p, r->copies.vm);
+		/* Its descriptors, if they did not come, are all -1. */
+		if (i < p->nr && fds[0] >= 0)
+			placed_link_copies(p->list[i], fds);
+		else
+			fds_close(fds, FDS_MAX);
+		break;
 	case AGENT_TRACE_END:
 		i = placing_place_of(p, r->trace.vm);
 		if (i < p->nr)

@@ -92,12 +92,23 @@ int ram_spans_read(int maps, uint64_t ram_pages, struct ram_span *out,
 	return got < 0 ? -errno : (int)nr;
 }
 
-const struct ram_span *ram_spans_find(const struct ram_span *spans, unsigned nr,
-				      uint64_t page)
+unsigned ram_spans_group(const struct ram_span *spans, unsigned nr,
+			 unsigned first)
+{
+	uint64_t base = spans[first].start - spans[first].page * PAGE_BYTES;
+	unsigned i = first + 1;
+
+	while (i < nr && spans[i].start - spans[i].page * PAGE_BYTES == base)
+		i++;
+	return i;
+}
+
+/* Return: the first one that begins beyond a page. */
+static unsigned ram_spans_after(const struct ram_span *spans, unsigned nr,
+				uint64_t page)
 {
 	unsigned low = 0, high = nr;
 
-	/* The first one that begins beyond the page is spans[high]. */
 	while (low < high) {
 		unsigned middle = low + (high - low) / 2;
 
@@ -106,6 +117,22 @@ const struct ram_span *ram_spans_find(const struct ram_span *spans, unsigned nr,
 		else
 			high = middle;
 	}
+	return high;
+}
+
+unsigned ram_spans_beyond(const struct ram_span *spans, unsigned nr,
+			  uint64_t page)
+{
+	unsigned i = ram_spans_after(spans, nr, page);
+
+	return i && page - spans[i - 1].page < spans[i - 1].pages ? i - 1 : i;
+}
+
+const struct ram_span *ram_spans_find(const struct ram_span *spans, unsigned nr,
+				      uint64_t page)
+{
+	unsigned high = ram_spans_after(spans, nr, page);
+
 	if (!high || page - spans[high - 1].page >= spans[high - 1].pages)
 		return NULL;
 	return &spans[high - 1];

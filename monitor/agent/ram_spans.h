@@ -38,6 +38,19 @@ MUST_CHECK int ram_spans_read(int maps, uint64_t ram_pages,
 const struct ram_span *ram_spans_find(const struct ram_span *spans, unsigned nr,
 				      uint64_t page);
 
+/*
+ * RAM that is mapped several times (memory/replica/ram_copies.h) is so many
+ * groups of spans, one per mapping, each in the order of its pages.
+ *
+ * Return: the end of the group that begins with spans[@first]: an index.
+ */
+unsigned ram_spans_group(const struct ram_span *spans, unsigned nr,
+			 unsigned first);
+
+/* The first span of a group that ends beyond @page: an index; nr: none does. */
+unsigned ram_spans_beyond(const struct ram_span *spans, unsigned nr,
+			  uint64_t page);
+
 /* Address of a page of the span. */
 static inline uint64_t ram_span_at(const struct ram_span *s, uint64_t page)
 {

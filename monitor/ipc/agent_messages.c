@@ -44,6 +44,9 @@ static const struct message_kind requests[] = {
 	[AGENT_PLACE_END] = { REQUEST(place_end) },
 	[AGENT_TRACE] = { REQUEST(trace), .fds = { MESSAGE_MEMORY } },
 	[AGENT_TRACE_END] = { REQUEST(trace) },
+	[AGENT_COPIES] = { REQUEST(copies),
+			   .fds = { MESSAGE_MEMORY, MESSAGE_MEMORY,
+				    MESSAGE_SOCKET } },
 	[AGENT_SEGMENT] = { REQUEST(segment),
 			    .fds = { MESSAGE_MEMORY, MESSAGE_MEMORY,
 				     MESSAGE_FILE } },
@@ -198,6 +201,7 @@ static bool agent_request_sane(const struct agent_request *r)
 	case AGENT_PLACE_END:
 	case AGENT_TRACE:
 	case AGENT_TRACE_END:
+	case AGENT_COPIES:
 		return true;
 	}
 	return false;

@@ -52,6 +52,9 @@ static const struct message_kind requests[] = {
 					   MESSAGE_SOCKET, MESSAGE_SOCKET,
 					   MESSAGE_MEMORY } },
 	[WORKER_REQ_SAMPLE] = { REQUEST(sample) },
+	[WORKER_REQ_COPIES] = { HEAD_ALONE,
+				.fds = { MESSAGE_MEMORY, MESSAGE_MEMORY,
+					 MESSAGE_SOCKET } },
 };
 
 static const struct message_kind events[] = {
@@ -153,6 +156,7 @@ static bool worker_request_sane(const struct worker_request *r)
 	case WORKER_REQ_UNLINK:
 	case WORKER_REQ_EXACT:
 	case WORKER_REQ_BUTTON:
+	case WORKER_REQ_COPIES:
 		return true;
 	}
 	return false;

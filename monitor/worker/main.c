@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "memory/replica/copies_link.h"
 #include "memory/replica/ram_copies.h"
 #include "monitor/ipc/worker_messages.h"
 #include "monitor/sandbox/sandbox.h"
@@ -252,6 +253,12 @@ static void worker_obey(const struct worker_request *r, const int fds[FDS_MAX])
 		break;
 	case WORKER_REQ_SAMPLE:
 		worker_sample(&r->sample);
+		break;
+	case WORKER_REQ_COPIES:
+		if (machine.vm.copies)
+			ram_copies_link(machine.vm.copies, fds);
+		else
+			fds_close(fds, COPIES_LINK_FDS);
 		break;
 	case WORKER_REQ_SUM:
 	case WORKER_REQ_GIVE:

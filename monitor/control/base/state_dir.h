@@ -46,6 +46,7 @@ struct vm_record {
 	nodeid_t node;
 	bool fixed;  /* node=N or strict: moved on request only */
 	bool strict; /* its memory is promised to be on the node */
+	bool copies; /* its views have copies of pages */
 	bool merge;  /* shares equal pages with its group; not in the file */
 	uint32_t protocol; /* of its worker (WORKER_PROTOCOL); 0: not said */
 	unsigned nr_vcpus;

@@ -119,7 +119,7 @@ static json_t *state_vm_pack(const struct vm_record *r)
 	return json_pack(
 		"{s:i, s:i, s:s, s:s, s:i, s:I, s:i, s:b, s:b, s:i, s:I, s:I, "
 		"s:s, s:s, s:s, s:o, s:i, s:o, s:i, s:s, s:s, s:o, s:s, "
-		"s:o, s:i, s:o}",
+		"s:o, s:i, s:o, s:b}",
 		"version", FORMAT, "protocol", (int)r->protocol, "boot", boot,
 		"name", r->name, "pid", (int)r->pid, "pid_start",
 		(json_int_t)r->pid_start, "node", (int)r->node, "fixed",
@@ -130,7 +130,7 @@ static json_t *state_vm_pack(const struct vm_record *r)
 		(int)r->restarts, "nets", pack_nets(r), "net_fd", r->net_fd,
 		"cluster", r->cluster, "role", r->role, "vcpu_nodes",
 		pack_vcpu_nodes(r), "publish", r->publish, "shms", pack_shms(r),
-		"shm_fd", r->shm_fd, "taps", pack_taps(r));
+		"shm_fd", r->shm_fd, "taps", pack_taps(r), "copies", r->copies);
 }
 
 static int write_new(const struct state_dir *s, const char *name,
@@ -489,6 +489,7 @@ static int state_vm_unpack(json_t *root, struct vm_record *r)
 	int protocol = 0; /* not said by older monitors */
 	int fixed = 1;	  /* not said by older monitors */
 	int strict = 0;	  /* the same */
+	int copies = 0;	  /* the same */
 	int restarts = 0; /* the same */
 	int net_fd = 0;	  /* the same */
 	int shm_fd = 0;	  /* the same */
@@ -497,7 +498,7 @@ static int state_vm_unpack(json_t *root, struct vm_record *r)
 	if (json_unpack(root,
 			"{s:i, s?i, s:s, s:s, s:i, s:I, s:i, s?b, s?b, s:i, "
 			"s:I, s:I, s:s, s?s, s?s, s?o, s?i, s?o, s?i, s?s, "
-			"s?s, s?o, s?s, s?o, s?i, s?o}",
+			"s?s, s?o, s?s, s?o, s?i, s?o, s?b}",
 			"version", &version, "protocol", &protocol, "boot",
 			&boot, "name", &name, "pid", &pid, "pid_start",
 			&pid_start, "node", &node, "fixed", &fixed, "strict",
@@ -507,7 +508,7 @@ static int state_vm_unpack(json_t *root, struct vm_record *r)
 			&restarts, "nets", &nets, "net_fd", &net_fd, "cluster",
 			&cluster, "role", &role, "vcpu_nodes", &vcpu_nodes,
 			"publish", &publish, "shms", &shms, "shm_fd", &shm_fd,
-			"taps", &taps) < 0 ||
+			"taps", &taps, "copies", &copies) < 0 ||
 	    version != FORMAT)
 		return -EBADMSG;
 	*r = (struct vm_record){ .pid = pid,
@@ -515,6 +516,7 @@ static int state_vm_unpack(json_t *root, struct vm_record *r)
 				 .node = node,
 				 .fixed = fixed != 0,
 				 .strict = strict != 0,
+				 .copies = copies != 0,
 				 .protocol = (uint32_t)protocol,
 				 .nr_vcpus = (unsigned)vcpus,
 				 .memory_bytes = (uint64_t)memory,

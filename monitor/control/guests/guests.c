@@ -337,6 +337,7 @@ void guest_place(struct guest *g)
 
 	memcpy(vm.policy, g->record.policy, sizeof(vm.policy));
 	vm.nodes = g->vm.nodes;
+	vm.copies = g->record.copies ? &g->vm : NULL;
 	if (g->ended)
 		return;
 	placer_start(g->m->placer, &vm);

@@ -80,6 +80,7 @@ static void make_record(const struct launch *l, unsigned i,
 		.node = l->nodes[i],
 		.fixed = plan_node(vm) != NODE_AUTO || vm->strict,
 		.strict = vm->strict,
+		.copies = vm->copies_bytes != 0,
 		/* What is reserved is not given away. */
 		.merge = vm->merge && (!vm->strict || vm->overcommit),
 		.protocol = WORKER_PROTOCOL,

@@ -9,6 +9,7 @@
 
 #include "disco/clock.h"
 #include "memory/placement/plugin.h"
+#include "memory/replica/copies_link.h"
 #include "memory/sampling/page_traps.h"
 #include "monitor/control/base/sink.h"
 #include "monitor/control/workers/worker_file.h"
@@ -172,12 +173,76 @@ static int placer_tell_place(const struct placer *p, struct placer_entry *e,
 	return err;
 }
 
+/* --- copies for views ----------------------------------------------------- */
+
+/* Both ends, in the order of the messages. */
+struct copies_ends {
+	int agent[COPIES_LINK_FDS], worker[COPIES_LINK_FDS];
+};
+
+static void copies_ends_close(struct copies_ends *e)
+{
+	for (unsigned i = 0; i < COPIES_LINK_FDS; i++) {
+		fds_drop(&e->agent[i]);
+		fds_drop(&e->worker[i]);
+	}
+}
+
+static int copies_ends_make(struct copies_ends *e, nodeid_t node)
+{
+	static const char name[] = "disco-copies-link";
+	int err;
+
+	memset(e, -1, sizeof(*e));
+	err = region_prepare(name, COPIES_LINK_BYTES, node,
+			     &e->agent[COPIES_LINK_OWN]);
+	if (!err)
+		err = region_prepare(name, COPIES_LINK_BYTES, node,
+				     &e->worker[COPIES_LINK_OWN]);
+	if (!err)
+		err = region_reader_fd(e->worker[COPIES_LINK_OWN],
+				       &e->agent[COPIES_LINK_PEER]);
+	if (!err)
+		err = region_reader_fd(e->agent[COPIES_LINK_OWN],
+				       &e->worker[COPIES_LINK_PEER]);
+	if (!err)
+		err = chan_wake_create(&e->agent[COPIES_LINK_WAKE],
+				       &e->worker[COPIES_LINK_WAKE]);
+	if (err)
+		copies_ends_close(e);
+	return err;
+}
+
+/* After AGENT_PLACE. Without a link its worker's scan decides. */
+static int placer_link_copies(const struct placer *p,
+			      const struct placer_entry *e, struct agent *a)
+{
+	struct agent_request to_agent = { .kind = AGENT_COPIES,
+					  .copies.vm = e->vm.id };
+	struct worker_request to_worker = { .kind = WORKER_REQ_COPIES };
+	struct copies_ends ends;
+	int err;
+
+	if (!e->vm.copies || p->source != AGENT_SOURCE_FLASH)
+		return 0;
+	err = copies_ends_make(&ends, e->vm.node);
+	if (err)
+		return err;
+	err = agent_ask(a, &to_agent, ends.agent);
+	if (!err)
+		err = vm_watch_send(e->vm.copies, &to_worker, ends.worker);
+	copies_ends_close(&ends);
+	return err;
+}
+
 static void placer_place(struct placer *p, struct placer_entry *e)
 {
 	struct agent *a = agents_running(p->agents, e->vm.node);
 	/* Without one: as soon as it has started. */
 	int err = a ? placer_tell_place(p, e, a) : 0;
 
+	if (a && !err)
+		err = placer_link_copies(p, e, a);
 	/* What was recorded is another engine's. */
 	region_detach(&e->ring);
 

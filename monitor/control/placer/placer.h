@@ -3,7 +3,9 @@
  * Control's part in the placement of pages: it finds the source of accesses, and
  * tells the agent of a VM's home to place the VM's pages by the VM's policy. The
  * agent decides and moves (monitor/agent/placing.h); its figures of a VM are in
- * a region that control reads.
+ * a region that control reads. A VM whose views have copies of pages gets a link
+ * from its worker to that agent, which then decides about copies, if its source
+ * has accesses of such a VM: "faults" has none, and the worker decides by itself.
  *
  * Where this machine has no source, nothing is placed and nobody is told.
  *
@@ -18,6 +20,7 @@
 #include "memory/trace/trace_ring.h"
 #include "monitor/control/base/loop.h"
 #include "monitor/control/workers/agents.h"
+#include "monitor/control/workers/vm_watch.h"
 #include "numa/node_list.h"
 #include "numa/topology.h"
 
@@ -36,6 +39,11 @@ struct placer_vm {
 	pid_t pid;
 	nodeid_t node;		/* its home, whose agent decides */
 	struct node_list nodes; /* where its pages may be; empty: anywhere */
+	/*
+	 * Its views have copies of pages: its worker, which outlives the
+	 * placement. NULL: they have not.
+	 */
+	struct vm_watch *copies;
 	uint64_t memory_bytes;
 	uint64_t bound_ns;	       /* longest stall by a batch of moves */
 	char policy[AGENT_POLICY_MAX]; /* checked; "": the standard one */

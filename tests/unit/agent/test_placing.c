@@ -28,11 +28,10 @@
 #include "monitor/ipc/figures.h"
 #include "monitor/sandbox/sandbox.h"
 #include "numa/region.h"
+#include "tests/unit/agent/placing_rig.h"
 #include "tests/unit/support.h"
 
-#define PAGES 16u
-#define NODES 2u
-#define MANY  2000u /* hot pages of a turn */
+#define MANY 2000u /* hot pages of a turn */
 
 /* --- where RAM is ---------------------------------------------------------- */
 
@@ -102,7 +101,49 @@ static void spans_are_ram_and_what_is_over_it(void **state)
 	assert_int_equal(ram_spans_address(s, 6, UINT64_MAX), 0);
 	assert_int_equal(ram_spans_address(s, 0, 0), 0);
 	assert_ptr_equal(ram_spans_find(s, 6, 7), &s[2]);
+	/* All of them are of one mapping. */
+	assert_int_equal(ram_spans_group(s, 6, 0), 6);
+	assert_int_equal(ram_spans_group(s, 6, 5), 6);
+	assert_int_equal(ram_spans_beyond(s, 6, 0), 0);
+	assert_int_equal(ram_spans_beyond(s, 6, 4), 1);
+	assert_int_equal(ram_spans_beyond(s, 6, 9), 3); /* in a hole */
+	assert_int_equal(ram_spans_beyond(s, 6, 15), 5);
+	assert_int_equal(ram_spans_beyond(s, 6, 16), 6);
+	assert_int_equal(ram_spans_beyond(s, 0, 0), 0);
 	assert_int_equal(ram_spans_read(fd, PAGES, s, 2), 2);
+	(void)close(fd);
+}
+
+/*
+ * A guest with copies for its views: several mappings, one behind the other, with
+ * copies over some pages, also over the first of one.
+ */
+static void mappings_are_told_apart(void **state)
+{
+	struct ram_span s[8];
+	int fd = file_with("7f0000000000-7f0000010000 rw-s 00000000 00:01 99 "
+			   "/memfd:disco-ram (deleted)\n"
+			   "7f0000010000-7f0000011000 rw-p 00000000 00:01 98 "
+			   "/memfd:disco-copies (deleted)\n"
+			   "7f0000011000-7f0000015000 rw-s 00001000 00:01 99 "
+			   "/memfd:disco-ram (deleted)\n"
+			   "7f0000015000-7f0000017000 rw-p 00005000 00:01 98 "
+			   "/memfd:disco-copies (deleted)\n"
+			   "7f0000017000-7f0000020000 rw-s 00007000 00:01 99 "
+			   "/memfd:disco-ram (deleted)\n"
+			   "7f0000020000-7f0000030000 r--s 00000000 00:01 99 "
+			   "/memfd:disco-ram (deleted)\n");
+
+	(void)state;
+	assert_int_equal(ram_spans_read(fd, PAGES, s, 8), 5);
+	assert_int_equal(s[2].own, AGENT_ANON);
+	assert_int_equal(s[2].page, 5);
+	assert_int_equal(ram_spans_group(s, 5, 0), 1);
+	assert_int_equal(ram_spans_group(s, 5, 1), 4);
+	assert_int_equal(ram_spans_group(s, 5, 4), 5);
+	/* Page 0 of the second one is a copy's, and in no span. */
+	assert_int_equal(ram_spans_beyond(s + 1, 3, 0), 0);
+	assert_int_equal(s[1].page, 1);
 	(void)close(fd);
 }
 
@@ -128,153 +169,6 @@ static void long_lines_are_left_out(void **state)
 }
 
 /* --- from counters to moves ------------------------------------------------ */
-
-static struct placing *placing;
-static struct region_view figures;
-static char *window, *ram;
-static uint64_t frames[PAGES];
-
-static bool find_frames(void)
-{
-	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-
-	for (unsigned i = 0; i < PAGES; i++) {
-		uint64_t at = (uint64_t)(uintptr_t)ram / PAGE_BYTES + i;
-
-		ram[i * PAGE_BYTES] = 1;
-		assert_int_equal(pread(fd, &frames[i], 8, (off_t)(at * 8)), 8);
-		frames[i] &= (1ull << 55) - 1;
-	}
-	(void)close(fd);
-	return frames[0] != 0;
-}
-
-/* All frames are of node 0; the counters are of two nodes. */
-static int make_window(void)
-{
-	uint64_t pages = 0, bytes;
-	struct flash_control *c;
-	struct flash_head *h;
-	int fd = memfd_create("window", MFD_CLOEXEC);
-
-	for (unsigned i = 0; i < PAGES; i++)
-		pages = max_u64(pages, frames[i] + 1);
-	bytes = FLASH_PAGES_OFFSET + pages * NODES * FLASH_NR_RW * 4;
-	assert_int_equal(ftruncate(fd, (off_t)bytes), 0);
-	window = mmap(NULL, FLASH_PAGES_OFFSET, PROT_READ | PROT_WRITE,
-		      MAP_SHARED, fd, 0);
-	h = (void *)window;
-	*h = (struct flash_head){ .magic = FLASH_MAGIC,
-				  .version = FLASH_VERSION,
-				  .nr_cpus = NODES,
-				  .nr_nodes = NODES,
-				  .page_shift = 12,
-				  .bytes = bytes,
-				  .nr_pages = pages,
-				  .trigger = 128,
-				  .cores = 1 };
-	c = (void *)(window + FLASH_CONTROL_OFFSET);
-	c->on = 1;
-	c->nr_ranges = 1;
-	c->ranges[0] = (struct flash_range){ .end = pages };
-	return fd;
-}
-
-static void hot(unsigned node, uint64_t frame)
-{
-	struct flash_queue *q = (void *)(window + FLASH_QUEUES_OFFSET);
-	struct flash_hot *h = &q[node].hots[q[node].head % FLASH_QUEUE_HOTS];
-
-	h->frame = frame;
-	h->stamp = ++q[node].head;
-}
-
-static int worker_figures = -1; /* for AGENT_PLACE; of the worker */
-
-static void obey(const struct agent_request *r, int a, int b, int c)
-{
-	int fds[FDS_MAX];
-
-	for (unsigned i = 0; i < FDS_MAX; i++)
-		fds[i] = -1;
-	fds[0] = a;
-	fds[1] = b;
-	fds[2] = c;
-	if (r->kind == AGENT_PLACE && worker_figures >= 0)
-		fds[3] = dup(worker_figures);
-	placing_obey(placing, r, fds);
-}
-
-static void tell_machine(int fd)
-{
-	struct agent_request r = { .kind = AGENT_MACHINE };
-
-	r.machine = (struct agent_req_machine){ .nr_nodes = NODES,
-						.nodes = { 0, 1 },
-						.distance = { { 10, 20 },
-							      { 20, 10 } } };
-	obey(&r, fd, -1, -1);
-}
-
-static void tell_place(const char *policy)
-{
-	struct agent_request r = { .kind = AGENT_PLACE };
-	int rw, ro;
-
-	r.place = (struct agent_req_place){ .vm = 5,
-					    .ram_pages = PAGES,
-					    .bound_ns = 20000000,
-					    .pid = getpid() };
-	(void)strcpy(r.place.policy, policy);
-	assert_int_equal(
-		region_prepare("placement", PLACEMENT_BYTES, NODE_AUTO, &rw),
-		0);
-	assert_int_equal(region_reader_fd(rw, &ro), 0);
-	region_detach(&figures);
-	assert_int_equal(region_attach(&figures, ro, PLACEMENT_BYTES), 0);
-	(void)close(ro);
-	obey(&r, open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC),
-	     open("/proc/self/maps", O_RDONLY | O_CLOEXEC), rw);
-}
-
-static const struct placement_figures *said(void)
-{
-	return figures.base;
-}
-
-/* As if CPU 0 had worked for so long on the modelled machine. */
-static void pass_ms(uint64_t ms)
-{
-	struct flash_cpu *cpus = (void *)(window + FLASH_CPUS_OFFSET);
-
-	cpus[0].instructions += ms * 200000;
-}
-
-/* The agent's clock is that of the counters: no time passes but this. */
-static void turn(void)
-{
-	placing_turn(placing);
-	assert_true(placing_wait_ms(placing) != 0);
-	pass_ms(19);
-	assert_true(placing_wait_ms(placing) > 0);
-	pass_ms(1);
-	assert_int_equal(placing_wait_ms(placing), 0);
-	placing_turn(placing);
-}
-
-/* Turns, until there are that many records. */
-static void turn_until(uint64_t records)
-{
-	uint64_t end = wait_end_ns();
-
-	while (atomic_load(&said()->records) < records) {
-		if (clock_now_ns() >= end)
-			fail_msg("%llu records, not %llu",
-				 (unsigned long long)said()->records,
-				 (unsigned long long)records);
-		turn();
-	}
-}
 
 /*
  * A recording begins with the policy and the nodes; then each access and each
@@ -465,9 +359,8 @@ static void pages_are_placed(void **state)
 	r.place_end.vm = 5;
 	obey(&r, -1, -1, -1);
 	assert_int_equal(placing_wait_ms(placing), -1);
-	placing_destroy(placing);
+	end_placing();
 	placing_destroy(NULL);
-	region_detach(&figures);
 }
 
 /*
@@ -539,10 +432,9 @@ static void sampled_faults_are_placed(void **state)
 	assert_int_equal(atomic_load(&said()->lost), 0);
 	assert_int_equal(tried(), 1);
 	assert_int_equal(ram[3 * PAGE_BYTES], 1);
-	placing_destroy(placing);
+	end_placing();
 	fds_drop(&worker_figures);
 	region_destroy(&r);
-	region_detach(&figures);
 }
 
 static bool others_are_there(void *arg)
@@ -567,8 +459,7 @@ static void samples_are_of_vms_alone(void **state)
 	assert_int_equal(placing_wait_ms(placing), -1);
 	tell_place("first-touch");
 	assert_int_equal(placing_wait_ms(placing), 0);
-	placing_destroy(placing);
-	region_detach(&figures);
+	end_placing();
 }
 
 /* As many moves as are taken at once, with the system calls of an agent. */
@@ -676,14 +567,14 @@ static void strange_requests_do_no_harm(void **state)
 	obey(&r, -1, -1, -1); /* its descriptors did not come */
 	tell_machine(-1);
 	placing_turn(placing);
-	placing_destroy(placing);
-	region_detach(&figures);
+	end_placing();
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(spans_are_ram_and_what_is_over_it),
+		cmocka_unit_test(mappings_are_told_apart),
 		cmocka_unit_test(long_lines_are_left_out),
 		cmocka_unit_test(pages_are_placed),
 		cmocka_unit_test(sampled_faults_are_placed),

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "memory/replica/copies_link.h"
 #include "memory/sampling/page_traps.h"
 #include "monitor/control/base/sink.h"
 #include "monitor/control/placer/placer.h"
@@ -73,6 +74,8 @@ static bool is_name_of(int fd, const char *end)
 	       strcmp(name + strlen(name) - strlen(end), end) == 0;
 }
 
+static int decider[COPIES_LINK_FDS]; /* of AGENT_COPIES */
+
 int agent_ask(struct agent *a, struct agent_request *r, const int *fds)
 {
 	if (agent_refuses)
@@ -88,8 +91,26 @@ int agent_ask(struct agent *a, struct agent_request *r, const int *fds)
 		assert_true(is_name_of(fds[3], "/memfd:figures (deleted)"));
 		told[nr_told].region = dup(fds[2]);
 	}
+	if (r->kind == AGENT_COPIES)
+		for (unsigned i = 0; i < COPIES_LINK_FDS; i++)
+			decider[i] = dup(fds[i]);
 	told[nr_told++].r = *r;
 	return 0;
+}
+
+static struct vm_watch worker;
+static unsigned nr_linked;	   /* WORKER_REQ_COPIES */
+static int worker_err;		   /* of the next request */
+static int owner[COPIES_LINK_FDS]; /* of the last one */
+
+int vm_watch_send(struct vm_watch *vm, struct worker_request *r, const int *fds)
+{
+	assert_ptr_equal(vm, &worker);
+	assert_int_equal(r->kind, WORKER_REQ_COPIES);
+	nr_linked++;
+	for (unsigned i = 0; i < COPIES_LINK_FDS; i++)
+		owner[i] = worker_err ? -1 : dup(fds[i]);
+	return worker_err;
 }
 
 struct agent *agents_running(struct agents *all, nodeid_t node)
@@ -120,6 +141,8 @@ static int begin(void **state)
 	(void)state;
 	nr_told = 0;
 	agent_refuses = false;
+	nr_linked = 0;
+	worker_err = 0;
 	agents = (struct agents){ .nr = 2 };
 	topology = (struct topology){ .nr_nodes = 2, .this_machine = true };
 	for (unsigned i = 0; i < 2; i++) {
@@ -284,6 +307,75 @@ static void agents_may_be_gone(void **state)
 	placer_stop(placer, 1);
 }
 
+static void start_with_copies(uint64_t id, nodeid_t node)
+{
+	struct placer_vm vm = { .id = id,
+				.name = "vm",
+				.pid = getpid(),
+				.node = node,
+				.memory_bytes = MIB(64),
+				.copies = &worker,
+				.bound_ns = 20000000 };
+
+	placer_start(placer, &vm);
+}
+
+/* What one end sends arrives at the other. */
+static void ends_fit(void)
+{
+	struct copies_link a = { 0 }, w = { 0 };
+	struct copies_note n = { .page = 3, .kind = COPIES_MOVE };
+
+	assert_int_equal(copies_link_open(&a, decider, true), 0);
+	assert_int_equal(copies_link_open(&w, owner, false), 0);
+	assert_int_equal(chan_sleep_begin(&w.rx), 0);
+	assert_int_equal(chan_try_send(&a.tx, &n), 0);
+	chan_sleep_end(&w.rx);
+	assert_int_equal(a.tx.nr_wakeups, 1);
+	n.page = 0;
+	assert_int_equal(chan_try_recv(&w.rx, &n), 0);
+	assert_int_equal(n.page, 3);
+	copies_link_tell(&w, 4, COPIES_MOVED, 0);
+	assert_int_equal(chan_try_recv(&a.rx, &n), 0);
+	assert_int_equal(n.page, 4);
+	copies_link_close(&a);
+	copies_link_close(&w);
+}
+
+/* A VM whose views have copies: its agent and its worker get the two ends. */
+static void copies_are_linked(void **state)
+{
+	(void)state;
+	start(1, 0, "");
+	assert_int_equal(nr_told, 1);
+	assert_int_equal(nr_linked, 0); /* one without */
+	start_with_copies(2, 4);
+	assert_int_equal(nr_told, 3);
+	assert_int_equal(told[1].r.kind, AGENT_PLACE);
+	assert_int_equal(told[2].r.kind, AGENT_COPIES);
+	assert_int_equal(told[2].r.copies.vm, 2);
+	assert_int_equal(told[2].node, 4);
+	assert_int_equal(nr_linked, 1);
+	ends_fit();
+	/* The next agent gets a link of its own. */
+	placer_agent_started(placer, &agents.list[1]);
+	assert_int_equal(nr_told, 6);
+	assert_int_equal(told[5].r.kind, AGENT_COPIES);
+	assert_int_equal(nr_linked, 2);
+	ends_fit();
+	/* A worker that is gone, and no agent: nothing that ends the monitor. */
+	worker_err = -EPIPE;
+	placer_agent_started(placer, &agents.list[1]);
+	assert_int_equal(nr_linked, 3);
+	for (unsigned i = 0; i < COPIES_LINK_FDS; i++)
+		(void)close(decider[i]);
+	agents.list[1].pid = 0;
+	start_with_copies(3, 4);
+	assert_int_equal(nr_linked, 3);
+	placer_stop(placer, 2);
+	placer_stop(placer, 3);
+}
+
 static void nodes_are_told_while_a_vm_is_placed(void **state)
 {
 	(void)state;
@@ -388,7 +480,11 @@ static void faults_are_sampled_on_request(void **state)
 	topology.nodes[1].cpus = cpus;
 	topology.nodes[1].nr_cpus = ARRAY_SIZE(cpus);
 	placer_agent_started(placer, &agents.list[0]);
-	assert_int_equal(nr_told, 1);
+	/* It has no accesses of a VM with copies, whose worker decides then. */
+	start_with_copies(9, 0);
+	assert_int_equal(nr_linked, 0);
+	assert_int_equal(told[nr_told - 1].r.kind, AGENT_PLACE);
+	placer_stop(placer, 9);
 	assert_int_equal(m->source, AGENT_SOURCE_FAULTS);
 	assert_int_equal(m->node_of_cpu[0], AGENT_NO_NODE);
 	assert_int_equal(m->node_of_cpu[1], 1);
@@ -410,6 +506,7 @@ int main(void)
 		PLACED(figures_are_the_agents_words),
 		PLACED(another_home_and_another_policy),
 		PLACED(agents_may_be_gone),
+		PLACED(copies_are_linked),
 		PLACED(nodes_are_told_while_a_vm_is_placed),
 		PLACED(plugins_are_checked),
 		PLACED(the_source_can_be_chosen),

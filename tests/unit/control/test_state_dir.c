@@ -83,10 +83,13 @@ static void a_record_comes_back(void **state)
 	assert_int_equal(got.pid_start, r.pid_start);
 	assert_int_equal(got.node, r.node);
 	assert_false(got.fixed);
+	assert_false(got.copies);
 	r.fixed = true;
+	r.copies = true;
 	assert_int_equal(state_vm_save(&s, &r), 0);
 	assert_int_equal(state_vm_load(&s, r.name, &got), 0);
 	assert_true(got.fixed);
+	assert_true(got.copies);
 	assert_int_equal(got.memory_bytes, r.memory_bytes);
 	state_vm_remove(&s, r.name);
 	state_vm_remove(&s, r.name);
