@@ -201,7 +201,8 @@ static void balanced_replicate(struct balanced_state *s,
 	out->gain_ns = balanced_over_horizon(now, policy_count_of(p, p->node) *
 							  (far - near));
 	out->cost_ns = balanced_cost(m, p->home, p->node);
-	if (p->previous != p->node)
+	/* Of a page that several nodes read, two in a row are of one by luck. */
+	if (p->previous != p->node && !(p->flags & POLICY_PAGE_COUNTED))
 		out->reason = POLICY_NOT_AGREED;
 	else if (out->gain_ns <= out->cost_ns)
 		out->reason = POLICY_NO_GAIN;

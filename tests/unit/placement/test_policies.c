@@ -436,6 +436,11 @@ static void balanced_replicates_what_is_not_written(void **unused)
 	p.flags = POLICY_PAGE_SHARED | POLICY_PAGE_PINNED;
 	expect(&p, POLICY_STAY, POLICY_NOTHING, 0);
 	p.flags |= POLICY_PAGE_UNWRITTEN;
+	/* The others read it in between: a sum is no chance, a sample is. */
+	p.previous = 2;
+	expect(&p, POLICY_STAY, POLICY_NOT_AGREED, 1);
+	p.flags |= POLICY_PAGE_COUNTED;
+	expect(&p, POLICY_REPLICATE, POLICY_READ_SHARED, 1);
 	p.counts[0] = 4;
 	expect(&p, POLICY_STAY, POLICY_NO_GAIN, 0);
 	p.node = p.previous = 0; /* at home */
