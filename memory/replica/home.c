@@ -204,7 +204,7 @@ static void page_collapse(struct home *h, uint32_t page,
 		p->backoff = 0;
 	p->pending = p->held;
 	p->wanted = 0;
-	p->outcome = outcome;
+	p->outcome = (uint8_t)outcome;
 	page_enter(h, page, HOME_COLLAPSING);
 	ask_pending(h, page, REPLICA_REVOKE);
 	page_answered(h, page);

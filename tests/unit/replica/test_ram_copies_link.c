@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <numaif.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -38,6 +39,12 @@ static _Atomic(int) failure;
 static char ram_name[40]; /* of this test's memfd: others live on */
 
 /* --- the kernel's part ---------------------------------------------------- */
+
+/*
+ * [L:owners] what a test sets up anew, and threads of earlier owners read, which
+ * live on: all that the fake below looks at.
+ */
+static pthread_mutex_t owners = PTHREAD_MUTEX_INITIALIZER;
 
 static _Atomic(int) node_of[PAGES];
 static _Atomic(unsigned) moves;	       /* calls that move something */
@@ -107,6 +114,7 @@ long move_pages(int pid, unsigned long nr, void **pages, const int *nodes,
 {
 	(void)pid;
 	(void)flags;
+	(void)pthread_mutex_lock(&owners);
 	if (nodes)
 		moves++;
 	for (unsigned long i = 0; i < nr; i++) {
@@ -125,6 +133,7 @@ long move_pages(int pid, unsigned long nr, void **pages, const int *nodes,
 		else
 			shared_moves++;
 	}
+	(void)pthread_mutex_unlock(&owners);
 	return 0;
 }
 
@@ -165,6 +174,7 @@ static int start(uint64_t backoff_ns, uint64_t round_ns)
 		SKIP("no write-protection by userfaultfd: %s", strerror(-err));
 	for (unsigned i = 0; i < VIEWS; i++)
 		s.nodes[i] = (nodeid_t)(NODE + i);
+	(void)pthread_mutex_lock(&owners);
 	for (unsigned i = 0; i < PAGES; i++)
 		node_of[i] = NODE + 50;
 	moves = shared_moves = 0;
@@ -182,6 +192,7 @@ static int start(uint64_t backoff_ns, uint64_t round_ns)
 	s.base = host;
 	failure = 0;
 	assert_int_equal(ram_copies_create(&s, &copies), 0);
+	(void)pthread_mutex_unlock(&owners);
 	assert_int_equal(ram_copies_start(copies), 0);
 	open_link();
 	return 0;
