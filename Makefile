@@ -78,7 +78,7 @@ all:
 # which a program or a test takes what it uses. Who may include whom is decided
 # by this order and by scripts/lint.
 ROOMS := numa memory \
-	 $(addprefix memory/,sampling placement trace import sim replica) \
+	 $(addprefix memory/,sampling placement sources trace import sim replica) \
 	 $(addprefix cowdisk/,base store cache disk dax) vnet guest-hints/host \
 	 monitor/ipc monitor/sandbox monitor/boot \
 	 monitor/bootentry monitor/bootdisk \

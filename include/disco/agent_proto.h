@@ -203,8 +203,8 @@ struct agent_req_peer_end {
 };
 
 enum agent_source {
-	AGENT_SOURCE_FLASH = 0,	 /* memory/placement/source_flash.h */
-	AGENT_SOURCE_FAULTS = 1, /* memory/placement/source_faults.h */
+	AGENT_SOURCE_FLASH = 0,	 /* memory/sources/source_flash.h */
+	AGENT_SOURCE_FAULTS = 1, /* memory/sources/source_faults.h */
 };
 
 #define AGENT_MAX_CPUS 2048u

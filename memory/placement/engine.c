@@ -3,9 +3,11 @@
 
 #include <stdlib.h>
 
+#include "memory/placement/actions.h"
 #include "memory/placement/budget.h"
 #include "memory/placement/counters.h"
 #include "memory/placement/hinted.h"
+#include "memory/placement/page_copies.h"
 
 /*
  * The cost of a move is a running mean, of which the last move is 1/8. One that
@@ -26,20 +28,6 @@
 #define HINTED_LOOK   4096u
 #define HINTED_REST   1000000ull
 #define HINTED_SPARES 1024u
-
-/* Of a page that gets no copies for a while. */
-struct placement_rest {
-	uint64_t page;	 /* + 1; 0: none */
-	uint64_t end_ns; /* of the rest */
-	uint8_t times;	 /* doublings so far */
-};
-
-/* See placement_track_copies(). */
-struct placement_copies {
-	struct placement_rest rests[PLACEMENT_RESTS]; /* by page, modulo */
-	uint64_t bytes;				      /* of .there */
-	uint8_t there[]; /* a bit per page: it has copies */
-};
 
 struct placement {
 	struct page_counters *counters;
@@ -70,7 +58,7 @@ struct placement {
 	uint8_t *is_pending;  /* a bit per page: decided, and not done */
 	uint64_t nr_undone;   /* such pages */
 	struct hinted hinted; /* what the guest has said */
-	struct placement_copies *copies; /* NULL: they are not tracked */
+	struct page_copies *copies; /* NULL: they are not tracked */
 
 	uint64_t state[POLICY_STATE_MAX / sizeof(uint64_t)]; /* the policy's */
 };
@@ -149,7 +137,7 @@ void placement_destroy(struct placement *e)
 	free(e->move_ns);
 	free(e->paid_ns);
 	free(e->is_pending);
-	free(e->copies);
+	page_copies_destroy(e->copies);
 	free(e->own);
 	free(e);
 }
@@ -383,62 +371,16 @@ static void placement_act(struct placement *e, const struct policy_page *p,
 
 /* --- copies --------------------------------------------------------------- */
 
-static struct placement_rest *placement_rest_of(const struct placement *e,
-						uint64_t page)
-{
-	return &e->copies->rests[page % PLACEMENT_RESTS];
-}
-
-static bool placement_rests(const struct placement *e, uint64_t page)
-{
-	const struct placement_rest *r = placement_rest_of(e, page);
-
-	return r->page == page + 1 && e->now_ns < r->end_ns;
-}
-
-/*
- * A page that another one has taken the place of begins anew. What two messages
- * say of one write is one rest.
- */
-static void placement_begin_rest(struct placement *e, uint64_t page)
-{
-	struct placement_rest *r = placement_rest_of(e, page);
-	uint64_t last = PLACEMENT_REST_NS << r->times;
-	bool again = r->page == page + 1 && e->now_ns < r->end_ns + last;
-
-	if (placement_rests(e, page))
-		return;
-	r->times = again ? (uint8_t)min_u64(r->times + 1u, PLACEMENT_RESTS_MAX)
-			 : 0;
-	r->page = page + 1;
-	r->end_ns = e->now_ns + (PLACEMENT_REST_NS << r->times);
-}
-
-static bool placement_has_copies(const struct placement *e, uint64_t page)
-{
-	return e->copies->there[page / 8] >> page % 8 & 1;
-}
-
-static void placement_set_copies(struct placement *e, uint64_t page, bool there)
-{
-	uint8_t bit = (uint8_t)(1u << page % 8);
-
-	if (there)
-		e->copies->there[page / 8] |= bit;
-	else
-		e->copies->there[page / 8] &= (uint8_t)~bit;
-}
-
 /* What a policy cannot know, as it does not know copies. */
 static void placement_heed_copies(const struct placement *e, uint64_t page,
 				  struct policy_decision *d)
 {
-	if (!e->copies)
-		return;
-	if (d->action == POLICY_REPLICATE && placement_rests(e, page)) {
+	if (d->action == POLICY_REPLICATE &&
+	    page_copies_resting(e->copies, page, e->now_ns)) {
 		d->action = POLICY_STAY;
 		d->reason = POLICY_RESTS;
-	} else if (d->action == POLICY_MOVE && placement_has_copies(e, page)) {
+	} else if (d->action == POLICY_MOVE &&
+		   page_copies_are_there(e->copies, page)) {
 		d->action = POLICY_STAY;
 		d->reason = POLICY_HAS_COPIES;
 	}
@@ -446,14 +388,13 @@ static void placement_heed_copies(const struct placement *e, uint64_t page,
 
 int placement_track_copies(struct placement *e)
 {
-	uint64_t bytes = e->pages / 8 + 1;
+	int err;
 
 	if (e->copies)
 		return 0;
-	e->copies = calloc(1, sizeof(*e->copies) + bytes);
-	if (!e->copies)
-		return -ENOMEM;
-	e->copies->bytes = bytes;
+	err = page_copies_create(e->pages, &e->copies);
+	if (err)
+		return err;
 	e->replicas = true;
 	e->run_pages = 0; /* the owner of copies is asked page by page */
 	return 0;
@@ -464,19 +405,19 @@ void placement_copies_changed(struct placement *e, uint64_t page, bool there,
 {
 	if (!e->copies || page >= e->pages)
 		return;
-	if (!there && placement_has_copies(e, page))
+	if (!there && page_copies_are_there(e->copies, page))
 		placement_count(written ? &e->figures->collapsed
 					: &e->figures->copies_ended,
 				1);
-	placement_set_copies(e, page, there);
+	page_copies_set(e->copies, page, there);
 	if (written)
-		placement_begin_rest(e, page);
+		page_copies_begin_rest(e->copies, page, e->now_ns);
 }
 
 void placement_forget_copies(struct placement *e)
 {
 	if (e->copies)
-		memset(e->copies->there, 0, e->copies->bytes);
+		page_copies_forget(e->copies);
 }
 
 /* --- hints ---------------------------------------------------------------- */
@@ -593,10 +534,10 @@ static bool placement_may_go(const struct placement *e,
 			     const struct hinted_group *g, uint64_t page)
 {
 	if (placement_is_pending(e, page) ||
-	    (e->copies && placement_has_copies(e, page)))
+	    page_copies_are_there(e->copies, page))
 		return false;
 	if (g->action == POLICY_REPLICATE)
-		return !e->copies || !placement_rests(e, page);
+		return !page_copies_resting(e->copies, page, e->now_ns);
 	return !page_counters_moves(e->counters, page, (uint32_t)e->rest);
 }
 
@@ -749,48 +690,6 @@ bool placement_record(struct placement *e, const struct access_record *r)
 	return e->nr_pending;
 }
 
-static bool placement_precedes(const struct placement_action *a,
-			       const struct placement_action *b)
-{
-	return a->to != b->to ? a->to < b->to : a->page < b->page;
-}
-
-/* Of a heap of @nr actions, all but the one at @at are in order. */
-static void placement_sift(struct placement_action *a, unsigned at, unsigned nr)
-{
-	struct placement_action moved = a[at];
-	unsigned child;
-
-	while ((child = 2 * at + 1) < nr) {
-		if (child + 1 < nr &&
-		    placement_precedes(&a[child], &a[child + 1]))
-			child++;
-		if (!placement_precedes(&moved, &a[child]))
-			break;
-		a[at] = a[child];
-		at = child;
-	}
-	a[at] = moved;
-}
-
-/*
- * Heapsort. No qsort(3): for more than 1 KiB it asks how much memory the machine
- * has, by a system call that ends an agent.
- */
-static void placement_sort(struct placement_action *a, unsigned nr)
-{
-	struct placement_action last;
-
-	for (unsigned i = nr / 2; i-- > 0;)
-		placement_sift(a, i, nr);
-	for (unsigned n = nr; n-- > 1;) {
-		last = a[n];
-		a[n] = a[0];
-		a[0] = last;
-		placement_sift(a, 0, n);
-	}
-}
-
 unsigned placement_take(struct placement *e, struct placement_action *out,
 			unsigned max)
 {
@@ -804,7 +703,7 @@ unsigned placement_take(struct placement *e, struct placement_action *out,
 	e->nr_pending -= nr;
 	memmove(e->pending, e->pending + nr,
 		e->nr_pending * sizeof(e->pending[0]));
-	placement_sort(out, nr);
+	actions_sort(out, nr);
 	return nr;
 }
 
@@ -856,12 +755,9 @@ void placement_done(struct placement *e, const struct placement_action *a,
 			: copied ? &e->figures->replicas
 				 : &e->figures->moves,
 			a->pages);
-	for (uint64_t i = 0; e->copies && copied && i < a->pages; i++) {
-		if (moved)
-			placement_set_copies(e, a->page + i, true);
-		else
-			placement_begin_rest(e, a->page + i);
-	}
+	if (e->copies && copied)
+		page_copies_done(e->copies, a->page, a->pages, moved,
+				 e->now_ns);
 	if (!moved)
 		return;
 	placement_count(&e->figures->bounced, before);

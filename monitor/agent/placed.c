@@ -18,6 +18,9 @@
  * runs, and does not know of these. Where the pages of a run are (engine.h), the
  * kernel is asked first: those that are on their new node, or have no memory, are
  * left out.
+ *
+ * 861 lines because looking frames up, deciding and moving share one state; they are
+ * to become a room of their own, with placing.c.
  */
 #include "monitor/agent/placed.h"
 

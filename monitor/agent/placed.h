@@ -10,7 +10,7 @@
 
 #include "disco/agent_proto.h"
 #include "memory/placement/engine.h"
-#include "memory/placement/source_faults.h"
+#include "memory/sources/source_faults.h"
 
 /* Nodes by index, as engines have them. */
 struct placed_machine {

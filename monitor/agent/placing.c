@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "disco/clock.h"
-#include "memory/placement/source_faults.h"
-#include "memory/placement/source_flash.h"
+#include "memory/sources/source_faults.h"
+#include "memory/sources/source_flash.h"
 #include "monitor/agent/pace.h"
 #include "monitor/agent/placed.h"
 #include "monitor/ipc/fds.h"

@@ -28,7 +28,7 @@
 #include "disco/clock.h"
 #include "disco/pagemap.h"
 #include "disco/worker_spec.h"
-#include "memory/placement/source_faults.h"
+#include "memory/sources/source_faults.h"
 #include "monitor/agent/ram_spans.h"
 #include "monitor/ipc/figures.h"
 #include "numa/flash.h"

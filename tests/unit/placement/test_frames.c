@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "memory/placement/frames.h"
-#include "memory/placement/source_flash.h"
+#include "memory/sources/source_flash.h"
 #include "tests/unit/support.h"
 
 #define PAGES  200u

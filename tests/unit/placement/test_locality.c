@@ -12,7 +12,7 @@
 #include <stdlib.h>
 
 #include "memory/placement/engine.h"
-#include "memory/placement/source_flash.h"
+#include "memory/sources/source_flash.h"
 #include "tests/unit/placement/model_machine.h"
 #include "tests/unit/support.h"
 

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "memory/placement/source_faults.h"
+#include "memory/sources/source_faults.h"
 #include "tests/unit/support.h"
 
 #define PAGES	100u

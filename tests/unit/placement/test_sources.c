@@ -9,7 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "memory/placement/source_ibs.h"
+#include "memory/sources/source_ibs.h"
 #include "tests/unit/support.h"
 
 #define RING PAGE_BYTES

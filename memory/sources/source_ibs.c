@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "memory/placement/source_ibs.h"
+#include "memory/sources/source_ibs.h"
 
 #include <errno.h>
 #include <stdlib.h>

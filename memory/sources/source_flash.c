@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "memory/placement/source_flash.h"
+#include "memory/sources/source_flash.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -18,7 +18,7 @@
 #include <linux/perf_event.h>
 
 #include "memory/placement/access.h"
-#include "memory/placement/source_flash.h"
+#include "memory/sources/source_flash.h"
 
 #define IBS_SAMPLE_TYPE                                                        \
 	(PERF_SAMPLE_TID | PERF_SAMPLE_TIME | PERF_SAMPLE_CPU | PERF_SAMPLE_RAW)

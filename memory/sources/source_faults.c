@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "memory/placement/source_faults.h"
+#include "memory/sources/source_faults.h"
 
 #include <errno.h>
 #include <stdlib.h>
