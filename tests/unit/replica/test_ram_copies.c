@@ -121,15 +121,6 @@ static void ask(uint64_t page, uint64_t on)
 	asked++;
 }
 
-#define WAIT_FOR(condition)                                                    \
-	do {                                                                   \
-		uint64_t end = wait_end_ns();                                  \
-		while (!(condition)) {                                         \
-			assert_true(clock_now_ns() < end);                     \
-			(void)usleep(200);                                     \
-		}                                                              \
-	} while (0)
-
 /* Whether the mapping at @p is one of copies. */
 static bool is_copy(const volatile uint8_t *p)
 {
@@ -172,9 +163,9 @@ static unsigned mappings(unsigned view)
 static void replicate(uint32_t page, uint64_t views)
 {
 	for (unsigned i = 0; i < VIEWS; i++)
-		WAIT_FOR(!(views >> i & 1) || is_copy(at(i, page)) ||
-			 (ask(page, views), false));
-	WAIT_FOR(stats().asked == asked);
+		WAIT_UNTIL(!(views >> i & 1) || is_copy(at(i, page)) ||
+			   (ask(page, views), false));
+	WAIT_UNTIL(stats().asked == asked);
 }
 
 static void all_show(uint32_t page, unsigned offset, uint8_t value)
@@ -194,9 +185,9 @@ static void each_view_has_its_own(void **state)
 	all_show(5, 100, 5);
 	replicate(5, 4); /* one more */
 	replicate(6, 7);
-	WAIT_FOR(stats().shared == 2);
+	WAIT_UNTIL(stats().shared == 2);
 	for (unsigned i = 0; i < VIEWS; i++)
-		WAIT_FOR(stats().now[i] == 2);
+		WAIT_UNTIL(stats().now[i] == 2);
 	all_show(5, 0, 5);
 	all_show(6, 4095, 6);
 	assert_int_equal(stats().collapsed, 0);
@@ -221,12 +212,12 @@ static void the_first_write_collapses(void **state)
 		for (unsigned v = 0; v < VIEWS; v++)
 			assert_false(is_copy(at(v, page)));
 	}
-	WAIT_FOR(stats().shared == 0 && stats().collapsed == 4);
+	WAIT_UNTIL(stats().shared == 0 && stats().collapsed == 4);
 	replicate(20, 7);
 	assert_int_equal(read(zero, host + 20 * PAGE_BYTES + 9, 16), 16);
 	all_show(20, 9, 0);
 	all_show(20, 8, 20);
-	WAIT_FOR(stats().collapsed == 5);
+	WAIT_UNTIL(stats().collapsed == 5);
 	for (unsigned i = 0; i < VIEWS; i++) {
 		assert_true(stats().writes[i] >= 1);
 		assert_int_equal(stats().now[i], 0);
@@ -243,9 +234,9 @@ static void it_can_be_taken_back(void **state)
 {
 	(void)state;
 	replicate(3, 7);
-	WAIT_FOR(stats().shared == 1); /* figures come a little later */
+	WAIT_UNTIL(stats().shared == 1); /* figures come a little later */
 	ask(3, 0);
-	WAIT_FOR(stats().shared == 0);
+	WAIT_UNTIL(stats().shared == 0);
 	assert_false(is_copy(at(0, 3)));
 	at(1, 3)[0] = 9;
 	all_show(3, 0, 9);
@@ -263,13 +254,13 @@ static void mappings_become_one_again(void **state)
 	assert_int_equal(mappings(0), 1);
 	for (uint32_t p = 20; p < 20 + LIMIT; p++)
 		replicate(p, 7);
-	WAIT_FOR(stats().shared == LIMIT);
+	WAIT_UNTIL(stats().shared == LIMIT);
 	for (unsigned i = 0; i < VIEWS; i++)
 		assert_int_equal(mappings(i), 3);
 	at(1, 22)[0] = 1;
 	for (uint32_t p = 20; p < 20 + LIMIT; p++)
 		ask(p, 0);
-	WAIT_FOR(stats().shared == 0);
+	WAIT_UNTIL(stats().shared == 0);
 	for (unsigned i = 0; i < VIEWS; i++)
 		assert_int_equal(mappings(i), 1);
 }
@@ -319,7 +310,7 @@ static void devices_come_first(void **state)
 		assert_false(is_copy(at(i, 11)));
 	/* They get none until it is over; their neighbours do. */
 	before = stats().disproved;
-	WAIT_FOR(stats().disproved > before + 3 || (ask(12, 7), false));
+	WAIT_UNTIL(stats().disproved > before + 3 || (ask(12, 7), false));
 	replicate(13, 7);
 	raw[12 * PAGE_BYTES] = 2;
 	all_show(12, 0, 2);
@@ -345,7 +336,7 @@ static void the_oldest_goes(void **state)
 		replicate(p, 1);
 		assert_true(stats().now[0] <= LIMIT);
 	}
-	WAIT_FOR(stats().reclaimed >= 3 && stats().now[0] == LIMIT);
+	WAIT_UNTIL(stats().reclaimed >= 3 && stats().now[0] == LIMIT);
 	assert_false(is_copy(at(0, 0)));
 	assert_true(is_copy(at(0, LIMIT + 2)));
 	for (uint32_t p = 0; p < PAGES; p++)
@@ -360,17 +351,17 @@ static void what_views_share_is_found(void **state)
 	(void)at(2, 8)[0];
 	for (uint32_t p = 10; p < 20; p++)
 		(void)at(1, p)[0];
-	WAIT_FOR(is_copy(at(0, 8)) && is_copy(at(2, 8)));
+	WAIT_UNTIL(is_copy(at(0, 8)) && is_copy(at(2, 8)));
 	assert_false(is_copy(at(1, 8)));
 	for (uint32_t p = 10; p < 20; p++)
 		assert_false(is_copy(at(1, p)));
 	/* A write, and it comes again. */
 	at(1, 8)[1] = 3;
 	all_show(8, 1, 3);
-	WAIT_FOR(is_copy(at(0, 8)) && is_copy(at(1, 8)) && is_copy(at(2, 8)));
+	WAIT_UNTIL(is_copy(at(0, 8)) && is_copy(at(1, 8)) && is_copy(at(2, 8)));
 	for (uint32_t p = 10; p < 20; p++)
 		(void)at(0, p)[0];
-	WAIT_FOR(stats().now[0] == LIMIT && stats().now[1] == LIMIT);
+	WAIT_UNTIL(stats().now[0] == LIMIT && stats().now[1] == LIMIT);
 	assert_int_equal(stats().reclaimed, 0);
 	assert_true(is_copy(at(0, 8)));
 	assert_int_equal(stats().now[2], 1);
@@ -413,7 +404,7 @@ static void a_failure_ends_it(void **state)
 	assert_int_equal(getrlimit(RLIMIT_AS, &room), 0);
 	ram_copies_cut(copies); /* nothing has failed */
 	assert_int_equal(pthread_create(&writer, NULL, write_main, NULL), 0);
-	WAIT_FOR(failure);
+	WAIT_UNTIL(failure);
 	assert_int_equal(failure, -ENOMEM);
 	all_show(1, 1, 1);
 	assert_false(reached);

@@ -238,15 +238,6 @@ static struct ram_copies_stats stats(void)
 	return s;
 }
 
-#define WAIT_FOR(condition)                                                    \
-	do {                                                                   \
-		uint64_t end = wait_end_ns();                                  \
-		while (!(condition)) {                                         \
-			assert_true(clock_now_ns() < end);                     \
-			(void)usleep(200);                                     \
-		}                                                              \
-	} while (0)
-
 static void all_show(uint64_t page, unsigned offset, uint8_t value)
 {
 	for (unsigned i = 0; i < VIEWS; i++)
@@ -261,14 +252,14 @@ static void ask(enum copies_kind kind, uint64_t page, int node)
 				       .kind = kind,
 				       .node = node };
 
-	WAIT_FOR(chan_try_send(&link_to.tx, &n) == 0);
+	WAIT_UNTIL(chan_try_send(&link_to.tx, &n) == 0);
 }
 
 static struct copies_note answer(void)
 {
 	struct copies_note n = { 0 };
 
-	WAIT_FOR(chan_try_recv(&link_to.rx, &n) == 0);
+	WAIT_UNTIL(chan_try_recv(&link_to.rx, &n) == 0);
 	return n;
 }
 
@@ -299,10 +290,10 @@ static void copies_are_made_for_views_of_a_node(void **state)
 {
 	(void)state;
 	copy(5, 1);
-	WAIT_FOR(stats().now[1] == 1);
+	WAIT_UNTIL(stats().now[1] == 1);
 	assert_int_equal(stats().now[0] + stats().now[2], 0);
 	copy(5, 0); /* one more, at once */
-	WAIT_FOR(stats().now[0] == 1 && stats().shared == 1);
+	WAIT_UNTIL(stats().now[0] == 1 && stats().shared == 1);
 	all_show(5, 100, 5);
 	ask(COPIES_REPLICATE, 5, NODE + VIEWS);
 	is_answered(5, COPIES_FULL); /* no view is there */
@@ -357,7 +348,7 @@ static void the_limit_holds(void **state)
 	} while (n.kind == COPIES_FULL || n.kind == COPIES_RESTS);
 	assert_int_equal(n.kind, COPIES_COPIED);
 	assert_true(ended);
-	WAIT_FOR(stats().now[1] == LIMIT);
+	WAIT_UNTIL(stats().now[1] == LIMIT);
 }
 
 static void young_copies_stay(void **state)
@@ -367,7 +358,7 @@ static void young_copies_stay(void **state)
 		copy(p, 1);
 	ask(COPIES_REPLICATE, 30, NODE + 1);
 	is_answered(30, COPIES_FULL);
-	WAIT_FOR(stats().now[1] == LIMIT);
+	WAIT_UNTIL(stats().now[1] == LIMIT);
 	assert_int_equal(stats().reclaimed, 0);
 }
 
@@ -465,10 +456,10 @@ static void the_scan_is_for_who_has_no_link(void **state)
 		at(0, page)[0] = 1;
 		is_answered(page, COPIES_WRITTEN);
 	}
-	WAIT_FOR(stats().collapsed == 30);
+	WAIT_UNTIL(stats().collapsed == 30);
 	assert_int_equal(stats().now[0] + stats().now[1], 0);
 	copies_link_close(&link_to);
-	WAIT_FOR(stats().now[0] && stats().now[1]);
+	WAIT_UNTIL(stats().now[0] && stats().now[1]);
 	all_show(8, 0, 8);
 	/* The next one. */
 	open_link();
@@ -505,7 +496,7 @@ static void nonsense_is_ignored(void **state)
 	(void)at(0, 8)[0];
 	(void)at(1, 8)[0];
 	break_the_link();
-	WAIT_FOR(stats().now[0]);
+	WAIT_UNTIL(stats().now[0]);
 	/* Whatever the owner does at that moment. */
 	for (unsigned i = 0; i < 30; i++) {
 		uint64_t before = stats().collapsed;
@@ -518,7 +509,7 @@ static void nonsense_is_ignored(void **state)
 			;
 		break_the_link();
 		at(0, 8)[0] = (uint8_t)i;
-		WAIT_FOR(stats().collapsed > before && stats().now[0]);
+		WAIT_UNTIL(stats().collapsed > before && stats().now[0]);
 	}
 }
 
@@ -533,10 +524,10 @@ static void what_does_not_fit_is_lost(void **state)
 	for (unsigned i = 0; i < more; i++)
 		ask(COPIES_REPLICATE, i % PAGES, -1); /* FULL */
 	/* All of it was read. */
-	WAIT_FOR(atomic_load(&((const struct chan_reader *)link_to.peer.base)
-				      ->head) == more);
+	WAIT_UNTIL(atomic_load(&((const struct chan_reader *)link_to.peer.base)
+					->head) == more);
 	ram_copies_ask(copies, 1, 0); /* after the last answer */
-	WAIT_FOR(stats().asked == 1);
+	WAIT_UNTIL(stats().asked == 1);
 	while (chan_try_recv(&link_to.rx, &n) == 0) {
 		assert_int_equal(n.kind, COPIES_FULL);
 		got++;
