@@ -64,12 +64,13 @@ has_moved()
 		< <("$DISCO" stats --exact --csv | grep "^$1,")
 	[[ $node == "$2" ]] || fail "$1 is on node $node, not $2" || return 1
 	((ram > 1000 && text > 10)) || fail "$ram, $text pages" || return 1
+	pid=$(pgrep -f "^disco-vm $1\$" | head -1)
 	((ram == ram_here)) || fail "node $2: $ram_here of $ram pages;" \
+		"elsewhere: $(mapped_elsewhere "$pid" "$2");" \
 		"$(cat "$WORK/move")" || return 1
 	((text == text_here)) || fail "node $2: $text_here of $text pages" \
 		"of text" || return 1
 	text_is_local || return 1
-	pid=$(pgrep -f "^disco-vm $1\$" | head -1)
 	away=$(figures_elsewhere "$pid" "$2")
 	((away == 0)) || fail "$away pages of figures elsewhere" || return 1
 	cpus=$(cpus_of "$2") || fail "which CPUs has node $2?" || return 1
@@ -125,6 +126,21 @@ figures_elsewhere()
 			}
 	}
 	END { print seen ? n + 0 : -1 }' "/proc/$1/numa_maps"
+}
+
+# mapped_elsewhere PID NODE - pages of shared memory on other nodes, by file
+mapped_elsewhere()
+{
+	awk -v here="N$2" '/file=.*memfd:/ {
+		name = $0
+		sub(/.*memfd:/, "", name)
+		sub(/[ \\].*/, "", name)
+		for (i = 2; i <= NF; i++)
+			if (split($i, f, "=") == 2 && f[1] ~ /^N[0-9]+$/ &&
+			    f[1] != here)
+				n[name " " f[1]] += f[2]
+	}
+	END { for (i in n) printf "%s %d ", i, n[i] }' "/proc/$1/numa_maps"
 }
 
 # left_behind PID NODE - pages of its own that are on other nodes

@@ -11,6 +11,7 @@
 
 #include "monitor/control/workers/worker_file.h"
 #include "monitor/ipc/fds.h"
+#include "numa/bind.h"
 
 struct boot_copy {
 	struct boot_copy *next;
@@ -22,6 +23,21 @@ struct boot_copy {
 	struct boot_key key;
 	struct boot_layout layout; /* when the key is known */
 };
+
+/*
+ * What is a hole in an image gets memory when a guest reads it, also while that
+ * guest is being moved, and so runs on another node already. It comes from the
+ * image's node, if the kernel can do that.
+ */
+static void boot_copy_bind(int fd, uint64_t bytes, nodeid_t node)
+{
+	void *at = mmap(NULL, bytes, PROT_READ, MAP_PRIVATE, fd, 0);
+
+	if (at == MAP_FAILED)
+		return;
+	(void)!node_bind_memory(at, bytes, node, false);
+	(void)munmap(at, bytes);
+}
 
 static struct boot_copy *boot_copies_append(struct boot_copies *set,
 					    uint64_t origin, nodeid_t node,
@@ -38,6 +54,7 @@ static struct boot_copy *boot_copies_append(struct boot_copies *set,
 				 .node = node,
 				 .fd = fd };
 	set->first = c;
+	boot_copy_bind(fd, (uint64_t)st->st_size, node);
 	return c;
 }
 
