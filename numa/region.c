@@ -141,6 +141,21 @@ int region_reader_fd(int fd, int *out)
 	return 0;
 }
 
+int region_prepare_pair(const char *name, size_t bytes, nodeid_t node, int *rw,
+			int *ro)
+{
+	int fd, err = region_prepare(name, bytes, node, &fd);
+
+	if (err)
+		return err;
+	err = region_reader_fd(fd, ro);
+	if (err)
+		(void)close(fd);
+	else
+		*rw = fd;
+	return err;
+}
+
 /*
  * The order matters: a size that is read before the seals are checked may have
  * shrunk since. Only a memfd has F_SEAL_SHRINK. A memfd of huge pages is

@@ -113,6 +113,16 @@ MUST_CHECK int region_take_punched(struct region *r, int fd, size_t bytes);
 MUST_CHECK int region_reader_fd(int fd, int *out);
 
 /**
+ * region_prepare_pair() - region_prepare(), and region_reader_fd() of it
+ * @rw: out: for the writer, who calls region_take() or maps it
+ * @ro: out: for readers; the caller owns both; untouched on error
+ *
+ * Context and errors: as of these two.
+ */
+MUST_CHECK int region_prepare_pair(const char *name, size_t bytes,
+				   nodeid_t node, int *rw, int *ro);
+
+/**
  * region_attach() - map another process's region for reading
  * @v:     out; empty on error; release with region_detach()
  * @fd:    from a process that may be hostile; not owned, may be closed after

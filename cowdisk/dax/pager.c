@@ -12,8 +12,8 @@
 #include <unistd.h>
 
 #include "disco/clock.h"
-#include "numa/read_at.h"
 #include "memory/uffd.h"
+#include "numa/read_at.h"
 
 #define FEATURES                                                               \
 	(UFFD_FEATURE_THREAD_ID | UFFD_FEATURE_MISSING_SHMEM |                 \

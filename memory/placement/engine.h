@@ -20,16 +20,6 @@
 
 #define PLACEMENT_PENDING 4096u /* actions that wait for their owner */
 
-/*
- * A page whose copies ended by a write, or that could get none, gets none for
- * PLACEMENT_REST_NS, and twice as long each time, up to PLACEMENT_RESTS_MAX
- * doublings. One that has gone without for as long again begins anew.
- */
-#define PLACEMENT_REST_NS   5000000000ull
-#define PLACEMENT_RESTS_MAX 10u
-/* Pages that are known to rest: another one takes the place of one of them. */
-#define PLACEMENT_RESTS 4096u
-
 struct placement;
 
 struct placement_config {

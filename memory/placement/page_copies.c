@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "memory/placement/engine.h"
-
 struct rest {
 	uint64_t page;	 /* + 1; 0: none */
 	uint64_t end_ns; /* of the rest */

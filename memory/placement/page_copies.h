@@ -6,8 +6,9 @@
  *
  * A page rests when its copies ended by a write, or when it could get none: for
  * PLACEMENT_REST_NS, and twice as long each time, up to PLACEMENT_RESTS_MAX
- * doublings (engine.h). Of PLACEMENT_RESTS pages that is known: a page that another
- * one has taken the place of begins anew.
+ * doublings. One that has gone without for as long again begins anew. Of
+ * PLACEMENT_RESTS pages that is known: so does a page that another one has taken the
+ * place of.
  *
  * Context: the engine's. Pages are within those of the guest.
  */
@@ -15,6 +16,10 @@
 #define DISCO_MEMORY_PAGE_COPIES_H
 
 #include "disco/base.h"
+
+#define PLACEMENT_REST_NS   5000000000ull
+#define PLACEMENT_RESTS_MAX 10u
+#define PLACEMENT_RESTS	    4096u
 
 struct page_copies;
 

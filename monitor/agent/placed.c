@@ -19,7 +19,7 @@
  * kernel is asked first: those that are on their new node, or have no memory, are
  * left out.
  *
- * 861 lines because looking frames up, deciding and moving share one state; they are
+ * 860 lines because looking frames up, deciding and moving share one state; they are
  * to become a room of their own, with placing.c.
  */
 #include "monitor/agent/placed.h"
@@ -353,12 +353,11 @@ static bool placed_look_in(struct placed *p, const struct ram_span *s,
 	uint64_t entries[SCAN_ENTRIES];
 	uint64_t from = max_u64(s->page, page);
 	uint64_t to = min_u64(s->page + s->pages, page + nr);
-	ssize_t got = pread(p->pagemap, entries,
-			    (to - from) * sizeof(entries[0]),
-			    (off_t)(ram_span_at(s, from) / PAGE_BYTES *
-				    sizeof(entries[0])));
+	int64_t got = pagemap_read(p->pagemap,
+				   ram_span_at(s, from) / PAGE_BYTES, entries,
+				   to - from);
 
-	for (ssize_t i = 0; i < got / (ssize_t)sizeof(entries[0]); i++) {
+	for (int64_t i = 0; i < got; i++) {
 		uint64_t frame = placed_frame_of(entries[i], s);
 
 		if (frame)

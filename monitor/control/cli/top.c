@@ -52,8 +52,11 @@ bool top_has_copies(const json_t *vms)
 	json_t *vm;
 	size_t i;
 
-	json_array_foreach(vms, i,
-			   vm) if (json_is_object(top_copies(vm))) return true;
+	json_array_foreach(vms, i, vm)
+	{
+		if (json_is_object(top_copies(vm)))
+			return true;
+	}
 	return false;
 }
 
@@ -115,18 +118,17 @@ static void top_net_counts(json_t *net, json_int_t counts[TOP_NR])
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
-		counts[i] = json_integer_value(json_object_get(net, keys[i]));
+		counts[i] = top_int(net, keys[i]);
 	counts[TOP_DROPPED] = cli_net_dropped(net);
 }
 
 /*
- * A line for each port of a machine. @was: NULL: nothing is known of a moment ago.
+ * A line for each port of a machine. @was: of @seconds ago; 0: nothing is known.
  * Return: the next row.
  */
-static int draw_nets(json_t *vm, const struct sample *was, uint64_t now,
-		     json_int_t nets[VM_MAX_NETS][TOP_NR], int row)
+static int top_draw_nets(json_t *vm, const struct sample *was, double seconds,
+			 json_int_t nets[VM_MAX_NETS][TOP_NR], int row)
 {
-	double seconds = was ? (double)(now - was->at_ns) / 1e9 : 0.0;
 	size_t i;
 	json_t *net;
 
@@ -172,7 +174,7 @@ static int top_draw_vm(struct top *t, int row, json_t *vm, bool copies,
 	}
 	top_vm(vm, &r, copies, line);
 	top_print(row++, line);
-	row = draw_nets(vm, was, now, nets, row);
+	row = top_draw_nets(vm, was, seconds, nets, row);
 	if (t->nr_new < TOP_MAX) {
 		struct sample *s = &t->new[t->nr_new++];
 

@@ -99,19 +99,6 @@ void image_put(struct cache_image **list, struct cache_image *im)
 	free(im);
 }
 
-int cache_region(const char *name, size_t bytes, nodeid_t node, int *rw,
-		 int *ro)
-{
-	int err = region_prepare(name, bytes, node, rw);
-
-	if (err)
-		return err;
-	err = region_reader_fd(*rw, ro);
-	if (err)
-		fds_drop(rw);
-	return err;
-}
-
 uint64_t image_blocks(const struct cache_image *im)
 {
 	return (im->key.bytes + CACHE_BLOCK_BYTES - 1) / CACHE_BLOCK_BYTES;
@@ -140,12 +127,13 @@ int store_make(const struct cache_image *im, nodeid_t node, uint64_t id,
 				   .presence = -1,
 				   .memory_ro = -1,
 				   .presence_ro = -1 };
-	err = cache_region("disco-cache", image_blocks(im) * CACHE_BLOCK_BYTES,
-			   node, &s->memory, &s->memory_ro);
+	err = region_prepare_pair("disco-cache",
+				  image_blocks(im) * CACHE_BLOCK_BYTES, node,
+				  &s->memory, &s->memory_ro);
 	if (!err)
-		err = cache_region("disco-presence",
-				   lease_map_bytes(image_blocks(im)), node,
-				   &s->presence, &s->presence_ro);
+		err = region_prepare_pair("disco-presence",
+					  lease_map_bytes(image_blocks(im)),
+					  node, &s->presence, &s->presence_ro);
 	if (err) {
 		image_store_free(s);
 		return err;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Cached images, the shared memory of their stores, and the state that
- * caches.c, cache_peers.c and cache_tell.c share. Private to these files, except
- * cache_region().
+ * caches.c, cache_peers.c and cache_tell.c share. Private to these files.
  */
 #ifndef DISCO_MONITOR_CACHE_IMAGES_H
 #define DISCO_MONITOR_CACHE_IMAGES_H
@@ -53,17 +52,6 @@ struct caches {
 };
 
 /**
- * cache_region() - make memory for one writer and any number of readers
- * @node: where its pages come from
- * @rw:   out, descriptor for the writer, who calls region_take() or maps it
- * @ro:   out, descriptor for readers; the caller owns both
- *
- * Return: 0; -errno of region_prepare() and region_reader_fd().
- */
-MUST_CHECK int cache_region(const char *name, size_t bytes, nodeid_t node,
-			    int *rw, int *ro);
-
-/**
  * image_get() - find or make the image of a file that a worker has open
  * @list:   all images
  * @pid:    the worker's process, which is known to be the worker
@@ -91,7 +79,7 @@ uint64_t image_blocks(const struct cache_image *im);
  * store_make() - make memory and presence map on a node
  * @out: owned by the caller, not in im->stores yet; untouched on error
  *
- * Return: 0; -ENOMEM; errors of cache_region().
+ * Return: 0; -ENOMEM; errors of region_prepare_pair().
  */
 MUST_CHECK int store_make(const struct cache_image *im, nodeid_t node,
 			  uint64_t id, struct image_store **out);

@@ -145,8 +145,9 @@ static void cache_peers_make(struct monitor *m, const struct cache_image *im,
 			    .lease = -1,
 			    .lease_ro = -1 };
 	m->caches->peers = p;
-	err = cache_region("disco-lease", lease_map_bytes(image_blocks(im)),
-			   to->node, &p->lease, &p->lease_ro);
+	err = region_prepare_pair("disco-lease",
+				  lease_map_bytes(image_blocks(im)), to->node,
+				  &p->lease, &p->lease_ro);
 	if (!err)
 		err = tell_from(m, p);
 	if (err) {

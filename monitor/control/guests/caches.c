@@ -112,9 +112,9 @@ static int hold_make(struct monitor *m, const struct guest *g,
 	*h = (struct hold){ .id = ++m->caches->last_id,
 			    .store = s->id,
 			    .node = s->node };
-	err = cache_region("disco-lease",
-			   lease_map_bytes(image_blocks(d->image)),
-			   g->record.node, &h->lease, &h->lease_ro);
+	err = region_prepare_pair("disco-lease",
+				  lease_map_bytes(image_blocks(d->image)),
+				  g->record.node, &h->lease, &h->lease_ro);
 	if (err) {
 		free(h);
 		return err;
@@ -272,11 +272,11 @@ static int caches_ends_make(struct link_ends *e, nodeid_t node)
 	int err;
 
 	memset(e, -1, sizeof(*e));
-	err = cache_region("disco-link", CACHE_LINK_BYTES, node, &e->agent[0],
-			   &e->worker[1]);
+	err = region_prepare_pair("disco-link", CACHE_LINK_BYTES, node,
+				  &e->agent[0], &e->worker[1]);
 	if (!err)
-		err = cache_region("disco-link", CACHE_LINK_BYTES, node,
-				   &e->worker[0], &e->agent[1]);
+		err = region_prepare_pair("disco-link", CACHE_LINK_BYTES, node,
+					  &e->worker[0], &e->agent[1]);
 	if (!err)
 		err = chan_wake_create(&e->agent[2], &e->worker[3]);
 	if (!err)
@@ -504,8 +504,8 @@ static int show_figures(struct monitor *m, struct agent *a)
 	int rw, ro, err = v ? 0 : -ENOSPC;
 
 	if (!err)
-		err = cache_region("disco-agent", AGENT_FIGURES_BYTES, a->node,
-				   &rw, &ro);
+		err = region_prepare_pair("disco-agent", AGENT_FIGURES_BYTES,
+					  a->node, &rw, &ro);
 	if (err)
 		return err;
 	region_detach(v);

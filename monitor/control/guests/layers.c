@@ -11,10 +11,10 @@
 #include <unistd.h>
 
 #include "disco/clock.h"
-#include "monitor/control/guests/cache_images.h"
 #include "monitor/control/guests/guests.h"
 #include "monitor/ipc/fds.h"
 #include "monitor/ipc/merge_maps.h"
+#include "numa/region.h"
 
 #define COMPARED 8u	      /* other VMs, for a new layer */
 #define GIVEN_NS 500000000ull /* until all have a new layer */
@@ -246,9 +246,9 @@ static int ask_sum(struct guest *g)
 				    .sum.ram_bytes = s->bytes };
 	int fd, err;
 
-	err = cache_region("disco-sums",
-			   merge_sums_bytes(s->bytes / PAGE_BYTES), s->node,
-			   &fd, &g->layers->sums_fd);
+	err = region_prepare_pair("disco-sums",
+				  merge_sums_bytes(s->bytes / PAGE_BYTES),
+				  s->node, &fd, &g->layers->sums_fd);
 	if (err)
 		return err;
 	err = layers_ask(g, LAYERS_SUM, &r, &fd);

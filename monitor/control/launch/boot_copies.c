@@ -9,9 +9,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "memory/ram_bind.h"
 #include "monitor/control/workers/worker_file.h"
 #include "monitor/ipc/fds.h"
-#include "numa/bind.h"
 
 struct boot_copy {
 	struct boot_copy *next;
@@ -31,12 +31,9 @@ struct boot_copy {
  */
 static void boot_copy_bind(int fd, uint64_t bytes, nodeid_t node)
 {
-	void *at = mmap(NULL, bytes, PROT_READ, MAP_PRIVATE, fd, 0);
+	const struct ram_view image = { .fd = fd, .bytes = bytes };
 
-	if (at == MAP_FAILED)
-		return;
-	(void)!node_bind_memory(at, bytes, node, false);
-	(void)munmap(at, bytes);
+	(void)!ram_bind(&image, node, false);
 }
 
 static struct boot_copy *boot_copies_append(struct boot_copies *set,

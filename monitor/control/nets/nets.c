@@ -267,11 +267,9 @@ struct net_port *net_port_new(struct nets *n, const char *name, unsigned index)
 int net_port_open(struct net_port *p)
 {
 	/* Its pages come to the node of the worker, which touches them first. */
-	int err = region_prepare("disco-net", sizeof(struct vnet_shared),
-				 NODE_AUTO, &p->region);
+	int err = region_prepare_pair("disco-net", sizeof(struct vnet_shared),
+				      NODE_AUTO, &p->region, &p->reader);
 
-	if (!err)
-		err = region_reader_fd(p->region, &p->reader);
 	return err ? err : chan_wake_create(&p->wake_tx, &p->wake_rx);
 }
 

@@ -115,16 +115,13 @@ static int placer_open_proc(pid_t pid, const char *name)
 static int placer_make_region(const struct placer_entry *e, const char *name,
 			      size_t bytes, struct region_view *view, int *rw)
 {
-	int ro, err = region_prepare(name, bytes, e->vm.node, rw);
+	int ro, err = region_prepare_pair(name, bytes, e->vm.node, rw, &ro);
 
 	if (err)
 		return err;
-	err = region_reader_fd(*rw, &ro);
-	if (!err) {
-		region_detach(view);
-		err = region_attach(view, ro, bytes);
-		(void)close(ro);
-	}
+	region_detach(view);
+	err = region_attach(view, ro, bytes);
+	(void)close(ro);
 	if (err)
 		fds_drop(rw);
 	return err;
@@ -194,17 +191,13 @@ static int copies_ends_make(struct copies_ends *e, nodeid_t node)
 	int err;
 
 	memset(e, -1, sizeof(*e));
-	err = region_prepare(name, COPIES_LINK_BYTES, node,
-			     &e->agent[COPIES_LINK_OWN]);
+	err = region_prepare_pair(name, COPIES_LINK_BYTES, node,
+				  &e->agent[COPIES_LINK_OWN],
+				  &e->worker[COPIES_LINK_PEER]);
 	if (!err)
-		err = region_prepare(name, COPIES_LINK_BYTES, node,
-				     &e->worker[COPIES_LINK_OWN]);
-	if (!err)
-		err = region_reader_fd(e->worker[COPIES_LINK_OWN],
-				       &e->agent[COPIES_LINK_PEER]);
-	if (!err)
-		err = region_reader_fd(e->agent[COPIES_LINK_OWN],
-				       &e->worker[COPIES_LINK_PEER]);
+		err = region_prepare_pair(name, COPIES_LINK_BYTES, node,
+					  &e->worker[COPIES_LINK_OWN],
+					  &e->agent[COPIES_LINK_PEER]);
 	if (!err)
 		err = chan_wake_create(&e->agent[COPIES_LINK_WAKE],
 				       &e->worker[COPIES_LINK_WAKE]);

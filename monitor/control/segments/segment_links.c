@@ -143,12 +143,13 @@ static void view_ends_close(struct view_ends *e)
 
 static int view_region(nodeid_t node, int *rw, int *ro)
 {
-	int err = region_prepare("disco-view", REPLICA_LINK_BYTES, node, rw);
+	int err = region_prepare_pair("disco-view", REPLICA_LINK_BYTES, node,
+				      rw, ro);
 
-	if (err == -ENODEV)
-		err = region_prepare("disco-view", REPLICA_LINK_BYTES,
-				     NODE_AUTO, rw);
-	return err ? err : region_reader_fd(*rw, ro);
+	return err == -ENODEV
+		       ? region_prepare_pair("disco-view", REPLICA_LINK_BYTES,
+					     NODE_AUTO, rw, ro)
+		       : err;
 }
 
 static int view_ends_make(struct view_ends *e, const struct shm_segment *g,
@@ -210,16 +211,12 @@ static void links_complain(struct segments *s, const struct segment_use *u,
 
 static int home_figures(struct shm_segment *g, int *rw)
 {
-	int ro, err = region_prepare("disco-segment", SEGMENT_FIGURES_BYTES,
-				     g->home, rw);
+	int ro, err = region_prepare_pair("disco-segment",
+					  SEGMENT_FIGURES_BYTES, g->home, rw,
+					  &ro);
 
 	if (err)
 		return err;
-	ro = open_for_reading(*rw);
-	if (ro < 0) {
-		fds_drop(rw);
-		return ro;
-	}
 	region_detach(&g->figures);
 	err = region_attach(&g->figures, ro, SEGMENT_FIGURES_BYTES);
 	(void)close(ro);

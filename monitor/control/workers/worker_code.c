@@ -9,9 +9,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "numa/read_at.h"
 #include "monitor/ipc/fds.h"
 #include "numa/bind.h"
+#include "numa/read_at.h"
 
 #ifndef MFD_EXEC
 #define MFD_EXEC 0x0010U /* Linux 6.3 */

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "abi/flash.h"
+#include "memory/trace/trace_ring.h"
 #include "monitor/ipc/fds.h"
 #include "numa/region.h"
 #include "tests/unit/support.h"
@@ -153,6 +154,19 @@ void turn_until(uint64_t records)
 				 (unsigned long long)records);
 		turn();
 	}
+}
+
+void begin_recording(struct region_view *ring)
+{
+	struct agent_request r = { .kind = AGENT_TRACE, .trace.vm = 5 };
+	int rw, ro;
+
+	assert_int_equal(region_prepare_pair("ring", TRACE_RING_BYTES,
+					     NODE_AUTO, &rw, &ro),
+			 0);
+	assert_int_equal(region_attach(ring, ro, TRACE_RING_BYTES), 0);
+	(void)close(ro);
+	obey(&r, rw, -1, -1);
 }
 
 void end_placing(void)

@@ -10,6 +10,7 @@
 #include "disco/agent_proto.h"
 #include "disco/placement.h"
 #include "monitor/agent/placing.h"
+#include "numa/region.h"
 
 #define PAGES 16u
 #define NODES 2u
@@ -48,6 +49,9 @@ void turn(void);
 
 /* Turns, until there are that many records. */
 void turn_until(uint64_t records);
+
+/* VM 5 is recorded from now on, in this ring. */
+void begin_recording(struct region_view *ring);
 
 /* The engine's figures are gone, and all of placing is. */
 void end_placing(void);

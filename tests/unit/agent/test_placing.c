@@ -176,7 +176,7 @@ static void long_lines_are_left_out(void **state)
  */
 static void is_recorded(void)
 {
-	struct agent_request r = { .kind = AGENT_TRACE, .trace.vm = 5 };
+	struct agent_request r = { .kind = AGENT_TRACE_END, .trace.vm = 5 };
 	static const int want[] = { TRACE_POLICY,   TRACE_NODE,
 				    TRACE_NODE,	    0,
 				    TRACE_DECISION, 0,
@@ -185,14 +185,8 @@ static void is_recorded(void)
 	struct region_view ring = { 0 };
 	uint64_t before = atomic_load(&said()->records);
 	struct trace_item i;
-	int rw, ro;
 
-	assert_int_equal(
-		region_prepare("ring", TRACE_RING_BYTES, NODE_AUTO, &rw), 0);
-	assert_int_equal(region_reader_fd(rw, &ro), 0);
-	assert_int_equal(region_attach(&ring, ro, TRACE_RING_BYTES), 0);
-	(void)close(ro);
-	obey(&r, rw, -1, -1);
+	begin_recording(&ring);
 	hot(1, frames[6]);
 	hot(1, frames[6]);
 	turn_until(before + 2);
@@ -208,7 +202,6 @@ static void is_recorded(void)
 					 POLICY_NODE_FULL);
 	}
 	assert_false(trace_ring_take(ring.base, &c, &i));
-	r.kind = AGENT_TRACE_END;
 	obey(&r, -1, -1, -1);
 	hot(1, frames[6]);
 	turn_until(before + 3);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "memory/placement/engine.h"
+#include "memory/placement/page_copies.h"
 #include "memory/replica/copies_link.h"
 #include "memory/trace/trace_ring.h"
 #include "numa/region.h"
@@ -23,20 +24,14 @@ static struct copies_link owner; /* the worker's end of a link */
 /* What the owner of copies says is in a recording, and before it the tracking. */
 static void is_recorded_with_copies(void)
 {
-	struct agent_request r = { .kind = AGENT_TRACE, .trace.vm = 5 };
+	struct agent_request r = { .kind = AGENT_TRACE_END, .trace.vm = 5 };
 	static const int want[] = { TRACE_POLICY, TRACE_NODE, TRACE_NODE,
 				    TRACE_TRACK, TRACE_COPIES };
 	struct trace_ring_cursor c = { 0 };
 	struct region_view ring = { 0 };
 	struct trace_item i;
-	int rw, ro;
 
-	assert_int_equal(
-		region_prepare("ring", TRACE_RING_BYTES, NODE_AUTO, &rw), 0);
-	assert_int_equal(region_reader_fd(rw, &ro), 0);
-	assert_int_equal(region_attach(&ring, ro, TRACE_RING_BYTES), 0);
-	(void)close(ro);
-	obey(&r, rw, -1, -1);
+	begin_recording(&ring);
 	copies_link_tell(&owner, 4, COPIES_COPIED, 0);
 	turn();
 	for (size_t n = 0; n < ARRAY_SIZE(want); n++) {
@@ -45,7 +40,6 @@ static void is_recorded_with_copies(void)
 	}
 	assert_int_equal(i.event.copies.page, 4);
 	assert_int_equal(i.event.copies.there, 1);
-	r.kind = AGENT_TRACE_END;
 	obey(&r, -1, -1, -1);
 	region_detach(&ring);
 }

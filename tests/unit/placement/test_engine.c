@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "memory/placement/engine.h"
+#include "memory/placement/page_copies.h"
 #include "tests/unit/support.h"
 
 #define NODES 4u
