@@ -86,7 +86,7 @@ ROOMS := numa memory \
 	 monitor/worker/views monitor/worker/vm monitor/worker/net \
 	 monitor/worker/shm monitor/worker/sampling monitor/worker/huge \
 	 monitor/worker \
-	 monitor/agent monitor/uplink \
+	 monitor/agent/placing monitor/agent monitor/uplink \
 	 $(addprefix monitor/control/,base console config disks doctor workers \
 	 nets segments placer launch run guests exec restart api cli cluster \
 	 study) monitor/control

@@ -7,8 +7,9 @@
  * its CPUs are of node 1. A CPU computes for COMPUTE_NS, then misses: 300 ns
  * locally, 900 ns from afar. Every TRIGGER misses of a page are a record for the
  * engine, with the policies as they are. The agent is modelled by its own code
- * (monitor/agent/pace.h): it takes moves as often and as many as that says, works
- * on one after another, and each page takes MOVE_NS, for which a CPU waits, too.
+ * (monitor/agent/placing/pace.h): it takes moves as often and as many as that
+ * says, works on one after another, and each page takes MOVE_NS, for which a CPU
+ * waits, too.
  * The same seed has the same accesses.
  *
  *	raytrace	reads a scene of 64 MiB, which is hinted as read-mostly
@@ -34,7 +35,7 @@
 #include "bench/measure.h"
 #include "guest-hints/host/hints.h"
 #include "memory/placement/engine.h"
-#include "monitor/agent/pace.h"
+#include "monitor/agent/placing/pace.h"
 
 #define NODES	    2u
 #define NR_CPUS	    4u

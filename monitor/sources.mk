@@ -8,8 +8,9 @@ WORKER_ROOMS	:= monitor/worker monitor/worker/net monitor/worker/shm \
 		   monitor/dev/platform monitor/sandbox monitor/ipc \
 		   $(filter cowdisk/%,$(ROOMS)) vnet guest-hints/host \
 		   memory/replica memory/sampling memory numa
-AGENT_ROOMS	:= monitor/agent monitor/sandbox monitor/ipc cowdisk/store \
-		   cowdisk/base $(filter memory/%,$(ROOMS)) memory numa
+AGENT_ROOMS	:= monitor/agent monitor/agent/placing monitor/sandbox \
+		   monitor/ipc cowdisk/store cowdisk/base \
+		   $(filter memory/%,$(ROOMS)) memory numa
 CONTROL_ROOMS	:= $(filter monitor/control%,$(ROOMS)) monitor/bootdisk \
 		   monitor/bootentry monitor/boot monitor/ipc \
 		   monitor/sandbox vnet cowdisk/disk cowdisk/base \

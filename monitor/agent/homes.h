@@ -13,7 +13,7 @@
 #define DISCO_MONITOR_AGENT_HOMES_H
 
 #include "disco/agent_proto.h"
-#include "monitor/agent/placing.h"
+#include "monitor/agent/placing/placing.h"
 
 struct homes;
 

@@ -12,7 +12,7 @@
 #define DISCO_MONITOR_AGENT_SEGMENT_ENGINE_H
 
 #include "memory/placement/access.h"
-#include "monitor/agent/placed.h"
+#include "monitor/agent/placing/placed.h"
 
 struct segment_engine;
 struct segment_home;

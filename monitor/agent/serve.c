@@ -9,8 +9,8 @@
 #include "disco/clock.h"
 #include "monitor/agent/homes.h"
 #include "monitor/agent/links.h"
-#include "monitor/agent/placing.h"
-#include "monitor/agent/pull.h"
+#include "monitor/agent/placing/placing.h"
+#include "monitor/agent/placing/pull.h"
 #include "monitor/ipc/agent_messages.h"
 
 #define PROGRESS_NS 200000000ull

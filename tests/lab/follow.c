@@ -2,9 +2,9 @@
 /*
  * follow [MIB [POLICY [MS]]] - in a lab of lab/run --flash: memory of a process
  * is on node 0, which reads it over and over on a CPU of node 2. The agent's part
- * of the placement (monitor/agent/placing.h) runs here, on node 0, with the
- * lab's counters and the kernel's move_pages(2), and without a guest: pages have
- * to come to node 2.
+ * of the placement (monitor/agent/placing/placing.h) runs here, on node 0, with
+ * the lab's counters and the kernel's move_pages(2), and without a guest: pages
+ * have to come to node 2.
  *
  * Prints the share of local misses of the reader, by time of the modelled
  * machine, until 19 of 20 are local, or for MS at most. Exit status: 0; 1 they
@@ -23,7 +23,7 @@
 #include "disco/agent_proto.h"
 #include "disco/clock.h"
 #include "disco/placement.h"
-#include "monitor/agent/placing.h"
+#include "monitor/agent/placing/placing.h"
 #include "monitor/ipc/fds.h"
 #include "numa/bind.h"
 #include "numa/flash.h"

@@ -29,7 +29,7 @@
 #include "disco/pagemap.h"
 #include "disco/worker_spec.h"
 #include "memory/sources/source_faults.h"
-#include "monitor/agent/ram_spans.h"
+#include "monitor/agent/placing/ram_spans.h"
 #include "monitor/ipc/figures.h"
 #include "numa/flash.h"
 #include "numa/region.h"

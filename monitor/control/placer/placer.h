@@ -2,10 +2,11 @@
 /*
  * Control's part in the placement of pages: it finds the source of accesses, and
  * tells the agent of a VM's home to place the VM's pages by the VM's policy. The
- * agent decides and moves (monitor/agent/placing.h); its figures of a VM are in
- * a region that control reads. A VM whose views have copies of pages gets a link
- * from its worker to that agent, which then decides about copies, if its source
- * has accesses of such a VM: "faults" has none, and the worker decides by itself.
+ * agent decides and moves (monitor/agent/placing/placing.h); its figures of a VM
+ * are in a region that control reads. A VM whose views have copies of pages gets a
+ * link from its worker to that agent, which then decides about copies, if its
+ * source has accesses of such a VM: "faults" has none, and the worker decides by
+ * itself.
  *
  * Where this machine has no source, nothing is placed and nobody is told.
  *

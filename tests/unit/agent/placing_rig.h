@@ -9,7 +9,7 @@
 
 #include "disco/agent_proto.h"
 #include "disco/placement.h"
-#include "monitor/agent/placing.h"
+#include "monitor/agent/placing/placing.h"
 #include "numa/region.h"
 
 #define PAGES 16u

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "monitor/agent/pull.h"
+#include "monitor/agent/placing/pull.h"
 
 #include <errno.h>
 #include <numaif.h>
@@ -8,7 +8,7 @@
 
 #include "disco/clock.h"
 #include "disco/pagemap.h"
-#include "monitor/agent/batch.h"
+#include "monitor/agent/placing/batch.h"
 #include "numa/bind.h"
 
 #define ENTRIES 512u

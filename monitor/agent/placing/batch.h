@@ -3,8 +3,8 @@
  * Chooses how many pages one move_pages(2) takes: as many as fit into the time
  * for which a guest may be held up, judged by the last call. A pure function.
  */
-#ifndef DISCO_MONITOR_AGENT_BATCH_H
-#define DISCO_MONITOR_AGENT_BATCH_H
+#ifndef DISCO_MONITOR_AGENT_PLACING_BATCH_H
+#define DISCO_MONITOR_AGENT_PLACING_BATCH_H
 
 #include "disco/base.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "monitor/agent/ram_spans.h"
+#include "monitor/agent/placing/ram_spans.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -4,8 +4,8 @@
  * copying a memfd to its node. It requires no privilege other than to be of the
  * same user.
  */
-#ifndef DISCO_MONITOR_AGENT_PULL_H
-#define DISCO_MONITOR_AGENT_PULL_H
+#ifndef DISCO_MONITOR_AGENT_PLACING_PULL_H
+#define DISCO_MONITOR_AGENT_PLACING_PULL_H
 
 #include <sys/types.h>
 

@@ -9,8 +9,8 @@
  * one turn they take some time at most, so that the agent's other work waits for
  * some milliseconds only; where there are many left, the next turn is at once.
  */
-#ifndef DISCO_MONITOR_AGENT_PACE_H
-#define DISCO_MONITOR_AGENT_PACE_H
+#ifndef DISCO_MONITOR_AGENT_PLACING_PACE_H
+#define DISCO_MONITOR_AGENT_PLACING_PACE_H
 
 #include "disco/base.h"
 

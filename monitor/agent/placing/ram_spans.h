@@ -6,8 +6,8 @@
  * guest's own that it has written: the kernel has copied them to memory of no
  * file. So there may be many spans.
  */
-#ifndef DISCO_MONITOR_AGENT_RAM_SPANS_H
-#define DISCO_MONITOR_AGENT_RAM_SPANS_H
+#ifndef DISCO_MONITOR_AGENT_PLACING_RAM_SPANS_H
+#define DISCO_MONITOR_AGENT_PLACING_RAM_SPANS_H
 
 #include "disco/base.h"
 

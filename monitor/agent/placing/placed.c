@@ -22,7 +22,7 @@
  * 860 lines because looking frames up, deciding and moving share one state; they are
  * to become a room of their own, with placing.c.
  */
-#include "monitor/agent/placed.h"
+#include "monitor/agent/placing/placed.h"
 
 #include <errno.h>
 #include <numaif.h>
@@ -36,9 +36,9 @@
 #include "memory/placement/frames.h"
 #include "memory/replica/copies_ask.h"
 #include "memory/trace/trace_tap.h"
-#include "monitor/agent/pace.h"
-#include "monitor/agent/pull.h"
-#include "monitor/agent/ram_spans.h"
+#include "monitor/agent/placing/pace.h"
+#include "monitor/agent/placing/pull.h"
+#include "monitor/agent/placing/ram_spans.h"
 #include "monitor/ipc/fds.h"
 #include "monitor/ipc/figures.h"
 #include "numa/region.h"

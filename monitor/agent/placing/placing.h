@@ -7,8 +7,8 @@
  *
  * Context of all functions: one thread, the agent's.
  */
-#ifndef DISCO_MONITOR_AGENT_PLACING_H
-#define DISCO_MONITOR_AGENT_PLACING_H
+#ifndef DISCO_MONITOR_AGENT_PLACING_PLACING_H
+#define DISCO_MONITOR_AGENT_PLACING_PLACING_H
 
 #include "disco/agent_proto.h"
 #include "disco/policy.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "monitor/agent/placing.h"
+#include "monitor/agent/placing/placing.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -8,8 +8,8 @@
 #include "disco/clock.h"
 #include "memory/sources/source_faults.h"
 #include "memory/sources/source_flash.h"
-#include "monitor/agent/pace.h"
-#include "monitor/agent/placed.h"
+#include "monitor/agent/placing/pace.h"
+#include "monitor/agent/placing/placed.h"
 #include "monitor/ipc/fds.h"
 
 #define LOOK_MS	     50 /* at a clock that is not this machine's */

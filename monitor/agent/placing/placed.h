@@ -5,8 +5,8 @@
  *
  * Context of all functions: the agent's thread, in its sandbox.
  */
-#ifndef DISCO_MONITOR_AGENT_PLACED_H
-#define DISCO_MONITOR_AGENT_PLACED_H
+#ifndef DISCO_MONITOR_AGENT_PLACING_PLACED_H
+#define DISCO_MONITOR_AGENT_PLACING_PLACED_H
 
 #include "disco/agent_proto.h"
 #include "memory/placement/engine.h"
