@@ -123,7 +123,7 @@ static void copy_page(unsigned cpu, uint32_t from, uint32_t to)
 	model_execute(cpu, MOVE_INSTRUCTIONS);
 }
 
-/* As placed.c does. Return: whether there were any. */
+/* As placed_moves.c does. Return: whether there were any. */
 static bool move_some_of(unsigned guest)
 {
 	struct placement_action a[BATCH];
