@@ -73,7 +73,8 @@ $(FUZZ_BINS): TEST_LDFLAGS := -fsanitize=fuzzer
 
 # Plug-ins: the documented example, as its head says, and what must be refused.
 PLUGIN_CC = gcc -O2 -shared -fPIC -nostdlib -Wall -Wextra $(ERROR) -I include
-BAD_PLUGINS := clock constructor name sound
+BAD_PLUGINS := clock constructor name sound abi pay
+GOOD_PLUGINS := bounded
 $(B)/examples/%.so: examples/%.c include/disco/policy.h
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D)
@@ -83,8 +84,14 @@ $(BAD_PLUGINS:%=$(B)/tests/plugins/%.so): $(B)/tests/plugins/%.so: \
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(PLUGIN_CC) -DBAD_$(shell echo $* | tr a-z A-Z) -o $@ $<
+$(GOOD_PLUGINS:%=$(B)/tests/plugins/%.so): $(B)/tests/plugins/%.so: \
+		tests/unit/placement/plugins/%.c include/disco/policy.h
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(PLUGIN_CC) -o $@ $<
 $(B)/tests/unit/placement/test_plugin: $(B)/examples/policy_nearest.so \
-		$(BAD_PLUGINS:%=$(B)/tests/plugins/%.so)
+		$(BAD_PLUGINS:%=$(B)/tests/plugins/%.so) \
+		$(GOOD_PLUGINS:%=$(B)/tests/plugins/%.so)
 
 # The model checker gets texts of the product: as they are, and one for each
 # bug that tests/model/mutate knows to plant.

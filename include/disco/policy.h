@@ -23,7 +23,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define POLICY_ABI	  1u
+#define POLICY_ABI	  2u /* 1: without pay() and refund() */
 #define POLICY_MAX_NODES  64u
 #define POLICY_MAX_PARAMS 12u
 #define POLICY_NAME_MAX	  31u
@@ -151,7 +151,7 @@ struct policy_now {
 };
 
 struct policy {
-	uint32_t abi;	      /* POLICY_ABI */
+	uint32_t abi;	      /* POLICY_ABI; of another one it is refused */
 	uint32_t state_bytes; /* at most POLICY_STATE_MAX, may be 0 */
 	const char *name;     /* [a-z0-9-]: at most POLICY_NAME_MAX */
 	const char *help;     /* one line */
@@ -179,6 +179,30 @@ struct policy {
 	/* period() - a period has ended. May be NULL. */
 	void (*period)(void *state, const struct policy_now *now,
 		       const struct policy_sums *sums);
+	/*
+	 * Ranges of pages that the guest has hinted at are moved or copied by the
+	 * engine, in runs, once page() has decided on all their pages at once. A
+	 * policy that bounds how much is moved has these two, so that runs are
+	 * within its bound.
+	 *
+	 * pay() - a run is about to go from node @from to @to, another one
+	 * @pages: how many are ready to; at least 1
+	 *
+	 * Return: how many of them may go now: they are tried, and not paid for
+	 * again. More than @pages is taken for @pages; 0: the engine asks again,
+	 * 1 ms later at the soonest. NULL: the engine bounds runs itself, by a
+	 * budget for each pair of nodes (a quarter of the time, 200 ms at once).
+	 */
+	uint64_t (*pay)(void *state, const struct policy_now *now, uint8_t from,
+			uint8_t to, uint64_t pages);
+	/*
+	 * refund() - what page() has just decided to move or copy from @from to
+	 * @to stood for such a range, and is no page: its pages are asked about by
+	 * pay(). Called with the time of that page(), before any other function
+	 * of the policy. May be NULL.
+	 */
+	void (*refund)(void *state, const struct policy_now *now, uint8_t from,
+		       uint8_t to);
 };
 
 /* Ordinary arithmetic of policies; here, so that plug-ins have it as well. */

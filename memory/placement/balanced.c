@@ -135,8 +135,9 @@ static uint64_t *balanced_paid(struct balanced_state *s, uint8_t from,
 	return &s->paid_ns[from % POLICY_MAX_NODES][to % POLICY_MAX_NODES];
 }
 
-uint64_t balanced_pay_run(void *state, const struct policy_now *now,
-			  uint8_t from, uint8_t to, uint64_t pages)
+/* Rule 4. Takes what it allows. */
+static uint64_t balanced_pay(void *state, const struct policy_now *now,
+			     uint8_t from, uint8_t to, uint64_t pages)
 {
 	const struct budget_limit l = balanced_limit(now);
 
@@ -144,20 +145,13 @@ uint64_t balanced_pay_run(void *state, const struct policy_now *now,
 			  policy_move_cost(now->machine, from, to), pages);
 }
 
-void balanced_refund_page(void *state, const struct policy_now *now,
-			  uint8_t from, uint8_t to)
+static void balanced_refund(void *state, const struct policy_now *now,
+			    uint8_t from, uint8_t to)
 {
 	const struct budget_limit l = balanced_limit(now);
 
 	budget_refund(balanced_paid(state, from, to), &l,
 		      policy_move_cost(now->machine, from, to));
-}
-
-/* Rule 4. Takes what it allows. */
-static bool balanced_pay(struct balanced_state *s, const struct policy_now *now,
-			 uint8_t from, uint8_t to)
-{
-	return balanced_pay_run(s, now, from, to, 1) != 0;
 }
 
 static uint8_t balanced_place(void *state, const struct policy_now *now,
@@ -208,7 +202,7 @@ static void balanced_replicate(struct balanced_state *s,
 		out->reason = POLICY_NO_GAIN;
 	else if (m->nodes[p->node].free_pages < FREE_PAGES_LEAST)
 		out->reason = POLICY_NODE_FULL;
-	else if (!balanced_pay(s, now, p->home, p->node))
+	else if (!balanced_pay(s, now, p->home, p->node, 1))
 		out->reason = POLICY_NO_BUDGET;
 	else {
 		out->reason = POLICY_READ_SHARED;
@@ -236,7 +230,7 @@ static enum policy_reason balanced_refuses(struct balanced_state *s,
 		return POLICY_NODE_FULL;
 	if (to->busy_permille > BUSY_LIMIT || (!used_there && p->page % 2))
 		return POLICY_NODE_BUSY;
-	if (!balanced_pay(s, now, p->home, d->to))
+	if (!balanced_pay(s, now, p->home, d->to, 1))
 		return POLICY_NO_BUDGET;
 	return POLICY_NOTHING;
 }
@@ -281,4 +275,6 @@ const struct policy policy_balanced = {
 	.age = POLICY_HALVE,
 	.place = balanced_place,
 	.page = balanced_page,
+	.pay = balanced_pay,
+	.refund = balanced_refund,
 };

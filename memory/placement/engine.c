@@ -518,8 +518,8 @@ static void placement_judge_group(struct placement *e, struct hinted_group *g,
 	e->choice.policy->page(e->state, placement_now(e), &p, &d);
 	if (!placement_decision_is_sound(e, &p, &d) || d.action == POLICY_STAY)
 		return;
-	if (e->choice.policy == &policy_balanced)
-		balanced_refund_page(e->state, &e->now, p.home, d.to);
+	if (e->choice.policy->refund)
+		e->choice.policy->refund(e->state, &e->now, p.home, d.to);
 	if (d.action == POLICY_REPLICATE && !e->replicas)
 		return;
 	if (g->node != ACCESS_NO_NODE && d.to != g->node)
@@ -558,11 +558,13 @@ static uint64_t placement_pay(struct placement *e, struct hinted_group *g,
 {
 	static const struct budget_limit limit = { BUDGET_SHARE, BUDGET_BURST };
 	uint32_t pair = g->from * e->machine.nr_nodes + g->to;
+	const struct policy *policy = e->choice.policy;
 
 	pages = placement_room(e, g->to, pages);
-	if (pages && e->choice.policy == &policy_balanced)
-		pages = balanced_pay_run(e->state, placement_now(e), g->from,
-					 g->to, pages);
+	/* A plug-in may be wrong, and allow more than it is asked for. */
+	if (pages && policy->pay)
+		pages = min_u64(pages, policy->pay(e->state, placement_now(e),
+						   g->from, g->to, pages));
 	else if (pages)
 		pages = budget_pay(&e->paid_ns[pair], &limit, e->now_ns,
 				   e->move_ns[pair], pages);

@@ -28,6 +28,7 @@ struct plugin_image {
 	uint64_t symbols, strings, strings_bytes, hash;
 	uint64_t rela[2], rela_bytes[2]; /* DT_RELA, DT_JMPREL */
 	const char *missing; /* a symbol that it wants; or another reason */
+	bool other_abi;	     /* its policy is of another version */
 };
 
 /* @len bytes at an address of the image; NULL: not all of them are in it. */
@@ -333,6 +334,12 @@ static bool plugin_is_inside(const struct plugin_image *im, const void *p,
 	return at >= base && range_fits(at - base, len, im->bytes);
 }
 
+static bool plugin_function_is_inside(const struct plugin_image *im,
+				      uintptr_t function)
+{
+	return plugin_is_inside(im, (const void *)function, 1);
+}
+
 static bool plugin_text_is_inside(const struct plugin_image *im, const char *s)
 {
 	uint64_t left;
@@ -358,26 +365,33 @@ static bool plugin_policy_is_inside(const struct plugin_image *im,
 		if (!plugin_text_is_inside(im, p->params[i].key) ||
 		    !plugin_text_is_inside(im, p->params[i].help))
 			return false;
-	return plugin_is_inside(im, (const void *)(uintptr_t)p->place, 1) &&
-	       plugin_is_inside(im, (const void *)(uintptr_t)p->page, 1) &&
+	return plugin_function_is_inside(im, (uintptr_t)p->place) &&
+	       plugin_function_is_inside(im, (uintptr_t)p->page) &&
 	       (!p->period ||
-		plugin_is_inside(im, (const void *)(uintptr_t)p->period, 1));
+		plugin_function_is_inside(im, (uintptr_t)p->period)) &&
+	       (!p->pay || plugin_function_is_inside(im, (uintptr_t)p->pay)) &&
+	       (!p->refund ||
+		plugin_function_is_inside(im, (uintptr_t)p->refund));
 }
 
-static const struct policy *plugin_find(const struct plugin_image *im)
+static const struct policy *plugin_find(struct plugin_image *im)
 {
 	uint64_t nr = plugin_nr_symbols(im);
 	const struct policy *p;
 	const Elf64_Sym *sym;
+	const uint32_t *abi; /* the first field of any version */
 	const char *name;
 
 	for (uint64_t i = 0; i < nr && plugin_symbol(im, i, &sym, &name); i++) {
 		if (sym->st_shndx == SHN_UNDEF ||
 		    strcmp(name, POLICY_PLUGIN_NAME) != 0)
 			continue;
-		p = sym->st_value % 8 == 0
-			    ? plugin_at(im, sym->st_value, sizeof(*p))
-			    : NULL;
+		if (sym->st_value % 8)
+			return NULL;
+		/* Policies of an earlier version are shorter. */
+		abi = plugin_at(im, sym->st_value, sizeof(*abi));
+		im->other_abi = abi && *abi != POLICY_ABI;
+		p = plugin_at(im, sym->st_value, sizeof(*p));
 		return p && plugin_policy_is_inside(im, p) && policy_is_sound(p)
 			       ? p
 			       : NULL;
@@ -393,6 +407,11 @@ static int plugin_fail(const struct plugin_image *im, const char *name, int err,
 				 "%s: a policy needs nothing of others, and "
 				 "this one needs %s",
 				 name, im->missing);
+	if (err == -EINVAL && im->other_abi)
+		return diag_fail(d, ST_CONFIG, EINVAL,
+				 "%s: its policy is of another version of "
+				 "disco/policy.h: compile it again",
+				 name);
 	if (err == -EINVAL)
 		return diag_fail(d, ST_CONFIG, EINVAL,
 				 "%s: no shared object for x86-64 with a sound "

@@ -38,9 +38,9 @@ struct policy_plugin {
  * @name: for @d
  *
  * Context: any thread that may map memory executable. Return: 0; with @d
- * (ST_CONFIG) -EINVAL it is no such object, or its policy is not sound;
- * -ENOEXEC it needs what there is not; -E2BIG; -ENOMEM; -EACCES mapping memory
- * executable is denied; errors of pread().
+ * (ST_CONFIG) -EINVAL it is no such object, or its policy is not sound or
+ * of another POLICY_ABI; -ENOEXEC it needs what there is not; -E2BIG; -ENOMEM;
+ * -EACCES mapping memory executable is denied; errors of pread().
  * Source: ELF-64 Object File Format 1.5; System V ABI, AMD64 supplement 4.4.
  */
 MUST_CHECK int policy_plugin_load(struct policy_plugin *p, int fd,

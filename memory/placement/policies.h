@@ -53,18 +53,6 @@ MUST_CHECK bool policy_is_sound(const struct policy *p);
 /* A few words for the log; "?" for what is no reason. */
 const char *policy_reason_text(unsigned reason);
 
-/*
- * Rule 4 of balanced, for a run of pages that the engine moves by a hint: it is
- * paid for out of the same budget as the policy's own moves. @state, @now: as
- * the policy's functions get them. Return: how many of the pages may move now.
- */
-uint64_t balanced_pay_run(void *state, const struct policy_now *now,
-			  uint8_t from, uint8_t to, uint64_t pages);
-
-/* It has just decided on one page, which is not moved by itself after all. */
-void balanced_refund_page(void *state, const struct policy_now *now,
-			  uint8_t from, uint8_t to);
-
 /* Length of a period of a choice. */
 uint64_t policy_period_ns(const struct policy_choice *c);
 

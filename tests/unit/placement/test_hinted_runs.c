@@ -16,7 +16,8 @@
 
 static struct placement *engine;
 static uint64_t ms;
-static uint32_t page_ns; /* that moving one takes */
+static uint32_t page_ns;   /* that moving one takes */
+static struct policy twin; /* of balanced, which is not built in */
 
 static int start_with(const char *policy, uint32_t move_ns, bool replicas)
 {
@@ -31,7 +32,9 @@ static int start_with(const char *policy, uint32_t move_ns, bool replicas)
 
 	ms = 1;
 	page_ns = move_ns;
-	assert_int_equal(policy_parse(policy, NULL, &c.choice, &d), 0);
+	twin = policy_balanced;
+	twin.name = "twin";
+	assert_int_equal(policy_parse(policy, &twin, &c.choice, &d), 0);
 	return placement_create(&engine, &c);
 }
 
@@ -51,6 +54,12 @@ static int start_balanced(void **state)
 {
 	(void)state;
 	return start_with("balanced,burst=1", 8000, false);
+}
+
+static int start_twin(void **state)
+{
+	(void)state;
+	return start_with("twin,burst=1", 8000, false);
 }
 
 static int start_replicas(void **state)
@@ -274,6 +283,17 @@ static void asking_is_free(void **state)
 	assert_int_equal(take(12000, 12001), 1);
 }
 
+/* By its hooks: the engine knows no policy by name. */
+static void a_policy_beside_them_pays_as_well(void **state)
+{
+	balanced_moves_what_is_paid_for(state);
+}
+
+static void a_policy_beside_them_is_refunded(void **state)
+{
+	asking_is_free(state);
+}
+
 /* Whatever the policy wants: interleave would have page 2 on node 2. */
 static void no_third_node_gets_private_memory(void **state)
 {
@@ -465,6 +485,10 @@ int main(void)
 			a_hostile_guest_moves_nothing_to_and_fro, start, end),
 		cmocka_unit_test_setup_teardown(asking_is_free, start_balanced,
 						end),
+		cmocka_unit_test_setup_teardown(
+			a_policy_beside_them_pays_as_well, start_twin, end),
+		cmocka_unit_test_setup_teardown(
+			a_policy_beside_them_is_refunded, start_twin, end),
 		cmocka_unit_test_teardown(no_third_node_gets_private_memory,
 					  end),
 		cmocka_unit_test_setup_teardown(a_full_node_takes_no_run, start,

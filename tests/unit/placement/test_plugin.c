@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Policies that are loaded: the documented example decides; what needs anything
- * is refused by name; and 20,000 damaged copies of the example are refused, or
+ * Policies that are loaded: the documented example decides; one with a bound of
+ * its own has it for runs of hinted pages as well; what needs anything is refused
+ * by name; and 20,000 damaged copies of the example are refused, or
  * loaded, without harm.
  */
 #include <fcntl.h>
@@ -10,6 +11,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "memory/placement/engine.h"
+#include "memory/placement/hinted.h"
 #include "memory/placement/plugin.h"
 #include "memory/placement/policies.h"
 #include "tests/unit/support.h"
@@ -86,6 +89,79 @@ static void the_example_decides(void **state)
 	policy_plugin_unload(&plugin);
 }
 
+/* Whom a record of an access, or a hint of pages, is given. */
+static void record(struct placement *engine, uint64_t ms, uint64_t page,
+		   uint32_t weight, uint8_t kind, uint8_t class)
+{
+	const struct access_record r = { .time_ns = ms * 1000000,
+					 .page = page,
+					 .weight = weight,
+					 .node = class == ACCESS_HINT
+							 ? ACCESS_NO_NODE
+							 : 1,
+					 .home = class == ACCESS_HINT
+							 ? ACCESS_NO_NODE
+							 : 0,
+					 .kind = kind,
+					 .class = class };
+
+	placement_record(engine, &r);
+}
+
+/* Pages that the engine has moved now; all are moved. */
+static uint64_t take(struct placement *engine)
+{
+	struct placement_action a[64];
+	uint64_t pages = 0;
+	unsigned nr;
+
+	while ((nr = placement_take(engine, a, ARRAY_SIZE(a))) > 0)
+		for (unsigned i = 0; i < nr; i++) {
+			placement_done(engine, &a[i], true, 8000);
+			pages += a[i].pages;
+		}
+	return pages;
+}
+
+/*
+ * A loaded policy that allows 300 pages in all: two of them go one by one, the rest
+ * in runs; what it has decided on the range itself is none of them.
+ */
+static void a_plugin_bounds_runs_of_hinted_pages(void **state)
+{
+	static const uint32_t latency[] = { 300, 900, 900, 300 };
+	struct placement_config c = { .pages = 4096,
+				      .nr_nodes = 2,
+				      .latency_ns = latency,
+				      .move_ns = 8000,
+				      .run_pages = 128 };
+	struct policy_plugin plugin;
+	struct placement *engine;
+	struct diag d = { 0 };
+	int fd = open_built("tests/plugins/bounded.so");
+
+	(void)state;
+	if (policy_plugin_load(&plugin, fd, "bounded.so", &d))
+		fail_msg("%s", d.text);
+	(void)close(fd);
+	assert_int_equal(
+		policy_parse("bounded,pages=300", plugin.policy, &c.choice, &d),
+		0);
+	assert_int_equal(placement_create(&engine, &c), 0);
+	record(engine, 1, 3000, 1, POLICY_READ, ACCESS_MISS);
+	assert_int_equal(take(engine), 1);
+	/* It allows more than it is asked for, and no page goes twice by that. */
+	record(engine, 2, 0, 100, HINTS_READ_MOSTLY, ACCESS_HINT);
+	record(engine, 2, 200, 1000, HINTS_READ_MOSTLY, ACCESS_HINT);
+	record(engine, 2, 5, 1, POLICY_READ, ACCESS_MISS);
+	assert_int_equal(take(engine), 299);
+	assert_int_equal(take(engine), 0);
+	record(engine, 50, 3001, 1, POLICY_READ, ACCESS_MISS);
+	assert_int_equal(take(engine), 0);
+	placement_destroy(engine);
+	policy_plugin_unload(&plugin);
+}
+
 static void expect_refusal(const char *name, int err, const char *word)
 {
 	struct policy_plugin plugin;
@@ -107,6 +183,8 @@ static void what_needs_anything_is_refused(void **state)
 		       "constructors");
 	expect_refusal("tests/plugins/name.so", -EINVAL, "disco_policy");
 	expect_refusal("tests/plugins/sound.so", -EINVAL, "sound policy");
+	expect_refusal("tests/plugins/pay.so", -EINVAL, "sound policy");
+	expect_refusal("tests/plugins/abi.so", -EINVAL, "compile it again");
 }
 
 static void what_is_no_object_is_refused(void **state)
@@ -170,6 +248,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_example_decides),
+		cmocka_unit_test(a_plugin_bounds_runs_of_hinted_pages),
 		cmocka_unit_test(what_needs_anything_is_refused),
 		cmocka_unit_test(what_is_no_object_is_refused),
 		cmocka_unit_test(damaged_objects_do_no_harm),

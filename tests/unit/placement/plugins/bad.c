@@ -43,7 +43,11 @@ __attribute__((constructor)) static void bad_begin(void)
 
 __attribute__((visibility("default"))) extern const struct policy disco_policy;
 const struct policy disco_policy = {
+#ifdef BAD_ABI
+	.abi = POLICY_ABI - 1,
+#else
 	.abi = POLICY_ABI,
+#endif
 #ifdef BAD_SOUND
 	.name = "Not A Name",
 #else
@@ -52,4 +56,9 @@ const struct policy disco_policy = {
 	.help = "not to be loaded",
 	.place = bad_place,
 	.page = bad_page,
+#ifdef BAD_PAY
+	/* An address that is nobody's. */
+	.pay = (uint64_t(*)(void *, const struct policy_now *, uint8_t, uint8_t,
+			    uint64_t))(uintptr_t)64,
+#endif
 };
