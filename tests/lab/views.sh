@@ -73,23 +73,23 @@ views_all_cpus()
 		fail "$inits INITs and $startups start-ups were sent on"
 }
 
-# views_time - the time of the day, from the clock of the CMOS; and it goes on
+# views_time CPU... - the time of the day, from the clock of the CMOS; and it goes on
 # and never back, whichever CPU is asked
 views_time()
 {
 	local before after guest
 	before=$(date +%s)
-	runner_do v 60 <<-'G' || return 1
-	echo "NOW $(date +%s)"
+	runner_do v 60 <<-G || return 1
+	echo "NOW \$(date +%s)"
 	last=0 back=0
 	for round in 1 2 3 4 5 6; do
-		for i in 0 2 1 3; do
-			now=$(taskset -c $i date +%s%N)
-			((now >= last)) || back=$((back + 1))
-			last=$now
+		for i in $*; do
+			now=\$(taskset -c \$i date +%s%N)
+			((now >= last)) || back=\$((back + 1))
+			last=\$now
 		done
 	done
-	echo "BACK $back"
+	echo "BACK \$back"
 	G
 	after=$(date +%s)
 	guest=$(sed -n 's/^NOW //p' "$WORK/o")
@@ -162,8 +162,9 @@ views_restart()
 views_busy()
 {
 	runner_do v $((60 + 10 * VIEWS_SECONDS)) <<-G
+	set -o pipefail
 	stress-ng --cpu 2 --futex 2 --mmap 2 --mmap-bytes 4M --fork 2 \
-		--timeout $VIEWS_SECONDS 2>&1 | tail -n 3
+		--timeout $VIEWS_SECONDS 2>&1 | tail -n 3 || exit
 	dmesg | grep -E 'BUG:|soft lockup|rcu.*stall|Call Trace' && exit 1
 	exit 0
 	G
@@ -212,7 +213,7 @@ s_views()
 		256M,nodes=0-1,views=on,huge=thp && runner_ready v || return 1
 	part views_boot views_has_booted
 	part views_start_all_cpus views_all_cpus
-	part views_keep_the_time views_time
+	part views_keep_the_time views_time 0 2 1 3
 	part views_pass_interrupts_on views_pass_on
 	part views_take_device_interrupts views_devices
 	part views_restart_a_cpu views_restart
