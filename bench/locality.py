@@ -18,6 +18,11 @@ Moves and their cost are those that the engines have counted.
 Guests that share memory (raytrace, radix; locality_work.py) run on the nodes
 where their own memory is, and what they share is on the first guest's.
 
+raytrace-wide and engineering-wide (locality_wide.py) are of one guest with CPUs on
+all nodes. In place of policies it is run in several ways (--ways): "no-views" by
+first-touch; "views", with copies of pages for these, by balanced; and, if it is
+asked for, "no-views-balanced". The UMA bound is that of no-views.
+
 Each run of a workload has to print the same. Exit status 1: one did not.
 """
 import argparse
@@ -28,6 +33,7 @@ import subprocess
 import sys
 import tempfile
 
+import locality_wide
 from locality_guests import LAYOUTS, Guest
 from locality_plot import write_plot
 from locality_work import SHARES, workloads
@@ -36,7 +42,9 @@ from rounds import (FAILURES, Monitor, RoundFailed, arguments, header, load,
 
 POLICIES = ("first-touch", "interleave", "migrate", "disco", "carrefour",
             "autonuma", "balanced")
-NAMES = "engineering,database,pmake,stream,raytrace,raytrace-disk,radix"
+WIDE = ("raytrace-wide", "engineering-wide")
+NAMES = ("engineering,database,pmake,stream,raytrace,raytrace-disk,radix,"
+         + ",".join(WIDE))
 LOCAL_NS, REMOTE_NS = 300, 900
 
 
@@ -62,14 +70,17 @@ def counted(text):
 
 def sums(monitor, guests):
     """Of the guests' engines, and of the segment that they share, if any."""
-    all_of = [g.figures() for g in guests]
+    engines = [g.figures() for g in guests]
     segments = [x["replicas"] or {} for x in
                 json.loads(monitor.call("shm", "ls", "--json"))["shms"]]
-    return {**{k: sum(f[k] for f in all_of)
+    figures = {k: sum(f[k] for f in engines)
                for k in ("moves", "failed", "bounced", "spent_ns", "records",
-                         "lost", "replicas_refused")},
-            **{k: sum(s.get(k, 0) for s in segments)
-               for k in ("replicated", "collapsed", "late")}}
+                         "lost", "replicas_refused", "replicas", "collapsed")}
+    for key in ("replicated", "collapsed", "late"):
+        figures[key] = (figures.get(key, 0)
+                        + sum(s.get(key, 0) for s in segments))
+    figures["replicated"] += figures["replicas"]
+    return figures
 
 
 def scripted(guests, script):
@@ -95,8 +106,8 @@ def measured(a, monitor, guests, work):
     counts = counted(counters(a, "show"))
     after = sums(monitor, guests)
     run = {**counts, **{k: after[k] - before[k] for k in before}, "said": said}
-    run["cost_us"] = (run["spent_ns"] / run["moves"] / 1000 if run["moves"]
-                      else None)
+    acts = run["moves"] + run["replicas"]
+    run["cost_us"] = run["spent_ns"] / acts / 1000 if acts else None
     run["uma_ms"] = (counts["ms"]
                      - counts["remote"] * (REMOTE_NS - LOCAL_NS) / 1e6)
     run["local_percent"] = (100 * counts["local"]
@@ -128,14 +139,32 @@ def run_of_new(a, work, policy, directory):
         return measured(a, g.monitor, g.guests, work)
 
 
+def run_wide(a, work, way):
+    """A run by one wide guest, started for it; it stays on all of its nodes."""
+    with Guests(a, [locality_wide.layout(a, way)],
+                locality_wide.WAYS[way].policy) as g:
+        prepare(g.guests, work)
+        return measured(a, g.monitor, g.guests, work)
+
+
 # --- all of them --------------------------------------------------------------
+
+def ways(a, name):
+    """Policies, or what takes their place: the rows of a workload."""
+    return a.ways if name in WIDE else a.policies
+
+
+def base(name):
+    """What the other rows are compared with."""
+    return "no-views" if name in WIDE else "first-touch"
+
 
 def wanted(a, state, name):
     """Runs of a workload that are not done: (round, policy), in their order."""
     order = random.Random(f"{a.seed} {name}")
-    runs = []
+    runs, all_of = [], ways(a, name)
     for r in range(a.rounds):
-        runs += [(r, p) for p in order.sample(a.policies, len(a.policies))]
+        runs += [(r, p) for p in order.sample(all_of, len(all_of))]
     return [x for x in runs if f"{name}/{x[1]}/{x[0]}" not in state["done"]]
 
 
@@ -210,6 +239,10 @@ def run_workload(a, state, name):
     todo = wanted(a, state, name)
     if not todo:
         return
+    if name in WIDE:
+        work = locality_wide.workloads(a)[name]
+        kept(state, name, todo, lambda way: run_wide(a, work, way))
+        return
     work = workloads(a)[name]
     if work.share:
         with tempfile.TemporaryDirectory() as directory:
@@ -228,25 +261,25 @@ def median_of(runs, key):
 def differing(a, state):
     """Workloads of which not all runs have printed the same."""
     said = {name: {json.dumps(state["done"][f"{name}/{p}/{r}"].get("said"))
-                   for p in a.policies for r in range(a.rounds)}
+                   for p in ways(a, name) for r in range(a.rounds)}
             for name in a.workloads}
     return [name for name, texts in said.items() if len(texts) > 1]
 
 
 def rows_of(a, state, name):
-    """A row per policy; ratios are to the medians of first-touch."""
+    """A row per policy or way; ratios are to the medians of the base."""
     runs = {p: [state["done"][f"{name}/{p}/{r}"] for r in range(a.rounds)]
-            for p in a.policies}
-    base = median_of(runs["first-touch"], "ms")
-    bound = median_of(runs["first-touch"], "uma_ms")
+            for p in ways(a, name)}
+    whole = median_of(runs[base(name)], "ms")
+    bound = median_of(runs[base(name)], "uma_ms")
     rows = [{"workload": name, "policy": "uma", "local_percent": 100,
-             "ms": bound, "of_first_touch": bound / base, "of_uma": 1}]
-    for p in a.policies:
+             "ms": bound, "of_first_touch": bound / whole, "of_uma": 1}]
+    for p in ways(a, name):
         row = {k: median_of(runs[p], k)
                for k in ("local_percent", "ms", "moves", "failed", "bounced",
                          "lost", "cost_us", "replicated", "collapsed")}
         rows.append({"workload": name, "policy": p, **row,
-                     "of_first_touch": row["ms"] / base,
+                     "of_first_touch": row["ms"] / whole,
                      "of_uma": row["ms"] / bound, "all": runs[p]})
     return rows
 
@@ -255,6 +288,8 @@ def summarise(a, state):
     rows = [r for name in a.workloads for r in rows_of(a, state, name)]
     return header(a, "locality", seed=a.seed, guests=a.guests,
                   layout=a.layout, scale=a.scale, memory_mib=a.memory,
+                  wide={"vcpus": a.vcpus, "memory_mib": a.wide_memory,
+                        "copies_mib": a.copies},
                   repeated=state["repeated"], differing=differing(a, state),
                   rows=rows)
 
@@ -263,12 +298,12 @@ def print_rows(out):
     print(f"bench-locality: commit {out['commit']}, {out['host']}, kernel "
           f"{out['kernel']}, lab {out['lab']}, seed {out['seed']}, "
           f"{out['guests']} guests, median of {out['rounds']} rounds")
-    print(f"{'workload':12}{'policy':13}{'local %':>8}{'ms':>10}"
+    print(f"{'workload':17}{'policy':18}{'local %':>8}{'ms':>10}"
           f"{'of first-t.':>12}{'of UMA':>8}{'moves':>8}{'us each':>9}"
           f"{'replicas':>9}")
     for r in out["rows"]:
         cost = r.get("cost_us")
-        print(f"{r['workload']:12}{r['policy']:13}{r['local_percent']:8.1f}"
+        print(f"{r['workload']:17}{r['policy']:18}{r['local_percent']:8.1f}"
               f"{r['ms']:10.1f}{r['of_first_touch']:12.3f}{r['of_uma']:8.3f}"
               f"{r.get('moves') or 0:8.0f}"
               f"{f'{cost:.1f}' if cost is not None else '-':>9}"
@@ -278,7 +313,10 @@ def print_rows(out):
 
 
 def parse():
-    p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    p = argparse.ArgumentParser(
+        description=__doc__.split("\n", maxsplit=1)[0],
+        epilog=f"Workloads: {NAMES.replace(',', ', ')}. Policies: "
+               f"{', '.join(POLICIES)}.")
     arguments(p)
     p.add_argument("--counters", default="build/release/lab/counters")
     p.add_argument("--programs", default="build/release/bench",
@@ -286,7 +324,16 @@ def parse():
     p.add_argument("--workloads", default=NAMES, type=lambda s: s.split(","))
     p.add_argument("--policies", default=",".join(POLICIES),
                    type=lambda s: s.split(","))
-    p.add_argument("--layout", default="one-node", choices=LAYOUTS)
+    p.add_argument("--layout", default="one-node", choices=LAYOUTS,
+                   help="of guests that share nothing")
+    p.add_argument("--ways", default=locality_wide.DEFAULT,
+                   type=lambda s: s.split(","),
+                   help="of wide guests: " + ", ".join(locality_wide.WAYS))
+    p.add_argument("--vcpus", type=int, default=8, help="of a wide guest")
+    p.add_argument("--wide-memory", type=int, default=256,
+                   help="MiB of a wide guest")
+    p.add_argument("--copies", type=int, default=64,
+                   help="MiB of copies for each of its views")
     p.add_argument("--nodes", type=int, default=4)
     p.add_argument("--scale", type=int, default=8, help="how much work")
     p.add_argument("--seed", type=int, default=1)
@@ -299,6 +346,12 @@ def parse():
             p.error(f"--workloads: no '{name}'; there are {NAMES}")
     if "first-touch" not in a.policies:
         p.error("--policies: first-touch is what others are compared with")
+    for way in a.ways:
+        if way not in locality_wide.WAYS:
+            p.error(f"--ways: no '{way}'; there are "
+                    f"{', '.join(locality_wide.WAYS)}")
+    if base(WIDE[0]) not in a.ways:
+        p.error("--ways: no-views is what others are compared with")
     return a
 
 

@@ -281,6 +281,16 @@ TARGETS = {
         Target("locality-written", "at most", 1.02, "", {
             "radix, balanced": row("of_first_touch", workload="radix",
                                    policy="balanced")}),
+        Target("locality-wide", "at least", 85, "%", {
+            f"{w}, views": row("local_percent", workload=w, policy="views")
+            for w in ("raytrace-wide", "engineering-wide")}),
+        Target("locality-wide-time", "at most", 1.2, "", {
+            f"{w}, views": row("of_uma", workload=w, policy="views")
+            for w in ("raytrace-wide", "engineering-wide")}),
+        Target("locality-wide-without", "below", 40, "%", {
+            "raytrace-wide, no views": row(
+                "local_percent", workload="raytrace-wide",
+                policy="no-views")}),
         Target("locality-same", "exactly", 0, "workloads", {
             "runs with other results": count("differing")}),
     ),

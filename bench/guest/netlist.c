@@ -1,13 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * netlist MIB EVENTS - the engineering workload of bench-locality: simulates a
- * random network of gates, event by event, as the circuit simulators that Disco
+ * netlist MIB EVENTS [FROM TO] - the engineering workload of bench-locality: simulates
+ * a random network of gates, event by event, as the circuit simulators that Disco
  * was measured with do. A gate takes 64 bytes; an event reads two other gates,
  * writes its own, and is followed by one for one of two others, at the end of
  * the queue. As in real circuits some gates are busier than others: 7 of 8
  * connections lead to a quarter of them. Compiled in the guest by tcc. Prints a
  * sum that depends on every event.
+ *
+ * FROM, TO: the network is made on CPU number FROM, and simulated on TO, as by a
+ * process that has been given another CPU.
  */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* cpu_set_t */
+#endif
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -63,6 +70,21 @@ static unsigned evaluate(struct gate *gates, unsigned at)
 	return g->out[state >> 9 & 1] ^ (g->toggles & 0xff);
 }
 
+/* Run on the CPU of argument @i alone, if it was given. Return: whether it does. */
+static int go_to(int argc, char *argv[], int i)
+{
+	cpu_set_t set;
+
+	if (argc <= i)
+		return 1;
+	CPU_ZERO(&set);
+	CPU_SET((size_t)atoi(argv[i]), &set);
+	if (!sched_setaffinity(0, sizeof(set), &set))
+		return 1;
+	perror(argv[i]);
+	return 0;
+}
+
 int main(int argc, char *argv[])
 {
 	unsigned mib = argc > 1 ? (unsigned)atoi(argv[1]) : 8;
@@ -70,11 +92,13 @@ int main(int argc, char *argv[])
 	unsigned mask = (mib << 14) - 1, sum = 0;
 	struct gate *gates = malloc((size_t)(mask + 1) * sizeof(*gates));
 
-	if (!gates || !mib || mib & (mib - 1))
+	if (!gates || !mib || mib & (mib - 1) || !go_to(argc, argv, 3))
 		return 1;
 	connect_gates(gates, mask);
 	for (unsigned i = 0; i < PENDING; i++)
 		pending[i] = draw_gate(mask);
+	if (!go_to(argc, argv, 4))
+		return 1;
 	for (unsigned i = 0; i < events; i++) {
 		unsigned *at = &pending[i % PENDING];
 

@@ -19,7 +19,10 @@ import sys
 
 DIR = os.environ["FAKE_DIR"]
 FIGURES = {k: 0 for k in ("moves", "failed", "bounced", "spent_ns", "records",
-                          "lost", "replicas_refused")}
+                          "lost", "replicas_refused", "replicas",
+                          "collapsed")}
+# Of a guest's terminal: what it keeps until it is read (lab/guest/disco/runner).
+TYPED, TYPED_LINE = 4095, 1000
 # Programs of the guests that would change this machine.
 PROGRAMS = {
     "mount": 'rmdir "${@: -1}" && ln -s "$FAKE_DIR/all" "${@: -1}"',
@@ -44,7 +47,7 @@ PINGPONG = "#!/bin/sh\necho pingpong 10.5 20.5\n"
 
 def in_guest(script, name):
     """The script, with what is the guest's own in place of this machine's."""
-    own = {"/tmp": name, "/srv/share": f"{name}/share",
+    own = {"/tmp": name, "/dev/shm": name, "/srv/share": f"{name}/share",
            "/etc/exports.d": f"{name}/exports.d",
            "/run/disco-nfs": f"{name}/disco-nfs",
            "/proc/self/mountstats": "mountstats"}
@@ -125,16 +128,19 @@ def dies(nr):
 
 def console(name):
     """The protocol of lab/guest/disco/runner."""
-    tmp, text = f"{DIR}/{name}", ""
+    tmp, text, typed = f"{DIR}/{name}", "", 0
     subprocess.run(["rm", "-rf", tmp], check=True)
     os.mkdir(tmp)
     print("RUNNER ready", flush=True)
     for line in sys.stdin:
+        typed += len(line)
+        if typed > TYPED or len(line) > TYPED_LINE:
+            return  # it has not got all of it
         if line.startswith("+"):
             text += line[1:]
             continue
         script = in_guest(base64.b64decode(text).decode(), name)
-        text, nr = "", line.split()[1]
+        text, typed, nr = "", 0, line.split()[1]
         if dies(nr):
             return
         p = subprocess.run(["bash", "-c", script], stdout=subprocess.PIPE,
