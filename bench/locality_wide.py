@@ -8,7 +8,7 @@ import math
 from typing import NamedTuple
 
 from locality_guests import Layout
-from locality_work import SCENE_MIB, Workload, compiled
+from locality_work import SCENE_MIB, Workload, compiled, database
 
 NETLIST_MIB = 4  # of each CPU
 
@@ -67,4 +67,24 @@ def workloads(a):
             compiled("netlist"),
             on_each(f"/tmp/netlist {NETLIST_MIB} {250000 * a.scale} "
                     "$(((i + n / 2) % n)) $i")),
+    }
+
+
+def traced(a):
+    """The five workloads whose runs are recorded (fixture_traces.py), all of them in
+    one wide guest."""
+    wide = workloads(a)
+    made, queries = database(a)
+    return {
+        "engineering": wide["engineering-wide"],
+        # One process has made the database; those of all CPUs have it mapped.
+        "database": Workload(
+            [made, f"cat >/tmp/queries <<'EOF'{queries}EOF\n"],
+            on_each("taskset -c $i bash /tmp/queries")),
+        "pmake": Workload([], "make -s -C /usr/src/pmake -j$(nproc) "
+                              "OUT=/tmp/pmake CC=tcc lua"),
+        "stream": Workload(
+            compiled("stream"),
+            on_each(f"taskset -c $i /tmp/stream 2 {2 * a.scale}")),
+        "raytrace": wide["raytrace-wide"],
     }

@@ -121,15 +121,21 @@ done | md5sum
 """
 
 
-def workloads(a):
+def database(a):
+    """Scripts: one that makes the database, and one that asks it."""
     size = {"parts": 500 * a.scale, "lines": 5000 * a.scale,
             "queries": max(a.scale // 4, 1)}
+    return DATABASE.format(**size), QUERIES.format(**size)
+
+
+def workloads(a):
+    made, queries = database(a)
     render = (f"/tmp/raytrace run /tmp/shared/scene "
               f"{8 * math.isqrt(64 * a.scale)} $part $parts $(nproc)")
     return {
         "engineering": Workload(compiled("netlist"),
                                 f"/tmp/netlist 8 {250000 * a.scale}"),
-        "database": Workload([DATABASE.format(**size)], QUERIES.format(**size)),
+        "database": Workload([made], queries),
         "pmake": Workload([], "rm -rf /tmp/pmake; make -s -C /usr/src/pmake "
                               "-j1 OUT=/tmp/pmake CC=tcc lua"),
         "stream": Workload(compiled("stream"), f"/tmp/stream 2 {2 * a.scale}"),

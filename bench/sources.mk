@@ -149,6 +149,27 @@ do-bench-hints-lab: all images kernel-cache
 		echo "bench-hints-lab: lab $$lab died; going on in a new one"; \
 	done; exit 1
 
+# Runs for tests/fixtures/traces, which bench-sim takes: recorded in the same lab, what
+# is lacking in a new one if it dies; then checked, and installed. TRACES: more options.
+TRACES_OUT := $(BENCH_OUT)/traces
+.PHONY: fixture-traces do-fixture-traces
+fixture-traces:
+	$(Q)scripts/deps bench
+	$(Q)mkdir -p $(BENCH_OUT)
+	$(Q)$(MAKE) --no-print-directory do-$@
+
+do-fixture-traces: all images kernel-cache
+	$(Q)rm -rf $(TRACES_OUT); \
+	for lab in 1 2 3 4; do \
+		lab/run --flash=trigger=32 --dist 30,30 --timeout 6000 -- \
+			bench/fixture_traces.py record $(TRACES_OUT) \
+			--commit '$(VERSION)' --disco $(B)/disco \
+			--counters $(B)/lab/counters $(TRACES); \
+		status=$$?; [ $$status = 125 ] || break; \
+		echo "fixture-traces: lab $$lab died; going on in a new one"; \
+	done; [ $$status = 0 ] || exit $$status; \
+	bench/fixture_traces.py install $(TRACES_OUT) --disco $(B)/disco
+
 # On the machine itself, if it has any KVM: the guest is a tiny one.
 do-bench-figures: all guests
 	$(Q)$$(test -w /dev/kvm || echo lab/auto --timeout 3000 --) \

@@ -4,7 +4,8 @@
 
 A "guest" is a bash on this machine; each of them has a directory for its /tmp, in
 FAKE_DIR, and mounting a segment makes a link to a directory of all. Counts are
-made up. A cluster's guests share their /srv/share, as those of a server do that
+made up. Recordings are made-up runs of FAKE_REAL, the real program, of FAKE_TRACE.
+A cluster's guests share their /srv/share, as those of a server do that
 exports it. Called as counters, as QEMU, whose console is its input and output, or
 with the arguments of disco. FAKE_DEATH is the number of a script: the first guest
 that is to run it dies instead, once.
@@ -16,6 +17,8 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
+import time
 
 DIR = os.environ["FAKE_DIR"]
 FIGURES = {k: 0 for k in ("moves", "failed", "bounced", "spent_ns", "records",
@@ -33,6 +36,8 @@ PROGRAMS = {
     "ip": 'case " $* " in *" show "*) '
           "echo '2: eth0 inet 127.0.0.1/8 scope host eth0';; esac",
     "busybox": ":",
+    "sqlite3": "cat >/dev/null; echo 1",
+    "make": "sleep 3",
     "sync": ":",
     "disco-hint": ":",
     # What a client has read has come from its server.
@@ -115,6 +120,24 @@ def run(args):
         os._exit(0)  # it goes on
 
 
+def record(args):
+    """Until SIGINT, or the end of it: a file of no name grows, and is as long then."""
+    path, ms, ends = args[args.index("-o") + 1], 0, []
+    signal.signal(signal.SIGINT, lambda *_: ends.append(1))
+    with tempfile.TemporaryDirectory() as work, \
+            tempfile.TemporaryFile(dir=os.path.dirname(path)) as growing:
+        while not ends and ms < 4000:
+            ms += 200
+            made = f"{work}/{ms}.trc"
+            subprocess.run([os.environ["FAKE_REAL"], "trace", "make", "-o",
+                            made, f"{os.environ['FAKE_TRACE']},ms={ms}"],
+                           check=True, start_new_session=True)
+            growing.truncate(os.path.getsize(made))
+            time.sleep(0.05)
+        os.rename(made, path)
+    print(f"{args[-1]}: recorded, 0 lost")
+
+
 def dies(nr):
     """Whether this guest is the one that is to die."""
     try:
@@ -167,6 +190,10 @@ def disco(args):
         signal.pause()
     elif args[0] == "run":
         run(args)
+    elif args[:2] == ["trace", "record"]:
+        record(args)
+    elif args[0] in ("trace", "sim"):
+        os.execv(os.environ["FAKE_REAL"], ["disco", *args])
     elif args[0] == "console":
         console(args[1])
     elif args[:2] == ["ls", "--names"]:
