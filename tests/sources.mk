@@ -166,7 +166,7 @@ CLI_TESTS := tests/cli/refusals tests/cli/images tests/cli/import \
 	     tests/cli/cluster tests/cli/monitor tests/cli/topology tests/cli/bench-check \
 	     tests/cli/build tests/cli/limits tests/cli/kernels tests/cli/hardware-report \
 	     tests/cli/placement tests/cli/hints tests/cli/wide tests/cli/huge \
-	     tests/cli/traces tests/cli/bench-guests
+	     tests/cli/traces tests/cli/bench-guests tests/cli/bench-traces
 export VARIANT
 check-unit: all tests tsan-tests $$(BENCH_BINS) $$(LAB_TEST_DEPS)
 	$(Q)tests/run --unit $(CLI_TESTS) $(UNIT_RUNS)

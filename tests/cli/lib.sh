@@ -52,3 +52,15 @@ refused()
 	[[ ! -s $WORK/out ]] || why+="something on standard output; "
 	verdict "$name" "$why${why:+$(head -3 "$WORK/err")}"
 }
+
+# fakes NAME... - a new directory of what is called in place of these programs:
+# tests/cli/fake_disco.py
+fakes()
+{
+	local name
+	rm -rf "$WORK/fake"
+	mkdir -p "$WORK/fake/bin"
+	for name in "$@"; do
+		ln -s "$PWD/tests/cli/fake_disco.py" "$WORK/fake/bin/$name"
+	done
+}
