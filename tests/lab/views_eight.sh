@@ -202,12 +202,16 @@ eight_keep()
 	dmesg | tail -n 100 >"$WORK/boot-$1.lab-kernel"
 }
 
-# eight_clear - the guest of a boot is no more, whatever has become of it
+# eight_clear - the guest of a boot is no more, whatever has become of it; what was
+# typed and not read is not for the next one
 eight_clear()
 {
+	local in=${RUNNER_IN[v]:-}
 	in_state v ended || "$DISCO" kill v >/dev/null 2>&1
 	wait_state v ended 30 || return 1
 	[[ ! ${RUNNER_PID[v]:-} ]] || wait "${RUNNER_PID[v]}"
+	[[ ! $in ]] || exec {in}<&-
+	unset 'RUNNER_IN[v]'
 	return 0
 }
 
