@@ -39,11 +39,12 @@ runner_boot()
 	runner_ready "$name"
 }
 
-# runner_attach NAME - to the console of one of the monitor's
+# runner_attach NAME - to the console of one of the monitor's, for RUNNER_LIMIT seconds
+# (900) at most
 runner_attach()
 {
 	runner_open "$1"
-	timeout -k 5 $((900 * SCALE)) "$DISCO" console "$1" \
+	timeout -k 5 $((${RUNNER_LIMIT:-900} * SCALE)) "$DISCO" console "$1" \
 		<&"${RUNNER_IN[$1]}" >"$WORK/console-$1" \
 		2>"$WORK/console-$1.err" &
 	RUNNER_PID[$1]=$!

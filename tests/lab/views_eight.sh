@@ -159,6 +159,7 @@ eight_loaded()
 
 s_views_load()
 {
+	local RUNNER_LIMIT=$((900 + 4 * VIEWS_LOAD))
 	eight_make_program || fail 'no program' || return 1
 	start_monitor --balance=off || return 1
 	eight_start --disk "path=$WORK/calls,ro" && runner_ready v || return 1
