@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Accesses of a guest that its worker has sampled by faults: a log that the
- * worker writes, in the region of its figures, and the agent of the VM's node
- * reads. A reader that is too slow loses the oldest.
+ * Accesses of a guest that its worker has sampled: by faults; or writes, by KVM's
+ * dirty log, as the worker's specification says. A log that the worker writes, in
+ * the region of its figures, and the agent of the VM's node reads. A reader that is
+ * too slow loses the oldest. Of a write, .kind is FAULT_LOG_WRITE, .latency_ns the
+ * time that it was looked for, and nobody knows its CPU or vCPU.
  *
  * Order of accesses: stamp.h. The writer may be hostile: readers check what they
  * have read.
@@ -35,7 +37,7 @@ struct fault_record {
 	uint8_t again; /* 1: the second look at the page, soon after the first */
 };
 
-/* [A: thread that takes the faults / agent, as above] */
+/* [A: thread that takes the faults, or the I/O thread, of writes / agent] */
 struct fault_log_entry {
 	_Atomic(uint64_t) stamp;
 	_Atomic(uint64_t) page;

@@ -65,6 +65,8 @@ struct placement_figures {
 	_Atomic(uint64_t) cpu_ns;   /* of the engine itself */
 	_Atomic(uint64_t) counter_bytes;
 	_Atomic(uint64_t) lost, strange; /* of the source */
+	/* Records that decided nothing, as nobody knows the node; see engine.h */
+	_Atomic(uint64_t) unknown_node;
 	_Atomic(uint64_t) hints;	 /* of the guest, that have come */
 	_Atomic(uint64_t) hints_dropped; /* contradicted by accesses */
 	_Atomic(uint64_t) hinted_pages;	 /* that a hint has sent elsewhere */

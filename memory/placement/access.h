@@ -15,8 +15,12 @@
 enum access_class {
 	ACCESS_MISS,  /* a cache miss, or weight of them: who and what */
 	ACCESS_FAULT, /* a fault: who and what, of the first access only */
-	ACCESS_BIT,   /* an accessed bit: what, not who */
-	ACCESS_DIRTY, /* a written page: what, not who */
+	/*
+	 * These two say what, not who: .node is that of all vCPUs of the VM, if
+	 * they are on one, else ACCESS_NO_NODE.
+	 */
+	ACCESS_BIT,   /* an accessed bit */
+	ACCESS_DIRTY, /* a written page */
 	/*
 	 * No access, but what the guest says: .kind is enum hints_kind, .weight
 	 * pages from .page on, .node the home of .vcpu (hinted.h).

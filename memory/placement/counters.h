@@ -90,6 +90,15 @@ struct page_access {
 void page_counters_expect(const struct page_counters *c, uint64_t page);
 
 /*
+ * The page was written, from a node that nobody knows: its writes grow by @weight,
+ * and nothing else of it changes. @page, @period, @rest: as of page_counters_add().
+ * Return: 0; -ERANGE; -ENOMEM.
+ */
+MUST_CHECK int page_counters_written(struct page_counters *c, uint64_t page,
+				     uint32_t weight, uint32_t period,
+				     uint32_t rest);
+
+/*
  * The page was tried; @moved: it has moved. Its counts go on. @period, @rest: as
  * of page_counters_add(), for a page near which nothing was counted yet; where
  * there is no memory for that, it is not noted.

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * 818 lines because accesses, decisions, hints and what became of actions share one
+ * state, the engine.
+ */
 #include "memory/placement/engine.h"
 
 #include <stdlib.h>
@@ -637,6 +641,19 @@ void placement_expect(const struct placement *e, uint64_t page)
 	page_counters_expect(e->counters, page);
 }
 
+/* Accessed from anywhere: what a write says of its page holds all the same. */
+static void placement_record_nobodys(struct placement *e,
+				     const struct access_record *r)
+{
+	placement_advance(e, r->time_ns);
+	placement_count(&e->figures->records, 1);
+	placement_count(&e->figures->unknown_node, 1);
+	if (r->kind == POLICY_WRITE &&
+	    page_counters_written(e->counters, r->page, r->weight,
+				  (uint32_t)e->period, (uint32_t)e->rest))
+		placement_count(&e->figures->dropped, 1);
+}
+
 bool placement_record(struct placement *e, const struct access_record *r)
 {
 	const struct policy *policy = e->choice.policy;
@@ -650,6 +667,10 @@ bool placement_record(struct placement *e, const struct access_record *r)
 
 	if (r->class == ACCESS_HINT) {
 		placement_hint(e, r);
+		return e->nr_pending;
+	}
+	if (r->node == ACCESS_NO_NODE && r->page < e->pages) {
+		placement_record_nobodys(e, r);
 		return e->nr_pending;
 	}
 	if (r->page >= e->pages || r->node >= e->machine.nr_nodes ||

@@ -84,9 +84,11 @@ void placement_expect(const struct placement *e, uint64_t page);
 /**
  * placement_record() - one access
  *
- * A record of a page or node that there is not is counted as strange. Records
- * whose node is unknown count as accesses of no node and decide nothing. A
- * record of class ACCESS_HINT is advice about pages (hinted.h).
+ * A record of a page or node that there is not is counted as strange. One whose
+ * node is unknown (ACCESS_NO_NODE) is counted (unknown_node), and decides nothing:
+ * it may name a page, and no node to move it to. If it is a write, the page's
+ * writes are counted, so that a policy that makes copies does not make them of
+ * this page. A record of class ACCESS_HINT is advice about pages (hinted.h).
  *
  * Context: the owner's thread; microseconds. Return: whether there are actions to
  * take.

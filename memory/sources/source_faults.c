@@ -27,11 +27,31 @@ static uint8_t faults_node(const struct faults_source *s,
 							    : ACCESS_NO_NODE;
 }
 
+/* A write: who made it is not known. False: it is none, or of no page. */
+static bool faults_write(struct faults_source *s, unsigned vm, uint64_t pages,
+			 const struct fault_record *f,
+			 struct access_record *out)
+{
+	*out = (struct access_record){
+		.time_ns = s->c.now_ns(s->c.arg),
+		.page = f->page,
+		.vm = vm,
+		.weight = faults_weight(f->latency_ns),
+		.vcpu = ACCESS_NO_VCPU,
+		.node = s->c.writes_of(s->c.arg, vm),
+		.kind = POLICY_WRITE,
+		.class = ACCESS_DIRTY,
+	};
+	return f->page < pages && f->kind == FAULT_LOG_WRITE;
+}
+
 /* All but the home. @f: as a hostile worker may have written it. */
 static bool faults_record(struct faults_source *s, unsigned vm, uint64_t pages,
 			  const struct fault_record *f,
 			  struct access_record *out)
 {
+	if (s->c.writes_of)
+		return faults_write(s, vm, pages, f, out);
 	*out = (struct access_record){
 		.time_ns = s->c.now_ns(s->c.arg),
 		.page = f->page,
@@ -140,6 +160,13 @@ static const struct access_source_ops faults_source_ops = {
 	.destroy = faults_source_destroy,
 };
 
+static const struct access_source_ops writes_source_ops = {
+	.name = "dirty",
+	.class = ACCESS_DIRTY,
+	.read = faults_source_read,
+	.destroy = faults_source_destroy,
+};
+
 int faults_source_create(struct access_source **out,
 			 const struct faults_source_config *c)
 {
@@ -147,7 +174,7 @@ int faults_source_create(struct access_source **out,
 
 	if (!s)
 		return -ENOMEM;
-	s->source.ops = &faults_source_ops;
+	s->source.ops = c->writes_of ? &writes_source_ops : &faults_source_ops;
 	s->c = *c;
 	*out = &s->source;
 	return 0;

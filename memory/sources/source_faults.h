@@ -4,6 +4,10 @@
  * at a time and each as often as any other (memory/sampling), and log who
  * accesses such a page next, and how long that took (disco/fault_log.h).
  *
+ * Or, with .writes, writes: the same log has pages that a vCPU has written, as KVM's
+ * dirty log says (memory/sampling/dirty_log.h). What such a record says is at the
+ * end of this comment.
+ *
  * WHAT A RECORD SAYS
  *  who	the node of the CPUs that the accessing thread may run on: of the
  *	vCPU's, or of KVM's own thread that took the fault for it (an
@@ -21,6 +25,13 @@
  * tests/unit/placement/test_source_faults.c has both as a model, and what the
  * bounds of a weight take away. Accesses are not misses: what a cache holds is
  * seen as well.
+ *
+ * OF WRITES. The page was written by a vCPU, once or more within latency_ns: that is
+ * all. Which vCPU is not known, so the node is that of all vCPUs of the VM, if they
+ * are on one, and else unknown: such a record moves nothing, and keeps its page from
+ * being copied (engine.h). The weight is of one write: what is proven. Pages that
+ * are read alone are not seen, so this source says where a page is used only as far
+ * as it is written.
  */
 #ifndef DISCO_MEMORY_PLACEMENT_SOURCE_FAULTS_H
 #define DISCO_MEMORY_PLACEMENT_SOURCE_FAULTS_H
@@ -53,6 +64,11 @@ struct faults_source_config {
 	void (*homes_of)(void *arg, unsigned vm, const uint64_t *pages,
 			 unsigned nr, uint8_t *out);
 	uint64_t (*now_ns)(void *arg);
+	/*
+	 * The logs are of writes; and the index of the node that all vCPUs of a
+	 * VM are on, or ACCESS_NO_NODE. NULL: they are of faults.
+	 */
+	uint8_t (*writes_of)(void *arg, unsigned vm);
 	void *arg;
 };
 

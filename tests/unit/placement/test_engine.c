@@ -173,9 +173,10 @@ static void strange_records_are_counted_alone(void **state)
 	record(1, PAGES, 0, 0, 1);
 	record(1, UINT64_MAX, 0, 0, 1);
 	record(1, 1, NODES, 0, 1);
-	record(1, 1, ACCESS_NO_NODE, 0, 1);
+	record(1, PAGES, ACCESS_NO_NODE, 0, 1);
 	record(1, 1, 0, NODES, 1);
 	assert_int_equal(figure(&f->strange), 5);
+	assert_int_equal(figure(&f->unknown_node), 0);
 	assert_int_equal(figure(&f->records), 0);
 	record(1, 1, 0, 0, 4);
 	record(1, 1, 1, 0, 6);
@@ -185,6 +186,49 @@ static void strange_records_are_counted_alone(void **state)
 	assert_int_equal(figure(&f->strange), 6);
 	assert_int_equal(figure(&f->lost), 2);
 	assert_int_equal(figure(&f->cpu_ns), 50);
+}
+
+/* Accessed bits, and writes, of a VM whose vCPUs are on several nodes. */
+static void nobodys_records_decide_nothing(void **state)
+{
+	const struct placement_figures *f = placement_figures(engine);
+	struct access_record r = { .time_ns = 1010 * MS,
+				   .page = 7,
+				   .weight = 1000,
+				   .node = ACCESS_NO_NODE,
+				   .home = 1,
+				   .kind = POLICY_UNKNOWN,
+				   .class = ACCESS_BIT };
+
+	(void)state;
+	record(1000, 7, 2, 1, 5);
+	seen.page = 99;
+	assert_false(placement_record(engine, &r));
+	r.kind = POLICY_READ;
+	assert_false(placement_record(engine, &r));
+	assert_int_equal(seen.page, 99); /* no policy was asked */
+	assert_int_equal(figure(&f->unknown_node), 2);
+	assert_int_equal(figure(&f->records), 3);
+	assert_int_equal(figure(&f->local) + figure(&f->remote), 5);
+	record(1020, 7, 3, 1, 1);
+	assert_int_equal(seen.writes, 6);
+	assert_int_equal(seen.previous, 2);
+	assert_int_equal(seen.counts[0], 5);
+	/* A write counts as one, for whoever thinks of copies. */
+	r.kind = POLICY_WRITE;
+	r.class = ACCESS_DIRTY;
+	r.weight = 3;
+	assert_false(placement_record(engine, &r));
+	record(1030, 7, 3, 1, 1);
+	assert_int_equal(seen.writes, 10);
+	assert_int_equal(seen.counts[0], 5);
+	/* Of a page near which nothing was counted yet, and no more than fit. */
+	r.page = PAGES - 1;
+	r.weight = UINT32_MAX;
+	assert_false(placement_record(engine, &r));
+	record(1040, PAGES - 1, 3, 1, 1);
+	assert_int_equal(seen.writes, 255);
+	assert_int_equal(seen.previous, POLICY_NO_NODE);
 }
 
 static void actions_come_by_destination_and_page(void **state)
@@ -638,6 +682,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(a_policy_sees_the_page, start),
 		cmocka_unit_test_setup(periods_have_sums, start),
+		cmocka_unit_test_setup(nobodys_records_decide_nothing, start),
 		cmocka_unit_test_setup(strange_records_are_counted_alone,
 				       start),
 		cmocka_unit_test_setup(actions_come_by_destination_and_page,

@@ -73,21 +73,43 @@ static uint64_t fake_now_ns(void *arg)
 	return NOW;
 }
 
-static int set_up(void **state)
+static uint8_t vms_node; /* of the vCPUs of all VMs; of logs of writes */
+
+static uint8_t fake_writes_of(void *arg, unsigned vm)
+{
+	(void)arg;
+	assert_true(vm < nr_vms);
+	return vms_node;
+}
+
+static int set_up_with(uint8_t (*writes_of)(void *arg, unsigned vm))
 {
 	const struct faults_source_config c = { .nr_vms = fake_nr_vms,
 						.log_of = fake_log_of,
 						.node_of = fake_node_of,
 						.homes_of = fake_homes_of,
-						.now_ns = fake_now_ns };
+						.now_ns = fake_now_ns,
+						.writes_of = writes_of };
 
-	(void)state;
 	memset(logs, 0, sizeof(logs));
 	memset(next, 0, sizeof(next));
 	nr_vms = 2;
 	asked = 0;
 	overtakes = false;
 	return faults_source_create(&source, &c);
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	return set_up_with(NULL);
+}
+
+static int set_up_writes(void **state)
+{
+	(void)state;
+	vms_node = 2;
+	return set_up_with(fake_writes_of);
 }
 
 static int tear_down(void **state)
@@ -139,6 +161,49 @@ static void a_fault_is_a_record(void **state)
 	assert_int_equal(access_read(source, out, RECORDS), 0);
 	assert_int_equal(source->strange, 0);
 	assert_int_equal(source->lost, 0);
+}
+
+/* Of writes: what, and who only as far as all vCPUs are on one node. */
+static void a_write_is_a_record(void **state)
+{
+	struct fault_record f = { .page = 7,
+				  .latency_ns = 100000000,
+				  .vcpu = FAULT_LOG_NO_VCPU,
+				  .kind = FAULT_LOG_WRITE };
+
+	(void)state;
+	assert_string_equal(source->ops->name, "dirty");
+	assert_int_equal(source->ops->class, ACCESS_DIRTY);
+	add(1, f);
+	assert_int_equal(access_read(source, out, RECORDS), 1);
+	assert_int_equal(out[0].page, 7);
+	assert_int_equal(out[0].vm, 1);
+	assert_int_equal(out[0].node, 2);
+	assert_int_equal(out[0].home, 3);
+	assert_int_equal(out[0].vcpu, ACCESS_NO_VCPU);
+	assert_int_equal(out[0].kind, POLICY_WRITE);
+	assert_int_equal(out[0].class, ACCESS_DIRTY);
+	assert_int_equal(out[0].weight, 1);
+	/* The CPU of the entry is nobody's. */
+	vms_node = ACCESS_NO_NODE;
+	f.cpu_first = f.cpu_last = 1;
+	f.vcpu = 0;
+	add(1, f);
+	assert_int_equal(access_read(source, out, RECORDS), 1);
+	assert_int_equal(out[0].node, ACCESS_NO_NODE);
+	assert_int_equal(out[0].vcpu, ACCESS_NO_VCPU);
+	/* What a hostile worker may say. */
+	f.page = PAGES;
+	add(1, f);
+	f.page = 95; /* not mapped */
+	add(1, f);
+	f.page = 7;
+	f.kind = FAULT_LOG_READ;
+	add(1, f);
+	f.kind = FAULT_LOG_UNKNOWN;
+	add(1, f);
+	assert_int_equal(access_read(source, out, RECORDS), 0);
+	assert_int_equal(source->strange, 4);
 }
 
 static void weights_are_bounded(void **state)
@@ -390,6 +455,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_fault_is_a_record),
+		cmocka_unit_test_setup_teardown(a_write_is_a_record,
+						set_up_writes, tear_down),
 		cmocka_unit_test(weights_are_bounded),
 		TEST(hostile_entries_are_left_out),
 		TEST(broken_logs_end),
