@@ -93,7 +93,8 @@ enum agent_request_kind {
 	 *
 	 * .machine: the nodes, and the source of accesses; before any
 	 * AGENT_PLACE. Descriptor: of AGENT_SOURCE_FLASH the window of a lab's
-	 * counters (abi/flash.h), for reading; else of no use.
+	 * counters (abi/flash.h), for reading; of AGENT_SOURCE_IDLE the bitmap
+	 * (memory/sampling/page_idle.h), for reading and writing; else of no use.
 	 */
 	AGENT_MACHINE = 14,
 	AGENT_NODES = 15, /* .nodes: how the nodes are now */
@@ -124,6 +125,11 @@ enum agent_request_kind {
 	 */
 	AGENT_COPIES = 21,
 	/*
+	 * .heat: of a VM that is placed, with AGENT_SOURCE_DAMON: some regions of
+	 * a snapshot (memory/sources/heat.h).
+	 */
+	AGENT_HEAT = 22,
+	/*
 	 * The requests from here on concern shared segments, whose home the
 	 * agent is (memory/replica/home.h). No answers.
 	 *
@@ -131,21 +137,21 @@ enum agent_request_kind {
 	 * reads; a prepared region of SEGMENT_FIGURES_BYTES, which the agent
 	 * takes (disco/segment_figures.h); the agent's own /proc/PID/pagemap.
 	 */
-	AGENT_SEGMENT = 22,
+	AGENT_SEGMENT = 23,
 	/*
 	 * .segment_node: where replicas on a node are. Descriptor: a memfd of
 	 * the segment's size, bound to the node, for writing.
 	 */
-	AGENT_SEGMENT_NODE = 23,
+	AGENT_SEGMENT_NODE = 24,
 	/*
 	 * .view: a VM has joined, or has a new link. Descriptors: as for
 	 * AGENT_LINK, with regions of REPLICA_LINK_BYTES.
 	 */
-	AGENT_VIEW = 24,
-	AGENT_VIEW_END = 25,	  /* .view: its worker is dead */
-	AGENT_SEGMENT_READY = 26, /* .segment_end: all views are there */
-	AGENT_SEGMENT_END = 27,	  /* .segment_end: nobody maps it any more */
-	AGENT_SEGMENT_DO = 28,	  /* .segment_do: an operator's request */
+	AGENT_VIEW = 25,
+	AGENT_VIEW_END = 26,	  /* .view: its worker is dead */
+	AGENT_SEGMENT_READY = 27, /* .segment_end: all views are there */
+	AGENT_SEGMENT_END = 28,	  /* .segment_end: nobody maps it any more */
+	AGENT_SEGMENT_DO = 29,	  /* .segment_do: an operator's request */
 };
 
 #define AGENT_POLICY_MAX VM_POLICY_MAX
@@ -205,15 +211,21 @@ struct agent_req_peer_end {
 enum agent_source {
 	AGENT_SOURCE_FLASH = 0,	 /* memory/sources/source_flash.h */
 	AGENT_SOURCE_FAULTS = 1, /* memory/sources/source_faults.h */
+	AGENT_SOURCE_DAMON = 2,	 /* memory/sources/source_damon.h */
+	AGENT_SOURCE_IDLE = 3,	 /* memory/sources/source_idle.h */
+	AGENT_SOURCE_DIRTY = 4,	 /* source_faults.h, with logs of writes */
 };
 
 #define AGENT_MAX_CPUS 2048u
+#define AGENT_MAX_RATE 100000u /* pages per second */
 #define AGENT_NO_NODE  UINT8_MAX
 
 /* All of them by index, as the topology has them. */
 struct agent_req_machine {
 	uint32_t nr_nodes;
-	uint32_t source;	  /* enum agent_source */
+	uint32_t source; /* enum agent_source */
+	/* Of AGENT_SOURCE_IDLE, per VM: pages per second, permille of a CPU. */
+	uint32_t rate, share;
 	int32_t nodes[MAX_NODES]; /* numbers */
 	/* Index of each CPU's node, by the CPU's number; AGENT_NO_NODE */
 	uint8_t node_of_cpu[AGENT_MAX_CPUS];
@@ -233,7 +245,8 @@ struct agent_req_place {
 	uint64_t bound_ns;  /* longest time to hold the guest up at once */
 	uint64_t nodes; /* where pages may go, a bit per index; 0: anywhere */
 	int32_t pid;
-	uint32_t zero;
+	/* Index of the node that all its vCPUs run on; AGENT_NO_NODE: several */
+	uint32_t vcpu_node;
 	char policy[AGENT_POLICY_MAX];
 };
 
@@ -290,6 +303,19 @@ struct agent_req_segment_do {
 	uint64_t first, nr; /* pages; cut at the segment's end */
 };
 
+#define AGENT_HEAT_REGIONS 128u
+
+struct agent_req_heat {
+	uint64_t vm;
+	uint64_t period_ns; /* not 0: these are the last ones of the snapshot */
+	uint32_t nr;	    /* at most AGENT_HEAT_REGIONS */
+	uint32_t zero;
+	struct {
+		uint64_t page;
+		uint32_t pages, accesses;
+	} regions[AGENT_HEAT_REGIONS];
+};
+
 struct agent_request {
 	uint32_t kind; /* enum agent_request_kind */
 	uint32_t zero;
@@ -315,6 +341,7 @@ struct agent_request {
 		struct agent_req_view view;
 		struct agent_req_segment_end segment_end;
 		struct agent_req_segment_do segment_do;
+		struct agent_req_heat heat;
 	};
 };
 

@@ -19,7 +19,7 @@
 #include "disco/message.h"
 
 /* 0 stands for a worker that was built before protocols had numbers. */
-#define WORKER_PROTOCOL 10u
+#define WORKER_PROTOCOL 11u
 
 /* --- control to worker --- */
 
@@ -138,10 +138,10 @@ enum worker_request_kind {
 	 */
 	WORKER_REQ_SHM_LINK = 23,
 	/*
-	 * .sample: sample accesses to guest memory by faults, into the log in the
-	 * region of figures (disco/fault_log.h); again: at another rate. A worker
-	 * that was not started for it (struct worker_spec) does nothing. No
-	 * answer.
+	 * .sample: sample accesses to guest memory by faults, or writes to it by
+	 * KVM's dirty log, into the log in the region of figures
+	 * (disco/fault_log.h); again: at another rate. A worker that was not
+	 * started for this (struct worker_spec) samples nothing. No answer.
 	 */
 	WORKER_REQ_SAMPLE = 24,
 	/*
@@ -244,9 +244,17 @@ struct worker_req_shm_link {
 	uint32_t zero;
 };
 
+enum worker_sample {
+	WORKER_SAMPLE_NONE = 0,
+	WORKER_SAMPLE_FAULTS = 1, /* memory/sampling/page_traps.h */
+	WORKER_SAMPLE_WRITES = 2, /* memory/sampling/dirty_log.h */
+};
+
 struct worker_req_sample {
 	uint32_t rate;	/* pages per second; 0: none from now on */
 	uint32_t share; /* of a CPU at most, in permille; at least 1 */
+	uint32_t how;	/* enum worker_sample; of no meaning if the rate is 0 */
+	uint32_t zero;
 };
 
 struct worker_request {
@@ -399,7 +407,7 @@ struct worker_event {
 	};
 };
 
-_Static_assert(WORKER_PROTOCOL == 10 && sizeof(struct worker_request) == 104 &&
+_Static_assert(WORKER_PROTOCOL == 11 && sizeof(struct worker_request) == 104 &&
 		       sizeof(struct worker_event) == 1976,
 	       "a control process of another build takes workers over: other "
 	       "messages are another WORKER_PROTOCOL");

@@ -153,7 +153,8 @@ struct worker_spec {
 	uint32_t huge_given;	/* the kernel gives huge pages for guest RAM */
 	uint32_t keep_panicked; /* a panic does not end the guest */
 	uint32_t no_hints;	/* there is no device for the guest's hints */
-	uint32_t sampled;	/* it may be asked for WORKER_REQ_SAMPLE */
+	uint32_t
+		sampled; /* enum worker_sample: WORKER_REQ_SAMPLE may ask for it */
 	/* What the guest may know of the machine: the ACPI SLIT, by number. */
 	uint32_t nr_nodes;
 	uint8_t distances[MAX_NODES * MAX_NODES]; /* [nr_nodes * nr_nodes] */

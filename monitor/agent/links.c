@@ -447,6 +447,7 @@ int links_obey(struct links *l, const struct agent_request *r, const int *fds)
 	case AGENT_SEGMENT_READY:
 	case AGENT_SEGMENT_END:
 	case AGENT_SEGMENT_DO:
+	case AGENT_HEAT:
 		fds_close(fds, FDS_MAX);
 		return -EINVAL;
 	}

@@ -86,9 +86,10 @@ static const struct option_entry monitor_options[] = {
 	[MONITOR_SOURCE] = { .name = "access-source",
 			     .arg = "NAME",
 			     .help = "how it is found out which CPU accesses "
-				     "which page: auto, flash, "
-				     "faults[,rate=PAGES][,cpu=PERMILLE] or "
-				     "off (default auto)" },
+				     "which page: auto, flash, off, or one of "
+				     "faults, abits, damon, page_idle, dirty"
+				     "[,rate=PAGES][,cpu=PERMILLE] (default "
+				     "auto)" },
 	{ .name = NULL },
 };
 

@@ -59,6 +59,7 @@ static const struct message_kind requests[] = {
 	[AGENT_SEGMENT_READY] = { REQUEST(segment_end) },
 	[AGENT_SEGMENT_END] = { REQUEST(segment_end) },
 	[AGENT_SEGMENT_DO] = { REQUEST(segment_do) },
+	[AGENT_HEAT] = { REQUEST(heat) },
 };
 
 static const struct message_kind answers[] = {
@@ -130,7 +131,8 @@ static bool agent_place_sane(const struct agent_req_place *p)
 {
 	return p->pid > 0 && p->ram_pages != 0 &&
 	       p->ram_pages <= VM_MAX_MEMORY / PAGE_BYTES && p->bound_ns != 0 &&
-	       p->bound_ns <= MAX_BOUND_NS && agent_text_ends(p->policy);
+	       p->bound_ns <= MAX_BOUND_NS && agent_text_ends(p->policy) &&
+	       (p->vcpu_node < MAX_NODES || p->vcpu_node == AGENT_NO_NODE);
 }
 
 static bool agent_machine_sane(const struct agent_req_machine *m)
@@ -143,7 +145,8 @@ static bool agent_machine_sane(const struct agent_req_machine *m)
 		    m->node_of_cpu[i] != AGENT_NO_NODE)
 			return false;
 	return m->nr_nodes != 0 && m->nr_nodes <= MAX_NODES &&
-	       m->source <= AGENT_SOURCE_FAULTS;
+	       m->source <= AGENT_SOURCE_DIRTY && m->rate <= AGENT_MAX_RATE &&
+	       m->share <= 1000;
 }
 
 static bool agent_segment_sane(const struct agent_req_segment *s)
@@ -196,6 +199,8 @@ static bool agent_request_sane(const struct agent_request *r)
 	case AGENT_SEGMENT_DO:
 		return r->segment_do.what == SEGMENT_REPLICATE ||
 		       r->segment_do.what == SEGMENT_COLLAPSE;
+	case AGENT_HEAT:
+		return r->heat.nr <= AGENT_HEAT_REGIONS;
 	case AGENT_SEGMENT_READY:
 	case AGENT_SEGMENT_END:
 	case AGENT_PLACE_END:

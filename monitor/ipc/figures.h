@@ -139,7 +139,10 @@ struct figures_hints {
 	_Alignas(128) _Atomic(uint64_t) words[FIGURES_NR_HINTS];
 };
 
-/* Values of memory/sampling/page_traps.h, in total. */
+/*
+ * Values of memory/sampling/page_traps.h, in total; where writes are sampled, of
+ * memory/sampling/dirty_log.h: pages whose bits were cleared, and that were written.
+ */
 enum figures_samples_word {
 	FIGURES_SAMPLES_SET = 0, /* pages that were unmapped */
 	FIGURES_SAMPLES_SKIPPED, /* that were tried, and left out */

@@ -146,7 +146,8 @@ static bool worker_request_sane(const struct worker_request *r)
 	case WORKER_REQ_SHM_LINK:
 		return r->shm_link.shm < VM_MAX_SHMS;
 	case WORKER_REQ_SAMPLE:
-		return r->sample.share >= 1 && r->sample.share <= 1000;
+		return r->sample.share >= 1 && r->sample.share <= 1000 &&
+		       r->sample.how <= WORKER_SAMPLE_WRITES;
 	case WORKER_REQ_ADOPT: /* which protocol is the worker's to judge */
 	case WORKER_REQ_STATS:
 	case WORKER_REQ_STOP:

@@ -96,7 +96,7 @@ static const struct thread_class classes[] = {
 		     SCMP_SYS(mincore) /* io_stream.c */ },
 	  .ioctls = { KVM_IRQ_LINE, KVM_SET_GSI_ROUTING, KVM_IRQFD,
 		      KVM_IOEVENTFD, KVM_SET_USER_MEMORY_REGION,
-		      KVM_GET_DIRTY_LOG, KVM_SIGNAL_MSI,
+		      KVM_GET_DIRTY_LOG, KVM_CLEAR_DIRTY_LOG, KVM_SIGNAL_MSI,
 		      /* regions that show the buffer cache */
 		      UFFDIO_REGISTER, UFFDIO_CONTINUE, UFFDIO_WAKE,
 		      /* sampled pages */

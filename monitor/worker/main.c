@@ -23,6 +23,7 @@
 #include "monitor/worker/machine.h"
 #include "monitor/worker/rehome.h"
 #include "monitor/worker/sampling/sampling.h"
+#include "monitor/worker/sampling/writes.h"
 #include "monitor/worker/spec.h"
 #include "monitor/worker/stats.h"
 #include "monitor/worker/text.h"
@@ -38,6 +39,7 @@ static struct io_watch control_watch;
 static struct adopt adopt;
 static struct stats stats;
 static struct sampling sampling;
+static struct writes writes;
 static struct collapser collapser;
 
 static void worker_send(const struct worker_event *e)
@@ -94,6 +96,7 @@ static void worker_adopted(struct adopt *a)
 static void worker_sample(const struct worker_req_sample *r)
 {
 	sampling_set(&sampling, r);
+	writes_set(&writes, r);
 	collapser_hold(&collapser, COLLAPSER_SAMPLED,
 		       sampling.traps && r->rate);
 }
@@ -127,7 +130,7 @@ static void control_lost(void)
 	merge_cancel(&machine.merge); /* said to nobody */
 	stats_forget(&stats);
 	/* Nobody uses them; the next control process asks for them again. */
-	worker_sample(&(struct worker_req_sample){ 0, 1 });
+	worker_sample(&(struct worker_req_sample){ .share = 1 });
 	worker_forget_move();
 	if (adopt.keep) {
 		err = io_loop_watch(&machine.vm.loop, &control_watch, 0);
@@ -380,7 +383,9 @@ static int prepare_merge(void)
 
 static int prepare_sampling(void)
 {
-	return sampling_create(&sampling, &machine.vm);
+	int err = sampling_create(&sampling, &machine.vm);
+
+	return err ? err : writes_create(&writes, &machine.vm);
 }
 
 static int prepare_collapser(void)

@@ -16,6 +16,18 @@
  * that was missed most, B permille were sampled, and C permille are among the H
  * that have most weight.
  *
+ * samples PID bits|writes SECONDS FILE - of a worker whose agent has accessed bits,
+ * or writes: the lab's counters count for SECONDS, and then FILE, which may be a
+ * pipe, is read: what `disco trace export` prints of a recording of that time.
+ * Prints the same table, whose last column is of pages that have records; and
+ *
+ *	pages P reported R known K hottest H recalled B false F
+ *
+ * P pages were missed (or written, by misses), and R of them have records. Of all
+ * records K permille have a node. Of the H hottest pages B permille have records. F
+ * permille of the pages with records were never missed (or never written): what a
+ * cache holds is no miss, so some are.
+ *
  * Exit status: 0; 1 something cannot be read; 77 no window.
  */
 #include <fcntl.h>
@@ -47,6 +59,8 @@ struct page {
 	uint64_t all_weight, all_misses;
 	unsigned samples;
 };
+
+static bool writes_alone; /* of misses; and of records */
 
 static struct flash flash;
 static struct region_view view;
@@ -163,9 +177,10 @@ static void add_misses(uint64_t page, uint64_t entry)
 		return;
 	for (unsigned n = 0; n < flash.nr_nodes; n++) {
 		p->misses[n] =
-			(uint64_t)flash_page(&flash, entry & FRAME, n,
-					     FLASH_READ) +
 			flash_page(&flash, entry & FRAME, n, FLASH_WRITE);
+		if (!writes_alone)
+			p->misses[n] += flash_page(&flash, entry & FRAME, n,
+						   FLASH_READ);
 		p->all_misses += p->misses[n];
 	}
 }
@@ -320,6 +335,98 @@ static void compare(void)
 	free(list);
 }
 
+/* --- records of a trace --------------------------------------------------- */
+
+static uint64_t records, records_of_a_node;
+
+/* time_ns,vm,vcpu,node,home,page,kind,weight,class,mark; a field may be empty */
+static void take_record(char *line)
+{
+	enum { NODE = 3, PAGE = 5, KIND = 6, WEIGHT = 7, FIELDS = 8 };
+	char *field[FIELDS], *end;
+	uint64_t page;
+
+	for (unsigned i = 0; i < FIELDS; i++) {
+		field[i] = strsep(&line, ",");
+		if (!field[i])
+			return;
+	}
+	page = strtoull(field[PAGE], &end, 10);
+	if (end == field[PAGE] || page >= MAX_PAGES)
+		return; /* the first line */
+	if (writes_alone && strcmp(field[KIND], "write") != 0)
+		return;
+	records++;
+	records_of_a_node += *field[NODE] >= '0' && *field[NODE] <= '9';
+	pages[page].samples++;
+	pages[page].all_weight += strtoull(field[WEIGHT], NULL, 10);
+}
+
+static void read_records(const char *path)
+{
+	FILE *f = fopen(path, "re");
+	char *line = NULL;
+	size_t size = 0;
+
+	need(f ? 0 : -errno, path);
+	while (getline(&line, &size, f) > 0)
+		take_record(line);
+	free(line);
+	(void)fclose(f);
+}
+
+static void compare_records(void)
+{
+	struct page **list = calloc(nr_pages + 1, sizeof(*list));
+	uint64_t nr = 0, hot, with = 0, wrong = 0;
+	struct group all, hottest;
+
+	need(list ? 0 : -ENOMEM, "list");
+	for (uint64_t i = 0; i < nr_pages; i++) {
+		if (pages[i].all_misses)
+			list[nr++] = &pages[i];
+		with += pages[i].samples > 0;
+		wrong += pages[i].samples && !pages[i].all_misses;
+	}
+	need(nr ? 0 : -ENODATA, "misses");
+	qsort(list, nr, sizeof(*list), by_misses);
+	hot = max_u64(nr / 100, 1);
+	hottest = group_of(list, hot);
+	print_group("hottest 1 %", &hottest);
+	for (unsigned i = 0; i < TENTHS; i++) {
+		uint64_t first = nr * i / TENTHS, end = nr * (i + 1) / TENTHS;
+		struct group g = group_of(list + first, end - first);
+		char name[16];
+
+		(void)snprintf(name, sizeof(name), "tenth %u", i + 1);
+		print_group(name, &g);
+	}
+	all = group_of(list, nr);
+	printf("pages %" PRIu64 " reported %" PRIu64 " known %" PRIu64
+	       " hottest %" PRIu64 " recalled %" PRIu64 " false %" PRIu64 "\n",
+	       nr, all.reported, permille(records_of_a_node, records), hot,
+	       permille(hottest.reported, hot), permille(wrong, with));
+	free(list);
+}
+
+static int main_records(char *argv[])
+{
+	uint64_t end =
+		clock_now_ns() + strtoull(argv[3], NULL, 10) * 1000000000ull;
+
+	writes_alone = strcmp(argv[2], "writes") == 0;
+	look_at_ram(argv[1], false);
+	need(flash_reset(&flash), "flash_reset");
+	flash_on(&flash, true);
+	while (clock_now_ns() < end)
+		(void)poll(NULL, 0, 100);
+	flash_on(&flash, false);
+	look_at_ram(argv[1], true);
+	read_records(argv[4]);
+	compare_records();
+	return 0;
+}
+
 int main(int argc, char *argv[])
 {
 	unsigned looks = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 2;
@@ -327,7 +434,9 @@ int main(int argc, char *argv[])
 	struct diag d = { 0 };
 
 	if (argc < 2) {
-		fprintf(stderr, "usage: samples PID [LOOKS [SECONDS]]\n");
+		fprintf(stderr,
+			"usage: samples PID [LOOKS [SECONDS]]\n"
+			"       samples PID bits|writes SECONDS FILE\n");
 		return 2;
 	}
 	if (flash_open(&flash, NULL, &d)) {
@@ -337,6 +446,8 @@ int main(int argc, char *argv[])
 	pages = calloc(MAX_PAGES, sizeof(*pages));
 	need(pages ? 0 : -ENOMEM, "pages");
 	need(flash_map_nodes(&flash, &d), "flash_map_nodes");
+	if (argc == 5)
+		return main_records(argv);
 	find_cpus();
 	attach(argv[1]);
 	look_at_ram(argv[1], false);

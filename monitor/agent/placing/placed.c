@@ -84,6 +84,9 @@ int placed_create(const struct agent_req_place *r,
 			      .pid = (pid_t)r->pid,
 			      .pagemap = fds[0],
 			      .maps = fds[1],
+			      .vcpu_node = r->vcpu_node < m->nr_nodes
+						   ? (uint8_t)r->vcpu_node
+						   : ACCESS_NO_NODE,
 			      .machine = m };
 	memcpy(p->policy, r->policy, sizeof(p->policy));
 	p->spans = calloc(SPANS_MAX, sizeof(*p->spans));
@@ -126,6 +129,7 @@ void placed_destroy(struct placed *p)
 	region_destroy(&p->ring);
 	region_detach(&p->worker);
 	free(p->spans);
+	free(p->heat);
 	fds_drop(&p->pagemap);
 	fds_drop(&p->maps);
 	free(p);
@@ -351,6 +355,40 @@ void placed_homes(const struct placed *p, const uint64_t *pages, unsigned nr,
 					 status[i] <= UINT8_MAX
 				 ? placed_node_of(p, (uint8_t)status[i])
 				 : ACCESS_NO_NODE;
+}
+
+uint8_t placed_vcpu_node(const struct placed *p)
+{
+	return p->vcpu_node;
+}
+
+void placed_add_heat(struct placed *p, const struct agent_req_heat *r,
+		     uint64_t *strange)
+{
+	if (!p->heat)
+		p->heat = calloc(1, sizeof(*p->heat));
+	if (!p->heat)
+		return; /* no memory: as if DAMON said nothing */
+	for (uint32_t i = 0; i < r->nr; i++) {
+		const struct heat_region h = { r->regions[i].page,
+					       r->regions[i].pages,
+					       r->regions[i].accesses };
+
+		heat_map_add(p->heat, &h, 1, p->ram_pages, strange);
+	}
+	if (r->period_ns)
+		heat_map_end(p->heat, r->period_ns);
+}
+
+struct heat_map *placed_heat(struct placed *p)
+{
+	return p->heat;
+}
+
+struct idle_vm *placed_idle(struct placed *p, uint64_t *pages)
+{
+	*pages = p->ram_pages;
+	return &p->idle;
 }
 
 bool placed_turn(struct placed *p)

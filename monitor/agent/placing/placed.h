@@ -10,7 +10,9 @@
 
 #include "disco/agent_proto.h"
 #include "memory/placement/engine.h"
+#include "memory/sources/heat.h"
 #include "memory/sources/source_faults.h"
+#include "memory/sources/source_idle.h"
 
 /* Nodes by index, as engines have them. */
 struct placed_machine {
@@ -103,6 +105,23 @@ void placed_faults_log(struct placed *p, struct faults_log *out);
  */
 void placed_homes(const struct placed *p, const uint64_t *pages, unsigned nr,
 		  uint8_t *out);
+
+/* Frames of @nr pages now, at most IDLE_BATCH; 0: not mapped, or not the guest's. */
+void placed_frames(const struct placed *p, const uint64_t *pages, unsigned nr,
+		   uint64_t *out);
+
+/* Index of the node that all its vCPUs are on; ACCESS_NO_NODE. */
+uint8_t placed_vcpu_node(const struct placed *p);
+
+/* Regions of a snapshot; what cannot be kept is lost. */
+void placed_add_heat(struct placed *p, const struct agent_req_heat *r,
+		     uint64_t *strange);
+
+/* NULL: none came yet. */
+struct heat_map *placed_heat(struct placed *p);
+
+/* What is looked at now; @pages: out, of the VM. */
+struct idle_vm *placed_idle(struct placed *p, uint64_t *pages);
 
 void placed_record(struct placed *p, const struct access_record *r);
 

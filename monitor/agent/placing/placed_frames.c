@@ -221,3 +221,20 @@ void placed_scan(struct placed *p)
 	p->scanned_ns = placed_now(p);
 	p->scanned = true;
 }
+
+void placed_frames(const struct placed *p, const uint64_t *pages, unsigned nr,
+		   uint64_t *out)
+{
+	for (unsigned i = 0; i < nr; i++) {
+		const struct ram_span *s =
+			ram_spans_find(p->spans, p->nr_spans, pages[i]);
+		uint64_t entry;
+
+		out[i] =
+			s && pagemap_read(p->pagemap,
+					  ram_span_at(s, pages[i]) / PAGE_BYTES,
+					  &entry, 1) == 1
+				? placed_frame_of(entry, s)
+				: 0;
+	}
+}

@@ -47,6 +47,9 @@ struct placed {
 	uint64_t scan_page;  /* of the span */
 	uint64_t scanned_ns; /* end of the last slice */
 	uint64_t spent_ns;   /* by the round that is under way, or the last */
+	uint8_t vcpu_node;   /* index; ACCESS_NO_NODE: several, or not known */
+	struct heat_map *heat; /* NULL: none */
+	struct idle_vm idle;
 	struct pace pace;
 	unsigned batch; /* pages of the first batch of a pull, see pull() */
 	bool gone;

@@ -6,8 +6,10 @@
 #include <string.h>
 
 #include "disco/clock.h"
+#include "memory/sources/source_damon.h"
 #include "memory/sources/source_faults.h"
 #include "memory/sources/source_flash.h"
+#include "memory/sources/source_idle.h"
 #include "monitor/agent/placing/pace.h"
 #include "monitor/agent/placing/placed.h"
 #include "monitor/ipc/fds.h"
@@ -20,7 +22,8 @@
 
 struct placing {
 	struct placed_machine machine;
-	struct flash flash; /* closed: no source */
+	struct flash flash; /* closed: another source, or none */
+	int idle_fd;	    /* bitmap of AGENT_SOURCE_IDLE; -1 */
 	struct flash_clock clock;
 	struct access_source *source;
 	uint8_t node_of_cpu[AGENT_MAX_CPUS];
@@ -52,7 +55,10 @@ static uint64_t placing_work(void *arg, unsigned cpu)
 int placing_create(struct placing **out)
 {
 	*out = calloc(1, sizeof(**out));
-	return *out ? 0 : -ENOMEM;
+	if (!*out)
+		return -ENOMEM;
+	(*out)->idle_fd = -1;
+	return 0;
 }
 
 void placing_set_plugin(struct placing *p, const struct policy *policy)
@@ -78,6 +84,7 @@ static void placing_drop_source(struct placing *p)
 	p->source = NULL;
 	p->lost = 0; /* the next one counts from 0 on */
 	flash_close(&p->flash);
+	fds_drop(&p->idle_fd);
 }
 
 static void placing_remove(struct placing *p, unsigned i)
@@ -170,22 +177,109 @@ static void placing_homes_of(void *arg, unsigned vm, const uint64_t *pages,
 	placed_homes(p->list[vm], pages, nr, out);
 }
 
-static void placing_open_faults(struct placing *p)
+static uint8_t placing_node_of_vm(void *arg, unsigned vm)
 {
-	const struct faults_source_config c = { .nr_vms = placing_nr_vms,
-						.log_of = placing_log_of,
-						.node_of = placing_node_of,
-						.homes_of = placing_homes_of,
-						.now_ns = placing_now,
-						.arg = p };
+	const struct placing *p = arg;
+
+	return placed_vcpu_node(p->list[vm]);
+}
+
+static struct heat_map *placing_heat_of(void *arg, unsigned vm)
+{
+	const struct placing *p = arg;
+
+	return placed_heat(p->list[vm]);
+}
+
+static struct idle_vm *placing_looks_of(void *arg, unsigned vm, uint64_t *pages)
+{
+	const struct placing *p = arg;
+
+	return placed_idle(p->list[vm], pages);
+}
+
+static void placing_frames_of(void *arg, unsigned vm, const uint64_t *pages,
+			      unsigned nr, uint64_t *out)
+{
+	const struct placing *p = arg;
+
+	placed_frames(p->list[vm], pages, nr, out);
+}
+
+static void placing_open_damon(struct placing *p)
+{
+	const struct damon_source_config c = { .nr_vms = placing_nr_vms,
+					       .heat_of = placing_heat_of,
+					       .node_of_vm = placing_node_of_vm,
+					       .homes_of = placing_homes_of,
+					       .now_ns = placing_now,
+					       .arg = p };
+
+	/* No memory: nothing is placed. */
+	(void)!damon_source_create(&p->source, &c);
+}
+
+/* @fd: a duplicate of it is kept. */
+static void placing_open_idle(struct placing *p,
+			      const struct agent_req_machine *r, int *fd)
+{
+	const struct idle_source_config c = { .nr_vms = placing_nr_vms,
+					      .looks_of = placing_looks_of,
+					      .frames_of = placing_frames_of,
+					      .node_of_vm = placing_node_of_vm,
+					      .homes_of = placing_homes_of,
+					      .now_ns = placing_now,
+					      .arg = p,
+					      .fd = *fd,
+					      .rate = r->rate,
+					      .share = r->share };
+
+	if (*fd < 0 || idle_source_create(&p->source, &c))
+		return;
+	p->idle_fd = *fd;
+	*fd = -1;
+}
+
+static void placing_open_faults(struct placing *p, bool writes)
+{
+	const struct faults_source_config c = {
+		.nr_vms = placing_nr_vms,
+		.log_of = placing_log_of,
+		.node_of = placing_node_of,
+		.homes_of = placing_homes_of,
+		.now_ns = placing_now,
+		.writes_of = writes ? placing_node_of_vm : NULL,
+		.arg = p
+	};
 
 	/* No memory: nothing is placed. */
 	(void)!faults_source_create(&p->source, &c);
 }
 
+/* @fd: of the request; -1 afterwards, if the source keeps it. */
+static void placing_open_source(struct placing *p,
+				const struct agent_req_machine *r, int *fd)
+{
+	switch ((enum agent_source)r->source) {
+	case AGENT_SOURCE_FLASH:
+		placing_open_flash(p, *fd);
+		break;
+	case AGENT_SOURCE_FAULTS:
+	case AGENT_SOURCE_DIRTY:
+		placing_open_faults(p, r->source == AGENT_SOURCE_DIRTY);
+		break;
+	case AGENT_SOURCE_DAMON:
+		placing_open_damon(p);
+		break;
+	case AGENT_SOURCE_IDLE:
+		placing_open_idle(p, r, fd);
+		break;
+	}
+}
+
 /* Engines have the nodes of when they were made: those that are there end. */
 static void placing_take_machine(struct placing *p,
-				 const struct agent_req_machine *r, int fd)
+				 const struct agent_req_machine *r, int *fd)
 {
 	struct placed_machine *m = &p->machine;
 
@@ -207,11 +301,8 @@ static void placing_take_machine(struct placing *p,
 	}
 	placing_drop_source(p);
 	memcpy(p->node_of_cpu, r->node_of_cpu, sizeof(p->node_of_cpu));
-	m->by_page = r->source == AGENT_SOURCE_FAULTS;
-	if (m->by_page)
-		placing_open_faults(p);
-	else
-		placing_open_flash(p, fd);
+	m->by_page = r->source != AGENT_SOURCE_FLASH;
+	placing_open_source(p, r, fd);
 	if (p->flash.base) {
 		m->work_ns = placing_work;
 		m->catch_up = placing_catch_up;
@@ -268,15 +359,28 @@ static void placing_trace(struct placing *p, uint64_t vm, int fd)
 		placing_remove(p, i);
 }
 
+static void placing_add_heat(struct placing *p, const struct agent_req_heat *r)
+{
+	unsigned i = placing_place_of(p, r->vm);
+
+	if (i < p->nr && p->source)
+		placed_add_heat(p->list[i], r, &p->source->strange);
+}
+
 void placing_obey(struct placing *p, const struct agent_request *r,
 		  const int *fds)
 {
+	int fd = fds[0];
 	unsigned i;
 
 	switch ((enum agent_request_kind)r->kind) {
 	case AGENT_MACHINE:
-		placing_take_machine(p, &r->machine, fds[0]);
-		fds_close(fds, FDS_MAX);
+		placing_take_machine(p, &r->machine, &fd);
+		fds_drop(&fd);
+		fds_close(fds + 1, FDS_MAX - 1);
+		break;
+	case AGENT_HEAT:
+		placing_add_heat(p, &r->heat);
 		break;
 	case AGENT_NODES:
 		placing_take_nodes(p, &r->nodes);

@@ -58,7 +58,7 @@ static json_t *policy_json(const struct monitor *m, const struct placer_view *v)
 
 	return json_pack(
 		"{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
-		"s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+		"s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
 		"policy", v->policy, "source", placer_source(m->placer),
 		"records", policy_figure(&f->records), "local",
 		policy_figure(&f->local), "remote", policy_figure(&f->remote),
@@ -74,7 +74,8 @@ static json_t *policy_json(const struct monitor *m, const struct placer_view *v)
 		policy_figure(&f->cpu_ns), "counter_bytes",
 		policy_figure(&f->counter_bytes), "lost",
 		policy_figure(&f->lost), "strange", policy_figure(&f->strange),
-		"hints", policy_figure(&f->hints), "hints_dropped",
+		"unknown_node", policy_figure(&f->unknown_node), "hints",
+		policy_figure(&f->hints), "hints_dropped",
 		policy_figure(&f->hints_dropped), "hinted_pages",
 		policy_figure(&f->hinted_pages), "reasons", policy_reasons(f));
 }

@@ -25,6 +25,14 @@ static const char *policy_text(const json_t *root, const char *key)
 	return text ? text : "?";
 }
 
+static void print_writes(const json_t *s)
+{
+	printf("  of %.0f pages that were looked at %.0f were written by a "
+	       "vCPU; %.3f s of CPU\n",
+	       policy_number(s, "unmapped"), policy_number(s, "accessed"),
+	       policy_number(s, "spent_ns") / 1e9);
+}
+
 static void print_samples(const json_t *s)
 {
 	printf("  of %.0f pages that were unmapped %.0f were accessed, %.0f of "
@@ -38,10 +46,11 @@ static void print_policy(const char *vm, const json_t *r)
 {
 	double local = policy_number(r, "local");
 	double all = local + policy_number(r, "remote");
-	bool sampled = strcmp(policy_text(r, "source"), "faults") == 0;
+	const char *source = policy_text(r, "source");
+	bool counted = strcmp(source, "flash") == 0;
 
 	printf("%s: %s, by %s: %.0f %s seen, ", vm, policy_text(r, "policy"),
-	       policy_text(r, "source"), all, sampled ? "accesses" : "misses");
+	       source, all, counted ? "misses" : "accesses");
 	if (all > 0)
 		printf("%.1f %% of them local", 100 * local / all);
 	else
@@ -57,8 +66,14 @@ static void print_policy(const char *vm, const json_t *r)
 		       policy_number(r, "replicas"),
 		       policy_number(r, "collapsed"),
 		       policy_number(r, "copies_ended"));
-	if (sampled)
+	if (policy_number(r, "unknown_node") > 0)
+		printf("  %.0f more from nobody knows which node: the VM's "
+		       "vCPUs are on several, and '%s' does not tell\n",
+		       policy_number(r, "unknown_node"), source);
+	if (strcmp(source, "faults") == 0)
 		print_samples(json_object_get(r, "samples"));
+	if (strcmp(source, "dirty") == 0)
+		print_writes(json_object_get(r, "samples"));
 }
 
 static void print_reasons(json_t *r)

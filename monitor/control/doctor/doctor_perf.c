@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Probes: sources of access information. */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <linux/perf_event.h>
 
+#include "memory/sampling/damon.h"
+#include "memory/sampling/dirty_log.h"
+#include "memory/sampling/page_idle.h"
 #include "memory/sampling/page_traps.h"
 #include "monitor/control/doctor/doctor.h"
 #include "numa/flash.h"
@@ -150,10 +154,111 @@ static void probe_faults(struct check *c)
 	}
 }
 
+/* One line each, the same that a monitor that asks for them prints. */
+static int doctor_perf_damon(struct diag *d)
+{
+	return damon_probe(DAMON_ROOT, d);
+}
+
+static int doctor_perf_idle(struct diag *d)
+{
+	int fd = page_idle_open(PAGE_IDLE_PATH, d);
+
+	if (fd >= 0)
+		(void)close(fd);
+	return fd < 0 ? fd : 0;
+}
+
+static int doctor_perf_dirty(void)
+{
+	int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	int err = fd < 0 ? -errno : dirty_log_probe(fd);
+
+	if (fd >= 0)
+		(void)close(fd);
+	return err;
+}
+
+static void report_bits(struct check *c, int err, const char *what,
+			const char *option, const struct diag *d)
+{
+	if (err == 0) {
+		check_value(c, VERDICT_OK, "%s", what);
+		check_advice(c, "on request: disco monitor --access-source=%s",
+			     option);
+	} else {
+		check_value(c,
+			    err == -ENOENT || err == -ENOTSUP ? VERDICT_ABSENT
+							      : VERDICT_WARN,
+			    "%s", d->text);
+	}
+	if (err == -EBUSY)
+		check_advice(c, "Disco touches no kdamond that it has not "
+				"started; stop the other user of DAMON first");
+	if (err == -EAGAIN)
+		check_advice(c, "one monitor per machine can use it");
+}
+
+static void probe_damon(struct check *c)
+{
+	struct diag d = { 0 };
+	int err = doctor_perf_damon(&d);
+
+	report_bits(c, err, "accessed bits of processes", "damon", &d);
+}
+
+static void probe_idle(struct check *c)
+{
+	struct diag d = { 0 };
+	int err = doctor_perf_idle(&d);
+
+	report_bits(c, err, "accessed bits by frame", "page_idle", &d);
+}
+
+static void probe_dirty(struct check *c)
+{
+	int err = doctor_perf_dirty();
+
+	if (err == 0) {
+		check_value(c, VERDICT_OK,
+			    "KVM's dirty log, with manual protection");
+		check_advice(c, "on request: disco monitor "
+				"--access-source=dirty");
+	} else if (err == -EOPNOTSUPP) {
+		check_value(c, VERDICT_ABSENT,
+			    "KVM's dirty log lacks manual protection");
+		check_advice(c, "Linux 5.8 has it");
+	} else {
+		check_value(c, VERDICT_ABSENT, "/dev/kvm: %s", strerror(-err));
+	}
+}
+
+/* Those that a monitor can be asked for here; @list: "" if there are none. */
+static void doctor_perf_on_request(char *list, size_t size)
+{
+	struct diag d = { 0 };
+	const struct {
+		const char *name;
+		bool there;
+	} sources[] = { { "faults", doctor_perf_faults() == 0 },
+			{ "damon", doctor_perf_damon(&d) == 0 },
+			{ "page_idle", doctor_perf_idle(&d) == 0 },
+			{ "dirty", doctor_perf_dirty() == 0 } };
+	size_t len = 0;
+
+	*list = '\0';
+	for (size_t i = 0; i < ARRAY_SIZE(sources); i++)
+		if (sources[i].there && len < size)
+			len += (size_t)snprintf(list + len, size - len, "%s%s",
+						len ? ", " : "",
+						sources[i].name);
+}
+
 /* Which of them the monitor takes (placer_choose_source()), and why. */
 static void probe_source(struct check *c)
 {
 	int fd = flash_open_fd();
+	char list[64];
 
 	if (fd >= 0) {
 		(void)close(fd);
@@ -161,20 +266,31 @@ static void probe_source(struct check *c)
 		return;
 	}
 	check_value(c, VERDICT_ABSENT, "none: pages stay on their nodes");
-	check_advice(c, doctor_perf_faults() == 0
-				? "'disco monitor --access-source=faults' "
-				  "samples accesses, which makes guests wait "
-				  "for some microseconds each"
-			: doctor_perf_exists(SOURCES "ibs_op")
-				? "IBS is there, but Disco does not use it yet"
-				: "Disco cannot use any source of this machine "
-				  "yet, so 'disco policy' has nothing to show");
+	doctor_perf_on_request(list, sizeof(list));
+	if (*list)
+		check_advice(
+			c,
+			"none costs guests nothing; with 'disco monitor "
+			"--access-source=NAME' accesses are sampled, by %s",
+			list);
+	else
+		check_advice(
+			c, "%s",
+			doctor_perf_exists(SOURCES "ibs_op")
+				? "IBS is there, but Disco does not use it "
+				  "yet"
+				: "Disco cannot use any source of this "
+				  "machine yet, so 'disco policy' has "
+				  "nothing to show");
 }
 
 const struct probe doctor_perf_probes[] = {
 	{ "access-source", probe_source },
 	{ "flash", probe_flash },
 	{ "faults", probe_faults },
+	{ "damon", probe_damon },
+	{ "page-idle", probe_idle },
+	{ "dirty-log", probe_dirty },
 	{ "perf-ibs", probe_ibs },
 	{ "perf-pebs", probe_pebs },
 	{ "perf-hardware", probe_hardware },

@@ -299,12 +299,12 @@ static void guest_sample_again(struct loop_timer *t)
 	guest_send_sample(container_of(t, struct guest, sample.timer));
 }
 
-/* @rate, @share: as of WORKER_REQ_SAMPLE. Instead of what waits to be sent. */
-static void guest_sample(struct guest *g, uint32_t rate, uint32_t share)
+/* Instead of what waits to be sent. */
+static void guest_sample(struct guest *g, const struct worker_req_sample *r)
 {
 	loop_timer_cancel(&g->m->watcher.loop, &g->sample.timer);
 	g->sample.timer.expired = guest_sample_again;
-	g->sample.wanted = (struct worker_req_sample){ rate, share };
+	g->sample.wanted = *r;
 	guest_send_sample(g);
 }
 
@@ -312,17 +312,20 @@ void guest_unplace(struct guest *g)
 {
 	struct worker_req_sample sample;
 
-	if (!g->ended && placer_sampling(g->m->placer, &sample))
-		guest_sample(g, 0, sample.share);
+	if (!g->ended && placer_sampling(g->m->placer, &sample)) {
+		sample.rate = 0;
+		guest_sample(g, &sample);
+	}
 	placer_stop(g->m->placer, g->id);
 }
 
 void guest_unsample(struct guest *g)
 {
+	const struct worker_req_sample none = { .share = 1 };
 	struct worker_req_sample sample;
 
 	if (!placer_sampling(g->m->placer, &sample))
-		guest_sample(g, 0, 1);
+		guest_sample(g, &none);
 }
 
 void guest_place(struct guest *g)
@@ -342,7 +345,7 @@ void guest_place(struct guest *g)
 		return;
 	placer_start(g->m->placer, &vm);
 	if (placer_sampling(g->m->placer, &sample))
-		guest_sample(g, sample.rate, sample.share);
+		guest_sample(g, &sample);
 }
 
 /* --- what workers do --- */

@@ -210,7 +210,7 @@ _Noreturn static void child_run(struct starter *st)
 		err = launch_prepare(&l, &st->cfg, &st->m->code, &st->m->boots,
 				     &st->m->topology, &msg.failed);
 	if (!err && placer_sampling(st->m->placer, &sample))
-		launch_sampled(&l);
+		launch_sampled(&l, sample.how);
 	for (unsigned i = 0; !err && i < st->cfg.nr_vms; i++)
 		err = start_one(&l, i, st, &msg.failed);
 	if (err)

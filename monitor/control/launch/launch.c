@@ -411,10 +411,11 @@ int launch_prepare(struct launch *l, const struct run_config *cfg,
 	return 0;
 }
 
-void launch_sampled(struct launch *l)
+void launch_sampled(struct launch *l, uint32_t how)
 {
 	for (unsigned i = 0; i < l->cfg->nr_vms; i++)
-		l->ready[i].spec.sampled = !l->cfg->vms[i].copies_bytes;
+		l->ready[i].spec.sampled =
+			l->cfg->vms[i].copies_bytes ? WORKER_SAMPLE_NONE : how;
 }
 
 unsigned launch_cached(const struct launch *l, unsigned i,

@@ -50,8 +50,11 @@ MUST_CHECK int launch_prepare(struct launch *l, const struct run_config *cfg,
 			      const struct boot_copies *running,
 			      const struct topology *ledger, struct diag *d);
 
-/* Workers that are started from now on can be asked to sample accesses. */
-void launch_sampled(struct launch *l);
+/*
+ * Workers that are started from now on can be asked to sample accesses.
+ * @how: enum worker_sample
+ */
+void launch_sampled(struct launch *l, uint32_t how);
 
 /**
  * launch_spawn() - start one of the prepared workers

@@ -10,8 +10,9 @@
 #include "disco/clock.h"
 #include "memory/placement/plugin.h"
 #include "memory/replica/copies_link.h"
-#include "memory/sampling/page_traps.h"
 #include "monitor/control/base/sink.h"
+#include "monitor/control/placer/access_choice.h"
+#include "monitor/control/placer/heat_reader.h"
 #include "monitor/control/workers/worker_file.h"
 #include "monitor/ipc/fds.h"
 #include "numa/flash.h"
@@ -32,15 +33,24 @@ struct placer {
 	struct agents *agents;
 	struct topology *t;
 	struct sink *err;
-	enum agent_source source;
-	int window; /* of the source, for agents; -1: there is no source */
-	struct worker_req_sample sample; /* of AGENT_SOURCE_FAULTS */
-	int plugin_fd;			 /* -1: none */
-	struct policy_plugin plugin;	 /* to check what users choose */
+	struct access_choice choice;
+	struct heat_reader *heat;    /* of AGENT_SOURCE_DAMON; NULL */
+	int plugin_fd;		     /* -1: none */
+	struct policy_plugin plugin; /* to check what users choose */
 	struct placer_entry *list;
 	struct loop_timer timer; /* while a VM is placed */
 	uint64_t traces;	 /* recordings so far */
 };
+
+static bool placer_has_source(const struct placer *p)
+{
+	return p && p->choice.fd >= 0;
+}
+
+static bool placer_is_by(const struct placer *p, enum agent_source source)
+{
+	return placer_has_source(p) && p->choice.source == source;
+}
 
 /* --- what agents are told ------------------------------------------------- */
 
@@ -76,9 +86,11 @@ static int placer_tell_machine(struct placer *p, struct agent *a)
 			r->machine.distance[i][j] = (uint8_t)min_u64(
 				p->t->distance[i][j], UINT8_MAX);
 	}
-	r->machine.source = p->source;
+	r->machine.source = p->choice.source;
+	r->machine.rate = p->choice.sample.rate;
+	r->machine.share = p->choice.sample.share;
 	placer_add_cpus(p, &r->machine);
-	err = agent_ask(a, r, &p->window);
+	err = agent_ask(a, r, &p->choice.fd);
 	free(r);
 	return err;
 }
@@ -138,6 +150,25 @@ static uint64_t placer_nodes(const struct placer *p, const struct node_list *l)
 	return bits;
 }
 
+/* Index of the node that all vCPUs of a VM are on; AGENT_NO_NODE. */
+static uint8_t placer_vcpu_node(const struct placer *p,
+				const struct placer_entry *e)
+{
+	uint8_t found = AGENT_NO_NODE;
+
+	for (uint32_t i = 0; i < placer_nr_nodes(p); i++) {
+		nodeid_t node = p->t->nodes[i].id;
+		bool here = e->vm.nodes.nr ? node_list_has(&e->vm.nodes, node)
+					   : node == e->vm.node;
+
+		if (here && found != AGENT_NO_NODE)
+			return AGENT_NO_NODE;
+		if (here)
+			found = (uint8_t)i;
+	}
+	return found;
+}
+
 static int placer_tell_place(const struct placer *p, struct placer_entry *e,
 			     struct agent *a)
 {
@@ -151,6 +182,7 @@ static int placer_tell_place(const struct placer *p, struct placer_entry *e,
 		.bound_ns = e->vm.bound_ns,
 		.pid = e->vm.pid,
 		.nodes = placer_nodes(p, &e->vm.nodes),
+		.vcpu_node = placer_vcpu_node(p, e),
 	};
 	memcpy(r.place.policy, e->vm.policy, sizeof(r.place.policy));
 	fds[0] = placer_open_proc(e->vm.pid, "pagemap");
@@ -216,7 +248,7 @@ static int placer_link_copies(const struct placer *p,
 	struct copies_ends ends;
 	int err;
 
-	if (!e->vm.copies || p->source != AGENT_SOURCE_FLASH)
+	if (!e->vm.copies || !placer_is_by(p, AGENT_SOURCE_FLASH))
 		return 0;
 	err = copies_ends_make(&ends, e->vm.node);
 	if (err)
@@ -226,6 +258,15 @@ static int placer_link_copies(const struct placer *p,
 		err = vm_watch_send(e->vm.copies, &to_worker, ends.worker);
 	copies_ends_close(&ends);
 	return err;
+}
+
+/* Copies of pages for views are mapped elsewhere: DAMON would not see them. */
+static void placer_order_heat(struct placer *p, const struct placer_entry *e,
+			      bool on)
+{
+	if (p->heat && !e->vm.copies)
+		heat_reader_order(p->heat, e->vm.id, on ? e->vm.pid : 0,
+				  e->vm.memory_bytes);
 }
 
 static void placer_place(struct placer *p, struct placer_entry *e)
@@ -249,7 +290,7 @@ void placer_agent_started(struct placer *p, struct agent *a)
 {
 	int err;
 
-	if (!p || p->window < 0)
+	if (!placer_has_source(p))
 		return;
 	err = placer_tell_machine(p, a);
 	if (err) {
@@ -358,7 +399,7 @@ void placer_start(struct placer *p, const struct placer_vm *vm)
 {
 	struct placer_entry *e;
 
-	if (!p || p->window < 0)
+	if (!placer_has_source(p))
 		return;
 	placer_stop(p, vm->id);
 	e = calloc(1, sizeof(*e));
@@ -375,6 +416,7 @@ void placer_start(struct placer *p, const struct placer_vm *vm)
 	e->next = p->list;
 	p->list = e;
 	placer_place(p, e);
+	placer_order_heat(p, e, true);
 	e->vm.name = NULL;
 }
 
@@ -388,6 +430,7 @@ void placer_stop(struct placer *p, uint64_t id)
 		return;
 	e = *at;
 	*at = e->next;
+	placer_order_heat(p, e, false);
 	/* An agent that is not told finds it gone, or has died. */
 	(void)!agents_tell(p->agents, e->vm.node, &r, NULL);
 	region_detach(&e->figures);
@@ -423,96 +466,63 @@ bool placer_look(const struct placer *p, uint64_t id, struct placer_view *out)
 
 const char *placer_source(const struct placer *p)
 {
-	if (!p || p->window < 0)
-		return NULL;
-	return p->source == AGENT_SOURCE_FAULTS ? "faults" : "flash";
+	return p ? access_choice_name(&p->choice) : NULL;
 }
 
 bool placer_sampling(const struct placer *p, struct worker_req_sample *out)
 {
-	if (!p || p->window < 0 || p->source != AGENT_SOURCE_FAULTS)
+	if (!placer_has_source(p) || p->choice.sample.how == WORKER_SAMPLE_NONE)
 		return false;
-	*out = p->sample;
+	*out = p->choice.sample;
 	return true;
 }
 
-/* One ",key=number" of the source's; @at: moved past it. */
-static bool placer_take_number(const char **at, const char *key,
-			       unsigned long most, uint32_t *out)
+/* --- the source ----------------------------------------------------------- */
+
+static void placer_on_heat(void *arg, const struct agent_req_heat *heat)
 {
-	size_t len = strlen(key);
-	unsigned long n;
-	char *end;
+	struct placer *p = arg;
+	struct placer_entry **at = placer_find(p, heat->vm);
+	struct agent_request r = { .kind = AGENT_HEAT, .heat = *heat };
 
-	if (strncmp(*at, key, len) != 0 || (*at)[len] < '0' || (*at)[len] > '9')
-		return false;
-	n = strtoul(*at + len, &end, 10);
-	if (n < 1 || n > most || (*end && *end != ','))
-		return false;
-	*out = (uint32_t)n;
-	*at = end;
-	return true;
-}
-
-/* Of "faults": what follows the name. */
-static int placer_choose_faults(struct placer *p, const char *name,
-				const char *at, struct diag *d)
-{
-	int err;
-
-	p->sample = (struct worker_req_sample){ PLACER_FAULTS_RATE,
-						PLACER_FAULTS_CPU };
-	/* A comma is passed only with what follows it. */
-	while (placer_take_number(&at, ",rate=", PLACER_FAULTS_MOST,
-				  &p->sample.rate) ||
-	       placer_take_number(&at, ",cpu=", SAMPLER_MAX_SHARE,
-				  &p->sample.share))
-		;
 	if (*at)
-		return diag_fail(d, ST_USAGE, EINVAL,
-				 "--access-source=%s: 'faults' takes "
-				 "rate=PAGES (1 to %u per second) and "
-				 "cpu=PERMILLE (1 to %u)",
-				 name, PLACER_FAULTS_MOST, SAMPLER_MAX_SHARE);
-	err = page_traps_probe();
-	if (err)
-		return diag_fail(
-			d, ST_HOST, ENODEV,
-			"--access-source=faults: userfaultfd of shared "
-			"memory: %s; see 'disco doctor'",
-			strerror(-err));
-	/* The message to agents has a descriptor, whatever the source is. */
-	fds_drop(&p->window);
-	p->window = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	p->source = AGENT_SOURCE_FAULTS;
-	return p->window < 0 ? diag_fail(d, ST_HOST, errno, "/dev/null: %s",
-					 strerror(errno))
-			     : 0;
+		(void)!agents_tell(p->agents, (*at)->vm.node, &r, NULL);
+}
+
+static void placer_on_heat_failed(void *arg, const char *text)
+{
+	struct placer *p = arg;
+
+	sink_line(p->err, "disco: %s", text);
+}
+
+/* A snapshot has DAMON_SAMPLES looks at each region: the rate is of looks. */
+static int placer_read_heat(struct placer *p, struct diag *d)
+{
+	const struct heat_reader_config c = {
+		.root = DAMON_ROOT,
+		.limits = { .regions = PLACER_DAMON_REGIONS,
+			    .sample_us = 1000000u * PLACER_DAMON_REGIONS /
+					 p->choice.sample.rate },
+		.share = p->choice.sample.share,
+		.heat = placer_on_heat,
+		.failed = placer_on_heat_failed,
+		.arg = p,
+	};
+	int err = heat_reader_create(&p->heat, p->loop, &c);
+
+	return err ? diag_fail(d, ST_HOST, -err, "reader of DAMON: %s",
+			       strerror(-err))
+		   : 0;
 }
 
 int placer_choose_source(struct placer *p, const char *name, struct diag *d)
 {
-	const size_t faults = strlen("faults");
+	int err = access_choose(&p->choice, name, d);
 
-	if (strcmp(name, "off") == 0) {
-		fds_drop(&p->window);
-		return 0;
-	}
-	if (strncmp(name, "faults", faults) == 0 &&
-	    (!name[faults] || name[faults] == ','))
-		return placer_choose_faults(p, name, name + faults, d);
-	if (strcmp(name, "auto") == 0 ||
-	    (strcmp(name, "flash") == 0 && p->window >= 0))
-		return 0;
-	if (strcmp(name, "flash") == 0)
-		return diag_fail(d, ST_HOST, ENODEV,
-				 "--access-source=flash: no counters on this "
-				 "machine; they are there in a lab of lab/run "
-				 "--flash");
-	return diag_fail(d, ST_USAGE, EINVAL,
-			 "--access-source=%s: must be auto, flash, faults or "
-			 "off",
-			 name);
+	if (err)
+		return err;
+	return placer_is_by(p, AGENT_SOURCE_DAMON) ? placer_read_heat(p, d) : 0;
 }
 
 int placer_load_plugin(struct placer *p, const char *path, struct diag *d)
@@ -549,6 +559,7 @@ int placer_create(struct loop *loop, struct agents *agents, struct topology *t,
 		  struct sink *err, struct placer **out)
 {
 	struct placer *p = calloc(1, sizeof(*p));
+	unsigned left = 0;
 
 	if (!p)
 		return -ENOMEM;
@@ -556,9 +567,16 @@ int placer_create(struct loop *loop, struct agents *agents, struct topology *t,
 			      .agents = agents,
 			      .t = t,
 			      .err = err,
-			      .window = t->this_machine ? flash_open_fd() : -1,
 			      .plugin_fd = -1,
 			      .timer = { .expired = placer_on_timer } };
+	if (t->this_machine)
+		left = damon_tidy(DAMON_ROOT);
+	if (left)
+		sink_line(err,
+			  "disco: %u kdamonds were removed that a killed "
+			  "monitor had left",
+			  left);
+	access_choice_init(&p->choice, t->this_machine ? flash_open_fd() : -1);
 	*out = p;
 	return 0;
 }
@@ -576,8 +594,8 @@ void placer_destroy(struct placer *p)
 		region_detach(&e->ring);
 		free(e);
 	}
-	if (p->window >= 0)
-		(void)close(p->window);
+	heat_reader_destroy(p->heat);
+	fds_drop(&p->choice.fd);
 	fds_drop(&p->plugin_fd);
 	policy_plugin_unload(&p->plugin);
 	free(p);

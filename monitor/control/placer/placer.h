@@ -8,7 +8,8 @@
  * source has accesses of such a VM: "faults" has none, and the worker decides by
  * itself.
  *
- * Where this machine has no source, nothing is placed and nobody is told.
+ * Where this machine has no source, nothing is placed and nobody is told. What
+ * DAMON knows is read by a child (heat_reader.h), and handed on to agents.
  *
  * Context of all functions: the monitor's thread.
  */
@@ -25,11 +26,8 @@
 #include "numa/node_list.h"
 #include "numa/topology.h"
 
-#define PLACER_NODES_NS	   2000000000ull  /* between looks at nodes' memory */
-#define PLACER_FAULTS_RATE 1000u	  /* pages per second and VM */
-#define PLACER_FAULTS_MOST 10000u	  /* as fast as traps can be set */
-#define PLACER_FAULTS_CPU  10u		  /* permille of a CPU */
-#define PLACER_TRACE_NS	   10000000000ull /* then an unread recording ends */
+#define PLACER_NODES_NS 2000000000ull  /* between looks at nodes' memory */
+#define PLACER_TRACE_NS 10000000000ull /* then an unread recording ends */
 
 struct placer;
 
@@ -72,10 +70,12 @@ void placer_destroy(struct placer *p);
 
 /**
  * placer_choose_source() - another source than the best that there is
- * @name: "auto": the best of those that cost guests nothing; "flash";
- *        "faults[,rate=PAGES][,cpu=PERMILLE]": sampled by workers, so many pages
- *        per second and VM, for at most that share of a CPU; "off": nothing is
- *        placed
+ * @name: "auto": the best of those that cost guests nothing; "flash"; "off":
+ *        nothing is placed; or one of these, each of them followed by
+ *        "[,rate=PAGES][,cpu=PERMILLE]", so many pages per second and VM, for at
+ *        most that share of a CPU: "faults", sampled by workers; "abits",
+ *        accessed bits by the better of the next two that there is; "damon";
+ *        "page_idle"; "dirty", writes, sampled by workers
  * @d:    out on error
  *
  * Before the agents are created. Return: 0; -EINVAL no such source; -ENODEV this
@@ -102,7 +102,7 @@ int placer_plugin_fd(const struct placer *p);
 MUST_CHECK int placer_parse(const struct placer *p, const char *text,
 			    struct policy_choice *out, struct diag *d);
 
-/* "flash", "faults"; NULL: there is none. */
+/* Its name, as above, but never "abits"; NULL: there is none. */
 const char *placer_source(const struct placer *p);
 
 /*

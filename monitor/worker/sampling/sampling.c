@@ -153,10 +153,12 @@ void sampling_set(struct sampling *s, const struct worker_req_sample *r)
 {
 	struct itimerspec every = { { 0, 0 }, { 0, 0 } };
 
+	bool on = r->rate && r->how == WORKER_SAMPLE_FAULTS;
+
 	if (!s->traps)
 		return;
-	sampler_set(&s->sampler, r->rate, r->share, clock_now_ns());
-	if (r->rate)
+	sampler_set(&s->sampler, on ? r->rate : 0, r->share, clock_now_ns());
+	if (on)
 		every.it_interval.tv_nsec = every.it_value.tv_nsec = TURN_NS;
 	else
 		sampling_turn(s); /* takes all traps away */
@@ -191,7 +193,7 @@ static bool sampling_open(struct sampling *s)
 int sampling_create(struct sampling *s, struct vm *vm)
 {
 	s->vm = vm;
-	if (!vm->spec->sampled || !sampling_open(s))
+	if (vm->spec->sampled != WORKER_SAMPLE_FAULTS || !sampling_open(s))
 		return 0;
 	s->first_pids = page_traps_first_pids();
 	sampler_init(&s->sampler, vm->ram.bytes / PAGE_BYTES, clock_now_ns());

@@ -72,6 +72,8 @@ void hot(unsigned node, uint64_t frame)
 	h->stamp = ++q[node].head;
 }
 
+uint32_t vcpu_node; /* of AGENT_PLACE */
+
 int worker_figures = -1; /* for AGENT_PLACE; of the worker */
 
 void obey(const struct agent_request *r, int a, int b, int c)
@@ -107,7 +109,8 @@ void tell_place(const char *policy)
 	r.place = (struct agent_req_place){ .vm = 5,
 					    .ram_pages = PAGES,
 					    .bound_ns = 20000000,
-					    .pid = getpid() };
+					    .pid = getpid(),
+					    .vcpu_node = vcpu_node };
 	(void)strcpy(r.place.policy, policy);
 	assert_int_equal(
 		region_prepare("placement", PLACEMENT_BYTES, NODE_AUTO, &rw),

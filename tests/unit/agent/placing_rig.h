@@ -18,6 +18,7 @@
 extern struct placing *placing;
 extern char *ram; /* of the worker: the test maps it */
 extern uint64_t frames[PAGES];
+extern uint32_t vcpu_node; /* for AGENT_PLACE */
 extern int worker_figures; /* for AGENT_PLACE; of the worker; -1 */
 
 /* Those of @ram, whose pages are written. Return: false: they are hidden. */

@@ -13,8 +13,13 @@
 #include <unistd.h>
 
 #include "memory/replica/copies_link.h"
+#include "memory/sampling/damon.h"
+#include "memory/sampling/dirty_log.h"
+#include "memory/sampling/page_idle.h"
 #include "memory/sampling/page_traps.h"
 #include "monitor/control/base/sink.h"
+#include "monitor/control/placer/access_choice.h"
+#include "monitor/control/placer/heat_reader.h"
 #include "monitor/control/placer/placer.h"
 #include "monitor/control/workers/worker_file.h"
 #include "numa/bind.h"
@@ -427,7 +432,191 @@ static void the_source_can_be_chosen(void **state)
 	assert_int_equal(nr_told, 0);
 }
 
-/* In place of the kernel's answer. */
+/* --- other sources -------------------------------------------------------- */
+
+/* In place of the kernel's answers. */
+static int damon_err, idle_err, dirty_err;
+static unsigned probes;
+
+int damon_probe(const char *root, struct diag *d)
+{
+	assert_string_equal(root, DAMON_ROOT);
+	probes++;
+	return damon_err ? diag_fail(d, ST_HOST, -damon_err, "DAMON: why not")
+			 : 0;
+}
+
+unsigned damon_tidy(const char *root)
+{
+	assert_string_equal(root, DAMON_ROOT);
+	return 0;
+}
+
+int page_idle_open(const char *path, struct diag *d)
+{
+	assert_string_equal(path, PAGE_IDLE_PATH);
+	return idle_err ? diag_fail(d, ST_HOST, -idle_err, "idle: why not")
+			: open("/dev/null", O_RDWR | O_CLOEXEC);
+}
+
+int dirty_log_probe(int fd)
+{
+	(void)fd;
+	return dirty_err;
+}
+
+/* And in place of the reader. */
+static struct heat_reader_config reader; /* .root NULL: there is none */
+static struct heat_order orders[8];
+static unsigned nr_orders;
+
+int heat_reader_create(struct heat_reader **out, struct loop *l,
+		       const struct heat_reader_config *c)
+{
+	assert_ptr_equal(l, &loop);
+	reader = *c;
+	*out = (struct heat_reader *)&reader;
+	return 0;
+}
+
+void heat_reader_destroy(struct heat_reader *h)
+{
+	if (h)
+		reader.root = NULL;
+}
+
+void heat_reader_order(struct heat_reader *h, uint64_t vm, pid_t pid,
+		       uint64_t ram_bytes)
+{
+	assert_ptr_equal(h, &reader);
+	assert_true(nr_orders < ARRAY_SIZE(orders));
+	orders[nr_orders++] = (struct heat_order){ .vm = vm,
+						   .pid = (int32_t)pid,
+						   .ram_bytes = ram_bytes };
+}
+
+static int choose(const char *name)
+{
+	return placer_choose_source(placer, name, &(struct diag){ 0 });
+}
+
+static void heat_goes_to_the_agent(void **state)
+{
+	struct agent_req_heat heat = { .vm = 1, .nr = 3, .period_ns = 7 };
+	struct worker_req_sample s;
+
+	(void)state;
+	damon_err = idle_err = 0;
+	nr_orders = 0;
+	assert_int_equal(choose("abits,rate=50000,cpu=20"), 0);
+	assert_string_equal(placer_source(placer), "damon");
+	assert_false(placer_sampling(placer, &s)); /* workers do nothing */
+	assert_int_equal(reader.limits.regions, PLACER_DAMON_REGIONS);
+	assert_int_equal(reader.limits.sample_us, 2000);
+	assert_int_equal(reader.share, 20);
+	start(1, 4, "");
+	assert_int_equal(nr_orders, 1);
+	assert_int_equal(orders[0].vm, 1);
+	assert_int_equal(orders[0].pid, getpid());
+	assert_int_equal(orders[0].ram_bytes, MIB(64));
+	/* All its vCPUs are on its home. */
+	assert_int_equal(told[0].r.place.vcpu_node, 1);
+	nr_told = 0;
+	reader.heat(reader.arg, &heat);
+	assert_int_equal(nr_told, 1);
+	assert_int_equal(told[0].node, 4);
+	assert_int_equal(told[0].r.kind, AGENT_HEAT);
+	assert_int_equal(told[0].r.heat.nr, 3);
+	heat.vm = 2; /* that has ended meanwhile */
+	reader.heat(reader.arg, &heat);
+	assert_int_equal(nr_told, 1);
+	placer_stop(placer, 1);
+	assert_int_equal(nr_orders, 2);
+	assert_int_equal(orders[1].pid, 0);
+	start_with_copies(9, 0); /* mapped where DAMON does not look */
+	placer_stop(placer, 9);
+	assert_int_equal(nr_orders, 2);
+}
+
+static void vcpus_on_several_nodes_are_nobodys(void **state)
+{
+	struct placer_vm vm = { .id = 3,
+				.name = "vm",
+				.pid = getpid(),
+				.node = 0,
+				.nodes = { .nr = 2, .ids = { 0, 4 } },
+				.memory_bytes = MIB(64),
+				.bound_ns = 20000000 };
+
+	(void)state;
+	placer_start(placer, &vm);
+	assert_int_equal(told[0].r.place.vcpu_node, AGENT_NO_NODE);
+	vm.nodes = (struct node_list){ .nr = 1, .ids = { 4 } };
+	placer_start(placer, &vm);
+	assert_int_equal(told[nr_told - 1].r.place.vcpu_node, 1);
+	vm.nodes.nr = 0;
+	placer_start(placer, &vm);
+	assert_int_equal(told[nr_told - 1].r.place.vcpu_node, 0);
+	vm.node = 77; /* of no node that is known */
+	placer_start(placer, &vm);
+	placer_stop(placer, 3);
+}
+
+static void refused(const char *name, const char *text)
+{
+	struct diag d = { 0 };
+
+	assert_int_equal(placer_choose_source(placer, name, &d), -ENODEV);
+	assert_int_equal(d.status, ST_HOST);
+	if (!strstr(d.text, text))
+		fail_msg("'%s' is not in '%s'", text, d.text);
+	assert_null(strchr(d.text, '\n'));
+	assert_null(placer_source(placer));
+}
+
+static void bits_and_writes_on_request(void **state)
+{
+	static const char *const wrong[] = {
+		"damon,rate=0",	 "abits,cpu=501", "page_idle,rate=100001",
+		"dirty,rate=1,", "abit",	  "dirty=1"
+	};
+	struct worker_req_sample s;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++)
+		assert_int_equal(choose(wrong[i]), -EINVAL);
+	damon_err = -EBUSY;
+	idle_err = -ENOENT;
+	dirty_err = -EOPNOTSUPP;
+	refused("damon", "--access-source=damon: DAMON: why not");
+	refused("page_idle", "--access-source=page_idle: idle: why not");
+	refused("abits", "DAMON: why not; idle: why not");
+	refused("dirty", "Linux 5.8");
+	/* Another monitor that ends: it is asked more than once. */
+	damon_err = -EAGAIN;
+	probes = 0;
+	refused("damon", "why not");
+	assert_true(probes > 10);
+	damon_err = -EBUSY;
+	idle_err = dirty_err = 0;
+	assert_int_equal(choose("abits"), 0); /* the second choice */
+	assert_string_equal(placer_source(placer), "page_idle");
+	assert_false(placer_sampling(placer, &s));
+	placer_agent_started(placer, &agents.list[0]);
+	assert_int_equal(told[0].r.machine.source, AGENT_SOURCE_IDLE);
+	assert_int_equal(told[0].r.machine.rate, PLACER_BITS_RATE);
+	assert_int_equal(told[0].r.machine.share, PLACER_FAULTS_CPU);
+	assert_int_equal(choose("dirty,rate=640"), 0);
+	assert_string_equal(placer_source(placer), "dirty");
+	assert_true(placer_sampling(placer, &s));
+	assert_int_equal(s.how, WORKER_SAMPLE_WRITES);
+	assert_int_equal(s.rate, 640);
+	assert_int_equal(choose("off"), 0);
+	assert_null(placer_source(placer));
+}
+
+/* --- faults --------------------------------------------------------------- */
+
 static int traps_err;
 
 int page_traps_probe(void)
@@ -445,7 +634,7 @@ static void faults_are_sampled_on_request(void **state)
 	};
 	static uint16_t cpus[] = { 1, 3, 2047, 2048 };
 	const struct agent_req_machine *m = &told[0].r.machine;
-	struct worker_req_sample s = { 7, 7 };
+	struct worker_req_sample s = { .rate = 7, .share = 7 };
 
 	(void)state;
 	assert_false(placer_sampling(NULL, &s));
@@ -502,6 +691,11 @@ int main(void)
 						begin_without, end),
 		cmocka_unit_test_setup_teardown(
 			nothing_is_told_without_a_source, begin_without, end),
+		cmocka_unit_test_setup_teardown(heat_goes_to_the_agent,
+						begin_without, end),
+		cmocka_unit_test_setup_teardown(bits_and_writes_on_request,
+						begin_without, end),
+		PLACED(vcpus_on_several_nodes_are_nobodys),
 		PLACED(the_machine_and_its_vms_are_told),
 		PLACED(figures_are_the_agents_words),
 		PLACED(another_home_and_another_policy),

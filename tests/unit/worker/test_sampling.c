@@ -88,7 +88,9 @@ static uint64_t figure(enum figures_samples_word w)
 
 static void set(uint32_t rate, uint32_t share)
 {
-	const struct worker_req_sample r = { rate, share };
+	const struct worker_req_sample r = { .rate = rate,
+					     .share = share,
+					     .how = WORKER_SAMPLE_FAULTS };
 
 	sampling_set(sampling, &r);
 }
