@@ -45,6 +45,11 @@ struct vnet_station {
 	uint8_t mac[VNET_MAC_BYTES];
 	uint8_t ip[4]; /* IPv4, in network order */
 	char name[VNET_NAME_MAX + 1];
+	/*
+	 * Of another port: its VM shares memory with this port's one (monitor/
+	 * control/guests/caches.h), so frames may carry references (vnet/refs.h).
+	 */
+	bool shares;
 };
 
 /* What a port knows of its network. */

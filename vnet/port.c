@@ -491,6 +491,7 @@ void vnet_port_begin(struct vnet_port *p, uint32_t bytes, struct vnet_buf *b)
 	at = (uint8_t *)p->shared + chunk_offset(b->chunk);
 	b->hdr = (struct vnet_hdr *)(void *)at;
 	b->bytes = at + VNET_HDR_ROOM;
+	b->refs = (struct vnet_refs){ .image = 0 };
 }
 
 static void peer_put(struct vnet_port *p, struct vnet_peer *q, uint16_t chunk,
@@ -514,10 +515,15 @@ static void peer_put(struct vnet_port *p, struct vnet_peer *q, uint16_t chunk,
 void vnet_port_send(struct vnet_port *p, const struct vnet_buf *b,
 		    struct vnet_peer *to, uint32_t bytes, bool hdr)
 {
-	uint64_t desc = vnet_desc(chunk_offset(b->chunk), bytes, VNET_INLINE,
+	bool refs = to && to->station.shares && b->refs.image;
+	uint64_t desc = vnet_desc(chunk_offset(b->chunk), bytes,
+				  refs ? VNET_REFS : VNET_INLINE,
 				  hdr ? VNET_WITH_HDR : 0);
 	bool small = chunk_is_small(b->chunk);
 
+	if (refs)
+		memcpy(b->bytes - VNET_HDR_ROOM + VNET_REFS_AT, &b->refs,
+		       sizeof(b->refs));
 	p->stats.sent++;
 	p->stats.sent_bytes += bytes;
 	if (to) {
@@ -572,15 +578,27 @@ void vnet_port_flush(struct vnet_port *p)
 
 /* --- receiving --- */
 
+/* References that are none do not make a frame a bad one: it has all its bytes. */
+static void refs_of(const struct vnet_peer *q, const uint8_t *chunk,
+		    struct vnet_frame *f)
+{
+	shared_copy_out(&f->refs, chunk + VNET_REFS_AT, sizeof(f->refs));
+	f->bad_refs = !q->station.shares || !vnet_refs_check(&f->refs);
+	if (f->bad_refs)
+		f->refs.image = 0;
+}
+
 /* One copy of a descriptor. Return: true: @f is a frame inside the region. */
 static bool frame_of(struct vnet_peer *q, uint64_t desc, struct vnet_frame *f)
 {
 	uint64_t at = (desc & 0xffffffff) * 64;
 	uint32_t len = desc >> 32 & 0xffffff;
+	unsigned type = desc >> 56 & 15;
 	const uint8_t *base = q->view.base;
 
-	if ((desc >> 56 & 15) != VNET_INLINE || len < VNET_ETH_BYTES ||
-	    len > VNET_FRAME_MAX || at < offsetof(struct vnet_shared, small) ||
+	if ((type != VNET_INLINE && type != VNET_REFS) ||
+	    len < VNET_ETH_BYTES || len > VNET_FRAME_MAX ||
+	    at < offsetof(struct vnet_shared, small) ||
 	    !range_fits(at, VNET_HDR_ROOM + len, sizeof(struct vnet_shared)))
 		return false;
 	f->from = q;
@@ -590,7 +608,13 @@ static bool frame_of(struct vnet_peer *q, uint64_t desc, struct vnet_frame *f)
 		shared_copy_out(&f->hdr, base + at, sizeof(f->hdr));
 	else
 		memset(&f->hdr, 0, sizeof(f->hdr));
-	return vnet_hdr_valid(&f->hdr, len);
+	if (!vnet_hdr_valid(&f->hdr, len))
+		return false;
+	f->refs.image = 0;
+	f->bad_refs = false;
+	if (type == VNET_REFS)
+		refs_of(q, base + at, f);
+	return true;
 }
 
 /*
@@ -662,6 +686,8 @@ void vnet_port_take(struct vnet_port *p, const struct vnet_frame *f)
 	pair_begin(p, f->from);
 	f->from->counts[VNET_PAIR_RECEIVED]++;
 	f->from->counts[VNET_PAIR_RECEIVED_BYTES] += f->len;
+	f->from->counts[VNET_PAIR_BAD] += f->bad_refs;
+	p->stats.bad += f->bad_refs;
 	p->stats.received++;
 	p->stats.received_bytes += f->len;
 }

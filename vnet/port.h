@@ -33,10 +33,16 @@
  * a busy pair gets a row if there is one, and keeps it until it is no longer busy.
  * They are stored after each batch, as vnet_port_flush() and _settle() publish.
  *
- * A descriptor names a chunk as a *typed segment*. There is one type so far:
- * VNET_INLINE, bytes in the region of the sender. Nothing of a guest's own
- * memory is ever referenced, so a slow receiver holds none. Descriptors of
- * other types are dropped and counted.
+ * A descriptor names a chunk as a *typed segment*:
+ *
+ *	VNET_INLINE	bytes in the region of the sender
+ *	VNET_REFS	the same, and references to blocks of a disk image that
+ *			some of these bytes are (vnet/refs.h)
+ *
+ * The bytes are there in both, so a receiver may ignore references, and a slow
+ * one holds neither a guest's own memory nor a block of a cache. References go
+ * to ports whose VMs share memory (struct vnet_station), and a port takes them
+ * from these alone. Descriptors of other types are dropped and counted.
  *
  * ORDERING: guarantees 1 to 6 of vnet/ring.h, for each pair of ports.
  *
@@ -53,7 +59,8 @@
  * TRUST. The other ports' regions are hostile: each word and descriptor is
  * copied once and checked. A descriptor that is not one of a frame inside the
  * region is dropped and counted (bad). A false index ends the rings of that
- * pair until control replaces the port. The bytes of a frame may change while
+ * pair until control replaces the port. References that are none are left out, and
+ * the frame is received without. The bytes of a frame may change while
  * they are copied to the guest: the guest has to expect any bytes from a
  * network. The header of offloads is copied and checked. All ports of a network
  * can read all frames that are sent there, as on a shared wire; ports of other
@@ -83,6 +90,7 @@
 #include "numa/region.h"
 #include "vnet/frame.h"
 #include "vnet/pairs.h"
+#include "vnet/refs.h"
 #include "vnet/ring.h"
 
 #define VNET_SMALL_NR	 2048u
@@ -91,6 +99,7 @@
 #define VNET_SMALL_BYTES 1600u /* an odd number of lines: all sets of a cache */
 #define VNET_LARGE_BYTES 65728u
 #define VNET_HDR_ROOM	 64u /* before the bytes of a frame */
+#define VNET_REFS_AT	 16u /* in that room */
 #define VNET_NR_CHUNKS	 (VNET_SMALL_NR + VNET_LARGE_NR)
 #define VNET_TURN	 32u /* frames from one peer before the next one */
 /* See MEMORY. */
@@ -107,6 +116,9 @@ _Static_assert(VNET_HDR_ROOM + VNET_SMALL_ROOM <= VNET_SMALL_BYTES &&
 		       VNET_HDR_ROOM + VNET_FRAME_MAX <= VNET_LARGE_BYTES &&
 		       VNET_SMALL_BYTES % 64 == 0 && VNET_LARGE_BYTES % 64 == 0,
 	       "a frame fits, and begins on a line");
+_Static_assert(sizeof(struct vnet_hdr) <= VNET_REFS_AT &&
+		       VNET_REFS_AT + sizeof(struct vnet_refs) <= VNET_HDR_ROOM,
+	       "references fit");
 
 /* The region. */
 struct vnet_shared {
@@ -126,6 +138,7 @@ _Static_assert(offsetof(struct vnet_shared, rings) == 69632, "shared layout");
  * of the frame (32-55), type (56-59), flags (60-63).
  */
 #define VNET_INLINE   1u
+#define VNET_REFS     2u
 #define VNET_WITH_HDR 1u /* flag: there is a struct vnet_hdr */
 
 static inline uint64_t vnet_desc(uint64_t offset, uint32_t bytes, unsigned type,
@@ -138,10 +151,10 @@ static inline uint64_t vnet_desc(uint64_t offset, uint32_t bytes, unsigned type,
 struct vnet_stats {
 	uint64_t sent, sent_bytes; /* frames; a broadcast counts once */
 	uint64_t received, received_bytes;
-	uint64_t refused;  /* by the filter, or with a bad header */
-	uint64_t unknown;  /* no port has the destination */
-	uint64_t full;	   /* dropped: the destination does not take frames */
-	uint64_t bad;	   /* from peers that break the rules */
+	uint64_t refused; /* by the filter, or with a bad header */
+	uint64_t unknown; /* no port has the destination */
+	uint64_t full;	  /* dropped: the destination does not take frames */
+	uint64_t bad; /* from peers that break the rules, or their references */
 	uint64_t answered; /* by the network itself */
 	uint64_t lost;	   /* received, but the guest could not take them */
 };
@@ -199,6 +212,11 @@ struct vnet_buf {
 	uint16_t chunk;
 	uint8_t *bytes;	      /* of the frame */
 	struct vnet_hdr *hdr; /* written if the frame has one */
+	/*
+	 * References, not shared yet: zeroes after vnet_port_begin(). They are sent
+	 * if there are any, and @to of vnet_port_send() is a port that shares.
+	 */
+	struct vnet_refs refs;
 };
 
 /**
@@ -303,8 +321,10 @@ void vnet_port_drop(struct vnet_port *p, struct vnet_peer *to);
 struct vnet_frame {
 	struct vnet_peer *from;
 	const uint8_t *bytes;
-	uint32_t len;	     /* 14 .. VNET_FRAME_MAX */
-	struct vnet_hdr hdr; /* a valid copy; zeroes: none */
+	uint32_t len;	       /* 14 .. VNET_FRAME_MAX */
+	struct vnet_hdr hdr;   /* a valid copy; zeroes: none */
+	struct vnet_refs refs; /* a checked copy; image 0: none */
+	bool bad_refs;	       /* there were some that are none */
 };
 
 /* Return: true: the next frame; false: there is none now. */

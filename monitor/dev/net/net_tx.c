@@ -80,6 +80,19 @@ static struct vnet_peer *tx_asked(const struct virtio_net *n,
 }
 
 /*
+ * Small frames carry none: they cover no page, and a vCPU may be who sends them,
+ * which has no access to what backs guest memory.
+ */
+static void tx_refs(const struct virtio_net *n, const struct vq_chain *c,
+		    uint32_t bytes, const struct vnet_peer *to,
+		    struct vnet_refs *out)
+{
+	if (n->refs && to && to->station.shares && bytes > VNET_SMALL_ROOM)
+		n->refs->find(n->refs_arg, c->iov, c->nr_out, NET_HDR_BYTES,
+			      out);
+}
+
+/*
  * @to: NULL: all. Return: TX_WAIT; TX_DONE: the frame was sent or dropped.
  */
 static enum tx_done tx_forward(struct virtio_net *n, const struct vq_chain *c,
@@ -113,6 +126,7 @@ static enum tx_done tx_forward(struct virtio_net *n, const struct vq_chain *c,
 			b.bytes + looked, bytes - looked);
 	if (with_hdr)
 		*b.hdr = *hdr;
+	tx_refs(n, c, bytes, to, &b.refs);
 	vnet_port_send(n->port, &b, to, bytes, with_hdr);
 	return TX_DONE;
 }

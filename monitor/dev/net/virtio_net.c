@@ -223,6 +223,8 @@ static enum rx_end rx_some(struct virtio_net *n)
 			rx_cut(n, &f);
 		else if (!rx_deliver(n, &f))
 			return RX_SHORT;
+		if (f.refs.image && n->refs)
+			n->refs->got(n->refs_arg, &f.refs);
 		vnet_port_take(n->port, &f);
 		bytes += f.len;
 		if (bytes >= NET_SIGNAL_BYTES && virtio_due(&n->v))
@@ -572,6 +574,13 @@ void virtio_net_destroy(struct virtio_net *n)
 struct virtio_dev *virtio_net_dev(struct virtio_net *n)
 {
 	return &n->v;
+}
+
+void virtio_net_use_refs(struct virtio_net *n, const struct net_refs_ops *ops,
+			 void *arg)
+{
+	n->refs = ops;
+	n->refs_arg = arg;
 }
 
 struct vnet_port *virtio_net_port(struct virtio_net *n)

@@ -6,7 +6,8 @@
  * region; the receiver's device copies it from there into its guest's buffers.
  * Frames with checksums or segmentation left to do travel whole, as the guest
  * sent them. A guest that cannot take them gets complete checksums, and segments
- * (vnet/segment.h).
+ * (vnet/segment.h). References (vnet/refs.h) are found and taken by whoever has
+ * the buffer cache (virtio_net_use_refs()); the device only carries them.
  *
  * Queues: up to NET_MAX_QUEUES pairs of a receive and a transmit queue; pair i
  * has the queues 2i and 2i + 1. The control queue comes after those of all pairs
@@ -95,6 +96,18 @@
 
 struct virtio_net;
 
+/*
+ * Who knows which pages of a guest are blocks of a disk image. Context of both: the
+ * I/O thread, with the device's lock; they neither block nor call the device.
+ */
+struct net_refs_ops {
+	/* A frame is being sent: @iov, from byte @skip on. @out: has none. */
+	void (*find)(void *arg, const struct iovec *iov, unsigned nr_iov,
+		     size_t skip, struct vnet_refs *out);
+	/* The guest got a frame that @refs, checked, came with. */
+	void (*got)(void *arg, const struct vnet_refs *refs);
+};
+
 /**
  * virtio_net_create() - create the device of a port
  * @port: owned by the device, also on error
@@ -112,6 +125,14 @@ MUST_CHECK int virtio_net_create(struct dev_host *host, struct vnet_port *port,
 void virtio_net_destroy(struct virtio_net *n);
 
 struct virtio_dev *virtio_net_dev(struct virtio_net *n);
+
+/*
+ * Frames of more than VNET_SMALL_ROOM bytes, to ports that share memory, carry
+ * references from now on, and those that come with frames are passed on.
+ * @ops, @arg: outlive the device. Context: before the driver is there.
+ */
+void virtio_net_use_refs(struct virtio_net *n, const struct net_refs_ops *ops,
+			 void *arg);
 
 /*
  * The port, to look at its counts. Context: while nobody else holds it; for

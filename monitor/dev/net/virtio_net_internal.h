@@ -32,6 +32,8 @@ struct virtio_net {
 	struct vnet_port *port;
 	const char *name;
 	_Atomic(uint64_t) *counts; /* of others, for reading; NULL: none */
+	const struct net_refs_ops *refs; /* [I] NULL: none are sent or taken */
+	void *refs_arg;			 /* [I] */
 	struct net_dump dump;
 	struct io_watch wake, timer;
 	uint64_t timer_ns; /* when it expires; 0: it is not set */

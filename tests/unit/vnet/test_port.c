@@ -349,7 +349,7 @@ static void wrong_descriptors_are_dropped(void **state)
 		0,
 		UINT64_MAX,
 		vnet_desc(small, 60, 0, 0),	      /* no type */
-		vnet_desc(small, 60, 2, 0),	      /* not known */
+		vnet_desc(small, 60, 3, 0),	      /* not known */
 		vnet_desc(small, 13, VNET_INLINE, 0), /* too short */
 		vnet_desc(small, VNET_FRAME_MAX + 1, VNET_INLINE, 0),
 		vnet_desc(0, 60, VNET_INLINE, 0), /* no chunk */
