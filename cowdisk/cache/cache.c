@@ -66,7 +66,7 @@ void cache_destroy(struct cache *c)
 	if (!c)
 		return;
 	cache_unlink(c);
-	for (unsigned i = 0; i < VM_MAX_DISKS; i++)
+	for (unsigned i = 0; i < VM_MAX_CACHED; i++)
 		destroy_list(c, c->disks[i]);
 	destroy_list(c, c->retired);
 	if (c->timer_fd >= 0)
@@ -136,7 +136,7 @@ void cache_detach(struct cache *c, unsigned disk, nodeid_t node)
 {
 	struct cache_source **at;
 
-	if (disk >= VM_MAX_DISKS)
+	if (disk >= VM_MAX_CACHED)
 		return;
 	for (at = &c->disks[disk]; *at; at = &(*at)->next)
 		if ((*at)->node == node) {
@@ -152,7 +152,7 @@ int cache_attach(struct cache *c, unsigned disk, nodeid_t node, uint64_t bytes,
 	struct cache_source *s;
 	int err;
 
-	if (disk >= VM_MAX_DISKS || node < 0 || node >= MAX_NODES ||
+	if (disk >= VM_MAX_CACHED || node < 0 || node >= MAX_NODES ||
 	    !same_image(c, disk, node, bytes)) {
 		(void)close(memory);
 		(void)close(presence);
@@ -184,7 +184,7 @@ struct cache_source *cache_home_source(const struct cache *c, unsigned disk)
 void cache_set_home(struct cache *c, nodeid_t node)
 {
 	c->home = node;
-	for (unsigned i = 0; i < VM_MAX_DISKS; i++) {
+	for (unsigned i = 0; i < VM_MAX_CACHED; i++) {
 		struct cache_source **at = &c->disks[i], *s;
 
 		while (*at && !is_home(c, *at))
@@ -256,7 +256,7 @@ unsigned cache_lookup(struct cache *c, unsigned disk, uint64_t first,
 	struct cache_source *s;
 	unsigned n;
 
-	if (disk >= VM_MAX_DISKS)
+	if (disk >= VM_MAX_CACHED)
 		return 0;
 	n = cache_take(c, disk, first, (unsigned)min_u64(nr, LEASE_RUN_MAX),
 		       &s);
@@ -336,7 +336,7 @@ void cache_prefetch(struct cache *c)
 {
 	const struct cache_source *s;
 
-	for (unsigned i = 0; i < VM_MAX_DISKS; i++)
+	for (unsigned i = 0; i < VM_MAX_CACHED; i++)
 		for (s = c->disks[i]; s; s = s->next)
 			if (!prefetch_from(c, s))
 				return;

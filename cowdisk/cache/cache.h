@@ -57,6 +57,7 @@ struct cache_stats {
 	uint64_t missed_blocks;	  /* requested from the agent */
 	uint64_t direct_blocks;	  /* read from the file after all */
 	uint64_t remote_blocks;	  /* of those hit: on another node */
+	uint64_t ref_blocks;	  /* shown by references, not by reads */
 	uint64_t asked, lost;	  /* requests sent; not sent: ring was full */
 	uint64_t late;	/* requests given up after CACHE_PATIENCE_NS */
 	uint32_t depth; /* requests that the agent has not taken yet */
@@ -80,7 +81,8 @@ void cache_destroy(struct cache *c);
 
 /**
  * cache_attach() - attach the cache of a disk on a node
- * @disk:     0 .. VM_MAX_DISKS - 1
+ * @disk:     0 .. VM_MAX_CACHED - 1; those from VM_MAX_DISKS on are images of
+ *            other VMs, which only cache_find_image() leads to
  * @node:     a node's number. An earlier attachment of this disk and node is
  *            not looked up any more, and is released with its last page shown
  * @bytes:    size of the image, a multiple of 512
@@ -99,6 +101,48 @@ void cache_destroy(struct cache *c);
 MUST_CHECK int cache_attach(struct cache *c, unsigned disk, nodeid_t node,
 			    uint64_t bytes, int memory, int presence,
 			    int lease);
+
+/*
+ * What references to blocks of a disk are to name (vnet/refs.h), 0: there are to
+ * be none. It stays until the next call. A disk beyond the table is ignored.
+ */
+void cache_set_image(struct cache *c, unsigned disk, uint64_t image);
+
+/*
+ * The image that pages of source @id of the pmap are blocks of, by the number of
+ * cache_set_image(). Return: 0: no source of this cache, or of no such image.
+ */
+uint64_t cache_image_of(const struct cache *c, unsigned id);
+
+/* Return: the disk of @image, which is not 0; VM_MAX_CACHED: there is none. */
+unsigned cache_find_image(const struct cache *c, uint64_t image);
+
+/* Blocks that were leased to be shown. */
+struct cache_ref {
+	const uint8_t *page; /* the first block's bytes; the others follow */
+	unsigned id;	     /* of the source, for pmap_show() */
+	void *source;	     /* private to the cache */
+};
+
+/**
+ * cache_take_ref() - lease a run, to compare and to show it
+ * @disk, @first: hostile: whatever a reference says
+ * @nr:  blocks wanted, 1 .. LEASE_RUN_MAX
+ * @ref: out; untouched if 0 is returned
+ *
+ * As cache_lookup(), but nothing is counted. A run that pmap_show() has shown
+ * belongs to the pmap; others are released by cache_drop_ref(), before any other
+ * function of the cache is called.
+ *
+ * Return: number of blocks, with one use each; 0: the first one is in no cache, or
+ * the cache has no pmap.
+ */
+unsigned cache_take_ref(struct cache *c, unsigned disk, uint64_t first,
+			unsigned nr, struct cache_ref *ref);
+/* Release @nr blocks from @first on, all of them of that run. */
+void cache_drop_ref(const struct cache_ref *ref, uint64_t first, unsigned nr);
+/* @nr blocks are shown now: as overlaid_blocks, they are looked after. */
+void cache_shown_ref(struct cache *c, unsigned nr);
 
 /*
  * Stop looking blocks up in the cache of a disk on a node, which no agent fills

@@ -5,7 +5,7 @@
 uint64_t cache_memory(const struct cache *c, unsigned disk, int *fd)
 {
 	const struct cache_source *s =
-		disk < VM_MAX_DISKS ? cache_home_source(c, disk) : NULL;
+		disk < VM_MAX_CACHED ? cache_home_source(c, disk) : NULL;
 
 	if (!s)
 		return 0;

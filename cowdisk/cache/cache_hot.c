@@ -93,7 +93,7 @@ bool cache_count_shown(struct cache *c)
 	struct cache_source *s;
 	bool any = false;
 
-	for (unsigned i = 0; i < VM_MAX_DISKS; i++)
+	for (unsigned i = 0; i < VM_MAX_CACHED; i++)
 		for (s = c->disks[i]; s; s = s->next)
 			any |= count_source(c, s);
 	for (s = c->retired; s; s = s->next)

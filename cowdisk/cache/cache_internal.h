@@ -8,6 +8,7 @@
  *	cache_link.c	requests, answers, and the waiting readers
  *	cache_io.c	the files of a disk, behind the lookup
  *	cache_hold.c	one node's blocks of a disk, for mapping
+ *	cache_refs.c	images by number, and blocks that frames refer to
  *
  * Context of all functions: the worker's I/O thread.
  */
@@ -119,11 +120,12 @@ struct cache_link {
 };
 
 struct cache {
-	struct pmap *pm;			  /* NULL: copies only */
-	nodeid_t home;				  /* NODE_AUTO: not known yet */
-	struct cache_source *disks[VM_MAX_DISKS]; /* in order of lookup */
-	uint64_t bytes[VM_MAX_DISKS];		  /* of the image */
-	struct cache_source *retired; /* still shown, but not looked up */
+	struct pmap *pm; /* NULL: copies only */
+	nodeid_t home;	 /* NODE_AUTO: not known yet */
+	struct cache_source *disks[VM_MAX_CACHED]; /* in order of lookup */
+	uint64_t bytes[VM_MAX_CACHED];		   /* of the image */
+	uint64_t images[VM_MAX_CACHED]; /* cache_set_image(); 0: none */
+	struct cache_source *retired;	/* still shown, but not looked up */
 	struct cache_source *by_id[PMAP_MAX_SOURCES];
 	struct cache_link *link; /* NULL: none */
 	int epoll_fd, timer_fd;

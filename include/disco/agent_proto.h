@@ -191,7 +191,7 @@ struct agent_req_link {
 struct agent_req_reader {
 	uint64_t link;
 	uint64_t store;
-	uint32_t disk; /* of the link's worker: 0 .. VM_MAX_DISKS - 1 */
+	uint32_t disk; /* of the link's worker: 0 .. VM_MAX_CACHED - 1 */
 	uint32_t zero;
 };
 

@@ -9,8 +9,14 @@
 
 #include "disco/base.h"
 
-#define VM_NAME_MAX	63 /* bytes, [A-Za-z0-9._-], starts alphanumeric */
-#define VM_MAX_DISKS	16
+#define VM_NAME_MAX  63 /* bytes, [A-Za-z0-9._-], starts alphanumeric */
+#define VM_MAX_DISKS 16
+/*
+ * Images of other VMs' disks in whose caches a worker finds blocks that frames
+ * refer to (vnet/refs.h). They are numbered after its own disks.
+ */
+#define VM_MAX_FOREIGN	8
+#define VM_MAX_CACHED	(VM_MAX_DISKS + VM_MAX_FOREIGN)
 #define VM_MAX_VCPUS	64
 #define VM_MAX_NETS	4	/* networks that a VM is in */
 #define NET_TAP_MAX	15	/* bytes of a network interface's name */

@@ -65,7 +65,8 @@ enum worker_request_kind {
 	 */
 	WORKER_REQ_REHOME = 8,
 	/*
-	 * .cache: a disk may use the buffer cache of its image on a node.
+	 * .cache: a disk may use the buffer cache of its image on a node; or
+	 * references to another VM's image may be followed there.
 	 * Descriptors: the cache's memory and its presence map, for reading,
 	 * and a lease map, for writing (cowdisk/cache/cache.h). No answer.
 	 */
@@ -177,8 +178,13 @@ struct worker_req_rehome {
 
 struct worker_req_cache {
 	uint64_t image_bytes; /* of the disk's image */
-	uint32_t disk;	      /* 0 .. VM_MAX_DISKS - 1 */
-	int32_t node;	      /* where the cache is */
+	/*
+	 * By what references name the image (vnet/refs.h): the same for each VM
+	 * that shares it. 0: frames of this VM have none to it, and none are taken.
+	 */
+	uint64_t image;
+	uint32_t disk; /* 0 .. VM_MAX_CACHED - 1; see VM_MAX_FOREIGN */
+	int32_t node;  /* where the cache is */
 };
 
 struct worker_req_cache_end {
@@ -217,7 +223,8 @@ struct worker_req_net_port {
 	uint32_t slot, gen;
 	uint8_t mac[6];
 	uint8_t ip[4];
-	uint8_t zero[2];
+	uint8_t shares; /* 1: their VMs share memory (struct vnet_station) */
+	uint8_t zero;
 	char name[VM_NAME_MAX + 1]; /* of its VM */
 };
 

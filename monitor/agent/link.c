@@ -81,7 +81,7 @@ int link_open(uint64_t id, struct link_counts *counts, const int fds[LINK_FDS],
 
 void link_close(struct link *k)
 {
-	for (unsigned i = 0; i < VM_MAX_DISKS; i++)
+	for (unsigned i = 0; i < VM_MAX_CACHED; i++)
 		store_reader_remove(k->disks[i].reader);
 	region_detach(&k->peer);
 	region_destroy(&k->own);
@@ -156,7 +156,7 @@ static bool in_doubt(struct link *k)
 {
 	const struct cache_request *q = &k->request;
 
-	k->in_doubt = !k->in_doubt && q->disk < VM_MAX_DISKS &&
+	k->in_doubt = !k->in_doubt && q->disk < VM_MAX_CACHED &&
 		      !k->disks[q->disk].reader;
 	return k->in_doubt;
 }
@@ -186,7 +186,7 @@ static int take_one(struct link *k)
 	if (in_doubt(k))
 		return -EAGAIN;
 	k->counts->requests++;
-	if (q->disk >= VM_MAX_DISKS || !k->disks[q->disk].reader)
+	if (q->disk >= VM_MAX_CACHED || !k->disks[q->disk].reader)
 		return -EINVAL;
 	return agent_link_obey(k, q);
 }

@@ -54,7 +54,7 @@ struct link {
 	bool in_doubt;
 	struct cache_request request; /* the last one; a copy */
 	int error;		      /* -errno; 0: not broken */
-	struct link_disk disks[VM_MAX_DISKS];
+	struct link_disk disks[VM_MAX_CACHED];
 };
 
 /**

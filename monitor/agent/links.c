@@ -233,7 +233,7 @@ static void end_store(struct links *l, struct agent_store *s)
 	}
 	/* Control ended them before; if not, they end here. */
 	LIST_FOREACH(k, &l->list, entry)
-		for (unsigned d = 0; d < VM_MAX_DISKS; d++)
+		for (unsigned d = 0; d < VM_MAX_CACHED; d++)
 			if (k->disks[d].reader && k->disks[d].store == s->id)
 				link_set_disk(k, d, NULL, 0);
 	LIST_REMOVE(s, entry);

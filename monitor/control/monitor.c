@@ -214,6 +214,7 @@ static int monitor_create_parts(struct monitor *m,
 	int err = caches_create(m, &s->cache);
 
 	m->stall_ns = s->stall_ns;
+	m->merges = s->merge_ns != 0;
 	if (!err)
 		err = layers_create(m, s->merge_ns);
 	if (!err)

@@ -167,7 +167,7 @@ static bool agent_request_sane(const struct agent_request *r)
 		       r->store.image_bytes % 512 == 0 &&
 		       r->store.image_bytes <= AGENT_MAX_IMAGE;
 	case AGENT_READER:
-		return r->reader.disk < VM_MAX_DISKS;
+		return r->reader.disk < VM_MAX_CACHED;
 	case AGENT_COPY:
 	case AGENT_STORE_END:
 	case AGENT_LINK:

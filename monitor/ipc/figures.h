@@ -40,7 +40,7 @@
 #include "vnet/pairs.h"
 
 #define FIGURES_NAME  "disco-figures"
-#define FIGURES_MAGIC 0x4153455255474946ull /* "FIGURESA" */
+#define FIGURES_MAGIC 0x4253455255474946ull /* "FIGURESB" */
 
 /* Reasons why KVM_RUN returned. */
 enum figures_exit {
@@ -105,6 +105,13 @@ enum figures_cache_word {
 	FIGURES_MERGED_PAGES,	/* shown from a layer, in total */
 	FIGURES_ZERO_PAGES,	/* of zeroes, given back, in total */
 	FIGURES_MERGED_NS,	/* longest stop of the guest for both */
+	/* Of references in frames (monitor/worker/net/refs.h), in total. */
+	FIGURES_REFS_SENT,     /* blocks */
+	FIGURES_REFS_RECEIVED, /* blocks */
+	FIGURES_REFS_DROPPED,  /* of them: no cache has it, or no room */
+	FIGURES_REFS_WRONG,    /* of them: no page is equal */
+	FIGURES_REFS_MERGED,   /* pages shown by them */
+	FIGURES_REFS_NS,       /* longest stop of the guest for that */
 	FIGURES_NR_CACHE
 };
 

@@ -116,10 +116,11 @@ static bool worker_request_sane(const struct worker_request *r)
 		return worker_node_sane(r->rehome.node, true);
 	case WORKER_REQ_CACHE:
 		return worker_node_sane(r->cache.node, false) &&
-		       r->cache.disk < VM_MAX_DISKS && r->cache.image_bytes;
+		       r->cache.disk < VM_MAX_CACHED && r->cache.image_bytes &&
+		       (r->cache.disk < VM_MAX_DISKS || r->cache.image);
 	case WORKER_REQ_CACHE_END:
 		return worker_node_sane(r->cache_end.node, false) &&
-		       r->cache_end.disk < VM_MAX_DISKS;
+		       r->cache_end.disk < VM_MAX_CACHED;
 	case WORKER_REQ_LINK:
 		return worker_node_sane(r->link.node, false);
 	case WORKER_REQ_SUM:
@@ -135,6 +136,7 @@ static bool worker_request_sane(const struct worker_request *r)
 		       r->port.port < GUEST_NR_PORTS;
 	case WORKER_REQ_NET_PORT:
 		return r->net_port.net < VM_MAX_NETS && r->net_port.gen &&
+		       r->net_port.shares <= 1 &&
 		       memchr(r->net_port.name, '\0', sizeof(r->net_port.name));
 	case WORKER_REQ_NET_PORT_END:
 		return r->net_port_end.net < VM_MAX_NETS;

@@ -200,6 +200,9 @@ void buffers_obey(struct buffers *b, const struct worker_request *r,
 		err = cache_attach(b->cache, r->cache.disk, node,
 				   r->cache.image_bytes, fds[0], fds[1],
 				   fds[2]);
+		if (!err)
+			cache_set_image(b->cache, r->cache.disk,
+					r->cache.image);
 		break;
 	case WORKER_REQ_LINK:
 		node = r->link.node;
@@ -238,9 +241,9 @@ void buffers_turned(struct buffers *b)
 	figures_set(&f->words[FIGURES_BROUGHT_PAGES], b->brought);
 	figures_set(&f->words[FIGURES_BROUGHT_NS], b->longest_ns);
 	/* Once over all of memory after pages were shown. */
-	if (c.overlaid_blocks == b->overlaid)
+	if (c.overlaid_blocks + c.ref_blocks == b->overlaid)
 		return;
-	b->overlaid = c.overlaid_blocks;
+	b->overlaid = c.overlaid_blocks + c.ref_blocks;
 	b->left = b->vm->ram.bytes / PAGE_BYTES;
 	b->looks = BUFFERS_LOOKS;
 	if (!b->timed)

@@ -35,7 +35,7 @@ struct buffers {
 	struct io_watch ready, timer;
 	nodeid_t home;		/* the cache's; NODE_AUTO: not linked yet */
 	int pagemap;		/* [I] of this process */
-	uint64_t overlaid;	/* blocks in total, at the last sweep */
+	uint64_t overlaid;	/* blocks shown in total, at the last sweep */
 	uint64_t left;		/* guest pages left of this sweep */
 	uint64_t next_sweep_ns; /* earliest time of the next sweep */
 	unsigned prefetches;	/* left, before a move ends */

@@ -126,8 +126,16 @@ static void machine_turned(void *arg)
 
 	buffers_turned(&m->buffers);
 	merge_turned(&m->merge);
+	refs_turned(&m->refs);
 	paging_turned(&m->paging);
 	machine_turned_idle(m);
+}
+
+static bool machine_rests(void *arg)
+{
+	const struct machine *m = arg;
+
+	return disks_idle(&m->disks);
 }
 
 /* Of a VM that the monitor has; any other reads its disks without one. */
@@ -142,6 +150,10 @@ static int make_cache(struct machine *m)
 	err = buffers_create(&m->buffers, &m->vm, &m->disks);
 	if (err)
 		return err;
+	err = refs_create(&m->refs, &m->vm, m->buffers.cache,
+			  m->buffers.pagemap, machine_rests, m);
+	if (err)
+		return err;
 	m->vm.loop.turned = machine_turned;
 	return paging_create(&m->paging);
 }
@@ -153,7 +165,8 @@ static int add_disks(struct machine *m)
 
 static int add_nets(struct machine *m)
 {
-	return wnets_create(&m->nets, &m->vm);
+	return wnets_create(&m->nets, &m->vm,
+			    m->vm.spec->adoptable ? &m->refs : NULL);
 }
 
 static int add_shms(struct machine *m)

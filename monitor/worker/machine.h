@@ -16,6 +16,7 @@
 #include "monitor/worker/disks.h"
 #include "monitor/worker/hinting.h"
 #include "monitor/worker/merge.h"
+#include "monitor/worker/net/refs.h"
 #include "monitor/worker/net/wnets.h"
 #include "monitor/worker/paging.h"
 #include "monitor/worker/shm/shms.h"
@@ -35,6 +36,7 @@ struct machine {
 	struct buffers buffers;
 	struct merge merge;
 	struct paging paging;
+	struct refs refs;
 	struct wnets nets;
 	struct hinting hinting;
 	struct shms shms;

@@ -63,6 +63,29 @@ static const struct {
 				"The longest it was stopped for these, in "
 				"nanoseconds.",
 				true },
+	[FIGURES_REFS_SENT] = { "refs_sent",
+				"Blocks that frames it sent referred to.",
+				false },
+	[FIGURES_REFS_RECEIVED] = { "refs_received",
+				    "Blocks that frames it got referred to.",
+				    false },
+	[FIGURES_REFS_DROPPED] = { "refs_dropped",
+				   "Of them, not looked for: of an image that "
+				   "it does not share, in no cache, or no "
+				   "room.",
+				   false },
+	[FIGURES_REFS_WRONG] = { "refs_wrong",
+				 "Of them, equal to no page of its memory.",
+				 false },
+	[FIGURES_REFS_MERGED] = { "refs_merged_pages",
+				  "Pages that gave way to a cached block that "
+				  "a "
+				  "frame referred to.",
+				  false },
+	[FIGURES_REFS_NS] = { "refs_longest_ns",
+			      "The longest it was stopped for that, in "
+			      "nanoseconds.",
+			      true },
 };
 
 #define WORD(field) offsetof(struct agent_figures, field)

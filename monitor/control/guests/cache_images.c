@@ -13,6 +13,7 @@
 #include <linux/fs.h>
 
 #include "cowdisk/base/cache_proto.h"
+#include "disco/mix.h"
 #include "memory/lease.h"
 #include "monitor/ipc/fds.h"
 #include "numa/region.h"
@@ -56,6 +57,21 @@ static bool same_key(const struct image_key *a, const struct image_key *b)
 	       strcmp(a->group, b->group) == 0;
 }
 
+/* Two images of the same number cost comparisons, and nothing else. */
+static uint64_t image_number(const struct image_key *k)
+{
+	const uint64_t of[] = { k->dev, k->ino, k->bytes,
+				(uint64_t)k->mtime_sec,
+				(uint64_t)k->mtime_nsec };
+	uint64_t n = MIX_STEP;
+
+	for (size_t i = 0; i < ARRAY_SIZE(of); i++)
+		n = mix_u64(n ^ of[i]) + MIX_STEP;
+	for (const char *c = k->group; *c; c++)
+		n = mix_u64(n ^ (uint8_t)*c) + MIX_STEP;
+	return n ? n : 1;
+}
+
 int image_get(struct cache_image **list, pid_t pid, int number,
 	      const char *group, struct cache_image **out)
 {
@@ -78,6 +94,7 @@ int image_get(struct cache_image **list, pid_t pid, int number,
 	}
 	if (im->users++ == 0) {
 		im->key = key;
+		im->number = image_number(&key);
 		im->file = fd;
 		im->next = *list;
 		*list = im;

@@ -32,6 +32,11 @@ struct image_store {
 struct cache_image {
 	struct cache_image *next;
 	struct image_key key;
+	/*
+	 * What references in frames name it by (vnet/refs.h): made of the key, so
+	 * the next monitor has the same. Not 0.
+	 */
+	uint64_t number;
 	int file; /* read-only, O_DIRECT where that is possible */
 	unsigned users;
 	struct image_store *stores;

@@ -27,7 +27,7 @@ struct hold {
 
 struct guest_disk {
 	struct guest_disk *next;
-	unsigned nr; /* in the VM */
+	unsigned nr; /* in the VM; from VM_MAX_DISKS on: a foreign image */
 	struct cache_image *image;
 	struct hold *holds;
 };
@@ -44,6 +44,18 @@ struct guest_cache {
 static struct guest_disk *caches_disks(const struct guest *g)
 {
 	return g->cache ? g->cache->disks : NULL;
+}
+
+/* Does it share pages by references? */
+static bool caches_refer(const struct guest *g)
+{
+	return g->m->merges && g->record.merge && g->record.nr_nets;
+}
+
+/* One without disks may get foreign images at any time. */
+static bool caches_links(const struct guest *g)
+{
+	return g->cache && (g->cache->disks || caches_refer(g));
 }
 
 static void caches_complain(struct monitor *m, const struct guest *g,
@@ -101,6 +113,17 @@ static void hold_free(struct monitor *m, struct hold *h)
 	free(h);
 }
 
+/* Its link's requests may name the disk, if the link is older than the hold. */
+static int hold_link(struct monitor *m, const struct guest *g,
+		     const struct guest_disk *d, const struct hold *h)
+{
+	if (!g->cache->linked || g->cache->home != h->node ||
+	    d->nr < VM_MAX_DISKS)
+		return 0;
+	return cache_tell_reader(m, h->node, g->cache->link, h->store, d->nr,
+				 h->lease_ro);
+}
+
 static int hold_make(struct monitor *m, const struct guest *g,
 		     struct guest_disk *d, const struct image_store *s)
 {
@@ -120,6 +143,8 @@ static int hold_make(struct monitor *m, const struct guest *g,
 		return err;
 	}
 	err = tell_hold(m, d, h);
+	if (!err)
+		err = hold_link(m, g, d, h);
 	if (err) {
 		hold_free(m, h);
 		return err;
@@ -137,6 +162,7 @@ static int caches_hand_over(struct guest *g, const struct guest_disk *d,
 	struct worker_request r = {
 		.kind = WORKER_REQ_CACHE,
 		.cache = { .image_bytes = d->image->key.bytes,
+			   .image = caches_refer(g) ? d->image->number : 0,
 			   .disk = d->nr,
 			   .node = h->node },
 	};
@@ -395,17 +421,23 @@ static bool caches_can_cache(struct monitor *m, nodeid_t node)
 	       agents_get(&m->agents, node, &a, &d) == 0;
 }
 
-void caches_guest_add(struct monitor *m, struct guest *g)
+/* The first one of a guest: its home is a user of the image's store there. */
+static void disk_add(struct monitor *m, struct guest *g, struct guest_disk *d)
+{
+	int err;
+
+	d->next = g->cache->disks;
+	g->cache->disks = d;
+	err = store_enter(m, d->image, g->cache->home);
+	if (err)
+		caches_complain(m, g, "buffer cache", err);
+	hold_all(m, d->image);
+}
+
+static void own_add(struct monitor *m, struct guest *g)
 {
 	const struct vm_record *r = &g->record;
 
-	if (!caches_can_cache(m, r->node) || !r->nr_cached)
-		return;
-	g->cache = calloc(1, sizeof(*g->cache));
-	if (!g->cache) {
-		caches_complain(m, g, "its disks are not cached", -ENOMEM);
-		return;
-	}
 	for (unsigned i = 0; i < r->nr_cached; i++) {
 		struct guest_disk *d = calloc(1, sizeof(*d));
 		int err = d ? image_get(&m->caches->images, r->pid,
@@ -418,20 +450,87 @@ void caches_guest_add(struct monitor *m, struct guest *g)
 			continue;
 		}
 		d->nr = r->cached[i].disk;
-		d->next = g->cache->disks;
-		g->cache->disks = d;
-		err = store_enter(m, d->image, r->node);
-		if (err)
-			caches_complain(m, g, "buffer cache", err);
-		hold_all(m, d->image);
+		disk_add(m, g, d);
 	}
-	if (caches_disks(g)) {
-		int err = link_guest(m, g, r->node);
+}
 
-		if (err)
-			caches_complain(m, g, "buffer cache", err);
-		g->cache->home = r->node;
+/* --- foreign images --- */
+
+/* Do frames between them carry references? */
+static bool guests_refer(const struct guest *a, const struct guest *b)
+{
+	const struct vm_record *x = &a->record, *y = &b->record;
+
+	if (a == b || !a->cache || !b->cache || a->ended || b->ended ||
+	    !caches_refer(a) || !caches_refer(b) ||
+	    strcmp(x->group, y->group) != 0)
+		return false;
+	for (unsigned i = 0; i < x->nr_nets; i++)
+		for (unsigned k = 0; k < y->nr_nets; k++)
+			if (!strcmp(x->nets[i].net, y->nets[k].net))
+				return true;
+	return false;
+}
+
+static void foreign_add(struct monitor *m, struct guest *g,
+			struct cache_image *im)
+{
+	struct guest_disk *d;
+	unsigned nr = VM_MAX_DISKS;
+
+	for (d = caches_disks(g); d; d = d->next) {
+		if (d->image == im)
+			return;
+		nr = d->nr >= nr ? d->nr + 1 : nr;
 	}
+	if (nr == VM_MAX_CACHED)
+		return;
+	d = calloc(1, sizeof(*d));
+	if (!d) {
+		caches_complain(m, g, "references", -ENOMEM);
+		return;
+	}
+	d->nr = nr;
+	d->image = im;
+	im->users++;
+	disk_add(m, g, d);
+}
+
+/* The disks of @from are foreign images of @to. */
+static void foreign_add_all(struct monitor *m, struct guest *to,
+			    const struct guest *from)
+{
+	for (struct guest_disk *d = caches_disks(from); d; d = d->next)
+		if (d->nr < VM_MAX_DISKS)
+			foreign_add(m, to, d->image);
+}
+
+void caches_guest_add(struct monitor *m, struct guest *g)
+{
+	const struct vm_record *r = &g->record;
+	int err;
+
+	if (!caches_can_cache(m, r->node) ||
+	    (!r->nr_cached && !caches_refer(g)))
+		return;
+	g->cache = calloc(1, sizeof(*g->cache));
+	if (!g->cache) {
+		caches_complain(m, g, "its disks are not cached", -ENOMEM);
+		return;
+	}
+	g->cache->home = r->node;
+	own_add(m, g);
+	for (struct guest *o = m->guests; o; o = o->next)
+		if (guests_refer(o, g)) {
+			foreign_add_all(m, g, o);
+			foreign_add_all(m, o, g);
+		}
+	if (!caches_links(g))
+		return;
+	err = link_guest(m, g, r->node);
+	if (err)
+		caches_complain(m, g, "buffer cache", err);
+	g->cache->home = r->node;
 }
 
 void caches_guest_home(struct monitor *m, struct guest *g, nodeid_t node)
@@ -439,7 +538,7 @@ void caches_guest_home(struct monitor *m, struct guest *g, nodeid_t node)
 	nodeid_t old = g->cache ? g->cache->home : node;
 	int err = 0;
 
-	if (!caches_disks(g) || old == node || !caches_can_cache(m, node))
+	if (!caches_links(g) || old == node || !caches_can_cache(m, node))
 		return;
 	for (struct guest_disk *d = caches_disks(g); d && !err; d = d->next) {
 		err = store_enter(m, d->image, node);
@@ -525,7 +624,7 @@ static int tell_all_of(struct monitor *m, struct guest *g, nodeid_t node)
 		for (struct hold *h = d->holds; h && !err; h = h->next)
 			if (h->node == node)
 				err = tell_hold(m, d, h);
-	if (!err && caches_disks(g) && g->cache->home == node && !g->ended)
+	if (!err && caches_links(g) && g->cache->home == node && !g->ended)
 		err = link_guest(m, g, node);
 	return err;
 }

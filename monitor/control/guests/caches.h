@@ -13,6 +13,15 @@
  *		a lease map there (cache_peers.h)
  *	link	a VM's channel to the agent of its home node
  *
+ * FOREIGN IMAGES. Frames between VMs may refer to cached blocks (vnet/refs.h). VMs
+ * that ask for merging (--memory ...,merge), belong to one group and are in one
+ * network hold the images of each other's disks, too: VM_MAX_FOREIGN of them in
+ * their life, the first ones. A VM keeps them until it ends, as pages that it shows
+ * from a store must have its leases as long as the store has an agent. They count
+ * as images of the VM in all that follows: its home node gets a store of them, and
+ * its agent copies their blocks from other nodes. Workers that were adopted have
+ * none, as their record does not say whether they ask for merging.
+ *
  * A VM holds all stores of its images, so it finds a block that another node has
  * without reading the image. When the last VM leaves a node, the store ends.
  * Pages that VMs still show from it stay until they drop them, because nobody

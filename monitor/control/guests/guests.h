@@ -149,6 +149,7 @@ struct monitor {
 	struct agents agents; /* monitor.c creates and destroys them */
 	struct boot_copies boots;
 	uint64_t stall_ns; /* bound of moves that have none of their own */
+	bool merges;	   /* VMs that ask for it share equal pages */
 
 	/* Written by guests.c only. */
 	const struct guests_ops *ops;

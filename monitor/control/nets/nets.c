@@ -179,6 +179,7 @@ static int send_port(struct net_port *to, const struct net_port *p)
 	memcpy(r.net_port.mac, p->station.mac, sizeof(r.net_port.mac));
 	memcpy(r.net_port.ip, p->station.ip, sizeof(r.net_port.ip));
 	memcpy(r.net_port.name, p->station.name, sizeof(r.net_port.name));
+	r.net_port.shares = *p->shares && !strcmp(p->shares, to->shares);
 	return net_port_send(to, &r, fds);
 }
 
@@ -499,6 +500,9 @@ static int port_reserve(struct nets *n, const struct vm_config *vm,
 				vm->name, c->name, strerror(-err));
 		goto fail;
 	}
+	if (vm->merge)
+		(void)snprintf(p->shares, sizeof(p->shares), "%s",
+			       vm->group ? vm->group : GROUP_DEFAULT);
 	p->gen = nets_next_gen(n);
 	(void)!net_port_insert(net, p); /* its slot is free */
 	net_plan_remember(&net->plan, p->slot, vm->name, p->station.ip);

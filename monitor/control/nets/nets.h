@@ -51,8 +51,13 @@ struct net_port {
 	 * reading; both ends of its wake-ups, the same.
 	 */
 	int region, reader, wake_rx, wake_tx;
-	struct vm_watch *vm;	   /* of its worker; NULL: does not run yet */
-	bool routed;		   /* it has an uplink */
+	struct vm_watch *vm; /* of its worker; NULL: does not run yet */
+	bool routed;	     /* it has an uplink */
+	/*
+	 * The group that its VM shares memory with: frames between two ports of the
+	 * same one may have references (vnet/refs.h). "": none.
+	 */
+	char shares[VM_NAME_MAX + 1];
 	char tap[NET_TAP_MAX + 1]; /* the trunk's device; "": it has none */
 	char *publish;	    /* owned: as in struct vm_config; NULL: none */
 	uint32_t published; /* generation of the uplink that was told */

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "monitor/worker/net/refs.h"
+
 _Static_assert(VM_NAME_MAX == VNET_NAME_MAX, "stations are named after VMs");
 _Static_assert(sizeof(struct vnet_stats) <= sizeof(struct figures_net),
 	       "all counts are shown");
@@ -21,7 +23,8 @@ static unsigned pairs_of(const struct worker_spec *s,
 				 n->queues ? n->queues : NET_MAX_QUEUES);
 }
 
-static int add_net(struct wnets *w, struct vm *vm, unsigned i)
+static int add_net(struct wnets *w, struct vm *vm, struct refs *refs,
+		   unsigned i)
 {
 	const struct worker_net *n = &vm->spec->nets[i];
 	int fd = worker_net_fd(vm->spec, i);
@@ -45,14 +48,16 @@ static int add_net(struct wnets *w, struct vm *vm, unsigned i)
 				pairs_of(vm->spec, n), &w->nets[i]);
 	if (err)
 		return err;
+	if (refs)
+		virtio_net_use_refs(w->nets[i], &refs_ops, refs);
 	w->nr = i + 1;
 	return pci_add(&vm->pci, &virtio_net_dev(w->nets[i])->pci);
 }
 
-int wnets_create(struct wnets *w, struct vm *vm)
+int wnets_create(struct wnets *w, struct vm *vm, struct refs *refs)
 {
 	for (unsigned i = 0; i < vm->spec->nr_nets; i++) {
-		int err = add_net(w, vm, i);
+		int err = add_net(w, vm, refs, i);
 
 		if (err)
 			return err;
@@ -70,6 +75,7 @@ static void wnets_add_port(struct virtio_net *n,
 	memcpy(s.mac, p->mac, sizeof(s.mac));
 	memcpy(s.ip, p->ip, sizeof(s.ip));
 	memcpy(s.name, p->name, sizeof(s.name));
+	s.shares = p->shares;
 	err = virtio_net_add_port(n, p->slot, p->gen, &s, fds[0], fds[1]);
 	if (err)
 		(void)fprintf(stderr, "network: %s is not reached: %s\n",

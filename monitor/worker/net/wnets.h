@@ -10,6 +10,8 @@
 #include "monitor/dev/net/virtio_net.h"
 #include "monitor/worker/vm/vm.h"
 
+struct refs;
+
 struct wnets {
 	unsigned nr;
 	struct virtio_net *nets[VM_MAX_NETS];
@@ -17,14 +19,15 @@ struct wnets {
 
 /**
  * wnets_create() - put all networks of the VM's specification on its PCI bus
- * @w:  zeroed
- * @vm: outlives @w
+ * @w:    zeroed
+ * @vm:   outlives @w
+ * @refs: of the VM, for references in frames; outlives @w; NULL: there are none
  *
  * Context: start of the worker, before the sandbox. Return: 0; errors of
  * vnet_port_create(), virtio_net_create() and pci_add(). On error nothing is
  * undone, because the process ends.
  */
-MUST_CHECK int wnets_create(struct wnets *w, struct vm *vm);
+MUST_CHECK int wnets_create(struct wnets *w, struct vm *vm, struct refs *refs);
 
 /**
  * wnets_obey() - handle WORKER_REQ_NET_PORT, _PORT_END and _DUMP

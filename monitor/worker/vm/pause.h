@@ -25,7 +25,7 @@ enum park_reason {
 	PARK_PAUSE = 1u << 0, /* WORKER_REQ_PAUSE */
 	PARK_MOVE = 1u << 1,  /* memory slots or program text change */
 	PARK_BRING = 1u << 2, /* pages are shown from a nearer node */
-	PARK_MERGE = 1u << 3, /* equal pages are shown from a layer */
+	PARK_MERGE = 1u << 3, /* equal pages are shown from elsewhere */
 };
 
 struct park {

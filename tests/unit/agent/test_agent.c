@@ -172,9 +172,9 @@ static void cache_requests_are_checked(void **state)
 	r.store.image_bytes = most + 512;
 	assert_int_equal(check_request(&r), -EINVAL);
 	r = (struct agent_request){ .kind = AGENT_READER };
-	r.reader.disk = VM_MAX_DISKS - 1;
+	r.reader.disk = VM_MAX_CACHED - 1;
 	assert_int_equal(check_request(&r), 0);
-	r.reader.disk = VM_MAX_DISKS;
+	r.reader.disk = VM_MAX_CACHED;
 	assert_int_equal(check_request(&r), -EINVAL);
 	r = (struct agent_request){ .kind = AGENT_SYNC }; /* of no id */
 	assert_int_equal(check_request(&r), -EINVAL);

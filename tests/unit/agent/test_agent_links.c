@@ -110,7 +110,7 @@ static void what_is_not_there(void **state)
 		{ { CACHE_AHEAD, 0, UINT64_MAX, 1, 1 }, EINVAL },
 		{ { CACHE_AHEAD, 0, 0, 0, 1 }, EINVAL },
 		{ { CACHE_FILL, 1, 0, 1, 1 }, EINVAL },
-		{ { CACHE_FILL, VM_MAX_DISKS, 0, 1, 1 }, EINVAL },
+		{ { CACHE_FILL, VM_MAX_CACHED, 0, 1, 1 }, EINVAL },
 		{ { CACHE_FILL, UINT32_MAX, 0, 1, 1 }, EINVAL },
 		{ { CACHE_REPLICATE, 0, 0, 0, 1 }, EINVAL },
 		{ { CACHE_REPLICATE, 0, 4096, 2, 1 }, EINVAL },

@@ -114,7 +114,7 @@ static void images_end_where_they_do(void **state)
 	assert_int_equal(look(b, UINT64_MAX, 5, &page), 0);
 	assert_int_equal(look(b, 0, BLOCKS, &page), LEASE_RUN_MAX);
 	put(b, page, LEASE_RUN_MAX);
-	assert_int_equal(cache_lookup(b->c, VM_MAX_DISKS, 0, 1, &page), 0);
+	assert_int_equal(cache_lookup(b->c, VM_MAX_CACHED, 0, 1, &page), 0);
 	assert_int_equal(cache_lookup(b->c, AGENT_DISK - 1, 0, 1, &page), 0);
 }
 
@@ -231,7 +231,7 @@ static void bad_attachments_are_refused(void **state)
 	int fds[3], spare;
 
 	good_fds(b, BYTES, fds);
-	refused(b, fds, VM_MAX_DISKS, 0, BYTES, -EINVAL);
+	refused(b, fds, VM_MAX_CACHED, 0, BYTES, -EINVAL);
 	good_fds(b, BYTES, fds);
 	refused(b, fds, 0, -1, BYTES, -EINVAL);
 	good_fds(b, BYTES, fds);

@@ -24,7 +24,8 @@ struct reader {
 	struct figures *figures;
 	uint64_t bytes;
 	bool linked, busy;
-	int wake; /* the agent, without a request */
+	unsigned foreign; /* images of others */
+	int wake;	  /* the agent, without a request */
 	struct disk_req req;
 	struct iovec iov;
 	_Alignas(PAGE_BYTES) uint8_t buf[READ_BLOCKS * PAGE_BYTES];
@@ -97,6 +98,40 @@ static void scribble(const struct reader *r)
 	(void)!send(r->wake, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
+static void look_at_foreign(struct reader *r)
+{
+	const uint8_t *page;
+	uint64_t block = (uint64_t)random() % READER_IMAGE_BLOCKS;
+
+	for (unsigned d = VM_MAX_DISKS; d < VM_MAX_DISKS + r->foreign; d++) {
+		unsigned n = cache_lookup(r->cache, d, block, 1, &page);
+
+		if (!n)
+			continue;
+		cache_put(r->cache, d, page, n);
+		figures_count(&r->figures->cache.words[FIGURES_REFS_MERGED], n);
+	}
+}
+
+/* What comes of references. */
+static void note(struct reader *r, const struct worker_request *req)
+{
+	_Atomic(uint64_t) *w = r->figures->cache.words;
+
+	if (req->kind == WORKER_REQ_NET_PORT)
+		figures_count(&w[FIGURES_REFS_DROPPED], req->net_port.shares);
+	if (req->kind != WORKER_REQ_CACHE)
+		return;
+	if (req->cache.disk < VM_MAX_DISKS) {
+		figures_set(&w[FIGURES_REFS_SENT], req->cache.image != 0);
+		return;
+	}
+	if (!req->cache.image)
+		fake_worker_fail("a foreign image has no number");
+	r->foreign = req->cache.disk - VM_MAX_DISKS + 1;
+	figures_set(&w[FIGURES_REFS_RECEIVED], r->foreign);
+}
+
 static void attend(struct reader *r, const struct worker_request *req,
 		   const int *fds)
 {
@@ -119,6 +154,7 @@ static void attend(struct reader *r, const struct worker_request *req,
 	}
 	if (err)
 		fake_worker_fail("a request about the cache failed");
+	note(r, req);
 }
 
 static void start(struct reader *r, const struct worker_spec *spec)
@@ -158,6 +194,7 @@ void fake_reader(const struct worker_spec *spec, struct figures *f)
 		if (p[2].revents)
 			disk_complete(r->disk);
 		show(r);
+		look_at_foreign(r);
 		if (!p[0].revents)
 			continue;
 		if (worker_request_receive(WORKER_FD_CONTROL, &req, fds))

@@ -2,7 +2,10 @@
 /*
  * A fake worker that reads its disk 0 through the buffer cache that control
  * and an agent give it, at random places, and compares with the file. Figures
- * as those of a real worker.
+ * as those of a real worker, but for those of references, by which tests see what
+ * control has sent: FIGURES_REFS_SENT is whether its own disk has a number,
+ * _RECEIVED how many foreign images it has, _DROPPED how many ports share memory
+ * with it, _MERGED how many blocks it has found in foreign images.
  */
 #ifndef TESTS_FAKE_READER_H
 #define TESTS_FAKE_READER_H

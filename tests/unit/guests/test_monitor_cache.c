@@ -18,6 +18,7 @@
 #define IMAGE_BYTES  READER_IMAGE_BYTES
 
 static char image[] = "/tmp/disco-image-XXXXXX";
+static char other[] = "/tmp/disco-image-XXXXXX";
 
 static void start_reader_of(const char *name, const char *how, const char *more)
 {
@@ -165,6 +166,70 @@ static void an_agent_that_died_is_replaced(void **state)
 	vm_call("reader.f", "kill");
 }
 
+/* Of the first or the other image, in that network and group. */
+static void start_sharer(const char *name, const char *of, const char *net,
+			 const char *more)
+{
+	start_vm_with(name, "/kernel",
+		      ",\"disks\":[{\"path\":\"%s\",\"ro\":true}],"
+		      "\"nets\":[{\"name\":\"%s\"}]%s",
+		      of, net, more);
+}
+
+/*
+ * Frames refer to cached blocks: those who may get such frames have the images.
+ * What fake_reader.h shows in place of these figures.
+ */
+static void references_lead_to_images_of_others(void **state)
+{
+	static const char *const none[] = { "reader.n", "reader.o",
+					    "reader.p" };
+
+	(void)state;
+	start_sharer("reader.s", image, "lan", ",\"merge\":true");
+	start_sharer("reader.t", other, "lan", ",\"merge\":true");
+	start_sharer("reader.n", other, "lan", "");
+	start_sharer("reader.o", other, "wan", ",\"merge\":true");
+	start_sharer("reader.p", other, "lan",
+		     ",\"merge\":true,\"group\":\"other\"");
+	reaches("reader.s", "refs_received", 1);
+	reaches("reader.t", "refs_received", 1);
+	/* Its blocks are there, as the other one reads them. */
+	reaches("reader.s", "refs_merged_pages", 1000);
+	reaches("reader.t", "refs_merged_pages", 1000);
+	assert_int_equal(cache_figure("reader.t", "refs_sent"), 1);
+	assert_int_equal(cache_figure("reader.t", "refs_dropped"), 1);
+	for (unsigned i = 0; i < ARRAY_SIZE(none); i++) {
+		reaches(none[i], "hit_blocks", 1000);
+		assert_int_equal(cache_figure(none[i], "refs_received"), 0);
+		assert_int_equal(cache_figure(none[i], "refs_dropped"), 0);
+	}
+	assert_int_equal(cache_figure("reader.n", "refs_sent"), 0);
+	/* One more of an image that it has: nothing more of it. */
+	start_sharer("reader.q", image, "lan", ",\"merge\":true");
+	reaches("reader.q", "refs_merged_pages", 1000);
+	assert_int_equal(cache_figure("reader.t", "refs_received"), 1);
+	assert_int_equal(cache_figure("reader.q", "refs_received"), 1);
+	assert_int_equal(cache_figure("reader.s", "refs_received"), 1);
+	reaches("reader.s", "refs_dropped", 2);
+	/* An agent that is started again serves these, too. */
+	(void)kill((pid_t)agent_figure(0, "pid"), SIGKILL);
+	WAIT_UNTIL(agent_figure(0, "starts") == 2);
+	reaches(NULL, "links", 6);
+	assert_int_equal(cache_figure(NULL, "links_lost"), 0);
+	/* Its blocks stay for who has them, when their VM has ended. */
+	vm_call("reader.s", "kill");
+	vm_call("reader.q", "kill");
+	expect("reader.q", "ended", ST_STOPPED);
+	reaches("reader.t", "refs_merged_pages",
+		cache_figure("reader.t", "refs_merged_pages") + 1000);
+	expect("reader.t", "running", 0);
+	vm_call("reader.t", "kill");
+	for (unsigned i = 0; i < ARRAY_SIZE(none); i++)
+		vm_call(none[i], "kill");
+	WAIT_UNTIL(cache_figure(NULL, "present_blocks") == 0);
+}
+
 int main(int argc, char **argv)
 {
 #define WITH_MONITOR(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -174,15 +239,18 @@ int main(int argc, char **argv)
 		WITH_MONITOR(pmem_disks_are_of_the_cache),
 		WITH_MONITOR(who_scribbles_is_dropped),
 		WITH_MONITOR(an_agent_that_died_is_replaced),
+		WITH_MONITOR(references_lead_to_images_of_others),
 	};
 	int failed;
 
 	fake_worker_other = fake_reader;
-	if (!monitor_calls_begin(argc, argv) || !fake_reader_image(image))
+	if (!monitor_calls_begin(argc, argv) || !fake_reader_image(image) ||
+	    !fake_reader_image(other))
 		return 1;
 	failed =
 		cmocka_run_group_tests_name("monitor cache", tests, NULL, NULL);
 	(void)unlink(image);
+	(void)unlink(other);
 	monitor_calls_end();
 	return failed;
 }
