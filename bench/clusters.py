@@ -10,13 +10,15 @@ from rounds import RoundFailed
 CMDLINE = "console=ttyS0 quiet disco.run=cluster"
 
 
-def role(a, name, memory, disk, **more):
-    """A role of the file of a cluster; disk: members beside its path."""
+def role(a, name, memory, disk, *disks, **more):
+    """A role of the file of a cluster; disk: members beside its path; disks:
+    more of them."""
     cmdline = CMDLINE if disk.get("ro") else f"{CMDLINE} disco.rw"
     return {"name": name, "memory": f"{memory}M", "cmdline": cmdline,
             "kernel": os.path.abspath(a.kernel),
             "initrd": os.path.abspath(a.initrd), "deadline": a.timeout,
-            "disks": [{"path": os.path.abspath(a.disk), **disk}], **more}
+            "disks": [{"path": os.path.abspath(a.disk), **disk}, *disks],
+            **more}
 
 
 class Cluster:

@@ -26,11 +26,18 @@ before and after.
 	merge	memory=...,merge, and no hint: scans alone find the equal pages
 	hints	memory=...,merge, and each client hints that its pages of the
 		file are to be merged (disco-hint file merge FILE)
+	refs	memory=...,merge, and no scan and no hint: the file is on a disk
+		of the server that the buffer cache has, and frames refer to its
+		blocks. In the other modes the server has written the file, so
+		that no frame refers to anything
 """
 import argparse
 import json
+import os
 import statistics
+import subprocess
 import sys
+import tempfile
 
 from bridge import Bridge, nic
 from clusters import Cluster, role
@@ -42,12 +49,22 @@ from rounds import (ACCOUNTS, Monitor, RoundFailed, arguments, busy_s, header,
 DIR = "/srv/share"
 FILE = f"{DIR}/file"
 PEERS = ("disco", "vhost")
-MODES = ("plain", "merge", "hints")
+MODES = ("plain", "merge", "hints", "refs")
+# Of the monitor; 80000 s: no scan before the end.
+MERGE = {"plain": "off", "merge": "0.5", "hints": "0.5", "refs": "80000"}
+DATA = "/tmp/data"  # where the server's second disk is, there and at clients
 MOUNT = "vers=4.2,hard"
 SERVER = "10.98.0.1"  # of QEMU's guests
 # What disco up has written in its server, for QEMU's.
 EXPORTS = "/etc/exports.d/disco.exports"
 START = "/run/disco-nfs"
+SERVE = f"""set -e
+mkdir -p {DATA}
+mount -o ro /dev/vdb {DATA}
+exportfs -o ro,no_subtree_check,fsid=2,insecure '*:{DATA}'
+cat {DATA}/file >/dev/null"""
+MOUNT_DATA = f"""mkdir -p {DATA} &&
+mount -t nfs -o vers=4.1,ro nfs-server:{DATA} {DATA}"""
 MAKE = "head -c {mib}M /dev/urandom >{file} && sync && cat {file} >/dev/null"
 # Bytes that this client has got from its server so far.
 RECEIVED = "awk '$1 == \"bytes:\" { n += $6 } END { printf \"%.0f\\n\", n }' " \
@@ -148,13 +165,19 @@ def read_round(a, pair):
             "cpu_per_gb": cpu / (a.megabytes * 2**20 / 1e9)}
 
 
-def cluster(a, clients, client):
-    """The file of a cluster; client: more members of that role."""
+def cluster(a, clients, client, data=None):
+    """The file of a cluster; client: more members of that role; data: an image,
+    and the server is as the clients."""
+    server = {"huge": "thp"}
+    disks = []
+    if data:
+        server = client
+        disks = [{"path": data, "ro": True}]
     return {
         "cluster": "nfs",
         "nfs": {"role": "server", "export": DIR, "options": MOUNT},
         "roles": [
-            role(a, "server", a.memory, {"snapshot": True}, huge="thp"),
+            role(a, "server", a.memory, {"snapshot": True}, *disks, **server),
             role(a, "client", a.memory, {"ro": True}, count=clients,
                  health=[f"mountpoint -q {DIR}"], **client)]}
 
@@ -187,7 +210,42 @@ def growth(before):
     return {k: now[k] - before[k] for k in ACCOUNTS}
 
 
+def data_image(a, work):
+    """An image with the file, in blocks of a page."""
+    tree, image = f"{work}/tree", f"{work}/data.ext4"
+    os.mkdir(tree)
+    with open(f"{tree}/file", "wb") as f:
+        for _ in range(a.megabytes):
+            f.write(os.urandom(1 << 20))
+    with open(f"{tree}/small", "w", encoding="ascii") as f:
+        f.write("small\n")
+    subprocess.run(["mke2fs", "-q", "-F", "-t", "ext4", "-b", "4096", "-O",
+                    "^has_journal", "-d", tree, image,
+                    f"{a.megabytes + a.megabytes // 8 + 16}M"], check=True)
+    return image
+
+
 def measure_memory(a, clients, mode):
+    """measure_mode(), with what it needs on the disk."""
+    with tempfile.TemporaryDirectory() as work:
+        return measure_mode(a, clients, mode, data_image(a, work)
+                            if mode == "refs" else None)
+
+
+def serve(a, c, data):
+    """The server has the file in memory, the clients its directory: where."""
+    where = DATA if data else DIR
+    if data:
+        c.exec("server", SERVE)
+        c.exec("client", MOUNT_DATA)
+    else:
+        c.exec("server", MAKE.format(mib=a.megabytes, file=FILE) +
+               f" && echo small >{DIR}/small && sync")
+    c.exec("client", f"cat {where}/small && disco-hint show >/dev/null")
+    return where
+
+
+def measure_mode(a, clients, mode, data):
     """MiB that the machine's memory has grown by when all have read the file."""
     def rest():
         return m.merging_rests(a.window, a.merge_seconds) if merging \
@@ -196,16 +254,13 @@ def measure_memory(a, clients, mode):
     merging = mode != "plain"
     # Pages are counted: none that comes with 511 others.
     how = {"huge": "off", **({"merge": True} if merging else {})}
-    with Monitor(a.disco, "--balance=off",
-                 "--merge=0.5" if merging else "--merge=off") as m, \
-            Cluster(a, m, cluster(a, clients, how)) as c:
-        c.exec("server", MAKE.format(mib=a.megabytes, file=FILE) +
-               f" && echo small >{DIR}/small && sync")
-        c.exec("client", f"cat {DIR}/small && disco-hint show >/dev/null")
+    with Monitor(a.disco, "--balance=off", f"--merge={MERGE[mode]}") as m, \
+            Cluster(a, m, cluster(a, clients, how, data)) as c:
+        file = f"{serve(a, c, data)}/file"
         merged, _ = rest()
         before = meminfo()
-        said = c.exec("client", f"cat {FILE} | wc -c; {RECEIVED}" + (
-            f"; disco-hint file merge {FILE}" if mode == "hints" else ""))
+        said = c.exec("client", f"cat {file} | wc -c; {RECEIVED}" + (
+            f"; disco-hint file merge {file}" if mode == "hints" else ""))
         want = a.megabytes << 20
         if len(said) != clients or any(
                 int(x[0]) != want or int(x[1]) < want for x in said.values()):
@@ -276,7 +331,7 @@ def main():
     p.add_argument("--seed", type=int, default=1, help="of those places")
     p.add_argument("--clients", type=int, default=4, choices=range(2, 9),
                    help="that read one file, 2 to 8")
-    p.add_argument("--modes", default=["plain", "hints"],
+    p.add_argument("--modes", default=["plain", "hints", "refs"],
                    type=lambda s: s.split(","), help=",".join(MODES))
     p.add_argument("--memory-rounds", type=int, default=1)
     # Scans are at most 32 s apart (--merge=0.5, doubled six times).

@@ -112,7 +112,8 @@ class Monitor:
 
     def merged_pages(self):
         s = json.loads(self.call("stats", "--json"))
-        return sum(v["cache"]["merged_pages"] for v in s["vms"])
+        return sum(v["cache"]["merged_pages"] +
+                   v["cache"]["refs_merged_pages"] for v in s["vms"])
 
     def merging_rests(self, window, most):
         """Wait until nothing was merged for window s; at most so many s.

@@ -317,6 +317,9 @@ TARGETS = {
         Target("nfs-memory", "at most", 1.5, "", {
             "clients that hint, to one client": row("to_one_client",
                                                     mode="hints")}),
+        Target("nfs-refs", "at most", 1.5, "", {
+            "clients of a cached disk, to one client": row("to_one_client",
+                                                           mode="refs")}),
     ),
     "pmake": (),  # measured beside the paper's; no bound
 }

@@ -129,11 +129,12 @@ def net_result():
 
 def nfs_result():
     a = arguments(megabytes=64, random_megabytes=4, seed=1, memory_rounds=1,
-                  clients=4, modes=["plain", "hints"])
+                  clients=4, modes=["plain", "hints", "refs"])
     reads = {p: [{"sequential": 10.0 * v, "random": 0.1 * v,
                   "cpu_per_gb": 90.0 / v}] * a.rounds
              for p, v in (("disco", 1.6), ("vhost", 1))}
-    mib = {(1, "plain"): 66.0, (4, "plain"): 263.5, (4, "hints"): 81.0}
+    mib = {(1, "plain"): 66.0, (4, "plain"): 263.5, (4, "hints"): 81.0,
+           (4, "refs"): 79.0}
     return nfs.summarise(a, STATE, reads, {run: [
         {"mib": mib[run], "merged_mib": 0.0, "guests_see_mib": 500.0,
          "at_rest": True}] for run in nfs.memory_runs(a)})

@@ -40,6 +40,7 @@ PROGRAMS = {
     "make": "sleep 3",
     "sync": ":",
     "disco-hint": ":",
+    "exportfs": ":",
     # What a client has read has come from its server.
     "fio": 'printf \'"bw_bytes" : 8000000,\\n\'; '
            'echo bytes: 0 0 0 0 64000000 >>"$FAKE_DIR/mountstats"',
@@ -96,7 +97,8 @@ def execute(role, script):
 
 def stats():
     return {"vms": [{"name": n, "ram_pages": 1000,
-                     "cache": {"merged_pages": 256}} for n in members()]}
+                     "cache": {"merged_pages": 128,
+                               "refs_merged_pages": 128}} for n in members()]}
 
 
 def guests():

@@ -221,6 +221,7 @@ static void refs_index(struct refs *r)
 	}
 	e->next = *first;
 	*first = place;
+	r->sampled++;
 }
 
 /* Which reference is this page the block of? NONE: no one. */
@@ -357,6 +358,7 @@ static void refs_begin(struct refs *r)
 	memset(r->buckets, 0xff, REFS_BUCKETS * sizeof(r->buckets[0]));
 	r->of_pass = r->nr;
 	r->indexed = 0;
+	r->sampled = 0;
 	r->at = 0;
 	r->refused = 0;
 	r->gained = 0;
@@ -439,8 +441,12 @@ static void refs_timer_ready(struct io_watch *w, uint32_t events)
 		for (unsigned i = 0; i < REFS_CHUNK && r->indexed < r->of_pass;
 		     i++)
 			refs_index(r);
-		if (r->indexed == r->of_pass)
+		if (r->indexed == r->of_pass) {
 			r->state = REFS_SCANS;
+			/* Of nothing that is in a cache: nothing is looked for. */
+			if (!r->sampled)
+				r->at = r->vm->ram.bytes / PAGE_BYTES;
+		}
 	} else {
 		ms = refs_scan(r);
 	}

@@ -105,6 +105,7 @@ struct refs {
 	uint32_t head, nr;	    /* the oldest one, and how many there are */
 	uint32_t of_pass;	    /* that this pass is for: the oldest ones */
 	uint32_t indexed;	    /* of these */
+	uint32_t sampled;	    /* of these: that are in the table */
 	uint64_t at;		    /* page at which the scan goes on */
 	uint32_t match[REFS_CHUNK]; /* of the pages from @at on: in the ring */
 	unsigned refused;	    /* times in a row that disks did not rest */

@@ -247,6 +247,22 @@ static void wrong_references_show_nothing(void **state)
 	assert_int_equal(r->wait_ms, REFS_WAIT_MS);
 }
 
+/* What no cache has is not looked for in all of memory. */
+static void absent_blocks_cost_no_scan(void **state)
+{
+	(void)state;
+	for (uint64_t b = 100; b < 110; b++)
+		assert_true(agent_evict(&store, b));
+	come(IMAGE, 100, 10);
+	come(IMAGE, BLOCKS, 10);
+	step();
+	assert_int_equal(r->state, REFS_WAITS);
+	assert_int_equal(r->nr, 20);
+	while (r->state != REFS_IDLE)
+		step();
+	assert_int_equal(r->stats.dropped, 20);
+}
+
 /* As by retransmissions: one of them is looked for. */
 static void a_block_is_looked_for_once(void **state)
 {
@@ -437,6 +453,7 @@ int main(void)
 		TEST(what_was_read_is_shown),
 		TEST(a_copy_may_be_late),
 		TEST(wrong_references_show_nothing),
+		TEST(absent_blocks_cost_no_scan),
 		TEST(a_block_is_looked_for_once),
 		TEST(a_flood_has_a_bound),
 		TEST(what_changes_is_not_shown),
