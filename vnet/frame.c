@@ -74,6 +74,24 @@ bool vnet_is_ip6_of(const uint8_t ip[VNET_IP6_BYTES],
 	return memcmp(ip, own, sizeof(own)) == 0;
 }
 
+bool vnet_ip6_is_free(const uint8_t ip[VNET_IP6_BYTES],
+		      const uint8_t prefix[VNET_PREFIX6])
+{
+	static const uint8_t reserved[] = { 0xfd, 0xff, 0xff, 0xff,
+					    0xff, 0xff, 0xff };
+	const uint8_t *half = ip + VNET_PREFIX6;
+
+	if (!vnet_ip6_is_link_local(ip) &&
+	    memcmp(ip, prefix, VNET_PREFIX6) != 0)
+		return false;
+	/* As vnet_ip6() makes them. */
+	if (half[3] == 0xff && half[4] == 0xfe)
+		return false;
+	return vnet_ip6_half(ip) != 0 &&
+	       !(memcmp(half, reserved, sizeof(reserved)) == 0 &&
+		 half[7] & 0x80);
+}
+
 /* --- source filter --- */
 
 static bool ip4_is_own(const struct vnet_station *own, const uint8_t *ip)
@@ -175,46 +193,87 @@ bool vnet_ip6_claim(const uint8_t *ip, uint32_t len, const uint8_t **claim)
 	return true;
 }
 
-/* What makes its receivers send by this station: as all are hosts, none is one. */
-static bool ip6_announces_router(const uint8_t *ip, uint32_t len)
+/* Router advertisements make their receivers, all hosts, send by this station. */
+static bool ip6_is_never_sent(const uint8_t *ip, const uint8_t *icmp)
 {
-	const uint8_t *icmp;
-
-	return ip6_find_icmp(ip, len, &icmp) && icmp &&
-	       icmp[0] == ICMP6_ROUTER_ANSWER;
+	if (!icmp)
+		return false;
+	switch (icmp[0]) {
+	case ICMP6_ROUTER_ANSWER:
+		return true;
+	case ICMP6_ROUTER_WHO:
+	case ICMP6_WHO:
+		return icmp != ip + IP6_BYTES;
+	default:
+		return false;
+	}
 }
 
-/* Questions of neighbour and router discovery. */
-static bool ip6_asks(const uint8_t *ip, uint32_t len)
+/* Return: false: it is nobody's, or another one's by the plan. */
+static bool ip6_use(const struct vnet_station *own,
+		    const struct vnet_plan *plan, const uint8_t *ip,
+		    struct vnet_uses *u)
 {
-	return ip[IP6_NEXT] == PROTO_ICMP6 && len > IP6_BYTES &&
-	       (ip[IP6_BYTES] == ICMP6_ROUTER_WHO ||
-		ip[IP6_BYTES] == ICMP6_WHO);
+	if (vnet_is_ip6_of(ip, plan->prefix6, own->mac)) {
+		u->planned = u->planned || !vnet_ip6_is_link_local(ip);
+		return true;
+	}
+	if (!vnet_ip6_is_free(ip, plan->prefix6))
+		return false;
+	u->ip[u->nr++] = ip;
+	return true;
+}
+
+static bool ip6_is_nobodys(const uint8_t ip[VNET_IP6_BYTES])
+{
+	static const uint8_t any[VNET_IP6_BYTES];
+
+	return memcmp(ip, any, sizeof(any)) == 0;
+}
+
+/* A question of neighbour or router discovery, whose source was looked at. */
+static enum vnet_verdict filter_question(const struct vnet_station *own,
+					 const struct vnet_plan *plan,
+					 const uint8_t *ip, uint32_t len,
+					 struct vnet_uses *u)
+{
+	const uint8_t *icmp = ip + IP6_BYTES;
+
+	if (icmp[0] == ICMP6_WHO && ip6_is_nobodys(ip + IP6_SRC) &&
+	    len >= IP6_BYTES + ICMP6_TARGET + VNET_IP6_BYTES) {
+		(void)ip6_use(own, plan, icmp + ICMP6_TARGET, u);
+		u->probe = u->nr;
+	}
+	return VNET_LOCAL;
 }
 
 static enum vnet_verdict filter_ip6(const struct vnet_station *own,
 				    const struct vnet_plan *plan,
-				    const uint8_t *ip, uint32_t len)
+				    const uint8_t *ip, uint32_t len,
+				    struct vnet_uses *u)
 {
-	static const uint8_t any[VNET_IP6_BYTES];
-	const uint8_t *claim;
+	const uint8_t *icmp, *claim;
 
 	if (len < IP6_BYTES || ip[0] >> 4 != 6)
 		return VNET_REFUSE;
-	if (!vnet_ip6_claim(ip, len, &claim) ||
-	    (claim && !vnet_is_ip6_of(claim, plan->prefix6, own->mac)) ||
-	    ip6_announces_router(ip, len))
+	if (!ip6_find_icmp(ip, len, &icmp) || ip6_is_never_sent(ip, icmp) ||
+	    !vnet_ip6_claim(ip, len, &claim) ||
+	    (claim && !ip6_use(own, plan, claim, u)))
 		return VNET_REFUSE;
-	if (!vnet_is_ip6_of(ip + IP6_SRC, plan->prefix6, own->mac) &&
-	    memcmp(ip + IP6_SRC, any, VNET_IP6_BYTES) != 0)
+	if (!ip6_is_nobodys(ip + IP6_SRC) &&
+	    !ip6_use(own, plan, ip + IP6_SRC, u))
 		return VNET_REFUSE;
-	return ip6_asks(ip, len) ? VNET_LOCAL : VNET_FORWARD;
+	if (icmp && (icmp[0] == ICMP6_ROUTER_WHO || icmp[0] == ICMP6_WHO))
+		return filter_question(own, plan, ip, len, u);
+	return VNET_FORWARD;
 }
 
-enum vnet_verdict vnet_filter(const struct vnet_station *own,
-			      const struct vnet_plan *plan,
-			      const uint8_t *frame, uint32_t len)
+enum vnet_verdict vnet_filter_uses(const struct vnet_station *own,
+				   const struct vnet_plan *plan,
+				   const uint8_t *frame, uint32_t len,
+				   struct vnet_uses *uses)
 {
+	*uses = (struct vnet_uses){ .nr = 0 };
 	if (len < VNET_ETH_BYTES ||
 	    memcmp(frame + ETH_SRC, own->mac, VNET_MAC_BYTES) != 0)
 		return VNET_REFUSE;
@@ -226,10 +285,20 @@ enum vnet_verdict vnet_filter(const struct vnet_station *own,
 	case ETHERTYPE_ARP:
 		return filter_arp(own, frame, len);
 	case ETHERTYPE_IP6:
-		return filter_ip6(own, plan, frame, len);
+		return filter_ip6(own, plan, frame, len, uses);
 	default:
 		return VNET_REFUSE;
 	}
+}
+
+enum vnet_verdict vnet_filter(const struct vnet_station *own,
+			      const struct vnet_plan *plan,
+			      const uint8_t *frame, uint32_t len)
+{
+	struct vnet_uses uses;
+	enum vnet_verdict v = vnet_filter_uses(own, plan, frame, len, &uses);
+
+	return uses.nr && !uses.probe ? VNET_REFUSE : v;
 }
 
 /* --- checksums --- */

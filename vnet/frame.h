@@ -8,6 +8,8 @@
 #ifndef DISCO_VNET_FRAME_H
 #define DISCO_VNET_FRAME_H
 
+#include <string.h>
+
 #include "disco/base.h"
 
 #define VNET_MAC_BYTES	6u
@@ -44,6 +46,7 @@ _Static_assert(sizeof(struct vnet_hdr) == 10, "virtio 5.1.6 layout");
 struct vnet_station {
 	uint8_t mac[VNET_MAC_BYTES];
 	uint8_t ip[4]; /* IPv4, in network order */
+	bool routed4;  /* the uplink leads it further by IPv4 alone */
 	char name[VNET_NAME_MAX + 1];
 	/*
 	 * Of another port: its VM shares memory with this port's one (monitor/
@@ -57,6 +60,8 @@ struct vnet_plan {
 	uint8_t server[4]; /* the network's own address: the first one */
 	uint8_t bits;	   /* of the subnet's prefix: VNET_BITS_MIN .. _MAX */
 	bool routed;	   /* the network's own address leads further, too */
+	bool routed4;	   /* but by IPv4 alone, for this station */
+	bool planned6; /* no IPv6 addresses but planned ones: vnet/claims.h */
 	uint8_t prefix6[VNET_PREFIX6];
 };
 
@@ -95,10 +100,36 @@ void vnet_prefix6(const char *net, uint8_t prefix[VNET_PREFIX6]);
 void vnet_ip6(const uint8_t prefix[VNET_PREFIX6],
 	      const uint8_t mac[VNET_MAC_BYTES], uint8_t ip[VNET_IP6_BYTES]);
 
-/* Is it one of the two addresses of a station? */
+/* Is it one of the two addresses that are planned for a station? */
 MUST_CHECK bool vnet_is_ip6_of(const uint8_t ip[VNET_IP6_BYTES],
 			       const uint8_t prefix[VNET_PREFIX6],
 			       const uint8_t mac[VNET_MAC_BYTES]);
+
+/* The second half of an address, which tells interfaces of a prefix apart. */
+static inline uint64_t vnet_ip6_half(const uint8_t ip[VNET_IP6_BYTES])
+{
+	uint64_t v = 0;
+
+	for (unsigned i = VNET_PREFIX6; i < VNET_IP6_BYTES; i++)
+		v = v << 8 | ip[i];
+	return v;
+}
+
+static inline bool vnet_ip6_is_link_local(const uint8_t ip[VNET_IP6_BYTES])
+{
+	static const uint8_t prefix[VNET_PREFIX6] = { 0xfe, 0x80 };
+
+	return memcmp(ip, prefix, sizeof(prefix)) == 0;
+}
+
+/*
+ * May a station choose this address for itself? One of the network's prefix, or
+ * link-local, that the plan can give to nobody: it is not made of a MAC address,
+ * also if no station has that one now. And it is not for groups of routers
+ * (RFC 4291, 2.6.1) or reserved (RFC 2526).
+ */
+MUST_CHECK bool vnet_ip6_is_free(const uint8_t ip[VNET_IP6_BYTES],
+				 const uint8_t prefix[VNET_PREFIX6]);
 
 /**
  * vnet_ip6_claim() - whose address a packet says that its sender has
@@ -133,18 +164,38 @@ enum vnet_verdict {
 	VNET_REFUSE,  /* not from this station, or of a kind that is not sent */
 };
 
+#define VNET_USES_MAX 2u
+
+/* IPv6 addresses that a frame says its sender has. */
+struct vnet_uses {
+	/* In the frame; those that vnet_ip6_is_free(). */
+	const uint8_t *ip[VNET_USES_MAX];
+	unsigned nr;
+	bool planned; /* the planned address of the prefix is among them */
+	bool probe;   /* it only asks whether the one is free (RFC 4862, 5.4) */
+};
+
 /**
- * vnet_filter() - decide what becomes of a frame that a station sends
+ * vnet_filter_uses() - decide what becomes of a frame that a station sends
  * @frame: the first @len bytes of the frame, a private copy; @len is
  *         VNET_LOOK_BYTES, or the whole frame if that is shorter
+ * @uses:  out: the addresses on which the answer depends. VNET_FORWARD and, unless
+ *         it is a probe, VNET_LOCAL hold if the station holds them all
+ *         (vnet/claims.h); else the frame is to be refused
  *
  * A station sends from its own MAC address and IPv4 address (or 0.0.0.0, to
  * DHCP), and from the IPv6 addresses that are made of its MAC: link-local and of
- * the network's prefix (or from ::). It says of these alone that it has them, by
- * ARP and by neighbour advertisements. It is no router, as it may send nobody else's
- * packets: so it announces none. Frames that are neither IPv4, ARP nor IPv6 are
- * refused.
+ * the network's prefix (or from ::), or those of @uses. It says of these alone that
+ * it has them, by ARP and by neighbour advertisements. It is no router, as it may
+ * send nobody else's packets: so it announces none. Questions of neighbour discovery
+ * behind other headers, which no host sends, would pass those who answer them here,
+ * and are refused. So are frames that are neither IPv4, ARP nor IPv6.
  */
+MUST_CHECK enum vnet_verdict
+vnet_filter_uses(const struct vnet_station *own, const struct vnet_plan *plan,
+		 const uint8_t *frame, uint32_t len, struct vnet_uses *uses);
+
+/* The same for a station that holds none but planned addresses. */
 MUST_CHECK enum vnet_verdict vnet_filter(const struct vnet_station *own,
 					 const struct vnet_plan *plan,
 					 const uint8_t *frame, uint32_t len);

@@ -204,6 +204,7 @@ void vnet_port_sweep(struct vnet_port *p)
 		if (q->busy)
 			peer_sweep(p, q);
 	}
+	vnet_claims_review(p);
 }
 
 uint64_t vnet_port_tend(struct vnet_port *p, uint64_t now_ns)
@@ -325,6 +326,7 @@ int vnet_port_add(struct vnet_port *p, uint32_t slot, uint32_t gen,
 	}
 	(void)close(region_fd);
 	peer_begin(p, q);
+	vnet_claims_review(p);
 	return 0;
 
 close_fds:
@@ -389,18 +391,6 @@ struct vnet_peer *vnet_port_by_ip(const struct vnet_port *p,
 		struct vnet_peer *q = p->peers[p->list[i]];
 
 		if (memcmp(q->station.ip, ip, 4) == 0)
-			return q;
-	}
-	return NULL;
-}
-
-struct vnet_peer *vnet_port_by_ip6(const struct vnet_port *p,
-				   const uint8_t ip[VNET_IP6_BYTES])
-{
-	for (unsigned i = 0; i < p->nr_peers; i++) {
-		struct vnet_peer *q = p->peers[p->list[i]];
-
-		if (vnet_is_ip6_of(ip, p->plan.prefix6, q->station.mac))
 			return q;
 	}
 	return NULL;
@@ -645,7 +635,8 @@ static bool peer_next(struct vnet_port *p, struct vnet_peer *q,
 			p->seen = (uint32_t)n;
 		}
 		peer_prefetch(p, q);
-		if (frame_of(q, vnet_rx_get(&q->rx, 0), f))
+		if (frame_of(q, vnet_rx_get(&q->rx, 0), f) &&
+		    vnet_port_believes(p, q, f->bytes, f->len))
 			return true;
 		p->stats.bad++;
 		pair_begin(p, q);

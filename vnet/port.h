@@ -6,6 +6,7 @@
  * the workers of the other ports have for reading:
  *
  *	sleep		one word: odd while the port's worker sleeps
+ *	claimed		IPv6 addresses that its station chose (vnet/claims.h)
  *	heads[256]	what was taken from the ring of each source
  *	lines[256]	what was published to each destination (vnet/ring.h)
  *	rings[256]	of 512 descriptors, one per destination
@@ -88,6 +89,7 @@
 #include <sys/uio.h>
 
 #include "numa/region.h"
+#include "vnet/claims.h"
 #include "vnet/frame.h"
 #include "vnet/pairs.h"
 #include "vnet/refs.h"
@@ -123,6 +125,7 @@ _Static_assert(sizeof(struct vnet_hdr) <= VNET_REFS_AT &&
 /* The region. */
 struct vnet_shared {
 	_Alignas(PAGE_BYTES) _Atomic(uint64_t) sleep;
+	struct vnet_claimed claimed;
 	_Alignas(PAGE_BYTES) struct vnet_head heads[VNET_PORTS_MAX];
 	_Alignas(PAGE_BYTES) struct vnet_line lines[VNET_PORTS_MAX];
 	_Alignas(PAGE_BYTES) vnet_slot rings[VNET_PORTS_MAX][VNET_RING_SLOTS];
@@ -174,6 +177,8 @@ struct vnet_peer {
 	uint32_t swept_tail, swept_head; /* of tx and rx, at the last sweep */
 	struct vnet_pair_row *row;	 /* NULL: it has none */
 	uint64_t counts[VNET_PAIR_WORDS];
+	/* Its claims that were accepted; they hold while its words are the same. */
+	uint64_t held[VNET_CLAIMS];
 };
 
 struct vnet_port {
@@ -184,6 +189,7 @@ struct vnet_port {
 	struct vnet_station station;
 	struct vnet_plan plan;
 	uint64_t sleep; /* as in shared */
+	struct vnet_claims claims;
 	bool undrained; /* a wake-up is in the socket that was acted on */
 
 	/* By slot, owned; and the same without gaps. */
@@ -266,7 +272,10 @@ struct vnet_peer *vnet_port_by_mac(const struct vnet_port *p,
 /* A port without an address, as the trunk, has none: not 0.0.0.0 either. */
 struct vnet_peer *vnet_port_by_ip(const struct vnet_port *p,
 				  const uint8_t ip[4]);
-/* Whose link-local address, or address of the network's prefix, it is. */
+/*
+ * Whose link-local address, or address of the network's prefix, it is, by the plan or
+ * by a claim. NULL also for that of the port's own station. In vnet/claims.c.
+ */
 struct vnet_peer *vnet_port_by_ip6(const struct vnet_port *p,
 				   const uint8_t ip[VNET_IP6_BYTES]);
 

@@ -365,7 +365,7 @@ static const struct vnet_station *dns_by_ip6(const struct vnet_port *p,
 {
 	const struct vnet_peer *peer;
 
-	if (vnet_is_ip6_of(ip, p->plan.prefix6, p->station.mac))
+	if (vnet_port_has_ip6(p, ip))
 		return &p->station;
 	peer = vnet_port_by_ip6(p, ip);
 	return peer ? &peer->station : NULL;
@@ -445,7 +445,7 @@ static uint8_t *dns_put_answer(const struct reply *r, uint8_t *at,
 		memcpy(at, s->ip, 4);
 		at += 4;
 	} else if (type == DNS_AAAA) {
-		vnet_ip6(r->p->plan.prefix6, s->mac, at);
+		vnet_port_named_ip6(r->p, vnet_port_by_mac(r->p, s->mac), at);
 		at += VNET_IP6_BYTES;
 	} else {
 		at = dns_put_name(at, s->name);

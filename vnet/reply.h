@@ -21,7 +21,7 @@
 void vnet_mac_of_ip(const uint8_t ip[4], uint8_t mac[VNET_MAC_BYTES]);
 
 /**
- * vnet_reply() - answer a frame that vnet_filter() found VNET_LOCAL
+ * vnet_reply() - answer a frame that vnet_port_filter() found VNET_LOCAL
  * @p:     the port of the station that asks
  * @net:   the network's name, which is the domain of all names; not NULL
  * @frame: @len bytes, a private copy

@@ -172,8 +172,7 @@ static enum tx_done tx_frame(struct virtio_net *n, unsigned pair,
 		n->port->stats.refused++;
 		return TX_DONE;
 	}
-	switch (vnet_filter(&n->port->station, &n->port->plan, look,
-			    (uint32_t)got)) {
+	switch (vnet_port_filter(n->port, look, (uint32_t)got)) {
 	case VNET_LOCAL:
 		tx_note(n, pair, look, got);
 		if (!tx_local(n, c, bytes))
