@@ -305,8 +305,7 @@ void vnet_port_named_ip6(const struct vnet_port *p, struct vnet_peer *q,
 	for (unsigned i = VNET_CLAIMS_LINK; i < VNET_CLAIMS; i++) {
 		uint64_t half = q ? peer_word(q, i) : p->claims.words[i];
 
-		for (unsigned k = 0; k < 8; k++)
-			one[VNET_PREFIX6 + k] = (uint8_t)(half >> (56 - 8 * k));
+		vnet_ip6_set_half(one, half);
 		if (half && (!q || vnet_peer_has_ip6(p, q, one))) {
 			memcpy(ip, one, sizeof(one));
 			return;

@@ -149,33 +149,76 @@ static bool ip6_is_passed_over(unsigned header)
 }
 
 /*
+ * Where the headers of IPv6 end, and what comes then; of a later fragment, what
+ * that is is in the first one. Return: false: they go on beyond @len.
+ */
+static bool ip6_upper(const uint8_t *ip, uint32_t len, uint32_t *end,
+		      unsigned *proto)
+{
+	unsigned next = ip[IP6_NEXT];
+	uint32_t at = IP6_BYTES;
+
+	while (ip6_is_passed_over(next)) {
+		const uint8_t *h = ip + at;
+		bool fragment = next == IP6_FRAGMENT;
+
+		if (at + IP6_UNIT > len)
+			return false;
+		at += fragment ? IP6_UNIT : (h[1] + 1u) * IP6_UNIT;
+		next = h[0];
+		if (fragment &&
+		    vnet_get16(h + IP6_FRAG_OFFSET) & IP6_OFFSET_MASK) {
+			next = IP6_NOTHING;
+			break;
+		}
+	}
+	*end = at;
+	*proto = next;
+	return true;
+}
+
+/*
  * The header of ICMPv6, behind others; NULL: there is none. Return: false: those go
  * on beyond @len.
  */
 static bool ip6_find_icmp(const uint8_t *ip, uint32_t len, const uint8_t **icmp)
 {
-	unsigned next = ip[IP6_NEXT];
-	uint32_t at = IP6_BYTES;
+	unsigned proto;
+	uint32_t at;
 
 	*icmp = NULL;
-	while (ip6_is_passed_over(next)) {
-		const uint8_t *h = ip + at;
-
-		if (at + IP6_UNIT > len)
-			return false;
-		/* A later fragment: what it is is in the first one. */
-		if (next == IP6_FRAGMENT &&
-		    vnet_get16(h + IP6_FRAG_OFFSET) & IP6_OFFSET_MASK)
-			return true;
-		at += next == IP6_FRAGMENT ? IP6_UNIT : (h[1] + 1u) * IP6_UNIT;
-		next = h[0];
-	}
-	if (next != PROTO_ICMP6)
+	if (!ip6_upper(ip, len, &at, &proto))
+		return false;
+	if (proto != PROTO_ICMP6)
 		return true;
 	if (at >= len)
 		return false;
 	*icmp = ip + at;
 	return true;
+}
+
+bool vnet_hdr_is_apart(const struct vnet_hdr *h, const uint8_t *frame,
+		       uint32_t len)
+{
+	const uint8_t *ip = frame + VNET_ETH_BYTES;
+	unsigned proto;
+	uint32_t end;
+
+	if (!(h->flags & VNET_HDR_NEEDS_CSUM))
+		return true;
+	if (len < VNET_ETH_BYTES + IP4_BYTES)
+		return false;
+	switch (vnet_get16(frame + ETH_TYPE)) {
+	case ETHERTYPE_IP4:
+		return h->csum_start >= VNET_ETH_BYTES + (ip[0] & 15u) * 4u;
+	case ETHERTYPE_IP6:
+		return len >= VNET_ETH_BYTES + IP6_BYTES &&
+		       ip6_upper(ip, len - VNET_ETH_BYTES, &end, &proto) &&
+		       proto != PROTO_ICMP6 &&
+		       h->csum_start >= VNET_ETH_BYTES + end;
+	default:
+		return false;
+	}
 }
 
 bool vnet_ip6_claim(const uint8_t *ip, uint32_t len, const uint8_t **claim)

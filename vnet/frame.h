@@ -115,6 +115,12 @@ static inline uint64_t vnet_ip6_half(const uint8_t ip[VNET_IP6_BYTES])
 	return v;
 }
 
+static inline void vnet_ip6_set_half(uint8_t ip[VNET_IP6_BYTES], uint64_t v)
+{
+	for (unsigned i = VNET_IP6_BYTES; i > VNET_PREFIX6; v >>= 8)
+		ip[--i] = (uint8_t)v;
+}
+
 static inline bool vnet_ip6_is_link_local(const uint8_t ip[VNET_IP6_BYTES])
 {
 	static const uint8_t prefix[VNET_PREFIX6] = { 0xfe, 0x80 };
@@ -157,6 +163,18 @@ MUST_CHECK bool vnet_hdr_valid(const struct vnet_hdr *h, uint32_t bytes);
  * driver receives), and fields that the remaining ones give no meaning.
  */
 void vnet_hdr_clean(struct vnet_hdr *h);
+
+/**
+ * vnet_hdr_is_apart() - does completing the checksum leave alone what was looked at?
+ * @h:     vnet_hdr_valid() for the whole frame, and clean
+ * @frame: as of vnet_filter()
+ *
+ * Who completes a checksum writes it where the header says. That must be behind the
+ * headers of IP, and not in ICMPv6, or a frame would have another address, or claim
+ * another one, than that which a filter has seen.
+ */
+MUST_CHECK bool vnet_hdr_is_apart(const struct vnet_hdr *h,
+				  const uint8_t *frame, uint32_t len);
 
 enum vnet_verdict {
 	VNET_FORWARD, /* to the port of its destination, or to all */

@@ -46,6 +46,7 @@
 #define IP6_HOP_OPTIONS 0u
 #define IP6_ROUTING	43u
 #define IP6_FRAGMENT	44u
+#define IP6_NOTHING	59u
 #define IP6_DST_OPTIONS 60u
 #define IP6_UNIT	8u
 #define IP6_FRAG_OFFSET 2 /* of the fragment's header */

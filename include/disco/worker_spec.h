@@ -61,7 +61,8 @@ struct worker_net {
 	/* vnet/frame.h, struct vnet_plan; the IPv6 prefix is made of the name */
 	uint8_t server[4];
 	uint8_t bits;
-	uint8_t routed; /* 0 or 1 */
+	uint8_t routed; /* 0 or 1, as those that follow */
+	uint8_t routed4, planned6;
 	/*
 	 * Pairs of queues, at most NET_MAX_QUEUES and never more than vCPUs; 0:
 	 * as many as there may be. Of a worker's start only: no record has it.

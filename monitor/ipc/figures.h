@@ -37,6 +37,7 @@
 #include "disco/fault_log.h"
 #include "disco/hint_log.h"
 #include "disco/limits.h"
+#include "vnet/claims.h"
 #include "vnet/pairs.h"
 
 #define FIGURES_NAME  "disco-figures"
@@ -120,8 +121,12 @@ struct figures_cache {
 	_Alignas(128) _Atomic(uint64_t) words[FIGURES_NR_CACHE];
 };
 
-/* Of a network of the VM: struct vnet_stats (vnet/port.h), in its order. */
-#define FIGURES_NET_WORDS 16u
+/*
+ * Of a network of the VM: struct vnet_stats (vnet/port.h), in its order, and the
+ * words of its claims (vnet/claims.h).
+ */
+#define FIGURES_NET_CLAIMS 16u
+#define FIGURES_NET_WORDS  (FIGURES_NET_CLAIMS + VNET_CLAIM_WORDS)
 
 struct figures_net {
 	/* [A: under the device's lock / control, relaxed] */

@@ -59,8 +59,12 @@ static bool trunk_failed(struct trunk *t, ssize_t n)
 /* What stays in the network is refused: see the head of trunk.h. */
 static bool trunk_may_send(const struct trunk *t, const struct vnet_frame *f)
 {
+	uint32_t look = (uint32_t)min_u64(f->len, VNET_LOOK_BYTES);
+
+	if (!vnet_hdr_is_apart(&t->hdr, t->frame, look))
+		return false;
 	switch (vnet_filter(&f->from->station, &t->port->plan, t->frame,
-			    (uint32_t)min_u64(f->len, VNET_LOOK_BYTES))) {
+			    look)) {
 	case VNET_FORWARD:
 		return true;
 	case VNET_LOCAL:
@@ -163,7 +167,10 @@ static bool trunk_may_take(const struct trunk *t, uint32_t len)
 	const uint8_t *f = t->frame;
 
 	return len >= VNET_ETH_BYTES && len <= VNET_FRAME_MAX &&
-	       vnet_hdr_valid(&t->hdr, len) && !vnet_is_group(f + ETH_SRC) &&
+	       vnet_hdr_valid(&t->hdr, len) &&
+	       vnet_hdr_is_apart(&t->hdr, f,
+				 (uint32_t)min_u64(len, VNET_LOOK_BYTES)) &&
+	       !vnet_is_group(f + ETH_SRC) &&
 	       !trunk_is_our_mac(t, f + ETH_SRC) &&
 	       trunk_is_foreign(t, vnet_get16(f + ETH_TYPE), f + VNET_ETH_BYTES,
 				len - VNET_ETH_BYTES);

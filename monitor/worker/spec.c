@@ -37,7 +37,8 @@ static bool net_sane(const struct worker_net *n)
 {
 	return spec_terminated(n->net, sizeof(n->net)) && n->gen != 0 &&
 	       n->bits >= VNET_BITS_MIN && n->bits <= VNET_BITS_MAX &&
-	       n->routed <= 1 && n->queues <= NET_MAX_QUEUES;
+	       n->routed <= 1 && n->routed4 <= 1 && n->planned6 <= 1 &&
+	       n->queues <= NET_MAX_QUEUES;
 }
 
 static bool wide_sane(const struct worker_spec *s)

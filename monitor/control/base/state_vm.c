@@ -44,8 +44,8 @@ static json_t *pack_cached(const struct vm_record *r)
 }
 
 /*
- * [[network, slot, generation, 16 numbers: MAC, IP, server, bits, routed], ...];
- * older monitors did not write the last 6.
+ * [[network, slot, generation, 18 numbers: MAC, IP, server, bits, routed,
+ * routed4, planned6], ...]; older monitors did not write the last 2, or 8.
  */
 static json_t *pack_nets(const struct vm_record *r)
 {
@@ -66,6 +66,8 @@ static json_t *pack_nets(const struct vm_record *r)
 						    json_integer(w->server[k]));
 		(void)json_array_append_new(bytes, json_integer(w->bits));
 		(void)json_array_append_new(bytes, json_integer(w->routed));
+		(void)json_array_append_new(bytes, json_integer(w->routed4));
+		(void)json_array_append_new(bytes, json_integer(w->planned6));
 		(void)json_array_append_new(
 			list, json_pack("[s, i, I, o]", w->net, (int)w->slot,
 					(json_int_t)w->gen, bytes));
@@ -369,14 +371,15 @@ static int unpack_net(json_t *item, struct worker_net *w)
 	const char *name = "";
 	json_t *bytes = NULL, *byte;
 	json_int_t gen = 0;
-	uint8_t v[16] = { [14] = 24 };
+	uint8_t v[18] = { [14] = 24 };
 	int slot = -1;
 	size_t i;
 
 	if (json_unpack(item, "[s, i, I, o]", &name, &slot, &gen, &bytes) < 0 ||
 	    slot < 0 || gen < 1 || gen > UINT32_MAX ||
 	    strlen(name) >= sizeof(w->net) ||
-	    (json_array_size(bytes) != 10 && json_array_size(bytes) != 16))
+	    (json_array_size(bytes) != 10 && json_array_size(bytes) != 16 &&
+	     json_array_size(bytes) != sizeof(v)))
 		return -EBADMSG;
 	json_array_foreach(bytes, i, byte)
 	{
@@ -390,6 +393,8 @@ static int unpack_net(json_t *item, struct worker_net *w)
 	memcpy(w->server, v + 10, 4);
 	w->bits = v[14];
 	w->routed = v[15] != 0;
+	w->routed4 = v[16] != 0;
+	w->planned6 = v[17] != 0;
 	return 0;
 }
 

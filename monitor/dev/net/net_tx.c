@@ -168,7 +168,8 @@ static enum tx_done tx_frame(struct virtio_net *n, unsigned pair,
 	got = iov_read(c->iov, c->nr_out, NET_HDR_BYTES, look,
 		       min_u64(bytes, sizeof(look)));
 	vnet_hdr_clean(&hdr);
-	if (!vnet_hdr_valid(&hdr, bytes)) {
+	if (!vnet_hdr_valid(&hdr, bytes) ||
+	    !vnet_hdr_is_apart(&hdr, look, (uint32_t)got)) {
 		n->port->stats.refused++;
 		return TX_DONE;
 	}

@@ -57,6 +57,13 @@ void net_show_counts(struct virtio_net *n)
 	for (unsigned i = 0; i < NET_COUNTS; i++)
 		atomic_store_explicit(&n->counts[i], now[i],
 				      memory_order_relaxed);
+	if (n->shown == n->port->claims.changes)
+		return;
+	n->shown = n->port->claims.changes;
+	for (unsigned i = 0; i < VNET_CLAIM_WORDS; i++)
+		atomic_store_explicit(&n->counts[NET_SHOWN_CLAIMS + i],
+				      n->port->claims.words[i],
+				      memory_order_relaxed);
 }
 
 /* What the port does not use any more goes, now or when the timer expires. */
@@ -466,6 +473,7 @@ static void net_reset(struct virtio_dev *v)
 	memset(n->full_ns, 0, sizeof(n->full_ns));
 	memset(&n->steer, 0, sizeof(n->steer));
 	n->segments = (struct vnet_segments){ .frame = NULL };
+	vnet_port_forget(n->port);
 	net_stopped(n);
 }
 

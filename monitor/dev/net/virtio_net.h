@@ -47,7 +47,8 @@
  * serves the queues, is woken by other ports and by the timer, and adds and
  * removes ports; a vCPU that sends a lonely frame; and virtio_net_create() and
  * _destroy(), when no other thread has the device. A vCPU that resets the device, or
- * writes another register, holds the lock and does not call the port.
+ * writes another register, holds the lock and does not call the port, but to end its
+ * claims of addresses (vnet_port_forget()), as its link has gone.
  *
  * Context: as virtio_pci.h.
  * Source: virtio 1.2, 5.1.
@@ -93,6 +94,9 @@
 
 /* Counts of struct vnet_stats, in its order. */
 #define NET_COUNTS ((unsigned)(sizeof(struct vnet_stats) / sizeof(uint64_t)))
+/* Where the words of its claims follow; and all that is shown. */
+#define NET_SHOWN_CLAIMS 16u
+#define NET_SHOWN	 (NET_SHOWN_CLAIMS + VNET_CLAIM_WORDS)
 
 struct virtio_net;
 
@@ -112,8 +116,8 @@ struct net_refs_ops {
  * virtio_net_create() - create the device of a port
  * @port: owned by the device, also on error
  * @name: of the network; not owned, outlives the device
- * @counts: where the counts of its port are stored after each batch, NET_COUNTS
- *        of them; outlives the device; NULL: nowhere
+ * @counts: where the counts and claims of its port are stored after each batch,
+ *        NET_SHOWN words; outlives the device; NULL: nowhere
  * @pairs: of queues, 1 .. NET_MAX_QUEUES
  * @out:  release with virtio_net_destroy(); untouched on error
  *

@@ -34,6 +34,7 @@ struct virtio_net {
 	_Atomic(uint64_t) *counts; /* of others, for reading; NULL: none */
 	const struct net_refs_ops *refs; /* [I] NULL: none are sent or taken */
 	void *refs_arg;			 /* [I] */
+	uint32_t shown;			 /* changes of claims that are there */
 	struct net_dump dump;
 	struct io_watch wake, timer;
 	uint64_t timer_ns; /* when it expires; 0: it is not set */

@@ -9,7 +9,9 @@
 #include "monitor/worker/net/refs.h"
 
 _Static_assert(VM_NAME_MAX == VNET_NAME_MAX, "stations are named after VMs");
-_Static_assert(sizeof(struct vnet_stats) <= sizeof(struct figures_net),
+_Static_assert(NET_COUNTS <= FIGURES_NET_CLAIMS &&
+		       FIGURES_NET_CLAIMS == NET_SHOWN_CLAIMS &&
+		       NET_SHOWN == FIGURES_NET_WORDS,
 	       "all counts are shown");
 
 /*
@@ -29,7 +31,10 @@ static int add_net(struct wnets *w, struct vm *vm, struct refs *refs,
 	const struct worker_net *n = &vm->spec->nets[i];
 	int fd = worker_net_fd(vm->spec, i);
 	struct vnet_station own = { .mac = { 0 } };
-	struct vnet_plan plan = { .bits = n->bits, .routed = n->routed };
+	struct vnet_plan plan = { .bits = n->bits,
+				  .routed = n->routed,
+				  .routed4 = n->routed4,
+				  .planned6 = n->planned6 };
 	struct vnet_port *port;
 	int err;
 

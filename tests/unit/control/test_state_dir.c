@@ -116,6 +116,7 @@ static void networks_come_back(void **state)
 	r.nets[1] = r.nets[0];
 	memcpy(r.nets[1].net, "wan", 4);
 	r.nets[1].routed = 0;
+	r.nets[1].routed4 = r.nets[1].planned6 = 1;
 	memcpy(r.taps[1], "fifteen-letters", NET_TAP_MAX);
 	assert_int_equal(state_vm_save(&s, &r), 0);
 	assert_int_equal(state_vm_load(&s, r.name, &got), 0);

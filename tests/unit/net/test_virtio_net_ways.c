@@ -203,7 +203,7 @@ static void the_trunk_gets_what_is_for_nobody_here(void **state)
 
 static void counts_are_shown(void **state)
 {
-	_Atomic(uint64_t) counts[NET_COUNTS];
+	_Atomic(uint64_t) counts[NET_SHOWN];
 	struct vnet_stats s;
 	struct net_guest c;
 
