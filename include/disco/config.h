@@ -45,6 +45,8 @@ struct net_config {
 	char *mac;	 /* "02:00:00:00:00:01"; NULL: made from its address */
 	char *ip;	 /* "10.1.0.5"; NULL: chosen */
 	bool uplink;	 /* it leads to the host's network, too */
+	bool no_ip6;	 /* but to none of its IPv6 addresses */
+	bool planned;	 /* guests have no IPv6 addresses of their own choice */
 	char *tap;	 /* device that leads further, "tap0"; NULL: none */
 	unsigned queues; /* pairs, 1 .. NET_MAX_QUEUES; 0: one per vCPU */
 	char *subnet;	 /* of the network, "10.1.0.0/24"; NULL: as it is */

@@ -223,8 +223,8 @@ struct worker_req_net_port {
 	uint32_t slot, gen;
 	uint8_t mac[6];
 	uint8_t ip[4];
-	uint8_t shares; /* 1: their VMs share memory (struct vnet_station) */
-	uint8_t zero;
+	uint8_t shares;	 /* 1: their VMs share memory (struct vnet_station) */
+	uint8_t routed4; /* 1: the uplink leads it further by IPv4 alone */
 	char name[VM_NAME_MAX + 1]; /* of its VM */
 };
 
@@ -242,7 +242,9 @@ struct worker_req_net_dump {
 struct worker_req_net_publish {
 	uint32_t on;  /* 1: from now on; 0: no more */
 	uint32_t udp; /* 1: UDP; 0: TCP */
-	uint8_t host_ip[4], guest_ip[4];
+	uint32_t ip6; /* 1: host_ip is of IPv6; 0: its first 4 bytes, of IPv4 */
+	uint8_t host_ip[16];
+	uint8_t guest_ip[4]; /* by which the station is known, also with ip6 */
 	uint16_t host_port, guest_port; /* not 0 */
 };
 

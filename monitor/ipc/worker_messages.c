@@ -136,7 +136,7 @@ static bool worker_request_sane(const struct worker_request *r)
 		       r->port.port < GUEST_NR_PORTS;
 	case WORKER_REQ_NET_PORT:
 		return r->net_port.net < VM_MAX_NETS && r->net_port.gen &&
-		       r->net_port.shares <= 1 &&
+		       r->net_port.shares <= 1 && r->net_port.routed4 <= 1 &&
 		       memchr(r->net_port.name, '\0', sizeof(r->net_port.name));
 	case WORKER_REQ_NET_PORT_END:
 		return r->net_port_end.net < VM_MAX_NETS;
@@ -144,7 +144,8 @@ static bool worker_request_sane(const struct worker_request *r)
 		return r->net_dump.net < VM_MAX_NETS && r->net_dump.most > 0;
 	case WORKER_REQ_NET_PUBLISH:
 		return r->net_publish.host_port && r->net_publish.guest_port &&
-		       r->net_publish.on <= 1 && r->net_publish.udp <= 1;
+		       r->net_publish.on <= 1 && r->net_publish.udp <= 1 &&
+		       r->net_publish.ip6 <= 1;
 	case WORKER_REQ_SHM_LINK:
 		return r->shm_link.shm < VM_MAX_SHMS;
 	case WORKER_REQ_SAMPLE:

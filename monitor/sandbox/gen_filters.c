@@ -166,7 +166,7 @@ static const struct thread_class classes[] = {
 		       { SCMP_SYS(fallocate),
 			 FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE } } },
 	/*
-	 * Sockets of the host's network, of IPv4 only (allow_sockets()), and
+	 * Sockets of the host's network, of IPv4 and IPv6 (allow_sockets()), and
 	 * regions of other ports, which come and go.
 	 */
 	{ .name = "uplink",
@@ -271,9 +271,14 @@ static int allow_regions(scmp_filter_ctx ctx)
 /* No other family: neither local sockets nor the kernel's own (netlink). */
 static int allow_sockets(scmp_filter_ctx ctx)
 {
-	return seccomp_rule_add(
-		ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
-		SCMP_A0(SCMP_CMP_MASKED_EQ, 0xffffffff, AF_INET));
+	static const int families[] = { AF_INET, AF_INET6 };
+	int err = 0;
+
+	for (size_t i = 0; !err && i < ARRAY_SIZE(families); i++)
+		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
+				       SCMP_A0(SCMP_CMP_MASKED_EQ, 0xffffffff,
+					       (scmp_datum_t)families[i]));
+	return err;
 }
 
 /* What the C library says before it calls abort(). */

@@ -46,7 +46,9 @@ static int uplink_load(struct uplink_server *u)
 static int uplink_open(struct uplink_server *u)
 {
 	const struct worker_net *w = &u->spec.net;
-	struct vnet_plan plan = { .bits = w->bits };
+	/* No station of a trunk has any other address. */
+	struct vnet_plan plan = { .bits = w->bits,
+				  .planned6 = w->planned6 || u->spec.trunk };
 	struct vnet_station own = { .mac = { 0 } };
 	int err;
 
@@ -72,10 +74,13 @@ static void uplink_add_port(struct uplink_server *u,
 	memcpy(s.mac, p->mac, sizeof(s.mac));
 	memcpy(s.ip, p->ip, sizeof(s.ip));
 	memcpy(s.name, p->name, sizeof(s.name));
+	s.routed4 = p->routed4;
 	err = vnet_port_add(u->port, p->slot, p->gen, &s, fds[0], fds[1]);
 	if (err)
 		(void)fprintf(stderr, "disco: uplink of %s: no way to %s: %s\n",
 			      u->spec.net.net, s.name, strerror(-err));
+	else if (u->nat)
+		nat_station_added(u->nat);
 }
 
 static void uplink_publish(struct uplink_server *u,

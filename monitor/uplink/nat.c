@@ -10,35 +10,25 @@
 #include <string.h>
 #include <time.h>
 
-#include "vnet/packet.h"
-#include "vnet/reply.h"
+#include "disco/clock.h"
+#include "monitor/uplink/deliver.h"
+#include "monitor/uplink/nat6.h"
 
 #define BATCH	  64u
 #define POLLS_MAX 4096u
 #define MRU	  65521u /* what libslirp takes at most; not checked by it */
 #define ARPS	  16u
-#define KNOCKS	  256u
-#define PROTO_TCP 6u
-#define TCP_FLAGS 13
-#define TCP_SYN	  2u
-#define TCP_ACK	  16u
-
-/* A datagram from the host itself to a published port, to be answered. */
-struct nat_knock {
-	uint8_t guest_ip[4];
-	uint16_t guest_port, host_port;
-};
 
 struct nat {
 	struct vnet_port *port;
+	struct nat6 *six; /* owned: its IPv6 half */
 	Slirp *slirp;
 	struct pollfd polls[POLLS_MAX];
 	unsigned nr_polls;
 	/* Addresses that libslirp has asked for, to be answered in a moment. */
 	uint8_t asked[ARPS][4];
 	unsigned nr_asked;
-	struct nat_knock knocks[KNOCKS];
-	unsigned next_knock;
+	struct knocks knocks;
 	uint8_t frame[VNET_FRAME_MAX];
 };
 
@@ -51,57 +41,39 @@ static void nat_ask(struct nat *n, const uint8_t *arp, size_t len)
 		memcpy(n->asked[n->nr_asked++], arp + ARP_TPA, 4);
 }
 
-static bool nat_knows(const struct nat *n, const struct nat_knock *k)
-{
-	for (unsigned i = 0; i < KNOCKS; i++)
-		if (memcmp(&n->knocks[i], k, sizeof(*k)) == 0)
-			return true;
-	return false;
-}
-
 /* Connections of the host itself come from the network's own address. */
 static void nat_remember(struct nat *n, const uint8_t *ip, uint32_t len)
 {
-	struct nat_knock k = { .host_port = 0 };
-
-	if (len < IP4_BYTES + UDP_BYTES || ip[0] != 0x45 ||
-	    ip[IP4_PROTO] != PROTO_UDP ||
-	    memcmp(ip + IP4_SRC, n->port->plan.server, 4) != 0)
-		return;
-	memcpy(k.guest_ip, ip + IP4_DST, sizeof(k.guest_ip));
-	k.host_port = vnet_get16(ip + IP4_BYTES + UDP_SPORT);
-	k.guest_port = vnet_get16(ip + IP4_BYTES + UDP_DPORT);
-	if (!nat_knows(n, &k))
-		n->knocks[n->next_knock++ % KNOCKS] = k;
+	if (len >= IP4_BYTES + UDP_BYTES && ip[0] == 0x45 &&
+	    ip[IP4_PROTO] == PROTO_UDP &&
+	    memcmp(ip + IP4_SRC, n->port->plan.server, 4) == 0)
+		knocks_note(&n->knocks, ip + IP4_BYTES, ip + IP4_DST, 4);
 }
 
-/* To a station. What it does not take is lost, as on a wire. */
 static void nat_send(struct nat *n, const uint8_t *frame, uint32_t len)
 {
-	struct vnet_peer *to = vnet_port_by_mac(n->port, frame);
-	struct vnet_buf b;
-
-	if (!to || vnet_port_room(n->port, to, len)) {
-		vnet_port_drop(n->port, to);
-		return;
-	}
-	nat_remember(n, frame + VNET_ETH_BYTES, len - VNET_ETH_BYTES);
-	vnet_port_begin(n->port, len, &b);
-	memcpy(b.bytes, frame, len);
-	memcpy(b.bytes + ETH_SRC, n->port->station.mac, VNET_MAC_BYTES);
-	vnet_port_send(n->port, &b, to, len, false);
+	if (deliver(n->port, vnet_port_by_mac(n->port, frame), frame, len))
+		nat_remember(n, frame + VNET_ETH_BYTES, len - VNET_ETH_BYTES);
 }
 
 static ssize_t on_packet(const void *bytes, size_t len, void *nat)
 {
 	const uint8_t *frame = bytes;
+	struct nat *n = nat;
 
 	if (len < VNET_ETH_BYTES || len > VNET_FRAME_MAX)
 		return (ssize_t)len;
-	if (vnet_get16(frame + ETH_TYPE) == ETHERTYPE_ARP)
-		nat_ask(nat, frame + VNET_ETH_BYTES, len - VNET_ETH_BYTES);
-	else
-		nat_send(nat, frame, (uint32_t)len);
+	switch (vnet_get16(frame + ETH_TYPE)) {
+	case ETHERTYPE_ARP:
+		nat_ask(n, frame + VNET_ETH_BYTES, len - VNET_ETH_BYTES);
+		break;
+	case ETHERTYPE_IP6:
+		nat6_on_packet(n->six, frame, (uint32_t)len);
+		break;
+	default:
+		nat_send(n, frame, (uint32_t)len);
+		break;
+	}
 	return (ssize_t)len;
 }
 
@@ -184,42 +156,47 @@ int nat_create(struct vnet_port *port, struct nat **out)
 		.disable_dns = true,
 	};
 	struct nat *n = calloc(1, sizeof(*n));
+	int err;
 
 	if (!n)
 		return -ENOMEM;
 	n->port = port;
+	err = nat6_create(port, &n->six);
+	if (err)
+		goto fail;
+	nat6_configure(n->six, &cfg);
 	n->slirp = slirp_new(&cfg, &callbacks, n);
-	if (!n->slirp) {
-		free(n);
-		return -ENOMEM;
-	}
+	err = -ENOMEM;
+	if (!n->slirp)
+		goto fail;
+	nat6_start(n->six, n->slirp);
 	*out = n;
 	return 0;
+
+fail:
+	nat6_destroy(n->six);
+	free(n);
+	return err;
+}
+
+void nat_destroy(struct nat *n)
+{
+	if (!n)
+		return;
+	slirp_cleanup(n->slirp);
+	nat6_destroy(n->six);
+	free(n);
 }
 
 /* --- frames of the network --- */
 
-/*
- * To the network's own address go answers alone: of TCP all but the beginning of
- * a connection, of UDP what a published port was asked before. libslirp takes
- * that address for the host's 127.0.0.1.
- */
+/* To the network's own address go answers alone. */
 static bool nat_answers(const struct nat *n, const uint8_t *ip, uint32_t len)
 {
-	const uint8_t *l4 = ip + IP4_BYTES;
-	struct nat_knock k = { .host_port = 0 };
-
 	/* Neither options nor pieces, in which something could be hidden. */
-	if (ip[0] != 0x45 || vnet_get16(ip + IP4_FRAG) & 0x3fff)
-		return false;
-	if (ip[IP4_PROTO] == PROTO_TCP && len >= IP4_BYTES + 20)
-		return (l4[TCP_FLAGS] & (TCP_SYN | TCP_ACK)) != TCP_SYN;
-	if (ip[IP4_PROTO] != PROTO_UDP || len < IP4_BYTES + UDP_BYTES)
-		return false;
-	memcpy(k.guest_ip, ip + IP4_SRC, sizeof(k.guest_ip));
-	k.guest_port = vnet_get16(l4 + UDP_SPORT);
-	k.host_port = vnet_get16(l4 + UDP_DPORT);
-	return nat_knows(n, &k);
+	return ip[0] == 0x45 && !(vnet_get16(ip + IP4_FRAG) & 0x3fff) &&
+	       knocks_answer(&n->knocks, ip[IP4_PROTO], ip + IP4_BYTES,
+			     len - IP4_BYTES, ip + IP4_SRC, 4);
 }
 
 static bool nat_wants(const struct nat *n, const struct vnet_frame *f)
@@ -244,11 +221,16 @@ static bool nat_wants(const struct nat *n, const struct vnet_frame *f)
 static void nat_input(struct nat *n, const struct vnet_frame *f)
 {
 	memcpy(n->frame, f->bytes, f->len);
+	/* First, as its sender has said where that is written. */
+	vnet_csum_complete(&f->hdr, n->frame, f->len);
+	if (vnet_get16(n->frame + ETH_TYPE) == ETHERTYPE_IP6) {
+		n->port->stats.refused += !nat6_input(n->six, f, n->frame);
+		return;
+	}
 	if (!nat_wants(n, f)) {
 		n->port->stats.refused++;
 		return;
 	}
-	vnet_csum_complete(&f->hdr, n->frame, f->len);
 	slirp_input(n->slirp, n->frame, (int)f->len);
 }
 
@@ -327,6 +309,7 @@ static int on_get_revents(int at, void *nat)
 
 void nat_wait(struct nat *n, struct pollfd *fds, unsigned nr, int most_ms)
 {
+	uint32_t rest_ms = nat6_rest_ms(n->six, clock_now_ns());
 	uint32_t ms = most_ms < 0 ? UINT32_MAX : (uint32_t)most_ms;
 	int err;
 
@@ -335,6 +318,7 @@ void nat_wait(struct nat *n, struct pollfd *fds, unsigned nr, int most_ms)
 	slirp_pollfds_fill(n->slirp, &ms, on_add_poll, n);
 	if (!most_ms || n->nr_asked)
 		ms = 0;
+	ms = (uint32_t)min_u64(ms, rest_ms);
 	err = poll(n->polls, n->nr_polls, ms == UINT32_MAX ? -1 : (int)ms);
 	memcpy(fds, n->polls, nr * sizeof(*fds));
 	if (err < 0)
@@ -344,6 +328,7 @@ void nat_wait(struct nat *n, struct pollfd *fds, unsigned nr, int most_ms)
 	for (unsigned i = 0; i < n->nr_asked; i++)
 		nat_answer(n, n->asked[i]);
 	n->nr_asked = 0;
+	nat6_tend(n->six, clock_now_ns());
 	slirp_pollfds_poll(n->slirp, err < 0, on_get_revents, n);
 	vnet_port_flush(n->port);
 }
@@ -353,6 +338,8 @@ int nat_publish(struct nat *n, const struct worker_req_net_publish *r)
 	struct in_addr host, guest;
 	int err;
 
+	if (r->ip6)
+		return nat6_publish(n->six, r);
 	memcpy(&host, r->host_ip, sizeof(host));
 	memcpy(&guest, r->guest_ip, sizeof(guest));
 	errno = 0;
@@ -363,4 +350,9 @@ int nat_publish(struct nat *n, const struct worker_req_net_publish *r)
 		err = slirp_remove_hostfwd(n->slirp, (int)r->udp, host,
 					   r->host_port);
 	return err < 0 ? -(errno ? errno : EADDRINUSE) : 0;
+}
+
+void nat_station_added(struct nat *n)
+{
+	nat6_station_added(n->six, clock_now_ns());
 }

@@ -7,8 +7,9 @@
  * Both sides are hostile: frames come from the regions of workers, and packets
  * from the host's network. What is checked here, before libslirp sees a frame:
  * it is IPv4, from the address of the station whose port it came from, and not to
- * the host itself (127/8, 0/8), this subnet or a group. What answers a connection
- * of the host itself to a published port goes to the network's own address.
+ * the host itself (127/8, 0/8), this subnet or a group; or IPv6, as nat6.h has it.
+ * What answers a connection of the host itself to a published port goes to the
+ * network's own address.
  *
  * Context of all functions: one thread.
  */
@@ -22,6 +23,11 @@ struct nat;
 
 /* Return: 0; -ENOMEM. @port: not owned, outlives it. */
 MUST_CHECK int nat_create(struct vnet_port *port, struct nat **out);
+
+void nat_destroy(struct nat *n); /* Accepts NULL; for tests. */
+
+/* A station was added to the port. */
+void nat_station_added(struct nat *n);
 
 /* Take the frames that are there, at most a batch. Return: there may be more. */
 bool nat_take_frames(struct nat *n);

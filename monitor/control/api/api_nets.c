@@ -8,6 +8,7 @@
  * VNET_PAIRS for each port, however many ports there are; what any two ports have
  * exchanged is kept by their workers, and in the totals of each port.
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <microhttpd.h>
@@ -19,6 +20,7 @@
 #include "monitor/control/api/api_handlers.h"
 #include "monitor/control/api/mhd.h"
 #include "monitor/ipc/fds.h"
+#include "monitor/ipc/figures.h"
 #include "vnet/port.h"
 
 #define DUMP_ROOM (4 << 20) /* bytes of frames that wait for the client */
@@ -230,7 +232,45 @@ struct nets_list {
 	const char *net;      /* its name */
 };
 
-static json_t *port_json(const struct monitor *m, const struct net_port *p)
+static void add_ip6(json_t *list, const uint8_t ip[VNET_IP6_BYTES], bool chosen)
+{
+	char text[INET6_ADDRSTRLEN];
+
+	(void)inet_ntop(AF_INET6, ip, text, sizeof(text));
+	(void)json_array_append_new(list, json_pack("{s:s, s:b}", "address",
+						    text, "chosen", chosen));
+}
+
+/*
+ * IPv6 addresses that a port holds: those of the plan, and those that its worker says
+ * that its station has claimed (vnet/claims.h).
+ */
+static json_t *ip6_json(const struct guest *g, const char *net,
+			const struct net_port *p)
+{
+	const uint64_t *words =
+		g->figures.last.nets[p->index] + FIGURES_NET_CLAIMS;
+	uint8_t prefix[VNET_PREFIX6], ip[VNET_IP6_BYTES];
+	json_t *list = json_array();
+
+	vnet_prefix6(net, prefix);
+	vnet_ip6(prefix, p->station.mac, ip);
+	add_ip6(list, ip, false);
+	vnet_ip6(NULL, p->station.mac, ip);
+	add_ip6(list, ip, false);
+	for (unsigned i = 0; i < VNET_CLAIMS; i++) {
+		if (!words[i])
+			continue;
+		vnet_ip6(i < VNET_CLAIMS_LINK ? NULL : prefix, p->station.mac,
+			 ip);
+		vnet_ip6_set_half(ip, words[i]);
+		add_ip6(list, ip, true);
+	}
+	return list;
+}
+
+static json_t *port_json(const struct monitor *m, const char *net,
+			 const struct net_port *p)
 {
 	char mac[NET_TEXT_MAX], ip[NET_TEXT_MAX];
 	struct guest *g = guest_find(m, p->station.name);
@@ -242,6 +282,8 @@ static json_t *port_json(const struct monitor *m, const struct net_port *p)
 	if (!g || !p->vm)
 		return one;
 	figures_look(&g->figures);
+	if (g->figures.known)
+		(void)json_object_set_new(one, "ip6", ip6_json(g, net, p));
 	return counts_json(g, p->index, one);
 }
 
@@ -261,7 +303,7 @@ static void add_port(void *arg, const char *net, const struct net_plan *plan,
 				  l->ports));
 		json_decref(l->ports); /* the list has it */
 	}
-	(void)json_array_append_new(l->ports, port_json(l->m, p));
+	(void)json_array_append_new(l->ports, port_json(l->m, net, p));
 }
 
 void api_net_list(struct api_call *c)

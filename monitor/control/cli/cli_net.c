@@ -6,13 +6,15 @@
 #include "monitor/control/cli/cli.h"
 #include "monitor/control/cli/http_client.h"
 
-enum { NET_LS_JSON, NET_LS_PAIRS };
+enum { NET_LS_JSON, NET_LS_PAIRS, NET_LS_ADDRESSES };
 
 static const struct option_entry net_ls_options[] = {
 	[NET_LS_JSON] = { .name = "json",
 			  .help = "print the answer of the API" },
 	[NET_LS_PAIRS] = { .name = "pairs",
 			   .help = "print who exchanges frames with whom" },
+	[NET_LS_ADDRESSES] = { .name = "addresses",
+			       .help = "print all addresses that VMs hold" },
 	{ .name = NULL },
 };
 
@@ -80,6 +82,41 @@ static void print_pairs(json_t *list)
 	}
 }
 
+/* --- addresses --- */
+
+#define ADDRESS_COLUMNS "%-16s  %-16s  %-39s  %s\n"
+
+static void print_port_addresses(const char *net, json_t *port)
+{
+	const char *vm = cli_text(port, "vm");
+	size_t i;
+	json_t *one;
+
+	printf(ADDRESS_COLUMNS, net, vm, cli_text(port, "ip"), "planned");
+	json_array_foreach(json_object_get(port, "ip6"), i, one)
+	{
+		bool chosen = json_is_true(json_object_get(one, "chosen"));
+
+		printf(ADDRESS_COLUMNS, net, vm, cli_text(one, "address"),
+		       chosen ? "chosen" : "planned");
+	}
+}
+
+static void print_addresses(json_t *list)
+{
+	size_t i, k;
+	json_t *net, *p;
+
+	printf(ADDRESS_COLUMNS, "NETWORK", "VM", "ADDRESS", "BY");
+	json_array_foreach(list, i, net)
+	{
+		json_array_foreach(json_object_get(net, "ports"), k, p)
+		{
+			print_port_addresses(cli_text(net, "name"), p);
+		}
+	}
+}
+
 /* --- ports --- */
 
 static void print_ports(json_t *net, int net_width, int vm_width)
@@ -123,8 +160,13 @@ static void print_nets(json_t *list)
 
 static int net_ls_run(const struct command_args *a, struct diag *d)
 {
-	return cli_list("/v1/nets", "nets", a->given[NET_LS_JSON],
-			a->given[NET_LS_PAIRS] ? print_pairs : print_nets, d);
+	void (*print)(json_t * list) = print_nets;
+
+	if (a->given[NET_LS_PAIRS])
+		print = print_pairs;
+	else if (a->given[NET_LS_ADDRESSES])
+		print = print_addresses;
+	return cli_list("/v1/nets", "nets", a->given[NET_LS_JSON], print, d);
 }
 
 static const struct command net_ls = {
@@ -134,7 +176,9 @@ static const struct command net_ls = {
 	.help = "List the networks of the monitor's virtual machines, and who "
 		"is in them. With --pairs: which ports exchange frames, or did "
 		"so in the last seconds, what they have sent each other since "
-		"they know each other, and what was dropped, by reason.",
+		"they know each other, and what was dropped, by reason. With "
+		"--addresses: all addresses that VMs hold, those of the plan "
+		"and IPv6 addresses that guests have chosen.",
 	.options = { net_ls_options },
 	.run = net_ls_run,
 };

@@ -27,7 +27,9 @@ static bool cut_item(char **s)
 
 static bool good_key(const char *key)
 {
-	return *key && key[strspn(key, "abcdefghijklmnopqrstuvwxyz-")] == '\0';
+	return *key >= 'a' && *key <= 'z' &&
+	       key[strspn(key, "abcdefghijklmnopqrstuvwxyz0123456789-")] ==
+		       '\0';
 }
 
 static int split_item(char *text, const char *what, struct keyval_list *l,

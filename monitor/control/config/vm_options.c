@@ -94,8 +94,9 @@ const struct option_entry vm_options[] = {
 	{ .name = "publish", .type = OPTION_TOKEN, VM(publish),
 	  .arg = "[ADDRESS:]PORT:PORT[/udp][,...]", .most = 255,
 	  .subject = "a list of ports", .unset = "none",
-	  .help = "a port of the host (127.0.0.1, or ADDRESS) leads to one of the "
-		  "VM, in its first network, which gets an uplink" },
+	  .help = "a port of the host (127.0.0.1, or ADDRESS, of IPv6 in "
+		  "brackets) leads to one of the VM, in its first network, "
+		  "which gets an uplink" },
 	{ .name = "shm", .type = OPTION_SHMS, VM(shms),
 	  .arg = "name=NAME,size=SIZE[,KEY=VALUE]...", .most = VM_MAX_SHMS,
 	  .help = "memory that VMs share, as /dev/pmemN of each; may be given "
@@ -178,6 +179,15 @@ const struct option_entry net_options[] = {
 		  "of its VMs" },
 	{ .name = "uplink", .type = OPTION_SWITCH, NET(uplink),
 	  .help = "this VM reaches the host's network through the network" },
+	{ .name = "ipv6", .type = OPTION_CHOICE, NET(no_ip6), .arg = "off",
+	  .unset = "on",
+	  .help = "whether the uplink leads to IPv6 addresses, where the host "
+		  "has a route to any" },
+	{ .name = "addresses", .type = OPTION_CHOICE, NET(planned),
+	  .arg = "planned", .unset = "any",
+	  .help = "planned: guests have no IPv6 addresses but those made of "
+		  "their MAC addresses; the same for all VMs of the network, "
+		  "and always so with tap" },
 	{ .name = "tap", .type = OPTION_TOKEN, NET(tap), .arg = "IFNAME",
 	  .most = NET_TAP_MAX, .subject = "a network interface",
 	  .unset = "none",

@@ -117,24 +117,38 @@ static const char *publish_proto(const char *text, bool *udp)
 	return *udp || strncmp(text, "/tcp", 4) == 0 ? text + 4 : text;
 }
 
+/* The address, if there is one. Return: what follows it; NULL: it is wrong. */
+static const char *publish_address(const char *text, struct net_publish *p)
+{
+	const char *end = strchr(text, *text == '[' ? ']' : ':');
+	char ip[INET6_ADDRSTRLEN];
+	size_t n;
+
+	p->ip6 = *text == '[';
+	text += p->ip6;
+	n = end ? (size_t)(end - text) : 0;
+	if (!p->ip6 && (!end || !memchr(text, '.', n)))
+		return text;
+	if (!end || n >= sizeof(ip) || end[p->ip6] != ':')
+		return NULL;
+	memcpy(ip, text, n);
+	ip[n] = '\0';
+	if (p->ip6 ? inet_pton(AF_INET6, ip, p->host_ip) != 1
+		   : !net_ip_parse(ip, p->host_ip))
+		return NULL;
+	return end + p->ip6 + 1;
+}
+
 int net_publish_next(const char **text, struct net_publish *out)
 {
 	struct net_publish p = { .host_ip = { 127, 0, 0, 1 } };
-	const char *at = *text, *colon = strchr(at, ':');
-	char ip[INET_ADDRSTRLEN];
-	size_t n = colon ? (size_t)(colon - at) : 0;
+	const char *at = *text;
 
 	if (!*at)
 		return 0;
-	if (colon && memchr(at, '.', n)) {
-		if (n >= sizeof(ip))
-			return -EINVAL;
-		memcpy(ip, at, n);
-		ip[n] = '\0';
-		if (!net_ip_parse(ip, p.host_ip))
-			return -EINVAL;
-		at = colon + 1;
-	}
+	at = publish_address(at, &p);
+	if (!at)
+		return -EINVAL;
 	at = publish_port(at, &p.host_port);
 	if (!at || *at != ':')
 		return -EINVAL;

@@ -30,7 +30,8 @@ struct net_past {
 struct net_plan {
 	uint8_t subnet[4];
 	uint8_t bits;
-	bool given; /* by the operator */
+	bool given;   /* by the operator */
+	bool planned; /* by the operator: no other IPv6 addresses */
 	uint64_t clock;
 	struct net_past past[NET_STATIONS_MAX];
 };
@@ -84,14 +85,16 @@ bool net_subnet_parse(const char *text, uint8_t subnet[4], unsigned *bits);
 
 /* A port of the host that leads to one of a VM. */
 struct net_publish {
-	uint8_t host_ip[4];
+	bool ip6;
+	uint8_t host_ip[VNET_IP6_BYTES]; /* the first 4, of IPv4 */
 	uint16_t host_port, guest_port;
 	bool udp;
 };
 
 /*
- * Take the first of "[ADDRESS:]PORT:PORT[/tcp|/udp],..." off @text. Return: 1; 0
- * there are no more; -EINVAL it is none.
+ * Take the first of "[ADDRESS:]PORT:PORT[/tcp|/udp],..." off @text; an ADDRESS of
+ * IPv6 is in brackets, as in "[::1]:2222:22". Return: 1; 0 there are no more;
+ * -EINVAL it is none.
  */
 MUST_CHECK int net_publish_next(const char **text, struct net_publish *out);
 

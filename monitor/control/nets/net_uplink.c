@@ -151,6 +151,7 @@ static int uplink_make_port(struct uplink *u)
 	p->uplink = u;
 	/* A trunk is no station: 0.0.0.0. */
 	p->routed = !u->trunk;
+	p->planned = net->plan.planned;
 	if (!u->trunk)
 		net_plan_server(&net->plan, p->station.ip);
 	net_port_default_mac(&p->station);
@@ -260,11 +261,13 @@ static int port_publish(const struct net_port *p, bool on)
 			.kind = WORKER_REQ_NET_PUBLISH,
 			.net_publish = { .on = on,
 					 .udp = one.udp,
+					 .ip6 = one.ip6,
 					 .host_port = one.host_port,
 					 .guest_port = one.guest_port }
 		};
 
-		memcpy(r.net_publish.host_ip, one.host_ip, 4);
+		memcpy(r.net_publish.host_ip, one.host_ip,
+		       sizeof(r.net_publish.host_ip));
 		memcpy(r.net_publish.guest_ip, p->station.ip, 4);
 		if (net_port_send(to, &r, NULL) == -EAGAIN)
 			return -EAGAIN;

@@ -180,6 +180,7 @@ static int send_port(struct net_port *to, const struct net_port *p)
 	memcpy(r.net_port.ip, p->station.ip, sizeof(r.net_port.ip));
 	memcpy(r.net_port.name, p->station.name, sizeof(r.net_port.name));
 	r.net_port.shares = *p->shares && !strcmp(p->shares, to->shares);
+	r.net_port.routed4 = p->routed4;
 	return net_port_send(to, &r, fds);
 }
 
@@ -362,6 +363,19 @@ static int network_subnet(struct network *net, const struct net_config *c,
 	return 0;
 }
 
+/* Whether its plan is strict: the same for all VMs, too. */
+static int network_planned(struct network *net, const struct net_config *c,
+			   const char *vm, struct diag *d)
+{
+	if (!net->ports)
+		net->plan.planned = c->planned;
+	if (!c->planned || net->plan.planned)
+		return 0;
+	return diag_fail(d, ST_CONFIG, EEXIST,
+			 "%s: network '%s' has VMs without addresses=planned",
+			 vm, net->name);
+}
+
 static int address_fail(const struct network *net, const char *vm,
 			const char *ip, int err, struct diag *d)
 {
@@ -390,8 +404,11 @@ static int port_address(struct network *net, const struct net_config *c,
 	uint8_t want[4];
 	int err = network_subnet(net, c, s->name, d);
 
+	if (!err)
+		err = network_planned(net, c, s->name, d);
 	if (err)
 		return err;
+	p->planned = net->plan.planned || c->tap;
 	if (c->ip && !net_ip_parse(c->ip, want))
 		return address_fail(net, s->name, c->ip, -ERANGE, d);
 	err = net_plan_pick(&net->plan, s->name, c->ip ? want : NULL, &used,
@@ -415,19 +432,27 @@ static int port_uplink(struct net_port *p, const struct vm_config *vm,
 		       struct diag *d)
 {
 	const char *text = p->index == 0 ? vm->publish : NULL;
-	struct net_publish one;
+	struct net_publish one = { .ip6 = false };
+	bool ip6 = false;
 	int n = 1;
 
 	p->routed = vm->nets[p->index].uplink || text;
+	p->routed4 = vm->nets[p->index].no_ip6;
 	if (!text)
 		return 0;
-	while (n > 0)
-		n = net_publish_next(&text, &one);
+	for (; n > 0; n = net_publish_next(&text, &one))
+		ip6 = ip6 || one.ip6;
 	if (n)
 		return diag_fail(d, ST_CONFIG, EINVAL,
-				 "%s: '%s' is no list of ports, as 2222:22 or "
-				 "0.0.0.0:53:53/udp",
+				 "%s: '%s' is no list of ports, as 2222:22, "
+				 "0.0.0.0:53:53/udp or [::1]:2222:22",
 				 vm->name, vm->publish);
+	if (ip6 && p->routed4)
+		return diag_fail(d, ST_CONFIG, EINVAL,
+				 "%s: '%s' has an IPv6 address, and network "
+				 "'%s' is with ipv6=off",
+				 vm->name, vm->publish,
+				 vm->nets[p->index].name);
 	p->publish = strdup(vm->publish);
 	return p->publish ? 0 : diag_fail(d, ST_HOST, ENOMEM, "out of memory");
 }
@@ -603,6 +628,8 @@ void net_port_spec(const struct net_port *p, struct worker_net *out)
 	net_plan_server(&p->net->plan, out->server);
 	out->bits = p->net->plan.bits;
 	out->routed = p->routed;
+	out->routed4 = p->routed4;
+	out->planned6 = p->planned;
 }
 
 unsigned nets_descriptors(struct net_port *const ports[VM_MAX_NETS], int *out)
@@ -641,6 +668,8 @@ static int port_take_over(struct net_port *p, const struct vm_record *r,
 	memcpy(p->station.mac, w->mac, sizeof(w->mac));
 	memcpy(p->station.ip, w->ip, sizeof(w->ip));
 	p->routed = w->routed;
+	p->routed4 = w->routed4;
+	p->planned = w->planned6;
 	memcpy(p->tap, r->taps[p->index], sizeof(p->tap));
 	if (p->index == 0 && *r->publish)
 		p->publish = strdup(r->publish);
@@ -710,6 +739,7 @@ static int port_adopt(struct nets *n, const struct vm_record *r, unsigned index,
 	if (err)
 		goto fail;
 	net_plan_remember(&net->plan, w->slot, r->name, w->ip);
+	net->plan.planned = net->plan.planned || (p->planned && !p->tap[0]);
 	if (p->gen + GEN_UPLINKS > n->last_gen)
 		n->last_gen = p->gen + GEN_UPLINKS;
 	*out = p;

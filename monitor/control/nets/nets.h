@@ -53,6 +53,8 @@ struct net_port {
 	int region, reader, wake_rx, wake_tx;
 	struct vm_watch *vm; /* of its worker; NULL: does not run yet */
 	bool routed;	     /* it has an uplink */
+	bool routed4;	     /* that leads it to no IPv6 address */
+	bool planned;	     /* its guest has planned addresses alone */
 	/*
 	 * The group that its VM shares memory with: frames between two ports of the
 	 * same one may have references (vnet/refs.h). "": none.

@@ -439,6 +439,38 @@ static void operators_choose_addresses(void **state)
 	assert_int_not_equal(ports[3].of[0]->station.ip[3], 4);
 }
 
+/* Strict plans are those of networks; who has no IPv6 outside is a VM's matter. */
+static void plans_may_be_strict(void **state)
+{
+	struct worker_net w;
+
+	(void)state;
+	configs[0].nets[0].planned = true;
+	configs[1].nets[0].no_ip6 = true;
+	start(0, 2);
+	net_port_spec(ports[0].of[0], &w);
+	assert_true(w.planned6 && !w.routed4);
+	/* It is said once. */
+	net_port_spec(ports[1].of[0], &w);
+	assert_true(w.planned6 && w.routed4);
+	nets_release(ports[0].of);
+	nets_release(ports[1].of);
+	configs[0].nets[0].planned = false;
+	configs[1].nets[0].no_ip6 = false;
+	start(0, 1);
+	net_port_spec(ports[0].of[0], &w);
+	assert_true(!w.planned6 && !w.routed4);
+	configs[1].nets[0].planned = true;
+	refused(1, -EEXIST, "addresses=planned");
+	configs[1].nets[0].planned = false;
+	set(&configs[1].publish, "[::1]:2222:22");
+	configs[1].nets[0].no_ip6 = true;
+	refused(1, -EINVAL, "ipv6=off");
+	configs[1].nets[0].no_ip6 = false;
+	set(&configs[1].publish, NULL);
+	start(1, 2);
+}
+
 /* Whom a row of counts is about (vnet/pairs.h): by slot and generation. */
 static void other_ports_have_names(void **state)
 {
@@ -635,6 +667,7 @@ int main(void)
 		T(a_vm_gets_its_address_again),
 		T(a_lost_vm_gets_its_address_again),
 		T(operators_choose_addresses),
+		T(plans_may_be_strict),
 		T(a_tap_device_is_of_one_network),
 		T(other_ports_have_names),
 		cmocka_unit_test(why_a_tap_device_is_not_opened),

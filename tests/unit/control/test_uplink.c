@@ -271,6 +271,37 @@ static void tcp_goes_out(void **state)
 	(void)close(s);
 }
 
+/*
+ * The checksum is to be written where the first word of the destination is, and is
+ * made to be that of 127.0.0.1.
+ */
+static void send_disguised(void)
+{
+	const struct vnet_hdr h = { .flags = VNET_HDR_NEEDS_CSUM,
+				    .csum_start = IP,
+				    .csum_offset = IP4_DST };
+	uint32_t bytes = UDP_BYTES + 4, sum;
+	const uint16_t want = 0x7f00;
+	struct vnet_buf b;
+
+	ip4("127.0.0.1", PROTO_UDP, bytes);
+	memset(frame + L4, 0, bytes);
+	vnet_put16(frame + L4 + UDP_SPORT, 4002);
+	vnet_put16(frame + L4 + UDP_DPORT, 9);
+	vnet_put16(frame + L4 + UDP_LEN, bytes);
+	vnet_put16(frame + IP + IP4_DST, 0xc633);
+	/* UDP without a checksum: the payload does the rest. */
+	sum = vnet_csum_add(0, frame + IP, L4 - IP + bytes);
+	sum = (uint32_t)(uint16_t)~want + vnet_csum_fold(sum);
+	vnet_put16(frame + L4 + UDP_BYTES, (uint16_t)~vnet_csum_fold(sum));
+	assert_int_equal(vnet_port_room(port, uplink(), L4 + bytes), 0);
+	vnet_port_begin(port, L4 + bytes, &b);
+	memcpy(b.bytes, frame, L4 + bytes);
+	*b.hdr = h;
+	vnet_port_send(port, &b, uplink(), L4 + bytes, true);
+	vnet_port_flush(port);
+}
+
 /* To the host itself, from a foreign address, to the subnet: nothing arrives. */
 static void what_may_not_go_out_does_not(void **state)
 {
@@ -283,6 +314,7 @@ static void what_may_not_go_out_does_not(void **state)
 	send_udp("127.0.0.1", 9, "loop");
 	send_udp("127.1.2.3", 9, "loop");
 	send_udp("0.0.0.0", 9, "zero");
+	send_disguised();
 	{
 		uint8_t last = port->station.ip[3];
 
@@ -509,11 +541,15 @@ static void only_vms_with_an_uplink_know_it(void **state)
 static void lists_of_ports_are_parsed(void **state)
 {
 	static const char *const wrong[] = {
-		"22",	     "22:",  ":22",	 "0:22",    "22:0",
-		"65536:1",   "1:2,", "1:2/sctp", "1:2;3:4", "1.2.3:1:2",
-		"1.2.3.4:1", "a:b",  "1:2/udpx", " 1:2",    "+1:2",
+		"22",	     "22:",  ":22",	      "0:22",	    "22:0",
+		"65536:1",   "1:2,", "1:2/sctp",      "1:2;3:4",    "1.2.3:1:2",
+		"1.2.3.4:1", "a:b",  "1:2/udpx",      " 1:2",	    "+1:2",
+		"[::1]:1",   "[::1", "[::1]1:2",      "[]:1:2",	    "::1:1:2",
+		"[::g]:1:2", "[",    "[1.2.3.4]:1:2", "[::1]]:1:2",
 	};
-	const char *text = "2222:22,0.0.0.0:53:54/udp,1:65535/tcp";
+	static const uint8_t any6[16], one6[16] = { [15] = 1 };
+	const char *text = "2222:22,0.0.0.0:53:54/udp,[::1]:7:8,"
+			   "[::]:53:54/udp,1:65535/tcp";
 	struct net_publish p;
 
 	(void)state;
@@ -523,6 +559,13 @@ static void lists_of_ports_are_parsed(void **state)
 	assert_int_equal(net_publish_next(&text, &p), 1);
 	assert_true(p.host_port == 53 && p.guest_port == 54 && p.udp);
 	assert_memory_equal(p.host_ip, "\0\0\0\0", 4);
+	assert_false(p.ip6);
+	assert_int_equal(net_publish_next(&text, &p), 1);
+	assert_true(p.host_port == 7 && p.guest_port == 8 && !p.udp && p.ip6);
+	assert_memory_equal(p.host_ip, one6, 16);
+	assert_int_equal(net_publish_next(&text, &p), 1);
+	assert_true(p.host_port == 53 && p.udp && p.ip6);
+	assert_memory_equal(p.host_ip, any6, 16);
 	assert_int_equal(net_publish_next(&text, &p), 1);
 	assert_int_equal(p.guest_port, 65535);
 	assert_int_equal(net_publish_next(&text, &p), 0);

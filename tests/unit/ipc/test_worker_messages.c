@@ -94,6 +94,7 @@ static void numbers_out_of_range_are_refused(void **state)
 		R(NET_PORT, .net_port = { .net = VM_MAX_NETS, .gen = 1 }),
 		R(NET_PORT, .net_port = { .gen = 0 }),
 		R(NET_PORT, .net_port = { .gen = 1, .shares = 2 }),
+		R(NET_PORT, .net_port = { .gen = 1, .routed4 = 2 }),
 		R(NET_PORT_END, .net_port_end.net = VM_MAX_NETS),
 		R(NET_DUMP, .net_dump = { .net = VM_MAX_NETS, .most = 1 }),
 		R(NET_DUMP, .net_dump.most = 0),
