@@ -16,6 +16,7 @@
 #include "tests/unit/virtio/guest_driver.h"
 #include "tests/unit/vnet/ports.h"
 #include "vnet/packet.h"
+#include "vnet/reply6.h"
 
 #define RAM_BYTES MIB(1)
 #define MAX_OPS	  200u
@@ -94,14 +95,28 @@ static void scribble_word(struct bytes *b, _Atomic(uint64_t) *word)
 	atomic_store(word, v);
 }
 
+/* The half of an address that a station chooses, of a few. */
+static uint64_t chosen(struct bytes *b)
+{
+	return 0x5e21ull << 48 | (take(b, 1) & 31);
+}
+
 static void scribble(struct bytes *b)
 {
 	struct vnet_shared *s = p.of[1]->shared;
 	unsigned what = (unsigned)take(b, 1);
 
-	switch (what & 7) {
+	switch (what & 15) {
 	case 0:
 		scribble_word(b, &s->sleep);
+		break;
+	case 6:
+		/* Mostly one that the guest may have, too. */
+		atomic_store(&s->claimed.words[take(b, 1) % VNET_CLAIM_WORDS],
+			     what & 0x80 ? take(b, 8) : chosen(b));
+		break;
+	case 7:
+		atomic_store(&s->claimed.routes6, take(b, 1));
 		break;
 	case 1:
 		scribble_word(b, &s->heads[0].head);
@@ -221,6 +236,87 @@ static void put(struct bytes *b)
 	driver_kick(&d, queue);
 }
 
+/* An address of the prefix, or of the link. */
+static void put_ip6(struct bytes *b, unsigned how, uint8_t ip[16])
+{
+	struct vnet_station s = ports_station(how & 3);
+
+	vnet_ip6(how & 4 ? NULL : p.of[2]->plan.prefix6, s.mac, ip);
+	if (how & 8)
+		vnet_ip6_set_half(ip, chosen(b));
+	if (how & 16)
+		memset(ip, 0, 16);
+}
+
+/* Neighbour discovery, or what is like it, behind up to three headers. */
+static void put_six(struct bytes *b)
+{
+	static const unsigned types[] = { ICMP6_WHO, ICMP6_ANSWER,
+					  ICMP6_ROUTER_WHO,
+					  ICMP6_ROUTER_ANSWER };
+	static const unsigned headers[] = { IP6_HOP_OPTIONS, IP6_ROUTING,
+					    IP6_FRAGMENT, IP6_DST_OPTIONS };
+	unsigned how = (unsigned)take(b, 1), nr = how >> 2 & 3;
+	uint8_t *at = fake_guest(&h, DATA_GPA, 4096), *f = at + HDR;
+	uint8_t *ip = f + 14, *icmp = ip + IP6_BYTES + 8 * nr;
+	uint32_t bytes = HDR + 14 + IP6_BYTES + 8 * nr + 24;
+	uint8_t *next = ip + IP6_NEXT;
+
+	memset(at, 0, 256);
+	if (how & 0x80)
+		(void)take_into(b, at, HDR);
+	f[ETH_DST] = f[ETH_DST + 1] = 0x33;
+	memcpy(f + ETH_SRC, ports_station(0).mac, 6);
+	vnet_put16(f + ETH_TYPE, ETHERTYPE_IP6);
+	ip[0] = 0x60;
+	vnet_put16(ip + IP6_LEN, bytes - HDR - 14 - IP6_BYTES);
+	ip[IP6_HOPS] = 255;
+	for (unsigned i = 0; i < nr; i++) {
+		*next = (uint8_t)headers[take(b, 1) & 3];
+		next = ip + IP6_BYTES + 8 * i;
+		(void)take_into(b, next + 1, how & 0x40 ? 3 : 0);
+	}
+	*next = PROTO_ICMP6;
+	put_ip6(b, (unsigned)take(b, 1), ip + IP6_SRC);
+	icmp[0] = (uint8_t)types[how & 3];
+	put_ip6(b, (unsigned)take(b, 1), icmp + ICMP6_TARGET);
+	vnet_put16(icmp + 2, vnet_icmp6_sum(ip, 24));
+	if (how & 0x20)
+		bytes -= (uint32_t)take(b, 1) & 63;
+	ring_desc(&d.rings[NET_TX(0)], 0, DATA_GPA, bytes, 0, 0);
+	ring_offer(&d.rings[NET_TX(0)], 0);
+	driver_kick(&d, NET_TX(0));
+}
+
+/* An honest port's address stays its own, whatever the two enemies do. */
+static uint8_t honest_ip[16];
+
+static void claim_honest(void)
+{
+	memcpy(honest_ip, p.of[2]->plan.prefix6, VNET_PREFIX6);
+	vnet_ip6_set_half(honest_ip, 0x5e21ull << 48 | 7);
+	must(vnet_port_claim(p.of[2], honest_ip, 0) == 0);
+	must(vnet_port_by_ip6(virtio_net_port(net), honest_ip) != NULL);
+}
+
+static void check_claims(void)
+{
+	struct vnet_port *own = virtio_net_port(net);
+	struct vnet_peer *peer = vnet_port_by_ip6(own, honest_ip);
+	uint8_t ip[16];
+
+	must(peer && peer->slot == 2);
+	must(!vnet_port_has_ip6(own, honest_ip));
+	must(vnet_port_has_ip6(p.of[2], honest_ip));
+	for (unsigned i = 0; i < VNET_CLAIMS; i++) {
+		vnet_ip6(i < VNET_CLAIMS_LINK ? NULL : own->plan.prefix6,
+			 own->station.mac, ip);
+		vnet_ip6_set_half(ip, own->claims.words[i]);
+		must(!own->claims.words[i] ||
+		     vnet_ip6_is_free(ip, own->plan.prefix6));
+	}
+}
+
 static void descriptor(struct bytes *b)
 {
 	unsigned queue = (unsigned)take(b, 1) % QUEUES;
@@ -236,7 +332,7 @@ static void descriptor(struct bytes *b)
 
 static void step(struct bytes *b)
 {
-	switch (take(b, 1) % 13) {
+	switch (take(b, 1) % 15) {
 	case 0:
 	case 1:
 	case 2:
@@ -262,6 +358,10 @@ static void step(struct bytes *b)
 		break;
 	case 11:
 		control(b);
+		break;
+	case 12:
+	case 13:
+		put_six(b);
 		break;
 	default:
 		run();
@@ -311,11 +411,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct bytes b = { data, size };
 
 	make();
+	claim_honest();
 	broken = false;
 	gen = 1;
 	for (unsigned i = 0; i < MAX_OPS && b.n; i++)
 		step(&b);
 	run();
+	check_claims();
 	must(h.stops == 0);
 	must(broken || !(driver_status(&d) & VIRTIO_STATUS_NEEDS_RESET));
 	check_honest();
