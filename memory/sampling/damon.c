@@ -241,7 +241,7 @@ static int damon_check(const char *root, struct diag *d)
 /* Whose the list is. @nr: out, of ours that are there. */
 static int damon_claim(const char *root, unsigned *nr, struct diag *d)
 {
-	uint64_t there;
+	uint64_t there = 0;
 	int err = damon_get_nr(root, &there);
 
 	if (err)
@@ -258,7 +258,7 @@ static int damon_claim(const char *root, unsigned *nr, struct diag *d)
 int damon_probe(const char *root, struct diag *d)
 {
 	int lock = damon_lock(root, d), err;
-	unsigned nr;
+	unsigned nr = 0;
 
 	if (lock < 0)
 		return lock;
@@ -322,7 +322,7 @@ int damon_open(struct damon **out, const char *root,
 		free(d);
 		return damon_fail(diag, root, -ENOMEM);
 	}
-	(void)strcpy(d->root, root);
+	memcpy(d->root, root, strlen(root) + 1);
 	d->limits = *limits;
 	d->lock = damon_lock(root, diag);
 	err = d->lock < 0 ? d->lock : damon_take(d, left, diag);

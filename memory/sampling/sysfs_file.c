@@ -56,7 +56,7 @@ int sysfs_get(const char *path, char *buf)
 
 int sysfs_get_number(const char *path, uint64_t *out)
 {
-	char line[SYSFS_LINE], *end;
+	char line[SYSFS_LINE] = "", *end;
 	uint64_t n;
 	int err = sysfs_get(path, line);
 

@@ -124,14 +124,17 @@ static void make_scheme(const char *at)
 static int make_kdamonds(const char *text)
 {
 	char name[64];
+	unsigned nr = 0;
 
-	for (unsigned i = 0; i < 256; i++) {
-		(void)snprintf(name, sizeof(name), "%u/state", i);
+	for (;; nr++) {
+		(void)snprintf(name, sizeof(name), "%u/state", nr);
 		if (strcmp(fake_damon_get(name), "on") == 0)
 			return -EBUSY;
+		if (!*fake_damon_get(name))
+			break;
 	}
-	for (unsigned i = 0; i < 256; i++) {
-		(void)snprintf(name, sizeof(name), "%u", i);
+	while (nr-- > 0) {
+		(void)snprintf(name, sizeof(name), "%u", nr);
 		remove_all(fake_root, name);
 	}
 	for (int i = 0; i < atoi(text); i++) {
@@ -276,7 +279,8 @@ const char *fake_damon_get(const char *name)
 
 int fake_damon_create(void)
 {
-	(void)strcpy(fake_root, "/tmp/disco-damon-XXXXXX");
+	/* Memory: there are thousands of files. */
+	(void)strcpy(fake_root, "/dev/shm/disco-damon-XXXXXX");
 	if (!mkdtemp(fake_root))
 		return -errno;
 	fake_writes = fake_nr_regions = 0;

@@ -280,6 +280,12 @@ static void off_is_off(void **state)
 	assert_false(logged[0] || logged[1]);
 	assert_int_equal(nr_written, 0);
 	assert_int_equal(turn(), 0);
+	/* And on: what was looked at before says nothing of the new log. */
+	look_at_all();
+	assert_int_equal(nr_written, 0);
+	pass(100);
+	assert_int_equal(turn(), 0);
+	assert_int_equal(nr_written, 0);
 }
 
 /* vm_remake_slots() has set them without a log. */
