@@ -180,6 +180,47 @@ static void cache_requests_are_checked(void **state)
 	assert_int_equal(check_request(&r), -EINVAL);
 }
 
+static void placement_requests_are_checked(void **state)
+{
+	static struct agent_request r;
+
+	(void)state;
+	r = (struct agent_request){ .kind = AGENT_HEAT };
+	assert_int_equal(check_request(&r), 0);
+	r.heat.nr = AGENT_HEAT_REGIONS;
+	assert_int_equal(check_request(&r), 0);
+	r.heat.nr++;
+	assert_int_equal(check_request(&r), -EINVAL);
+
+	r = (struct agent_request){ .kind = AGENT_MACHINE };
+	r.machine = (struct agent_req_machine){ .nr_nodes = 1,
+						.source = AGENT_SOURCE_DIRTY,
+						.rate = AGENT_MAX_RATE,
+						.share = 1000 };
+	assert_int_equal(check_request(&r), 0);
+	r.machine.source++;
+	assert_int_equal(check_request(&r), -EINVAL);
+	r.machine.source--;
+	r.machine.rate++;
+	assert_int_equal(check_request(&r), -EINVAL);
+	r.machine.rate--;
+	r.machine.share++;
+	assert_int_equal(check_request(&r), -EINVAL);
+
+	r = (struct agent_request){ .kind = AGENT_PLACE };
+	r.place = (struct agent_req_place){ .ram_pages = 1,
+					    .bound_ns = 1,
+					    .pid = 1,
+					    .vcpu_node = AGENT_NO_NODE };
+	assert_int_equal(check_request(&r), 0);
+	r.place.vcpu_node = MAX_NODES - 1;
+	assert_int_equal(check_request(&r), 0);
+	r.place.vcpu_node = MAX_NODES;
+	assert_int_equal(check_request(&r), -EINVAL);
+	r.place.vcpu_node = AGENT_NO_NODE + 1;
+	assert_int_equal(check_request(&r), -EINVAL);
+}
+
 /* --- maps --- */
 
 #define RAM "7f0000000000-7f0010000000 rw-s 00000000 00:01 7  /memfd:disco-ram"
@@ -597,6 +638,7 @@ int main(void)
 		cmocka_unit_test(entries_are_told_apart),
 		cmocka_unit_test(lengths_have_to_fit),
 		cmocka_unit_test(nonsense_is_refused),
+		cmocka_unit_test(placement_requests_are_checked),
 		cmocka_unit_test(cache_requests_are_checked),
 		cmocka_unit_test(lines_of_maps),
 		cmocka_unit_test(lines_of_text),

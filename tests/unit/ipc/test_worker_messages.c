@@ -104,6 +104,7 @@ static void numbers_out_of_range_are_refused(void **state)
 		R(SHM_LINK, .shm_link.shm = VM_MAX_SHMS),
 		R(SAMPLE, .sample = { .rate = 1, .share = 0 }),
 		R(SAMPLE, .sample = { .rate = 1, .share = 1001 }),
+		R(SAMPLE, .sample = { .rate = 1, .share = 1, .how = 3 }),
 		R(LINK, .link.node = -1),
 		R(LINK, .link.node = NODE_ID_MAX + 1),
 		R(CACHE, .cache = { .disk = 0, .node = 0 }),
