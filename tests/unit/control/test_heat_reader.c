@@ -160,6 +160,36 @@ static void an_order_ends_another(void **state)
 	assert_int_equal(a.heat.vm, VM + 1);
 }
 
+/* This thread stands for the kdamond, as far as its CPU time goes. */
+static void burn_ms(uint64_t ms)
+{
+	uint64_t end = clock_thread_ns() + ms * 1000000;
+
+	while (clock_thread_ns() < end)
+		;
+}
+
+/* 200 ms of a fifteenth of a CPU: it rests for 3 s, and goes on. */
+static void a_kdamond_over_its_share_is_stopped(void **state)
+{
+	struct heat_answer a;
+	char pid[16];
+
+	(void)state;
+	(void)snprintf(pid, sizeof(pid), "%d", (int)getpid());
+	config.share = 66;
+	show(0, 0, 5, "20");
+	begin();
+	order(VM, getpid());
+	next(&a);
+	assert_string_equal(fake_damon_get("0/state"), "on");
+	assert_int_equal(fake_damon_put("0/pid", pid), 0);
+	burn_ms(200);
+	wait_for_state("off");
+	wait_for_state("on");
+	config.share = 500;
+}
+
 static void a_process_without_ram_is_looked_for_again(void **state)
 {
 	struct heat_answer a;
@@ -306,6 +336,8 @@ int main(void)
 						tear_down),
 		cmocka_unit_test_setup_teardown(an_order_ends_another, set_up,
 						tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_kdamond_over_its_share_is_stopped, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			a_process_without_ram_is_looked_for_again, set_up,
 			tear_down),
