@@ -23,6 +23,7 @@
 #define IMAGE_BYTES  READER_IMAGE_BYTES
 
 static char image[] = "/tmp/disco-image-XXXXXX";
+static char other[] = "/tmp/disco-image-XXXXXX";
 
 /* In place of the C library's: memory of a node that is not there is bound. */
 long syscall(long nr, ...)
@@ -251,6 +252,44 @@ static void both_evict(void **state)
 	vm_call("reader.h", "kill");
 }
 
+static void start_sharer(const char *name, int node, const char *of)
+{
+	start_vm_with(name, "/kernel",
+		      ",\"node\":%d,\"merge\":true,"
+		      "\"nets\":[{\"name\":\"lan\"}],"
+		      "\"disks\":[{\"path\":\"%s\",\"ro\":true}]",
+		      node, of);
+}
+
+/*
+ * Images of others, which frames refer to (fake_reader.h), are copied to where they
+ * are used; of a VM that was linked to its agent before it had them.
+ */
+static void foreign_blocks_are_copied(void **state)
+{
+	json_int_t there;
+
+	(void)state;
+	need_cpus();
+	start_sharer("reader.i", 1, other);
+	reaches(1, "present_blocks", IMAGE_BLOCKS);
+	reads_on("reader.i");
+	start_sharer("reader.j", 0, image);
+	reaches(0, "replicated_blocks", IMAGE_BLOCKS);
+	reaches(1, "replicated_blocks", IMAGE_BLOCKS);
+	assert_int_equal(agent_figure(0, "links_lost"), 0);
+	assert_int_equal(agent_figure(1, "links_lost"), 0);
+	/* They outlive the VM whose they are, for who has them. */
+	vm_call("reader.j", "kill");
+	expect("reader.j", "ended", ST_STOPPED);
+	there = agent_figure(1, "present_blocks");
+	assert_int_equal(there, 2 * IMAGE_BLOCKS);
+	reads_on("reader.i");
+	expect("reader.i", "running", 0);
+	vm_call("reader.i", "kill");
+	WAIT_UNTIL(agent_figure(1, "present_blocks") == 0);
+}
+
 int main(int argc, char **argv)
 {
 #define NODES(f, how) cmocka_unit_test_setup_teardown(f, how, tear_down_nodes)
@@ -259,15 +298,18 @@ int main(int argc, char **argv)
 		NODES(agents_die, set_up_medium),
 		NODES(stores_come_and_go, set_up_medium),
 		NODES(both_evict, set_up_small),
+		NODES(foreign_blocks_are_copied, set_up_large),
 	};
 	int failed;
 
 	fake_worker_other = fake_reader;
-	if (!monitor_calls_begin(argc, argv) || !fake_reader_image(image))
+	if (!monitor_calls_begin(argc, argv) || !fake_reader_image(image) ||
+	    !fake_reader_image(other))
 		return 1;
 	failed = cmocka_run_group_tests_name("monitor replicas", tests, NULL,
 					     NULL);
 	(void)unlink(image);
+	(void)unlink(other);
 	monitor_calls_end();
 	return failed;
 }
