@@ -111,7 +111,7 @@ static void machines_that_cannot_be_are_refused(void **state)
 	m.node_of_cpu[1] = 2;
 	assert_int_equal(check_machine(&m), -EINVAL);
 	m.node_of_cpu[1] = 0;
-	m.source = AGENT_SOURCE_FAULTS + 1;
+	m.source = AGENT_SOURCE_DIRTY + 1;
 	assert_int_equal(check_machine(&m), -EINVAL);
 	m.source = AGENT_SOURCE_FLASH;
 	m.nodes[1] = -1;
