@@ -81,12 +81,20 @@ uplink_others()
 	SCRIPT
 }
 
+# uplink_pid - of this scenario's monitor: others may have some meanwhile
 uplink_pid()
 {
-	local comm
-	for comm in /proc/[0-9]*/comm; do
-		[[ $(<"$comm") == disco-uplink ]] 2>/dev/null &&
-			echo "${comm//[^0-9]/}"
+	local status name parent of
+	for status in /proc/[0-9]*/status; do
+		name='' parent=''
+		{
+			read -r _ name
+			until [[ $parent == PPid: ]]; do
+				read -r parent of || break
+			done
+		} 2>/dev/null <"$status"
+		[[ $name != disco-uplink || $of != "$MONITOR_PID" ]] ||
+			echo "${status//[^0-9]/}"
 	done
 }
 
