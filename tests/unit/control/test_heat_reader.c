@@ -22,7 +22,6 @@
 static struct heat_reader_config config = {
 	.root = fake_root,
 	.limits = { .regions = 300, .sample_us = 10000 },
-	.share = 500,
 };
 static int sock = -1, others = -1;
 static pthread_t thread;
@@ -43,6 +42,7 @@ static int set_up(void **state)
 	int fds[2], fd = memfd_create("disco-ram", MFD_CLOEXEC);
 
 	(void)state;
+	config.share = 500;
 	assert_return_code(ftruncate(fd, PAGES * PAGE_BYTES), errno);
 	ram = mmap(NULL, PAGES * PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED,
 		   fd, 0);
@@ -187,7 +187,6 @@ static void a_kdamond_over_its_share_is_stopped(void **state)
 	burn_ms(200);
 	wait_for_state("off");
 	wait_for_state("on");
-	config.share = 500;
 }
 
 static void a_process_without_ram_is_looked_for_again(void **state)
