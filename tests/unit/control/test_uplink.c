@@ -24,15 +24,15 @@
 #include "monitor/control/nets/nets_internal.h"
 #include "monitor/ipc/worker_messages.h"
 #include "tests/must.h"
+#include "tests/unit/control/l4.h"
 #include "tests/unit/control/net_vms.h"
 #include "tests/unit/support.h"
 #include "vnet/packet.h"
 #include "vnet/reply.h"
 
-#define OUTSIDE	  "198.51.100.1" /* of the namespace; RFC 5737 */
-#define IP	  14u
-#define L4	  34u
-#define PROTO_TCP 6u
+#define OUTSIDE "198.51.100.1" /* of the namespace; RFC 5737 */
+#define IP	14u
+#define L4	34u
 
 static const char *skip_why;
 static struct net_vms lan;
@@ -150,30 +150,11 @@ static void send_l4(uint32_t bytes, unsigned proto, unsigned csum_at)
 
 static void send_udp(const char *dst, unsigned dport, const char *text)
 {
-	uint32_t bytes = UDP_BYTES + (uint32_t)strlen(text);
+	uint32_t bytes = l4_udp(frame + L4, 4000, dport, text);
 
 	ip4(dst, PROTO_UDP, bytes);
-	vnet_put16(frame + L4 + UDP_SPORT, 4000);
-	vnet_put16(frame + L4 + UDP_DPORT, dport);
-	vnet_put16(frame + L4 + UDP_LEN, bytes);
-	memcpy(frame + L4 + UDP_BYTES, text, strlen(text));
 	send_l4(bytes, PROTO_UDP, UDP_CSUM);
 }
-
-static void put32(uint8_t *p, uint32_t v)
-{
-	vnet_put16(p, v >> 16);
-	vnet_put16(p + 2, v & 0xffff);
-}
-
-static uint32_t get32(const uint8_t *p)
-{
-	return (uint32_t)vnet_get16(p) << 16 | vnet_get16(p + 2);
-}
-
-#define SYN 2u
-#define PSH 8u
-#define ACK 16u
 
 static void send_tcp(const char *dst, unsigned sport, unsigned dport,
 		     uint32_t seq, uint32_t ack, unsigned flags,
@@ -183,14 +164,7 @@ static void send_tcp(const char *dst, unsigned sport, unsigned dport,
 	uint8_t *t = frame + L4;
 
 	ip4(dst, PROTO_TCP, bytes);
-	memset(t, 0, 20);
-	vnet_put16(t, sport);
-	vnet_put16(t + 2, dport);
-	put32(t + 4, seq);
-	put32(t + 8, ack);
-	t[12] = 0x50;
-	t[13] = (uint8_t)flags;
-	vnet_put16(t + 14, 60000);
+	l4_tcp(t, sport, dport, seq, ack, flags);
 	memcpy(t + 20, text, strlen(text));
 	send_l4(bytes, PROTO_TCP, 16);
 }
@@ -205,13 +179,9 @@ static int host_socket(int type, const char *ip, unsigned tcp_port)
 {
 	struct sockaddr_in a = { .sin_family = AF_INET,
 				 .sin_port = htons((uint16_t)tcp_port) };
-	int s = socket(AF_INET, type | SOCK_NONBLOCK, 0), one = 1;
 
-	must(s >= 0 && inet_pton(AF_INET, ip, &a.sin_addr) == 1);
-	must(setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) == 0);
-	must(bind(s, (struct sockaddr *)&a, sizeof(a)) == 0);
-	must(type != SOCK_STREAM || listen(s, 4) == 0);
-	return s;
+	must(inet_pton(AF_INET, ip, &a.sin_addr) == 1);
+	return l4_socket(type, (const struct sockaddr *)&a, sizeof(a));
 }
 
 /* --- tests --- */
@@ -261,7 +231,7 @@ static void tcp_goes_out(void **state)
 	send_tcp(OUTSIDE, 4001, 80, 1000, 0, SYN, "");
 	WAIT_UNTIL(run() && got_is(PROTO_TCP, 4001));
 	assert_int_equal(got[L4 + 13], SYN | ACK);
-	theirs_seq = get32(got + L4 + 4) + 1;
+	theirs_seq = l4_get32(got + L4 + 4) + 1;
 	send_tcp(OUTSIDE, 4001, 80, 1001, theirs_seq, ACK, "");
 	send_tcp(OUTSIDE, 4001, 80, 1001, theirs_seq, ACK | PSH, "GET /");
 	WAIT_UNTIL((run(), c = c < 0 ? accept(s, NULL, NULL) : c,
@@ -394,9 +364,9 @@ static void published_ports_answer(void **state)
 	(void)connect(t, (struct sockaddr *)&a, sizeof(a));
 	WAIT_UNTIL(run() && got_is(PROTO_TCP, 22));
 	sport = vnet_get16(got + L4);
-	send_tcp(own_address(), 22, sport, 77, get32(got + L4 + 4) + 1,
+	send_tcp(own_address(), 22, sport, 77, l4_get32(got + L4 + 4) + 1,
 		 SYN | ACK, "");
-	send_tcp(own_address(), 22, sport, 78, get32(got + L4 + 4) + 1,
+	send_tcp(own_address(), 22, sport, 78, l4_get32(got + L4 + 4) + 1,
 		 ACK | PSH, "hello");
 	memset(text, 0, sizeof(text));
 	WAIT_UNTIL((run(), recv(t, text, sizeof(text), 0) > 0));

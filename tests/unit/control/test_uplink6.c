@@ -20,19 +20,16 @@
 
 #include "monitor/control/nets/nets_internal.h"
 #include "tests/must.h"
+#include "tests/unit/control/l4.h"
 #include "tests/unit/control/net_vms.h"
 #include "tests/unit/support.h"
 #include "vnet/packet.h"
 #include "vnet/reply.h"
 #include "vnet/reply6.h"
 
-#define OUTSIDE	  "2001:db8:5::1" /* of the namespace; RFC 3849 */
-#define IP	  14u
-#define L4	  54u
-#define PROTO_TCP 6u
-#define SYN	  2u
-#define PSH	  8u
-#define ACK	  16u
+#define OUTSIDE "2001:db8:5::1" /* of the namespace; RFC 3849 */
+#define IP	14u
+#define L4	54u
 
 static const char *skip_why;
 static struct net_vms lan;
@@ -179,14 +176,7 @@ static void send_l4(uint32_t bytes, unsigned proto, unsigned csum_at,
 static void udp(const char *dst, unsigned sport, unsigned dport,
 		const char *text)
 {
-	uint32_t bytes = UDP_BYTES + (uint32_t)strlen(text);
-
-	ip6(dst, PROTO_UDP, bytes);
-	vnet_put16(frame + L4 + UDP_SPORT, sport);
-	vnet_put16(frame + L4 + UDP_DPORT, dport);
-	vnet_put16(frame + L4 + UDP_LEN, bytes);
-	vnet_put16(frame + L4 + UDP_CSUM, 0);
-	memcpy(frame + L4 + UDP_BYTES, text, strlen(text));
+	ip6(dst, PROTO_UDP, l4_udp(frame + L4, sport, dport, text));
 }
 
 static void send_udp(const char *dst, unsigned sport, unsigned dport,
@@ -196,17 +186,6 @@ static void send_udp(const char *dst, unsigned sport, unsigned dport,
 	send_l4(UDP_BYTES + (uint32_t)strlen(text), PROTO_UDP, UDP_CSUM, 0);
 }
 
-static void put32(uint8_t *p, uint32_t v)
-{
-	vnet_put16(p, v >> 16);
-	vnet_put16(p + 2, v & 0xffff);
-}
-
-static uint32_t get32(const uint8_t *p)
-{
-	return (uint32_t)vnet_get16(p) << 16 | vnet_get16(p + 2);
-}
-
 static void send_tcp(const char *dst, unsigned sport, unsigned dport,
 		     uint32_t seq, uint32_t ack, unsigned flags, uint32_t bytes,
 		     unsigned gso)
@@ -214,14 +193,7 @@ static void send_tcp(const char *dst, unsigned sport, unsigned dport,
 	uint8_t *t = frame + L4;
 
 	ip6(dst, PROTO_TCP, 20 + bytes);
-	memset(t, 0, 20);
-	vnet_put16(t, sport);
-	vnet_put16(t + 2, dport);
-	put32(t + 4, seq);
-	put32(t + 8, ack);
-	t[12] = 0x50;
-	t[13] = (uint8_t)flags;
-	vnet_put16(t + 14, 60000);
+	l4_tcp(t, sport, dport, seq, ack, flags);
 	for (uint32_t i = 0; i < bytes; i++)
 		t[20 + i] = (uint8_t)(i * 7 + i / 251);
 	send_l4(20 + bytes, PROTO_TCP, 16, gso);
@@ -247,13 +219,9 @@ static int host_socket(int type, const char *ip, unsigned at)
 {
 	struct sockaddr_in6 a = { .sin6_family = AF_INET6,
 				  .sin6_port = htons((uint16_t)at) };
-	int s = socket(AF_INET6, type | SOCK_NONBLOCK, 0), one = 1;
 
-	must(s >= 0 && inet_pton(AF_INET6, ip, &a.sin6_addr) == 1);
-	must(setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) == 0);
-	must(bind(s, (struct sockaddr *)&a, sizeof(a)) == 0);
-	must(type != SOCK_STREAM || listen(s, 4) == 0);
-	return s;
+	must(inet_pton(AF_INET6, ip, &a.sin6_addr) == 1);
+	return l4_socket(type, (const struct sockaddr *)&a, sizeof(a));
 }
 
 /* --- tests --- */
@@ -319,7 +287,7 @@ static void tcp_goes_out(void **state)
 	send_tcp(OUTSIDE, 4001, 80, 1000, 0, SYN, 0, 0);
 	WAIT_UNTIL(run() && got_is(PROTO_TCP, 4001));
 	assert_int_equal(got[L4 + 13], SYN | ACK);
-	theirs = get32(got + L4 + 4) + 1;
+	theirs = l4_get32(got + L4 + 4) + 1;
 	send_tcp(OUTSIDE, 4001, 80, 1001, theirs, ACK, 0, 0);
 	send_tcp(OUTSIDE, 4001, 80, 1001, theirs, ACK | PSH, WHOLE, 1400);
 	WAIT_UNTIL((run(), c = c < 0 ? accept(s, NULL, NULL) : c, c >= 0));
