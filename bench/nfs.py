@@ -61,6 +61,7 @@ START = "/run/disco-nfs"
 SERVE = f"""set -e
 mkdir -p {DATA}
 mount -o ro /dev/vdb {DATA}
+touch /etc/exports
 exportfs -o ro,no_subtree_check,fsid=2,insecure '*:{DATA}'
 cat {DATA}/file >/dev/null"""
 MOUNT_DATA = f"""mkdir -p {DATA} &&

@@ -3,7 +3,7 @@
 
 BENCH_OUT	:= build/lab-out
 BENCHES		:= boot channel ring cache cow move scale footprint figures exec \
-		   locality pmake sim hints net nfs
+		   ipis locality pmake sim hints net nfs
 
 .PHONY: bench
 bench: $(BENCHES:%=bench-%)
@@ -110,6 +110,10 @@ do-bench-sim: all
 do-bench-move: all images kernel-cache $(B)/bench/move_loop
 	$(Q)lab/auto --timeout 3000 -- bench/move.py $(call bench_args,move) \
 		--disco $(B)/disco --loop $(B)/bench/move_loop
+
+do-bench-ipis: all $(B)/lab/ipis
+	$(Q)lab/auto --timeout 1200 -- bench/ipis.py $(call bench_args,ipis) \
+		--ipis $(B)/lab/ipis
 
 # In a lab that counts: every remote miss takes three times as long as a local
 # one, as on Disco's machine, and a page is hot after 32 misses. Runs that are

@@ -217,6 +217,12 @@ TARGETS = {
         Target("figures-end", "at most", 2, "times", {
             "256 GiB to 1 GiB": ratio_of_sizes("end")}),
     ),
+    "ipis": (
+        Target("ipis-ratio", "at most", 4, "times", {
+            vcpus: quotient(row("between_us", vcpus=vcpus),
+                            row("within_us", vcpus=vcpus))
+            for vcpus in ("halting", "spinning")}),
+    ),
     "sim": (
         Target("sim-speed", "at least", 20, "M accesses/s", {
             "policy disco, one core": member("mean", "millions_per_s")}),

@@ -21,6 +21,7 @@ import exec as bench_exec
 import figures
 import sim
 import footprint
+import ipis
 import locality
 import move
 import net
@@ -118,6 +119,13 @@ def figures_result():
     return figures.summarise(a, rows)
 
 
+def ipis_result():
+    return rounds.header(arguments(), "ipis", rows=ipis.rows_of(
+        "ok started (12 ms)\n"
+        "# halting: 900.0 us within a view, 1999.9 us between two: 2.22 times\n"
+        "# spinning: 650.5 us within a view, 1500.0 us between two: 2.31 times\n"))
+
+
 def net_result():
     a = arguments(megabytes=32, trips=500)
     mb_s = {"disco": 60, "vhost": 40, "tap": 15, "stream": 10}
@@ -155,7 +163,7 @@ def main():
     os.environ["DISCO_LAB"] = "1"
     for make in (boot_result, move_result, locality_result, scale_result,
                  cow_result, footprint_result, figures_result, exec_result,
-                 sim_result, net_result, nfs_result):
+                 ipis_result, sim_result, net_result, nfs_result):
         out = make()
         rounds.write_json(f"{sys.argv[1]}/{out['bench']}.json", out)
 

@@ -51,7 +51,7 @@ t_read_files_are_shared()
 	refs_file
 	cluster_do 0 up "$WORK/refs.json" || return 1
 	# Read in order: blocks that are read alone are copied, not shown.
-	cluster_do 0 exec refs/server -- bash -ec 'mkdir -p /srv/data
+	cluster_do 0 exec refs/server -- bash -ec 'mkdir -p /srv/data; touch /etc/exports
 		mount -o ro /dev/vdb /srv/data
 		exportfs -o ro,no_subtree_check,fsid=2,insecure "*:/srv/data"
 		cat /srv/data/file >/dev/null' || return 1

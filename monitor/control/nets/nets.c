@@ -355,8 +355,7 @@ static int network_subnet(struct network *net, const struct net_config *c,
 	if (net->ports && (bits != net->plan.bits ||
 			   memcmp(subnet, net->plan.subnet, 4) != 0))
 		return diag_fail(d, ST_CONFIG, EEXIST,
-				 "%s: network '%s' has VMs, and the subnet %s, "
-				 "not %s",
+				 "%s: network '%s' has VMs, with %s, not %s",
 				 vm, net->name,
 				 net_subnet_text(&net->plan, text), c->subnet);
 	net_plan_set(&net->plan, subnet, bits);
