@@ -197,7 +197,7 @@ static const struct holder_ops copies_holder_ops = {
 static void copies_publish_stats(struct ram_copies *c)
 {
 	const struct home_stats *h = &c->home.stats;
-	uint64_t plain[ARRAY_SIZE(c->shown)];
+	uint64_t plain[ARRAY_SIZE(c->shown)] = { 0 };
 
 	c->stats.shared = h->shared_pages;
 	memcpy(c->stats.now, h->copies, sizeof(c->stats.now));
@@ -454,9 +454,9 @@ void ram_copies_link(struct ram_copies *c, const int *fds)
  * write for the CPU even if it finds something else. Not an "or" with 0, of which
  * clang makes a fence, as nobody uses its result.
  */
-static void copies_write(uint8_t *at)
+static void copies_write(void *at)
 {
-	_Atomic(uint8_t) *byte = (void *)at;
+	atomic_uchar *byte = at;
 	uint8_t same = atomic_load_explicit(byte, memory_order_relaxed);
 
 	(void)atomic_compare_exchange_strong(byte, &same, same);
@@ -483,7 +483,7 @@ void ram_copies_idle(struct ram_copies *c)
 void ram_copies_read_stats(const struct ram_copies *c,
 			   struct ram_copies_stats *out)
 {
-	uint64_t plain[ARRAY_SIZE(c->shown)];
+	uint64_t plain[ARRAY_SIZE(c->shown)] = { 0 };
 
 	for (size_t i = 0; i < ARRAY_SIZE(plain); i++)
 		plain[i] = atomic_load_explicit(&c->shown[i],
