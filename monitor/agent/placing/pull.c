@@ -20,8 +20,15 @@
  */
 #define RETRY_MS     2
 #define RETRY_MAX_MS 64
-#define AGAIN_MAX    4096u
-#define COPY_BYTES   KIB(256)
+/*
+ * Tries of a page that is mapped and of which move_pages(2) knows nothing. Somebody
+ * else migrates it, which takes one or two of them; or the kernel's own NUMA
+ * balancing has taken its mapping away, in which move_pages(2) finds no page before
+ * its owner touches it, who may not do so for long.
+ */
+#define RETRIES_UNKNOWN 3u
+#define AGAIN_MAX	4096u
+#define COPY_BYTES	KIB(256)
 
 struct puller {
 	const struct agent_req_pull *r;
@@ -29,7 +36,7 @@ struct puller {
 	int (*progress)(void *arg, const struct agent_pulled *p);
 	void *arg;
 	unsigned nr, size; /* of the batch: pages in it, pages that go in */
-	unsigned nr_again;
+	unsigned nr_again, tries; /* tries: rounds of those so far */
 };
 
 /* One puller at a time: 80 KiB that need not be on a stack. */
@@ -74,8 +81,9 @@ static void pull_account(struct puller *p)
 			p->out->pages++;
 		else if (status[i] == -EFAULT)
 			continue; /* never memory */
-		else if (status[i] == -ENOENT && p->nr_again == AGAIN_MAX)
-			continue; /* most likely gone */
+		else if (status[i] == -ENOENT && (p->nr_again == AGAIN_MAX ||
+						  p->tries == RETRIES_UNKNOWN))
+			continue; /* gone, or not to be had */
 		else if (status[i] != -EACCES)
 			pull_later(p, pages[i]);
 		else
@@ -178,7 +186,7 @@ static int pull_again(struct puller *p, int pagemap)
 {
 	int err = 0, wait_ms = RETRY_MS;
 
-	for (unsigned round = 0; round < RETRIES && p->nr_again; round++) {
+	while (p->tries < RETRIES && p->nr_again) {
 		static void *list[AGAIN_MAX];
 		unsigned nr = p->nr_again;
 
@@ -188,6 +196,7 @@ static int pull_again(struct puller *p, int pagemap)
 		for (unsigned i = 0; i < nr; i++)
 			list[i] = again[i];
 		p->nr_again = 0;
+		p->tries++;
 		for (unsigned i = 0; i < nr && !err; i++)
 			err = pull_look_again(p, pagemap, list[i]);
 		if (!err)
