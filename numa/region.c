@@ -144,7 +144,7 @@ int region_reader_fd(int fd, int *out)
 int region_prepare_pair(const char *name, size_t bytes, nodeid_t node, int *rw,
 			int *ro)
 {
-	int fd, err = region_prepare(name, bytes, node, &fd);
+	int fd = -1, err = region_prepare(name, bytes, node, &fd);
 
 	if (err)
 		return err;

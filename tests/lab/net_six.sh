@@ -24,7 +24,8 @@ six_choosing()
 
 # The address that is not temporary, of the prefix; in /proc: 32 digits, number of
 # the interface, bits, scope (00: global), flags (01: temporary, 08: dad has failed,
-# 40: tentative).
+# 40: tentative, 80: the kernel's own or set by hand; 00: by an advertisement).
+SIX_B=::
 six_chosen()
 {
 	local name
@@ -36,7 +37,7 @@ six_chosen()
 			{
 				[[ $(awk '$6 == "eth0" && $4 == "00" && $5 == "01"' \
 					/proc/net/if_inet6) ]] &&
-					[[ $(awk '$6 == "eth0" && $4 == "00" && $5 == "80"' \
+					[[ $(awk '$6 == "eth0" && $4 == "00" && $5 == "00"' \
 						/proc/net/if_inet6) ]] &&
 					[[ $(awk '$6 == "eth0" && $4 == "20" && $5 == "80"' \
 						/proc/net/if_inet6) ]]
@@ -133,7 +134,7 @@ six_strict()
 		echo 0 >/proc/sys/net/ipv6/conf/eth0/addr_gen_mode
 		echo 0 >/proc/sys/net/ipv6/conf/eth0/use_tempaddr
 		ip link set eth0 up
-		until awk '$6 == "eth0" && $4 == "00" && $5 == "80"' \
+		until awk '$6 == "eth0" && $4 == "00" && $5 == "00"' \
 			/proc/net/if_inet6 | grep -E '^.{22}fffe'; do
 			sleep 0.2
 		done
@@ -236,7 +237,7 @@ six_others()
 		net_up $name || return 1
 		runner_do $name 60 <<-'SCRIPT' || return 1
 			set -e
-			until awk '$6 == "eth0" && $4 == "00" && $5 == "80"' \
+			until awk '$6 == "eth0" && $4 == "00" && $5 == "00"' \
 				/proc/net/if_inet6 | grep .; do
 				sleep 0.2
 			done

@@ -140,7 +140,7 @@ static int top_draw_nets(json_t *vm, const struct sample *was, double seconds,
 		if (i == VM_MAX_NETS)
 			break;
 		top_net_counts(net, nets[i]);
-		for (unsigned k = 0; k < TOP_NR && seconds > 0.0; k++)
+		for (unsigned k = 0; was && k < TOP_NR && seconds > 0.0; k++)
 			if (nets[i][k] >= was->nets[i][k])
 				rates[k] =
 					(double)(nets[i][k] - was->nets[i][k]) /
