@@ -320,6 +320,12 @@ run_scenario()
 	echo "# done $name ($((SECONDS - begun)) s)"
 }
 
+# run_whole NAME - an unset variable, for example, ends the shell that finds it
+run_whole()
+{
+	(run_scenario "$1") || echo "not ok $1: its shell has ended"
+}
+
 # start_scenario NAME - in a shell of its own, its output in one piece, unless
 # it is the only one
 start_scenario()
@@ -328,9 +334,9 @@ start_scenario()
 		WORK=$(mktemp -d "$TOP/$1.XXXX")
 		export DISCO_STATE_DIR=$WORK/state
 		if ((ONLY)); then
-			run_scenario "$1" 2>&1 </dev/null
+			run_whole "$1" 2>&1 </dev/null
 		else
-			run_scenario "$1" >"$TOP/$1.out" 2>&1 </dev/null
+			run_whole "$1" >"$TOP/$1.out" 2>&1 </dev/null
 			flock "$TOP" cat "$TOP/$1.out"
 		fi
 		rm -rf "$WORK"
