@@ -66,7 +66,12 @@ void figures_look(struct figures_view *f)
 		f->last.cache[i] = figures_word(&r->cache.words[i]);
 	for (unsigned i = 0; i < VM_MAX_NETS; i++)
 		for (unsigned k = 0; k < FIGURES_NET_WORDS; k++)
-			f->last.nets[i][k] = figures_word(&r->nets[i].words[k]);
+			f->last.nets[i][k] =
+				k < FIGURES_NET_CLAIMS
+					? figures_word(&r->nets[i].words[k])
+					: atomic_load_explicit(
+						  &r->nets[i].words[k],
+						  memory_order_relaxed);
 	for (unsigned i = 0; i < FIGURES_NR_HINTS; i++)
 		f->last.hints[i] = figures_word(&r->hints.words[i]);
 	for (unsigned i = 0; i < FIGURES_NR_SAMPLES; i++)
