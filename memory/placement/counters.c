@@ -181,23 +181,13 @@ void page_counters_expect(const struct page_counters *c, uint64_t page)
 int page_counters_written(struct page_counters *c, uint64_t page,
 			  uint32_t weight, uint32_t period, uint32_t rest)
 {
-	struct page_chunk *ch;
 	uint64_t *at;
-	int err;
+	int err = page >= c->pages ? -ERANGE
+				   : page_word_now(c, page, period, rest, &at);
 
-	if (page >= c->pages)
-		return -ERANGE;
-	ch = &c->chunks[page / COUNTERS_CHUNK];
-	err = ch->words && ch->period == period && ch->rest == rest
-		      ? 0
-		      : page_chunk_age(c, ch, period, rest);
-	if (err)
-		return err;
-	at = &ch->words[page % COUNTERS_CHUNK];
-	*at += min_u64(max_u64(weight, 1),
-		       PAGE_WRITES_MOST - PAGE_BITS(*at, 40, 8)) *
-	       PAGE_WRITE;
-	return 0;
+	if (!err)
+		*at = page_word_write(*at, weight ? weight : 1);
+	return err;
 }
 
 bool page_counters_moved(struct page_counters *c, uint64_t page, bool moved,

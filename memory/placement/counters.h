@@ -125,6 +125,29 @@ uint64_t page_counters_bytes(const struct page_counters *c);
 MUST_CHECK int page_chunk_age(struct page_counters *c, struct page_chunk *ch,
 			      uint32_t period, uint32_t rest);
 
+/* The word of a page of @c, as old as it is now. Return: 0; -ENOMEM. */
+MUST_CHECK static inline int page_word_now(struct page_counters *c,
+					   uint64_t page, uint32_t period,
+					   uint32_t rest, uint64_t **at)
+{
+	struct page_chunk *ch = &c->chunks[page / COUNTERS_CHUNK];
+
+	if (!ch->words || ch->period != period || ch->rest != rest) {
+		int err = page_chunk_age(c, ch, period, rest);
+
+		if (err)
+			return err;
+	}
+	*at = &ch->words[page % COUNTERS_CHUNK];
+	return 0;
+}
+
+static inline uint64_t page_word_write(uint64_t w, uint32_t weight)
+{
+	return w + min_u64(weight, PAGE_WRITES_MOST - PAGE_BITS(w, 40, 8)) *
+			   PAGE_WRITE;
+}
+
 /* A node that has none of the two places takes the one that is free. */
 uint64_t page_word_take(uint64_t w, uint8_t node, uint32_t weight);
 
@@ -192,23 +215,17 @@ MUST_CHECK static inline int page_counters_add(struct page_counters *c,
 					       struct policy_page *out)
 {
 	uint32_t weight = a->weight ? a->weight : 1;
-	struct page_chunk *ch;
 	uint64_t *at, w;
+	int err;
 
 	if (a->page >= c->pages || a->node >= POLICY_MAX_NODES)
 		return -ERANGE;
-	ch = &c->chunks[a->page / COUNTERS_CHUNK];
-	if (!ch->words || ch->period != period || ch->rest != rest) {
-		int err = page_chunk_age(c, ch, period, rest);
-
-		if (err)
-			return err;
-	}
-	at = &ch->words[a->page % COUNTERS_CHUNK];
+	err = page_word_now(c, a->page, period, rest, &at);
+	if (err)
+		return err;
 	w = page_word_miss(*at, a->node, weight);
 	if (a->kind == POLICY_WRITE)
-		w += min_u64(weight, PAGE_WRITES_MOST - PAGE_BITS(w, 40, 8)) *
-		     PAGE_WRITE;
+		w = page_word_write(w, weight);
 	page_word_show(w, a, out);
 	w &= ~(PAGE_NODE << PAGE_LAST_NODE);
 	*at = w | PAGE_HAS_LAST | (uint64_t)a->node << PAGE_LAST_NODE;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * 818 lines because accesses, decisions, hints and what became of actions share one
+ * 820 lines because accesses, decisions, hints and what became of actions share one
  * state, the engine.
  */
 #include "memory/placement/engine.h"

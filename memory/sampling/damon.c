@@ -215,7 +215,7 @@ static bool damon_offers(const char *root, unsigned slot, const char *word)
 	return false;
 }
 
-/* @slot: of ours, with a context */
+/* Of the list's first, which is ours and has a context. */
 static int damon_check(const char *root, struct diag *d)
 {
 	char path[DAMON_PATH];

@@ -248,8 +248,7 @@ static void add_ip6(json_t *list, const uint8_t ip[VNET_IP6_BYTES], bool chosen)
 static json_t *ip6_json(const struct guest *g, const char *net,
 			const struct net_port *p)
 {
-	const uint64_t *words =
-		g->figures.last.nets[p->index] + FIGURES_NET_CLAIMS;
+	const uint64_t *words = g->figures.last.claims[p->index];
 	uint8_t prefix[VNET_PREFIX6], ip[VNET_IP6_BYTES];
 	json_t *list = json_array();
 

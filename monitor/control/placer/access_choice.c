@@ -61,50 +61,58 @@ static int choice_probe_damon(struct diag *d)
 	return err;
 }
 
+/* These two: @why is without the option's name. */
+static int choice_set_damon(struct access_choice *c, struct diag *why)
+{
+	int err = choice_probe_damon(why);
+
+	if (!err)
+		c->source = AGENT_SOURCE_DAMON;
+	return err;
+}
+
+static int choice_set_idle(struct access_choice *c, struct diag *why)
+{
+	int fd = page_idle_open(PAGE_IDLE_PATH, why);
+
+	if (fd < 0)
+		return fd;
+	fds_drop(&c->fd);
+	c->fd = fd;
+	c->source = AGENT_SOURCE_IDLE;
+	return 0;
+}
+
 static int choice_take_damon(struct access_choice *c, struct diag *d)
 {
 	struct diag why = { 0 };
 
-	if (choice_probe_damon(&why))
-		return diag_fail(d, ST_HOST, ENODEV,
-				 "--access-source=damon: %s", why.text);
-	c->source = AGENT_SOURCE_DAMON;
-	return 0;
+	return choice_set_damon(c, &why)
+		       ? diag_fail(d, ST_HOST, ENODEV,
+				   "--access-source=damon: %s", why.text)
+		       : 0;
 }
 
 static int choice_take_idle(struct access_choice *c, struct diag *d)
 {
 	struct diag why = { 0 };
-	int fd = page_idle_open(PAGE_IDLE_PATH, &why);
 
-	if (fd < 0)
-		return diag_fail(d, ST_HOST, ENODEV,
-				 "--access-source=page_idle: %s", why.text);
-	fds_drop(&c->fd);
-	c->fd = fd;
-	c->source = AGENT_SOURCE_IDLE;
-	return 0;
+	return choice_set_idle(c, &why)
+		       ? diag_fail(d, ST_HOST, ENODEV,
+				   "--access-source=page_idle: %s", why.text)
+		       : 0;
 }
 
 /* The better of the two that there is: DAMON costs less per page. */
 static int choice_take_bits(struct access_choice *c, struct diag *d)
 {
 	struct diag damon = { 0 }, idle = { 0 };
-	int fd;
 
-	if (choice_probe_damon(&damon) == 0) {
-		c->source = AGENT_SOURCE_DAMON;
-		return 0;
-	}
-	fd = page_idle_open(PAGE_IDLE_PATH, &idle);
-	if (fd < 0)
-		return diag_fail(d, ST_HOST, ENODEV,
-				 "--access-source=abits: %s; %s", damon.text,
-				 idle.text);
-	fds_drop(&c->fd);
-	c->fd = fd;
-	c->source = AGENT_SOURCE_IDLE;
-	return 0;
+	return choice_set_damon(c, &damon) && choice_set_idle(c, &idle)
+		       ? diag_fail(d, ST_HOST, ENODEV,
+				   "--access-source=abits: %s; %s", damon.text,
+				   idle.text)
+		       : 0;
 }
 
 static int choice_take_dirty(struct access_choice *c, struct diag *d)

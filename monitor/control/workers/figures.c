@@ -64,14 +64,16 @@ void figures_look(struct figures_view *f)
 	f->last.ports = figures_word(&r->io.ports);
 	for (unsigned i = 0; i < FIGURES_NR_CACHE; i++)
 		f->last.cache[i] = figures_word(&r->cache.words[i]);
-	for (unsigned i = 0; i < VM_MAX_NETS; i++)
-		for (unsigned k = 0; k < FIGURES_NET_WORDS; k++)
-			f->last.nets[i][k] =
-				k < FIGURES_NET_CLAIMS
-					? figures_word(&r->nets[i].words[k])
-					: atomic_load_explicit(
-						  &r->nets[i].words[k],
-						  memory_order_relaxed);
+	for (unsigned i = 0; i < VM_MAX_NETS; i++) {
+		const _Atomic(uint64_t) *words = r->nets[i].words;
+
+		for (unsigned k = 0; k < FIGURES_NET_CLAIMS; k++)
+			f->last.nets[i][k] = figures_word(&words[k]);
+		for (unsigned k = 0; k < VNET_CLAIM_WORDS; k++)
+			f->last.claims[i][k] = atomic_load_explicit(
+				&words[FIGURES_NET_CLAIMS + k],
+				memory_order_relaxed);
+	}
 	for (unsigned i = 0; i < FIGURES_NR_HINTS; i++)
 		f->last.hints[i] = figures_word(&r->hints.words[i]);
 	for (unsigned i = 0; i < FIGURES_NR_SAMPLES; i++)

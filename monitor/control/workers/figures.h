@@ -23,8 +23,8 @@ struct figures_copy {
 	uint64_t exits[VM_MAX_VCPUS][FIGURES_NR_EXITS];
 	uint64_t io_wakeups, io_events, freed_pages, ports;
 	uint64_t cache[FIGURES_NR_CACHE]; /* enum figures_cache_word */
-	/* From FIGURES_NET_CLAIMS on halves of addresses: as they are, not cut. */
-	uint64_t nets[VM_MAX_NETS][FIGURES_NET_WORDS];
+	uint64_t nets[VM_MAX_NETS][FIGURES_NET_CLAIMS];
+	uint64_t claims[VM_MAX_NETS][VNET_CLAIM_WORDS]; /* addresses: not cut */
 	uint64_t hints[FIGURES_NR_HINTS];     /* enum figures_hints_word */
 	uint64_t samples[FIGURES_NR_SAMPLES]; /* enum figures_samples_word */
 	uint64_t huge[FIGURES_NR_HUGE];	      /* enum figures_huge_word */

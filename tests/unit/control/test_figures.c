@@ -130,7 +130,7 @@ static void counts_are_cut(void **state)
 	assert_true(sum <= INT64_MAX);
 	assert_true(f.last.nets[0][FIGURES_NET_CLAIMS - 1] == FIGURES_MAX);
 	/* No counts, but halves of addresses. */
-	assert_true(f.last.nets[0][FIGURES_NET_CLAIMS] == UINT64_MAX);
+	assert_true(f.last.claims[0][0] == UINT64_MAX);
 	figures_close(&f);
 	region_destroy(&r);
 }
