@@ -277,4 +277,16 @@ unsigned pmap_next_shown(const struct pmap *pm, uint64_t *at, uint64_t end,
 
 void pmap_get_stats(const struct pmap *pm, struct pmap_stats *out);
 
+/*
+ * Is half of the budget in use? What shows pages in place of equal ones stops there:
+ * the other half is for the cached blocks that disks show.
+ */
+static inline MUST_CHECK bool pmap_over_half(const struct pmap *pm)
+{
+	struct pmap_stats s;
+
+	pmap_get_stats(pm, &s);
+	return s.mappings >= s.budget / 2;
+}
+
 #endif

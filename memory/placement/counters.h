@@ -126,7 +126,7 @@ MUST_CHECK int page_chunk_age(struct page_counters *c, struct page_chunk *ch,
 			      uint32_t period, uint32_t rest);
 
 /* The word of a page of @c, as old as it is now. Return: 0; -ENOMEM. */
-MUST_CHECK static inline int page_word_now(struct page_counters *c,
+static inline MUST_CHECK int page_word_now(struct page_counters *c,
 					   uint64_t page, uint32_t period,
 					   uint32_t rest, uint64_t **at)
 {

@@ -172,15 +172,6 @@ static int merge_step(struct merge *g)
 
 /* --- share --- */
 
-/* The other half is for the cache. */
-static bool merge_over_budget(const struct merge *g)
-{
-	struct pmap_stats s;
-
-	pmap_get_stats(g->vm->pmap, &s);
-	return s.mappings >= s.budget / 2;
-}
-
 /* Of find_shown(): the frame of the layer that may take its place; or NONE. */
 static uint32_t merge_from(const struct merge *g, uint64_t i)
 {
@@ -260,7 +251,7 @@ static int give_way(struct merge *g, uint64_t i, uint64_t nr)
 		g->zeroed += err ? 0 : nr;
 		return err == -ENOSPC ? 0 : err; /* it stays what it is */
 	}
-	err = merge_over_budget(g)
+	err = pmap_over_half(g->vm->pmap)
 		      ? -ENOSPC
 		      : boot_source_show(g->source->s, merge_frame(g, i), nr,
 					 merge_from(g, i));
@@ -274,7 +265,7 @@ static int give_way(struct merge *g, uint64_t i, uint64_t nr)
 /* With the guest stopped. Return: 0; -errno. */
 static int share_parked(struct merge *g, uint64_t at, uint64_t end)
 {
-	uint64_t until = clock_now_ns() + MERGE_STOP_NS;
+	uint64_t until = clock_now_ns() + PARK_MERGE_NS;
 	frame_bits own;
 	int err = pmap_own(g->vm->pmap, g->pagemap, g->at, end - g->at, own);
 
@@ -294,8 +285,8 @@ static int share_parked(struct merge *g, uint64_t at, uint64_t end)
 /* A disk that never rests: another time. */
 static int merge_refuse(struct merge *g)
 {
-	if (++g->refused < MERGE_REFUSALS)
-		return MERGE_SHARE_MS;
+	if (++g->refused < PARK_MERGE_REFUSALS)
+		return PARK_MERGE_MS;
 	if (!g->scrubs)
 		return -EBUSY;
 	g->at = g->end;
@@ -309,7 +300,7 @@ static int merge_share(struct merge *g)
 	frame_bits own;
 	int err = pmap_own(g->vm->pmap, g->pagemap, g->at, end - g->at, own);
 
-	if (!err && !g->scrubs && merge_over_budget(g))
+	if (!err && !g->scrubs && pmap_over_half(g->vm->pmap))
 		err = -ENOSPC;
 	if (err)
 		return err;
@@ -327,7 +318,7 @@ static int merge_share(struct merge *g)
 	err = share_parked(g, at, end);
 	vm_unpark(g->vm, PARK_MERGE);
 	g->longest_ns = max_u64(g->longest_ns, clock_now_ns() - start);
-	return err ? err : MERGE_SHARE_MS;
+	return err ? err : PARK_MERGE_MS;
 }
 
 /* --- jobs --- */

@@ -18,8 +18,8 @@
  * guest writes to becomes a private copy again.
  *
  * A job runs in steps of MERGE_STEP frames, between which the loop has its
- * turn. The guest is stopped for MERGE_STOP_NS and one run of pages at a time,
- * at most every MERGE_SHARE_MS.
+ * turn. The guest is stopped for PARK_MERGE_NS and one run of pages at a time,
+ * at most every PARK_MERGE_MS.
  *
  * Context of all functions but merge_create(): the I/O thread.
  * Source: Disco (SOSP'97) 4.2; Waldspurger, Memory Resource Management in
@@ -34,11 +34,8 @@
 #include "monitor/worker/vm/boot_pages.h"
 #include "numa/region.h"
 
-#define MERGE_STEP     512u /* frames */
-#define MERGE_STEP_MS  5
-#define MERGE_SHARE_MS 50
-#define MERGE_STOP_NS  2000000ull
-#define MERGE_REFUSALS 100u /* times in a row that disks do not rest */
+#define MERGE_STEP    512u /* frames */
+#define MERGE_STEP_MS 5
 
 struct disks;
 struct vm;

@@ -17,10 +17,7 @@
 
 #define NONE	  UINT32_MAX /* no place in the ring */
 #define RUN_MAX	  32u	     /* pages that are shown at a time */
-#define STOP_NS	  2000000ull /* as of merging (monitor/worker/merge.h) */
-#define SHARE_MS  50
-#define REFUSALS  100u
-#define PIECE	  64u /* bytes of a sample that lie together */
+#define PIECE	  64u	     /* bytes of a sample that lie together */
 #define MEMORY	  (REFS_MAX * sizeof(struct ref) + REFS_BUCKETS * 4u)
 #define NS_PER_MS 1000000ull
 
@@ -245,15 +242,6 @@ static uint32_t refs_match(const struct refs *r, const uint8_t *page)
 
 /* --- showing --- */
 
-/* The other half is for the disks. */
-static bool refs_over_budget(const struct refs *r)
-{
-	struct pmap_stats s;
-
-	pmap_get_stats(r->vm->pmap, &s);
-	return s.mappings >= s.budget / 2;
-}
-
 /* May the page that is @i after r->at be shown? */
 static bool refs_wanted(const struct refs *r, unsigned i)
 {
@@ -291,9 +279,10 @@ static int refs_show_run(struct refs *r, unsigned i, unsigned nr)
 		      hva + (size_t)n * PAGE_BYTES, PAGE_BYTES) == 0)
 		n++;
 	if (n)
-		err = refs_over_budget(r) ? -ENOSPC
-					  : pmap_show(r->vm->pmap, hva, n,
-						      ref.id, first->block);
+		err = pmap_over_half(r->vm->pmap)
+			      ? -ENOSPC
+			      : pmap_show(r->vm->pmap, hva, n, ref.id,
+					  first->block);
 	if (err)
 		n = 0;
 	if (leased)
@@ -309,7 +298,7 @@ static int refs_show_run(struct refs *r, unsigned i, unsigned nr)
 /* With the guest stopped. Return: as refs_show_run(). */
 static int refs_show_parked(struct refs *r, unsigned nr)
 {
-	uint64_t until = clock_now_ns() + STOP_NS;
+	uint64_t until = clock_now_ns() + PARK_MERGE_NS;
 	unsigned i = 0;
 	int err = 0;
 
@@ -329,7 +318,7 @@ static int refs_show_parked(struct refs *r, unsigned nr)
 /* A request under way may write to a page at any time. */
 static int refs_refuse(struct refs *r)
 {
-	return ++r->refused < REFUSALS ? SHARE_MS : -EBUSY;
+	return ++r->refused < PARK_MERGE_REFUSALS ? PARK_MERGE_MS : -EBUSY;
 }
 
 static int refs_show(struct refs *r, unsigned nr)
@@ -337,7 +326,7 @@ static int refs_show(struct refs *r, unsigned nr)
 	uint64_t start;
 	int err;
 
-	if (refs_over_budget(r))
+	if (pmap_over_half(r->vm->pmap))
 		return -ENOSPC;
 	if (!r->rests(r->arg))
 		return refs_refuse(r);
@@ -348,7 +337,7 @@ static int refs_show(struct refs *r, unsigned nr)
 	vm_unpark(r->vm, PARK_MERGE);
 	r->stats.longest_ns =
 		max_u64(r->stats.longest_ns, clock_now_ns() - start);
-	return err ? err : SHARE_MS;
+	return err ? err : PARK_MERGE_MS;
 }
 
 /* --- passes --- */

@@ -30,8 +30,8 @@
  *     Its memory, 3 MiB, goes when it is empty.
  *  2. A pass takes at most REFS_STEP_NS of the I/O thread per REFS_STEP_MS, and
  *     compares REFS_CHAIN blocks with a page at most. The guest is stopped only for
- *     pages that were found equal, for MERGE_STOP_NS and one run, at most every
- *     MERGE_SHARE_MS.
+ *     pages that were found equal, for PARK_MERGE_NS and one run, at most every
+ *     PARK_MERGE_MS (monitor/worker/vm/pause.h).
  *  3. Passes are REFS_WAIT_MS apart; each that shows no page doubles that, up to
  *     REFS_WAIT_MAX_MS, and one that does sets it back.
  *  4. A reference is never trusted: nothing is shown that was not compared. Its

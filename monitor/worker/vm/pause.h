@@ -21,6 +21,15 @@
 
 #define PARK_STUCK_MS 100u
 
+/*
+ * Bounds of PARK_MERGE: how long the guest is stopped, but for one run of pages; how
+ * often, at most; and how many times in a row disks may have requests under way,
+ * which write to pages at any time, before there is no more trying.
+ */
+#define PARK_MERGE_NS	    2000000ull
+#define PARK_MERGE_MS	    50
+#define PARK_MERGE_REFUSALS 100u
+
 enum park_reason {
 	PARK_PAUSE = 1u << 0, /* WORKER_REQ_PAUSE */
 	PARK_MOVE = 1u << 1,  /* memory slots or program text change */

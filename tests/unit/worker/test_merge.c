@@ -406,7 +406,7 @@ static void a_busy_disk_is_waited_for(void **state)
 	/* Not for ever. */
 	merge_disks_rest = false;
 	ask(WORKER_REQ_SHARE, layer, all);
-	m.merge.refused = MERGE_REFUSALS - 3;
+	m.merge.refused = PARK_MERGE_REFUSALS - 3;
 	assert_int_equal(finished(), -EBUSY);
 	(void)close(layer);
 	(void)close(all);
