@@ -293,9 +293,16 @@ skip_scenario()
 {
 	local part
 	echo "# SKIP $1: $2"
-	for part in ${PARTS[$1]}; do
+	for part in ${PARTS[$1]:-}; do
 		REPORTED[$part]=1
 	done
+}
+
+# uplink_missing NAME - is there no program for uplinks? Then NAME is not run.
+uplink_missing()
+{
+	[[ ! -x ${DISCO%/*}/disco-uplink ]] &&
+		skip_scenario "$1" 'disco-uplink was not built (libslirp)'
 }
 
 # run_scenario NAME - here; parts that it has not come to have failed

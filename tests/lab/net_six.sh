@@ -278,10 +278,7 @@ six_route_of_host()
 
 s_uplink6()
 {
-	if [[ ! -x ${DISCO%/*}/disco-uplink ]]; then
-		skip_scenario uplink6 'disco-uplink was not built (libslirp)'
-		return 0
-	fi
+	uplink_missing uplink6 && return 0
 	six_outside || return 1
 	start_monitor || return 1
 	runner_start upa --net name=lan,uplink || return 1

@@ -185,10 +185,7 @@ tap_stop()
 s_taps()
 {
 	local -A TAP_MONITOR
-	if [[ ! -x ${DISCO%/*}/disco-uplink ]]; then
-		skip_scenario taps 'disco-uplink was not built (libslirp)'
-		return 0
-	fi
+	uplink_missing taps && return 0
 	if tap_start; then
 		part guests_of_two_machines_meet tap_meet
 		part tcp_between_machines tap_tcp
@@ -220,10 +217,7 @@ tap_tiny()
 t_tiny_taps()
 {
 	local TAP_NS=t machine pids=() status=0
-	if [[ ! -x ${DISCO%/*}/disco-uplink ]]; then
-		echo '# SKIP tiny_taps: disco-uplink was not built (libslirp)'
-		return 0
-	fi
+	uplink_missing tiny_taps && return 0
 	tap_machines || return 1
 	tap_tiny 1 -n 2 --net $TAP_LAN
 	pids+=($!)

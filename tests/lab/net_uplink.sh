@@ -134,10 +134,7 @@ uplink_adopted()
 
 s_uplink()
 {
-	if [[ ! -x ${DISCO%/*}/disco-uplink ]]; then
-		skip_scenario uplink 'disco-uplink was not built (libslirp)'
-		return 0
-	fi
+	uplink_missing uplink && return 0
 	uplink_outside || return 1
 	start_monitor || return 1
 	runner_start upa --net name=lan,uplink --publish 2222:80 || return 1
@@ -160,10 +157,7 @@ s_uplink()
 t_tiny_uplink()
 {
 	local pid
-	if [[ ! -x ${DISCO%/*}/disco-uplink ]]; then
-		echo '# SKIP tiny_uplink: disco-uplink was not built (libslirp)'
-		return 0
-	fi
+	uplink_missing tiny_uplink && return 0
 	ip addr add 198.51.100.1/32 dev lo
 	tests/lab/net_outside.py 198.51.100.1 5353 >"$WORK/outside" 2>&1 &
 	pid=$!
